@@ -1,0 +1,195 @@
+"""Settings of the platform. Everything that an operator may change comes from the environment.
+
+Names of environment variables stand in `docs/operations.md`. Addresses of PostgreSQL and Redis come from
+`DATABASE_URL` and `REDIS_URL`; where one is missing, `luna.embedded` names the services that it runs itself.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+
+from luna.embedded.addresses import database_url, redis_url, var_dir
+from luna.embedded.secrets import secret_key
+
+env = environ.Env()
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+VAR_DIR = var_dir()
+NETWORKS_DIR = Path(env.str("LUNA_NETWORKS_DIR", default=str(VAR_DIR / "networks")))
+
+DEBUG = False
+SECRET_KEY = env.str("LUNA_SECRET_KEY", default="") or secret_key(VAR_DIR)
+ALLOWED_HOSTS = env.list("LUNA_ALLOWED_HOSTS", default=["*"])
+CSRF_TRUSTED_ORIGINS = env.list("LUNA_CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "channels",
+    "django_celery_beat",
+    "apps.common",
+    "apps.monitoring",
+    "apps.accounts",
+    "apps.imagestore",
+    "apps.faces",
+    "apps.events",
+    "apps.recognition",
+    "apps.matching",
+    "apps.sender",
+    "apps.handlers",
+    "apps.tasks",
+]
+
+MIDDLEWARE = [
+    "apps.common.middleware.RequestIdMiddleware",
+    "apps.common.middleware.ErrorEnvelopeMiddleware",
+    "apps.common.middleware.ContentEncodingMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "luna.urls.all"
+ASGI_APPLICATION = "luna.asgi.application"
+APPEND_SLASH = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+LANGUAGE_CODE = "en"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = VAR_DIR / "static"
+
+# --- Data -----------------------------------------------------------------------------------------------------
+# Connections live as long as their thread: HTTP runs in a fixed pool of threads (luna/asgi.py).
+DATABASES = {
+    "default": env.db_url_config(database_url())
+    | {
+        "ENGINE": "django.db.backends.postgresql",
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"application_name": "luna", "connect_timeout": 10},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = redis_url()
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL]},
+    }
+}
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_TIMEZONE = TIME_ZONE
+
+# --- Image Store ----------------------------------------------------------------------------------------------
+IMAGE_STORE_DIR = Path(env.str("LUNA_IMAGE_STORE_DIR", default=str(VAR_DIR / "image-store")))
+STORAGES = {
+    "default": {"BACKEND": "apps.imagestore.storage.DiskStorage", "OPTIONS": {"location": str(IMAGE_STORE_DIR)}},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+
+# --- Accounts -------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.Account"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+LOGIN_URL = "/admin/login/"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
+
+LUNA_ADMIN_ACCOUNT_ID = env.str("LUNA_ADMIN_ACCOUNT_ID", default="00000000-0000-4000-b000-000000000146")
+LUNA_ADMIN_LOGIN = env.str("LUNA_ADMIN_LOGIN", default="admin@luna.local")
+LUNA_ADMIN_PASSWORD = env.str("LUNA_ADMIN_PASSWORD", default="")
+LUNA_ALLOW_ACCOUNT_ID_HEADER = env.bool("LUNA_ALLOW_ACCOUNT_ID_HEADER", default=True)
+LUNA_CREDENTIALS_CACHE_S = env.int("LUNA_CREDENTIALS_CACHE_S", default=10)
+
+# --- HTTP -----------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.LunaAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["apps.accounts.access.AccountPermission"],
+    "DEFAULT_RENDERER_CLASSES": ["apps.common.api.renderers.JSONRenderer", "apps.common.api.renderers.MsgPackRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["apps.common.api.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "apps.common.api.schema.LunaSchema",
+    "EXCEPTION_HANDLER": "apps.common.api.exceptions.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "UNAUTHENTICATED_TOKEN": None,
+    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Luna",
+    "DESCRIPTION": "Face and body recognition: the HTTP API, version 6.",
+    "VERSION": "6",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": [],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/6",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+}
+LUNA_EXTERNAL_ADDRESS = env.str("LUNA_EXTERNAL_ADDRESS", default="http://127.0.0.1:5000")
+MAX_REQUEST_BYTES = env.int("LUNA_MAX_REQUEST_BYTES", default=1024**3)
+DATA_UPLOAD_MAX_MEMORY_SIZE = None  # MAX_REQUEST_BYTES bounds every body, multipart included
+DATA_UPLOAD_MAX_NUMBER_FILES = 1000
+FILE_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024**2
+
+# --- Recognition ----------------------------------------------------------------------------------------------
+LUNA_DEVICE = env.str("LUNA_DEVICE", default="cpu")  # cpu | cuda | cuda:N
+LUNA_ENGINE_THREADS = env.int("LUNA_ENGINE_THREADS", default=0)  # 0: one per core
+LUNA_MAX_IMAGE_BYTES = env.int("LUNA_MAX_IMAGE_BYTES", default=15 * 1024**2)
+LUNA_MAX_IMAGE_PIXELS = env.int("LUNA_MAX_IMAGE_PIXELS", default=50_000_000)
+LUNA_ALLOW_PRIVATE_URLS = env.bool("LUNA_ALLOW_PRIVATE_URLS", default=False)
+
+# --- Logging --------------------------------------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "apps.common.middleware.RequestIdFilter"}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]},
+    },
+    "root": {"handlers": ["console"], "level": env.str("LUNA_LOG_LEVEL", default="INFO")},
+    "loggers": {"django.request": {"level": "CRITICAL"}},
+}
