@@ -123,7 +123,10 @@ CELERY_TIMEZONE = TIME_ZONE
 # --- Image Store ----------------------------------------------------------------------------------------------
 IMAGE_STORE_DIR = Path(env.str("LUNA_IMAGE_STORE_DIR", default=str(VAR_DIR / "image-store")))
 STORAGES = {
-    "default": {"BACKEND": "apps.imagestore.storage.DiskStorage", "OPTIONS": {"location": str(IMAGE_STORE_DIR)}},
+    "default": {
+        "BACKEND": "apps.imagestore.storage.DiskStorage",
+        "OPTIONS": {"location": str(IMAGE_STORE_DIR)},
+    },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 
@@ -147,8 +150,15 @@ LUNA_CREDENTIALS_CACHE_S = env.int("LUNA_CREDENTIALS_CACHE_S", default=10)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.LunaAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.accounts.access.AccountPermission"],
-    "DEFAULT_RENDERER_CLASSES": ["apps.common.api.renderers.JSONRenderer", "apps.common.api.renderers.MsgPackRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["apps.common.api.parsers.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apps.common.api.renderers.TolerantNegotiation",
+    "DEFAULT_RENDERER_CLASSES": [
+        "apps.common.api.renderers.JSONRenderer",
+        "apps.common.api.renderers.MsgPackRenderer",
+    ],
+    "DEFAULT_PARSER_CLASSES": [
+        "apps.common.api.parsers.JSONParser",
+        "apps.common.api.parsers.MsgPackParser",
+    ],
     "DEFAULT_SCHEMA_CLASS": "apps.common.api.schema.LunaSchema",
     "EXCEPTION_HANDLER": "apps.common.api.exceptions.exception_handler",
     "UNAUTHENTICATED_USER": None,

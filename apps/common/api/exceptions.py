@@ -1,0 +1,66 @@
+"""The one exception handler of the API."""
+
+import logging
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import transaction
+from django.http import Http404
+from django.http.request import RawPostDataException
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from apps.common.errors import LunaError
+
+logger = logging.getLogger(__name__)
+
+
+def as_luna_error(error: Exception) -> LunaError | None:
+    """The catalogue's error for an exception of DRF or Django; None for a crash."""
+    if isinstance(error, LunaError):
+        return error
+    if isinstance(error, exceptions.ValidationError):
+        return LunaError(12027, describe_validation(error.detail))
+    if isinstance(error, exceptions.ParseError):
+        return LunaError(12002)
+    if isinstance(error, exceptions.MethodNotAllowed):
+        return LunaError(12021)
+    if isinstance(error, exceptions.NotAcceptable):
+        return LunaError(12023)
+    if isinstance(error, exceptions.UnsupportedMediaType):
+        return LunaError(12017)
+    if isinstance(error, exceptions.NotAuthenticated):
+        return LunaError(12010)
+    if isinstance(error, PermissionDenied | exceptions.PermissionDenied):
+        return LunaError(12033)
+    if isinstance(error, Http404 | exceptions.NotFound):
+        return LunaError(12013)
+    if isinstance(error, RequestDataTooBig):
+        return LunaError(37003)
+    if isinstance(error, RawPostDataException):
+        return LunaError(12030)
+    return None
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
+    """Answers with `{error_code, desc, detail, link}`; a crash is logged with its trace and answered with code 1."""
+    luna_error = as_luna_error(error)
+    if luna_error is None:
+        logger.exception("unhandled exception in %s", context.get("view"))
+        luna_error = LunaError(1)
+    transaction.set_rollback(transaction.get_connection().in_atomic_block)
+    return Response(luna_error.body(), status=luna_error.status, headers=luna_error.headers)
+
+
+def describe_validation(detail: Any, path: str = "") -> str:
+    """The first message of DRF's nested errors with its JSON path: `message. Path: 'policies.0.limit'`."""
+    if isinstance(detail, dict):
+        key, value = next(iter(detail.items()))
+        step = "" if key == "non_field_errors" else str(key)
+        return describe_validation(value, ".".join(part for part in (path, step) if part))
+    if isinstance(detail, list):
+        index, value = next((index, value) for index, value in enumerate(detail) if value)
+        if isinstance(value, dict | list):
+            return describe_validation(value, f"{path}.{index}" if path else str(index))
+        return describe_validation(value, path)
+    return f"{detail} Path: '{path}'"

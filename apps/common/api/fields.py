@@ -1,0 +1,73 @@
+"""Serializer fields that the whole API shares."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from apps.common.times import parse_filter_time
+
+
+@extend_schema_field(OpenApiTypes.STR)
+class FilterTimeField(serializers.Field[datetime, str, str, Any]):
+    """A time in a filter: RFC 3339 or `now-<n><s|m|h|d|w|M|y>`."""
+
+    def to_internal_value(self, data: str) -> datetime:
+        if not isinstance(data, str):
+            raise serializers.ValidationError("a time is a string.")
+        try:
+            return parse_filter_time(data)
+        except ValueError as error:
+            raise serializers.ValidationError(f"{error}.") from error
+
+    def to_representation(self, value: datetime) -> str:
+        return value.isoformat()
+
+
+class FlagField(serializers.IntegerField):
+    """The platform's booleans: 0 or 1."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=0, max_value=1, **kwargs)
+
+    def to_internal_value(self, data: Any) -> bool:  # type: ignore[override]
+        return bool(super().to_internal_value(int(data) if isinstance(data, bool) else data))
+
+
+class CommaListField(serializers.ListField):
+    """A query parameter of several values, `a,b,c`; repeated parameters are joined.
+
+    In OpenAPI this is an array with `style: form, explode: false`, which `LunaSchema` writes.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("max_length", 1000)
+        super().__init__(**kwargs)
+
+    def get_value(self, dictionary: Any) -> Any:
+        if hasattr(dictionary, "getlist"):
+            if self.field_name not in dictionary:
+                return super(serializers.ListField, self).get_value({})
+            return ",".join(dictionary.getlist(self.field_name))
+        return super().get_value(dictionary)
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, str):
+            data = [part.strip() for part in data.split(",") if part.strip()]
+        return super().to_internal_value(data)
+
+
+def uuid_list(**kwargs: Any) -> CommaListField:
+    """`a,b,c` of UUIDs."""
+    return CommaListField(child=serializers.UUIDField(), required=False, **kwargs)
+
+
+def parse_uuid(text: str) -> UUID | None:
+    """A UUID, or None for anything else."""
+    try:
+        return UUID(text)
+    except (ValueError, AttributeError):
+        return None

@@ -1,0 +1,42 @@
+"""Answers that many resources give: created objects and bytes."""
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from rest_framework import serializers, status
+from rest_framework.response import Response
+
+
+def external_url(path: str) -> str:
+    """`path` below the address that clients reach the platform at."""
+    return f"{settings.LUNA_EXTERNAL_ADDRESS.rstrip('/')}{path}"
+
+
+def links(path: str) -> dict[str, str]:
+    """The `url` and `external_url` members of an object at `path`."""
+    return {"url": path, "external_url": external_url(path)}
+
+
+def created(name: str, object_id: UUID | str | int, path: str, **extra: Any) -> Response:
+    """201 with `{<name>: id, url, external_url}` and a `Location` header."""
+    body = {name: object_id if isinstance(object_id, int) else str(object_id), **links(path), **extra}
+    return Response(body, status=status.HTTP_201_CREATED, headers={"Location": path})
+
+
+def created_serializer(name: str, **extra: serializers.Field[Any, Any, Any, Any]) -> type[serializers.Serializer[Any]]:
+    """The OpenAPI shape of `created`."""
+    fields: dict[str, Any] = {
+        name: serializers.UUIDField(),
+        "url": serializers.CharField(),
+        "external_url": serializers.CharField(),
+        **extra,
+    }
+    title = "".join(part.capitalize() for part in name.removesuffix("_id").split("_"))
+    return type(f"{title}Created", (serializers.Serializer,), fields)
+
+
+def count_serializer(name: str) -> type[serializers.Serializer[Any]]:
+    """The OpenAPI shape of a `…/count` answer."""
+    title = "".join(part.capitalize() for part in name.split("_"))
+    return type(f"{title}Answer", (serializers.Serializer,), {name: serializers.IntegerField()})

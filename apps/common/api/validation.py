@@ -1,0 +1,45 @@
+"""Checked query parameters and bodies, with the platform's codes."""
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from apps.common.api.exceptions import describe_validation
+from apps.common.errors import LunaError
+
+
+def checked_query(serializer_class: type[serializers.BaseSerializer[Any]], request: Request) -> dict[str, Any]:
+    """The query parameters as validated values. Raises LunaError 12012 that names the first bad parameter."""
+    serializer = serializer_class(data=request.query_params)
+    if not serializer.is_valid():
+        name, problem = next(iter(serializer.errors.items()))
+        raise LunaError(12012, f"'{name}'. {describe_validation(problem, str(name))}")
+    return dict(serializer.validated_data)
+
+
+def checked_body(serializer_class: type[serializers.BaseSerializer[Any]], request: Request) -> dict[str, Any]:
+    """The JSON body as validated values. Raises LunaError 12027 with message and JSON path, 12002 without JSON."""
+    return checked_data(serializer_class, request.data)
+
+
+def checked_data(serializer_class: type[serializers.BaseSerializer[Any]], data: Any) -> dict[str, Any]:
+    """`data` (decoded JSON) as validated values. Raises LunaError 12027."""
+    serializer = serializer_class(data=data)
+    if not serializer.is_valid():
+        raise LunaError(12027, describe_validation(serializer.errors))
+    return dict(serializer.validated_data)
+
+
+def refuse_unknown(data: Any, known: set[str]) -> None:
+    """For serializers that refuse keys they do not know."""
+    if isinstance(data, dict) and (unknown := sorted(set(data) - known)):
+        raise serializers.ValidationError({unknown[0]: "Additional properties are not allowed."})
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """A body whose unknown keys are an error."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        refuse_unknown(data, set(self.fields))
+        return super().to_internal_value(data)

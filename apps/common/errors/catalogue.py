@@ -1,0 +1,46 @@
+"""Loads `catalogue.json` and renders error bodies."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+LINK = "https://docs.visionlabs.ai/info/luna/troubleshooting/errors-description/code-{code}"
+PLACEHOLDER = "{value}"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCode:
+    """One row of the catalogue. `detail` holds a `{value}` for every value that the raiser gives."""
+
+    code: int
+    status: int
+    desc: str
+    detail: str
+
+    def format_detail(self, values: tuple[object, ...]) -> str:
+        """Fills the placeholders in order; values left over are appended, placeholders left over become empty."""
+        text = self.detail
+        for value in values:
+            text = text.replace(PLACEHOLDER, str(value), 1) if PLACEHOLDER in text else f"{text}: {value}"
+        return text.replace(PLACEHOLDER, "")
+
+
+def _load() -> Mapping[int, ErrorCode]:
+    rows = json.loads((Path(__file__).parent / "catalogue.json").read_text(encoding="utf-8"))
+    return MappingProxyType({row["code"]: ErrorCode(**row) for row in rows})
+
+
+CATALOGUE: Mapping[int, ErrorCode] = _load()
+
+
+def error_body(code: int, detail: str | None = None) -> dict[str, object]:
+    """The four keys that every error body and every per-image `error` block has. Code 0 is success."""
+    entry = CATALOGUE[code]
+    return {
+        "error_code": code,
+        "desc": entry.desc,
+        "detail": entry.detail if detail is None else detail,
+        "link": LINK.format(code=code),
+    }

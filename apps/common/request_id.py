@@ -1,0 +1,21 @@
+"""`Luna-Request-Id`: `<unix seconds>,<uuid>`, made here when a client sends none or a malformed one."""
+
+import re
+import time
+import uuid
+from contextvars import ContextVar
+
+HEADER = "Luna-Request-Id"
+PATTERN = re.compile(r"[0-9]{10},[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}")
+
+current_request_id: ContextVar[str] = ContextVar("current_request_id", default="-")
+
+
+def new_request_id() -> str:
+    """A fresh id of this second."""
+    return f"{int(time.time())},{uuid.uuid4()}"
+
+
+def accept_request_id(value: str | None) -> str:
+    """The client's id when it is well formed, else a fresh one."""
+    return value if value and PATTERN.fullmatch(value) else new_request_id()

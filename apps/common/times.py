@@ -1,0 +1,46 @@
+"""Times: RFC 3339 in and out, and relative ones (`now-7d`) in filters."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from django.utils.dateparse import parse_datetime
+
+NOW_TIME = re.compile(r"now-(\d{1,9})([smhdwMy])")
+UNIT = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+    "M": timedelta(days=30),
+    "y": timedelta(days=365),
+}
+
+
+def utc_now() -> datetime:
+    """The present, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def format_time(value: datetime | None) -> str | None:
+    """RFC 3339 in UTC with microseconds, the form of every time in an answer."""
+    return None if value is None else value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_time(text: str) -> datetime:
+    """RFC 3339 to an aware time; one without offset is taken as UTC. Raises ValueError."""
+    value = parse_datetime(text.strip())
+    if value is None:
+        raise ValueError(f"{text!r} is not an RFC 3339 time")
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def parse_filter_time(text: str, now: datetime | None = None) -> datetime:
+    """Like `parse_time`, and `now-<n><s|m|h|d|w|M|y>`; a month counts 30 days, a year 365. Raises ValueError."""
+    relative = NOW_TIME.fullmatch(text.strip())
+    if relative is None:
+        return parse_time(text)
+    try:
+        return (now or utc_now()) - int(relative[1]) * UNIT[relative[2]]
+    except OverflowError as error:
+        raise ValueError(f"{text!r} lies before the beginning of time") from error
