@@ -1,0 +1,104 @@
+"""Events: what was seen, when, where, and who it resembled. Immutable."""
+
+import uuid
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+
+from apps.accounts.models import AccountOwned
+from apps.common.vectors import PlainVectorField
+
+SMALL = models.PositiveSmallIntegerField
+
+
+class Event(AccountOwned):
+    """One face or body (or both, of one person) seen by a handler.
+
+    Everything it names may be gone before it: handler, face, samples are plain UUIDs. Numbers stand for words as the
+    API defines them (`apps.common.filters`). Column names are the names of the filter language.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    event_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    handler_id = models.UUIDField(null=True)
+    create_time = models.DateTimeField()
+    end_time = models.DateTimeField()
+    insert_time = models.DateTimeField(auto_now_add=True)
+
+    source = models.CharField(max_length=128, null=True)
+    stream_id = models.UUIDField(null=True)
+    track_id = models.CharField(max_length=36, null=True)
+    external_id = models.CharField(max_length=36, blank=True, default="")
+    user_data = models.CharField(max_length=128, blank=True, default="")
+    tags = ArrayField(models.CharField(max_length=36), default=list)
+    meta = models.JSONField(null=True)
+
+    city = models.CharField(max_length=36, null=True)
+    area = models.CharField(max_length=36, null=True)
+    district = models.CharField(max_length=36, null=True)
+    street = models.CharField(max_length=128, null=True)
+    house_number = models.CharField(max_length=36, null=True)
+    longitude = models.FloatField(null=True)
+    latitude = models.FloatField(null=True)
+
+    face_id = models.UUIDField(null=True)
+    attach_result = ArrayField(models.UUIDField(), default=list)
+    gender = SMALL(null=True)
+    age = SMALL(null=True)
+    emotion = SMALL(null=True)
+    ethnic_group = SMALL(null=True)
+    mask = SMALL(null=True)
+    liveness = SMALL(null=True)
+    deepfake = SMALL(null=True)
+
+    apparent_gender = SMALL(null=True)
+    apparent_age = SMALL(null=True)
+    headwear_state = SMALL(null=True)
+    headwear_apparent_color = SMALL(null=True)
+    sleeve_length = SMALL(null=True)
+    upper_clothing_colors = ArrayField(SMALL(), null=True)
+    backpack_state = SMALL(null=True)
+    lower_garment_type = SMALL(null=True)
+    lower_garment_colors = ArrayField(SMALL(), null=True)
+    shoes_apparent_color = SMALL(null=True)
+
+    top_matching_candidates_label = models.CharField(max_length=36, null=True)
+    top_similar_object_id = models.UUIDField(null=True)
+    top_similar_object_type = SMALL(null=True)  # 0 face, 1 event
+    top_similar_object_similarity = models.FloatField(null=True)
+    top_similar_external_id = models.CharField(max_length=36, null=True)
+    match_result = models.JSONField(default=list)
+
+    face_detections = models.JSONField(default=list)
+    body_detections = models.JSONField(default=list)
+
+    class Meta(AccountOwned.Meta):
+        indexes = (
+            models.Index(fields=("account", "-create_time", "-id")),
+            models.Index(fields=("account", "handler_id", "-create_time")),
+            models.Index(fields=("account", "source", "-create_time")),
+            models.Index(fields=("face_id",), condition=models.Q(face_id__isnull=False), name="event_face"),
+            models.Index(fields=("account", "external_id"), condition=~models.Q(external_id=""), name="event_external"),
+            models.Index(
+                fields=("account", "track_id"), condition=models.Q(track_id__isnull=False), name="event_track"
+            ),
+            models.Index(fields=("top_similar_object_id",), name="event_top_object"),
+            GinIndex(fields=("tags",), name="event_tags"),
+        )
+
+    def __str__(self) -> str:
+        return str(self.event_id)
+
+
+class EventDescriptor(models.Model):
+    """A descriptor of an event's face or body: a unit vector of the version's dimension."""
+
+    id = models.BigAutoField(primary_key=True)
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="descriptors")
+    version = models.PositiveIntegerField()
+    vector = PlainVectorField()
+    score = models.FloatField(null=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("event", "version"), name="event_descriptor_version"),)

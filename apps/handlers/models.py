@@ -1,0 +1,26 @@
+"""Handlers: stored plans of what to do with a photograph."""
+
+import uuid
+
+from django.db import models
+
+from apps.accounts.models import AccountOwned
+from apps.handlers.choices import HandlerType
+
+
+class Handler(AccountOwned):
+    """Policies under an id. A dynamic handler has none: they come with each request."""
+
+    handler_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    description = models.CharField(max_length=128, blank=True, default="")
+    handler_type = models.PositiveSmallIntegerField(choices=HandlerType.choices, default=HandlerType.STATIC)
+    lambda_id = models.UUIDField(null=True)
+    policies = models.JSONField(null=True)
+    create_time = models.DateTimeField(auto_now_add=True)
+    last_update_time = models.DateTimeField(auto_now=True)
+
+    class Meta(AccountOwned.Meta):
+        indexes = (models.Index(fields=("account", "-create_time")),)
+
+    def __str__(self) -> str:
+        return self.description or str(self.handler_id)

@@ -1,0 +1,31 @@
+"""What lies in the Image Store. The bytes lie in files, one row a file says whose they are."""
+
+import uuid
+
+from django.db import models
+
+from apps.accounts.models import AccountOwned
+
+
+class StoredObject(AccountOwned):
+    """A sample, image, object or task result.
+
+    The file is written before the row: a row means that the bytes are there; a file without a row is left over from a
+    crash and is nobody's.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    bucket = models.CharField(max_length=64)
+    object_id = models.UUIDField(default=uuid.uuid4)
+    content_type = models.CharField(max_length=128)
+    size_bytes = models.BigIntegerField()
+    meta = models.JSONField(default=dict)
+    create_time = models.DateTimeField(auto_now_add=True)
+    expiry_time = models.DateTimeField(null=True)
+
+    class Meta(AccountOwned.Meta):
+        constraints = (models.UniqueConstraint(fields=("bucket", "object_id"), name="stored_object_key"),)
+        indexes = (
+            models.Index(fields=("expiry_time",), condition=models.Q(expiry_time__isnull=False), name="expiry"),
+            models.Index(fields=("account", "bucket")),
+        )

@@ -1,0 +1,1 @@
+"""URL modules. `all` serves every listener's paths on one port."""

@@ -1,0 +1,13 @@
+"""The HTTP API, version 6."""
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("apps.monitoring.api.urls")),
+    path("6/", include("apps.accounts.api.urls")),
+    path("6/", include("apps.imagestore.api.urls")),
+    path("6/", include("apps.faces.api.urls")),
+    path("6/", include("apps.events.api.urls")),
+    path("6/", include("apps.matching.api.urls")),
+    path("6/", include("apps.handlers.api.urls")),
+]
