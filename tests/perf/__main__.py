@@ -1,0 +1,54 @@
+"""`python -m tests.perf [name ...]`: runs the benchmarks on embedded services of their own and prints one table.
+
+Every module of this folder with a `bench() -> list[Row]` is a benchmark; its name chooses it.
+"""
+
+import importlib
+import os
+import pkgutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import django
+
+from tests.perf.report import Row, render
+
+HERE = Path(__file__).parent
+NOT_BENCHMARKS = {"__main__", "report"}
+
+
+def names() -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules([str(HERE)]) if module.name not in NOT_BENCHMARKS)
+
+
+def main(chosen: list[str]) -> int:
+    unknown = set(chosen) - set(names())
+    if unknown:
+        print(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(names())}", file=sys.stderr)
+        return 2
+    root = HERE.parent.parent
+    with tempfile.TemporaryDirectory(prefix="luna-bench-") as var_dir:
+        os.environ["LUNA_VAR_DIR"] = var_dir
+        os.environ.setdefault("LUNA_NETWORKS_DIR", str(root / "var" / "networks"))
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "luna.settings.test")
+        services = [sys.executable, "-m", "luna.embedded"]
+        subprocess.run([*services, "start"], check=True, cwd=root)
+        try:
+            django.setup()
+            from django.core.management import call_command
+
+            call_command("migrate", verbosity=0)
+            rows: list[Row] = []
+            for name in chosen or names():
+                print(f"… {name}", file=sys.stderr, flush=True)
+                rows += importlib.import_module(f"tests.perf.{name}").bench()
+            print(render(rows))
+        finally:
+            subprocess.run([*services, "stop"], check=False, cwd=root)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
