@@ -6,17 +6,18 @@ Names of environment variables stand in `docs/operations.md`. Addresses of Postg
 
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import unquote
 
 import environ
 
-from luna.embedded.addresses import database_url, redis_url, var_dir
+from luna.embedded.addresses import celery_broker_url, database_url, networks_dir, redis_url, var_dir
 from luna.embedded.secrets import secret_key
 
 env = environ.Env()
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 VAR_DIR = var_dir()
-NETWORKS_DIR = Path(env.str("LUNA_NETWORKS_DIR", default=str(VAR_DIR / "networks")))
+NETWORKS_DIR = networks_dir(VAR_DIR)
 
 DEBUG = False
 SECRET_KEY = env.str("LUNA_SECRET_KEY", default="") or secret_key(VAR_DIR)
@@ -101,6 +102,8 @@ DATABASES = {
         "OPTIONS": {"application_name": "luna", "connect_timeout": 10},
     }
 }
+# The host may be the directory of a socket, which a URL holds escaped.
+DATABASES["default"]["HOST"] = unquote(DATABASES["default"]["HOST"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = redis_url()
@@ -112,7 +115,7 @@ CHANNEL_LAYERS = {
     }
 }
 
-CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_URL = celery_broker_url(REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

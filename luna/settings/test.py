@@ -1,5 +1,13 @@
 """Settings of the test run: fast password hashing, everything else as in production."""
 
+import os
+
+from luna.embedded.addresses import CHECKOUT
+
+# Tests have services and files of their own; the built networks are those of the checkout.
+os.environ.setdefault("LUNA_NETWORKS_DIR", str(CHECKOUT / "var" / "networks"))
+os.environ.setdefault("LUNA_VAR_DIR", str(CHECKOUT / "var" / "test"))
+
 from luna.settings.base import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

