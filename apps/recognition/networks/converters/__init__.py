@@ -1,0 +1,1 @@
+"""Converters: one module per source format, each from the source's files to an ONNX model."""

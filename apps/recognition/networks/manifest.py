@@ -1,0 +1,247 @@
+"""Manifests: one TOML file per network states everything that is known about it, so that nothing is guessed.
+
+The files of the project lie in `manifests/`; a user's own manifest has the same form (docs/networks.md).
+"""
+
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+
+from apps.recognition.networks.errors import NetworkError
+from apps.recognition.networks.specs import (
+    CHANNELS,
+    Alignment,
+    Conversion,
+    DescriptorSpec,
+    InputSpec,
+    Licence,
+    Manifest,
+    OutputSpec,
+    Source,
+    SourceFile,
+)
+from apps.recognition.networks.tables import Table
+
+MANIFEST_DIR = Path(__file__).parent / "manifests"
+
+TASKS = (
+    "face_detector", "face_mesh", "iris", "face_descriptor", "age_sex", "emotion", "antispoof", "liveness",
+    "object_detector", "body_pose", "body_descriptor", "ethnicity", "deepfake", "mask", "glasses", "headwear",
+)  # fmt: skip
+FORMATS = ("tfjs", "dlib-resnet", "openvino", "onnx")
+DEFAULT_BATCH_SIZES = [1, 2, 4, 8]
+SUPPORTED_OPSETS = range(13, 22)
+
+
+def load_manifest(path: Path) -> Manifest:
+    """The manifest in a TOML file. Raises NetworkError that names the file, the table and the key."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NetworkError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise NetworkError(f"{path.name}: is not valid TOML: {error}") from error
+    manifest = read_manifest(Table(data, path.name))
+    if manifest.name != path.stem:
+        raise NetworkError(f"{path.name}: `name` must be {path.stem!r} like the file, not {manifest.name!r}")
+    return manifest
+
+
+def load_manifests(directory: Path = MANIFEST_DIR) -> dict[str, Manifest]:
+    """The manifests of a directory by name, in the order of their names; an absent directory has none."""
+    return {path.stem: load_manifest(path) for path in sorted(directory.glob("*.toml"))}
+
+
+def read_manifest(table: Table) -> Manifest:
+    """A manifest from its outermost table."""
+    task = table.text("task", choices=TASKS)
+    descriptor_table = table.optional_table("descriptor")
+    if (descriptor_table is not None) != task.endswith("_descriptor"):
+        raise table.fail("a [descriptor] table belongs to descriptor tasks and to no other")
+    manifest = Manifest(
+        name=table.text("name"),
+        task=task,
+        title=table.text("title"),
+        version=table.text("version"),
+        file=_file_name(table),
+        sha256=_sha256(table),
+        opset=_opset(table),
+        batch_sizes=_batch_sizes(table),
+        default=table.flag("default", False),
+        pack=table.text("pack", ""),
+        source=_source(table.table("source")),
+        conversion=_conversion(table.table("conversion")),
+        licence=_licence(table.table("licence")),
+        input=_input(table.table("input")),
+        outputs=tuple(_output(row) for row in table.tables("outputs")),
+        descriptor=None if descriptor_table is None else _descriptor(descriptor_table),
+        thresholds=_thresholds(table.optional_table("thresholds")),
+    )
+    table.done()
+    _check_together(manifest, table)
+    return manifest
+
+
+def _check_together(manifest: Manifest, table: Table) -> None:
+    declared = [output.name for output in manifest.outputs]
+    if len(set(declared)) != len(declared):
+        raise table.fail("two outputs have one name")
+    mapped = [name for name, _ in manifest.conversion.outputs]
+    if manifest.conversion.format == "tfjs" and sorted(mapped) != sorted(declared):
+        raise table.fail("[conversion.outputs] must name the same outputs as [[outputs]]")
+    if manifest.descriptor is None:
+        return
+    if manifest.outputs[0].shape != (manifest.descriptor.dimension,):
+        raise table.fail("the first output's shape must be the descriptor's dimension")
+    alignment = manifest.descriptor.alignment
+    if (alignment.crop_height, alignment.crop_width) != (manifest.input.height, manifest.input.width):
+        raise table.fail("the crop of [descriptor.alignment] must have the input's size")
+
+
+def _file_name(table: Table) -> str:
+    name = table.text("file")
+    if Path(name).name != name or not name.endswith(".onnx"):
+        raise table.fail(f"`file` must be a plain file name that ends in .onnx, not {name!r}")
+    return name
+
+
+def _sha256(table: Table) -> str:
+    value = table.text("sha256")
+    if len(value) != 64 or not set(value) <= set("0123456789abcdef"):
+        raise table.fail("`sha256` must be 64 lower-case hexadecimal digits")
+    return value
+
+
+def _opset(table: Table) -> int:
+    opset = table.integer("opset")
+    if opset not in SUPPORTED_OPSETS:
+        raise table.fail(f"`opset` must lie in {SUPPORTED_OPSETS.start}..{SUPPORTED_OPSETS.stop - 1}, it is {opset}")
+    return opset
+
+
+def _batch_sizes(table: Table) -> tuple[int, ...]:
+    sizes = table.integers("batch_sizes", DEFAULT_BATCH_SIZES)
+    if not sizes or min(sizes) < 1 or list(sizes) != sorted(set(sizes)):
+        raise table.fail("`batch_sizes` must be rising whole numbers from 1")
+    return sizes
+
+
+def _source(table: Table) -> Source:
+    kind = table.text("kind", choices=("npm", "python", "url"))
+    files = []
+    for row in table.tables("files"):
+        file = SourceFile(path=row.text("path"), sha256=_sha256(row), url=row.text("url", ""))
+        if kind == "url" and not file.url.startswith("https://"):
+            raise row.fail("`url` must be an https address")
+        if Path(file.path).is_absolute() or ".." in Path(file.path).parts:
+            raise row.fail("`path` must stay inside the package")
+        row.done()
+        files.append(file)
+    source = Source(kind=kind, package=table.text("package"), version=table.text("version"), files=tuple(files))
+    table.done()
+    return source
+
+
+def _conversion(table: Table) -> Conversion:
+    conversion = Conversion(
+        format=table.text("format", choices=FORMATS),
+        input=table.text("input", ""),
+        outputs=tuple(table.names("outputs").items()),
+    )
+    table.done()
+    return conversion
+
+
+def _licence(table: Table) -> Licence:
+    licence = Licence(
+        package=table.text("package"),
+        upstream=table.text("upstream"),
+        upstream_licence=table.text("upstream_licence"),
+        training_data=table.text("training_data"),
+        caveat=table.text("caveat", ""),
+    )
+    table.done()
+    return licence
+
+
+def _input(table: Table) -> InputSpec:
+    spec = InputSpec(
+        name=table.text("name"),
+        shape=table.integers("shape"),
+        dtype=table.text("dtype", choices=("float32", "uint8")),
+        layout=table.text("layout", choices=("NHWC", "NCHW")),
+        colour=table.text("colour", choices=tuple(CHANNELS)),
+        mean=table.numbers("mean", [0.0]),
+        std=table.numbers("std", [1.0]),
+        multiple_of=table.integer("multiple_of", 1, minimum=1),
+    )
+    table.done()
+    if len(spec.shape) != 3 or min(spec.shape) < 0:
+        raise table.fail("`shape` must be three sizes, without the batch axis")
+    if spec.shape[2 if spec.layout == "NHWC" else 0] != spec.channels:
+        raise table.fail(f"`shape` must have {spec.channels} channels for {spec.colour} in {spec.layout}")
+    if any(len(values) not in (1, spec.channels) for values in (spec.mean, spec.std)):
+        raise table.fail("`mean` and `std` must have one value or one per channel")
+    if min(spec.std) <= 0:
+        raise table.fail("`std` must be above 0")
+    if spec.dtype == "uint8" and (spec.mean, spec.std) != ((0.0,), (1.0,)):
+        raise table.fail("a uint8 input takes pixels as they are, without `mean` and `std`")
+    return spec
+
+
+def _output(table: Table) -> OutputSpec:
+    output = OutputSpec(name=table.text("name"), shape=table.integers("shape"), meaning=table.text("meaning"))
+    table.done()
+    return output
+
+
+def _thresholds(table: Table | None) -> tuple[tuple[str, float], ...]:
+    if table is None:
+        return ()
+    thresholds = tuple((key, table.number(key)) for key in table.remaining())
+    table.done()
+    return thresholds
+
+
+def _descriptor(table: Table) -> DescriptorSpec:
+    spec = DescriptorSpec(
+        version=table.integer("version", minimum=1),
+        dimension=table.integer("dimension", minimum=1),
+        raw_encoding=table.text("raw_encoding", choices=("float32-le", "uint8")),
+        alignment=_alignment(table.table("alignment")),
+        match_cosine=table.number("match_cosine"),
+        possible_cosine=table.number("possible_cosine"),
+        calibration=table.pairs("calibration"),
+        calibrated_on=table.text("calibrated_on"),
+    )
+    table.done()
+    if not -1 <= spec.possible_cosine <= spec.match_cosine <= 1:
+        raise table.fail("`possible_cosine` must not be above `match_cosine`, both in −1..1")
+    points = spec.calibration
+    if len(points) < 2 or points[0] != (-1, 0) or points[-1] != (1, 1):
+        raise table.fail("`calibration` must go from [-1, 0] to [1, 1]")
+    if any(left[0] >= right[0] or left[1] >= right[1] for left, right in pairwise(points)):
+        raise table.fail("`calibration` must rise strictly in cosine and in similarity")
+    return spec
+
+
+def _alignment(table: Table) -> Alignment:
+    crop = table.integers("crop")
+    if len(crop) != 2 or min(crop) < 1:
+        raise table.fail("`crop` must be [height, width] in pixels")
+    template = table.pairs("template")
+    mesh_points = table.take("mesh_points", list)
+    vertices = tuple(tuple(row) for row in mesh_points if isinstance(row, list) and row)
+    if len(vertices) != len(mesh_points) or len(vertices) != len(template) or len(template) < 3:
+        raise table.fail("`mesh_points` must be a list of vertices for each of three or more `template` points")
+    if any(type(vertex) is not int or not 0 <= vertex < 468 for row in vertices for vertex in row):
+        raise table.fail("`mesh_points` must be vertices 0..467 of the mesh")
+    alignment = Alignment(
+        crop_height=crop[0],
+        crop_width=crop[1],
+        template=template,
+        mesh_points=vertices,
+        mirror_average=table.flag("mirror_average"),
+    )
+    table.done()
+    return alignment

@@ -1,0 +1,149 @@
+"""What is installed: networks of a directory by name and by task.
+
+A network is known by a manifest of the project or by one that was added to the directory (`manifests/*.toml`), and
+installed when its file lies there with the manifest's hash. `selection.json` says which network serves a task where
+it is not the default.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+
+from apps.recognition.networks.errors import NetworkError
+from apps.recognition.networks.manifest import MANIFEST_DIR, TASKS, load_manifests
+from apps.recognition.networks.sources import sha256_of
+from apps.recognition.networks.specs import Manifest
+
+SELECTION_FILE = "selection.json"
+ADDED_MANIFESTS = "manifests"
+
+
+class State(StrEnum):
+    """Whether a known network can be used."""
+
+    INSTALLED = "installed"
+    MISSING = "missing"
+    DAMAGED = "damaged"
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledNetwork:
+    """A network that can be loaded: its manifest and its ONNX file, whose hash was checked."""
+
+    manifest: Manifest
+    path: Path
+
+
+class Registry:
+    """The networks of one directory. Hashes are checked when a network is asked for, once per file and change."""
+
+    def __init__(self, directory: Path, *, project_manifests: Path = MANIFEST_DIR) -> None:
+        self.directory = directory
+        known = load_manifests(project_manifests)
+        for name, manifest in load_manifests(directory / ADDED_MANIFESTS).items():
+            if name in known:
+                raise NetworkError(f"{directory / ADDED_MANIFESTS / name}.toml: the project has a network of this name")
+            known[name] = manifest
+        self._manifests = known
+        self._checked: dict[str, tuple[int, int]] = {}
+        _check_distinct(known.values())
+
+    @property
+    def manifests(self) -> Mapping[str, Manifest]:
+        """Every known network by name, installed or not."""
+        return MappingProxyType(self._manifests)
+
+    def manifest(self, name: str) -> Manifest:
+        """A known network's manifest. Raises NetworkError for an unknown name."""
+        try:
+            return self._manifests[name]
+        except KeyError:
+            raise NetworkError(f"there is no network {name!r}; known are {', '.join(self._manifests)}") from None
+
+    def state(self, name: str) -> State:
+        """Whether a known network is installed, missing, or there with another hash."""
+        manifest = self.manifest(name)
+        path = self.directory / manifest.file
+        try:
+            status = path.stat()
+        except OSError:
+            return State.MISSING
+        stamp = (status.st_mtime_ns, status.st_size)
+        if self._checked.get(name) != stamp:
+            if sha256_of(path) != manifest.sha256:
+                return State.DAMAGED
+            self._checked[name] = stamp
+        return State.INSTALLED
+
+    def get(self, name: str) -> InstalledNetwork:
+        """An installed network. Raises NetworkError when it is unknown, missing or damaged."""
+        state = self.state(name)
+        manifest = self.manifest(name)
+        path = self.directory / manifest.file
+        if state is State.MISSING:
+            raise NetworkError(f"network {name} is not installed in {self.directory}; {_remedy(manifest)}")
+        if state is State.DAMAGED:
+            raise NetworkError(f"network file {path} has not the manifest's SHA-256; {_remedy(manifest)}")
+        return InstalledNetwork(manifest, path)
+
+    def selected(self, task: str) -> str | None:
+        """The name of the network that serves a task: the chosen one, else the default; None without either."""
+        if task not in TASKS:
+            raise NetworkError(f"there is no task {task!r}; tasks are {', '.join(TASKS)}")
+        chosen = self._selection().get(task)
+        if chosen is not None:
+            if self.manifest(chosen).task != task:
+                raise NetworkError(f"{SELECTION_FILE}: network {chosen} does not serve the task {task}")
+            return chosen
+        return next((name for name, manifest in self._manifests.items() if _is_default(manifest, task)), None)
+
+    def for_task(self, task: str) -> InstalledNetwork:
+        """The installed network that serves a task. Raises NetworkError when there is none."""
+        name = self.selected(task)
+        if name is None:
+            raise NetworkError(f"no network serves the task {task}")
+        return self.get(name)
+
+    def available_tasks(self) -> frozenset[str]:
+        """The tasks whose selected network is installed."""
+        selected = {task: self.selected(task) for task in TASKS}
+        return frozenset(task for task, name in selected.items() if name and self.state(name) is State.INSTALLED)
+
+    def _selection(self) -> dict[str, str]:
+        path = self.directory / SELECTION_FILE
+        try:
+            selection = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise NetworkError(f"{path}: cannot be read: {error}") from error
+        if not isinstance(selection, dict) or any(not isinstance(name, str) for name in selection.values()):
+            raise NetworkError(f"{path}: must be an object of task and network names")
+        return selection
+
+
+def _is_default(manifest: Manifest, task: str) -> bool:
+    return manifest.default and manifest.task == task
+
+
+def _remedy(manifest: Manifest) -> str:
+    command = "networks build" if manifest.default else f"networks add {manifest.name}"
+    return f"run `python manage.py {command}`"
+
+
+def _check_distinct(manifests: Iterable[Manifest]) -> None:
+    """A task has one default network, and a descriptor version or a file belongs to one network."""
+    seen: dict[tuple[str, object], str] = {}
+    for manifest in manifests:
+        keys: list[tuple[str, object]] = [("file", manifest.file)]
+        if manifest.default:
+            keys.append(("default of task", manifest.task))
+        if manifest.descriptor is not None:
+            keys.append(("descriptor version", manifest.descriptor.version))
+        for key in keys:
+            other = seen.setdefault(key, manifest.name)
+            if other != manifest.name:
+                raise NetworkError(f"networks {other} and {manifest.name} have one {key[0]} {key[1]}")

@@ -1,0 +1,193 @@
+"""What a manifest says, as frozen dataclasses: source, conversion, licence, input, outputs, descriptor."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.recognition.networks.errors import NetworkError
+
+CHANNELS = {"RGB": 3, "BGR": 3, "GREY": 1}
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, of R, G, B
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of the source: its path inside the package (or its file name for `url`), hash and address."""
+
+    path: str
+    sha256: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the weights come from.
+
+    `kind`: `npm` (a package of npm/package.json), `python` (an installed distribution; `package` is its import
+    name) or `url` (files at public addresses, or given in a folder).
+    """
+
+    kind: str
+    package: str
+    version: str
+    files: tuple[SourceFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How the source becomes ONNX: its format, the node that takes the input, and output name → node name."""
+
+    format: str
+    input: str = ""
+    outputs: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The network's one input, without its batch axis.
+
+    The network expects `(pixel − mean) / std` of pixels 0..255 in colour order `colour`, one value or one per
+    channel; a uint8 input takes the pixels as they are. A side of 0 in `shape` may have any size that is a
+    multiple of `multiple_of`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    layout: str
+    colour: str
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    multiple_of: int = 1
+
+    @property
+    def height(self) -> int:
+        """Rows in pixels, 0 for any."""
+        return self.shape[0] if self.layout == "NHWC" else self.shape[1]
+
+    @property
+    def width(self) -> int:
+        """Columns in pixels, 0 for any."""
+        return self.shape[1] if self.layout == "NHWC" else self.shape[2]
+
+    @property
+    def channels(self) -> int:
+        """Number of colour channels."""
+        return CHANNELS[self.colour]
+
+    @cached_property
+    def _affine(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
+
+    def tensor(self, images: NDArray[np.uint8]) -> NDArray[np.float32] | NDArray[np.uint8]:
+        """What the network takes for `images`: uint8 [N, H, W, 3] RGB (or [N, H, W, 1] grey), pixels 0..255.
+
+        Returns this input's dtype and layout, contiguous; grey is ITU-R BT.601 luma of RGB, unrounded.
+        """
+        pixels = images
+        if self.colour == "BGR":
+            pixels = images[..., ::-1]
+        elif self.colour == "GREY" and images.shape[-1] == 3:
+            return self._normalised(images.astype(np.float32) @ LUMA[:, None])
+        return self._normalised(pixels)
+
+    def _normalised(self, pixels: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32] | NDArray[np.uint8]:
+        if self.layout == "NCHW":
+            pixels = np.moveaxis(pixels, -1, 1)
+        if self.dtype == "uint8":
+            return np.ascontiguousarray(pixels, np.uint8)
+        values = pixels.astype(np.float32, order="C")
+        mean, std = self._affine
+        if self.layout == "NCHW":
+            mean, std = mean.reshape(-1, 1, 1), std.reshape(-1, 1, 1)
+        if mean.any():
+            values -= mean
+        if (std != 1).any():
+            values /= std
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """One output without its batch axis; a 0 in `shape` is a side that follows the input's size."""
+
+    name: str
+    shape: tuple[int, ...]
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """How a face is brought into a descriptor network's crop.
+
+    `template`: target of each point in crop pixels (x, y; pixel centres on whole numbers). `mesh_points`: for each
+    of them the vertices of the 468-point mesh whose mean is the point in the picture. `mirror_average`: the
+    descriptor is the mean of the crop's and the mirrored crop's.
+    """
+
+    crop_height: int
+    crop_width: int
+    template: tuple[tuple[float, float], ...]
+    mesh_points: tuple[tuple[int, ...], ...]
+    mirror_average: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptorSpec:
+    """What a descriptor network adds: its version and how its vectors are stored, aligned and compared.
+
+    `match_cosine` and `possible_cosine` are cosines; `calibration` maps cosine to similarity 0..1, linearly
+    between its points, strictly rising in both, from (−1, 0) to (1, 1).
+    """
+
+    version: int
+    dimension: int
+    raw_encoding: str
+    alignment: Alignment
+    match_cosine: float
+    possible_cosine: float
+    calibration: tuple[tuple[float, float], ...]
+    calibrated_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """Under which terms the file comes, from whom, and what is known of its training data."""
+
+    package: str
+    upstream: str
+    upstream_licence: str
+    training_data: str
+    caveat: str = ""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything about one network. `default`: used for its task unless another one was chosen."""
+
+    name: str
+    task: str
+    title: str
+    version: str
+    file: str
+    sha256: str
+    opset: int
+    batch_sizes: tuple[int, ...]
+    default: bool
+    pack: str
+    source: Source
+    conversion: Conversion
+    licence: Licence
+    input: InputSpec
+    outputs: tuple[OutputSpec, ...]
+    descriptor: DescriptorSpec | None
+    thresholds: tuple[tuple[str, float], ...]
+
+    def threshold(self, name: str) -> float:
+        """A threshold of the manifest by name; NetworkError when it has none of that name."""
+        for key, value in self.thresholds:
+            if key == name:
+                return value
+        raise NetworkError(f"network {self.name} states no threshold `{name}`")
