@@ -1,0 +1,185 @@
+"""Downloads from addresses that clients name, without reaching into the platform's own network.
+
+A name is resolved once, where the connection is opened, and the connection goes to the address that was checked: a
+second answer of the name server cannot redirect it. Redirects are followed by hand, each through the same check. One
+deadline spans the whole download, slow headers and slow bodies included.
+"""
+
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpcore
+import httpx
+
+MAX_REDIRECTS = 3
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+DEFAULT_TIMEOUT_S = 10.0
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class FetchError(Exception):
+    """The download was refused or failed. The message is for the log: it may name internal addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Bytes of a 200 answer and its declared content type, lower case and without parameters ("" when missing)."""
+
+    data: bytes
+    content_type: str
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address lies in the internet; addresses that carry another one inside count as that one."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if address.teredo is not None:
+            inner = address.teredo[1]
+        if address in NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(inner)
+    return address.is_global and not address.is_multicast
+
+
+def resolve(host: str, port: int, *, allow_private: bool) -> str:
+    """The address to connect to. Raises FetchError when there is none, or when any of the name's is not public."""
+    try:
+        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise FetchError(f"{host} has no address") from error
+    addresses = [str(answer[4][0]) for answer in answers]
+    if not allow_private:
+        for text in addresses:
+            if not is_public(ipaddress.ip_address(text.partition("%")[0])):
+                raise FetchError(f"{host} is {text}, which is not public")
+    return addresses[0]
+
+
+class DeadlineStream(httpcore.NetworkStream):
+    """A connection on which nothing waits beyond the deadline (seconds of `time.monotonic`)."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def _left_s(self) -> float:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("the download took too long")
+        return left
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._left_s())
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, self._left_s())
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        stream = self._stream.start_tls(ssl_context, server_hostname, self._left_s())
+        return DeadlineStream(stream, self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class GuardedBackend(httpcore.SyncBackend):
+    """Opens connections to checked addresses only."""
+
+    def __init__(self, deadline: float, *, allow_private: bool) -> None:
+        self._deadline = deadline
+        self._allow_private = allow_private
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        address = resolve(host, port, allow_private=self._allow_private)
+        left = max(self._deadline - time.monotonic(), 0.001)
+        return DeadlineStream(super().connect_tcp(address, port, left, local_address, socket_options), self._deadline)
+
+
+@cache
+def _ssl_context() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
+def fetch(url: str, *, max_bytes: int, timeout_s: float = DEFAULT_TIMEOUT_S, allow_private: bool = False) -> Fetched:
+    """GETs an http or https URL, following up to three redirects.
+
+    `timeout_s` bounds everything together except the name server's answer. Raises FetchError for any other scheme, an
+    address that is not public (unless `allow_private`), an answer other than 200, one that is compressed or larger
+    than `max_bytes`, and whatever fails on the way.
+    """
+    backend = GuardedBackend(time.monotonic() + timeout_s, allow_private=allow_private)
+    try:
+        with httpcore.ConnectionPool(ssl_context=_ssl_context(), network_backend=backend) as pool:
+            for _ in range(MAX_REDIRECTS + 1):
+                answer = _get(pool, url, max_bytes)
+                if isinstance(answer, Fetched):
+                    return answer
+                url = answer
+    except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, ssl.SSLError) as error:
+        raise FetchError(f"{url}: {error!r}") from error
+    raise FetchError(f"{url}: more than {MAX_REDIRECTS} redirects")
+
+
+def _get(pool: httpcore.ConnectionPool, url: str, max_bytes: int) -> Fetched | str:
+    """One request: the answer, or the URL that it redirects to."""
+    target = _checked_url(url)
+    headers = [("User-Agent", "luna"), ("Accept", "image/*"), ("Accept-Encoding", "identity")]
+    with pool.stream("GET", target, headers=headers) as response:
+        answered = {name.lower(): value.decode("latin-1") for name, value in response.headers}
+        if response.status in REDIRECTS and b"location" in answered:
+            return urljoin(url, answered[b"location"])
+        if response.status != 200:
+            raise FetchError(f"{url}: HTTP {response.status}")
+        if answered.get(b"content-encoding", "identity").lower() != "identity":
+            raise FetchError(f"{url}: compressed")
+        declared = answered.get(b"content-length", "0")
+        body = bytearray()
+        if declared.isdigit() and int(declared) > max_bytes:
+            raise FetchError(f"{url}: {declared} bytes")
+        for chunk in response.iter_stream():
+            body += chunk
+            if len(body) > max_bytes:
+                raise FetchError(f"{url}: more than {max_bytes} bytes")
+        return Fetched(bytes(body), answered.get(b"content-type", "").partition(";")[0].strip().lower())
+
+
+def _checked_url(url: str) -> httpcore.URL:
+    """The URL without user and fragment. Raises FetchError for anything but http and https with a host."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+        if parts.scheme not in ("http", "https") or not host:
+            raise FetchError(f"{url!r} is not an http URL")
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return httpcore.URL(scheme=parts.scheme, host=host.encode("idna"), port=port, target=quoted(target))
+    except (ValueError, UnicodeError) as error:
+        raise FetchError(f"{url!r} is not a URL") from error
+
+
+def quoted(target: str) -> bytes:
+    """Path and query as they go over the wire: whatever is not printable ASCII percent-encoded."""
+    return b"".join(
+        bytes([byte]) if 0x20 < byte < 0x7F else b"%%%02X" % byte for byte in target.encode("utf-8", "surrogatepass")
+    )

@@ -1,0 +1,157 @@
+"""Downloads by URL: what is refused, and that nothing waits or grows without bound."""
+
+import ipaddress
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from apps.common.fetch import FetchError, fetch, is_public
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        getattr(self, f"answer_{self.path.strip('/').partition('/')[0]}")()
+
+    def answer_image(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "Image/PNG; q=1")
+        self.end_headers()
+        self.wfile.write(b"picture")
+
+    def answer_redirect(self) -> None:
+        self.send_response(302)
+        self.send_header("Location", self.path.removeprefix("/redirect/"))
+        self.end_headers()
+
+    def answer_loop(self) -> None:
+        self.send_response(301)
+        self.send_header("Location", "/loop")
+        self.end_headers()
+
+    def answer_endless(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        while True:
+            self.wfile.write(b"x" * 4096)
+
+    def answer_slow(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        for _ in range(100):
+            self.wfile.write(b"x")
+            time.sleep(0.05)
+
+    def answer_slowheaders(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for number in range(100):
+            self.wfile.write(b"X-%d: y\r\n" % number)
+            time.sleep(0.05)
+
+    def answer_large(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000000000")
+        self.end_headers()
+
+    def answer_packed(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+
+    def answer_missing(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *args: object) -> None:
+        """Silent."""
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except ConnectionError:
+            """The client hung up, as these tests mean it to."""
+
+
+@pytest.fixture(scope="module")
+def origin() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def get(url: str) -> bytes:
+    return fetch(url, max_bytes=100_000, timeout_s=0.5, allow_private=True).data
+
+
+def test_an_answer_comes_with_its_content_type(origin: str) -> None:
+    answer = fetch(f"{origin}/image", max_bytes=7, allow_private=True)
+    assert (answer.data, answer.content_type) == (b"picture", "image/png")
+
+
+def test_redirects_are_followed(origin: str) -> None:
+    assert get(f"{origin}/redirect//image") == b"picture"
+    assert get(f"{origin}/redirect/{origin}/image") == b"picture"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["loop", "endless", "large", "packed", "missing", "redirect/file:///etc/passwd", "redirect/gopher://127.0.0.1/"],
+)
+def test_bad_answers_are_refused(origin: str, path: str) -> None:
+    with pytest.raises(FetchError):
+        get(f"{origin}/{path}")
+
+
+@pytest.mark.parametrize("path", ["slow", "slowheaders"])
+def test_the_deadline_spans_the_whole_download(origin: str, path: str) -> None:
+    start = time.monotonic()
+    with pytest.raises(FetchError):
+        get(f"{origin}/{path}")
+    assert time.monotonic() - start < 2
+
+
+def test_private_addresses_are_refused_unless_allowed(origin: str) -> None:
+    with pytest.raises(FetchError, match="not public"):
+        fetch(f"{origin}/image", max_bytes=100)
+    with pytest.raises(FetchError, match="not public"):
+        fetch(origin.replace("127.0.0.1", "localhost") + "/image", max_bytes=100)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "file:///etc/passwd",
+        "ftp://example.org/a",
+        "http://",
+        "//example.org",
+        "http://[::1",
+        "http://a:99999/",
+        "http://2130706433/",
+        "http://0x7f.1/",
+        "http://user@127.0.0.1/",
+        "http://[::ffff:7f00:1]/",
+        "http://a\r\nb/",
+    ],
+)
+def test_bad_addresses_are_refused(url: str) -> None:
+    with pytest.raises(FetchError):
+        fetch(url, max_bytes=100, timeout_s=1)
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True), ("2606:4700::1", True), ("64:ff9b::8.8.8.8", True),
+        ("127.0.0.1", False), ("10.1.2.3", False), ("192.168.0.1", False), ("169.254.169.254", False),
+        ("100.64.0.1", False), ("0.0.0.1", False), ("224.0.0.1", False), ("::1", False), ("fe80::1", False),
+        ("fc00::1", False), ("::ffff:10.0.0.1", False), ("2002:a00:1::", False), ("64:ff9b::10.0.0.1", False),
+    ],
+)  # fmt: skip
+def test_which_addresses_are_public(address: str, public: bool) -> None:
+    assert is_public(ipaddress.ip_address(address)) is public
