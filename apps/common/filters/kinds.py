@@ -1,0 +1,72 @@
+"""Types of filter values: how each is read from a request and how a fact of it is brought into Python's form."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from rest_framework import serializers
+
+from apps.common.api.fields import FilterTimeField
+from apps.common.filters.words import Number
+from apps.common.times import parse_time
+
+AnyField = serializers.Field[Any, Any, Any, Any]
+
+
+class FiniteFloatField(serializers.FloatField):
+    """A number that is a number: NaN and infinities order differently in SQL and in Python."""
+
+    def to_internal_value(self, data: Any) -> float:
+        value = super().to_internal_value(data)
+        if not math.isfinite(value):
+            raise serializers.ValidationError("a finite number is required.")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`field(**kwargs)` reads a value, `fact(value)` accepts a fact as Python object or in its JSON form."""
+
+    field: Callable[..., AnyField]
+    fact: Callable[[Any], Any] = lambda value: value
+
+
+def text(max_length: int) -> Kind:
+    return Kind(lambda **kwargs: serializers.CharField(max_length=max_length, trim_whitespace=False, **kwargs))
+
+
+def whole(low: int, high: int) -> Kind:
+    return Kind(lambda **kwargs: serializers.IntegerField(min_value=low, max_value=high, **kwargs))
+
+
+def real(low: float, high: float) -> Kind:
+    return Kind(lambda **kwargs: FiniteFloatField(min_value=low, max_value=high, **kwargs))
+
+
+class NumberField(serializers.IntegerField):
+    """One of the numbers of a `Number`."""
+
+    def __init__(self, *, numbers: type[Number], **kwargs: Any) -> None:
+        self.numbers = numbers
+        words = ", ".join(f"{number.value} {number.word}" for number in numbers)
+        super().__init__(min_value=min(numbers), max_value=max(numbers), help_text=words, **kwargs)
+
+
+def number(numbers: type[Number]) -> Kind:
+    """The maps have no gaps, so the bounds say it all."""
+    return Kind(lambda **kwargs: NumberField(numbers=numbers, **kwargs))
+
+
+def _uuid_fact(value: UUID | str) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+def _time_fact(value: datetime | str) -> datetime:
+    return value if isinstance(value, datetime) else parse_time(value)
+
+
+UUID_KIND = Kind(serializers.UUIDField, _uuid_fact)
+TIME_KIND = Kind(FilterTimeField, _time_fact)

@@ -1,0 +1,89 @@
+"""What the filters mean: each operator says it once in SQL and, line by line beside it, once in Python.
+
+A missing value (NULL, None) satisfies no operator, except that `None` among wanted values selects what was not
+estimated.
+"""
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from django.db.models import Q
+
+
+class Operator(Protocol):
+    @property
+    def many(self) -> bool:
+        """Whether its value is a sequence of values."""
+
+    def q(self, column: str, value: Any) -> Q: ...
+
+    def holds(self, fact: Any, value: Any) -> bool: ...
+
+
+class Equal:
+    """The value itself."""
+
+    many = False
+
+    def q(self, column: str, value: Any) -> Q:
+        return Q(**{column: value})
+
+    def holds(self, fact: Any, value: Any) -> bool:
+        return fact is not None and bool(fact == value)
+
+
+def _any_of(column: str, lookup: str, value: Sequence[Any]) -> Q:
+    condition = Q(**{f"{column}__{lookup}": [item for item in value if item is not None]})
+    return condition | Q(**{f"{column}__isnull": True}) if None in value else condition
+
+
+class OneOf:
+    """Any of the values."""
+
+    many = True
+
+    def q(self, column: str, value: Sequence[Any]) -> Q:
+        return _any_of(column, "in", value)
+
+    def holds(self, fact: Any, value: Sequence[Any]) -> bool:
+        return fact in value
+
+
+class Overlap:
+    """Of a column of several values: any of them is any of the wanted ones."""
+
+    many = True
+
+    def q(self, column: str, value: Sequence[Any]) -> Q:
+        return _any_of(column, "overlap", value)
+
+    def holds(self, fact: Sequence[Any] | None, value: Sequence[Any]) -> bool:
+        return None in value if fact is None else any(item in value for item in fact)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """`gte`, `gt`, `lt`, `lte`: one side of a range."""
+
+    suffix: str
+    compare: Callable[[Any, Any], bool]
+    many: bool = False
+
+    def q(self, column: str, value: Any) -> Q:
+        return Q(**{f"{column}__{self.suffix}": value})
+
+    def holds(self, fact: Any, value: Any) -> bool:
+        return fact is not None and self.compare(fact, value)
+
+
+EQUAL = Equal()
+ONE_OF = OneOf()
+OVERLAP = Overlap()
+BOUNDS = {
+    "gte": Bound("gte", operator.ge),
+    "gt": Bound("gt", operator.gt),
+    "lt": Bound("lt", operator.lt),
+    "lte": Bound("lte", operator.le),
+}

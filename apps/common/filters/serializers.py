@@ -1,0 +1,148 @@
+"""Filters read from a request: query parameters, JSON blocks of policies and candidates, the websocket's query."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from apps.common.api.fields import CommaListField
+from apps.common.api.validation import refuse_unknown
+from apps.common.filters import terms
+from apps.common.filters.conditions import AREA, MATCH, Box, LabelSimilarity
+from apps.common.filters.kinds import AnyField, FiniteFloatField
+from apps.common.filters.terms import TERMS, Term
+
+NULL = "null"
+MAX_MATCH_FILTERS = 30
+DEFAULT_DELTA_DEGREES = 0.01
+Terms = Mapping[str, Term]
+
+
+def _named(*groups: tuple[Term, ...], **aliases: str) -> Terms:
+    own = {term.name: term for group in groups for term in group}
+    return own | {alias: TERMS[name] for alias, name in aliases.items()}
+
+
+SEARCH_TERMS: Terms = TERMS
+"""GET /6/events and candidates of origin `events`."""
+
+POLICY_TERMS = _named(terms.FACE, terms.BODY, ethnicities="ethnic_groups")
+"""Filters of handler policies, beside `match`."""
+
+SUBSCRIPTION_TERMS = _named(
+    terms.IDS,
+    terms.ORIGIN,
+    terms.TOP_MATCH,
+    terms.FACE,
+    terms.BODY,
+    terms.PLACE,
+    matching_candidates_labels="top_matching_candidates_label",
+    **{f"object_similarity__{suffix}": f"top_similar_object_similarity__{suffix}" for suffix in ("gte", "lt")},
+)
+"""The websocket's query."""
+
+
+class ValuesField(CommaListField):
+    """`a,b` in a query, `["a", "b"]` or one bare value in JSON. `null` stands for what was not estimated."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_empty=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, str):
+            data = [part.strip() for part in data.split(",") if part.strip()]
+        elif not isinstance(data, list):
+            data = [data]
+        if self.child.allow_null:
+            data = [None if item == NULL else item for item in data]
+        return super().to_internal_value(data)
+
+
+class DegreesField(FiniteFloatField):
+    """Degrees of an origin; `null` asks for events without a position."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return NULL if data == NULL else super().to_internal_value(data)
+
+
+class LabelSimilaritySerializer(serializers.Serializer[LabelSimilarity]):
+    """`{label, similarity__gte, …}`: the best candidate that a match policy of this label found."""
+
+    label = serializers.CharField(max_length=36)  # type: ignore[assignment]  # DRF takes a declared field out
+    similarity__gte = FiniteFloatField(min_value=0, max_value=1, required=False)
+    similarity__gt = FiniteFloatField(min_value=0, max_value=1, required=False)
+    similarity__lt = FiniteFloatField(min_value=0, max_value=1, required=False)
+    similarity__lte = FiniteFloatField(min_value=0, max_value=1, required=False)
+
+    def to_internal_value(self, data: Any) -> LabelSimilarity:
+        refuse_unknown(data, set(self.fields))
+        values = super().to_internal_value(data)
+        label = values.pop("label")
+        return LabelSimilarity(label, {name.removeprefix("similarity__"): bound for name, bound in values.items()})
+
+
+class FilterSerializer(serializers.Serializer[Any]):
+    """Gathers its terms into `validated_data["filters"]`; fields that a subclass declares stay beside it.
+
+    `terms` are the parameters by their names here, `strict` refuses unknown ones.
+    """
+
+    terms: ClassVar[Terms] = {}
+    strict: ClassVar[bool] = False
+
+    def get_fields(self) -> dict[str, AnyField]:
+        return {**super().get_fields(), **{name: _field(term) for name, term in self.terms.items()}}
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if self.strict:
+            refuse_unknown(data, set(self.fields))
+        values = dict(super().to_internal_value(data))
+        filters = {term.name: values.pop(name) for name, term in self.terms.items() if name in values}
+        return {**values, "filters": filters | self.conditions(values)}
+
+    def conditions(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Filters of more than one parameter; takes its own out of `values`."""
+        return {}
+
+
+def _field(term: Term) -> AnyField:
+    if not term.operator.many:
+        return term.kind.field(required=False)
+    return ValuesField(child=term.kind.field(allow_null=term.nullable), required=False)
+
+
+class EventFilterSerializer(FilterSerializer):
+    """Everything that events are searched by."""
+
+    terms = SEARCH_TERMS
+    origin_longitude = DegreesField(min_value=-180, max_value=180, required=False)
+    origin_latitude = DegreesField(min_value=-90, max_value=90, required=False)
+    longitude_delta = FiniteFloatField(min_value=0, max_value=90, default=DEFAULT_DELTA_DEGREES)
+    latitude_delta = FiniteFloatField(min_value=0, max_value=90, default=DEFAULT_DELTA_DEGREES)
+
+    def conditions(self, values: dict[str, Any]) -> dict[str, Any]:
+        longitude, latitude = values.pop("origin_longitude", None), values.pop("origin_latitude", None)
+        deltas = values.pop("longitude_delta"), values.pop("latitude_delta")
+        if longitude is None and latitude is None:
+            return {}
+        if longitude is None or latitude is None or (longitude == NULL) != (latitude == NULL):
+            raise serializers.ValidationError({"origin_longitude": "give both origins or none."})
+        return {AREA.name: None if longitude == NULL else Box.around(longitude, latitude, *deltas)}
+
+
+class SubscriptionSerializer(EventFilterSerializer):
+    """What a websocket client wants to hear of."""
+
+    terms = SUBSCRIPTION_TERMS
+
+
+class PolicyFilterSerializer(FilterSerializer):
+    """`filters` of handler policies and conditional tags. Empty filters accept everything."""
+
+    terms = POLICY_TERMS
+    strict = True
+    match = serializers.ListField(child=LabelSimilaritySerializer(), required=False, max_length=MAX_MATCH_FILTERS)
+
+    def conditions(self, values: dict[str, Any]) -> dict[str, Any]:
+        match = values.pop("match", ())
+        return {MATCH.name: match} if match else {}

@@ -1,0 +1,112 @@
+"""The vocabulary of event filters: one line per term.
+
+A term's column is a field of the Event model, an attribute of `EventDraft` and a key of the sender's facts alike.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q
+
+from apps.common.filters import words
+from apps.common.filters.kinds import TIME_KIND, UUID_KIND, Kind, number, real, text, whole
+from apps.common.filters.operators import BOUNDS, EQUAL, ONE_OF, OVERLAP, Operator
+
+MAX_AGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One parameter: `name` in the query, `column` of the event, what is compared how.
+
+    `nullable`: the value `null` selects events without an estimation.
+    """
+
+    name: str
+    column: str
+    operator: Operator
+    kind: Kind
+    nullable: bool = False
+
+    def q(self, value: Any) -> Q:
+        return self.operator.q(self.column, value)
+
+    def holds(self, facts: Mapping[str, Any], value: Any) -> bool:
+        fact = facts.get(self.column)
+        if isinstance(fact, list | tuple):
+            return self.operator.holds([self.kind.fact(item) for item in fact], value)
+        return self.operator.holds(None if fact is None else self.kind.fact(fact), value)
+
+
+def _range(column: str, kind: Kind, *suffixes: str) -> Iterator[Term]:
+    for suffix in suffixes or ("gte", "lt"):
+        yield Term(f"{column}__{suffix}", column, BOUNDS[suffix], kind)
+
+
+def _numbers(name: str, column: str, numbers: type[words.Number]) -> Term:
+    return Term(name, column, ONE_OF, number(numbers), nullable=True)
+
+
+def _place(name: str, column: str, max_length: int = 36) -> Term:
+    return Term(name, column, ONE_OF, text(max_length), nullable=True)
+
+
+_SIMILARITY = real(0.0, 1.0)
+_AGE = whole(0, MAX_AGE)
+
+IDS = (
+    Term("event_ids", "event_id", ONE_OF, UUID_KIND),
+    *_range("event_id", UUID_KIND),
+    Term("handler_ids", "handler_id", ONE_OF, UUID_KIND),
+    Term("face_ids", "face_id", ONE_OF, UUID_KIND),
+    Term("external_ids", "external_id", ONE_OF, text(36)),
+    Term("user_data", "user_data", EQUAL, text(128)),
+)
+TIMES = (
+    *_range("create_time", TIME_KIND),
+    *_range("end_time", TIME_KIND),
+    *_range("insert_time", TIME_KIND),
+)
+ORIGIN = (
+    Term("sources", "source", ONE_OF, text(128), nullable=True),
+    Term("stream_ids", "stream_id", ONE_OF, UUID_KIND, nullable=True),
+    Term("track_ids", "track_id", ONE_OF, text(36), nullable=True),
+    Term("tags", "tags", OVERLAP, text(36)),
+)
+PLACE = (
+    _place("cities", "city"),
+    _place("areas", "area"),
+    _place("districts", "district"),
+    _place("streets", "street", 128),
+    _place("house_numbers", "house_number"),
+)
+TOP_MATCH = (
+    Term("top_matching_candidates_label", "top_matching_candidates_label", ONE_OF, text(36)),
+    Term("top_similar_object_ids", "top_similar_object_id", ONE_OF, UUID_KIND),
+    Term("top_similar_external_ids", "top_similar_external_id", ONE_OF, text(36)),
+    *_range("top_similar_object_similarity", _SIMILARITY, "gte", "gt", "lt", "lte"),
+)
+FACE = (
+    _numbers("gender", "gender", words.Gender),
+    *_range("age", _AGE),
+    _numbers("ethnic_groups", "ethnic_group", words.EthnicGroup),
+    _numbers("emotions", "emotion", words.Emotion),
+    _numbers("masks", "mask", words.Mask),
+    _numbers("liveness", "liveness", words.Liveness),
+    _numbers("deepfake", "deepfake", words.Deepfake),
+)
+BODY = (
+    _numbers("apparent_gender", "apparent_gender", words.ApparentGender),
+    *_range("apparent_age", _AGE),
+    _numbers("headwear_states", "headwear_state", words.Presence),
+    _numbers("headwear_apparent_colors", "headwear_apparent_color", words.PlainColour),
+    _numbers("sleeve_lengths", "sleeve_length", words.SleeveLength),
+    Term("upper_clothing_colors", "upper_clothing_colors", OVERLAP, number(words.Colour), nullable=True),
+    _numbers("backpack_states", "backpack_state", words.Presence),
+    _numbers("lower_garment_types", "lower_garment_type", words.Garment),
+    Term("lower_garment_colors", "lower_garment_colors", OVERLAP, number(words.Colour), nullable=True),
+    _numbers("shoes_apparent_colors", "shoes_apparent_color", words.PlainColour),
+)
+
+TERMS: Mapping[str, Term] = {term.name: term for term in (*IDS, *TIMES, *ORIGIN, *TOP_MATCH, *FACE, *BODY, *PLACE)}
