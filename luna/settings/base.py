@@ -18,6 +18,7 @@ env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 VAR_DIR = var_dir()
 NETWORKS_DIR = networks_dir(VAR_DIR)
+CACHE_DIR = Path(env.str("LUNA_CACHE_DIR", default=str(VAR_DIR / "cache")))  # the networks' packages
 
 DEBUG = False
 SECRET_KEY = env.str("LUNA_SECRET_KEY", default="") or secret_key(VAR_DIR)
@@ -38,6 +39,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "channels",
     "django_celery_beat",
+    "luna",
     "apps.common",
     "apps.monitoring",
     "apps.accounts",
@@ -148,6 +150,14 @@ LUNA_ADMIN_LOGIN = env.str("LUNA_ADMIN_LOGIN", default="admin@luna.local")
 LUNA_ADMIN_PASSWORD = env.str("LUNA_ADMIN_PASSWORD", default="")
 LUNA_ALLOW_ACCOUNT_ID_HEADER = env.bool("LUNA_ALLOW_ACCOUNT_ID_HEADER", default=True)
 LUNA_CREDENTIALS_CACHE_S = env.int("LUNA_CREDENTIALS_CACHE_S", default=10)
+# Anybody may register an account of his own; one that reads all accounts' data needs an administrator.
+LUNA_OPEN_REGISTRATION = env.bool("LUNA_OPEN_REGISTRATION", default=True)
+LUNA_OPEN_ADVANCED_REGISTRATION = env.bool("LUNA_OPEN_ADVANCED_REGISTRATION", default=False)
+LUNA_PASSWORD_MIN_LENGTH = env.int("LUNA_PASSWORD_MIN_LENGTH", default=4)
+LUNA_FAILED_LOGINS = env.int("LUNA_FAILED_LOGINS", default=10)
+LUNA_FAILED_LOGINS_WINDOW_S = env.int("LUNA_FAILED_LOGINS_WINDOW_S", default=60)
+LUNA_JWT_ECDSA_KEY = env.str("LUNA_JWT_ECDSA_KEY", default="", multiline=True)  # PEM or a file's name: then ES256
+LUNA_JWT_ECDSA_KEY_PASSWORD = env.str("LUNA_JWT_ECDSA_KEY_PASSWORD", default="")
 
 # --- HTTP -----------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
@@ -182,6 +192,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
 }
 LUNA_EXTERNAL_ADDRESS = env.str("LUNA_EXTERNAL_ADDRESS", default="http://127.0.0.1:5000")
+LUNA_HTTP_THREADS = env.int("LUNA_HTTP_THREADS", default=16)  # per web process; each holds a database connection
 MAX_REQUEST_BYTES = env.int("LUNA_MAX_REQUEST_BYTES", default=1024**3)
 DATA_UPLOAD_MAX_MEMORY_SIZE = None  # MAX_REQUEST_BYTES bounds every body, multipart included
 DATA_UPLOAD_MAX_NUMBER_FILES = 1000

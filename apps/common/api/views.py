@@ -3,6 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -13,15 +14,33 @@ from apps.common.errors import LunaError
 class LunaView(APIView):
     """One resource.
 
-    `permissions` maps an HTTP method to the token right that it needs, `("face", "creation")`; a method that is
-    missing there is refused to tokens. `public = True` opens the resource without credentials.
+    `permissions` maps an HTTP method to the token right that it needs, `("face", "creation")`, or to
+    `("emit_events", "allowed")`; a method that is missing there is refused to tokens. HEAD needs what GET needs.
+    `public = True` opens the resource without credentials, `public = ("POST",)` these methods only. A public view
+    with a `resource` ("sdk", "iso", "liveness") still checks credentials that are sent, and the token's `resources`.
     """
 
     permissions: ClassVar[dict[str, tuple[str, str]]] = {}
-    public: ClassVar[bool] = False
+    public: ClassVar[bool | tuple[str, ...]] = False
+    resource: ClassVar[str] = ""
 
-    def options(self, request: Request, *args: object, **kwargs: object) -> object:  # type: ignore[override]
-        raise LunaError(12021)
+    @classmethod
+    def is_public(cls, method: str) -> bool:
+        return cls.public if isinstance(cls.public, bool) else method in cls.public
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """None where credentials do not matter: wrong ones must not close an open resource."""
+        request = getattr(self, "request", None)  # there is none while the schema is made
+        if request is not None and not self.resource and self.is_public(str(request.method)):
+            return []
+        return super().get_authenticators()
+
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
+        """A method that the resource does not have is refused before anybody is asked who they are."""
+        allowed = [method for method in self.allowed_methods if method != "OPTIONS"]
+        if request.method not in allowed:
+            raise LunaError(12021, headers={"Allow": ", ".join(allowed)})
+        super().initial(request, *args, **kwargs)
 
 
 def path_uuid(text: str, error_code: int) -> UUID:

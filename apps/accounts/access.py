@@ -1,0 +1,103 @@
+"""What an authenticated client may do: rights of tokens, and whose data a request reads and writes."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from apps.accounts.authentication import remote_address
+from apps.accounts.permissions import EMIT_EVENTS, emits_events, handler_is_listed_out
+from apps.accounts.principal import Actor, Principal
+from apps.common.api.fields import parse_uuid
+from apps.common.api.views import LunaView
+from apps.common.errors import LunaError
+from apps.common.scope import Scope
+
+
+class AccountPermission(BasePermission):
+    """Lets a request pass that has an account and, with a token, the right that the view names for the method.
+
+    Raises LunaError 12010 without credentials, 11059 and 11060 for a missing right, 11067 and 11068 for events.
+    """
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        principal: Principal | None = request.user
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        if isinstance(view, LunaView):
+            if view.resource and principal is not None:
+                require_resource(principal, view.resource)
+            if view.is_public(method):
+                return True
+        if principal is None:
+            raise LunaError(12010)
+        if principal.permissions is not None:
+            needed = getattr(view, "permissions", {}).get(method)
+            if needed is None:
+                raise LunaError(11064)
+            require_right(principal, *needed, handler_id=view.kwargs.get("handler_id"))
+        return True
+
+
+def require_right(principal: Principal, kind: str, right: str, handler_id: object = None) -> None:
+    """For rights that depend on the body, too. Raises LunaError 11059, for event generation 11067 and 11068."""
+    if principal.permissions is None:
+        return
+    if (kind, right) == EMIT_EVENTS:
+        if not emits_events(principal.permissions):
+            raise LunaError(11068)
+        if handler_id is not None and handler_is_listed_out(principal.permissions, handler_id):
+            raise LunaError(11067)
+    elif not principal.may(kind, right):
+        raise LunaError(11059, right, kind)
+
+
+def require_resource(principal: Principal, resource: str) -> None:
+    """Raises LunaError 11060 for a token whose `resources` lack this one."""
+    if not principal.may("resources", resource):
+        raise LunaError(11060, resource)
+
+
+def require_account_credentials(request: Request) -> None:
+    """For what a token may never do. Raises LunaError 11064."""
+    if principal_of_request(request).token_id is not None:
+        raise LunaError(11064)
+
+
+def principal_of_request(request: Request | HttpRequest) -> Principal:
+    """The authenticated client. Raises LunaError 12010 when there is none."""
+    principal: Any = request.user
+    if not isinstance(principal, Principal):
+        raise LunaError(12010)
+    return principal
+
+
+def read_scope(request: Request) -> Scope:
+    """Whose rows this request reads: the own account's, or those that `account_id` of the query names.
+
+    Accounts that see all data read every account's when they name none. Raises LunaError 12012 for an `account_id`
+    that is no UUID, 11063 for one that this client may not see.
+    """
+    principal = principal_of_request(request)
+    text = request.query_params.get("account_id")
+    if text is None:
+        return Scope(None if principal.sees_all_accounts else principal.account_id)
+    account_id = parse_uuid(text)
+    if account_id is None:
+        raise LunaError(12012, "'account_id'")
+    if account_id != principal.account_id and not principal.sees_all_accounts:
+        raise LunaError(11063)
+    return Scope(account_id)
+
+
+def write_account(request: Request) -> UUID:
+    """The account whose data this request changes: always the own one."""
+    return principal_of_request(request).account_id
+
+
+def actor_of(request: Request | HttpRequest) -> Actor:
+    """Who stands in the audit line of this request, of the API or of the admin site."""
+    user: Any = request.user
+    return Actor(getattr(user, "account_id", None), getattr(user, "token_id", None), remote_address(request))

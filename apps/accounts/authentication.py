@@ -1,0 +1,147 @@
+"""Who asks: Basic, then Bearer, then `Luna-Account-Id`, the first that is there decides.
+
+Wrong credentials are answered with 401 and the scheme to use, missing ones with 403: both as `LunaError`, which keeps
+DRF from rewriting one into the other.
+"""
+
+import base64
+import binascii
+import logging
+
+from django.conf import settings
+from django.http import HttpRequest
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from apps.accounts import selectors
+from apps.accounts.bearer import token_decode
+from apps.accounts.choices import VisibilityArea
+from apps.accounts.credentials import password_verify
+from apps.accounts.models import Account
+from apps.accounts.principal import Principal
+from apps.common.api.fields import parse_uuid
+from apps.common.errors import LunaError
+from apps.common.times import utc_now
+
+logger = logging.getLogger(__name__)
+
+ACCOUNT_HEADER = "Luna-Account-Id"
+BASIC_CHALLENGE = "Basic realm='login:password'"
+BEARER_CHALLENGE = "Bearer"
+
+
+def unauthorized(error: LunaError, challenge: str) -> LunaError:
+    """The same error; a 401 also says which scheme to use."""
+    if error.status == 401:
+        error.headers = {**error.headers, "WWW-Authenticate": challenge}
+    return error
+
+
+class LunaAuthentication(BaseAuthentication):
+    """The authentication of every resource of the API and, through `principal_of`, of the websocket."""
+
+    def authenticate(self, request: Request) -> tuple[Principal, None] | None:
+        principal = principal_of(
+            authorization=request.headers.get("Authorization"),
+            account_header=request.headers.get(ACCOUNT_HEADER),
+            address=remote_address(request),
+        )
+        log_invoker(principal)
+        return None if principal is None else (principal, None)
+
+    def authenticate_header(self, request: Request) -> str:
+        return BASIC_CHALLENGE
+
+
+def remote_address(request: HttpRequest | Request) -> str | None:
+    """The address of the client, as the server gives it: headers of the client are not believed."""
+    return request.META.get("REMOTE_ADDR") or None
+
+
+def log_invoker(principal: Principal | None) -> None:
+    if principal is None:
+        logger.info("invoked without an account")
+    elif principal.token_id is None:
+        logger.info("invoked by account_id=%s", principal.account_id)
+    else:
+        logger.info("invoked by account_id=%s token_id=%s", principal.account_id, principal.token_id)
+
+
+def principal_of(*, authorization: str | None, account_header: str | None, address: str | None) -> Principal | None:
+    """The principal of a request's headers, None when there are no credentials.
+
+    Raises LunaError 41006, 11065, 11062, 41005, 41007 for wrong ones, 11037 and 11061 for the account header.
+    """
+    if authorization:
+        scheme, _, value = authorization.strip().partition(" ")
+        if scheme.lower() == "basic":
+            return basic_principal(value.strip(), address)
+        if scheme.lower() == "bearer":
+            return bearer_principal(value.strip())
+        raise unauthorized(LunaError(11065, "the authorization is neither Basic nor Bearer"), BASIC_CHALLENGE)
+    if account_header is not None:
+        return header_principal(account_header)
+    return None
+
+
+def basic_principal(value: str, address: str | None) -> Principal:
+    """The account of `base64(login:password)`. Raises LunaError 41006, 11065."""
+    try:
+        login, colon, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError) as error:
+        problem = LunaError(11065, "the Basic credentials are not Base64 of login:password")
+        raise unauthorized(problem, BASIC_CHALLENGE) from error
+    try:
+        if not colon:
+            raise LunaError(11065, "the Basic credentials are not Base64 of login:password")
+        account = password_verify(login=login, password=password, address=address)
+    except LunaError as error:
+        raise unauthorized(error, BASIC_CHALLENGE) from error
+    return _account_principal(account, VisibilityArea.ALL)
+
+
+def bearer_principal(value: str) -> Principal:
+    """The account and token of a JWT. Raises LunaError 11062 (not ours), 41005 (deleted), 41007 (expired)."""
+    try:
+        account_id, token_id = token_decode(value)
+        token = selectors.token_find(token_id)
+        if token is None or token.account_id != account_id or not token.account.is_active:
+            raise LunaError(41005)
+        if token.expiration_time is not None and token.expiration_time <= utc_now():
+            raise LunaError(41007)
+    except LunaError as error:
+        raise unauthorized(error, BEARER_CHALLENGE) from error
+    account = token.account
+    return Principal(
+        account_id=account_id,
+        account_type=account.account_type,
+        login=account.login,
+        token_id=token_id,
+        permissions=token.permissions,
+        visibility_area=token.visibility_area,
+    )
+
+
+def header_principal(value: str) -> Principal:
+    """The account that a `Luna-Account-Id` names; such a client sees this account's data only.
+
+    Raises LunaError 11037 for no UUID, 11061 when the header is switched off, 11065 for an unknown account.
+    """
+    account_id = parse_uuid(value.strip())
+    if account_id is None:
+        raise LunaError(11037)
+    if not settings.LUNA_ALLOW_ACCOUNT_ID_HEADER:
+        raise LunaError(11061)
+    account = selectors.account_find(account_id)
+    if account is None or not account.is_active:
+        raise unauthorized(LunaError(11065, f"there is no account {account_id}"), BASIC_CHALLENGE)
+    return _account_principal(account, VisibilityArea.ACCOUNT)
+
+
+def _account_principal(account: Account, visibility_area: str) -> Principal:
+    return Principal(
+        account_id=account.account_id,
+        account_type=account.account_type,
+        login=account.login,
+        visibility_area=visibility_area,
+    )

@@ -1,0 +1,51 @@
+"""`manage.py ensure_admin`: the administrator that a new installation needs. Running it again changes nothing."""
+
+import json
+import secrets
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+from apps.accounts.choices import AccountType
+from apps.accounts.selectors import account_find
+from apps.accounts.services import account_create
+
+PASSWORD_BYTES = 12
+
+
+class Command(BaseCommand):
+    help = (
+        "Creates the account LUNA_ADMIN_ACCOUNT_ID with LUNA_ADMIN_LOGIN and LUNA_ADMIN_PASSWORD unless it exists. "
+        "Without a password a random one is made and printed, this once."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print one JSON object instead of sentences")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        account_id = UUID(settings.LUNA_ADMIN_ACCOUNT_ID)
+        account = account_find(account_id)
+        password = None
+        created = account is None
+        if account is None:
+            password = settings.LUNA_ADMIN_PASSWORD or secrets.token_urlsafe(PASSWORD_BYTES)
+            account = account_create(
+                account_id=account_id,
+                login=settings.LUNA_ADMIN_LOGIN,
+                password=password,
+                account_type=AccountType.ADMIN,
+                description="the first administrator",
+            )
+        # A password that the operator chose is known already: only a random one is ever shown.
+        shown = None if settings.LUNA_ADMIN_PASSWORD else password
+        if options["json"]:
+            result = {"account_id": str(account_id), "login": account.login, "password": shown, "created": created}
+            self.stdout.write(json.dumps(result))
+        elif created:
+            self.stdout.write(f"Administrator {account.login} ({account_id}) is there.")
+            if shown:
+                self.stdout.write(f"Its password, shown this once: {shown}")
+        else:
+            self.stdout.write(f"Administrator {account.login} ({account_id}) was there already.")

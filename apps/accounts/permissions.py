@@ -1,0 +1,56 @@
+"""The table of token permissions: the one place that says which rights exist on which kind of object.
+
+The checks of requests, the validation of token bodies and `docs/permissions.md` are all made from it.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+CREATION, VIEW, MODIFICATION, DELETION, MATCHING = "creation", "view", "modification", "deletion", "matching"
+_EDIT = (CREATION, VIEW, MODIFICATION, DELETION)
+
+OBJECT_RIGHTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "account": (VIEW,),
+        "face": (*_EDIT, MATCHING),
+        "list": _EDIT,
+        "event": (CREATION, VIEW, MATCHING),
+        "attribute": (*_EDIT, MATCHING),
+        "handler": _EDIT,
+        "verifier": _EDIT,
+        "task": _EDIT,
+        "lambda": _EDIT,
+        "custom": _EDIT,
+        "face_sample": (CREATION, VIEW, DELETION),
+        "body_sample": (CREATION, VIEW, DELETION),
+        "object": (CREATION, VIEW, DELETION),
+        "image": (CREATION, VIEW, DELETION),
+        "token": (VIEW, MODIFICATION, DELETION),
+    }
+)
+RESOURCES = ("iso", "sdk", "liveness")
+MAX_LISTED_HANDLERS = 100
+
+# A method of a view that stands for event generation names this instead of a kind and a right.
+EMIT_EVENTS = ("emit_events", "allowed")
+
+
+def all_permissions() -> dict[str, Any]:
+    """Every right of the table: what `grant_all_permissions=1` gives."""
+    return {
+        **{kind: list(rights) for kind, rights in OBJECT_RIGHTS.items()},
+        "resources": list(RESOURCES),
+        "emit_events": {"allowed": 1, "white_list": [], "black_list": []},
+    }
+
+
+def emits_events(permissions: Mapping[str, Any]) -> bool:
+    return bool(permissions.get("emit_events", {}).get("allowed", 0))
+
+
+def handler_is_listed_out(permissions: Mapping[str, Any], handler_id: object) -> bool:
+    """Whether the lists of `emit_events` forbid this handler; a list that is empty forbids nothing."""
+    emit: Mapping[str, Iterable[str]] = permissions.get("emit_events", {})
+    white, black = set(emit.get("white_list", ())), set(emit.get("black_list", ()))
+    return str(handler_id) in black or (bool(white) and str(handler_id) not in white)

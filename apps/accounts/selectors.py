@@ -1,0 +1,53 @@
+"""Reads of accounts and tokens."""
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from apps.accounts.models import Account, Token
+from apps.common.errors import LunaError
+from apps.common.paging import Page
+
+
+def account_find(account_id: UUID) -> Account | None:
+    return Account.objects.filter(account_id=account_id).first()
+
+
+def account_get(account_id: UUID) -> Account:
+    """Raises LunaError 15012 when there is no such account."""
+    account = account_find(account_id)
+    if account is None:
+        raise LunaError(15012, account_id)
+    return account
+
+
+def account_by_login(login: str) -> Account | None:
+    """By its login, whatever its case. A login with a NUL byte, which PostgreSQL cannot hold, belongs to nobody."""
+    return None if "\0" in login else Account.objects.filter(login=login.lower()).first()
+
+
+def accounts_page(*, page: Page) -> QuerySet[Account]:
+    """Accounts, the newest first."""
+    return Account.objects.order_by("-create_time", "account_id")[page.slice]
+
+
+def token_find(token_id: UUID) -> Token | None:
+    """A token of any account, with the account: for authentication only."""
+    return Token.objects.unscoped().select_related("account").filter(token_id=token_id).first()
+
+
+def token_get(*, account_id: UUID, token_id: UUID) -> Token:
+    """Raises LunaError 41003 when the account has no such token."""
+    token = Token.objects.for_account(account_id).filter(token_id=token_id).first()
+    if token is None:
+        raise LunaError(41003, token_id)
+    return token
+
+
+def tokens_page(*, account_id: UUID, page: Page) -> QuerySet[Token]:
+    """Tokens of an account, the newest first."""
+    return Token.objects.for_account(account_id).order_by("-create_time", "token_id")[page.slice]
+
+
+def tokens_count(*, account_id: UUID) -> int:
+    return Token.objects.for_account(account_id).count()

@@ -1,0 +1,182 @@
+"""Changes of accounts and tokens, and the audit log."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.contrib.auth.hashers import make_password
+from django.db import IntegrityError, transaction
+
+from apps.accounts import selectors
+from apps.accounts.bearer import token_encode
+from apps.accounts.choices import AccountType, VisibilityArea
+from apps.accounts.erasure import account_erasing
+from apps.accounts.models import Account, AuditRecord, Token
+from apps.accounts.principal import Actor
+from apps.common.errors import LunaError
+from apps.common.request_id import current_request_id
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A new token's row and its JWT, which is given out this once."""
+
+    token: Token
+    jwt: str
+
+
+def account_create(
+    *,
+    login: str,
+    password: str,
+    account_type: str = AccountType.USER,
+    description: str = "",
+    account_id: UUID | None = None,
+) -> Account:
+    """A new account. Raises LunaError 41001 for a login that is taken, 41002 for an id that is."""
+    account = Account(
+        account_id=account_id or uuid4(),
+        login=login.lower(),
+        password=make_password(password),
+        account_type=account_type,
+        description=description,
+    )
+    try:
+        with transaction.atomic():
+            account.save(force_insert=True)
+    except IntegrityError as error:
+        if selectors.account_find(account.account_id) is not None:
+            raise LunaError(41002, account.account_id) from error
+        raise LunaError(41001, login) from error
+    return account
+
+
+def account_update(
+    *,
+    account: Account,
+    login: str | None = None,
+    password: str | None = None,
+    account_type: str | None = None,
+    description: str | None = None,
+) -> Account:
+    """Changes what is not None; a new password ends what was remembered of the old one at once.
+
+    Raises LunaError 41001 for a login that is taken, 41004 for the type of an administrator.
+    """
+    if account_type not in (None, account.account_type) and account.account_type == AccountType.ADMIN:
+        raise LunaError(41004, account.account_id)
+    changes = {"login": login and login.lower(), "account_type": account_type, "description": description}
+    for name, value in changes.items():
+        if value is not None:
+            setattr(account, name, value)
+    if password is not None:
+        account.set_password(password)
+    try:
+        with transaction.atomic():
+            account.save()
+    except IntegrityError as error:
+        raise LunaError(41001, login) from error
+    return account
+
+
+@transaction.atomic
+def account_delete(*, account: Account) -> None:
+    """Removes an account with its tokens and all its data. Raises LunaError 12033 for the last administrator."""
+    if account.account_type == AccountType.ADMIN:
+        admins = Account.objects.select_for_update().filter(account_type=AccountType.ADMIN, is_active=True)
+        if not admins.exclude(account_id=account.account_id).exists():
+            raise LunaError(12033, "the last administrator cannot be deleted")
+    account_erasing.send(sender=Account, account_id=account.account_id)
+    account.delete()
+
+
+def token_create(
+    *,
+    account_id: UUID,
+    account_type: str,
+    permissions: Mapping[str, Any],
+    description: str = "",
+    expiration_time: datetime | None = None,
+    visibility_area: str = VisibilityArea.ACCOUNT,
+) -> IssuedToken:
+    """A new token of an account. Raises LunaError 41009 when its type allows no such `visibility_area`."""
+    _check_visibility(account_type, visibility_area)
+    token = Token.objects.create(
+        account_id=account_id,
+        permissions=dict(permissions),
+        description=description,
+        expiration_time=expiration_time,
+        visibility_area=visibility_area,
+    )
+    logger.info("account_id=%s created token_id=%s", account_id, token.token_id)
+    return IssuedToken(token, token_encode(account_id=account_id, token_id=token.token_id))
+
+
+def token_replace(
+    *,
+    account_id: UUID,
+    account_type: str,
+    token_id: UUID,
+    permissions: Mapping[str, Any],
+    description: str,
+    expiration_time: datetime | None,
+    visibility_area: str,
+) -> Token:
+    """Everything but the id anew; the JWT stays valid. Raises LunaError 41003, 41009."""
+    _check_visibility(account_type, visibility_area)
+    token = selectors.token_get(account_id=account_id, token_id=token_id)
+    token.permissions = dict(permissions)
+    token.description = description
+    token.expiration_time = expiration_time
+    token.visibility_area = visibility_area
+    token.save()
+    return token
+
+
+def token_delete(*, account_id: UUID, token_id: UUID) -> None:
+    """Revokes a token at once. Raises LunaError 41003."""
+    deleted, _ = Token.objects.for_account(account_id).filter(token_id=token_id).delete()
+    if not deleted:
+        raise LunaError(41003, token_id)
+    logger.info("account_id=%s deleted token_id=%s", account_id, token_id)
+
+
+def _check_visibility(account_type: str, visibility_area: str) -> None:
+    if visibility_area == VisibilityArea.ALL and account_type == AccountType.USER:
+        raise LunaError(41009, "visibility_area: all", account_type)
+
+
+def audit_write(
+    *,
+    action: str,
+    object_type: str,
+    object_id: object = None,
+    object_ids: Iterable[object] = (),
+    account_id: UUID | None = None,
+    actor: Actor | None = None,
+) -> None:
+    """One audit line per object, in one INSERT.
+
+    `action` is a verb (view, create, update, delete), `account_id` the owner of the objects, `actor` who did it
+    (`access.actor_of(request)`); without one it was the platform itself.
+    """
+    actor = actor or Actor()
+    ids = [*object_ids] if object_id is None else [object_id, *object_ids]
+    AuditRecord.objects.bulk_create(
+        AuditRecord(
+            account_id=actor.account_id,
+            token_id=actor.token_id,
+            action=action,
+            object_type=object_type,
+            object_id=str(each),
+            object_account_id=account_id,
+            request_id=current_request_id.get(),
+            remote_address=actor.remote_address,
+        )
+        for each in ids
+    )
