@@ -1,5 +1,6 @@
 """Checked query parameters and bodies, with the platform's codes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
@@ -11,7 +12,14 @@ from apps.common.errors import LunaError
 
 def checked_query(serializer_class: type[serializers.BaseSerializer[Any]], request: Request) -> dict[str, Any]:
     """The query parameters as validated values. Raises LunaError 12012 that names the first bad parameter."""
-    serializer = serializer_class(data=request.query_params)
+    return checked_parameters(serializer_class, request.query_params)
+
+
+def checked_parameters(
+    serializer_class: type[serializers.BaseSerializer[Any]], parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Like `checked_query`, for parameters outside a request of DRF."""
+    serializer = serializer_class(data=parameters)
     if not serializer.is_valid():
         name, problem = next(iter(serializer.errors.items()))
         raise LunaError(12012, f"'{name}'. {describe_validation(problem, str(name))}")

@@ -1,0 +1,166 @@
+"""`/6/ws`: an account's events as they are committed.
+
+A plain ASGI application. A Channels consumer would subscribe to Redis for every socket of its own; here sockets share
+the hub's subscription.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+from django.conf import settings
+from django.http import QueryDict
+
+from apps.accounts.access import require_right
+from apps.accounts.authentication import ACCOUNT_HEADER, principal_of
+from apps.common.api.fields import parse_uuid
+from apps.common.api.validation import checked_parameters
+from apps.common.errors import LunaError
+from apps.common.filters import Filters, SubscriptionSerializer, accepts
+from apps.common.request_id import HEADER, accept_request_id
+from apps.sender import selectors
+from apps.sender.hub import Close, Subscription, hub
+from apps.sender.selectors import Session
+from apps.sender.threads import in_thread
+
+logger = logging.getLogger(__name__)
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+CLOSE_GRACE_S = 10.0  # how long a reader who has fallen behind may take to make room for the close frame
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """What the opening request says."""
+
+    headers: Mapping[str, str]
+    query: QueryDict
+    address: str | None
+
+    @classmethod
+    def of(cls, scope: Mapping[str, Any]) -> "Handshake":
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        return cls(headers, QueryDict(scope["query_string"]), (scope.get("client") or (None,))[0])
+
+    def check_origin(self) -> None:
+        """A page of a foreign site must not use credentials that the browser remembers. Raises LunaError 12033."""
+        origin = self.headers.get("origin")
+        if origin is None or origin in settings.CSRF_TRUSTED_ORIGINS:
+            return
+        if urlsplit(origin).netloc.lower() != self.headers.get("host", "").lower():
+            raise LunaError(12033)
+
+    def authenticate(self) -> Session:
+        """By the rules of HTTP; a token needs the right `event`.view. Raises LunaError 29001 without credentials."""
+        principal = principal_of(
+            authorization=self.headers.get("authorization"),
+            account_header=self.headers.get(ACCOUNT_HEADER.lower()),
+            address=self.address,
+        )
+        if principal is None:
+            raise LunaError(29001)
+        require_right(principal, "event", "view")
+        session = selectors.session_of(account_id=principal.account_id, token_id=principal.token_id)
+        if session is None:
+            raise LunaError(29001)
+        return session
+
+    def filters(self, session: Session) -> Filters:
+        """Raises LunaError 12012 for a bad filter, 11063 for the wish to hear another account's events."""
+        account_id = self.query.get("account_id")
+        if account_id is not None and parse_uuid(account_id) != session.account_id:
+            raise LunaError(11063)
+        filters: Filters = checked_parameters(SubscriptionSerializer, self.query)["filters"]
+        return filters
+
+
+async def events_socket(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    """The ASGI application of `/6/ws`."""
+    await receive()  # websocket.connect
+    handshake = Handshake.of(scope)
+    request_id = accept_request_id(handshake.headers.get(HEADER.lower()))
+    try:
+        subscription = await _subscribe(handshake)
+    except LunaError as error:
+        await _deny(scope, send, error, request_id)
+        return
+    try:
+        await send({"type": "websocket.accept", "headers": [(HEADER.lower().encode(), request_id.encode())]})
+        await _serve(subscription, receive, send)
+    finally:
+        await hub().leave(subscription)
+
+
+async def _subscribe(handshake: Handshake) -> Subscription:
+    """Raises LunaError."""
+    handshake.check_origin()
+    session = await in_thread(handshake.authenticate)()
+    subscription = Subscription(
+        session,
+        accepts=partial(accepts, handshake.filters(session)),
+        max_messages=settings.LUNA_SENDER_QUEUE_MESSAGES,
+        max_bytes=settings.LUNA_SENDER_QUEUE_BYTES,
+    )
+    try:
+        await hub().join(subscription)
+    except Exception as error:
+        logger.exception("a websocket of account %s cannot be subscribed", session.account_id)
+        raise LunaError(29005) from error
+    return subscription
+
+
+async def _serve(subscription: Subscription, receive: Receive, send: Send) -> None:
+    """Until the client leaves or the server gives it up."""
+    writer = asyncio.create_task(_write(subscription, send))
+    reader = asyncio.create_task(_read(receive))
+    try:
+        await asyncio.wait((writer, reader, subscription.closing), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (writer, reader):
+            task.cancel()
+        await asyncio.gather(writer, reader, return_exceptions=True)
+    if subscription.closing.done():
+        await _close(subscription.closing.result(), send)
+
+
+async def _write(subscription: Subscription, send: Send) -> None:
+    while True:
+        await send({"type": "websocket.send", "text": await subscription.next()})
+
+
+async def _read(receive: Receive) -> None:
+    """Frames of the client are ignored."""
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+
+
+async def _close(close: Close, send: Send) -> None:
+    """Says why, if the client takes it in time; the connection ends either way."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(
+            send({"type": "websocket.close", "code": close.code, "reason": close.reason}), CLOSE_GRACE_S
+        )
+
+
+async def _deny(scope: Mapping[str, Any], send: Send, error: LunaError, request_id: str) -> None:
+    """Refuses the handshake with the platform's error body, or bare 403 under a server that cannot."""
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close"})
+        return
+    headers = {"Content-Type": "application/json", HEADER: request_id, **error.headers}
+    await send(
+        {
+            "type": "websocket.http.response.start",
+            "status": error.status,
+            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        }
+    )
+    await send({"type": "websocket.http.response.body", "body": orjson.dumps(error.body())})

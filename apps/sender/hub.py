@@ -1,0 +1,175 @@
+"""Fan-out inside one process: one channel-layer subscription per account, one bounded queue per websocket."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+import orjson
+from channels.layers import get_channel_layer
+from django.conf import settings
+
+from apps.sender import selectors
+from apps.sender.selectors import Session
+from apps.sender.services import group_name
+from apps.sender.threads import in_thread
+
+logger = logging.getLogger(__name__)
+
+Facts = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Why the server ends a connection: a close code of the application's range and a sentence."""
+
+    code: int
+    reason: str
+
+
+SLOW_READER = Close(4008, "slow reader: events arrive faster than they are read")
+CREDENTIALS_CHANGED = Close(4001, "the credentials were changed, revoked or have expired: connect again")
+
+
+class Subscription:
+    """What one websocket still has to be sent. `closing` is resolved when the server gives the connection up."""
+
+    def __init__(self, session: Session, accepts: Callable[[Facts], bool], max_messages: int, max_bytes: int) -> None:
+        self.session = session
+        self.accepts = accepts
+        self.closing: asyncio.Future[Close] = asyncio.get_running_loop().create_future()
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        self._waiting: deque[str] = deque()
+        self._waiting_bytes = 0
+        self._filled = asyncio.Event()
+
+    def offer(self, text: str) -> None:
+        """Queues a message; one that does not fit ends the connection and frees the queue."""
+        if self.closing.done():
+            return
+        if len(self._waiting) >= self._max_messages or self._waiting_bytes + len(text) > self._max_bytes:
+            self._waiting.clear()
+            self.close(SLOW_READER)
+            return
+        self._waiting.append(text)
+        self._waiting_bytes += len(text)
+        self._filled.set()
+
+    def close(self, reason: Close) -> None:
+        if not self.closing.done():
+            self.closing.set_result(reason)
+
+    async def next(self) -> str:
+        """The oldest waiting message; waits for one."""
+        while not self._waiting:
+            self._filled.clear()
+            await self._filled.wait()
+        text = self._waiting.popleft()
+        self._waiting_bytes -= len(text)
+        return text
+
+
+class _Room:
+    """The subscriptions of one account and the task that feeds them."""
+
+    def __init__(self, account_id: UUID) -> None:
+        self.group = group_name(account_id)
+        self.members: set[Subscription] = set()
+        self.channel = ""
+        self.task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Raises what the channel layer raises when Redis is away."""
+        layer = get_channel_layer()
+        self.channel = await layer.new_channel("sender")
+        await layer.group_add(self.group, self.channel)
+        self.task = asyncio.create_task(self._pump(), name=f"sender {self.group}")
+
+    async def close(self) -> None:
+        if self.task is None:
+            return
+        try:
+            await get_channel_layer().group_discard(self.group, self.channel)
+        except Exception:
+            logger.exception("cannot leave %s", self.group)
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    async def _pump(self) -> None:
+        layer = get_channel_layer()
+        while True:
+            message = await layer.receive(self.channel)
+            try:
+                self._fan_out(message)
+            except Exception:
+                logger.exception("a notification of %s cannot be delivered", self.group)
+
+    def _fan_out(self, message: Mapping[str, object]) -> None:
+        facts: Facts = orjson.loads(message["facts"])  # type: ignore[arg-type]
+        text = str(message["text"])
+        for member in tuple(self.members):
+            if member.accepts(facts):
+                member.offer(text)
+
+
+class Hub:
+    """The rooms of one event loop, and the watch over their members' credentials."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[UUID, _Room] = {}
+        self._lock = asyncio.Lock()
+        self._watch: asyncio.Task[None] | None = None
+
+    async def join(self, subscription: Subscription) -> None:
+        """From its return on every event published to the account reaches the subscription."""
+        account_id = subscription.session.account_id
+        async with self._lock:
+            room = self._rooms.get(account_id)
+            if room is None:
+                room = _Room(account_id)
+                await room.open()
+                self._rooms[account_id] = room
+            room.members.add(subscription)
+            if self._watch is None:
+                self._watch = asyncio.create_task(self._watch_credentials(), name="sender credentials")
+
+    async def leave(self, subscription: Subscription) -> None:
+        account_id = subscription.session.account_id
+        async with self._lock:
+            room = self._rooms[account_id]
+            room.members.discard(subscription)
+            if not room.members:
+                del self._rooms[account_id]
+                await room.close()
+            if not self._rooms and self._watch is not None:
+                self._watch.cancel()
+                self._watch = None
+
+    async def _watch_credentials(self) -> None:
+        """Two queries for all sockets of the process, however many there are."""
+        while True:
+            await asyncio.sleep(settings.LUNA_SENDER_RECHECK_S)
+            members = [member for room in self._rooms.values() for member in room.members]
+            try:
+                valid = await in_thread(selectors.valid_sessions)(sessions={member.session for member in members})
+            except Exception:
+                logger.exception("the credentials of %d websockets cannot be checked", len(members))
+                continue
+            for member in members:
+                if member.session not in valid:
+                    member.close(CREDENTIALS_CHANGED)
+
+
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+
+def hub() -> Hub:
+    """The hub of the running event loop."""
+    loop = asyncio.get_running_loop()
+    if loop not in _hubs:
+        _hubs[loop] = Hub()
+    return _hubs[loop]

@@ -1,0 +1,84 @@
+"""A thread of this process that hands committed events to the channel layer.
+
+Requests run in threads without an event loop, and the channel layer keeps its connections per loop. One loop in one
+thread keeps one connection, keeps the order, and a Redis that hangs delays no answer.
+"""
+
+import asyncio
+import atexit
+import logging
+import os
+import queue
+import threading
+import time
+
+from channels.layers import get_channel_layer
+
+logger = logging.getLogger(__name__)
+
+PENDING_MESSAGES = 10_000
+SEND_TIMEOUT_S = 2.0
+DRAIN_TIMEOUT_S = 2.0
+
+Message = dict[str, object]
+
+
+class Publisher:
+    """A bounded queue and the thread that empties it. What does not fit or cannot be sent is logged and dropped."""
+
+    def __init__(self) -> None:
+        self._pending: queue.Queue[tuple[str, Message]] = queue.Queue(PENDING_MESSAGES)
+        self._thread = threading.Thread(target=self._run, name="sender-publisher", daemon=True)
+        self._thread.start()
+
+    def submit(self, group: str, message: Message) -> None:
+        """Returns at once. The message leaves this process within milliseconds while Redis answers."""
+        try:
+            self._pending.put_nowait((group, message))
+        except queue.Full:
+            logger.error("a notification for %s is dropped: %d are waiting for Redis", group, PENDING_MESSAGES)
+
+    def drain(self, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
+        """Waits until everything submitted has left, at most `timeout_s`."""
+        deadline = time.monotonic() + timeout_s
+        while self._pending.unfinished_tasks and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+    def _run(self) -> None:
+        with asyncio.Runner() as runner:
+            while True:
+                group, message = self._pending.get()
+                try:
+                    runner.run(self._send(group, message))
+                except Exception:
+                    logger.exception("a notification for %s is lost: the channel layer does not take it", group)
+                finally:
+                    self._pending.task_done()
+
+    @staticmethod
+    async def _send(group: str, message: Message) -> None:
+        await asyncio.wait_for(get_channel_layer().group_send(group, message), SEND_TIMEOUT_S)
+
+
+_publisher: Publisher | None = None
+_publisher_lock = threading.Lock()
+
+
+def publisher() -> Publisher:
+    """The publisher of this process, started by the first event."""
+    global _publisher
+    if _publisher is None:
+        with _publisher_lock:
+            if _publisher is None:
+                _publisher = Publisher()
+                atexit.register(_publisher.drain)
+    return _publisher
+
+
+def _forget() -> None:
+    """A forked worker has the object but not the thread."""
+    global _publisher, _publisher_lock
+    _publisher, _publisher_lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)

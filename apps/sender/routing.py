@@ -1,0 +1,7 @@
+"""Websocket paths."""
+
+from django.urls import path
+
+from apps.sender.consumers import events_socket
+
+websocket_urlpatterns = [path("6/ws", events_socket)]

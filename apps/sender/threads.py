@@ -1,0 +1,19 @@
+"""Database work of websockets: they live on the event loop, the ORM lives in threads."""
+
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from channels.db import database_sync_to_async
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+THREADS = 2  # handshakes and credential checks; each thread keeps one database connection
+
+executor = ThreadPoolExecutor(THREADS, thread_name_prefix="sender-database")
+
+
+def in_thread(function: Callable[P, R]) -> Callable[P, Awaitable[R]]:
+    """`await in_thread(function)(...)` runs it beside the event loop."""
+    return database_sync_to_async(function, thread_sensitive=False, executor=executor)
