@@ -159,6 +159,12 @@ LUNA_FAILED_LOGINS_WINDOW_S = env.int("LUNA_FAILED_LOGINS_WINDOW_S", default=60)
 LUNA_JWT_ECDSA_KEY = env.str("LUNA_JWT_ECDSA_KEY", default="", multiline=True)  # PEM or a file's name: then ES256
 LUNA_JWT_ECDSA_KEY_PASSWORD = env.str("LUNA_JWT_ECDSA_KEY_PASSWORD", default="")
 
+# --- Sender ---------------------------------------------------------------------------------------------------
+# What one websocket may have waiting before it is ended as a slow reader, and how often its credentials are looked at.
+LUNA_SENDER_QUEUE_MESSAGES = env.int("LUNA_SENDER_QUEUE_MESSAGES", default=10_000)
+LUNA_SENDER_QUEUE_BYTES = env.int("LUNA_SENDER_QUEUE_BYTES", default=16 * 1024**2)
+LUNA_SENDER_RECHECK_S = env.float("LUNA_SENDER_RECHECK_S", default=10.0)
+
 # --- HTTP -----------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.LunaAuthentication"],
