@@ -1,0 +1,21 @@
+"""What the engine must be told; the facade fills it from the settings."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """`device`: cpu, cuda or cuda:N. `threads`: networks that run at the same time, 0 for one a core (CPU) or two (CUDA).
+
+    `queue_rows` bounds the inputs that wait for a network, over all requests; the largest is 0.8 MB. `deadline_s`
+    bounds the time from a request's start to the start of its last network.
+    """
+
+    networks_dir: Path
+    device: str = "cpu"
+    threads: int = 0
+    queue_rows: int = 512
+    deadline_s: float = 30.0
+    max_image_bytes: int = 15 * 1024**2
+    max_image_pixels: int = 50_000_000

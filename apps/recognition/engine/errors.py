@@ -1,0 +1,5 @@
+"""The one exception of a broken set-up. Errors of a request are LunaError."""
+
+
+class EngineError(Exception):
+    """The engine cannot start or go on as it is configured; the message says in one sentence what to do."""

@@ -1,0 +1,50 @@
+"""What the API tells from a picture's EXIF data."""
+
+from PIL.Image import Exif
+from PIL.TiffImagePlugin import IFDRational
+
+EXIF_IFD = 0x8769
+GPS_IFD = 0x8825
+
+_MAIN = {"make": 0x010F, "model": 0x0110, "orientation": 0x0112, "artist": 0x013B, "software": 0x0131}
+_MAIN_DATE_TIME = 0x0132
+_DETAIL = {"digitalZoomRatio": 0xA404, "flash": 0x9209, "uid": 0xA420}
+_DETAIL_DATE_TIME = 0x9003
+_LATITUDE, _LONGITUDE = (1, 2), (3, 4)  # hemisphere, degrees-minutes-seconds
+MAX_TEXT = 256
+
+
+def read_exif(exif: Exif) -> dict[str, object]:
+    """The tags that are there and readable: make, model, orientation, latitude, longitude (degrees, south and west
+    negative), artist, software, dateTime (of taking, else of the file; EXIF's own form), digitalZoomRatio, flash, uid.
+    """
+    detail, gps = exif.get_ifd(EXIF_IFD), exif.get_ifd(GPS_IFD)
+    values = {name: exif.get(tag) for name, tag in _MAIN.items()}
+    values |= {name: detail.get(tag) for name, tag in _DETAIL.items()}
+    values["dateTime"] = detail.get(_DETAIL_DATE_TIME, exif.get(_MAIN_DATE_TIME))
+    values["latitude"] = _degrees(gps.get(_LATITUDE[1]), gps.get(_LATITUDE[0]), "S")
+    values["longitude"] = _degrees(gps.get(_LONGITUDE[1]), gps.get(_LONGITUDE[0]), "W")
+    plain = {name: _plain(value) for name, value in values.items()}
+    return {name: value for name, value in plain.items() if value is not None}
+
+
+def _degrees(parts: object, hemisphere: object, negative: str) -> float | None:
+    if not isinstance(parts, tuple) or len(parts) != 3:
+        return None
+    numbers = [_plain(part) for part in parts]
+    if not all(isinstance(number, int | float) for number in numbers):
+        return None
+    degrees, minutes, seconds = (float(str(number)) for number in numbers)
+    value = degrees + minutes / 60 + seconds / 3600
+    return round(-value if hemisphere == negative else value, 7)
+
+
+def _plain(value: object) -> str | int | float | None:
+    """A JSON value of a tag's value; None for what has none (binary data, a division by zero)."""
+    if isinstance(value, IFDRational):
+        return float(value) if value.denominator else None
+    if isinstance(value, bytes):
+        value = value.decode("ascii", "ignore")
+    if isinstance(value, str):
+        return "".join(char for char in value if char.isprintable()).strip()[:MAX_TEXT] or None
+    return value if isinstance(value, int | float) else None

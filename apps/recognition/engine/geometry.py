@@ -1,0 +1,103 @@
+"""Affine maps between picture, crops and warps, and resampling through them.
+
+A matrix is float64 [2, 3] and takes (x, y, 1) of the picture to (x, y) of the crop; a pixel's centre lies on whole
+numbers, so that a crop of side s covers -0.5 .. s - 0.5.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from apps.recognition.types import Image, Points
+
+Matrix = NDArray[np.float64]
+
+ANTIALIAS_BELOW_SCALE = 0.6  # bilinear sampling skips source pixels from about here on
+
+cv2.setNumThreads(1)  # the engine's own workers fill the cores; OpenCV's pool would fight with them
+
+
+def similarity_transform(source: ArrayLike, target: ArrayLike) -> Matrix:
+    """The rotation, scale and shift that bring `source` [N, 2] nearest to `target` [N, 2] (least squares; Umeyama 1991).
+
+    Never mirrors. Raises ValueError where the source points coincide.
+    """
+    src, dst = np.asarray(source, np.float64), np.asarray(target, np.float64)
+    src_mean, dst_mean = src.mean(0), dst.mean(0)
+    src_centred, dst_centred = src - src_mean, dst - dst_mean
+    spread = float((src_centred**2).sum())
+    if spread < 1e-9:
+        raise ValueError("points coincide")
+    left, values, right = np.linalg.svd(dst_centred.T @ src_centred)
+    signs = np.array([1.0, np.sign(np.linalg.det(left @ right)) or 1.0])
+    rotation = (left * signs) @ right
+    scaled = rotation * float((values * signs).sum()) / spread
+    return np.column_stack([scaled, dst_mean - scaled @ src_mean])
+
+
+def square_transform(centre: ArrayLike, side: float, angle: float, size_px: int) -> Matrix:
+    """Brings the square around `centre` with `side` pixels, turned by `angle` radians (clockwise on screen), upright
+    to a crop of `size_px`.
+    """
+    x, y = np.asarray(centre, np.float64)
+    cos, sin = np.cos(-angle) * size_px / side, np.sin(-angle) * size_px / side
+    middle = size_px / 2 - 0.5
+    return np.array([[cos, -sin, middle - cos * x + sin * y], [sin, cos, middle - sin * x - cos * y]])
+
+
+def compose(first: Matrix, then: Matrix) -> Matrix:
+    """The matrix that does `first`, then `then`."""
+    return np.column_stack([then[:, :2] @ first[:, :2], then[:, :2] @ first[:, 2] + then[:, 2]])
+
+
+def inverse(matrix: Matrix) -> Matrix:
+    """Crop to picture."""
+    linear = np.linalg.inv(matrix[:, :2])
+    return np.column_stack([linear, -linear @ matrix[:, 2]])
+
+
+def apply(matrix: Matrix, points: NDArray[np.floating]) -> Points:
+    """`points` [N, 2] through `matrix`, as float32."""
+    return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+
+
+def scale_of(matrix: Matrix) -> float:
+    """Crop pixels per picture pixel."""
+    return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+
+
+def resample(image: Image, matrix: Matrix, size_px: int) -> Image:
+    """The crop [size, size, 3] that `matrix` cuts out; outside of the picture it is black.
+
+    Where the crop is much smaller than its source, the source's part is averaged down first (cv2.INTER_AREA): bilinear
+    sampling alone would alias.
+    """
+    scale = scale_of(matrix)
+    if scale < ANTIALIAS_BELOW_SCALE:
+        image, matrix = _shrunk_part(image, matrix, scale, size_px)
+    return cv2.warpAffine(  # type: ignore[return-value]
+        image, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+    )
+
+
+def _shrunk_part(image: Image, matrix: Matrix, scale: float, size_px: int) -> tuple[Image, Matrix]:
+    corners = apply(inverse(matrix), np.array([[0, 0], [size_px, 0], [0, size_px], [size_px, size_px]], np.float64))
+    height, width = image.shape[:2]
+    margin = 2 / scale
+    left, top = np.clip(np.floor(corners.min(0) - margin), 0, [width - 1, height - 1]).astype(int)
+    right, bottom = np.clip(np.ceil(corners.max(0) + margin), [left + 1, top + 1], [width, height]).astype(int)
+    part = image[top:bottom, left:right]
+    small = cv2.resize(
+        part,
+        (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))),
+        interpolation=cv2.INTER_AREA,
+    )
+    grow_x, grow_y = (right - left) / small.shape[1], (bottom - top) / small.shape[0]
+    # A pixel of the small part back to the picture: centres of pixels on whole numbers in both.
+    back = np.array([[grow_x, 0, left + grow_x / 2 - 0.5], [0, grow_y, top + grow_y / 2 - 0.5]])
+    return small, compose(back, matrix)  # type: ignore[return-value]
+
+
+def mirrored(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[N, H, W, C] flipped left to right."""
+    return crops[:, :, ::-1]

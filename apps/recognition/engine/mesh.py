@@ -1,0 +1,66 @@
+"""The 468-point face mesh: crops for it, its points back in the picture, and which points are what.
+
+Point numbers are those of MediaPipe's canonical face model. Left and right are the picture's unless said otherwise.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.recognition.engine.geometry import Matrix, apply, inverse, scale_of, square_transform
+from apps.recognition.types import Points
+
+SIZE_PX = 192
+BOX_SCALE = 1.5
+FLAG_THRESHOLD = 0.5
+
+EYE_CORNERS = ((33, 133), (362, 263))  # image-left and image-right eye
+FIVE_POINTS = ((33, 133), (362, 263), (1,), (61,), (291,))  # eyes, nose tip, mouth corners
+CHIN = 152
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mesh:
+    """`points` float32 [468, 2] in picture pixels; `shape` float32 [468, 3] upright as the network saw the face, x, y and
+    depth in one unit (crop pixels), depth growing away from the camera; `flag` 0..1, is there a face.
+    `matrix`: picture to the network's crop.
+    """
+
+    points: Points
+    shape: NDArray[np.float32]
+    flag: float
+    matrix: Matrix
+
+
+def crop_matrix(box: NDArray[np.float32], keypoints: NDArray[np.float32]) -> Matrix:
+    """Picture to mesh crop for a detection: its box grown 1.5 times and turned by the eyes (`keypoints` 0 and 1)."""
+    across = keypoints[1] - keypoints[0]
+    side = max(box[2] - box[0], box[3] - box[1]) * BOX_SCALE
+    return square_transform((box[:2] + box[2:]) / 2, float(side), float(np.arctan2(across[1], across[0])), SIZE_PX)
+
+
+def decode(raw: NDArray[np.float32], logit_or_flag: float, matrix: Matrix) -> Mesh:
+    """One face's output: `raw` [1404], crop pixels."""
+    shape = raw.reshape(468, 3)
+    return Mesh(apply(inverse(matrix), shape[:, :2]), shape, logit_or_flag, matrix)
+
+
+def mean_points(points: Points, groups: tuple[tuple[int, ...], ...]) -> Points:
+    """For each group of vertices their mean, float32 [len(groups), 2]."""
+    return np.stack([points[list(group)].mean(0) for group in groups]).astype(np.float32)
+
+
+def five_points(points: Points) -> Points:
+    """Image-left eye, image-right eye, nose tip, image-left and image-right mouth corner: float32 [5, 2]."""
+    return mean_points(points, FIVE_POINTS)
+
+
+def bounding_box(points: Points) -> NDArray[np.float32]:
+    """x1, y1, x2, y2 around the points."""
+    return np.concatenate([points.min(0), points.max(0)])
+
+
+def picture_scale(mesh: Mesh) -> float:
+    """Crop pixels per picture pixel: divides lengths of `shape`."""
+    return scale_of(mesh.matrix)
