@@ -1,0 +1,68 @@
+"""The whole platform as `make up` starts it, in a var directory and on a port of its own."""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from luna.embedded.addresses import CHECKOUT, networks_dir, var_dir
+
+ADMIN_LOGIN = "admin@luna.test"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A running platform and how to reach it."""
+
+    url: str
+    var: Path
+    environment: dict[str, str]
+    admin_password: str
+
+    def command(self, verb: str) -> subprocess.CompletedProcess[str]:
+        """`python -m luna.embedded VERB` for this platform."""
+        return subprocess.run(
+            [sys.executable, "-m", "luna.embedded", verb],
+            env=self.environment,
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="package")
+def platform() -> Iterator[Platform]:
+    port = free_port()
+    password = secrets.token_urlsafe(16)
+    with tempfile.TemporaryDirectory(prefix="luna-system-") as directory:
+        environment = {
+            name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")
+        } | {
+            "LUNA_VAR_DIR": directory,
+            "LUNA_NETWORKS_DIR": str(networks_dir(var_dir())),
+            "LUNA_PORT": str(port),
+            "LUNA_ADMIN_LOGIN": ADMIN_LOGIN,
+            "LUNA_ADMIN_PASSWORD": password,
+            "DJANGO_SETTINGS_MODULE": "luna.settings",
+        }
+        running = Platform(f"http://127.0.0.1:{port}", Path(directory), environment, password)
+        try:
+            started = running.command("up")
+            assert started.returncode == 0, started.stderr + started.stdout
+            yield running
+        finally:
+            running.command("down")

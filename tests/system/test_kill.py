@@ -1,0 +1,155 @@
+"""`kill -9` of every part while events are generated: what was acknowledged is there, and nothing twice."""
+
+import itertools
+import os
+import re
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from apps.recognition.networks.samples import sample_photographs
+from tests.system.conftest import Platform
+
+EVENTS = 200
+CONCURRENCY = 8
+PROCESS_LINE = re.compile(r"^(\S+)\s+(\d+)$", re.MULTILINE)
+
+
+@dataclass
+class Tally:
+    """What the clients were told."""
+
+    acknowledged: list[dict] = field(default_factory=list)
+    failed: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@pytest.fixture
+def account(platform: Platform) -> Iterator[httpx.Client]:
+    login, password = f"{uuid.uuid4()}@luna.test", "kill-it-with-nine"
+    body = {"login": login, "password": password, "account_type": "user"}
+    with httpx.Client(base_url=platform.url, auth=(login, password), timeout=60) as client:
+        assert client.post("/6/accounts", json=body).status_code == 201
+        yield client
+
+
+def pids(platform: Platform) -> dict[str, int]:
+    return {name: int(pid) for name, pid in PROCESS_LINE.findall(platform.command("status").stdout)}
+
+
+def make_handler(client: httpx.Client) -> tuple[str, str]:
+    list_id = client.post("/6/lists", json={"user_data": "seen"}).json()["list_id"]
+    storage = {"face_policy": {"store_face": 1, "link_to_lists_policy": [{"list_id": list_id}]}}
+    body = {"description": "kill", "policies": {"storage_policy": storage}}
+    answer = client.post("/6/handlers", json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["handler_id"], list_id
+
+
+def generate(client: httpx.Client, handler_id: str, photograph: bytes, track_id: str, tally: Tally) -> None:
+    """One request, never repeated: a client that was not answered does not know, one that was answered does."""
+    try:
+        answer = client.post(
+            f"/6/handlers/{handler_id}/events",
+            params={"track_id": track_id},
+            content=photograph,
+            headers={"Content-Type": "image/jpeg"},
+        )
+    except httpx.TransportError:
+        answer = None
+    with tally.lock:
+        if answer is not None and answer.status_code == 201:
+            tally.acknowledged += answer.json()["events"]
+        else:
+            tally.failed += 1
+    if answer is None or answer.status_code != 201:
+        time.sleep(0.3)
+
+
+def wait_healthy(platform: Platform, within_s: float = 60) -> None:
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        try:
+            if httpx.get(f"{platform.url}/healthcheck", timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.3)
+    raise AssertionError(f"not healthy within {within_s} s")
+
+
+def kill_in_turn(platform: Platform, done: threading.Event, killed: list[str]) -> None:
+    for name in itertools.cycle(("web-1", "redis", "worker", "postgres")):
+        if done.wait(4):
+            return
+        pid = pids(platform).get(name)
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            killed.append(name)
+
+
+@pytest.mark.slow
+def test_acknowledged_events_survive_kills(platform: Platform, account: httpx.Client) -> None:
+    handler_id, list_id = make_handler(account)
+    photograph = sample_photographs()[0].read_bytes()
+    tally, killed, done = Tally(), [], threading.Event()
+    killer = threading.Thread(target=kill_in_turn, args=(platform, done, killed))
+    killer.start()
+    tracks = [f"track-{number}" for number in range(EVENTS)]
+    with ThreadPoolExecutor(CONCURRENCY) as pool:
+        for _ in pool.map(lambda track: generate(account, handler_id, photograph, track, tally), tracks):
+            pass
+    done.set()
+    killer.join()
+    wait_healthy(platform)
+
+    print(f"{len(tally.acknowledged)} events acknowledged, {tally.failed} requests failed, killed {killed}")
+    assert {"web-1", "redis", "worker", "postgres"} <= set(killed)
+    assert tally.acknowledged
+    for event in tally.acknowledged:
+        check_event(account, event, list_id)
+    check_nothing_twice(account, tracks)
+
+
+def check_event(client: httpx.Client, event: dict, list_id: str) -> None:
+    stored = client.get(f"/6/events/{event['event_id']}")
+    assert stored.status_code == 200, event["event_id"]
+    face = client.get(f"/6/faces/{event['face']['face_id']}", params={"targets": "face_id,lists,event_id"})
+    assert face.json() == {"face_id": event["face"]["face_id"], "lists": [list_id], "event_id": event["event_id"]}
+    sample_id = stored.json()["face_detections"][0]["sample_id"]
+    sample = client.get(f"/6/samples/faces/{sample_id}")
+    assert sample.status_code == 200
+    assert sample.content.startswith(b"\xff\xd8")
+
+
+def check_nothing_twice(client: httpx.Client, tracks: list[str]) -> None:
+    """One photograph, one track id, one face in it a request: no track may have more events than faces."""
+    events, faces = [], set()
+    for page in itertools.count(1):
+        found = client.get("/6/events", params={"page": page, "page_size": 100}).json()["events"]
+        if not found:
+            break
+        events += found
+    faces = {event["face_id"] for event in events}
+    assert len(faces) == len(events), "two events share a face"
+    assert {event["track_id"] for event in events} <= set(tracks)
+    per_track = {track: sum(event["track_id"] == track for event in events) for track in tracks}
+    assert len(set(per_track.values()) - {0}) == 1, "a request was stored in part or twice"
+
+
+@pytest.mark.slow
+def test_up_brings_everything_back_after_the_supervisor_was_killed(platform: Platform, account: httpx.Client) -> None:
+    list_id = account.post("/6/lists", json={"user_data": "stays"}).json()["list_id"]
+    for pid in pids(platform).values():
+        os.kill(pid, signal.SIGKILL)
+    up = platform.command("up")
+    assert up.returncode == 0, up.stderr
+    wait_healthy(platform)
+    assert account.get(f"/6/lists/{list_id}").json()["user_data"] == "stays"
