@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 from apps.common.api.fields import CommaListField
 from apps.common.api.validation import refuse_unknown
@@ -61,8 +62,11 @@ class ValuesField(CommaListField):
 class DegreesField(FiniteFloatField):
     """Degrees of an origin; `null` asks for events without a position."""
 
-    def to_internal_value(self, data: Any) -> Any:
-        return NULL if data == NULL else super().to_internal_value(data)
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, allow_null=True, **kwargs)
+
+    def run_validation(self, data: Any = empty) -> Any:
+        return super().run_validation(None if data == NULL else data)
 
 
 class LabelSimilaritySerializer(serializers.Serializer[LabelSimilarity]):
@@ -115,19 +119,20 @@ class EventFilterSerializer(FilterSerializer):
     """Everything that events are searched by."""
 
     terms = SEARCH_TERMS
-    origin_longitude = DegreesField(min_value=-180, max_value=180, required=False)
-    origin_latitude = DegreesField(min_value=-90, max_value=90, required=False)
+    origin_longitude = DegreesField(min_value=-180, max_value=180)
+    origin_latitude = DegreesField(min_value=-90, max_value=90)
     longitude_delta = FiniteFloatField(min_value=0, max_value=90, default=DEFAULT_DELTA_DEGREES)
     latitude_delta = FiniteFloatField(min_value=0, max_value=90, default=DEFAULT_DELTA_DEGREES)
 
     def conditions(self, values: dict[str, Any]) -> dict[str, Any]:
-        longitude, latitude = values.pop("origin_longitude", None), values.pop("origin_latitude", None)
+        origin = [values.pop(name) for name in ("origin_longitude", "origin_latitude") if name in values]
         deltas = values.pop("longitude_delta"), values.pop("latitude_delta")
-        if longitude is None and latitude is None:
+        if not origin:
             return {}
-        if longitude is None or latitude is None or (longitude == NULL) != (latitude == NULL):
+        if len(origin) == 1 or (origin[0] is None) != (origin[1] is None):
             raise serializers.ValidationError({"origin_longitude": "give both origins or none."})
-        return {AREA.name: None if longitude == NULL else Box.around(longitude, latitude, *deltas)}
+        longitude, latitude = origin
+        return {AREA.name: None if longitude is None else Box.around(longitude, latitude, *deltas)}
 
 
 class SubscriptionSerializer(EventFilterSerializer):
