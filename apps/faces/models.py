@@ -23,8 +23,10 @@ class Face(AccountOwned):
 
     class Meta(AccountOwned.Meta):
         indexes = (
-            models.Index(fields=("account", "-create_time", "-id")),
-            models.Index(fields=("account", "external_id")),
+            models.Index(fields=("account", "-id")),  # newest first: the order of every list of faces
+            models.Index(fields=("account", "create_time")),
+            models.Index(fields=("account", "external_id"), condition=~models.Q(external_id=""), name="face_external"),
+            models.Index(fields=("account", "user_data"), condition=~models.Q(user_data=""), name="face_user_data"),
             models.Index(fields=("event_id",), condition=models.Q(event_id__isnull=False), name="face_event"),
         )
 
@@ -33,7 +35,11 @@ class Face(AccountOwned):
 
 
 class FaceAttribute(models.Model):
-    """Basic attributes of a face and the samples that its attributes were extracted from."""
+    """Basic attributes of a face and the samples that its attributes were extracted from.
+
+    `generation` counts replacements of the samples. A descriptor of another generation than its attribute's was not
+    made from these samples.
+    """
 
     face = models.OneToOneField(Face, on_delete=models.CASCADE, primary_key=True, related_name="attribute")
     age = models.PositiveSmallIntegerField(null=True)
@@ -42,6 +48,7 @@ class FaceAttribute(models.Model):
     basic_attributes_samples = ArrayField(models.UUIDField(), default=list)
     descriptor_samples = ArrayField(models.UUIDField(), default=list)
     attribute_id = models.UUIDField(null=True, unique=True)  # the temporary attribute that it was made of
+    generation = models.PositiveIntegerField(default=0)
     create_time = models.DateTimeField(auto_now_add=True)
 
 
@@ -53,6 +60,7 @@ class FaceDescriptor(models.Model):
     version = models.PositiveIntegerField()
     vector = PlainVectorField()
     score = models.FloatField(null=True)
+    generation = models.PositiveIntegerField(default=0)
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("face", "version"), name="face_descriptor_version"),)
@@ -70,7 +78,7 @@ class List(AccountOwned):
     last_update_time = models.DateTimeField(auto_now=True)
 
     class Meta(AccountOwned.Meta):
-        indexes = (models.Index(fields=("account", "-create_time", "-id")),)
+        indexes = (models.Index(fields=("account", "-id")),)
 
     def __str__(self) -> str:
         return self.user_data or str(self.list_id)
@@ -104,3 +112,15 @@ class ListUnlink(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("list", "unlink_key"), name="list_unlink_key"),)
+
+
+class ListDeletion(AccountOwned):
+    """A list was there until `deletion_time`."""
+
+    deletion_id = models.BigAutoField(primary_key=True)
+    list_id = models.UUIDField()
+    create_time = models.DateTimeField()
+    deletion_time = models.DateTimeField(auto_now_add=True)
+
+    class Meta(AccountOwned.Meta):
+        indexes = (models.Index(fields=("account", "-deletion_id")),)

@@ -7,6 +7,18 @@ from django.db import models
 from apps.accounts.models import AccountOwned
 
 
+class StoredBucket(models.Model):
+    """A bucket's time to live: of every object that has none of its own. Null keeps them for ever."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+    ttl_days = models.PositiveSmallIntegerField(null=True)
+    create_time = models.DateTimeField(auto_now_add=True)
+    last_update_time = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class StoredObject(AccountOwned):
     """A sample, image, object or task result.
 
@@ -19,9 +31,11 @@ class StoredObject(AccountOwned):
     object_id = models.UUIDField(default=uuid.uuid4)
     content_type = models.CharField(max_length=128)
     size_bytes = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)  # of the bytes; also the ETag
     meta = models.JSONField(default=dict)
     create_time = models.DateTimeField(auto_now_add=True)
-    expiry_time = models.DateTimeField(null=True)
+    ttl_days = models.SmallIntegerField(null=True)  # null: the bucket's; -1: for ever
+    expiry_time = models.DateTimeField(null=True)  # null: never
 
     class Meta(AccountOwned.Meta):
         constraints = (models.UniqueConstraint(fields=("bucket", "object_id"), name="stored_object_key"),)

@@ -1,0 +1,115 @@
+"""Temporary attributes: in Redis until their time to live ends.
+
+The key holds the attribute's id, the value its owner, so that a reader of every account finds it too. The value is
+MessagePack; vectors are float32 little-endian bytes.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+from uuid import UUID, uuid4
+
+import numpy as np
+import ormsgpack
+import redis
+from django.conf import settings
+
+from apps.common.errors import LunaError
+from apps.common.scope import Scope
+from apps.common.times import utc_now
+from apps.faces.types import AttributeData, BasicData, DescriptorData, TemporaryAttribute
+
+DEFAULT_TTL_S = 300
+MAX_TTL_S = 86_400
+KEY = "luna:attribute:{}"
+
+
+@cache
+def client() -> "redis.Redis[bytes]":
+    """This process's pool of connections."""
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=10, health_check_interval=30)
+
+
+def attribute_check(data: AttributeData) -> None:
+    """Raises LunaError 22022 for an empty attribute, 22023 for samples of nothing, 22024 for a version given twice."""
+    if not data.descriptors and data.basic is None:
+        raise LunaError(22022)
+    if data.descriptor_samples and not data.descriptors:
+        raise LunaError(22023, "face_descriptors")
+    if data.basic_samples and data.basic is None:
+        raise LunaError(22023, "basic_attributes")
+    versions = [descriptor.version for descriptor in data.descriptors]
+    if twice := sorted({version for version in versions if versions.count(version) > 1}):
+        raise LunaError(22024, ", ".join(map(str, twice)))
+
+
+def attribute_create(*, account_id: UUID, data: AttributeData, ttl_s: int | None = None) -> TemporaryAttribute:
+    """Keeps `data` for `ttl_s` seconds (1..86400, default 300). Raises LunaError 22022..22024, 12012."""
+    attribute_check(data)
+    ttl_s = DEFAULT_TTL_S if ttl_s is None else ttl_s
+    if not 1 <= ttl_s <= MAX_TTL_S:
+        raise LunaError(12012, f"'ttl'. It is 1..{MAX_TTL_S} seconds")
+    attribute = TemporaryAttribute(uuid4(), account_id, utc_now(), data)
+    client().set(KEY.format(attribute.attribute_id), pack(attribute), ex=ttl_s)
+    return attribute
+
+
+def attribute_get(*, scope: Scope, attribute_id: UUID) -> TemporaryAttribute:
+    """Raises LunaError 22011 for one that never was, has expired, or lies outside the scope."""
+    found = attributes_get(scope=scope, attribute_ids=[attribute_id])
+    if not found:
+        raise LunaError(22011, attribute_id)
+    return found[0]
+
+
+def attributes_get(*, scope: Scope, attribute_ids: Sequence[UUID]) -> list[TemporaryAttribute]:
+    """Those of `attribute_ids` that are still there, in the order asked for."""
+    if not attribute_ids:
+        return []
+    values = client().mget([KEY.format(attribute_id) for attribute_id in attribute_ids])
+    found = (unpack(key, value) for key, value in zip(attribute_ids, values, strict=True) if value is not None)
+    return [attribute for attribute in found if scope.allows(attribute.account_id)]
+
+
+def attribute_delete(*, account_id: UUID, attribute_id: UUID) -> None:
+    """Raises LunaError 22011."""
+    attribute_get(scope=Scope(account_id), attribute_id=attribute_id)
+    client().delete(KEY.format(attribute_id))
+
+
+def pack(attribute: TemporaryAttribute) -> bytes:
+    data = attribute.data
+    return ormsgpack.packb(
+        {
+            "account": attribute.account_id.bytes,
+            "time": attribute.create_time.timestamp(),
+            "descriptors": [(d.version, d.score, d.vector.astype("<f4").tobytes()) for d in data.descriptors],
+            "basic": None if data.basic is None else (data.basic.age, data.basic.gender, data.basic.ethnicity),
+            "descriptor_samples": [sample.bytes for sample in data.descriptor_samples],
+            "basic_samples": [sample.bytes for sample in data.basic_samples],
+        }
+    )
+
+
+def unpack(attribute_id: UUID, value: bytes) -> TemporaryAttribute:
+    """Raises LunaError 22020 for a value that this platform did not write."""
+    try:
+        row: dict[str, Any] = ormsgpack.unpackb(value)
+        data = AttributeData(
+            descriptors=tuple(
+                DescriptorData(version, np.frombuffer(vector, "<f4"), score)
+                for version, score, vector in row["descriptors"]
+            ),
+            basic=None if row["basic"] is None else BasicData(*row["basic"]),
+            descriptor_samples=_ids(row["descriptor_samples"]),
+            basic_samples=_ids(row["basic_samples"]),
+        )
+        created = datetime.fromtimestamp(row["time"], UTC)
+        return TemporaryAttribute(attribute_id, UUID(bytes=row["account"]), created, data)
+    except (ormsgpack.MsgpackDecodeError, KeyError, TypeError, ValueError) as error:
+        raise LunaError(22020, attribute_id) from error
+
+
+def _ids(values: Iterable[bytes]) -> tuple[UUID, ...]:
+    return tuple(UUID(bytes=value) for value in values)

@@ -1,0 +1,106 @@
+"""Membership of faces in lists, with keys that have no gaps.
+
+Each link takes the list's next link key, each unlink its next unlink key and a line in the log; so the number of faces
+in a list is `link_key - unlink_key`. Whoever changes links locks first the faces, then the lists, each in the order of
+their keys: two writers can wait for each other, never in a circle.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
+
+from django.db.models import Q
+
+from apps.common.errors import LunaError
+from apps.common.times import utc_now
+from apps.faces.models import Face, List, ListFace, ListUnlink
+
+
+def faces_lock(*, account_id: UUID, face_ids: Iterable[UUID], for_delete: bool = False) -> list[Face]:
+    """Locks faces against deletion (or for it), in key order. Raises LunaError 22004 when one is not there."""
+    wanted = set(face_ids)
+    rows = Face.objects.for_account(account_id).filter(face_id__in=wanted).order_by("id")
+    faces = list(rows.select_for_update() if for_delete else rows.select_for_update(no_key=True))
+    if missing := wanted - {face.face_id for face in faces}:
+        raise LunaError(22004, min(missing))
+    return faces
+
+
+def lists_lock(*, account_id: UUID, list_ids: Iterable[UUID]) -> dict[UUID, List]:
+    """Locks lists in key order. Raises LunaError 22005 when one is not there."""
+    wanted = set(list_ids)
+    rows = List.objects.for_account(account_id).filter(list_id__in=wanted).order_by("id").select_for_update()
+    lists = {row.list_id: row for row in rows}
+    if missing := wanted - set(lists):
+        raise LunaError(22005, min(missing))
+    return lists
+
+
+def faces_lock_of_lists(*, account_id: UUID, list_ids: Sequence[UUID]) -> list[Face]:
+    """Locks for deletion the faces of lists, then those lists and all others that these faces are in."""
+    members = ListFace.objects.filter(list__list_id__in=list_ids, list__account_id=account_id)
+    faces = list(
+        Face.objects.for_account(account_id)
+        .filter(pk__in=members.values("face_id"))
+        .order_by("id")
+        .select_for_update()
+    )  # fmt: skip
+    touched = ListFace.objects.filter(face__in=faces).values("list_id")
+    lists = List.objects.for_account(account_id).filter(Q(pk__in=touched) | Q(list_id__in=list_ids))
+    list(lists.order_by("id").select_for_update())
+    return faces
+
+
+def link(pairs: Mapping[List, Sequence[Face]]) -> None:
+    """Puts faces into locked lists. A face that is in a list already stays there under its key."""
+    if not pairs:
+        return
+    known = set(
+        ListFace.objects.filter(list__in=pairs, face__in={face.pk for faces in pairs.values() for face in faces})
+        .values_list("list_id", "face_id")
+    )  # fmt: skip
+    links = []
+    for row, faces in pairs.items():
+        for face in faces:
+            if (row.pk, face.pk) not in known:
+                row.link_key += 1
+                links.append(ListFace(list=row, face=face, link_key=row.link_key))
+    if links:
+        ListFace.objects.bulk_create(links)
+        _save_keys({found.list for found in links})
+
+
+def unlink(lists: Iterable[List], links: Iterable[ListFace]) -> None:
+    """Takes links (with their `face` at hand) out of locked lists and writes the log."""
+    by_key = {row.pk: row for row in lists}
+    gone = sorted(links, key=lambda found: (found.list_id, found.link_key))
+    if not gone:
+        return
+    log = []
+    for found in gone:
+        row = by_key[found.list_id]
+        row.unlink_key += 1
+        log.append(ListUnlink(list=row, face_id=found.face.face_id, link_key=found.link_key, unlink_key=row.unlink_key))
+    ListFace.objects.filter(pk__in=[found.pk for found in gone]).delete()
+    ListUnlink.objects.bulk_create(log)
+    _save_keys({by_key[found.list_id] for found in gone})
+
+
+def unlink_everywhere(faces: Sequence[Face]) -> None:
+    """Takes faces that are locked for deletion out of all their lists."""
+    in_lists = ListFace.objects.filter(face__in=faces)
+    # Nobody can link these faces now, so the lists found here are all of them.
+    lists = list(
+        List.objects.unscoped().filter(pk__in=in_lists.values("list_id")).order_by("id").select_for_update()
+    )  # fmt: skip
+    if lists:
+        unlink(lists, in_lists.select_related("face"))
+
+
+def _save_keys(lists: Iterable[List]) -> None:
+    rows = list(lists)
+    for row in rows:
+        row.last_update_time = utc_now()
+    if len(rows) == 1:
+        rows[0].save(update_fields=("link_key", "unlink_key", "last_update_time"))
+    else:
+        List.objects.unscoped().bulk_update(rows, ("link_key", "unlink_key", "last_update_time"))

@@ -1,0 +1,127 @@
+"""Reading faces and lists. Every list of rows comes newest first and costs a fixed number of queries."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Prefetch, QuerySet
+
+from apps.common.errors import LunaError
+from apps.common.paging import Page
+from apps.common.scope import Scope
+from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListFace
+from apps.faces.types import FaceFilters, ListFilters
+
+FACE_COLUMNS = {  # filter term: lookup on Face
+    "face_ids": "face_id__in",
+    "external_ids": "external_id__in",
+    "event_ids": "event_id__in",
+    "list_id": "links__list__list_id",
+    "user_data": "user_data",
+    "create_time__gte": "create_time__gte",
+    "create_time__lt": "create_time__lt",
+    "face_id__gte": "face_id__gte",
+    "face_id__lt": "face_id__lt",
+}
+LIST_COLUMNS = {
+    "list_ids": "list_id__in",
+    "user_data": "user_data",
+    "create_time__gte": "create_time__gte",
+    "create_time__lt": "create_time__lt",
+}
+
+
+def _conditions(filters: FaceFilters | ListFilters, columns: dict[str, str], prefix: str = "") -> dict[str, Any]:
+    terms = {lookup: getattr(filters, term) for term, lookup in columns.items()}
+    return {prefix + lookup: value for lookup, value in terms.items() if value is not None}
+
+
+def faces_filter(*, scope: Scope, filters: FaceFilters) -> QuerySet[Face]:
+    """Faces of the scope that hold to all filters, in no order."""
+    rows: QuerySet[Face] = Face.objects.for_scope(scope).filter(**_conditions(filters, FACE_COLUMNS))
+    return rows
+
+
+def faces_page(*, scope: Scope, filters: FaceFilters, page: Page, with_lists: bool = True) -> list[Face]:
+    """A page of faces, newest first. With `with_lists` their list ids are at hand (`face_lists`); two queries."""
+    rows = faces_filter(scope=scope, filters=filters)
+    # The link's copy of the key comes from the index (list, face) in this order; the face's own would need a sort.
+    rows = rows.order_by("-links__face_id" if filters.list_id else "-id")
+    return list((with_list_ids(rows) if with_lists else rows)[page.slice])
+
+
+def with_list_ids(rows: QuerySet[Face]) -> QuerySet[Face]:
+    """Adds the lists of each face by one further query."""
+    links = ListFace.objects.select_related("list").order_by("id")
+    return rows.prefetch_related(Prefetch("links", links, to_attr="loaded_links"))
+
+
+def face_lists(face: Face) -> list[UUID]:
+    """Ids of the lists of a face that came through `with_list_ids`, oldest link first."""
+    return [found.list.list_id for found in face.loaded_links]
+
+
+def faces_count(*, scope: Scope, filters: FaceFilters) -> int:
+    return faces_filter(scope=scope, filters=filters).count()
+
+
+def attributes_count(*, scope: Scope, filters: FaceFilters) -> int:
+    """How many faces have an attribute."""
+    return faces_filter(scope=scope, filters=filters).filter(attribute__isnull=False).count()
+
+
+def face_get(*, scope: Scope, face_id: UUID) -> Face:
+    """The face with its lists at hand. Raises LunaError 22002."""
+    face = with_list_ids(Face.objects.for_scope(scope).filter(face_id=face_id)).first()
+    if face is None:
+        raise LunaError(22002, face_id)
+    return face
+
+
+def face_attribute_get(*, scope: Scope, face_id: UUID) -> FaceAttribute:
+    """The attribute of a face, with the face at hand. Raises LunaError 22002 without the face, 11032 without it."""
+    face = Face.objects.for_scope(scope).select_related("attribute").filter(face_id=face_id).first()
+    if face is None:
+        raise LunaError(22002, face_id)
+    attribute: FaceAttribute | None = getattr(face, "attribute", None)
+    if attribute is None:
+        raise LunaError(11032, face_id)
+    return attribute
+
+
+def face_descriptors(*, scope: Scope, filters: FaceFilters, version: int) -> QuerySet[FaceDescriptor]:
+    """Descriptors of one version of the faces that hold to the filters, in no order: the matcher's candidates."""
+    conditions = _conditions(filters, FACE_COLUMNS, "face__")
+    if scope.account_id is not None:
+        conditions["face__account_id"] = scope.account_id
+    return FaceDescriptor.objects.filter(version=version, **conditions)
+
+
+def lists_filter(*, scope: Scope, filters: ListFilters) -> QuerySet[List]:
+    """Lists of the scope that hold to all filters, in no order."""
+    rows: QuerySet[List] = List.objects.for_scope(scope).filter(**_conditions(filters, LIST_COLUMNS))
+    return rows
+
+
+def lists_page(*, scope: Scope, filters: ListFilters, page: Page) -> list[List]:
+    """A page of lists, newest first."""
+    return list(lists_filter(scope=scope, filters=filters).order_by("-id")[page.slice])
+
+
+def lists_count(*, scope: Scope, filters: ListFilters) -> int:
+    return lists_filter(scope=scope, filters=filters).count()
+
+
+def list_get(*, scope: Scope, list_id: UUID) -> List:
+    """Raises LunaError 22003."""
+    row: List | None = List.objects.for_scope(scope).filter(list_id=list_id).first()
+    if row is None:
+        raise LunaError(22003, list_id)
+    return row
+
+
+def lists_check(*, scope: Scope, list_ids: Sequence[UUID]) -> None:
+    """Raises LunaError 22005 when one of the lists is not there."""
+    known = set(List.objects.for_scope(scope).filter(list_id__in=list_ids).values_list("list_id", flat=True))
+    if missing := set(list_ids) - known:
+        raise LunaError(22005, min(missing))

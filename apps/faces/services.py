@@ -1,0 +1,246 @@
+"""Writing faces and lists."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+from django.db import IntegrityError, transaction
+
+from apps.common.errors import LunaError
+from apps.common.times import utc_now
+from apps.faces.attributes import attribute_check
+from apps.faces.links import faces_lock, faces_lock_of_lists, link, lists_lock, unlink, unlink_everywhere
+from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListDeletion, ListFace
+from apps.faces.types import AttributeData, FaceDraft
+
+MAX_AVATAR_CHARACTERS = 256
+
+
+def face_create(
+    *,
+    account_id: UUID,
+    external_id: str = "",
+    user_data: str = "",
+    avatar: str | None = None,
+    event_id: UUID | None = None,
+    lists: Sequence[UUID] = (),
+    attribute: AttributeData | None = None,
+    attribute_id: UUID | None = None,
+    face_id: UUID | None = None,
+) -> Face:
+    """Makes a face, its attribute and its links in one transaction.
+
+    Raises LunaError 22005 for an unknown list, 22009 for an avatar that is no URL, 22001 for a temporary attribute
+    that another face was made of, 22022..24 for a bad attribute.
+    """
+    draft = FaceDraft(
+        external_id=external_id,
+        user_data=user_data,
+        avatar=avatar,
+        event_id=event_id,
+        lists=tuple(lists),
+        attribute=attribute,
+        attribute_id=attribute_id,
+        face_id=face_id,
+    )
+    return faces_create(account_id=account_id, drafts=[draft])[0]
+
+
+def faces_create(*, account_id: UUID, drafts: Sequence[FaceDraft]) -> list[Face]:
+    """Makes several faces at once, in as many statements as one. Raises like `face_create`; then none is made."""
+    for draft in drafts:
+        avatar_check(draft.avatar)
+        if draft.attribute is not None:
+            attribute_check(draft.attribute)
+    with transaction.atomic():
+        faces: list[Face] = Face.objects.bulk_create(
+            Face(
+                account_id=account_id,
+                face_id=draft.face_id or uuid4(),
+                external_id=draft.external_id,
+                user_data=draft.user_data,
+                avatar=draft.avatar or "",
+                event_id=draft.event_id,
+            )
+            for draft in drafts
+        )
+        _attributes_create(
+            [
+                (face, draft.attribute, draft.attribute_id)
+                for face, draft in zip(faces, drafts, strict=True)
+                if draft.attribute is not None
+            ]
+        )
+        lists = lists_lock(account_id=account_id, list_ids={list_id for draft in drafts for list_id in draft.lists})
+        wanted: dict[List, list[Face]] = {row: [] for row in lists.values()}
+        for face, draft in zip(faces, drafts, strict=True):
+            for list_id in dict.fromkeys(draft.lists):
+                wanted[lists[list_id]].append(face)
+        link(wanted)
+    return faces
+
+
+def _attributes_create(items: Sequence[tuple[Face, AttributeData, UUID | None]], generation: int = 0) -> None:
+    try:
+        with transaction.atomic():
+            FaceAttribute.objects.bulk_create(
+                FaceAttribute(
+                    face=face,
+                    age=data.basic.age if data.basic else None,
+                    gender=data.basic.gender if data.basic else None,
+                    ethnicity=data.basic.ethnicity if data.basic else None,
+                    basic_attributes_samples=list(data.basic_samples),
+                    descriptor_samples=list(data.descriptor_samples),
+                    attribute_id=attribute_id,
+                    generation=generation,
+                )
+                for face, data, attribute_id in items
+            )
+    except IntegrityError as error:
+        raise LunaError(22001) from error
+    FaceDescriptor.objects.bulk_create(
+        FaceDescriptor(
+            face=face, version=found.version, vector=found.vector, score=found.score, generation=generation
+        )
+        for face, data, _ in items
+        for found in data.descriptors
+    )  # fmt: skip
+
+
+def face_update(*, account_id: UUID, face_id: UUID, changes: Mapping[str, Any]) -> None:
+    """Replaces any of `external_id`, `user_data`, `avatar`, `event_id`. Raises LunaError 22002, 22009."""
+    values = dict(changes)
+    if "avatar" in values:
+        avatar_check(values["avatar"])
+        values["avatar"] = values["avatar"] or ""
+    rows = Face.objects.for_account(account_id).filter(face_id=face_id)
+    if not rows.update(**values, last_update_time=utc_now()):
+        raise LunaError(22002, face_id)
+
+
+def face_delete(*, account_id: UUID, face_id: UUID) -> None:
+    """Raises LunaError 22002."""
+    try:
+        faces_delete(account_id=account_id, face_ids=[face_id])
+    except LunaError as error:
+        raise (LunaError(22002, face_id) if error.code == 22004 else error) from error
+
+
+def faces_delete(*, account_id: UUID, face_ids: Sequence[UUID]) -> None:
+    """Deletes all of them, with attributes, descriptors and links, or none: raises LunaError 22004."""
+    with transaction.atomic():
+        _faces_delete(faces_lock(account_id=account_id, face_ids=face_ids, for_delete=True))
+
+
+def _faces_delete(faces: Sequence[Face]) -> None:
+    unlink_everywhere(faces)
+    Face.objects.unscoped().filter(pk__in=[face.pk for face in faces]).delete()
+
+
+def face_attribute_set(
+    *, account_id: UUID, face_id: UUID, attribute: AttributeData, attribute_id: UUID | None = None
+) -> None:
+    """Gives a face another attribute, of the next generation. Raises LunaError 22002, 22001, 22022..24."""
+    attribute_check(attribute)
+    with transaction.atomic():
+        face = _face_lock(account_id, face_id)
+        before = FaceAttribute.objects.filter(face=face).first()
+        _attribute_delete(face)
+        _attributes_create([(face, attribute, attribute_id)], before.generation + 1 if before else 0)
+        face.save(update_fields=("last_update_time",))
+
+
+def face_attribute_delete(*, account_id: UUID, face_id: UUID) -> None:
+    """Removes attribute and descriptors. Raises LunaError 22002, and 11032 for a face that has none."""
+    with transaction.atomic():
+        face = _face_lock(account_id, face_id)
+        if not _attribute_delete(face):
+            raise LunaError(11032, face_id)
+        face.save(update_fields=("last_update_time",))
+
+
+def _face_lock(account_id: UUID, face_id: UUID) -> Face:
+    try:
+        return faces_lock(account_id=account_id, face_ids=[face_id])[0]
+    except LunaError as error:
+        raise LunaError(22002, face_id) from error
+
+
+def _attribute_delete(face: Face) -> int:
+    FaceDescriptor.objects.filter(face=face).delete()
+    return FaceAttribute.objects.filter(face=face).delete()[0]
+
+
+def list_create(*, account_id: UUID, user_data: str = "", list_id: UUID | None = None) -> List:
+    """Makes an empty list. Raises LunaError 22026 when the id is taken."""
+    try:
+        with transaction.atomic():
+            row: List = List.objects.create(account_id=account_id, user_data=user_data, list_id=list_id or uuid4())
+    except IntegrityError as error:
+        raise LunaError(22026, list_id) from error
+    return row
+
+
+def list_update(*, account_id: UUID, list_id: UUID, user_data: str) -> None:
+    """Raises LunaError 22003."""
+    rows = List.objects.for_account(account_id).filter(list_id=list_id)
+    if not rows.update(user_data=user_data, last_update_time=utc_now()):
+        raise LunaError(22003, list_id)
+
+
+def list_attach_faces(*, account_id: UUID, list_id: UUID, face_ids: Sequence[UUID]) -> None:
+    """Puts faces into a list, in the order given. Raises LunaError 22003, 22004; then nothing changes."""
+    with transaction.atomic():
+        faces = {face.face_id: face for face in faces_lock(account_id=account_id, face_ids=face_ids)}
+        row = _list_lock(account_id, list_id)
+        link({row: [faces[face_id] for face_id in dict.fromkeys(face_ids)]})
+
+
+def list_detach_faces(*, account_id: UUID, list_id: UUID, face_ids: Sequence[UUID]) -> None:
+    """Takes faces out of a list; one that is not in it is no error. Raises LunaError 22003, 22004."""
+    with transaction.atomic():
+        faces = faces_lock(account_id=account_id, face_ids=face_ids)
+        row = _list_lock(account_id, list_id)
+        unlink([row], ListFace.objects.filter(list=row, face__in=faces).select_related("face"))
+
+
+def _list_lock(account_id: UUID, list_id: UUID) -> List:
+    try:
+        return lists_lock(account_id=account_id, list_ids=[list_id])[list_id]
+    except LunaError as error:
+        raise LunaError(22003, list_id) from error
+
+
+def list_delete(*, account_id: UUID, list_id: UUID, with_faces: bool = False) -> None:
+    """Raises LunaError 22003."""
+    try:
+        lists_delete(account_id=account_id, list_ids=[list_id], with_faces=with_faces)
+    except LunaError as error:
+        raise (LunaError(22003, list_id) if error.code == 22005 else error) from error
+
+
+def lists_delete(*, account_id: UUID, list_ids: Sequence[UUID], with_faces: bool = False) -> None:
+    """Deletes all lists, and with `with_faces` the faces in them, or none: raises LunaError 22005."""
+    with transaction.atomic():
+        if with_faces:
+            _faces_delete(faces_lock_of_lists(account_id=account_id, list_ids=list_ids))
+        rows = lists_lock(account_id=account_id, list_ids=list_ids).values()
+        ListDeletion.objects.bulk_create(
+            ListDeletion(account_id=account_id, list_id=row.list_id, create_time=row.create_time) for row in rows
+        )
+        List.objects.unscoped().filter(pk__in=[row.pk for row in rows]).delete()
+
+
+def avatar_check(avatar: str | None) -> None:
+    """An avatar is empty or an absolute http(s) URL or a path of this API, 256 characters at most. Raises 22009."""
+    if not avatar:
+        return
+    try:
+        parts = urlsplit(avatar)
+    except ValueError as error:
+        raise LunaError(22009) from error
+    absolute = parts.scheme in ("http", "https") and parts.netloc
+    own_path = not parts.scheme and not parts.netloc and avatar.startswith("/6/")
+    if len(avatar) > MAX_AVATAR_CHARACTERS or not (absolute or own_path) or not avatar.isprintable() or " " in avatar:
+        raise LunaError(22009)

@@ -1,0 +1,87 @@
+"""What travels into and out of this room: attributes, drafts of faces, filters."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from apps.common.descriptors import Vector
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DescriptorData:
+    """A unit vector, float32 [dimension of the version]; `score` 0..1 is the network's trust in it."""
+
+    version: int
+    vector: Vector
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BasicData:
+    """Age in years, gender 0 female 1 male, ethnicity 1 african american 2 indian 3 asian 4 caucasian."""
+
+    age: int | None = None
+    gender: int | None = None
+    ethnicity: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AttributeData:
+    """What is known of a face: descriptors of one or more versions, basic attributes, and the samples of each."""
+
+    descriptors: tuple[DescriptorData, ...] = ()
+    basic: BasicData | None = None
+    descriptor_samples: tuple[UUID, ...] = ()
+    basic_samples: tuple[UUID, ...] = ()
+
+    def descriptor(self, version: int) -> DescriptorData | None:
+        return next((found for found in self.descriptors if found.version == version), None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TemporaryAttribute:
+    """An attribute that waits in Redis for its use."""
+
+    attribute_id: UUID
+    account_id: UUID
+    create_time: datetime
+    data: AttributeData
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FaceDraft:
+    """A face to be made. `attribute_id` names the temporary attribute that `attribute` comes from."""
+
+    external_id: str = ""
+    user_data: str = ""
+    avatar: str | None = None
+    event_id: UUID | None = None
+    lists: tuple[UUID, ...] = ()
+    attribute: AttributeData | None = None
+    attribute_id: UUID | None = None
+    face_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceFilters:
+    """Which faces; what is None does not filter. `__gte` includes, `__lt` excludes; ids compare as text does."""
+
+    face_ids: tuple[UUID, ...] | None = None
+    external_ids: tuple[str, ...] | None = None
+    event_ids: tuple[UUID, ...] | None = None
+    list_id: UUID | None = None
+    user_data: str | None = None
+    create_time__gte: datetime | None = None
+    create_time__lt: datetime | None = None
+    face_id__gte: UUID | None = None
+    face_id__lt: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListFilters:
+    """Which lists; what is None does not filter."""
+
+    list_ids: tuple[UUID, ...] | None = None
+    user_data: str | None = None
+    create_time__gte: datetime | None = None
+    create_time__lt: datetime | None = None

@@ -1,0 +1,170 @@
+"""Writing to the Image Store.
+
+The file is written, synced and renamed first, then its row goes in with the caller's transaction. Deleting goes the
+other way: the row with the transaction, the file after the commit. A crash in between leaves a file that no row names,
+which `manage.py fsck` removes; never a row without its bytes.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from functools import partial
+from typing import BinaryIO
+from uuid import UUID, uuid4
+
+from django.core.files.base import File
+from django.db import IntegrityError, transaction
+
+from apps.common.errors import LunaError
+from apps.common.scope import Scope
+from apps.common.times import utc_now
+from apps.imagestore import files
+from apps.imagestore.choices import Bucket
+from apps.imagestore.models import StoredObject
+from apps.imagestore.selectors import IMAGE_BUCKETS, bucket_ttl_days, object_get, objects_get
+from apps.imagestore.types import KEEP, TTL_DAYS, NewObject
+
+__all__ = [
+    "Bucket", "NewObject", "object_delete", "object_open", "object_read", "object_store", "objects_delete",
+    "samples_store",
+]  # fmt: skip
+
+logger = logging.getLogger(__name__)
+
+
+def object_store(
+    *,
+    bucket: Bucket,
+    account_id: UUID,
+    data: bytes | BinaryIO,
+    content_type: str,
+    object_id: UUID | None = None,
+    ttl_days: int | None = None,
+    meta: Mapping[str, object] | None = None,
+) -> StoredObject:
+    """Stores bytes, or a stream that is read once and never held whole.
+
+    Raises LunaError 13008 when the id is taken, 12012 for a time to live that is not in the list, 19001/19007 when
+    the storage fails; nothing is stored then.
+    """
+    item = NewObject(
+        bucket=bucket,
+        account_id=account_id,
+        data=data,
+        content_type=content_type,
+        object_id=object_id or uuid4(),
+        ttl_days=ttl_days,
+        meta=meta or {},
+    )
+    if object_id and StoredObject.objects.unscoped().filter(bucket=bucket, object_id=object_id).exists():
+        raise LunaError(13008, object_id)
+    return samples_store(items=[item])[0]
+
+
+def samples_store(*, items: Sequence[NewObject]) -> list[StoredObject]:
+    """Stores several objects under fresh ids with one INSERT.
+
+    Raises like `object_store`, and then none of them is stored.
+    """
+    for item in items:
+        check_ttl(item.ttl_days)
+    bucket_ttls = {bucket: bucket_ttl_days(bucket=bucket) for bucket in {item.bucket for item in items}}
+    written: list[NewObject] = []
+    try:
+        rows = []
+        for item in items:
+            written.append(item)
+            rows.append(_write(item, bucket_ttls[item.bucket]))
+        with transaction.atomic():
+            StoredObject.objects.bulk_create(rows)
+    except IntegrityError as error:  # the files belong to the row that was there first
+        raise LunaError(13008, items[0].object_id) from error
+    except BaseException:
+        for item in written:
+            with suppress(OSError):
+                files.remove(item.bucket, item.object_id, item.content_type)
+        raise
+    return rows
+
+
+def _write(item: NewObject, bucket_ttl: int | None) -> StoredObject:
+    with storage_errors(item.bucket, "save"):
+        size_bytes, sha256 = files.write(
+            bucket=item.bucket,
+            object_id=item.object_id,
+            account_id=item.account_id,
+            stream=item.stream(),
+            content_type=item.content_type,
+            meta=item.meta,
+        )
+    return StoredObject(
+        account_id=item.account_id,
+        bucket=item.bucket,
+        object_id=item.object_id,
+        content_type=item.content_type,
+        size_bytes=size_bytes,
+        sha256=sha256,
+        meta=dict(item.meta),
+        ttl_days=item.ttl_days,
+        expiry_time=expiry_time(item.ttl_days, bucket_ttl, utc_now()),
+    )
+
+
+def object_read(*, scope: Scope, bucket: str, object_id: UUID) -> bytes:
+    """The bytes of an object. Raises LunaError 13003/13007 when it is not there, 19006/19010 when its file fails."""
+    with object_open(stored=object_get(scope=scope, bucket=bucket, object_id=object_id)) as file:
+        return file.read()
+
+
+def object_open(*, stored: StoredObject) -> File[bytes]:
+    """The bytes of a row, open for reading; the caller closes. Raises LunaError 19006/19010."""
+    with storage_errors(stored.bucket, "get"):
+        return files.read(stored.bucket, stored.object_id, stored.content_type)
+
+
+def object_delete(*, account_id: UUID, bucket: str, object_id: UUID) -> None:
+    """Raises LunaError 13003/13007 when it is not there."""
+    row = object_get(scope=Scope(account_id), bucket=bucket, object_id=object_id)
+    _delete([row])
+
+
+def objects_delete(*, account_id: UUID, bucket: str, object_ids: Sequence[UUID]) -> None:
+    """Deletes all of them or, when one is not there, raises LunaError 11020 and deletes none."""
+    rows = objects_get(scope=Scope(account_id), bucket=bucket, object_ids=object_ids)
+    missing = [object_id for object_id in object_ids if object_id not in rows]
+    if missing:
+        raise LunaError(11020, f"objects ({missing[0]})")
+    _delete(list(rows.values()))
+
+
+def _delete(rows: Sequence[StoredObject]) -> None:
+    with transaction.atomic():
+        StoredObject.objects.unscoped().filter(pk__in=[row.pk for row in rows]).delete()
+        for row in rows:
+            # robust: a file that cannot be removed is logged; the other files and hooks go on.
+            transaction.on_commit(partial(files.remove, row.bucket, row.object_id, row.content_type), robust=True)
+
+
+def check_ttl(ttl_days: int | None) -> None:
+    if ttl_days is not None and ttl_days != KEEP and ttl_days not in TTL_DAYS:
+        raise LunaError(12012, f"'ttl'. It is one of {', '.join(map(str, (KEEP, *TTL_DAYS)))}")
+
+
+def expiry_time(ttl_days: int | None, bucket_ttl: int | None, created: datetime) -> datetime | None:
+    """When an object ends: its own time to live decides, else its bucket's."""
+    days = bucket_ttl if ttl_days is None else ttl_days
+    return None if days is None or days == KEEP else created + timedelta(days=days)
+
+
+ERRORS = {"save": (19001, 19007), "remove": (19002, 19008), "get": (19006, 19010)}  # of pictures, of other objects
+
+
+@contextmanager
+def storage_errors(bucket: str, action: str) -> Iterator[None]:
+    """Turns a failure of the storage into the platform's error, and writes the reason to the log only."""
+    try:
+        yield
+    except OSError as error:
+        logger.exception("the image store cannot %s in bucket %s", action, bucket)
+        raise LunaError(ERRORS[action][bucket not in IMAGE_BUCKETS]) from error
