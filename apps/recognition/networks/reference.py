@@ -1,0 +1,115 @@
+"""Reference outputs: does an installed network still compute what the original one computed?
+
+`references/<network>.json` holds a summary of the outputs for fixed inputs. The files of the project were recorded
+with the runtime that the weights were made for, not with ONNX Runtime (references/README.md), so that agreement
+shows that the conversion is right and not only that nothing changed since.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from apps.recognition.networks.errors import NetworkError
+from apps.recognition.networks.registry import InstalledNetwork
+from apps.recognition.networks.specs import InputSpec
+
+REFERENCE_DIR = Path(__file__).parent / "references"
+BATCH = 2
+ELEMENTS = 48
+STATISTICS = ("mean", "std", "min", "max")
+FREE_SIDE_PX = 160  # for inputs whose size is free
+NOISE_CELLS_PX = (64, 16, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The result for one output: the largest absolute difference and what is allowed."""
+
+    network: str
+    output: str
+    difference: float
+    tolerance: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the output is what was recorded; NaN is not."""
+        return self.difference <= self.tolerance
+
+
+def reference_images(spec: InputSpec, *, seed: int, batch: int = BATCH) -> NDArray[np.uint8]:
+    """Pictures of coloured blocks of several sizes, the same on every machine: uint8 [batch, H, W, channels].
+
+    Made in whole numbers from the legacy generator, whose stream NumPy keeps for ever.
+    """
+    random = np.random.RandomState(seed)
+    side = -(-FREE_SIDE_PX // spec.multiple_of) * spec.multiple_of
+    height, width = spec.height or side, spec.width or side
+    total = np.zeros((batch, height, width, spec.channels), np.int64)
+    for cell in NOISE_CELLS_PX:
+        rows, columns = -(-height // cell), -(-width // cell)
+        blocks = random.randint(0, 256, (batch, rows, columns, spec.channels))
+        total += blocks.repeat(cell, axis=1).repeat(cell, axis=2)[:, :height, :width]
+    return (total // len(NOISE_CELLS_PX)).astype(np.uint8)
+
+
+def summarise(array: NDArray[np.float32]) -> dict[str, Any]:
+    """Shape, statistics and evenly spaced elements of one output, ready for JSON."""
+    flat = array.astype(np.float64).ravel()
+    indexes = np.unique(np.linspace(0, flat.size - 1, ELEMENTS).astype(np.int64))
+    return {
+        "shape": list(array.shape),
+        **{name: float(getattr(np, name)(flat)) for name in STATISTICS},
+        "elements": [[int(index), float(flat[index])] for index in indexes],
+    }
+
+
+def difference(array: NDArray[np.float32], summary: Mapping[str, Any]) -> float:
+    """The largest absolute difference between an output and a recorded summary; infinite for another shape."""
+    if list(array.shape) != summary["shape"]:
+        return float("inf")
+    flat = array.astype(np.float64).ravel()
+    pairs = [(float(getattr(np, name)(flat)), summary[name]) for name in STATISTICS]
+    pairs += [(float(flat[index]), value) for index, value in summary["elements"]]
+    return float(np.abs(np.subtract(*np.transpose(pairs))).max())
+
+
+def load_reference(name: str, directory: Path = REFERENCE_DIR) -> dict[str, Any]:
+    """The recorded reference of a network. Raises NetworkError when there is none."""
+    path = directory / f"{name}.json"
+    try:
+        reference: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NetworkError(f"network {name} has no reference outputs ({path})") from None
+    return reference
+
+
+def run_network(network: InstalledNetwork, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    """The network's outputs by name for uint8 [N, H, W, channels] pictures, on one thread of the CPU."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(network.path), options, providers=["CPUExecutionProvider"])
+        names = [output.name for output in network.manifest.outputs]
+        spec = network.manifest.input
+        values = session.run(names, {spec.name: spec.tensor(images)})
+    except Exception as error:  # ONNX Runtime's errors share no public base class
+        raise NetworkError(f"network {network.manifest.name} does not run: {error}") from error
+    return dict(zip(names, values, strict=True))
+
+
+def verify(network: InstalledNetwork, *, references: Path = REFERENCE_DIR) -> list[Verification]:
+    """Runs a network on its reference input and compares each output. Raises NetworkError when it cannot run."""
+    name = network.manifest.name
+    reference = load_reference(name, references)
+    outputs = run_network(network, reference_images(network.manifest.input, seed=reference["seed"]))
+    return [
+        Verification(name, output, difference(outputs[output], summary), summary["tolerance"])
+        for output, summary in reference["outputs"].items()
+    ]
