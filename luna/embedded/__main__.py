@@ -1,13 +1,39 @@
-"""`python -m luna.embedded`: see `luna.embedded.commands`."""
+"""`python -m luna.embedded up|down|run|status|start|stop`."""
 
+import argparse
 import sys
 
-from luna.embedded import services
+from luna.embedded import commands
 from luna.embedded.addresses import var_dir
 from luna.embedded.processes import EmbeddedError
 
-if __name__ == "__main__":
+COMMANDS = {
+    "up": (commands.up, "start the whole platform in the background"),
+    "down": (commands.down, "stop everything"),
+    "run": (commands.run, "run the whole platform in the foreground"),
+    "status": (commands.status, "print who runs"),
+    "start": (commands.start, "start PostgreSQL and Redis only"),
+    "stop": (commands.stop_services, "stop PostgreSQL and Redis"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m luna.embedded", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for name, (_, description) in COMMANDS.items():
+        verbs.add_parser(name, help=description)
+    supervise = verbs.add_parser("supervise")  # what `up` starts in the background
+    supervise.add_argument("fd", type=int)
+    supervise.add_argument("url")
+    arguments = parser.parse_args()
     try:
-        print({"start": services.start, "stop": services.stop}[sys.argv[1]](var_dir()))
+        if arguments.verb == "supervise":
+            commands.supervise(var_dir(), fd=arguments.fd, url=arguments.url)
+        else:
+            COMMANDS[arguments.verb][0](var_dir())
     except EmbeddedError as error:
         sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,6 @@ from pathlib import Path
 from luna.embedded.addresses import redis_home, redis_socket, socket_dir
 from luna.embedded.processes import (
     EmbeddedError,
-    all_pids,
     command_line,
     log_path,
     log_tail,
@@ -32,6 +31,7 @@ unixsocket {socket}
 unixsocketperm 700
 requirepass {password}
 dir "{home}"
+pidfile "{home}/redis.pid"
 appendonly yes
 appendfsync everysec
 save ""
@@ -69,8 +69,11 @@ def stop_server(var: Path) -> None:
 
 def running_pid(var: Path) -> int | None:
     """The process id of the Redis of this var directory, or None."""
-    ours = str(_configuration(var))
-    return next((pid for pid in all_pids() if command_line(pid)[1:] == [ours]), None)
+    try:
+        pid = int((redis_home(var) / "redis.pid").read_text())
+    except (OSError, ValueError):
+        return None
+    return pid if command_line(pid)[1:] == [str(_configuration(var))] else None
 
 
 def _server() -> tuple[str, tuple[int, int]]:

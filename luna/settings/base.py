@@ -19,6 +19,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 VAR_DIR = var_dir()
 NETWORKS_DIR = networks_dir(VAR_DIR)
 CACHE_DIR = Path(env.str("LUNA_CACHE_DIR", default=str(VAR_DIR / "cache")))  # the networks' packages
+LUNA_VERSION = "0.1.0"
 
 DEBUG = False
 SECRET_KEY = env.str("LUNA_SECRET_KEY", default="") or secret_key(VAR_DIR)
@@ -195,7 +196,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/6",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "POSTPROCESSING_HOOKS": [],  # enumerations stay where they are used, without invented names
+    "PARSER_WHITELIST": [
+        "apps.common.api.parsers.JSONParser",
+        "apps.common.api.parsers.MsgPackParser",
+    ],
 }
 LUNA_EXTERNAL_ADDRESS = env.str("LUNA_EXTERNAL_ADDRESS", default="http://127.0.0.1:5000")
 LUNA_HTTP_THREADS = env.int("LUNA_HTTP_THREADS", default=16)  # per web process; each holds a database connection

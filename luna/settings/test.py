@@ -6,6 +6,7 @@ from luna.embedded.addresses import CHECKOUT
 
 # Tests have services and files of their own; the built networks are those of the checkout.
 os.environ.setdefault("LUNA_NETWORKS_DIR", str(CHECKOUT / "var" / "networks"))
+os.environ.setdefault("LUNA_CACHE_DIR", str(CHECKOUT / "var" / "cache"))
 os.environ.setdefault("LUNA_VAR_DIR", str(CHECKOUT / "var" / "test"))
 
 from luna.settings.base import *  # noqa: F403

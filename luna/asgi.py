@@ -1,0 +1,34 @@
+"""One port for everything: HTTP goes to Django in a pool of threads, websockets go to Channels."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "luna.settings")
+
+from django.conf import settings
+from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.core.wsgi import get_wsgi_application
+
+http_application = StaticFilesHandler(get_wsgi_application())  # sets Django up, before the imports below
+
+from channels.routing import URLRouter  # noqa: E402
+from django.urls import re_path  # noqa: E402
+
+from apps.sender.routing import websocket_urlpatterns  # noqa: E402
+from luna.http import Scope, WSGIPool  # noqa: E402
+
+
+async def refuse(scope, receive, send) -> None:
+    """Close a websocket of an unknown path before it opens: the client sees HTTP 403."""
+    await receive()
+    await send({"type": "websocket.close", "code": 4404})
+
+
+http = WSGIPool(http_application, threads=settings.LUNA_HTTP_THREADS, max_body_bytes=settings.MAX_REQUEST_BYTES)
+# Channels routes to ASGI applications where Django's types expect views.
+websocket = URLRouter([*websocket_urlpatterns, re_path("", refuse)])  # type: ignore[arg-type]
+_APPLICATIONS = {"http": http, "websocket": websocket}
+
+
+async def application(scope: Scope, receive, send) -> None:
+    """The ASGI application of the platform."""
+    await _APPLICATIONS[scope["type"]](scope, receive, send)

@@ -1,0 +1,196 @@
+"""What `python -m luna.embedded` can do: up, down, run, status, start, stop."""
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from luna.embedded import services
+from luna.embedded.addresses import CHECKOUT, networks_dir
+from luna.embedded.processes import EmbeddedError, locked, log_path, log_tail, spawn, stop
+from luna.embedded.supervisor import (
+    Supervisor,
+    children_environment,
+    commands,
+    positive,
+    read_state,
+    runs,
+    stop_all,
+    supervising,
+)
+
+START_TIMEOUT_S = 180
+
+
+def up(var: Path) -> None:
+    """Start the whole platform in the background and wait until it is healthy. Harmless when it runs."""
+    with locked(var, "command"):
+        if runs(var):
+            print(f"Luna runs already at {read_state(var).url}")
+            return
+        listener, url, login = prepare(var)
+        spawn(
+            [sys.executable, "-m", "luna.embedded", "supervise", str(listener.fileno()), url],
+            log=log_path(var, "supervisor"),
+            cwd=CHECKOUT,
+            pass_fds=[listener.fileno()],
+        )
+        listener.close()
+        try:
+            wait_until_healthy(var, url)
+        except EmbeddedError:
+            _stop_everything(var)
+            raise
+        print(greeting(url, login))
+
+
+def run(var: Path) -> None:
+    """Run the whole platform in the foreground until Ctrl-C or SIGTERM."""
+    with locked(var, "command"):
+        if runs(var):
+            raise EmbeddedError(f"Luna runs already at {read_state(var).url}: `make down` stops it.")
+        listener, url, login = prepare(var)
+
+    def announce() -> None:
+        with contextlib.suppress(EmbeddedError):
+            wait_until_healthy(var, url)
+            print(greeting(url, login), flush=True)
+
+    threading.Thread(target=announce, daemon=True).start()
+    supervise(var, fd=listener.fileno(), url=url)
+    services.stop(var)
+
+
+def supervise(var: Path, *, fd: int, url: str) -> None:
+    """Be the supervisor of this var directory."""
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
+    os.umask(0o077)  # photographs and descriptors are nobody else's
+    with supervising(var) as free:
+        if not free:
+            raise EmbeddedError("Another supervisor works in this var directory.")
+        Supervisor(var, url=url, fd=fd).run()
+
+
+def down(var: Path) -> None:
+    """Stop everything of this var directory, what a killed supervisor has left included."""
+    with locked(var, "command"):
+        stopped = _stop_everything(var)
+    print(f"Stopped: {', '.join(stopped)}" if stopped else "Nothing was running.")
+
+
+def start(var: Path) -> None:
+    """Start PostgreSQL and Redis only."""
+    started = services.start(var)
+    print(f"Started: {', '.join(started)}" if started else "Everything ran already.")
+
+
+def stop_services(var: Path) -> None:
+    """Stop PostgreSQL and Redis, unless the platform uses them."""
+    if runs(var):
+        raise EmbeddedError("The platform runs on them: `down` stops everything.")
+    stopped = services.stop(var)
+    print(f"Stopped: {', '.join(stopped)}" if stopped else "Nothing was running.")
+
+
+def status(var: Path) -> None:
+    """Print who runs. Exits with 1 when the platform does not run."""
+    state = read_state(var)
+    url, processes = state.url, dict(state.running)
+    for name, service in services.embedded().items():
+        processes[name] = service.running_pid(var) or 0
+    for name, pid in processes.items():
+        print(f"{name:12} {pid or 'stopped'}")
+    if not runs(var):
+        raise EmbeddedError("Luna does not run.")
+    print(f"Luna answers at {url}" if healthy(url) else f"Luna does not answer at {url}")
+
+
+def prepare(var: Path) -> tuple[socket.socket, str, str]:
+    """Everything before the processes: the services, the database's tables, the admin account.
+
+    Returns the listening socket, its URL, and the administrator's login.
+    """
+    if not any(networks_dir(var).glob("*.onnx")):
+        raise EmbeddedError(f"There are no networks in {networks_dir(var)}: run `make networks` first.")
+    stop_all(list(read_state(var).running.values()))  # what a killed supervisor has left
+    listener, url = listen()
+    commands(listener.fileno())  # a wrong number in the environment is said before anything starts
+    started = services.start(var)
+    try:
+        manage(url, "migrate", "--verbosity", "0")
+        admin = json.loads(manage(url, "ensure_admin", "--json"))
+    except EmbeddedError:
+        if started:
+            services.stop(var)
+        raise
+    if admin["password"]:
+        print(f"Made the administrator {admin['login']}; the password, shown this once: {admin['password']}")
+    return listener, url, admin["login"]
+
+
+def listen() -> tuple[socket.socket, str]:
+    """The listening socket of LUNA_HOST and LUNA_PORT, and its URL. Raises EmbeddedError when it is taken."""
+    host, port = os.environ.get("LUNA_HOST") or "127.0.0.1", positive("LUNA_PORT", 5000)
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server(address[:2], family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        raise EmbeddedError(
+            f"Cannot listen on port {port} of {host} ({error}): stop what uses it, or choose another with LUNA_PORT."
+        ) from None
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return listener, f"http://{shown}:{port}"
+
+
+def manage(url: str, *arguments: str) -> str:
+    """Run a management command; what it prints. Raises EmbeddedError with its last words when it fails."""
+    command = [sys.executable, str(CHECKOUT / "manage.py"), *arguments]
+    done = subprocess.run(command, env=children_environment(url), capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        words = done.stderr.strip().splitlines()[-1:] or [f"exit {done.returncode}"]
+        raise EmbeddedError(f"`manage.py {' '.join(arguments)}` failed: {words[0]}")
+    return done.stdout
+
+
+def wait_until_healthy(var: Path, url: str) -> None:
+    """Wait for the health check. Raises EmbeddedError when web does not come up, with its last words."""
+    seen: set[int] = set()
+    end = time.monotonic() + START_TIMEOUT_S
+    while not healthy(url):
+        seen.update(pid for name, pid in read_state(var).recorded.items() if name == "web-1")
+        if len(seen) > 1:  # the first one is dead
+            raise EmbeddedError(f"Web does not start: {log_tail(log_path(var, 'web-1'), 1)}")
+        if time.monotonic() > end:
+            raise EmbeddedError(f"{url}/healthcheck is not well after {START_TIMEOUT_S} s; see {var / 'log'}.")
+        time.sleep(0.2)
+
+
+def healthy(url: str) -> bool:
+    """Whether the health check answers 200."""
+    try:
+        with urllib.request.urlopen(f"{url}/healthcheck", timeout=2) as answer:  # noqa: S310 - our own address
+            return json.load(answer) is not None and answer.status == 200
+    except (OSError, ValueError):
+        return False
+
+
+def greeting(url: str, login: str) -> str:
+    """Where the platform answers and how to log in."""
+    return f"Luna answers at {url}\n  API    {url}/docs/spec\n  Admin  {url}/admin/, log in as {login}"
+
+
+def _stop_everything(var: Path) -> list[str]:
+    """Stop all processes, the supervisor first: it would start the others again. The names of what was stopped."""
+    processes = read_state(var).running
+    if "supervisor" in processes:
+        stop(processes["supervisor"], timeout_s=60)
+    stop_all(list(processes.values()))
+    return [*processes, *services.stop(var)]

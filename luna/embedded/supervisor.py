@@ -1,0 +1,190 @@
+"""Keeps the platform's processes running: what dies is started again, sooner at first, later if it dies often."""
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from luna.embedded import services
+from luna.embedded.addresses import CHECKOUT
+from luna.embedded.processes import EmbeddedError, bound_log, locked, log_path, log_tail, spawn, start_ticks, stop
+from luna.embedded.secrets import private_dir
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 0.3
+LOGS_INTERVAL_S = 30
+LONGEST_DELAY_S = 30
+# A process that ran this long is not the one that keeps dying.
+STEADY_S = 60
+
+
+def children_environment(url: str) -> dict[str, str]:
+    """The environment of every process of the platform that answers at `url`.
+
+    Numeric libraries get one thread each: two of them with two threads on two cores stall each other. The
+    engine sets the number of its own.
+    """
+    defaults = {"DJANGO_SETTINGS_MODULE": "luna.settings", "LUNA_EXTERNAL_ADDRESS": url}
+    return defaults | os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def commands(fd: int) -> dict[str, list[str]]:
+    """Name and command of every process; web processes share the listening socket `fd`."""
+    web = [sys.executable, "-m", "luna.web", str(fd)]
+    celery = [sys.executable, "-m", "celery", "-A", "luna.celery"]
+    worker = ["worker", "--pool", "threads", "--concurrency", str(positive("LUNA_TASK_THREADS", 2))]
+    return {
+        **{f"web-{number + 1}": web for number in range(positive("LUNA_WORKERS", 1))},
+        "worker": [*celery, *worker, "--loglevel", "INFO", "--without-gossip", "--without-mingle"],
+        "beat": [*celery, "beat", "--loglevel", "INFO", "--pidfile", ""],
+    }
+
+
+def positive(variable: str, default: int) -> int:
+    """A number above zero from the environment. Raises EmbeddedError."""
+    text = os.environ.get(variable) or str(default)
+    if not text.isdecimal() or int(text) == 0:
+        raise EmbeddedError(f"{variable} must be a whole number above zero, not {text!r}.")
+    return int(text)
+
+
+class Child:
+    """One process that is to run always."""
+
+    def __init__(self, var: Path, name: str, command: list[str], *, url: str, fd: int) -> None:
+        self.name, self.command, self.url, self.fd = name, command, url, fd
+        self.log = log_path(var, name)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.started_at = 0.0
+        self.delay_s = 0.0
+
+    def keep(self) -> bool:
+        """Start the process if it does not run and its time has come. True when it was started."""
+        now = time.monotonic()
+        if self.process is not None:
+            if self.process.poll() is None:
+                return False
+            logger.warning("%s ended with %s: %s", self.name, self.process.returncode, log_tail(self.log, 1))
+            self.delay_s = 0.0 if now - self.started_at > STEADY_S else min(max(0.5, 2 * self.delay_s), LONGEST_DELAY_S)
+            self.process = None
+            self.started_at = now
+        if now - self.started_at < self.delay_s:
+            return False
+        self.started_at = now
+        environment = children_environment(self.url)
+        self.process = spawn(self.command, log=self.log, env=environment, cwd=CHECKOUT, pass_fds=[self.fd])
+        return True
+
+
+class Supervisor:
+    """Runs the platform of this var directory at `url` on the listening socket `fd`, until a signal ends it."""
+
+    def __init__(self, var: Path, *, url: str, fd: int) -> None:
+        self.var, self.url = var, url
+        self.children = [Child(var, name, command, url=url, fd=fd) for name, command in commands(fd).items()]
+        self.stopping = False
+        self.service_retry_at = 0.0
+        self.logs_checked_at = 0.0
+
+    def run(self) -> None:
+        """Keep everything running; at the end stop web, worker and beat. Services stay: `down` ends them."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._stop)
+        try:
+            while not self.stopping:
+                self._keep_services()
+                started = [child.keep() for child in self.children]
+                if any(started):
+                    self._record()
+                self._bound_logs()
+                time.sleep(TICK_S)
+        finally:
+            stop_all([child.process.pid for child in self.children if child.process is not None])
+            _state_path(self.var).unlink(missing_ok=True)
+
+    def _stop(self, number: int, frame: object) -> None:
+        self.stopping = True
+
+    def _keep_services(self) -> None:
+        if time.monotonic() < self.service_retry_at:
+            return
+        if all(service.running_pid(self.var) is not None for service in services.embedded().values()):
+            return
+        try:
+            logger.warning("started again: %s", ", ".join(services.start(self.var)))
+        except EmbeddedError as error:
+            logger.error("%s", error)
+            self.service_retry_at = time.monotonic() + 5
+
+    def _record(self) -> None:
+        """Write down who runs, so that a later `up` or `down` finds them even if this process is killed."""
+        pids = {child.name: child.process.pid for child in self.children if child.process is not None}
+        write_state(self.var, url=self.url, pids={"supervisor": os.getpid()} | pids)
+
+    def _bound_logs(self) -> None:
+        if time.monotonic() - self.logs_checked_at > LOGS_INTERVAL_S:
+            self.logs_checked_at = time.monotonic()
+            for log in (self.var / "log").glob("*.log"):
+                bound_log(log)
+
+
+def stop_all(pids: list[int]) -> None:
+    """Ask every process to end, then wait for each."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    for pid in pids:
+        stop(pid)
+
+
+@contextlib.contextmanager
+def supervising(var: Path) -> Iterator[bool]:
+    """Hold the place of this var directory's supervisor; False when another process has it."""
+    with locked(var, "supervisor", wait=False) as free:
+        yield free
+
+
+def runs(var: Path) -> bool:
+    """Whether a supervisor works in this var directory."""
+    with supervising(var) as free:
+        return not free
+
+
+def write_state(var: Path, *, url: str, pids: Mapping[str, int]) -> None:
+    """Record the URL, and name, process id and start time of our processes, in one step."""
+    path = _state_path(var)
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps({"url": url, "processes": {name: [pid, start_ticks(pid)] for name, pid in pids.items()}}))
+    new.rename(path)
+
+
+@dataclass(frozen=True)
+class State:
+    """What a supervisor has recorded: its URL, the process ids by name, and those of them that still run."""
+
+    url: str
+    recorded: Mapping[str, int]
+    running: Mapping[str, int]
+
+
+def read_state(var: Path) -> State:
+    """The record of the supervisor of this var directory; empty when there is none."""
+    try:
+        state = json.loads(_state_path(var).read_text())
+    except FileNotFoundError:
+        return State("", {}, {})
+    processes = state["processes"]
+    running = {name: pid for name, (pid, ticks) in processes.items() if ticks and start_ticks(pid) == ticks}
+    return State(state["url"], {name: pid for name, (pid, _) in processes.items()}, running)
+
+
+def _state_path(var: Path) -> Path:
+    return private_dir(var / "run") / "processes.json"
