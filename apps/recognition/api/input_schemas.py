@@ -1,0 +1,163 @@
+"""Shapes of the JSON that comes with images: references to images, rectangles, details of each image."""
+
+from typing import Any
+
+import orjson
+from rest_framework import serializers
+
+from apps.common.api.fields import FlagField
+from apps.common.api.validation import StrictSerializer
+from apps.common.times import parse_time
+from apps.recognition.types import Rect
+
+MAX_IMAGES = 8
+MAX_BOXES = 100
+MAX_NAME_CHARACTERS = 1024
+MAX_URL_CHARACTERS = 2048
+MAX_ORIGIN_CHARACTERS = 256
+MAX_META_BYTES = 2 * 1024**2
+MAX_COORDINATE = 2**31 - 1
+BOXES = ("face_bounding_boxes", "body_bounding_boxes")
+
+
+class RectSerializer(StrictSerializer):
+    """A rectangle in pixels of the decoded, oriented picture."""
+
+    x = serializers.IntegerField(min_value=-MAX_COORDINATE, max_value=MAX_COORDINATE)
+    y = serializers.IntegerField(min_value=-MAX_COORDINATE, max_value=MAX_COORDINATE)
+    width = serializers.IntegerField(min_value=1, max_value=MAX_COORDINATE)
+    height = serializers.IntegerField(min_value=1, max_value=MAX_COORDINATE)
+
+    def to_internal_value(self, data: Any) -> Rect:
+        return Rect(**super().to_internal_value(data))
+
+
+def boxes_field(**kwargs: Any) -> serializers.ListField:
+    return serializers.ListField(child=RectSerializer(), max_length=MAX_BOXES, **kwargs)
+
+
+class TimeField(serializers.CharField):
+    """RFC 3339."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return parse_time(super().to_internal_value(data))
+        except ValueError as error:
+            raise serializers.ValidationError(f"{error}.") from error
+
+
+class MetaField(serializers.JSONField):
+    """The user's own JSON object: at most 2 MB, no spaces in names, nothing that the database cannot hold."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("an object is required.")
+        waiting: list[Any] = [data]
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, dict):
+                if any(" " in name for name in value):
+                    raise serializers.ValidationError("names must not contain spaces.")
+                waiting += [*value, *value.values()]
+            elif isinstance(value, list):
+                waiting += value
+            elif isinstance(value, str) and "\x00" in value:
+                raise serializers.ValidationError("null characters are not allowed.")
+        if len(orjson.dumps(data)) > MAX_META_BYTES:
+            raise serializers.ValidationError(f"at most {MAX_META_BYTES} bytes are allowed.")
+        return data
+
+
+def detail_fields() -> dict[str, Any]:
+    """The fields of `Details`."""
+    return {
+        "meta": MetaField(required=False),
+        "detect_time": TimeField(required=False),
+        "detect_ts": serializers.FloatField(min_value=0, max_value=1e12, required=False),
+        "image_origin": serializers.CharField(max_length=MAX_ORIGIN_CHARACTERS, required=False),
+    }
+
+
+class ReferenceSerializer(StrictSerializer):
+    """One image by reference; a bare string stands for its `key`: URL or sample id."""
+
+    key = ""
+
+    face_bounding_boxes = boxes_field(default=list)
+    body_bounding_boxes = boxes_field(default=list)
+    trusted_detections = FlagField(default=False)
+
+    def get_fields(self) -> dict[str, Any]:
+        return super().get_fields() | detail_fields()
+
+    def to_internal_value(self, data: Any) -> Any:
+        return super().to_internal_value({self.key: data} if isinstance(data, str) else data)
+
+
+class UrlSerializer(ReferenceSerializer):
+    key = "url"
+    url = serializers.CharField(max_length=MAX_URL_CHARACTERS)
+
+
+class SampleSerializer(ReferenceSerializer):
+    key = "sample_id"
+    sample_id = serializers.UUIDField()
+
+
+class ReferencesSerializer(StrictSerializer):
+    """`{"urls": […]}` or `{"samples": […]}`; a bare array is taken as URLs."""
+
+    urls = serializers.ListField(child=UrlSerializer(), required=False, allow_empty=False, max_length=MAX_IMAGES)
+    samples = serializers.ListField(child=SampleSerializer(), required=False, allow_empty=False, max_length=MAX_IMAGES)
+    meta = MetaField(required=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        return super().to_internal_value({"urls": data} if isinstance(data, list) else data)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("urls" in attrs) == ("samples" in attrs):
+            raise serializers.ValidationError({"urls": "either 'urls' or 'samples' is required."})
+        return attrs
+
+
+class FileBoxesSerializer(StrictSerializer):
+    """`{"filename", "<boxes>": [rect]}`: an item of the parts `face_bounding_boxes` and `body_bounding_boxes`."""
+
+    filename = serializers.CharField(max_length=MAX_NAME_CHARACTERS, trim_whitespace=False)
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        self.name = name
+        super().__init__(**kwargs)
+
+    def get_fields(self) -> dict[str, Any]:
+        return super().get_fields() | {self.name: boxes_field(allow_empty=False)}
+
+
+class FileDetailField(serializers.Field[Any, Any, Any, Any]):
+    """One value for all images, or an array of `{"filename", "<detail>": value}`. Gives {filename or None: value}."""
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        self.name = name
+        super().__init__(required=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> dict[str | None, Any]:
+        field = detail_fields()[self.name]
+        if not isinstance(data, list):
+            return {None: field.run_validation(data)}
+        values: dict[str | None, Any] = {}
+        for item in data:
+            if not isinstance(item, dict) or set(item) != {"filename", self.name}:
+                raise serializers.ValidationError(f"'filename' and '{self.name}' are required in each item.")
+            values[str(item["filename"])] = field.run_validation(item[self.name])
+        return values
+
+
+class DocumentsSerializer(serializers.Serializer[Any]):
+    """The JSON parts of a multipart body that are read here; others are left to the resource."""
+
+    def get_fields(self) -> dict[str, Any]:
+        boxes = {
+            name: serializers.ListField(child=FileBoxesSerializer(name), default=list, max_length=MAX_IMAGES)
+            for name in BOXES
+        }
+        return boxes | {name: FileDetailField(name) for name in detail_fields()}

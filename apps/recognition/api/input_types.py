@@ -1,0 +1,63 @@
+"""What a request for recognition holds, once it is read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from apps.common.errors import LunaError
+from apps.recognition.types import ImageInput, ImageType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a resource takes beside images and references to them.
+
+    `account_id`: whose stored images and samples may be named, None for nobody's. `parts`: names of further JSON parts
+    of a multipart body. `details`: names of `Details` that may be given. `descriptors`: whether raw face descriptors
+    may stand in for images. `bodies`: whether boxes of bodies may be given.
+    """
+
+    account_id: UUID | None
+    image_type: ImageType = ImageType.RAW
+    parts: frozenset[str] = frozenset()
+    details: frozenset[str] = frozenset()
+    descriptors: bool = False
+    bodies: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """What the client says about one image. `detect_ts`: seconds from the start of a video."""
+
+    meta: Mapping[str, Any] | None = None
+    detect_time: datetime | None = None
+    detect_ts: float | None = None
+    image_origin: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Picture:
+    """One image of a request, or the error that kept it from being read. `url`, `sample_id`: where it came from."""
+
+    image: ImageInput
+    content_type: str = ""
+    error: LunaError | None = None
+    details: Details = Details()
+    url: str | None = None
+    sample_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Inputs:
+    """A request's images in its order, raw descriptors by name, common `meta`, other JSON parts by name.
+
+    `alone`: the body was one image itself, so its error is the request's.
+    """
+
+    pictures: tuple[Picture, ...] = ()
+    descriptors: tuple[tuple[str, bytes], ...] = ()
+    meta: Mapping[str, Any] | None = None
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    alone: bool = False

@@ -1,0 +1,107 @@
+"""Images of a request, whatever form they come in: bytes, Base64, multipart, URLs, stored samples.
+
+What concerns the request as a whole is raised as LunaError; what concerns one of several images stays with it, so that
+the others are processed.
+"""
+
+from typing import Any
+
+import orjson
+import ormsgpack
+from django.conf import settings
+from rest_framework.request import Request
+
+from apps.common.api.validation import checked_data
+from apps.common.errors import LunaError
+from apps.recognition.api.form import read_form
+from apps.recognition.api.input_schemas import ReferencesSerializer, detail_fields
+from apps.recognition.api.input_types import Details, Inputs, Picture, Rules
+from apps.recognition.api.media import BASE64_TYPES, FACE_DESCRIPTOR_TYPE, IMAGE_TYPES, image_bytes, wire_bytes
+from apps.recognition.api.sources import Loaded, load_samples, load_urls
+from apps.recognition.types import ImageInput, ImageType
+
+MAX_JSON_BYTES = 4 * 1024**2
+MAX_DESCRIPTOR_BYTES = 64 * 1024
+
+
+def read_inputs(request: Request, rules: Rules) -> Inputs:
+    """Reads the body.
+
+    Raises LunaError 12017 for a content type that holds no images, 12030 for an empty body, 18001 for bad Base64,
+    12002/12027/12047 for bad JSON, 11029, 11045-11050, 12039-12041, 12046 for bad multipart bodies, 37003 for what is
+    too large.
+    """
+    content_type = request.content_type.partition(";")[0].strip().lower()
+    if content_type == "multipart/form-data":
+        return read_form(request, rules)
+    if content_type in ("application/json", "application/msgpack"):
+        return _from_references(_read_json(request, content_type), rules)
+    if content_type == FACE_DESCRIPTOR_TYPE and rules.descriptors:
+        data = _read_body(request, MAX_DESCRIPTOR_BYTES)
+        return Inputs(descriptors=(("raw_descriptor", data),), alone=True)
+    if content_type not in IMAGE_TYPES | BASE64_TYPES:
+        raise LunaError(12017)
+    data = _read_body(request, wire_bytes(settings.LUNA_MAX_IMAGE_BYTES, content_type))
+    image = ImageInput(image_bytes(data, content_type), image_type=rules.image_type)
+    return Inputs(pictures=(Picture(image=image, content_type=content_type),), alone=True)
+
+
+def _read_body(request: Request, max_bytes: int) -> bytes:
+    data: bytes = b"" if request.stream is None else request.stream.read(max_bytes + 1)
+    if not data:
+        raise LunaError(12030)
+    if len(data) > max_bytes:
+        raise LunaError(37003)
+    return data
+
+
+def _read_json(request: Request, content_type: str) -> Any:
+    data = _read_body(request, MAX_JSON_BYTES)
+    try:
+        return orjson.loads(data) if content_type == "application/json" else ormsgpack.unpackb(data)
+    except orjson.JSONDecodeError as error:
+        raise LunaError(12002) from error
+    except ormsgpack.MsgpackDecodeError as error:
+        raise LunaError(12047, "", "not MessagePack") from error
+
+
+def _from_references(body: Any, rules: Rules) -> Inputs:
+    """Raises LunaError 11045, 11047, 12027."""
+    checked = checked_data(ReferencesSerializer, body)
+    references = checked.get("urls") or checked["samples"]
+    for reference in references:
+        _check_reference(reference, rules)
+    if "urls" in checked:
+        loaded = load_urls([reference["url"] for reference in references], rules.account_id)
+    else:
+        loaded = load_samples([reference["sample_id"] for reference in references], rules.account_id)
+    pictures = tuple(_picture(*pair, rules) for pair in zip(references, loaded, strict=True))
+    return Inputs(pictures=pictures, meta=checked.get("meta") if "meta" in rules.details else None)
+
+
+def _check_reference(reference: dict[str, Any], rules: Rules) -> None:
+    boxes = reference["face_bounding_boxes"]
+    if boxes and ("sample_id" in reference or rules.image_type is not ImageType.RAW):
+        raise LunaError(11047)
+    if len(boxes) > 1:
+        raise LunaError(11045)
+    if reference["body_bounding_boxes"]:
+        raise LunaError(200005, "human_body")
+
+
+def _picture(reference: dict[str, Any], loaded: Loaded, rules: Rules) -> Picture:
+    sample_id = reference.get("sample_id")
+    return Picture(
+        image=ImageInput(
+            data=loaded.data,
+            filename=reference.get("url") or str(sample_id),
+            image_type=ImageType.FACE_WARP if sample_id else rules.image_type,
+            face_boxes=tuple(reference["face_bounding_boxes"]),
+            landmarks5=loaded.landmarks5,
+            trusted_boxes=reference["trusted_detections"],
+        ),
+        error=loaded.error,
+        details=Details(**{name: reference.get(name) for name in detail_fields() if name in rules.details}),
+        url=reference.get("url"),
+        sample_id=sample_id,
+    )

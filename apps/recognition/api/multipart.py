@@ -1,0 +1,60 @@
+"""Multipart bodies, part by part, with the headers of each part and a bound on every part's size."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.http.multipartparser import (
+    RAW,
+    ChunkIter,
+    InputStreamExhausted,
+    LazyStream,
+    MultiPartParserError,
+    Parser,
+)
+from django.utils.http import parse_header_parameters
+
+from apps.common.errors import LunaError
+
+CHUNK_BYTES = 64 * 1024
+MAX_BOUNDARY_BYTES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part. `data` is cut one byte above the bound, so that whoever reads it sees that there was more."""
+
+    name: str
+    filename: str | None
+    content_type: str
+    headers: Mapping[str, str]
+    data: bytes
+
+
+def read_parts(stream: Any, content_type: str, *, max_part_bytes: int) -> Iterator[Part]:
+    """The parts of a body as they arrive. Raises LunaError 12046 for a body that is not multipart."""
+    boundary = parse_header_parameters(content_type)[1].get("boundary", "")
+    if not boundary or not boundary.isascii() or len(boundary) > MAX_BOUNDARY_BYTES:
+        raise LunaError(12046, "the multipart boundary is missing")
+    try:
+        for kind, headers, body in Parser(LazyStream(ChunkIter(stream, CHUNK_BYTES)), boundary.encode()):
+            if kind != RAW:
+                yield _read_part(headers, body, max_part_bytes)
+    except (MultiPartParserError, InputStreamExhausted, UnicodeDecodeError) as error:
+        raise LunaError(12046, "the multipart body is broken") from error
+
+
+def _read_part(headers: Mapping[str, tuple[str, Mapping[str, Any]]], body: LazyStream, max_bytes: int) -> Part:
+    disposition: Mapping[str, bytes] = headers["content-disposition"][1]
+    data = bytearray()
+    for chunk in body:
+        # What is too much is read and dropped: the next part begins behind it.
+        data += chunk[: max_bytes + 1 - len(data)]
+    filename = disposition.get("filename")
+    return Part(
+        name=disposition.get("name", b"").decode(),
+        filename=None if filename is None else filename.decode(),
+        content_type=headers.get("content-type", ("", {}))[0].strip(),
+        headers={name: value.strip() for name, (value, _) in headers.items()},
+        data=bytes(data),
+    )

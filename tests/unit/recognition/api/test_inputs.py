@@ -1,0 +1,212 @@
+"""How images are read out of requests: every form of body, and what is refused with which code."""
+
+import base64
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import override_settings
+from rest_framework.request import Request
+from rest_framework.test import APIRequestFactory
+
+from apps.common.errors import LunaError
+from apps.recognition.api.input_types import Inputs, Rules
+from apps.recognition.api.inputs import read_inputs
+from apps.recognition.types import ImageType, Rect
+
+DETAILS = frozenset({"meta", "detect_time", "detect_ts", "image_origin"})
+RULES = Rules(account_id=None, parts=frozenset({"policies"}), details=DETAILS, descriptors=True, bodies=True)
+RECT = {"x": 1, "y": 2, "width": 3, "height": 4}
+
+
+def read(body: Any, content_type: str, rules: Rules = RULES, **headers: str) -> Inputs:
+    data = json.dumps(body) if content_type == "application/json" and not isinstance(body, bytes | str) else body
+    request = APIRequestFactory().post("/", data, content_type=content_type, headers=headers)
+    return read_inputs(Request(request), rules)
+
+
+def read_form(*parts: tuple[str, Any], rules: Rules = RULES, **headers: str) -> Inputs:
+    """Parts are (name, JSON value) or (name, (file name, bytes, content type)), in this order."""
+    body = b""
+    for name, value in parts:
+        filename, data, content_type = value if isinstance(value, tuple) else (None, json.dumps(value).encode(), None)
+        body += b'--X\r\nContent-Disposition: form-data; name="%s"' % name.encode()
+        body += b'; filename="%s"' % filename.encode() if filename else b""
+        body += b"\r\nContent-Type: %s" % content_type.encode() if content_type else b""
+        body += b"\r\n\r\n" + data + b"\r\n"
+    return read(body + b"--X--\r\n", "multipart/form-data; boundary=X", rules, **headers)
+
+
+def image(filename: str = "a.jpg", data: bytes = b"pixels", content_type: str = "image/jpeg") -> Any:
+    return "image", (filename, data, content_type)
+
+
+def code_of(function: Any, *args: Any, **kwargs: Any) -> int:
+    with pytest.raises(LunaError) as caught:
+        function(*args, **kwargs)
+    return caught.value.code
+
+
+class TestOneImage:
+    @pytest.mark.parametrize(
+        "content_type", ["image/jpeg", "image/png", "image/bmp", "image/tiff", "image/x-portable-pixmap", "IMAGE/JPEG"]
+    )
+    def test_bytes(self, content_type: str) -> None:
+        inputs = read(b"pixels", content_type)
+        assert inputs.alone
+        assert [picture.image.data for picture in inputs.pictures] == [b"pixels"]
+
+    @pytest.mark.parametrize("content_type", ["image/x-jpeg-base64", "image/x-windows-bmp-base64"])
+    def test_base64_with_line_breaks(self, content_type: str) -> None:
+        body = base64.encodebytes(bytes(range(256)))
+        assert read(body, content_type).pictures[0].image.data == bytes(range(256))
+
+    @pytest.mark.parametrize("body", [b"!!!!", b"abc", b"\xff\xd8\xff\xe0", "ПРИВЕТ!!".encode()])
+    def test_bad_base64(self, body: bytes) -> None:
+        assert code_of(read, body, "image/x-jpeg-base64") == 18001
+
+    @pytest.mark.parametrize("content_type", ["text/plain", "application/pdf", "image/x-nothing", "video/mp4"])
+    def test_wrong_content_types(self, content_type: str) -> None:
+        assert code_of(read, b"pixels", content_type) == 12017
+
+    def test_nothing(self) -> None:
+        assert code_of(read, b"", "image/jpeg") == 12030
+
+    @override_settings(LUNA_MAX_IMAGE_BYTES=30)
+    def test_too_much(self) -> None:
+        assert read(b"x" * 30, "image/png").pictures[0].image.data == b"x" * 30
+        assert code_of(read, b"x" * 31, "image/png") == 37003
+        assert code_of(read, b"eHh4" * 12, "image/x-png-base64") == 37003
+
+    def test_the_type_of_image_is_passed_on(self) -> None:
+        inputs = read(b"pixels", "image/jpeg", Rules(account_id=None, image_type=ImageType.FACE_WARP))
+        assert inputs.pictures[0].image.image_type is ImageType.FACE_WARP
+
+    def test_a_descriptor_where_it_is_allowed(self) -> None:
+        assert read(b"\x00\x01", "application/x-vl-face-descriptor").descriptors == (("raw_descriptor", b"\x00\x01"),)
+        assert code_of(read, b"\x00", "application/x-vl-face-descriptor", Rules(account_id=None)) == 12017
+
+
+class TestForm:
+    def test_images_keep_names_and_order(self) -> None:
+        inputs = read_form(image("b.png", b"1"), image("a.jpg", b"2", "image/x-jpeg-base64"), image("c", b"3", ""))
+        assert [(p.image.filename, p.image.data) for p in inputs.pictures if not p.error] == [
+            ("b.png", b"1"),
+            ("c", b"3"),
+        ]
+        assert [p.error.code for p in inputs.pictures if p.error] == [18001]
+        assert not inputs.alone
+
+    def test_djangos_own_encoder_is_understood(self) -> None:
+        files = {"image": SimpleUploadedFile("ö.jpg", b"1", "image/jpeg"), "policies": "{}"}
+        request = Request(APIRequestFactory().post("/", files, format="multipart"))
+        inputs = read_inputs(request, RULES)
+        assert (inputs.pictures[0].image.filename, inputs.parts) == ("ö.jpg", {"policies": {}})
+
+    def test_boxes_go_to_their_image(self) -> None:
+        boxes = [{"filename": "b.jpg", "face_bounding_boxes": [RECT]}]
+        inputs = read_form(image("a.jpg"), image("b.jpg"), ("face_bounding_boxes", boxes))
+        assert [p.image.face_boxes for p in inputs.pictures] == [(), (Rect(1, 2, 3, 4),)]
+        assert not inputs.pictures[1].image.trusted_boxes
+        inputs = read_form(image("b.jpg"), ("face_bounding_boxes", boxes), **{"X-Luna-Trusted-Detections": "1"})
+        assert inputs.pictures[0].image.trusted_boxes
+
+    def test_details_of_one_and_of_all(self) -> None:
+        inputs = read_form(
+            image("a.jpg"),
+            image("b.jpg"),
+            ("meta", {"x": 1}),
+            ("detect_ts", [{"filename": "b.jpg", "detect_ts": 1.5}]),
+            ("image_origin", "http://example.org/1"),
+            ("detect_time", "2024-01-02T03:04:05+03:00"),
+        )
+        first, second = (picture.details for picture in inputs.pictures)
+        assert inputs.meta == {"x": 1}
+        assert (first.detect_ts, second.detect_ts) == (None, 1.5)
+        assert first.image_origin == second.image_origin == "http://example.org/1"
+        assert second.detect_time is not None
+        assert second.detect_time.isoformat() == "2024-01-02T03:04:05+03:00"
+
+    @pytest.mark.parametrize(
+        ("parts", "code"),
+        [
+            ([image("a.jpg"), image("a.jpg")], 11046),
+            ([image("a.jpg", b"", "text/plain")], 11029),
+            ([("policies", {})], 12030),
+            ([image(), ("unknown", {})], 12039),
+            ([image(), ("policies", {}), ("policies", {})], 12040),
+            ([image(), ("policies", (None, b"{}", "text/xml"))], 12041),
+            ([image(), ("policies", (None, b"{", "application/json"))], 12002),
+            ([image(f"{number}.jpg") for number in range(9)], 11049),
+            ([image(), ("face_bounding_boxes", []), ("face_bounding_boxes", [])], 11048),
+            ([image(), ("face_bounding_boxes", [{"filename": "a.jpg", "face_bounding_boxes": [RECT, RECT]}])], 11045),
+            ([image(), ("face_bounding_boxes", [{"filename": "a.jpg", "face_bounding_boxes": [RECT]}] * 2)], 11050),
+            ([image(), ("face_bounding_boxes", [{"filename": "b.jpg", "face_bounding_boxes": [RECT]}])], 11049),
+            ([image(), ("face_bounding_boxes", {"filename": "a.jpg"})], 12027),
+            ([image(), ("face_bounding_boxes", [{"filename": "a.jpg", "face_bounding_boxes": [RECT | {"width": 0}]}])],
+             12027),
+            ([image(), ("face_bounding_boxes", [{"filename": "a.jpg", "face_bounding_boxes": [{"x": 1}]}])], 12027),
+            ([image(), ("body_bounding_boxes", [{"filename": "a.jpg", "body_bounding_boxes": [RECT]}])], 200005),
+            ([image(), ("meta", {"a b": 1})], 12027),
+            ([image(), ("meta", {"a": ["\x00"]})], 12027),
+            ([image(), ("meta", 7)], 12027),
+            ([image(), ("meta", {"a": "x" * 2**21})], 12027),
+            ([image(), ("detect_time", "yesterday")], 12027),
+            ([image(), ("detect_ts", [{"detect_ts": 1}])], 12027),
+            ([image(), ("image_origin", "x" * 257)], 12027),
+        ],
+    )  # fmt: skip
+    def test_refused(self, parts: Any, code: int) -> None:
+        assert code_of(read_form, *parts) == code
+
+    def test_no_boxes_for_warps(self) -> None:
+        rules = Rules(account_id=None, image_type=ImageType.FACE_WARP)
+        boxes = [{"filename": "a.jpg", "face_bounding_boxes": [RECT]}]
+        assert code_of(read_form, image(), ("face_bounding_boxes", boxes), rules=rules) == 11047
+
+    @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=ÿ"])
+    def test_no_boundary(self, content_type: str) -> None:
+        assert code_of(read, b"--X--", content_type) == 12046
+
+    @override_settings(LUNA_MAX_IMAGE_BYTES=30)
+    def test_one_too_large_image_does_not_stop_the_others(self) -> None:
+        inputs = read_form(image("a.jpg", b"x" * 1000), image("b.jpg", b"x" * 30))
+        assert [picture.error and picture.error.code for picture in inputs.pictures] == [37003, None]
+
+
+class TestReferences:
+    @pytest.mark.parametrize(
+        ("body", "code"),
+        [
+            ("{", 12002),
+            ("", 12030),
+            ({}, 12027),
+            ({"urls": []}, 12027),
+            ({"urls": ["http://a/"], "samples": [str(uuid4())]}, 12027),
+            ({"urls": [{"uri": "http://a/"}]}, 12027),
+            ({"urls": ["http://a/"], "other": 1}, 12027),
+            ({"samples": ["7"]}, 12027),
+            ({"urls": [7]}, 12027),
+            (7, 12027),
+            ({"urls": ["http://a/"] * 9}, 12027),
+            ({"urls": [{"url": "http://a/", "face_bounding_boxes": [RECT, RECT]}]}, 11045),
+            ({"urls": [{"url": "http://a/", "body_bounding_boxes": [RECT]}]}, 200005),
+            ({"samples": [{"sample_id": str(uuid4()), "face_bounding_boxes": [RECT]}]}, 11047),
+        ],
+    )
+    def test_refused(self, body: Any, code: int) -> None:
+        assert code_of(read, body, "application/json") == code
+
+    def test_what_cannot_be_downloaded_is_that_images_error(self) -> None:
+        urls = ["http://127.0.0.1/secret", "file:///etc/passwd", f"/6/images/{uuid4()}"]
+        inputs = read({"urls": urls, "meta": {"a": 1}}, "application/json")
+        assert [(p.image.filename, p.error and p.error.code) for p in inputs.pictures] == [(u, 11027) for u in urls]
+        assert inputs.meta == {"a": 1}
+
+    def test_samples_of_nobody(self) -> None:
+        inputs = read({"samples": [str(uuid4())]}, "application/json")
+        assert inputs.pictures[0].error is not None
+        assert inputs.pictures[0].error.code == 11031
+        assert inputs.pictures[0].image.image_type is ImageType.FACE_WARP
