@@ -15,7 +15,7 @@ def network_rows(registry: Registry) -> list[tuple[str, ...]]:
     for name, manifest in registry.manifests.items():
         state = registry.state(name)
         path = registry.directory / manifest.file
-        size = f"{path.stat().st_size / 1024:.0f}" if state is not State.MISSING else "–"
+        size = str(-(-path.stat().st_size // 1024)) if state is not State.MISSING else "–"
         mark = "*" if registry.selected(manifest.task) == name else ""
         licence = manifest.licence
         task = manifest.task + mark

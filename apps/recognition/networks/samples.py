@@ -3,18 +3,22 @@
 from pathlib import Path
 
 from apps.recognition.networks.errors import NetworkError
+from apps.recognition.networks.sources import npm_packages
 
 SAMPLE_PACKAGE = "@vladmandic/face-api"
 SAMPLE_COUNT = 6
 
 
 def sample_photographs(cache: Path) -> list[Path]:
-    """The six JPEG files sample1..sample6 below a cache directory, in this order.
+    """The six JPEG files sample1..sample6, in this order, below a cache directory.
 
-    Raises NetworkError when they were not fetched yet.
+    The package is fetched when the cache has it not. Raises NetworkError when that fails.
     """
-    demo = cache / "npm" / "node_modules" / SAMPLE_PACKAGE / "demo"
+    demo = npm_packages(cache) / "node_modules" / SAMPLE_PACKAGE / "demo"
     paths = [demo / f"sample{number}.jpg" for number in range(1, SAMPLE_COUNT + 1)]
-    if not all(path.is_file() for path in paths):
-        raise NetworkError(f"the sample photographs are not in {demo}; run `python manage.py networks build`")
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        raise NetworkError(
+            f"the package {SAMPLE_PACKAGE} has no {', '.join(missing)}; remove {cache / 'npm'} and retry"
+        )
     return paths

@@ -1,0 +1,48 @@
+"""A tiny network with its package, manifests, directory and cache, all in a temporary folder."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from apps.recognition.networks.builder import convert
+from apps.recognition.networks.manifest import load_manifest
+from apps.recognition.networks.registry import Registry
+from apps.recognition.networks.sources import source_files
+from tests.unit.recognition.networks.tiny import tiny_manifest, write_tiny_package
+
+
+@dataclass
+class TinySet:
+    """Where the tiny network's pieces lie."""
+
+    package: Path
+    manifests: Path
+    networks: Path
+    cache: Path
+
+    @property
+    def manifest_file(self) -> Path:
+        return self.manifests / "tiny.toml"
+
+    def registry(self) -> Registry:
+        return Registry(self.networks, project_manifests=self.manifests)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinySet:
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    pieces = TinySet(
+        package=write_tiny_package(tmp_path / "site"),
+        manifests=tmp_path / "manifests",
+        networks=tmp_path / "networks",
+        cache=tmp_path / "cache",
+    )
+    pieces.manifests.mkdir()
+    pieces.manifest_file.write_text(tiny_manifest(pieces.package, result="0" * 64))
+    manifest = load_manifest(pieces.manifest_file)
+    model = convert(manifest, source_files(manifest, cache=pieces.cache))
+    result = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+    pieces.manifest_file.write_text(tiny_manifest(pieces.package, result=result))
+    return pieces

@@ -1,0 +1,74 @@
+"""`manage.py networks`: build, list, verify."""
+
+import time
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import override_settings
+
+from apps.recognition.management.commands import networks as command
+
+
+@pytest.fixture
+def call(tiny, monkeypatch):
+    """Runs the command on the tiny set and returns what it printed."""
+    monkeypatch.setattr(command, "Registry", lambda _: tiny.registry())
+
+    def run(*arguments: str) -> str:
+        out = StringIO()
+        with override_settings(NETWORKS_DIR=tiny.networks, CACHE_DIR=tiny.cache):
+            call_command("networks", *arguments, stdout=out)
+        return out.getvalue()
+
+    return run
+
+
+def test_build_then_list(call):
+    assert "missing" in call("list")
+    assert "built 1 networks" in call("build")
+    header, row = call("list").splitlines()
+    assert header.split() == ["network", "task", "version", "licence", "upstream", "KB", "state"]
+    assert row.split() == ["tiny", "emotion*", "1", "MIT", "MIT", "1", "installed"]
+
+
+def test_the_second_build_is_immediate(call):
+    call("build")
+    start = time.perf_counter()
+    assert "nothing to build" in call("build")
+    assert time.perf_counter() - start < 1
+
+
+def test_a_wrong_hash_ends_with_an_error(call, tiny):
+    (tiny.package / "model.bin").write_bytes(b"other")
+    with pytest.raises(CommandError, match="refused") as raised:
+        call("build")
+    assert raised.value.returncode == 1
+    assert not (tiny.networks / "tiny.onnx").exists()
+
+
+def test_an_unknown_network_is_refused(call):
+    with pytest.raises(CommandError, match="there is no network 'absent'"):
+        call("build", "absent")
+
+
+def test_verify_needs_a_network(call):
+    with pytest.raises(CommandError, match=r"run `python manage.py networks build`"):
+        call("verify")
+
+
+def test_verify_prints_the_differences():
+    out = StringIO()
+    call_command("networks", "verify", "liveness", "emotion", stdout=out)
+    header, *rows = out.getvalue().splitlines()
+    assert header.split() == ["network", "output", "difference", "allowed"]
+    assert [row.split()[0] for row in rows] == ["liveness", "emotion"]
+    assert all(row.endswith("ok") for row in rows)
+
+
+def test_verify_refuses_a_network_that_differs(monkeypatch):
+    monkeypatch.setattr("apps.recognition.networks.reference.difference", lambda *_: 1.0)
+    out = StringIO()
+    with pytest.raises(CommandError, match="differ from their reference"):
+        call_command("networks", "verify", "liveness", stdout=out)
+    assert "DIFFERS" in out.getvalue()

@@ -1,0 +1,89 @@
+"""Reference outputs: the embedded networks agree with the original runtimes, and a changed weight is noticed."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from django.conf import settings
+
+from apps.recognition.networks.builder import build_network
+from apps.recognition.networks.errors import NetworkError
+from apps.recognition.networks.manifest import load_manifests
+from apps.recognition.networks.reference import difference, reference_images, run_network, summarise, verify
+from apps.recognition.networks.registry import InstalledNetwork, Registry
+
+DEFAULT_NETWORKS = [name for name, manifest in load_manifests().items() if manifest.default]
+
+
+@pytest.mark.parametrize("name", DEFAULT_NETWORKS)
+def test_an_embedded_network_computes_what_the_original_does(name):
+    results = verify(Registry(settings.NETWORKS_DIR).get(name))
+    assert results
+    assert [result for result in results if not result.ok] == []
+
+
+@pytest.mark.parametrize("name", DEFAULT_NETWORKS)
+def test_a_batch_gives_what_its_pictures_give_alone(name):
+    network = Registry(settings.NETWORKS_DIR).get(name)
+    images = reference_images(network.manifest.input, seed=5, batch=3)
+    together = run_network(network, images)
+    alone = run_network(network, images[1:2])
+    for output, values in together.items():
+        np.testing.assert_allclose(values[1:2], alone[output], rtol=1e-4, atol=1e-5 * np.abs(values).max())
+
+
+@pytest.fixture
+def network(tiny) -> InstalledNetwork:
+    build_network(tiny.registry().manifest("tiny"), directory=tiny.networks, cache=tiny.cache)
+    return tiny.registry().get("tiny")
+
+
+@pytest.fixture
+def references(network, tmp_path) -> Path:
+    matrix = np.linspace(-1, 1, 32).reshape(16, 2)
+    pixels = reference_images(network.manifest.input, seed=3).reshape(2, 16) / 255
+    summary = summarise((pixels @ matrix).astype(np.float32)) | {"tolerance": 1e-5}
+    (tmp_path / "tiny.json").write_text(json.dumps({"seed": 3, "outputs": {"sums": summary}}))
+    return tmp_path
+
+
+def test_the_tiny_network_agrees_with_numpy(network, references):
+    (result,) = verify(network, references=references)
+    assert result.ok
+    assert result.difference < result.tolerance
+
+
+def test_a_changed_weight_is_noticed(network, references):
+    model = onnx.load(network.path)
+    weights = next(value for value in model.graph.initializer if value.data_type == onnx.TensorProto.FLOAT)
+    changed = np.frombuffer(weights.raw_data, np.float32).copy()
+    changed[5] += 1e-3
+    weights.raw_data = changed.tobytes()
+    network.path.write_bytes(model.SerializeToString())
+    (result,) = verify(network, references=references)
+    assert not result.ok
+
+
+def test_a_broken_file_and_a_missing_reference_are_errors(network, references, tmp_path):
+    with pytest.raises(NetworkError, match="tiny has no reference outputs"):
+        verify(network, references=tmp_path / "absent")
+    network.path.write_bytes(b"not a network")
+    with pytest.raises(NetworkError, match="network tiny does not run"):
+        verify(network, references=references)
+
+
+def test_another_shape_and_nan_never_agree():
+    values = np.ones((2, 3), np.float32)
+    summary = summarise(values)
+    assert difference(values, summary) == 0
+    assert difference(values.T, summary) == np.inf
+    assert not difference(values * np.nan, summary) <= 1e9
+
+
+def test_reference_images_are_the_same_everywhere(network):
+    images = reference_images(network.manifest.input, seed=1)
+    assert images.dtype == np.uint8
+    assert images.shape == (2, 4, 4, 1)
+    assert images.ravel()[:8].tolist() == reference_images(network.manifest.input, seed=1).ravel()[:8].tolist()

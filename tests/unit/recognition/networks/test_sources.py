@@ -1,0 +1,113 @@
+"""Sources: hashes are checked, packages are fetched once, and a failure leaves nothing behind."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from apps.recognition.networks import sources
+from apps.recognition.networks.errors import NetworkError
+from apps.recognition.networks.manifest import load_manifest, load_manifests
+from apps.recognition.networks.samples import SAMPLE_PACKAGE, sample_photographs
+
+LOCK = json.loads((sources.NPM_DIR / "package-lock.json").read_text())
+
+
+def test_the_lock_file_has_hashes_and_no_addresses():
+    packages = {name: entry for name, entry in LOCK["packages"].items() if name}
+    assert packages
+    assert all(entry["integrity"].startswith("sha512-") for entry in packages.values())
+    assert "resolved" not in json.dumps(LOCK)
+    assert "://" not in json.dumps(LOCK)
+
+
+def test_the_lock_file_has_the_versions_of_the_manifests():
+    for manifest in load_manifests().values():
+        if manifest.source.kind == "npm":
+            locked = LOCK["packages"][f"node_modules/{manifest.source.package}"]
+            assert locked["version"] == manifest.source.version
+
+
+def test_files_with_the_right_hash_are_given(tiny):
+    manifest = load_manifest(tiny.manifest_file)
+    paths = sources.source_files(manifest, cache=tiny.cache)
+    assert paths == [tiny.package / "model.json", tiny.package / "model.bin"]
+
+
+def test_a_wrong_hash_is_refused(tiny):
+    weights = tiny.package / "model.bin"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(NetworkError, match=r"model\.bin has SHA-256 .*the manifest says .*refused"):
+        sources.source_files(load_manifest(tiny.manifest_file), cache=tiny.cache)
+
+
+def test_a_missing_file_is_named(tiny):
+    (tiny.package / "model.bin").unlink()
+    with pytest.raises(NetworkError, match=r"tiny_network_package has no file model\.bin"):
+        sources.source_files(load_manifest(tiny.manifest_file), cache=tiny.cache)
+
+
+def test_a_missing_python_package_is_named():
+    with pytest.raises(NetworkError, match="the Python package absent_package_of_tests is not installed"):
+        sources.python_package("absent_package_of_tests")
+
+
+@pytest.fixture
+def fake_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Puts an npm on PATH that runs the given shell lines in the folder that it is called in."""
+
+    def install(script: str) -> None:
+        folder = tmp_path / "bin"
+        folder.mkdir(exist_ok=True)
+        for name, body in (("npm", script), ("node", "")):
+            (folder / name).write_text(f"#!/bin/sh\n{body}\n")
+            (folder / name).chmod(stat.S_IRWXU)
+        monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+    return install
+
+
+INSTALL = """
+[ "$1" = ci ] && [ "$2" = --ignore-scripts ] || exit 9
+mkdir -p node_modules/pkg && cp package-lock.json node_modules/pkg/ && echo ran >> "$COUNT"
+"""
+
+
+def test_packages_are_installed_once_from_the_lock_file(tmp_path, monkeypatch, fake_npm):
+    monkeypatch.setenv("COUNT", str(tmp_path / "count"))
+    fake_npm(INSTALL)
+    for _ in range(2):
+        root = sources.npm_packages(tmp_path / "cache")
+        assert (root / "node_modules" / "pkg").is_dir()
+    assert (tmp_path / "count").read_text() == "ran\n"
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["npm"]
+
+
+def test_another_lock_file_installs_again(tmp_path, monkeypatch, fake_npm):
+    monkeypatch.setenv("COUNT", str(tmp_path / "count"))
+    fake_npm(INSTALL)
+    root = sources.npm_packages(tmp_path / "cache")
+    (root / "package-lock.json").write_text("{}")
+    sources.npm_packages(tmp_path / "cache")
+    assert (tmp_path / "count").read_text() == "ran\nran\n"
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["npm"]
+
+
+def test_a_failing_npm_leaves_nothing(tmp_path, fake_npm):
+    fake_npm('mkdir node_modules; echo "npm error EINTEGRITY" >&2; exit 1')
+    with pytest.raises(NetworkError, match=r"(?s)npm could not install .*EINTEGRITY"):
+        sources.npm_packages(tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_sample_photographs_are_fetched_when_missing(tmp_path, fake_npm):
+    fake_npm(f"""
+        demo=node_modules/{SAMPLE_PACKAGE}/demo
+        mkdir -p $demo && for number in 1 2 3 4 5 6; do echo jpeg > $demo/sample$number.jpg; done
+    """)
+    photographs = sample_photographs(tmp_path)
+    assert [path.name for path in photographs] == [f"sample{number}.jpg" for number in range(1, 7)]
+    photographs[2].unlink()
+    with pytest.raises(NetworkError, match=r"has no sample3\.jpg"):
+        sample_photographs(tmp_path)
