@@ -1,5 +1,7 @@
 """Events: what was seen, when, where, and who it resembled. Immutable."""
 
+# ruff: noqa: DJ001  # NULL is "not known", which filters tell from an empty string
+
 import uuid
 
 from django.contrib.postgres.fields import ArrayField

@@ -1,5 +1,10 @@
 """Paths of this room."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.events.api.views import EventsView, EventView
+
+urlpatterns = [
+    path("events", EventsView.as_view()),
+    path("events/<str:event_id>", EventView.as_view()),
+]

@@ -1,0 +1,157 @@
+"""An event as the API shows it: the stored form, numbers instead of words."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from apps.common.errors import LunaError
+from apps.common.filters.words import Colour, Garment, Number, PlainColour, SleeveLength
+from apps.common.times import format_time
+from apps.events.models import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One member of an event: made by `shape` of these `columns`."""
+
+    columns: tuple[str, ...]
+    shape: Callable[[Event], Any]
+
+
+def _same(column: str, convert: Callable[[Any], Any] = lambda value: value) -> Target:
+    return Target((column,), lambda event: convert(getattr(event, column)))
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _word(numbers: type[Number], value: int | None) -> str | None:
+    return None if value is None else numbers(value).word
+
+
+def _words(numbers: type[Number], values: Iterable[int] | None) -> list[str] | None:
+    return None if values is None else [numbers(value).word for value in values]
+
+
+def _block(*columns: str) -> Callable[[Callable[[Event], Any]], Target]:
+    """A member that is null where none of its columns was estimated."""
+
+    def target(shape: Callable[[Event], Any]) -> Target:
+        def estimated(event: Event) -> Any:
+            return shape(event) if any(getattr(event, column) is not None for column in columns) else None
+
+        return Target(columns, estimated)
+
+    return target
+
+
+@_block(
+    "top_similar_object_id",
+    "top_matching_candidates_label",
+    "top_similar_object_similarity",
+    "top_similar_object_type",
+    "top_similar_external_id",
+)
+def _top_match(event: Event) -> dict[str, Any]:
+    return {
+        "label": event.top_matching_candidates_label,
+        "similarity": event.top_similar_object_similarity,
+        "object_id": _text(event.top_similar_object_id),
+        "object_type": event.top_similar_object_type,
+        "external_id": event.top_similar_external_id,
+    }
+
+
+@_block("apparent_age", "apparent_gender")
+def _body_basic_attributes(event: Event) -> dict[str, Any]:
+    return {"apparent_age": event.apparent_age, "apparent_gender": event.apparent_gender}
+
+
+@_block("headwear_state", "headwear_apparent_color", "sleeve_length", "upper_clothing_colors")
+def _upper_body(event: Event) -> dict[str, Any]:
+    colour = _word(PlainColour, event.headwear_apparent_color)
+    return {
+        "headwear": {"state": event.headwear_state, "apparent_color": colour},
+        "sleeve": {"length": _word(SleeveLength, event.sleeve_length)},
+        "upper_clothing": {"colors": _words(Colour, event.upper_clothing_colors)},
+    }
+
+
+@_block("lower_garment_type", "lower_garment_colors", "shoes_apparent_color")
+def _lower_body(event: Event) -> dict[str, Any]:
+    garment, colours = _word(Garment, event.lower_garment_type), _words(Colour, event.lower_garment_colors)
+    return {
+        "lower_garment": {"type": garment, "colors": colours},
+        "shoes": {"apparent_color": _word(PlainColour, event.shoes_apparent_color)},
+    }
+
+
+@_block("backpack_state")
+def _accessories(event: Event) -> dict[str, Any]:
+    return {"backpack": {"state": event.backpack_state}}
+
+
+def _location(event: Event) -> dict[str, Any]:
+    position = {"longitude": event.longitude, "latitude": event.latitude}
+    return {
+        "city": event.city,
+        "area": event.area,
+        "district": event.district,
+        "street": event.street,
+        "house_number": event.house_number,
+        "geo_position": None if None in position.values() else position,
+    }
+
+
+PLACE = ("city", "area", "district", "street", "house_number", "longitude", "latitude")
+TARGETS: Mapping[str, Target] = {
+    "event_id": _same("event_id", _text),
+    "account_id": _same("account_id", _text),
+    "handler_id": _same("handler_id", _text),
+    "source": _same("source"),
+    "stream_id": _same("stream_id", _text),
+    "track_id": _same("track_id"),
+    "external_id": _same("external_id"),
+    "user_data": _same("user_data"),
+    "tags": _same("tags"),
+    "create_time": _same("create_time", format_time),
+    "end_time": _same("end_time", format_time),
+    "insert_time": _same("insert_time", format_time),
+    "face_id": _same("face_id", _text),
+    "gender": _same("gender"),
+    "age": _same("age"),
+    "emotion": _same("emotion"),
+    "ethnic_group": _same("ethnic_group"),
+    "mask": _same("mask"),
+    "liveness": _same("liveness"),
+    "deepfake": _same("deepfake"),
+    "attach_result": _same("attach_result", lambda ids: [str(each) for each in ids]),
+    "top_match": _top_match,
+    "match_result": _same("match_result"),
+    "face_detections": _same("face_detections"),
+    "body_detections": _same("body_detections"),
+    "body_basic_attributes": _body_basic_attributes,
+    "upper_body": _upper_body,
+    "lower_body": _lower_body,
+    "accessories": _accessories,
+    "location": Target(PLACE, _location),
+    "meta": _same("meta"),
+}
+
+
+def targets_check(targets: Collection[str]) -> None:
+    """Raises LunaError 23005 for a name that is no member of an event."""
+    for name in targets:
+        if name not in TARGETS:
+            raise LunaError(23005, name, ", ".join(TARGETS))
+
+
+def targets_columns(targets: Collection[str]) -> tuple[str, ...]:
+    """The columns that these members are made of; none for all members."""
+    return tuple(column for name in targets for column in TARGETS[name].columns)
+
+
+def event_body(event: Event, targets: Collection[str] = ()) -> dict[str, Any]:
+    """The event with all members, or with `targets` alone."""
+    return {name: target.shape(event) for name, target in TARGETS.items() if not targets or name in targets}

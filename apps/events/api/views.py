@@ -1,0 +1,63 @@
+"""GET /6/events, GET and HEAD /6/events/{event_id}."""
+
+from typing import ClassVar
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts.access import read_scope
+from apps.common.api.validation import checked_query
+from apps.common.api.views import LunaView, path_uuid
+from apps.common.errors import LunaError
+from apps.common.paging import Page
+from apps.events import selectors
+from apps.events.api.serializers import EventsQuery, StoredEventSerializer, StoredEventsSerializer, TargetsQuery
+from apps.events.api.shapes import event_body, targets_check, targets_columns
+
+
+class EventsView(LunaView):
+    permissions: ClassVar = {"GET": ("event", "view")}
+
+    @extend_schema(
+        summary="get events",
+        description="Events that pass all filters, newest first; without ids and create times those of the last "
+        "30 days. `null` in a list selects events where the attribute was not estimated.",
+        parameters=[EventsQuery],
+        responses={200: StoredEventsSerializer},
+    )
+    def get(self, request: Request) -> Response:
+        query = checked_query(EventsQuery, request)
+        targets_check(query["targets"])
+        events = selectors.events_page(
+            scope=read_scope(request),
+            filters=query["filters"],
+            page=Page(query["page"], query["page_size"]),
+            order=query["order"],
+            columns=targets_columns(query["targets"]),
+        )
+        return Response({"events": [event_body(event, query["targets"]) for event in events]})
+
+
+class EventView(LunaView):
+    permissions: ClassVar = {"GET": ("event", "view")}
+
+    @extend_schema(summary="get event", parameters=[TargetsQuery], responses={200: StoredEventSerializer})
+    def get(self, request: Request, event_id: str) -> Response:
+        query = checked_query(TargetsQuery, request)
+        targets_check(query["targets"])
+        event = selectors.event_get(
+            scope=read_scope(request),
+            event_id=path_uuid(event_id, 23002),
+            columns=targets_columns(query["targets"]),
+        )
+        return Response(event_body(event, query["targets"]))
+
+    @extend_schema(
+        summary="check that an event exists", responses={200: OpenApiResponse(OpenApiTypes.NONE, "It exists.")}
+    )
+    def head(self, request: Request, event_id: str) -> Response:
+        if not selectors.event_exists(scope=read_scope(request), event_id=path_uuid(event_id, 23002)):
+            raise LunaError(23002, event_id)
+        return Response()

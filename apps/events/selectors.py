@@ -1,0 +1,99 @@
+"""Searching events, and their descriptors for the matcher."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from django.db.models import FilteredRelation, Q, QuerySet
+
+from apps.common.descriptors import Vector
+from apps.common.errors import LunaError
+from apps.common.filters import Filters, to_q
+from apps.common.paging import Page
+from apps.common.scope import Scope
+from apps.common.times import utc_now
+from apps.events.models import Event, EventDescriptor
+
+Order = Literal["asc", "desc"]
+DEFAULT_WINDOW = timedelta(days=30)  # "the last month" of a search that says nothing of ids or times
+WINDOW_TERMS = frozenset({"event_ids", "event_id__gte", "event_id__lt", "create_time__gte", "create_time__lt"})
+
+
+def events_filter(*, scope: Scope, filters: Filters) -> QuerySet[Event]:
+    """Events of the scope that pass the filters, in no order."""
+    events: QuerySet[Event] = Event.objects.for_scope(scope).filter(to_q(filters))
+    return events
+
+
+def events_page(
+    *,
+    scope: Scope,
+    filters: Filters,
+    page: Page,
+    order: Order = "desc",
+    columns: Collection[str] = (),
+    now: datetime | None = None,
+) -> list[Event]:
+    """A page of events by time, newest first. One query.
+
+    A search without any of `WINDOW_TERMS` looks at the last 30 days before `now`. `columns` are those to load, empty
+    for all.
+    """
+    if not WINDOW_TERMS & filters.keys():
+        filters = {**filters, "create_time__gte": (now or utc_now()) - DEFAULT_WINDOW}
+    events = events_filter(scope=scope, filters=filters).only(*columns)
+    keys = ("-create_time", "-id") if order == "desc" else ("create_time", "id")
+    return list(events.order_by(*keys)[page.slice])
+
+
+def event_get(*, scope: Scope, event_id: UUID, columns: Collection[str] = ()) -> Event:
+    """One event with `columns` (empty: all). Raises LunaError 23002."""
+    event: Event | None = Event.objects.for_scope(scope).filter(event_id=event_id).only(*columns).first()
+    if event is None:
+        raise LunaError(23002, event_id)
+    return event
+
+
+def event_exists(*, scope: Scope, event_id: UUID) -> bool:
+    return bool(Event.objects.for_scope(scope).filter(event_id=event_id).exists())
+
+
+def event_descriptors(*, scope: Scope, filters: Filters, version: int) -> QuerySet[EventDescriptor]:
+    """Descriptors of one version of the events that pass the filters: the matcher's candidates, in no order."""
+    rows = EventDescriptor.objects.filter(version=version)
+    if not filters and scope.account_id is None:
+        return rows
+    return rows.filter(event__in=events_filter(scope=scope, filters=filters))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventVector:
+    """An event as a reference of matching. `vector` is None without a descriptor of the version."""
+
+    event_id: UUID
+    external_id: str
+    track_id: str | None
+    vector: Vector | None
+
+
+def event_vectors(
+    *,
+    scope: Scope,
+    version: int,
+    event_ids: Iterable[UUID] = (),
+    external_ids: Iterable[str] = (),
+    track_ids: Iterable[str] = (),
+    limit: int,
+) -> list[EventVector]:
+    """The events that any of the ids name, oldest first, each with its descriptor of `version`; at most `limit`."""
+    named = Q(event_id__in=list(event_ids)) | Q(external_id__in=list(external_ids)) | Q(track_id__in=list(track_ids))
+    rows = (
+        Event.objects.for_scope(scope)
+        .filter(named)
+        .annotate(wanted=FilteredRelation("descriptors", condition=Q(descriptors__version=version)))
+        .order_by("id")
+        .values_list("event_id", "external_id", "track_id", "wanted__vector")
+    )
+    return [EventVector(*row) for row in rows[:limit]]

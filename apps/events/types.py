@@ -1,0 +1,94 @@
+"""What travels into this room: an event before it is stored, and its descriptors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from apps.common.descriptors import Vector
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventDescriptorData:
+    """A unit vector of a face or a body, float32 [dimension of the version]; `score` 0..1 is the network's trust."""
+
+    version: int
+    vector: Vector
+    score: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EventDraft:
+    """An event to be stored; an attribute for every column of `Event` of the same name and meaning.
+
+    Without `end_time` an event ends when it begins. Numbers stand for words as `apps.common.filters.words` says.
+    """
+
+    event_id: UUID = field(default_factory=uuid4)
+    handler_id: UUID | None = None
+    create_time: datetime
+    end_time: datetime = None  # type: ignore[assignment]  # create_time, see __post_init__
+
+    source: str | None = None
+    stream_id: UUID | None = None
+    track_id: str | None = None
+    external_id: str = ""
+    user_data: str = ""
+    tags: Sequence[str] = ()
+    meta: Any = None
+
+    city: str | None = None
+    area: str | None = None
+    district: str | None = None
+    street: str | None = None
+    house_number: str | None = None
+    longitude: float | None = None
+    latitude: float | None = None
+
+    face_id: UUID | None = None
+    attach_result: Sequence[UUID] = ()
+    gender: int | None = None
+    age: int | None = None
+    emotion: int | None = None
+    ethnic_group: int | None = None
+    mask: int | None = None
+    liveness: int | None = None
+    deepfake: int | None = None
+
+    apparent_gender: int | None = None
+    apparent_age: int | None = None
+    headwear_state: int | None = None
+    headwear_apparent_color: int | None = None
+    sleeve_length: int | None = None
+    upper_clothing_colors: Sequence[int] | None = None
+    backpack_state: int | None = None
+    lower_garment_type: int | None = None
+    lower_garment_colors: Sequence[int] | None = None
+    shoes_apparent_color: int | None = None
+
+    top_matching_candidates_label: str | None = None
+    top_similar_object_id: UUID | None = None
+    top_similar_object_type: int | None = None
+    top_similar_object_similarity: float | None = None
+    top_similar_external_id: str | None = None
+    match_result: Sequence[Mapping[str, Any]] = ()
+
+    face_detections: Sequence[Mapping[str, Any]] = ()
+    body_detections: Sequence[Mapping[str, Any]] = ()
+
+    def __post_init__(self) -> None:
+        if self.end_time is None:
+            object.__setattr__(self, "end_time", self.create_time)
+
+    def facts(self) -> dict[str, Any]:
+        """The columns by name: what filters are applied to (`apps.common.filters.accepts`)."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventRecord:
+    """A draft with the descriptors of its face and body, of different versions."""
+
+    draft: EventDraft
+    descriptors: Sequence[EventDescriptorData] = ()
