@@ -50,14 +50,14 @@ def faces_lock_of_lists(*, account_id: UUID, list_ids: Sequence[UUID]) -> list[F
     return faces
 
 
-def link(pairs: Mapping[List, Sequence[Face]]) -> None:
-    """Puts faces into locked lists. A face that is in a list already stays there under its key."""
+def link(pairs: Mapping[List, Sequence[Face]], *, new_faces: bool = False) -> None:
+    """Puts faces into locked lists. A face that is in a list already stays there under its key.
+
+    `new_faces` were made in this transaction and are in no list.
+    """
     if not pairs:
         return
-    known = set(
-        ListFace.objects.filter(list__in=pairs, face__in={face.pk for faces in pairs.values() for face in faces})
-        .values_list("list_id", "face_id")
-    )  # fmt: skip
+    known = set() if new_faces else _known(pairs)
     links = []
     for row, faces in pairs.items():
         for face in faces:
@@ -67,6 +67,12 @@ def link(pairs: Mapping[List, Sequence[Face]]) -> None:
     if links:
         ListFace.objects.bulk_create(links)
         _save_keys({found.list for found in links})
+
+
+def _known(pairs: Mapping[List, Sequence[Face]]) -> set[tuple[int, int]]:
+    """Keys (list, face) of the links that are there already."""
+    faces = {face.pk for members in pairs.values() for face in members}
+    return set(ListFace.objects.filter(list__in=pairs, face__in=faces).values_list("list_id", "face_id"))
 
 
 def unlink(lists: Iterable[List], links: Iterable[ListFace]) -> None:

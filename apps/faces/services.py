@@ -32,7 +32,7 @@ def face_create(
     """Makes a face, its attribute and its links in one transaction.
 
     Raises LunaError 22005 for an unknown list, 22009 for an avatar that is no URL, 22001 for a temporary attribute
-    that another face was made of, 22022..24 for a bad attribute.
+    that another face was made of, 22022..24 for a bad attribute. The caller's transaction is not to go on then.
     """
     draft = FaceDraft(
         external_id=external_id,
@@ -77,26 +77,25 @@ def faces_create(*, account_id: UUID, drafts: Sequence[FaceDraft]) -> list[Face]
         for face, draft in zip(faces, drafts, strict=True):
             for list_id in dict.fromkeys(draft.lists):
                 wanted[lists[list_id]].append(face)
-        link(wanted)
+        link(wanted, new_faces=True)
     return faces
 
 
 def _attributes_create(items: Sequence[tuple[Face, AttributeData, UUID | None]], generation: int = 0) -> None:
     try:
-        with transaction.atomic():
-            FaceAttribute.objects.bulk_create(
-                FaceAttribute(
-                    face=face,
-                    age=data.basic.age if data.basic else None,
-                    gender=data.basic.gender if data.basic else None,
-                    ethnicity=data.basic.ethnicity if data.basic else None,
-                    basic_attributes_samples=list(data.basic_samples),
-                    descriptor_samples=list(data.descriptor_samples),
-                    attribute_id=attribute_id,
-                    generation=generation,
-                )
-                for face, data, attribute_id in items
+        FaceAttribute.objects.bulk_create(
+            FaceAttribute(
+                face=face,
+                age=data.basic.age if data.basic else None,
+                gender=data.basic.gender if data.basic else None,
+                ethnicity=data.basic.ethnicity if data.basic else None,
+                basic_attributes_samples=list(data.basic_samples),
+                descriptor_samples=list(data.descriptor_samples),
+                attribute_id=attribute_id,
+                generation=generation,
             )
+            for face, data, attribute_id in items
+        )
     except IntegrityError as error:
         raise LunaError(22001) from error
     FaceDescriptor.objects.bulk_create(
@@ -175,8 +174,7 @@ def _attribute_delete(face: Face) -> int:
 def list_create(*, account_id: UUID, user_data: str = "", list_id: UUID | None = None) -> List:
     """Makes an empty list. Raises LunaError 22026 when the id is taken."""
     try:
-        with transaction.atomic():
-            row: List = List.objects.create(account_id=account_id, user_data=user_data, list_id=list_id or uuid4())
+        row: List = List.objects.create(account_id=account_id, user_data=user_data, list_id=list_id or uuid4())
     except IntegrityError as error:
         raise LunaError(22026, list_id) from error
     return row

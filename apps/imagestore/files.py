@@ -79,7 +79,7 @@ def write(
     return reader.size_bytes, reader.sha256
 
 
-def read(bucket: str, object_id: UUID, content_type: str) -> File[bytes]:
+def read(bucket: str, object_id: UUID, content_type: str) -> "File[bytes]":
     """The data, open for reading; closed by the caller. Raises FileNotFoundError."""
     return default_storage.open(data_name(bucket, object_id, content_type), "rb")
 

@@ -76,8 +76,7 @@ def samples_store(*, items: Sequence[NewObject]) -> list[StoredObject]:
         for item in items:
             written.append(item)
             rows.append(_write(item, bucket_ttls[item.bucket]))
-        with transaction.atomic():
-            StoredObject.objects.bulk_create(rows)
+        StoredObject.objects.bulk_create(rows)
     except IntegrityError as error:  # the files belong to the row that was there first
         raise LunaError(13008, items[0].object_id) from error
     except BaseException:
@@ -117,7 +116,7 @@ def object_read(*, scope: Scope, bucket: str, object_id: UUID) -> bytes:
         return file.read()
 
 
-def object_open(*, stored: StoredObject) -> File[bytes]:
+def object_open(*, stored: StoredObject) -> "File[bytes]":
     """The bytes of a row, open for reading; the caller closes. Raises LunaError 19006/19010."""
     with storage_errors(stored.bucket, "get"):
         return files.read(stored.bucket, stored.object_id, stored.content_type)

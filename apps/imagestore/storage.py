@@ -24,7 +24,7 @@ class DiskStorage(FileSystemStorage):
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         return name
 
-    def _save(self, name: str, content: File[Any]) -> str:
+    def _save(self, name: str, content: "File[Any]") -> str:
         path = Path(self.path(name))
         make_directory(path.parent, stop=Path(self.location))
         temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")

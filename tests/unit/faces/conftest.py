@@ -1,0 +1,31 @@
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from apps.accounts.services import account_create
+from apps.common.descriptors import Vector, normalised
+from apps.faces.types import AttributeData, BasicData, DescriptorData
+
+VERSION = 77
+
+
+def unit_vector(seed: int, dimension: int = 128) -> Vector:
+    return normalised(np.random.default_rng(seed).standard_normal(dimension))
+
+
+def attribute_data(seed: int = 0, *versions: int) -> AttributeData:
+    return AttributeData(
+        descriptors=tuple(DescriptorData(version, unit_vector(seed), 0.9) for version in versions or (VERSION,)),
+        basic=BasicData(age=33, gender=0, ethnicity=4),
+    )
+
+
+@pytest.fixture
+def account(db: None) -> UUID:
+    return account_create(login="owner@example.com", password="a-password").account_id
+
+
+@pytest.fixture
+def stranger(db: None) -> UUID:
+    return account_create(login="stranger@example.com", password="a-password").account_id

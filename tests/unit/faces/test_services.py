@@ -1,0 +1,234 @@
+from uuid import UUID, uuid4
+
+import numpy as np
+import pytest
+
+from apps.common.errors import LunaError
+from apps.common.paging import Page
+from apps.common.scope import Scope
+from apps.faces import selectors, services
+from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListDeletion, ListFace, ListUnlink
+from apps.faces.types import AttributeData, BasicData, FaceDraft, FaceFilters, ListFilters
+from tests.unit.faces.conftest import VERSION, attribute_data, unit_vector
+
+
+def links_of(list_id: UUID) -> list[tuple[UUID, int]]:
+    return list(
+        ListFace.objects.filter(list__list_id=list_id).order_by("link_key").values_list("face__face_id", "link_key")
+    )
+
+
+def keys_of(account: UUID, list_id: UUID) -> tuple[int, int]:
+    row = List.objects.for_account(account).get(list_id=list_id)
+    return row.link_key, row.unlink_key
+
+
+def test_a_face_has_all_that_it_was_given(account: UUID) -> None:
+    first, second = (services.list_create(account_id=account, user_data=name).list_id for name in ("a", "b"))
+    samples = (uuid4(), uuid4())
+    event_id, attribute_id = uuid4(), uuid4()
+    data = AttributeData(
+        attribute_data(3, 77, 78).descriptors, BasicData(20, 1, None), descriptor_samples=samples, basic_samples=samples
+    )
+    made = services.face_create(
+        account_id=account,
+        external_id="e",
+        user_data="u",
+        avatar="https://example.com/a.jpg",
+        event_id=event_id,
+        lists=[first, second, first],
+        attribute=data,
+        attribute_id=attribute_id,
+    )
+    face = selectors.face_get(scope=Scope(account), face_id=made.face_id)
+    assert (face.external_id, face.user_data, face.avatar) == ("e", "u", "https://example.com/a.jpg")
+    assert face.event_id == event_id
+    assert selectors.face_lists(face) == [first, second]
+    attribute = selectors.face_attribute_get(scope=Scope(account), face_id=made.face_id)
+    assert (attribute.age, attribute.gender, attribute.ethnicity) == (20, 1, None)
+    assert tuple(attribute.descriptor_samples) == tuple(attribute.basic_attributes_samples) == samples
+    assert attribute.attribute_id == attribute_id
+    for version in (77, 78):
+        (row,) = selectors.face_descriptors(scope=Scope(account), filters=FaceFilters(list_id=first), version=version)
+        np.testing.assert_array_equal(np.asarray(row.vector, np.float32), unit_vector(3))
+
+
+def test_many_faces_cost_as_many_queries_as_one(account: UUID, django_assert_num_queries: object) -> None:
+    list_id = services.list_create(account_id=account).list_id
+    for count in (1, 20):
+        drafts = [FaceDraft(attribute=attribute_data(n), lists=(list_id,)) for n in range(count)]
+        with django_assert_num_queries(8):
+            services.faces_create(account_id=account, drafts=drafts)
+    assert keys_of(account, list_id) == (21, 0)
+
+
+def test_nothing_is_made_when_a_list_is_unknown(account: UUID, stranger: UUID) -> None:
+    mine = services.list_create(account_id=account).list_id
+    for foreign in (uuid4(), services.list_create(account_id=stranger).list_id):
+        with pytest.raises(LunaError) as caught:
+            services.face_create(account_id=account, lists=[mine, foreign], attribute=attribute_data())
+        assert caught.value.code == 22005
+        assert str(foreign) in caught.value.detail
+    assert not Face.objects.unscoped().exists()
+    assert keys_of(account, mine) == (0, 0)
+
+
+def test_an_attribute_serves_one_face(account: UUID) -> None:
+    attribute_id = uuid4()
+    services.face_create(account_id=account, attribute=attribute_data(), attribute_id=attribute_id)
+    with pytest.raises(LunaError) as caught:
+        services.face_create(account_id=account, attribute=attribute_data(), attribute_id=attribute_id)
+    assert caught.value.code == 22001
+    assert Face.objects.for_account(account).count() == 1
+
+
+@pytest.mark.parametrize(
+    "avatar", ["a picture", "ftp://host/a", "/etc/passwd", "http://", "https://h/" + "a" * 247, "https://h/\n", "//h/a"]
+)
+def test_an_avatar_is_a_url(account: UUID, avatar: str) -> None:
+    with pytest.raises(LunaError) as caught:
+        services.face_create(account_id=account, avatar=avatar)
+    assert caught.value.code == 22009
+
+
+@pytest.mark.parametrize("avatar", ["", None, "/6/samples/faces/x", "http://h/a", "https://h/" + "a" * 246])
+def test_good_avatars(account: UUID, avatar: str | None) -> None:
+    assert services.face_create(account_id=account, avatar=avatar).avatar == (avatar or "")
+
+
+def test_link_and_unlink_keys_have_no_gaps(account: UUID) -> None:
+    list_id = services.list_create(account_id=account).list_id
+    faces = [services.face_create(account_id=account).face_id for _ in range(5)]
+    services.list_attach_faces(account_id=account, list_id=list_id, face_ids=[faces[2], faces[0], faces[2]])
+    services.list_attach_faces(account_id=account, list_id=list_id, face_ids=faces)
+    assert links_of(list_id) == list(zip([faces[n] for n in (2, 0, 1, 3, 4)], (1, 2, 3, 4, 5), strict=True))
+    services.list_detach_faces(account_id=account, list_id=list_id, face_ids=[faces[0], faces[3]])
+    services.list_detach_faces(account_id=account, list_id=list_id, face_ids=[faces[0]])
+    services.face_delete(account_id=account, face_id=faces[1])
+    services.list_attach_faces(account_id=account, list_id=list_id, face_ids=[faces[0]])
+    assert links_of(list_id) == [(faces[2], 1), (faces[4], 5), (faces[0], 6)]
+    log = ListUnlink.objects.order_by("unlink_key").values_list("face_id", "link_key", "unlink_key")
+    assert list(log) == [(faces[0], 2, 1), (faces[3], 4, 2), (faces[1], 3, 3)]
+    assert keys_of(account, list_id) == (6, 3)
+
+
+@pytest.mark.parametrize("verb", [services.list_attach_faces, services.list_detach_faces])
+def test_linking_refuses_what_is_not_there(account: UUID, stranger: UUID, verb: object) -> None:
+    list_id = services.list_create(account_id=account).list_id
+    face_id = services.face_create(account_id=account).face_id
+    foreign_list = services.list_create(account_id=stranger).list_id
+    foreign_face = services.face_create(account_id=stranger).face_id
+    for target, faces, code in (
+        (uuid4(), [face_id], 22003),
+        (foreign_list, [face_id], 22003),
+        (list_id, [face_id, uuid4()], 22004),
+        (list_id, [face_id, foreign_face], 22004),
+    ):
+        with pytest.raises(LunaError) as caught:
+            verb(account_id=account, list_id=target, face_ids=faces)
+        assert caught.value.code == code
+    assert not ListFace.objects.exists()
+
+
+def test_deleting_faces_is_all_or_nothing(account: UUID, stranger: UUID) -> None:
+    mine = services.face_create(account_id=account, attribute=attribute_data()).face_id
+    foreign = services.face_create(account_id=stranger).face_id
+    with pytest.raises(LunaError) as caught:
+        services.faces_delete(account_id=account, face_ids=[mine, foreign])
+    assert caught.value.code == 22004
+    with pytest.raises(LunaError) as caught:
+        services.face_delete(account_id=account, face_id=foreign)
+    assert caught.value.code == 22002
+    assert Face.objects.unscoped().count() == 2
+    services.faces_delete(account_id=account, face_ids=[mine])
+    assert not FaceDescriptor.objects.exists()
+    assert not FaceAttribute.objects.exists()
+
+
+def test_deleting_lists_leaves_a_line_and_the_faces(account: UUID) -> None:
+    first, second = (services.list_create(account_id=account).list_id for _ in range(2))
+    face = services.face_create(account_id=account, lists=[first, second]).face_id
+    services.list_delete(account_id=account, list_id=first)
+    assert selectors.face_lists(selectors.face_get(scope=Scope(account), face_id=face)) == [second]
+    assert [row.list_id for row in ListDeletion.objects.for_account(account)] == [first]
+
+
+def test_deleting_lists_with_their_faces(account: UUID, stranger: UUID) -> None:
+    first, second = (services.list_create(account_id=account).list_id for _ in range(2))
+    services.face_create(account_id=account, lists=[first, second], attribute=attribute_data())
+    stays = services.face_create(account_id=account, lists=[second]).face_id
+    with pytest.raises(LunaError) as caught:
+        services.lists_delete(account_id=stranger, list_ids=[first], with_faces=True)
+    assert caught.value.code == 22005
+    assert Face.objects.unscoped().count() == 2
+    services.lists_delete(account_id=account, list_ids=[first], with_faces=True)
+    assert [face.face_id for face in Face.objects.unscoped()] == [stays]
+    assert keys_of(account, second) == (2, 1)
+
+
+def test_an_attribute_is_replaced_under_the_next_generation(account: UUID) -> None:
+    face_id = services.face_create(account_id=account, attribute=attribute_data(1, 77, 78)).face_id
+    services.face_attribute_set(account_id=account, face_id=face_id, attribute=attribute_data(2))
+    attribute = selectors.face_attribute_get(scope=Scope(account), face_id=face_id)
+    assert attribute.generation == 1
+    (descriptor,) = FaceDescriptor.objects.all()
+    assert (descriptor.version, descriptor.generation) == (VERSION, 1)
+    services.face_attribute_delete(account_id=account, face_id=face_id)
+    with pytest.raises(LunaError) as caught:
+        services.face_attribute_delete(account_id=account, face_id=face_id)
+    assert caught.value.code == 11032
+    assert not FaceDescriptor.objects.exists()
+
+
+def test_filters(account: UUID, stranger: UUID) -> None:
+    list_id = services.list_create(account_id=account, user_data="l").list_id
+    faces = [
+        services.face_create(account_id=account, external_id=f"e{n}", user_data=f"u{n % 2}", event_id=uuid4())
+        for n in range(4)
+    ]
+    services.face_create(account_id=stranger, external_id="e1", user_data="u1")
+    services.list_attach_faces(account_id=account, list_id=list_id, face_ids=[faces[1].face_id, faces[3].face_id])
+    middle = sorted(face.face_id for face in faces)[2]
+    for filters, expected in (
+        (FaceFilters(), {0, 1, 2, 3}),
+        (FaceFilters(face_ids=(faces[0].face_id, uuid4())), {0}),
+        (FaceFilters(external_ids=("e1", "e2")), {1, 2}),
+        (FaceFilters(event_ids=(faces[3].event_id,)), {3}),
+        (FaceFilters(user_data="u1"), {1, 3}),
+        (FaceFilters(user_data="u"), set()),
+        (FaceFilters(list_id=list_id), {1, 3}),
+        (FaceFilters(list_id=list_id, external_ids=("e3",)), {3}),
+        (FaceFilters(create_time__gte=faces[2].create_time), {2, 3}),
+        (FaceFilters(create_time__lt=faces[2].create_time), {0, 1}),
+        (FaceFilters(face_id__gte=middle), {n for n, face in enumerate(faces) if face.face_id >= middle}),
+        (FaceFilters(face_id__lt=middle), {n for n, face in enumerate(faces) if face.face_id < middle}),
+        (FaceFilters(face_ids=()), set()),
+    ):
+        page = selectors.faces_page(scope=Scope(account), filters=filters, page=Page())
+        newest_first = [faces[n].face_id for n in sorted(expected, reverse=True)]
+        assert [face.face_id for face in page] == newest_first, filters
+        assert selectors.faces_count(scope=Scope(account), filters=filters) == len(expected)
+    assert selectors.faces_count(scope=Scope(None), filters=FaceFilters(user_data="u1")) == 3
+    assert selectors.lists_count(scope=Scope(account), filters=ListFilters(user_data="l")) == 1
+    assert selectors.lists_count(scope=Scope(stranger), filters=ListFilters()) == 0
+
+
+def test_candidates_are_of_one_account_and_one_version(account: UUID, stranger: UUID) -> None:
+    mine = services.face_create(account_id=account, attribute=attribute_data(1, 77, 78))
+    services.face_create(account_id=stranger, attribute=attribute_data(1, 77))
+    rows = selectors.face_descriptors(scope=Scope(account), filters=FaceFilters(), version=77)
+    assert [row.face_id for row in rows] == [mine.pk]
+    assert selectors.face_descriptors(scope=Scope(None), filters=FaceFilters(), version=77).count() == 2
+
+
+def test_pages(account: UUID, django_assert_num_queries: object) -> None:
+    list_id = services.list_create(account_id=account).list_id
+    made = services.faces_create(account_id=account, drafts=[FaceDraft(lists=(list_id,)) for _ in range(25)])
+    newest = [face.face_id for face in reversed(made)]
+    for filters in (FaceFilters(), FaceFilters(list_id=list_id)):
+        with django_assert_num_queries(2):
+            page = selectors.faces_page(scope=Scope(account), filters=filters, page=Page(2, 10))
+            assert [selectors.face_lists(face) for face in page] == [[list_id]] * 10
+        assert [face.face_id for face in page] == newest[10:20]
+        last = selectors.faces_page(scope=Scope(account), filters=filters, page=Page(3, 10))
+        assert [face.face_id for face in last] == newest[20:]
