@@ -1,20 +1,21 @@
 """What an authenticated client may do: rights of tokens, and whose data a request reads and writes."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.http import HttpRequest
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from apps.accounts.authentication import remote_address
 from apps.accounts.permissions import EMIT_EVENTS, emits_events, handler_is_listed_out
 from apps.accounts.principal import Actor, Principal
 from apps.common.api.fields import parse_uuid
-from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
+
+if TYPE_CHECKING:  # DRF imports this module while it defines the classes that views are made of
+    from apps.common.api.views import LunaView
 
 
 class AccountPermission(BasePermission):
@@ -23,18 +24,16 @@ class AccountPermission(BasePermission):
     Raises LunaError 12010 without credentials, 11059 and 11060 for a missing right, 11067 and 11068 for events.
     """
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        principal: Principal | None = request.user
-        method = "GET" if request.method == "HEAD" else str(request.method)
-        if isinstance(view, LunaView):
-            if view.resource and principal is not None:
-                require_resource(principal, view.resource)
-            if view.is_public(method):
-                return True
+    def has_permission(self, request: Request, view: "LunaView") -> bool:  # type: ignore[override]
+        principal: Any = request.user  # a Principal or, without credentials, None
+        if view.resource and principal is not None:
+            require_resource(principal, view.resource)
+        if view.is_public(str(request.method)):
+            return True
         if principal is None:
             raise LunaError(12010)
         if principal.permissions is not None:
-            needed = getattr(view, "permissions", {}).get(method)
+            needed = view.permissions.get("GET" if request.method == "HEAD" else str(request.method))
             if needed is None:
                 raise LunaError(11064)
             require_right(principal, *needed, handler_id=view.kwargs.get("handler_id"))
@@ -60,10 +59,17 @@ def require_resource(principal: Principal, resource: str) -> None:
         raise LunaError(11060, resource)
 
 
-def require_account_credentials(request: Request) -> None:
-    """For what a token may never do. Raises LunaError 11064."""
-    if principal_of_request(request).token_id is not None:
+def require_password(request: Request) -> Principal:
+    """For what takes an account over: a token may not do it, nor who only knows the account's id.
+
+    Raises LunaError 11064 for a token, 12010 for a `Luna-Account-Id`.
+    """
+    principal = principal_of_request(request)
+    if principal.token_id is not None:
         raise LunaError(11064)
+    if not principal.verified:
+        raise LunaError(12010)
+    return principal
 
 
 def principal_of_request(request: Request | HttpRequest) -> Principal:

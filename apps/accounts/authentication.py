@@ -17,7 +17,6 @@ from apps.accounts import selectors
 from apps.accounts.bearer import token_decode
 from apps.accounts.choices import VisibilityArea
 from apps.accounts.credentials import password_verify
-from apps.accounts.models import Account
 from apps.accounts.principal import Principal
 from apps.common.api.fields import parse_uuid
 from apps.common.errors import LunaError
@@ -97,7 +96,12 @@ def basic_principal(value: str, address: str | None) -> Principal:
         account = password_verify(login=login, password=password, address=address)
     except LunaError as error:
         raise unauthorized(error, BASIC_CHALLENGE) from error
-    return _account_principal(account, VisibilityArea.ALL)
+    return Principal(
+        account_id=account.account_id,
+        account_type=account.account_type,
+        login=account.login,
+        visibility_area=VisibilityArea.ALL,
+    )
 
 
 def bearer_principal(value: str) -> Principal:
@@ -135,13 +139,4 @@ def header_principal(value: str) -> Principal:
     account = selectors.account_find(account_id)
     if account is None or not account.is_active:
         raise unauthorized(LunaError(11065, f"there is no account {account_id}"), BASIC_CHALLENGE)
-    return _account_principal(account, VisibilityArea.ACCOUNT)
-
-
-def _account_principal(account: Account, visibility_area: str) -> Principal:
-    return Principal(
-        account_id=account.account_id,
-        account_type=account.account_type,
-        login=account.login,
-        visibility_area=visibility_area,
-    )
+    return Principal(account_id=account_id, account_type=account.account_type, login=account.login, verified=False)

@@ -54,3 +54,16 @@ def handler_is_listed_out(permissions: Mapping[str, Any], handler_id: object) ->
     emit: Mapping[str, Iterable[str]] = permissions.get("emit_events", {})
     white, black = set(emit.get("white_list", ())), set(emit.get("black_list", ()))
     return str(handler_id) in black or (bool(white) and str(handler_id) not in white)
+
+
+def is_within(permissions: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+    """Whether `permissions` grant nothing that `own` do not: a token must not make one above itself."""
+    for kind in (*OBJECT_RIGHTS, "resources"):
+        if not set(permissions.get(kind, ())) <= set(own.get(kind, ())):
+            return False
+    if not emits_events(permissions):
+        return True
+    new_emit, own_emit = permissions["emit_events"], own.get("emit_events", {})
+    white, own_white = set(new_emit.get("white_list", ())), set(own_emit.get("white_list", ()))
+    black, own_black = set(new_emit.get("black_list", ())), set(own_emit.get("black_list", ()))
+    return emits_events(own) and own_black <= black and (not own_white or (bool(white) and white <= own_white))

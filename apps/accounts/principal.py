@@ -12,7 +12,8 @@ from apps.accounts.choices import AccountType, VisibilityArea
 class Principal:
     """`request.user` of the API: an account and, with a bearer token, what the token is restricted to.
 
-    `permissions` is None without a token: then the account may do all that its type allows.
+    `permissions` is None without a token: then the account may do all that its type allows. `verified` says that the
+    client showed a secret; a `Luna-Account-Id` is only a name.
     """
 
     account_id: UUID
@@ -21,6 +22,7 @@ class Principal:
     token_id: UUID | None = None
     permissions: Mapping[str, Any] | None = None
     visibility_area: str = VisibilityArea.ACCOUNT
+    verified: bool = True
 
     is_authenticated: ClassVar[bool] = True
     is_anonymous: ClassVar[bool] = False

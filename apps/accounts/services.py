@@ -15,7 +15,8 @@ from apps.accounts.bearer import token_encode
 from apps.accounts.choices import AccountType, VisibilityArea
 from apps.accounts.erasure import account_erasing
 from apps.accounts.models import Account, AuditRecord, Token
-from apps.accounts.principal import Actor
+from apps.accounts.permissions import is_within
+from apps.accounts.principal import Actor, Principal
 from apps.common.errors import LunaError
 from apps.common.request_id import current_request_id
 
@@ -37,6 +38,7 @@ def account_create(
     account_type: str = AccountType.USER,
     description: str = "",
     account_id: UUID | None = None,
+    actor: Actor | None = None,
 ) -> Account:
     """A new account. Raises LunaError 41001 for a login that is taken, 41002 for an id that is."""
     account = Account(
@@ -49,6 +51,7 @@ def account_create(
     try:
         with transaction.atomic():
             account.save(force_insert=True)
+            _audit(account, "create", actor)
     except IntegrityError as error:
         if selectors.account_find(account.account_id) is not None:
             raise LunaError(41002, account.account_id) from error
@@ -63,6 +66,7 @@ def account_update(
     password: str | None = None,
     account_type: str | None = None,
     description: str | None = None,
+    actor: Actor | None = None,
 ) -> Account:
     """Changes what is not None; a new password ends what was remembered of the old one at once.
 
@@ -79,76 +83,94 @@ def account_update(
     try:
         with transaction.atomic():
             account.save()
+            _audit(account, "update", actor)
     except IntegrityError as error:
         raise LunaError(41001, login) from error
     return account
 
 
 @transaction.atomic
-def account_delete(*, account: Account) -> None:
+def account_delete(*, account: Account, actor: Actor | None = None) -> None:
     """Removes an account with its tokens and all its data. Raises LunaError 12033 for the last administrator."""
     if account.account_type == AccountType.ADMIN:
         admins = Account.objects.select_for_update().filter(account_type=AccountType.ADMIN, is_active=True)
         if not admins.exclude(account_id=account.account_id).exists():
             raise LunaError(12033, "the last administrator cannot be deleted")
     account_erasing.send(sender=Account, account_id=account.account_id)
+    _audit(account, "delete", actor)
     account.delete()
 
 
 def token_create(
     *,
-    account_id: UUID,
-    account_type: str,
+    principal: Principal,
     permissions: Mapping[str, Any],
     description: str = "",
     expiration_time: datetime | None = None,
     visibility_area: str = VisibilityArea.ACCOUNT,
+    actor: Actor | None = None,
 ) -> IssuedToken:
-    """A new token of an account. Raises LunaError 41009 when its type allows no such `visibility_area`."""
-    _check_visibility(account_type, visibility_area)
-    token = Token.objects.create(
-        account_id=account_id,
-        permissions=dict(permissions),
-        description=description,
-        expiration_time=expiration_time,
-        visibility_area=visibility_area,
-    )
-    logger.info("account_id=%s created token_id=%s", account_id, token.token_id)
-    return IssuedToken(token, token_encode(account_id=account_id, token_id=token.token_id))
+    """A new token of the principal's account. Raises LunaError 41009 for a `visibility_area` above the principal's."""
+    _check_visibility(principal, visibility_area)
+    with transaction.atomic():
+        token = Token.objects.create(
+            account_id=principal.account_id,
+            permissions=dict(permissions),
+            description=description,
+            expiration_time=expiration_time,
+            visibility_area=visibility_area,
+        )
+        _audit(token, "create", actor)
+    logger.info("account_id=%s created token_id=%s", principal.account_id, token.token_id)
+    return IssuedToken(token, token_encode(account_id=principal.account_id, token_id=token.token_id))
 
 
+@transaction.atomic
 def token_replace(
     *,
-    account_id: UUID,
-    account_type: str,
+    principal: Principal,
     token_id: UUID,
     permissions: Mapping[str, Any],
     description: str,
     expiration_time: datetime | None,
     visibility_area: str,
+    actor: Actor | None = None,
 ) -> Token:
-    """Everything but the id anew; the JWT stays valid. Raises LunaError 41003, 41009."""
-    _check_visibility(account_type, visibility_area)
-    token = selectors.token_get(account_id=account_id, token_id=token_id)
+    """Everything but the id anew; the JWT stays valid.
+
+    Raises LunaError 41003 for no such token, 41009 for a `visibility_area` above the principal's, 11059 when a token
+    would grant more than it has itself.
+    """
+    _check_visibility(principal, visibility_area)
+    if principal.permissions is not None and not is_within(permissions, principal.permissions):
+        raise LunaError(11059, "the granted", "everything that the new token may do")
+    token = selectors.token_get(account_id=principal.account_id, token_id=token_id)
     token.permissions = dict(permissions)
     token.description = description
     token.expiration_time = expiration_time
     token.visibility_area = visibility_area
     token.save()
+    _audit(token, "update", actor)
     return token
 
 
-def token_delete(*, account_id: UUID, token_id: UUID) -> None:
+@transaction.atomic
+def token_delete(*, account_id: UUID, token_id: UUID, actor: Actor | None = None) -> None:
     """Revokes a token at once. Raises LunaError 41003."""
-    deleted, _ = Token.objects.for_account(account_id).filter(token_id=token_id).delete()
-    if not deleted:
-        raise LunaError(41003, token_id)
+    token = selectors.token_get(account_id=account_id, token_id=token_id)
+    _audit(token, "delete", actor)
+    token.delete()
     logger.info("account_id=%s deleted token_id=%s", account_id, token_id)
 
 
-def _check_visibility(account_type: str, visibility_area: str) -> None:
-    if visibility_area == VisibilityArea.ALL and account_type == AccountType.USER:
-        raise LunaError(41009, "visibility_area: all", account_type)
+def _check_visibility(principal: Principal, visibility_area: str) -> None:
+    if visibility_area == VisibilityArea.ALL and not principal.sees_all_accounts:
+        raise LunaError(41009, "visibility_area: all", principal.account_type)
+
+
+def _audit(row: Account | Token, action: str, actor: Actor | None) -> None:
+    kind = "token" if isinstance(row, Token) else "account"
+    audit_write(action=action, object_type=kind, object_id=row.pk, account_id=row.account_id, actor=actor)
 
 
 def audit_write(

@@ -116,8 +116,8 @@ def normalised(vector: NDArray[np.floating]) -> Vector:
 def raw_encode(vector: Vector, version: DescriptorVersion) -> bytes:
     """Components of a unit vector [dimension] as the version's raw bytes."""
     if version.raw_encoding == "float32-le":
-        return vector.astype("<f4").tobytes()
-    return np.clip(np.rint(vector / UINT8_SPAN * 127.0) + 128.0, 0, 255).astype(np.uint8).tobytes()
+        return bytes(vector.astype("<f4").tobytes())
+    return bytes(np.clip(np.rint(vector / UINT8_SPAN * 127.0) + 128.0, 0, 255).astype(np.uint8).tobytes())
 
 
 def raw_decode(data: bytes, version: DescriptorVersion) -> Vector:

@@ -2,9 +2,12 @@
 
 import io
 import logging
+import tempfile
 import zlib
 from collections.abc import Callable
+from typing import IO
 
+import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -15,9 +18,10 @@ from apps.common.request_id import HEADER, accept_request_id, current_request_id
 logger = logging.getLogger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
-API_PREFIXES = ("/6", "/version", "/healthcheck", "/docs")
+PAGES = ("/admin", "/static")  # for people: these keep Django's own error pages
 STATUS_CODES = {400: 12046, 404: 12013, 405: 12021, 413: 37003, 415: 12024}
 INFLATE_CHUNK_BYTES = 64 * 1024
+BODY_IN_MEMORY_BYTES = 1024**2
 
 
 class RequestIdFilter(logging.Filter):
@@ -47,8 +51,6 @@ class RequestIdMiddleware:
 
 def error_response(error: LunaError) -> HttpResponse:
     """The error body outside DRF."""
-    import orjson
-
     return HttpResponse(
         orjson.dumps(error.body()),
         status=error.status,
@@ -68,7 +70,7 @@ class ErrorEnvelopeMiddleware:
         if length.isdigit() and int(length) > settings.MAX_REQUEST_BYTES:
             return error_response(LunaError(37003))
         response = self.get_response(request)
-        if response.status_code < 400 or not request.path.startswith(API_PREFIXES):
+        if response.status_code < 400 or request.path.startswith(PAGES):
             return response
         if response.headers.get("Content-Type", "").startswith("text/html"):
             code = STATUS_CODES.get(response.status_code, 12046 if response.status_code < 500 else 1)
@@ -77,7 +79,7 @@ class ErrorEnvelopeMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """A LunaError outside DRF is answered as such; anything else is logged and answered with code 1."""
-        if not request.path.startswith(API_PREFIXES):
+        if request.path.startswith(PAGES):
             return None
         if isinstance(exception, LunaError):
             return error_response(exception)
@@ -103,31 +105,42 @@ class ContentEncodingMiddleware:
             return error_response(LunaError(12044 if encoding == "gzip" else 12045))
         except LunaError as error:
             return error_response(error)
-        request._stream = body  # type: ignore[attr-defined]  # what Django and DRF read the body from
-        request.META["CONTENT_LENGTH"] = str(body.getbuffer().nbytes)
-        request.META.pop("HTTP_CONTENT_ENCODING")
-        return self.get_response(request)
+        with body:
+            # As if the decoded body had arrived: Django and DRF read it from here.
+            request._stream = body  # type: ignore[assignment]
+            request._read_started = False  # type: ignore[attr-defined]
+            request.META["CONTENT_LENGTH"] = str(body.seek(0, io.SEEK_END))
+            body.seek(0)
+            del request.META["HTTP_CONTENT_ENCODING"]
+            return self.get_response(request)
 
 
-def inflate(request: HttpRequest, encoding: str) -> io.BytesIO:
-    """The decoded body. Raises zlib.error for garbage or a cut stream, LunaError 37003 when it grows too large."""
-    # 32 + 15 recognises gzip and zlib headers; raw deflate (-15) is what some clients send as `deflate`.
-    decoder = zlib.decompressobj(32 + zlib.MAX_WBITS)
-    body = io.BytesIO()
-    first = True
-    while chunk := request.read(INFLATE_CHUNK_BYTES):
-        try:
-            decoded = decoder.decompress(chunk, settings.MAX_REQUEST_BYTES + 1)
-        except zlib.error:
-            if not first or encoding != "deflate":
-                raise
-            decoder = zlib.decompressobj(-zlib.MAX_WBITS)
-            decoded = decoder.decompress(chunk, settings.MAX_REQUEST_BYTES + 1)
-        first = False
-        body.write(decoded)
-        if body.tell() > settings.MAX_REQUEST_BYTES:
-            raise LunaError(37003)
-    if not decoder.eof:
-        raise zlib.error("the stream ends early")
-    body.seek(0)
+def inflate(request: HttpRequest, encoding: str) -> IO[bytes]:
+    """The decoded body, in memory while it is small, else in a temporary file.
+
+    Raises zlib.error for garbage or a cut stream, LunaError 37003 when it grows beyond `MAX_REQUEST_BYTES`: never
+    more than one chunk of it is decoded at a time.
+    """
+    chunk = request.read(INFLATE_CHUNK_BYTES)
+    decoder = decoder_of(chunk, encoding)
+    body: IO[bytes] = tempfile.SpooledTemporaryFile(BODY_IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
+    try:
+        while chunk:
+            body.write(decoder.decompress(chunk, INFLATE_CHUNK_BYTES))
+            if body.tell() > settings.MAX_REQUEST_BYTES:
+                raise LunaError(37003)
+            chunk = decoder.unconsumed_tail or request.read(INFLATE_CHUNK_BYTES)
+        if not decoder.eof:
+            raise zlib.error("the stream ends early")
+    except BaseException:
+        body.close()
+        raise
     return body
+
+
+def decoder_of(start: bytes, encoding: str) -> "zlib._Decompress":
+    """The decoder for a body that starts so. `deflate` means zlib, but some clients send it bare."""
+    if encoding == "gzip":
+        return zlib.decompressobj(16 + zlib.MAX_WBITS)
+    zlib_header = len(start) > 1 and start[0] & 0x0F == zlib.DEFLATED and int.from_bytes(start[:2]) % 31 == 0
+    return zlib.decompressobj(zlib.MAX_WBITS if zlib_header else -zlib.MAX_WBITS)

@@ -183,6 +183,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "apps.common.api.exceptions.exception_handler",
     "UNAUTHENTICATED_USER": None,
     "UNAUTHENTICATED_TOKEN": None,
+    "URL_FORMAT_OVERRIDE": None,  # `Accept` alone chooses the format
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
 }
 SPECTACULAR_SETTINGS = {
@@ -196,11 +197,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/6",
     "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": [],  # enumerations stay where they are used, without invented names
-    "PARSER_WHITELIST": [
-        "apps.common.api.parsers.JSONParser",
-        "apps.common.api.parsers.MsgPackParser",
-    ],
+    # Without the default hook: enumerations stay where they are used, without invented names.
+    "POSTPROCESSING_HOOKS": ["apps.common.api.schema.add_error_responses"],
 }
 LUNA_EXTERNAL_ADDRESS = env.str("LUNA_EXTERNAL_ADDRESS", default="http://127.0.0.1:5000")
 LUNA_HTTP_THREADS = env.int("LUNA_HTTP_THREADS", default=16)  # per web process; each holds a database connection

@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 urlpatterns = [
+    path("", include("luna.urls.docs")),
     path("", include("apps.monitoring.api.urls")),
     path("6/", include("apps.accounts.api.urls")),
     path("6/", include("apps.imagestore.api.urls")),

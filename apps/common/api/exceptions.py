@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import transaction
+from django.db import DataError, InterfaceError, OperationalError, transaction
 from django.http import Http404
 from django.http.request import RawPostDataException
 from rest_framework import exceptions
@@ -39,6 +39,11 @@ def as_luna_error(error: Exception) -> LunaError | None:
         return LunaError(37003)
     if isinstance(error, RawPostDataException):
         return LunaError(12030)
+    if isinstance(error, DataError):
+        return LunaError(12031, "a value is one that the database cannot hold")
+    if isinstance(error, OperationalError | InterfaceError):
+        logger.error("the database is out of reach: %s", error)
+        return LunaError(10016)
     return None
 
 

@@ -1,5 +1,6 @@
 """Serializer fields that the whole API shares."""
 
+import re
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.common.times import parse_filter_time
+
+UUID_FORM = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
 
 @extend_schema_field(OpenApiTypes.STR)
@@ -33,8 +36,10 @@ class FlagField(serializers.IntegerField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(min_value=0, max_value=1, **kwargs)
 
-    def to_internal_value(self, data: Any) -> bool:  # type: ignore[override]
-        return bool(super().to_internal_value(int(data) if isinstance(data, bool) else data))
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """The bounds are checked on the number, before it becomes a boolean."""
+        value = super().run_validation(int(data) if isinstance(data, bool) else data)
+        return value if value is None else bool(value)
 
 
 class CommaListField(serializers.ListField):
@@ -65,9 +70,6 @@ def uuid_list(**kwargs: Any) -> CommaListField:
     return CommaListField(child=serializers.UUIDField(), required=False, **kwargs)
 
 
-def parse_uuid(text: str) -> UUID | None:
-    """A UUID, or None for anything else."""
-    try:
-        return UUID(text)
-    except (ValueError, AttributeError):
-        return None
+def parse_uuid(text: object) -> UUID | None:
+    """A UUID in its usual form of 36 characters, or None for anything else."""
+    return UUID(text) if isinstance(text, str) and UUID_FORM.fullmatch(text) else None

@@ -21,7 +21,7 @@ def checked_parameters(
     """Like `checked_query`, for parameters outside a request of DRF."""
     serializer = serializer_class(data=parameters)
     if not serializer.is_valid():
-        name, problem = next(iter(serializer.errors.items()))
+        name, problem = next(iter(dict(serializer.errors).items()))
         raise LunaError(12012, f"'{name}'. {describe_validation(problem, str(name))}")
     return dict(serializer.validated_data)
 

@@ -26,6 +26,8 @@ class LunaView(APIView):
 
     @classmethod
     def is_public(cls, method: str) -> bool:
+        if method == "HEAD":
+            method = "GET"
         return cls.public if isinstance(cls.public, bool) else method in cls.public
 
     def get_authenticators(self) -> list[BaseAuthentication]:

@@ -1,5 +1,11 @@
-"""Paths of this room."""
+"""Paths of this room. Each stands with and without the API's version in front, as clients use both."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.monitoring.api.views import HealthView, VersionView
+
+urlpatterns = [
+    path(f"{prefix}{name}", view.as_view())
+    for prefix in ("", "6/")
+    for name, view in (("version", VersionView), ("healthcheck", HealthView))
+]

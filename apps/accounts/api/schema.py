@@ -1,0 +1,23 @@
+"""The three ways to authenticate, for the OpenAPI document. Imported once, by `AccountsConfig.ready`."""
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+
+from apps.accounts.authentication import ACCOUNT_HEADER
+
+
+class LunaAuthenticationScheme(OpenApiAuthenticationExtension):
+    target_class = "apps.accounts.authentication.LunaAuthentication"
+    name = ["BasicAuth", "BearerAuth", "LunaAccountIdAuth"]
+
+    def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[str]]]:
+        """Any one of them is enough."""
+        return [{name: []} for name in self.name]
+
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, Any]]:
+        return [
+            {"type": "http", "scheme": "basic", "description": "Login and password of an account."},
+            {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The JWT of a token."},
+            {"type": "apiKey", "in": "header", "name": ACCOUNT_HEADER, "description": "Deprecated: an account's id."},
+        ]

@@ -1,0 +1,171 @@
+"""JSON shapes of accounts, tokens and credentials."""
+
+from typing import Any
+
+from django.conf import settings
+from rest_framework import serializers
+
+from apps.accounts.choices import AccountType, VisibilityArea
+from apps.accounts.permissions import CREATION, MAX_LISTED_HANDLERS, MODIFICATION, OBJECT_RIGHTS, RESOURCES
+from apps.common.api.fields import CommaListField, FlagField
+from apps.common.api.validation import StrictSerializer
+from apps.common.errors import LunaError
+from apps.common.paging import PageQuery
+
+MAX_PASSWORD_LENGTH = 128
+OPEN_TYPES = (AccountType.USER.value, AccountType.ADVANCED_USER.value)
+ACCOUNT_TARGETS = ("account_id", "login", "account_type", "description", "create_time", "last_update_time")
+
+
+class PasswordField(serializers.CharField):
+    """A password as it is: spaces count, and nothing of it is ever answered."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, max_length=MAX_PASSWORD_LENGTH, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        value = super().to_internal_value(data)
+        if len(value) < settings.LUNA_PASSWORD_MIN_LENGTH:
+            raise serializers.ValidationError(f"it must have {settings.LUNA_PASSWORD_MIN_LENGTH} characters or more.")
+        return value
+
+
+class AccountBody(StrictSerializer):
+    login = serializers.EmailField(max_length=128)
+    password = PasswordField()
+    account_type = serializers.ChoiceField(OPEN_TYPES, default=AccountType.USER.value)
+    description = serializers.CharField(max_length=128, allow_blank=True, default="")
+
+
+class AccountPatch(StrictSerializer):
+    login = serializers.EmailField(max_length=128, required=False)
+    password = PasswordField(required=False)
+    account_type = serializers.ChoiceField(OPEN_TYPES, required=False)
+    description = serializers.CharField(max_length=128, allow_blank=True, required=False)
+
+
+class AccountSerializer(serializers.Serializer[Any]):
+    """Which of these are there, `targets` says."""
+
+    account_id = serializers.UUIDField(required=False)
+    login = serializers.CharField(required=False)
+    account_type = serializers.ChoiceField(AccountType.choices, required=False)
+    description = serializers.CharField(required=False)
+    create_time = serializers.DateTimeField(required=False)
+    last_update_time = serializers.DateTimeField(required=False)
+
+    def get_fields(self) -> Any:
+        targets = self.context.get("targets", ACCOUNT_TARGETS)
+        return {name: field for name, field in super().get_fields().items() if name in targets}
+
+
+class AccountsSerializer(serializers.Serializer[Any]):
+    accounts = AccountSerializer(many=True)
+
+
+class TargetsField(CommaListField):
+    """Names of fields to answer with. Raises LunaError 41010 for one that there is not."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("child", serializers.CharField())
+        super().__init__(default=list(ACCOUNT_TARGETS), **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        targets: list[str] = super().to_internal_value(data)
+        for name in targets:
+            if name not in ACCOUNT_TARGETS:
+                raise LunaError(41010, name, ", ".join(ACCOUNT_TARGETS))
+        return targets
+
+
+class AccountQuery(serializers.Serializer[Any]):
+    targets = TargetsField()
+
+
+class AccountsQuery(PageQuery):
+    targets = TargetsField()
+
+
+class EmitEventsBody(StrictSerializer):
+    """Which handlers may be used for event generation; an empty list restricts nothing."""
+
+    allowed = FlagField()
+    white_list = serializers.ListField(child=serializers.UUIDField(), max_length=MAX_LISTED_HANDLERS, required=False)
+    black_list = serializers.ListField(child=serializers.UUIDField(), max_length=MAX_LISTED_HANDLERS, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        lists = {name: [str(each) for each in attrs.get(name, ())] for name in ("white_list", "black_list")}
+        return {"allowed": int(attrs["allowed"]), **lists}
+
+
+def _rights_field(rights: tuple[str, ...]) -> serializers.ListField:
+    return serializers.ListField(child=serializers.ChoiceField(rights), max_length=len(rights), required=False)
+
+
+class PermissionsBody(StrictSerializer):
+    """The table of `apps.accounts.permissions` as a body; a kind that is missing grants nothing."""
+
+    resources = _rights_field(RESOURCES)
+    emit_events = EmitEventsBody(required=False)
+
+    def get_fields(self) -> Any:
+        return {**{kind: _rights_field(rights) for kind, rights in OBJECT_RIGHTS.items()}, **super().get_fields()}
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        emit = attrs.get("emit_events", {})
+        lists = bool(emit.get("white_list") or emit.get("black_list"))
+        if lists and {CREATION, MODIFICATION} & set(attrs.get("handler", ())):
+            # Who may write handlers could write one that the lists do not know.
+            raise serializers.ValidationError(
+                {"emit_events": "lists of handlers exclude the rights creation and modification of handlers."}
+            )
+        return attrs
+
+
+class TokenBody(StrictSerializer):
+    description = serializers.CharField(max_length=128, allow_blank=True, default="")
+    expiration_time = serializers.DateTimeField(allow_null=True, default=None)
+    permissions = PermissionsBody(required=False)
+    visibility_area = serializers.ChoiceField(VisibilityArea.choices, default=VisibilityArea.ACCOUNT.value)
+
+
+class TokenQuery(serializers.Serializer[Any]):
+    grant_all_permissions = FlagField(default=False)
+
+
+class TokenSerializer(serializers.Serializer[Any]):
+    """A token as it is stored; the JWT itself is given out at creation only."""
+
+    token_id = serializers.UUIDField()
+    account_id = serializers.UUIDField()
+    description = serializers.CharField()
+    expiration_time = serializers.DateTimeField(allow_null=True)
+    permissions = serializers.DictField()
+    visibility_area = serializers.ChoiceField(VisibilityArea.choices)
+    create_time = serializers.DateTimeField()
+    last_update_time = serializers.DateTimeField()
+
+
+class TokensSerializer(serializers.Serializer[Any]):
+    tokens = TokenSerializer(many=True)
+
+
+class CredentialsBody(StrictSerializer):
+    """One of the three kinds: login and password, a JWT, or an account id."""
+
+    login = serializers.CharField(max_length=128, required=False)
+    password = serializers.CharField(trim_whitespace=False, max_length=MAX_PASSWORD_LENGTH, required=False)
+    token = serializers.CharField(max_length=4096, required=False)
+    account_id = serializers.UUIDField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if set(attrs) not in ({"login", "password"}, {"token"}, {"account_id"}):
+            raise LunaError(12016, "login and password, token, account_id")
+        return attrs
+
+
+class CredentialsSerializer(serializers.Serializer[Any]):
+    account_id = serializers.UUIDField()
+    account_type = serializers.ChoiceField(AccountType.choices)
+    permissions = serializers.DictField(required=False)
+    visibility_area = serializers.ChoiceField(VisibilityArea.choices, required=False)

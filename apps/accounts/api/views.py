@@ -1,0 +1,230 @@
+"""Accounts, tokens and credentials."""
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts import selectors, services
+from apps.accounts.access import actor_of, principal_of_request, require_password
+from apps.accounts.api.serializers import (
+    AccountBody,
+    AccountPatch,
+    AccountQuery,
+    AccountSerializer,
+    AccountsQuery,
+    AccountsSerializer,
+    CredentialsBody,
+    CredentialsSerializer,
+    TokenBody,
+    TokenQuery,
+    TokenSerializer,
+    TokensSerializer,
+)
+from apps.accounts.authentication import (
+    ACCOUNT_HEADER,
+    BASIC_CHALLENGE,
+    LunaAuthentication,
+    bearer_principal,
+    header_principal,
+    remote_address,
+    unauthorized,
+)
+from apps.accounts.choices import AccountType
+from apps.accounts.credentials import password_verify
+from apps.accounts.permissions import all_permissions
+from apps.accounts.principal import Principal
+from apps.common.api.fields import parse_uuid
+from apps.common.api.responses import count_serializer, created, created_serializer
+from apps.common.api.validation import checked_body, checked_query
+from apps.common.api.views import LunaView, path_uuid
+from apps.common.errors import LunaError
+from apps.common.paging import Page, PageQuery
+
+DONE = OpenApiResponse(description="Done.")
+
+
+class AccountsView(LunaView):
+    """Registration is open; the list is for accounts that see all accounts."""
+
+    public = ("POST",)
+    permissions = {"GET": ("account", "view")}
+
+    @extend_schema(
+        summary="Register an account",
+        request=AccountBody,
+        responses={201: created_serializer("account_id")},
+        parameters=[OpenApiParameter(ACCOUNT_HEADER, UUID, OpenApiParameter.HEADER, description="The id to be.")],
+    )
+    def post(self, request: Request) -> Response:
+        body = checked_body(AccountBody, request)
+        require_registration(request, body["account_type"])
+        header = request.headers.get(ACCOUNT_HEADER)
+        account_id = None if header is None else parse_uuid(header.strip())
+        if header is not None and account_id is None:
+            raise LunaError(11037)
+        account = services.account_create(**body, account_id=account_id, actor=actor_of(request))
+        return created("account_id", account.account_id, "/6/account")
+
+    @extend_schema(summary="List accounts", parameters=[AccountsQuery], responses=AccountsSerializer)
+    def get(self, request: Request) -> Response:
+        if not principal_of_request(request).sees_all_accounts:
+            raise LunaError(12033)
+        query = checked_query(AccountsQuery, request)
+        accounts = selectors.accounts_page(page=Page(query["page"], query["page_size"]))
+        shaped = AccountSerializer(accounts, many=True, context={"targets": query["targets"]})
+        return Response({"accounts": shaped.data})
+
+
+def require_registration(request: Request, account_type: str) -> None:
+    """Whether such an account may be made by anybody, or else an administrator's password is there.
+
+    Raises LunaError 12010 without credentials, 12033 with those of another, and the errors of authentication.
+    """
+    switch = settings.LUNA_OPEN_REGISTRATION
+    if account_type == AccountType.ADVANCED_USER:
+        switch = switch and settings.LUNA_OPEN_ADVANCED_REGISTRATION
+    if switch:
+        return
+    authenticated = LunaAuthentication().authenticate(request) if "Authorization" in request.headers else None
+    if authenticated is None:
+        raise LunaError(12010)
+    principal, _ = authenticated
+    if principal.account_type != AccountType.ADMIN or principal.token_id is not None:
+        raise LunaError(12033)
+
+
+class AccountView(LunaView):
+    """The own account."""
+
+    permissions = {"GET": ("account", "view")}
+
+    @extend_schema(summary="Get the account", parameters=[AccountQuery], responses=AccountSerializer)
+    def get(self, request: Request) -> Response:
+        query = checked_query(AccountQuery, request)
+        account = selectors.account_get(principal_of_request(request).account_id)
+        return Response(AccountSerializer(account, context={"targets": query["targets"]}).data)
+
+    @extend_schema(summary="Change the account", request=AccountPatch, responses={204: DONE})
+    def patch(self, request: Request) -> Response:
+        principal = require_password(request)
+        body = checked_body(AccountPatch, request)
+        if not body:
+            raise LunaError(12005)
+        account = selectors.account_get(principal.account_id)
+        promotes = body.get("account_type") == AccountType.ADVANCED_USER and account.account_type == AccountType.USER
+        if promotes and not settings.LUNA_OPEN_ADVANCED_REGISTRATION:
+            raise LunaError(12033)
+        services.account_update(account=account, **body, actor=actor_of(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(summary="Delete the account and all its data", responses={204: DONE})
+    def delete(self, request: Request) -> Response:
+        principal = require_password(request)
+        services.account_delete(account=selectors.account_get(principal.account_id), actor=actor_of(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def token_fields(request: Request) -> dict[str, Any]:
+    """The body of a new or replaced token, with its permissions settled. Raises LunaError 12027, 12012."""
+    body = checked_body(TokenBody, request)
+    if checked_query(TokenQuery, request)["grant_all_permissions"]:
+        body["permissions"] = all_permissions()
+    elif "permissions" not in body:
+        raise LunaError(12027, "This field is required. Path: 'permissions'")
+    return body
+
+
+class TokensView(LunaView):
+    """Tokens of the own account. Made with a password or an account id, never with a token."""
+
+    permissions = {"GET": ("token", "view")}
+
+    @extend_schema(
+        summary="Create a token",
+        request=TokenBody,
+        parameters=[TokenQuery],
+        responses={201: created_serializer("token_id", token=serializers.CharField(help_text="The JWT."))},
+    )
+    def post(self, request: Request) -> Response:
+        principal = principal_of_request(request)
+        issued = services.token_create(principal=principal, **token_fields(request), actor=actor_of(request))
+        token_id = issued.token.token_id
+        return created("token_id", token_id, f"/6/tokens/{token_id}", token=issued.jwt)
+
+    @extend_schema(summary="List tokens", parameters=[PageQuery], responses=TokensSerializer)
+    def get(self, request: Request) -> Response:
+        query = checked_query(PageQuery, request)
+        tokens = selectors.tokens_page(
+            account_id=principal_of_request(request).account_id, page=Page(query["page"], query["page_size"])
+        )
+        return Response({"tokens": TokenSerializer(tokens, many=True).data})
+
+
+class TokensCountView(LunaView):
+    permissions = {"GET": ("token", "view")}
+
+    @extend_schema(summary="Count tokens", responses=count_serializer("tokens_count"))
+    def get(self, request: Request) -> Response:
+        return Response({"tokens_count": selectors.tokens_count(account_id=principal_of_request(request).account_id)})
+
+
+class TokenView(LunaView):
+    """One token of the own account."""
+
+    permissions = {"GET": ("token", "view"), "PUT": ("token", "modification"), "DELETE": ("token", "deletion")}
+
+    @extend_schema(summary="Get a token", responses=TokenSerializer)
+    def get(self, request: Request, token_id: str) -> Response:
+        token = selectors.token_get(
+            account_id=principal_of_request(request).account_id, token_id=path_uuid(token_id, 41003)
+        )
+        return Response(TokenSerializer(token).data)
+
+    @extend_schema(summary="Replace a token", request=TokenBody, parameters=[TokenQuery], responses={204: DONE})
+    def put(self, request: Request, token_id: str) -> Response:
+        services.token_replace(
+            principal=principal_of_request(request),
+            token_id=path_uuid(token_id, 41003),
+            **token_fields(request),
+            actor=actor_of(request),
+        )
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(summary="Revoke a token", responses={204: DONE})
+    def delete(self, request: Request, token_id: str) -> Response:
+        services.token_delete(
+            account_id=principal_of_request(request).account_id,
+            token_id=path_uuid(token_id, 41003),
+            actor=actor_of(request),
+        )
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class CredentialsView(LunaView):
+    """Says whose credentials these are."""
+
+    public = True
+
+    @extend_schema(summary="Verify credentials", request=CredentialsBody, responses=CredentialsSerializer)
+    def post(self, request: Request) -> Response:
+        body = checked_body(CredentialsBody, request)
+        if "token" in body:
+            principal = bearer_principal(body["token"])
+            rights = {"permissions": principal.permissions, "visibility_area": principal.visibility_area}
+            return Response({**account_fields(principal), **rights})
+        if "account_id" in body:
+            return Response(account_fields(header_principal(str(body["account_id"]))))
+        try:
+            account = password_verify(**body, address=remote_address(request))
+        except LunaError as error:
+            raise unauthorized(error, BASIC_CHALLENGE) from error
+        return Response({"account_id": account.account_id, "account_type": account.account_type})
+
+
+def account_fields(principal: Principal) -> dict[str, Any]:
+    return {"account_id": principal.account_id, "account_type": principal.account_type}

@@ -1,0 +1,79 @@
+"""Version and health, open to everybody."""
+
+import time
+from typing import Any
+
+from drf_spectacular.utils import extend_schema, inline_serializer
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.common.api.fields import FlagField
+from apps.common.api.schema import ErrorSerializer
+from apps.common.api.validation import checked_query
+from apps.common.api.views import LunaView
+from apps.common.errors import LunaError
+from apps.monitoring.health import CheckResult, checks
+from apps.monitoring.versions import versions
+
+
+class HealthQuery(serializers.Serializer[Any]):
+    include_luna_services = FlagField(default=False)
+
+
+class ComponentSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    status = serializers.ChoiceField(("ok", "failed"))
+    error = serializers.CharField(allow_null=True)
+    execution_time = serializers.FloatField()
+
+
+class HealthSerializer(serializers.Serializer[Any]):
+    execution_time = serializers.FloatField()
+    components = ComponentSerializer(many=True)
+
+
+class UnhealthySerializer(ErrorSerializer):
+    components = ComponentSerializer(many=True)
+
+
+class VersionView(LunaView):
+    public = True
+
+    @extend_schema(
+        summary="Versions of the platform and its parts",
+        responses=inline_serializer(
+            "Versions", {"LUNA PLATFORM": serializers.DictField(child=serializers.IntegerField())}
+        ),
+    )
+    def get(self, request: Request) -> Response:
+        return Response(versions())
+
+
+class HealthView(LunaView):
+    public = True
+
+    @extend_schema(
+        summary="Health of the platform",
+        parameters=[HealthQuery],
+        responses={200: HealthSerializer, 502: UnhealthySerializer},
+    )
+    def get(self, request: Request) -> Response:
+        query = checked_query(HealthQuery, request)
+        start_s = time.perf_counter()
+        results = checks.run(all_services=query["include_luna_services"])
+        components = [component(result) for result in results]
+        failed = [f"{result.name}: {result.error}" for result in results if not result.healthy]
+        if failed:
+            error = LunaError(38001, "; ".join(failed))
+            return Response({**error.body(), "components": components}, status=error.status)
+        return Response({"execution_time": round(time.perf_counter() - start_s, 6), "components": components})
+
+
+def component(result: CheckResult) -> dict[str, Any]:
+    return {
+        "name": result.name,
+        "status": "ok" if result.healthy else "failed",
+        "error": result.error,
+        "execution_time": result.execution_time,
+    }
