@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,12 +27,10 @@ from luna.embedded.processes import (
     own_private_dir,
     spawn,
     stop,
-    wait_until,
 )
 from luna.embedded.secrets import private_dir, secret
 
 START_TIMEOUT_S = 30
-ORPHANS_TIMEOUT_S = 15
 # Where root keeps data when the unprivileged user could not pass through the parents of the var directory.
 ROOTS_PLACE = Path("/var/lib/luna")
 
@@ -64,31 +63,42 @@ def start(var: Path) -> None:
 
     The first start makes the cluster and its database. Raises EmbeddedError when it does not come up.
     """
-    if running_pid(var) is None:
-        home = _make_home(var)
-        software = _software(home)
-        if not _data(var).exists():
-            _make_cluster(var, software)
-        uid = _data(var).stat().st_uid
+    if _status(var) == "ready":
+        return
+    home = _make_home(var)
+    software = _software(home)
+    if not _data(var).exists():
+        _make_cluster(var, software)
+    server: subprocess.Popen[bytes] | None = None
+    end = time.monotonic() + START_TIMEOUT_S
+    while _status(var) != "ready":
+        if time.monotonic() > end:
+            reason = log_tail(log_path(var, "postgres"))
+            raise EmbeddedError(f"PostgreSQL is not ready after {START_TIMEOUT_S} s: {reason}")
         # After kill -9 of the postmaster its backends need seconds to notice; until then it cannot start again.
-        if not wait_until(lambda: not _server_pids(var), ORPHANS_TIMEOUT_S):
-            raise EmbeddedError(f"Processes of an earlier PostgreSQL still use {_data(var)}: {_server_pids(var)}.")
-        # Its process id may by now belong to a stranger, which would look like a running server.
-        (_data(var) / "postmaster.pid").unlink(missing_ok=True)
-        sockets = own_private_dir(socket_dir(home), uid)
-        (_data(var) / "postgresql.conf").write_text(
-            _CONFIGURATION.format(port=POSTGRES_PORT, sockets=sockets, cluster=_cluster_name(var))
-        )
-        spawn(
-            [software / "bin" / "postgres", "-D", _data(var)],
-            log=log_path(var, "postgres"),
-            env=_ENVIRONMENT,
-            cwd="/",
-            **_as_user(uid),
-        )
-    if not wait_until(lambda: _status(var) == "ready", START_TIMEOUT_S):
-        reason = log_tail(log_path(var, "postgres"))
-        raise EmbeddedError(f"PostgreSQL is not ready after {START_TIMEOUT_S} s: {reason}")
+        if not _server_pids(var) and (server is None or server.poll() is not None):
+            server = _launch(var, software)
+        time.sleep(0.02)
+
+
+def _launch(var: Path, software: Path) -> subprocess.Popen[bytes]:
+    """Start the postmaster. No process of this PostgreSQL may run."""
+    uid = _data(var).stat().st_uid
+    sockets = own_private_dir(socket_dir(postgres_home(var)), uid)
+    # The process ids in the lock files of a killed server may by now be a stranger's, or a dead process that
+    # nobody has collected; both look like a running server.
+    for lock in (_data(var) / "postmaster.pid", *sockets.iterdir()):
+        lock.unlink(missing_ok=True)
+    (_data(var) / "postgresql.conf").write_text(
+        _CONFIGURATION.format(port=POSTGRES_PORT, sockets=sockets, cluster=_cluster_name(var))
+    )
+    return spawn(
+        [software / "bin" / "postgres", "-D", _data(var)],
+        log=log_path(var, "postgres"),
+        env=_ENVIRONMENT,
+        cwd="/",
+        **_as_user(uid),
+    )
 
 
 def stop_server(var: Path) -> None:

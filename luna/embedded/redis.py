@@ -47,6 +47,7 @@ def start(var: Path) -> None:
 
     Raises EmbeddedError when it does not come up.
     """
+    server_process = None
     if running_pid(var) is None:
         home = private_dir(redis_home(var))
         server, version = _server()
@@ -57,8 +58,8 @@ def start(var: Path) -> None:
             )
         own_private_dir(socket_dir(home), os.geteuid())
         _write_configuration(var)
-        spawn([server, _configuration(var)], log=log_path(var, "redis"), cwd=home)
-    _wait_until_ready(var)
+        server_process = spawn([server, _configuration(var)], log=log_path(var, "redis"), cwd=home)
+    _wait_until_ready(var, server_process)
 
 
 def stop_server(var: Path) -> None:
@@ -110,16 +111,14 @@ def _write_configuration(var: Path) -> None:
     )
 
 
-def _wait_until_ready(var: Path) -> None:
+def _wait_until_ready(var: Path, server: subprocess.Popen[bytes] | None) -> None:
     answer = ""
     end = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < end:
-        answer = _ping(var)
-        if answer.endswith("+PONG\r\n"):
-            return
+    while not answer.endswith("+PONG\r\n"):
+        if time.monotonic() > end or (server and server.poll() is not None):
+            raise EmbeddedError(f"Redis does not start: {answer.strip() or log_tail(log_path(var, 'redis'))}")
         time.sleep(0.02)
-    reason = answer.strip() or log_tail(log_path(var, "redis"))
-    raise EmbeddedError(f"Redis does not answer after {START_TIMEOUT_S} s: {reason}")
+        answer = _ping(var)
 
 
 def _ping(var: Path) -> str:
