@@ -1,0 +1,205 @@
+"""Who is let in at `/6/ws`, and until when."""
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from apps.accounts.models import Account, Token
+from apps.accounts.services import account_delete, account_update, token_delete
+from apps.common.times import utc_now
+from apps.sender import consumers
+from tests.ws.conftest import Listen, User, received_id, small_socket
+
+VIEW = {"event": ["view"]}
+
+
+def refusal(listen: Listen, headers: dict[str, str] | None, query: str = "", **options: object) -> tuple[int, dict]:
+    with pytest.raises(InvalidStatus) as caught:
+        listen(headers, query, **options)
+    response = caught.value.response
+    assert response.headers["Luna-Request-Id"]
+    return response.status_code, json.loads(response.body)
+
+
+def basic(text: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
+
+
+def test_basic_bearer_and_account_header_open(listen: Listen, user: User) -> None:
+    _, bearer = user.bearer(VIEW)
+    clients = [listen(headers) for headers in (user.basic, bearer, {"Luna-Account-Id": str(user.account_id)})]
+    sent = user.publish()
+
+    assert [received_id(client) for client in clients] == [sent] * 3
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        (None, 403, 29001),
+        (basic("nobody@example.com:wrong"), 401, 41006),
+        ({"Authorization": "Basic ???"}, 401, 11065),
+        ({"Authorization": "Bearer forged.token.here"}, 401, 11062),
+        ({"Luna-Account-Id": "not-a-uuid"}, 400, 11037),
+        ({"Luna-Account-Id": "00000000-0000-4000-8000-000000000000"}, 401, 11065),
+    ],
+)
+def test_wrong_credentials_are_refused(listen: Listen, headers: dict[str, str] | None, status: int, code: int) -> None:
+    answered, body = refusal(listen, headers)
+
+    assert (answered, body["error_code"]) == (status, code)
+    assert set(body) == {"error_code", "desc", "detail", "link"}
+
+
+def test_a_wrong_password_is_refused(listen: Listen, user: User) -> None:
+    assert refusal(listen, basic(f"{user.login}:wrong"))[1]["error_code"] == 41006
+
+
+def test_the_account_header_can_be_switched_off(listen: Listen, user: User, settings) -> None:
+    settings.LUNA_ALLOW_ACCOUNT_ID_HEADER = False
+
+    assert refusal(listen, {"Luna-Account-Id": str(user.account_id)})[1]["error_code"] == 11061
+
+
+def test_a_token_needs_the_right_to_view_events(listen: Listen, user: User) -> None:
+    _, bearer = user.bearer({"face": ["view"]})
+
+    assert refusal(listen, bearer)[1]["error_code"] == 11059
+
+
+def test_an_expired_token_is_refused(listen: Listen, user: User) -> None:
+    token_id, bearer = user.bearer(VIEW)
+    Token.everything.filter(token_id=token_id).update(expiration_time=utc_now() - timedelta(seconds=1))
+
+    assert refusal(listen, bearer)[1]["error_code"] == 41007
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "age__gte=old",
+        "gender=2",
+        "emotions=8",
+        "emotions=",
+        "handler_ids=1",
+        "object_similarity__gte=1.5",
+        "object_similarity__gte=nan",
+        "origin_longitude=10",
+        "sources=" + "x" * 129,
+    ],
+)
+def test_a_bad_filter_is_refused_with_its_name(listen: Listen, user: User, query: str) -> None:
+    status, body = refusal(listen, user.basic, query)
+
+    assert (status, body["error_code"]) == (400, 12012)
+    assert query.split("=")[0] in body["detail"]
+
+
+def test_another_account_cannot_be_asked_for(listen: Listen, user: User, stranger: User) -> None:
+    assert refusal(listen, user.basic, f"account_id={stranger.account_id}")[1]["error_code"] == 11063
+    client = listen(user.basic, f"account_id={user.account_id}")
+    sent = user.publish()
+    assert received_id(client) == sent
+
+
+def test_a_page_of_a_foreign_site_is_refused(listen: Listen, user: User, port: int, settings) -> None:
+    assert refusal(listen, user.basic, origin="http://evil.example")[1]["error_code"] == 12033
+
+    settings.CSRF_TRUSTED_ORIGINS = ["https://desk.example"]
+    for origin in ("https://desk.example", f"http://127.0.0.1:{port}"):
+        listen(user.basic, origin=origin)
+
+
+def test_redis_away_is_said(listen: Listen, user: User, settings) -> None:
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": ["redis://127.0.0.1:1/0"]},
+        }
+    }
+
+    status, body = refusal(listen, user.basic)
+
+    assert (status, body["error_code"]) == (503, 29005)
+
+
+def test_an_unknown_path_is_refused(port: int) -> None:
+    with pytest.raises(InvalidStatus), connect(f"ws://127.0.0.1:{port}/7/ws", proxy=None):
+        pass
+
+
+def close_of(client: ClientConnection, timeout: float = 10) -> tuple[int, str]:
+    """Reads to the end; the close code and reason of the server."""
+    try:
+        while True:
+            client.recv(timeout=timeout)
+    except ConnectionClosed as closed:
+        assert closed.rcvd is not None
+        return closed.rcvd.code, closed.rcvd.reason
+
+
+def revoke_token(user: User) -> None:
+    token = Token.everything.get(account_id=user.account_id)
+    token_delete(account_id=user.account_id, token_id=token.token_id)
+
+
+def delete_account(user: User) -> None:
+    account_delete(account=Account.objects.get(account_id=user.account_id))
+
+
+def change_password(user: User) -> None:
+    account_update(account=Account.objects.get(account_id=user.account_id), password="another one")
+
+
+@pytest.mark.parametrize(
+    ("with_token", "change"), [(True, revoke_token), (False, delete_account), (False, change_password)]
+)
+def test_lost_credentials_end_the_connection(
+    listen: Listen, user: User, stranger: User, settings, with_token: bool, change: Callable[[User], None]
+) -> None:
+    settings.LUNA_SENDER_RECHECK_S = 0.1
+    other = listen(stranger.basic)
+    client = listen(user.bearer(VIEW)[1] if with_token else user.basic)
+    change(user)
+
+    assert close_of(client)[0] == 4001
+    expected = stranger.publish()
+    assert received_id(other) == expected
+
+
+def test_a_slow_reader_is_told_and_the_others_hear_everything(listen: Listen, user: User, port: int, settings) -> None:
+    settings.LUNA_SENDER_QUEUE_BYTES = 1_000_000
+    quick = listen(user.basic, compression=None)
+    slow = listen(user.basic, compression=None, sock=small_socket(port), max_queue=1)
+    for _ in range(100):  # 10 MB: more than the queue, the server's and the kernel's buffers hold
+        sent = user.publish("x" * 100_000)
+        assert received_id(quick) == sent
+
+    code, reason = close_of(slow)
+
+    assert code == 4008
+    assert "slow reader" in reason
+    sent = user.publish("still here")
+    assert received_id(quick) == sent
+
+
+def test_a_reader_that_stands_still_is_dropped(
+    listen: Listen, user: User, port: int, settings, monkeypatch: pytest.MonkeyPatch, redis_client
+) -> None:
+    settings.LUNA_SENDER_QUEUE_BYTES = 1_000_000
+    monkeypatch.setattr(consumers, "CLOSE_GRACE_S", 0.2)
+    listen(user.basic, compression=None, sock=small_socket(port), max_queue=1)
+    for _ in range(100):
+        user.publish("x" * 100_000)
+
+    deadline = time.monotonic() + 10
+    while redis_client.pubsub_channels(f"*{user.account_id}*") and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert redis_client.pubsub_channels(f"*{user.account_id}*") == []
