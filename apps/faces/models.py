@@ -53,7 +53,13 @@ class FaceAttribute(models.Model):
 
 
 class FaceDescriptor(models.Model):
-    """A face's descriptor of one version: a unit vector of the version's dimension."""
+    """A face's descriptor of one version: a unit vector of the version's dimension.
+
+    `vector` with STORAGE PLAIN, because what is stored is exact and stays in its row. Scan for the top 5, median ms at
+    10,000 / 100,000 rows on 2 cores: 128-d default storage 1.6 / 40, plain 2.3 / 19, halfvec plain 1.4 / 12; 512-d
+    default 28 / 572 (TOAST), plain 6.3 / 96, halfvec plain 4.5 / 55. Half floats would gain 1.7 times and lose the
+    last digits of similarities; an index over a cast to them can still be added.
+    """
 
     id = models.BigAutoField(primary_key=True)
     face = models.ForeignKey(Face, on_delete=models.CASCADE, related_name="descriptors")
