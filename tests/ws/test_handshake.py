@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -136,12 +137,12 @@ def test_an_unknown_path_is_refused(port: int) -> None:
 
 def close_of(client: ClientConnection, timeout: float = 10) -> tuple[int, str]:
     """Reads to the end; the close code and reason of the server."""
-    try:
+    with suppress(ConnectionClosed):
         while True:
             client.recv(timeout=timeout)
-    except ConnectionClosed as closed:
-        assert closed.rcvd is not None
-        return closed.rcvd.code, closed.rcvd.reason
+    frame = client.protocol.close_rcvd
+    assert frame is not None
+    return frame.code, frame.reason
 
 
 def revoke_token(user: User) -> None:
