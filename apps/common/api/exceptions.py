@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import DataError, InterfaceError, OperationalError, transaction
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404
 from django.http.request import RawPostDataException
 from rest_framework import exceptions
@@ -53,7 +53,6 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     if luna_error is None:
         logger.exception("unhandled exception in %s", context.get("view"))
         luna_error = LunaError(1)
-    transaction.set_rollback(transaction.get_connection().in_atomic_block)
     return Response(luna_error.body(), status=luna_error.status, headers=luna_error.headers)
 
 

@@ -1,0 +1,82 @@
+"""Rows and clients for tests."""
+
+import base64
+import itertools
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from django.test import Client
+
+from apps.accounts.choices import AccountType, VisibilityArea
+from apps.accounts.models import Account
+from apps.accounts.principal import Principal
+from apps.accounts.services import account_create, token_create
+from apps.common.descriptors import Calibration, DescriptorVersion, Vector, versions
+from apps.events.models import Event
+from apps.events.services import event_create
+from apps.events.types import EventDescriptorData, EventDraft
+
+PASSWORD = "correct horse"
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+_numbers = itertools.count(1)
+
+
+def make_account(account_type: str = AccountType.USER) -> Account:
+    return account_create(login=f"user{next(_numbers)}@luna.test", password=PASSWORD, account_type=account_type)
+
+
+def client_of(account: Account) -> Client:
+    """A client that names the account by header."""
+    return Client(headers={"Luna-Account-Id": str(account.account_id)})
+
+
+def basic_client(account: Account) -> Client:
+    """A client that logs in: accounts that see all data do so this way only."""
+    credentials = base64.b64encode(f"{account.login}:{PASSWORD}".encode()).decode()
+    return Client(headers={"Authorization": f"Basic {credentials}"})
+
+
+def principal_of_account(account: Account) -> Principal:
+    """Who logged in to `account` by password."""
+    return Principal(account.account_id, account.account_type, account.login, visibility_area=VisibilityArea.ALL)
+
+
+def basic_client(account: Account) -> Client:
+    """A client with login and password: it sees what the account's type may see."""
+    credentials = base64.b64encode(f"{account.login}:{PASSWORD}".encode()).decode()
+    return Client(headers={"Authorization": f"Basic {credentials}"})
+
+
+def token_client(account: Account, **permissions: Any) -> Client:
+    """A client with a bearer token of these permissions."""
+    principal = Principal(account.account_id, account.account_type, account.login)
+    jwt = token_create(principal=principal, permissions=permissions).jwt
+    return Client(headers={"Authorization": f"Bearer {jwt}"})
+
+
+def make_event(account: Account, *descriptors: EventDescriptorData, **columns: Any) -> Event:
+    return event_create(
+        account_id=account.account_id,
+        draft=EventDraft(**{"create_time": NOON, **columns}),
+        descriptors=descriptors,
+    )
+
+
+def unit_vectors(count: int, dimension: int, seed: int = 0) -> Vector:
+    """Random unit vectors, float32 [count, dimension]."""
+    vectors = np.random.default_rng(seed).standard_normal((count, dimension))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def make_version(version: int, dimension: int, raw_encoding: Any = "float32-le") -> DescriptorVersion:
+    """A registered face descriptor version with a calibration that is not the identity."""
+    points = ((-1.0, 0.0), (0.0, 0.1), (0.5, 0.4), (0.9, 0.9), (1.0, 1.0))
+    found = DescriptorVersion(version, "face", "test", dimension, raw_encoding, Calibration(points))
+    versions.register(found)
+    return found
+
+
+def ids(rows: list[dict[str, Any]], name: str) -> list[UUID]:
+    return [UUID(row[name]) for row in rows]
