@@ -1,4 +1,4 @@
-"""`python -m luna.embedded up|down|run|status|start|stop`."""
+"""`python -m luna.embedded up|down|run|exec|status|start|stop`."""
 
 import argparse
 import sys
@@ -22,12 +22,16 @@ def main() -> None:
     verbs = parser.add_subparsers(dest="verb", required=True)
     for name, (_, description) in COMMANDS.items():
         verbs.add_parser(name, help=description)
+    execute = verbs.add_parser("exec", help="run a command against the platform, started for it if need be")
+    execute.add_argument("command", nargs=argparse.REMAINDER)
     supervise = verbs.add_parser("supervise")  # what `up` starts in the background
     supervise.add_argument("fd", type=int)
     supervise.add_argument("url")
     arguments = parser.parse_args()
     try:
-        if arguments.verb == "supervise":
+        if arguments.verb == "exec":
+            sys.exit(commands.execute(var_dir(), arguments.command))
+        elif arguments.verb == "supervise":
             commands.supervise(var_dir(), fd=arguments.fd, url=arguments.url)
         else:
             COMMANDS[arguments.verb][0](var_dir())

@@ -1,4 +1,4 @@
-"""What `python -m luna.embedded` can do: up, down, run, status, start, stop."""
+"""What `python -m luna.embedded` can do."""
 
 import contextlib
 import json
@@ -30,13 +30,16 @@ from luna.embedded.supervisor import (
 START_TIMEOUT_S = 180
 
 
-def up(var: Path) -> None:
-    """Start the whole platform in the background and wait until it is healthy. Harmless when it runs."""
+def up(var: Path, *, any_port: bool = False) -> None:
+    """Start the whole platform in the background and wait until it is healthy. Harmless when it runs.
+
+    With `any_port` a free port is taken where LUNA_PORT names none and the usual one is taken.
+    """
     with locked(var, "command"):
         if runs(var):
             print(f"Luna runs already at {read_state(var).url}")
             return
-        listener, url, login = prepare(var)
+        listener, url, login = prepare(var, any_port=any_port)
         spawn(
             [sys.executable, "-m", "luna.embedded", "supervise", str(listener.fileno()), url],
             log=log_path(var, "supervisor"),
@@ -79,6 +82,22 @@ def supervise(var: Path, *, fd: int, url: str) -> None:
         Supervisor(var, url=url, fd=fd).run()
 
 
+def execute(var: Path, command: list[str]) -> int:
+    """Run a command against the platform, which is started for that time if it does not run. Its exit status.
+
+    The command finds the platform's address in LUNA_EXTERNAL_ADDRESS.
+    """
+    ran = runs(var)
+    if not ran:
+        up(var, any_port=True)
+    try:
+        environment = os.environ | {"LUNA_EXTERNAL_ADDRESS": read_state(var).url}
+        return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - the operator's own
+    finally:
+        if not ran:
+            down(var)
+
+
 def down(var: Path) -> None:
     """Stop everything of this var directory, what a killed supervisor has left included."""
     with locked(var, "command"):
@@ -113,7 +132,7 @@ def status(var: Path) -> None:
     print(f"Luna answers at {url}" if healthy(url) else f"Luna does not answer at {url}")
 
 
-def prepare(var: Path) -> tuple[socket.socket, str, str]:
+def prepare(var: Path, *, any_port: bool = False) -> tuple[socket.socket, str, str]:
     """Everything before the processes: the services, the database's tables, the admin account.
 
     Returns the listening socket, its URL, and the administrator's login.
@@ -121,7 +140,7 @@ def prepare(var: Path) -> tuple[socket.socket, str, str]:
     if not any(networks_dir(var).glob("*.onnx")):
         raise EmbeddedError(f"There are no networks in {networks_dir(var)}: run `make networks` first.")
     stop_all(list(read_state(var).running.values()))  # what a killed supervisor has left
-    listener, url = listen()
+    listener, url = listen(any_port=any_port)
     commands(listener.fileno())  # a wrong number in the environment is said before anything starts
     started = services.start(var)
     try:
@@ -136,18 +155,25 @@ def prepare(var: Path) -> tuple[socket.socket, str, str]:
     return listener, url, admin["login"]
 
 
-def listen() -> tuple[socket.socket, str]:
+def listen(*, any_port: bool = False) -> tuple[socket.socket, str]:
     """The listening socket of LUNA_HOST and LUNA_PORT, and its URL. Raises EmbeddedError when it is taken."""
     host, port = os.environ.get("LUNA_HOST") or "127.0.0.1", positive("LUNA_PORT", 5000)
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.create_server(address[:2], family=family, backlog=2048)
+        listener = _bound_socket(host, port)
     except (OSError, OverflowError) as error:
-        raise EmbeddedError(
-            f"Cannot listen on port {port} of {host} ({error}): stop what uses it, or choose another with LUNA_PORT."
-        ) from None
+        if not any_port or os.environ.get("LUNA_PORT"):
+            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+            raise EmbeddedError(
+                f"Cannot listen on port {port} of {host} ({reason}): stop what uses it, or choose another with LUNA_PORT."
+            ) from None
+        listener = _bound_socket(host, 0)
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return listener, f"http://{shown}:{port}"
+    return listener, f"http://{shown}:{listener.getsockname()[1]}"
+
+
+def _bound_socket(host: str, port: int) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    return socket.create_server(address[:2], family=family, backlog=2048)
 
 
 def manage(url: str, *arguments: str) -> str:

@@ -1,0 +1,59 @@
+# Python 3.11 and make are all that a machine needs; everything else comes into .venv and var/.
+PYTHON ?= python3.11
+PHOTOS ?=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LUNA := $(BIN)/python -m luna.embedded
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up down run status networks test lint bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: networks ## recognise a person from photographs, end to end (PHOTOS=dir for your own)
+	@$(LUNA) exec $(BIN)/python manage.py demo $(if $(PHOTOS),--photos "$(PHOTOS)")
+
+up: .venv/serve.stamp ## start the platform in the background (LUNA_PORT, LUNA_WORKERS; docs/operations.md)
+	@$(LUNA) up
+
+down: .venv/serve.stamp ## stop everything that `make up` started
+	@$(LUNA) down
+
+run: .venv/serve.stamp ## run the platform in the foreground
+	@$(LUNA) run
+
+status: .venv/serve.stamp ## say which processes run
+	@$(LUNA) status
+
+networks: .venv/serve.stamp ## build the default networks into var/networks
+	@$(BIN)/python manage.py networks build
+
+test: networks .venv/dev.stamp ## run the tests
+	$(BIN)/python -m pytest
+
+lint: .venv/dev.stamp ## check style, types, layers and migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy luna apps tests
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+bench: networks .venv/dev.stamp ## print the benchmark figures
+	$(BIN)/python -m tests.perf
+
+clean: ## stop everything; remove .venv, caches, networks and demo output (accounts, faces and events stay in var/)
+	@test ! -x $(BIN)/python || $(LUNA) down
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf var/networks var/demo var/test
+
+.venv/serve.stamp: requirements.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing requirements.txt"
+	@$(PIP) install -r requirements.txt
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.txt .venv/serve.stamp
+	@echo "Installing requirements-dev.txt"
+	@$(PIP) install -r requirements-dev.txt
+	@touch $@
