@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+import numpy as np
 from django.db.models import FilteredRelation, Q, QuerySet
 
 from apps.common.descriptors import Vector
@@ -96,4 +97,7 @@ def event_vectors(
         .order_by("id")
         .values_list("event_id", "external_id", "track_id", "wanted__vector")
     )
-    return [EventVector(*row) for row in rows[:limit]]
+    return [
+        EventVector(event_id, external_id, track_id, None if vector is None else np.array(vector, np.float32))
+        for event_id, external_id, track_id, vector in rows[:limit]
+    ]

@@ -1,0 +1,87 @@
+"""Storing events."""
+
+from dataclasses import fields
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from apps.common.errors import LunaError
+from apps.events.models import Event, EventDescriptor
+from apps.events.services import event_create, events_create
+from apps.events.types import EventDescriptorData, EventDraft, EventRecord
+from tests.factories import NOON, make_account, unit_vectors
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_draft_has_every_column() -> None:
+    columns = {field.name for field in Event._meta.concrete_fields} - {"id", "account", "insert_time"}
+    assert {field.name for field in fields(EventDraft)} == columns
+    assert set(EventDraft(create_time=NOON).facts()) == columns
+
+
+def test_event_is_stored_as_drafted() -> None:
+    account = make_account()
+    draft = EventDraft(
+        create_time=NOON,
+        source="gate",
+        tags=("vip", "known"),
+        meta={"a": [1, None, "ä"]},
+        attach_result=(uuid4(),),
+        upper_clothing_colors=(1, 2),
+        match_result=({"label": "vip", "candidates": []},),
+        longitude=36.6,
+        latitude=55.7,
+    )
+    event = event_create(account_id=account.account_id, draft=draft)
+    stored = Event.objects.for_account(account.account_id).get(event_id=draft.event_id)
+    assert stored.pk == event.pk
+    for name, value in draft.facts().items():
+        assert getattr(stored, name) == (list(value) if isinstance(value, tuple) else value), name
+    assert stored.end_time == NOON
+    assert stored.insert_time is not None
+
+
+def test_many_events_cost_two_inserts() -> None:
+    account = make_account()
+    vectors = unit_vectors(40, 16)
+    records = [
+        EventRecord(
+            EventDraft(create_time=NOON),
+            (EventDescriptorData(1, vectors[2 * each], 0.9), EventDescriptorData(2, vectors[2 * each + 1])),
+        )
+        for each in range(20)
+    ]
+    with (
+        CaptureQueriesContext(
+            connection,
+        ) as queries,
+        transaction.atomic(),
+    ):
+        events = events_create(account_id=account.account_id, records=records)
+    assert sum(query["sql"].startswith("INSERT") for query in queries) == 2
+    assert [event.event_id for event in events] == [record.draft.event_id for record in records]
+    for event, record in zip(events, records, strict=True):
+        for row, data in zip(event.descriptors.order_by("version"), record.descriptors, strict=True):
+            assert (row.version, row.score) == (data.version, data.score)
+            np.testing.assert_array_equal(np.array(row.vector, np.float32), data.vector)
+
+
+def test_nothing_is_stored_of_nothing() -> None:
+    assert events_create(account_id=make_account().account_id, records=[]) == []
+
+
+def test_a_taken_id_is_refused_and_nothing_is_stored() -> None:
+    account = make_account()
+    draft = EventDraft(create_time=NOON)
+    event_create(account_id=account.account_id, draft=draft)
+    records = [EventRecord(EventDraft(create_time=NOON)), EventRecord(draft)]
+    with pytest.raises(LunaError) as raised, transaction.atomic():
+        events_create(account_id=account.account_id, records=records)
+    assert raised.value.code == 23003
+    assert str(draft.event_id) in raised.value.detail
+    assert Event.objects.unscoped().count() == 1
+    assert EventDescriptor.objects.count() == 0
