@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """`device`: cpu, cuda or cuda:N. `threads`: networks that run at the same time, 0 for one a core (CPU) or two (CUDA).
+    """`device`: cpu, cuda or cuda:N. `threads`: networks that run at the same time; 0: one a core (CPU), two (CUDA).
 
     `queue_rows` bounds the inputs that wait for a network, over all requests; the largest is 0.8 MB. `deadline_s`
     bounds the time from a request's start to the start of its last network.

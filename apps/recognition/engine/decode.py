@@ -79,8 +79,5 @@ def _rgb(picture: Pillow.Image) -> Pillow.Image:
 def _eight_bits(grey: NDArray[Any]) -> NDArray[np.uint8]:
     """Integers are 16-bit grey, floats 0..1 (or 0..255 where they exceed 1)."""
     values = np.nan_to_num(grey.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    if grey.dtype.kind == "f":
-        scaled = values * 255 if values.max(initial=0.0) <= 1 else values
-    else:
-        scaled = values / 257
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    white = 65535.0 if grey.dtype.kind in "iu" else 1.0 if values.max(initial=0.0) <= 1 else 255.0
+    return np.clip(np.rint(values * (255 / white)), 0, 255).astype(np.uint8)

@@ -18,9 +18,9 @@ cv2.setNumThreads(1)  # the engine's own workers fill the cores; OpenCV's pool w
 
 
 def similarity_transform(source: ArrayLike, target: ArrayLike) -> Matrix:
-    """The rotation, scale and shift that bring `source` [N, 2] nearest to `target` [N, 2] (least squares; Umeyama 1991).
+    """The rotation, scale and shift that bring `source` [N, 2] nearest to `target` [N, 2].
 
-    Never mirrors. Raises ValueError where the source points coincide.
+    Least squares, after Umeyama 1991; never mirrors. Raises ValueError where the source points coincide.
     """
     src, dst = np.asarray(source, np.float64), np.asarray(target, np.float64)
     src_mean, dst_mean = src.mean(0), dst.mean(0)

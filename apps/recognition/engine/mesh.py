@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.recognition.engine.geometry import Matrix, apply, inverse, scale_of, square_transform
+from apps.recognition.engine.geometry import Matrix, apply, inverse, square_transform
 from apps.recognition.types import Points
 
 SIZE_PX = 192
@@ -22,8 +22,8 @@ CHIN = 152
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mesh:
-    """`points` float32 [468, 2] in picture pixels; `shape` float32 [468, 3] upright as the network saw the face, x, y and
-    depth in one unit (crop pixels), depth growing away from the camera; `flag` 0..1, is there a face.
+    """`points` float32 [468, 2] in picture pixels; `shape` float32 [468, 3] upright as the network saw the face, x, y
+    and depth in one unit (crop pixels), depth growing away from the camera; `flag` 0..1, is there a face.
     `matrix`: picture to the network's crop.
     """
 
@@ -40,10 +40,10 @@ def crop_matrix(box: NDArray[np.float32], keypoints: NDArray[np.float32]) -> Mat
     return square_transform((box[:2] + box[2:]) / 2, float(side), float(np.arctan2(across[1], across[0])), SIZE_PX)
 
 
-def decode(raw: NDArray[np.float32], logit_or_flag: float, matrix: Matrix) -> Mesh:
+def decode(raw: NDArray[np.float32], flag: float, matrix: Matrix) -> Mesh:
     """One face's output: `raw` [1404], crop pixels."""
     shape = raw.reshape(468, 3)
-    return Mesh(apply(inverse(matrix), shape[:, :2]), shape, logit_or_flag, matrix)
+    return Mesh(apply(inverse(matrix), shape[:, :2]), shape, flag, matrix)
 
 
 def mean_points(points: Points, groups: tuple[tuple[int, ...], ...]) -> Points:
@@ -59,8 +59,3 @@ def five_points(points: Points) -> Points:
 def bounding_box(points: Points) -> NDArray[np.float32]:
     """x1, y1, x2, y2 around the points."""
     return np.concatenate([points.min(0), points.max(0)])
-
-
-def picture_scale(mesh: Mesh) -> float:
-    """Crop pixels per picture pixel: divides lengths of `shape`."""
-    return scale_of(mesh.matrix)

@@ -1,0 +1,76 @@
+"""What an estimator is, and what it is given.
+
+An estimator is one module of this package that holds `ESTIMATOR`, an instance of a subclass of `Estimator`. It names
+what it needs: other estimators' results (which then are there, computed once) and network tasks (which it asks for
+through `Networks`, all faces of a picture in one call). It returns one frozen dataclass a face, or None where nothing
+can be said of that face.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.recognition.engine.geometry import Matrix
+from apps.recognition.networks.specs import Manifest
+from apps.recognition.types import Image, Points
+
+Result = TypeVar("Result")
+
+
+class Networks(Protocol):
+    """The installed networks, as an estimator sees them."""
+
+    def run(self, network: str, crops: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """A network's outputs by name for uint8 RGB crops [N, H, W, 3] of its input size."""
+
+    def for_task(self, task: str) -> Manifest:
+        """The network that serves a task."""
+
+    def for_descriptor(self) -> Manifest:
+        """The network of the plan's descriptor version."""
+
+
+@dataclass(slots=True, eq=False)
+class Subject:
+    """One face on its way through a plan.
+
+    `image` is the picture (the warp itself for warp input), `box` float32 [4] x1, y1, x2, y2 and `landmarks5` float32
+    [5, 2] lie in it; `warp` uint8 [250, 250, 3] and `warp_landmarks5` are the normalised face, `warp_matrix` takes the
+    picture to it. `results` holds what the estimators before said, by name.
+    """
+
+    image: Image
+    box: NDArray[np.float32]
+    score: float
+    landmarks5: Points
+    warp: Image
+    warp_landmarks5: Points
+    warp_matrix: Matrix
+    results: dict[str, object] = field(default_factory=dict)
+
+    def result(self, name: str, kind: type[Result]) -> Result:
+        """What the estimator `name` said of this face; raises TypeError where it said nothing."""
+        value = self.results[name]
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} is {type(value).__name__}, not {kind.__name__}")
+        return value
+
+
+class Estimator(ABC):
+    """`name`: of the API for public ones. `needs`: names of estimators. `tasks`: network tasks.
+
+    `public`: may a plan ask for it, or is it a step of others?
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
+    tasks: ClassVar[tuple[str, ...]] = ()
+    public: ClassVar[bool] = True
+
+    @abstractmethod
+    def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[object | None]:
+        """One result a subject, in order; `subjects` are the faces of one picture, at least one."""

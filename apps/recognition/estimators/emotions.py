@@ -1,0 +1,50 @@
+"""Seven emotions by the emotion network on the tight square around the mesh.
+
+Plausible on 13 of 16 staged photographs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from apps.recognition.estimators.base import Estimator, Networks, Subject
+from apps.recognition.estimators.crops import mesh_crops
+
+
+@dataclass(frozen=True, slots=True)
+class Emotions:
+    """Probabilities that add up to 1."""
+
+    anger: float
+    disgust: float
+    fear: float
+    happiness: float
+    sadness: float
+    surprise: float
+    neutral: float
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """By name."""
+        return {emotion.name: getattr(self, emotion.name) for emotion in fields(self)}
+
+    @property
+    def predominant(self) -> str:
+        """The likeliest."""
+        return max(self.scores, key=self.scores.__getitem__)
+
+
+class EmotionsEstimator(Estimator):
+    """One run of the network a face."""
+
+    name = "emotions"
+    needs = ("mesh",)
+    tasks = ("emotion",)
+
+    def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Emotions]:
+        """Of every face."""
+        network = networks.for_task("emotion")
+        rows = networks.run(network.name, mesh_crops(subjects, 1.0, network.input.width))["emotion"]
+        return [Emotions(*map(float, row)) for row in rows]  # the network's order is that of the fields
+
+
+ESTIMATOR = EmotionsEstimator()

@@ -1,0 +1,60 @@
+"""68 landmarks in the order of iBUG 300-W, taken from the mesh.
+
+Which vertex stands for which landmark is the mapping in common use between MediaPipe's mesh and dlib's points; the jaw
+line is the mesh's own, a little inside of the visible contour.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from apps.recognition.engine.mesh import Mesh
+from apps.recognition.estimators.base import Estimator, Networks, Subject
+from apps.recognition.types import Points
+
+VERTICES = (
+    *(
+        127,
+        234,
+        93,
+        132,
+        58,
+        136,
+        150,
+        176,
+        152,
+        400,
+        379,
+        365,
+        288,
+        361,
+        323,
+        454,
+        356,
+    ),  # jaw, picture's left to right
+    *(70, 63, 105, 66, 107, 336, 296, 334, 293, 300),  # brows
+    *(168, 197, 5, 4, 75, 97, 2, 326, 305),  # nose: bridge, then its lower edge
+    *(33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),  # eyes
+    *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),  # outer lips
+    *(78, 82, 13, 312, 308, 317, 14, 87),  # inner lips
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Landmarks68:
+    """`points` float32 [68, 2], picture pixels."""
+
+    points: Points
+
+
+class Landmarks68Estimator(Estimator):
+    """Picks the vertices; no network of its own."""
+
+    name = "landmarks68"
+    needs = ("mesh",)
+
+    def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Landmarks68]:
+        """Of every face."""
+        return [Landmarks68(subject.result("mesh", Mesh).points[list(VERTICES)]) for subject in subjects]
+
+
+ESTIMATOR = Landmarks68Estimator()

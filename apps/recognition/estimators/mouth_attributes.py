@@ -1,0 +1,64 @@
+"""Mouth open, and smiling.
+
+Opened: the sigmoid of ISO/IEC 29794-5's "mouth closed" turned around (inner lips' gap over the distance from the eyes
+to the chin, one half at .2), on the mesh. Smile: the probability of happiness that the emotion network gives, which
+told smiling from other mouths better than the mesh's mouth width and corners did. Teeth: a smile whose lips part.
+`occluded` is not said: no network of the embedded set tells it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.recognition.engine.mesh import CHIN, EYE_CORNERS, Mesh
+from apps.recognition.estimators.base import Estimator, Networks, Subject
+from apps.recognition.estimators.emotions import Emotions
+from apps.recognition.estimators.measures import sigmoid
+
+UPPER_INNER_LIP, LOWER_INNER_LIP = (82, 13, 312), (87, 14, 317)
+OPEN_CENTRE, OPEN_WIDTH = 0.2, 0.06
+TEETH_CENTRE, TEETH_WIDTH = 0.04, 0.008  # lip gap; 19 of 20 smiling photographs on the right side
+
+
+@dataclass(frozen=True, slots=True)
+class MouthAttributes:
+    """Scores 0..1; `regular` and `with_teeth` add up to `smile`."""
+
+    opened: float
+    smile: float
+    regular: float
+    with_teeth: float
+    occluded: float | None = None
+
+
+class MouthAttributesEstimator(Estimator):
+    """Geometry of the mesh and the emotion network's result."""
+
+    name = "mouth_attributes"
+    needs = ("mesh", "emotions")
+
+    def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[MouthAttributes]:
+        """Of every face."""
+        return [
+            _mouth(lip_gap(subject.result("mesh", Mesh).shape), subject.result("emotions", Emotions).happiness)
+            for subject in subjects
+        ]
+
+
+def lip_gap(shape: NDArray[np.float32]) -> float:
+    """The widest gap between the inner lips over the distance from the eyes' midpoint to the chin; `shape` [468, 3]."""
+    gap = (shape[list(LOWER_INNER_LIP)] - shape[list(UPPER_INNER_LIP)])[:, 1].max()
+    eyes = shape[[vertex for corners in EYE_CORNERS for vertex in corners]].mean(0)
+    return float(max(gap, 0.0) / np.linalg.norm(eyes - shape[CHIN]))
+
+
+def _mouth(gap: float, smile: float) -> MouthAttributes:
+    teeth = smile * sigmoid(gap, TEETH_CENTRE, TEETH_WIDTH)
+    return MouthAttributes(
+        opened=sigmoid(gap, OPEN_CENTRE, OPEN_WIDTH), smile=smile, regular=smile - teeth, with_teeth=teeth
+    )
+
+
+ESTIMATOR = MouthAttributesEstimator()

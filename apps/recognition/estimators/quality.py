@@ -1,0 +1,81 @@
+"""Image quality of a face, measured on its warp inside the hull of the mesh; 1 is best.
+
+dark, light: the two sides of ISO/IEC 29794-5's luminance mean (sigmoids at .2 and .8 of the mean luminance).
+illumination: its illumination uniformity, the overlap of both cheeks' luminance histograms to the power .3.
+blurriness: `measures.sharpness`, ours. specularity: exp(−share / .05) of the bright, colourless pixels (value of
+HSV from 245 on, saturation below 60 of 255), ours: faces lit by flash .06 to .1, others .9 and more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.recognition.estimators.base import Estimator, Networks, Subject
+from apps.recognition.estimators.crops import mesh_in_warp
+from apps.recognition.estimators.measures import luminance, region, sharpness, sigmoid
+from apps.recognition.types import Points
+
+DARK_CENTRE, LIGHT_CENTRE, LUMINANCE_WIDTH = 0.2, 0.8, 0.05
+UNIFORMITY_POWER = 0.3
+GLARE_VALUE, GLARE_SATURATION, GLARE_SHARE = 245, 60, 0.05
+CHEEK_SIDE = 0.3  # of the eye distance
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Scores 0..1, 1 = best: `light` is 1 where the face is not too bright, `dark` where it is not too dark."""
+
+    blurriness: float
+    dark: float
+    illumination: float
+    light: float
+    specularity: float
+
+
+class QualityEstimator(Estimator):
+    """Image statistics; no network of its own."""
+
+    name = "quality"
+    needs = ("mesh",)
+
+    def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Quality]:
+        """Of every face."""
+        return [_quality(subject) for subject in subjects]
+
+
+def _quality(subject: Subject) -> Quality:
+    brightness = luminance(subject.warp)
+    face = region(mesh_in_warp(subject), subject.warp.shape[:2])
+    mean = float(brightness[face].mean()) if face.any() else 0.0
+    hsv = cv2.cvtColor(subject.warp, cv2.COLOR_RGB2HSV)
+    glare = (hsv[..., 2] >= GLARE_VALUE) & (hsv[..., 1] < GLARE_SATURATION)
+    share = float(glare[face].mean()) if face.any() else 0.0
+    return Quality(
+        blurriness=sharpness(subject.warp),
+        dark=sigmoid(mean, DARK_CENTRE, LUMINANCE_WIDTH),
+        illumination=uniformity(brightness, subject.warp_landmarks5),
+        light=sigmoid(mean, LIGHT_CENTRE, -LUMINANCE_WIDTH),
+        specularity=float(np.exp(-share / GLARE_SHARE)),
+    )
+
+
+def uniformity(brightness: NDArray[np.float32], landmarks5: Points) -> float:
+    """Illumination uniformity 0..1 from the squares on both cheeks; `brightness` float32 [H, W] 0..1 of the warp."""
+    left_eye, right_eye = landmarks5[0], landmarks5[1]
+    side = int(CHEEK_SIDE * np.linalg.norm(right_eye - left_eye))
+    drop = int(np.linalg.norm(landmarks5[3:].mean(0) - landmarks5[:2].mean(0)) / 2)
+    left = _histogram(brightness, int(left_eye[0]) - side, int(left_eye[1]) + drop, side)
+    right = _histogram(brightness, int(right_eye[0]), int(right_eye[1]) + drop, side)
+    return float(np.minimum(left, right).sum() ** UNIFORMITY_POWER)
+
+
+def _histogram(brightness: NDArray[np.float32], x: int, y: int, side: int) -> NDArray[np.float64]:
+    square = brightness[max(0, y) : y + side, max(0, x) : x + side]
+    counts = np.bincount(np.rint(square * 255).astype(np.intp).ravel(), minlength=256)[:256]
+    return counts / max(1, counts.sum())
+
+
+ESTIMATOR = QualityEstimator()

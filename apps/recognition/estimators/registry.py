@@ -1,0 +1,59 @@
+"""Finds the estimators of this package and orders those that a plan needs."""
+
+import importlib
+import pkgutil
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+
+from apps.common.errors import LunaError
+from apps.recognition import estimators as package
+from apps.recognition.estimators.base import Estimator
+
+
+@lru_cache(maxsize=1)
+def all_estimators() -> Mapping[str, Estimator]:
+    """Every estimator by name."""
+    found: dict[str, Estimator] = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        estimator = getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "ESTIMATOR", None)
+        if isinstance(estimator, Estimator):
+            found[estimator.name] = estimator
+    return MappingProxyType(found)
+
+
+def ordered(names: Collection[str], tasks: Collection[str]) -> tuple[Estimator, ...]:
+    """The estimators for the public `names` and all that they need, each once and after its needs.
+
+    `tasks` are those with an installed network. Raises LunaError 200005 with the name asked for where there is no such
+    estimator, or one of its networks is absent.
+    """
+    known = all_estimators()
+    order: dict[str, Estimator] = {}
+
+    def visit(name: str, asked_for: str) -> None:
+        estimator = known.get(name)
+        if estimator is None or not set(estimator.tasks) <= set(tasks):
+            raise LunaError(200005, asked_for)
+        for need in estimator.needs:
+            visit(need, asked_for)
+        order.setdefault(name, estimator)
+
+    for name in sorted(names):
+        if name in known and not known[name].public:
+            raise LunaError(200005, name)
+        visit(name, name)
+    return tuple(order.values())
+
+
+def available(tasks: Collection[str]) -> frozenset[str]:
+    """The public estimators whose networks are all installed."""
+    names = set()
+    for name, estimator in all_estimators().items():
+        try:
+            ordered([name], tasks)
+        except LunaError:
+            continue
+        if estimator.public:
+            names.add(name)
+    return frozenset(names)

@@ -1,0 +1,115 @@
+"""The recognition room's one door for other rooms: pictures and a plan in, faces out.
+
+The engine of a process is made when it is first asked for, by `warm_up` at start or by the first request; a forked
+child makes its own. This module alone reads settings.
+"""
+
+import atexit
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from django.conf import settings
+
+from apps.recognition.engine.config import EngineConfig
+from apps.recognition.engine.core import Engine
+from apps.recognition.estimators.registry import available
+from apps.recognition.pipeline import Pipeline
+from apps.recognition.types import ImageInput, ImageResult, Plan
+
+# Pictures of one request that are worked on at a time: the others' decoded pixels would only wait in memory.
+PICTURES_AT_ONCE = 4
+
+_lock = threading.Lock()
+_engine: Engine | None = None
+_pool: ThreadPoolExecutor | None = None
+
+
+def recognise(images: Sequence[ImageInput], plan: Plan) -> list[ImageResult]:
+    """The faces of each picture, in order of `images`; a picture's own error stands in its result.
+
+    Raises LunaError for the whole request: 200005 (an estimator that is unknown or has no network), 200003 (unknown
+    descriptor version), and with status 503 100035 or 37001 where the engine has too much to do.
+    """
+    pipeline = Pipeline(engine(), plan)
+    if len(images) == 1:
+        return [pipeline.process(images[0])]
+    return list(_side_by_side(pipeline, images))
+
+
+def engine() -> Engine:
+    """The engine of this process. Raises EngineError where it cannot start as configured."""
+    global _engine
+    if _engine is None:
+        with _lock:
+            if _engine is None:
+                _engine = Engine(_config())
+    return _engine
+
+
+def warm_up() -> None:
+    """Starts the engine and loads every installed network of the estimators, so that the first request is no slower.
+
+    Raises EngineError with one sentence where the device or a network is missing: call it when the process starts.
+    """
+    running = engine()
+    running.warm_up(frozenset(running.tasks))
+
+
+def engine_status() -> dict[str, object]:
+    """Device, threads, queue, networks by task, the loaded ones, and the estimators that a plan may name."""
+    running = engine()
+    return running.status() | {"estimators": sorted(available(running.tasks))}
+
+
+def shut_down() -> None:
+    """Ends the engine's threads; the next request starts it again."""
+    global _engine, _pool
+    with _lock:
+        running, _engine = _engine, None
+        pool, _pool = _pool, None
+    if running is not None:
+        running.close()
+    if pool is not None:
+        pool.shutdown(wait=False)
+
+
+def _side_by_side(pipeline: Pipeline, images: Sequence[ImageInput]) -> Iterator[ImageResult]:
+    running: deque[Future[ImageResult]] = deque()
+    for image in images:
+        if len(running) == PICTURES_AT_ONCE:
+            yield running.popleft().result()
+        running.append(_executor().submit(pipeline.process, image))
+    while running:
+        yield running.popleft().result()
+
+
+def _executor() -> ThreadPoolExecutor:
+    global _pool
+    with _lock:
+        if _pool is None:
+            workers = PICTURES_AT_ONCE * 2
+            _pool = ThreadPoolExecutor(workers, thread_name_prefix="luna-pictures")
+        return _pool
+
+
+def _config() -> EngineConfig:
+    return EngineConfig(
+        networks_dir=settings.NETWORKS_DIR,
+        device=settings.LUNA_DEVICE,
+        threads=settings.LUNA_ENGINE_THREADS,
+        max_image_bytes=settings.LUNA_MAX_IMAGE_BYTES,
+        max_image_pixels=settings.LUNA_MAX_IMAGE_PIXELS,
+    )
+
+
+def _forget_after_fork() -> None:
+    """Threads do not survive a fork, and a lock may be held by one of them."""
+    global _engine, _pool, _lock
+    _engine, _pool, _lock = None, None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)
+atexit.register(shut_down)

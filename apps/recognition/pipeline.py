@@ -1,0 +1,268 @@
+"""One picture's way: decode, detect, mesh, five points, warp, then the plan's estimators in order of their needs."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.common.errors import LunaError
+from apps.recognition.engine import detection, mesh
+from apps.recognition.engine.core import Engine
+from apps.recognition.engine.decode import decode
+from apps.recognition.engine.detection import Detection
+from apps.recognition.engine.exif import read_exif
+from apps.recognition.engine.geometry import Matrix, resample
+from apps.recognition.engine.mesh import Mesh
+from apps.recognition.engine.warps import cut_warp, warp_matrix
+from apps.recognition.estimators.base import Estimator, Subject
+from apps.recognition.estimators.mesh import run_mesh
+from apps.recognition.estimators.registry import ordered
+from apps.recognition.networks.specs import Manifest
+from apps.recognition.types import (
+    WARP_SIZE_PX,
+    Face,
+    Image,
+    ImageInput,
+    ImageResult,
+    ImageType,
+    MultifacePolicy,
+    Plan,
+    Rect,
+)
+
+REDETECTION_IOU = 0.3
+BOX_WINDOW_SCALE = 2.0  # the network finds faces that fill about half of what it sees
+IDENTITY: Matrix = np.array([[1.0, 0, 0], [0, 1.0, 0]])
+NO_WARP: Image = np.zeros((0, 0, 3), np.uint8)
+
+
+@dataclass(slots=True)
+class _Run:
+    """The networks as one picture uses them (`Networks` of estimators), and what its stages cost."""
+
+    engine: Engine
+    descriptor_network: str | None
+    deadline: float
+    stage_ms: dict[str, float] = field(default_factory=dict)
+
+    def run(self, network: str, crops: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        tensor = self.engine.manifest(network).input.tensor(crops)
+        with self.stage("networks"):
+            return self.engine.run(network, tensor, self.deadline)
+
+    def for_task(self, task: str) -> Manifest:
+        return self.engine.manifest(self.engine.tasks[task])
+
+    def for_descriptor(self) -> Manifest:
+        if self.descriptor_network is None:
+            raise LunaError(200005, "face_descriptor")
+        return self.engine.manifest(self.descriptor_network)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stage_ms[name] = self.stage_ms.get(name, 0.0) + (time.perf_counter() - started) * 1e3
+
+
+class Pipeline:
+    """A plan made ready for any number of pictures.
+
+    Raises LunaError 200005 or 200003 for a plan that cannot be followed.
+    """
+
+    def __init__(self, engine: Engine, plan: Plan) -> None:
+        self._engine = engine
+        self._plan = plan
+        self._estimators: tuple[Estimator, ...] = ordered(plan.estimators, engine.tasks)
+        self._descriptor_network = _descriptor_network(engine, plan.descriptor_version)
+
+    def process(self, item: ImageInput) -> ImageResult:
+        """The faces of one picture, best first (score × area), or the error of this picture.
+
+        `stage_ms` holds decode, detect, warp and every estimator; `networks` is the part of their sum that was spent
+        waiting for networks. Raises LunaError with status 503 where the engine is overloaded.
+        """
+        run = _Run(self._engine, self._descriptor_network, self._engine.deadline())
+        started = time.perf_counter()
+        try:
+            result = self._process(item, run)
+        except LunaError as error:
+            if error.status == 503:
+                raise
+            result = ImageResult(item.filename, error=error)
+        run.stage_ms["total"] = (time.perf_counter() - started) * 1e3
+        return _with_times(result, run.stage_ms)
+
+    def _process(self, item: ImageInput, run: _Run) -> ImageResult:
+        plan, config = self._plan, self._engine.config
+        is_warp = item.image_type is not ImageType.RAW
+        with run.stage("decode"):
+            decoded = decode(
+                item.data,
+                max_bytes=config.max_image_bytes,
+                max_pixels=config.max_image_pixels,
+                use_exif=plan.use_exif and not is_warp,
+            )
+        image = decoded.pixels
+        subjects: list[Subject] = []
+        if plan.detect_face and item.image_type is not ImageType.BODY_WARP:
+            with run.stage("detect"):
+                subjects = _warp_subjects(image, item, run) if is_warp else _subjects(image, item, run)
+            subjects = self._selected(subjects, item.filename)
+        if subjects:
+            for estimator in self._estimators:
+                with run.stage(estimator.name):
+                    results = estimator.estimate(subjects, run)
+                for subject, result in zip(subjects, results, strict=True):
+                    subject.results[estimator.name] = result
+        return ImageResult(
+            filename=item.filename,
+            width=image.shape[1],
+            height=image.shape[0],
+            faces=tuple(self._face(subject) for subject in subjects),
+            exif=MappingProxyType(read_exif(decoded.exif)) if plan.extract_exif else None,
+        )
+
+    def _selected(self, subjects: list[Subject], filename: str) -> list[Subject]:
+        threshold = self._plan.score_threshold
+        if threshold is not None:
+            subjects = [subject for subject in subjects if subject.score >= threshold]
+        subjects = sorted(subjects, key=_prominence, reverse=True)
+        if self._plan.multiface is MultifacePolicy.NOT_ALLOWED and len(subjects) > 1:
+            rects = json.dumps([asdict(_rect(subject)) for subject in subjects])
+            raise LunaError(11038, filename, rects)
+        return subjects[:1] if self._plan.multiface is MultifacePolicy.BEST else subjects
+
+    def _face(self, subject: Subject) -> Face:
+        public = {name: subject.results[name] for name in self._plan.estimators}
+        return Face(
+            rect=_rect(subject),
+            score=subject.score,
+            landmarks5=subject.landmarks5,
+            warp=subject.warp if self._plan.warp else NO_WARP,
+            warp_landmarks5=subject.warp_landmarks5,
+            estimations=MappingProxyType(public),
+        )
+
+
+def _descriptor_network(engine: Engine, version: int | None) -> str | None:
+    if version is None:
+        return engine.tasks.get("face_descriptor")
+    network = engine.descriptor_networks().get(version)
+    if network is None or engine.manifest(network).task != "face_descriptor":
+        raise LunaError(200003, version)
+    return network
+
+
+def _with_times(result: ImageResult, stage_ms: dict[str, float]) -> ImageResult:
+    return ImageResult(
+        result.filename,
+        result.width,
+        result.height,
+        result.faces,
+        result.error,
+        result.exif,
+        MappingProxyType({name: round(value, 3) for name, value in stage_ms.items()}),
+    )
+
+
+def _prominence(subject: Subject) -> float:
+    width, height = subject.box[2:] - subject.box[:2]
+    return float(subject.score * width * height)
+
+
+def _rect(subject: Subject) -> Rect:
+    """The face box in whole pixels, cut at the picture's edges."""
+    height, width = subject.image.shape[:2]
+    left, top, right, bottom = (round(float(value)) for value in subject.box)
+    left, top = min(max(left, 0), width - 1), min(max(top, 0), height - 1)
+    return Rect(left, top, max(min(right, width) - left, 1), max(min(bottom, height) - top, 1))
+
+
+def _subjects(image: Image, item: ImageInput, run: _Run) -> list[Subject]:
+    """The faces of a picture: detected, or looked for in the boxes that came with it."""
+    if item.face_boxes:
+        found = [_in_box(image, box, item.trusted_boxes, run) for box in item.face_boxes]
+        detections = [each for each in found if each is not None]
+    else:
+        detections = _detected(image, run)
+    meshes = _meshes(image, detections, run)
+    return [
+        _subject(image, detected, face)
+        for detected, face in zip(detections, meshes, strict=True)
+        if face.flag >= mesh.FLAG_THRESHOLD or (item.face_boxes and item.trusted_boxes)
+    ]
+
+
+def _detected(image: Image, run: _Run) -> list[Detection]:
+    crops, places = detection.windows(image)
+    return detection.decode(run.run(run.for_task("face_detector").name, crops), places)
+
+
+def _in_box(image: Image, box: Rect, trusted: bool, run: _Run) -> Detection | None:
+    """The face that the detector sees in a box: what overlaps it best, else the box itself where it is trusted."""
+    height, width = image.shape[:2]
+    if min(box.width, box.height) < 1 or not (-box.width < box.x < width and -box.height < box.y < height):
+        raise LunaError(100016, f"{asdict(box)} in a picture of {width}x{height}")
+    corners = np.array([box.x, box.y, box.x + box.width, box.y + box.height], np.float32)
+    crops, places = detection.window_around(image, corners, BOX_WINDOW_SCALE)
+    seen = detection.decode(run.run(run.for_task("face_detector").name, crops), places)
+    best = max(seen, key=lambda found: detection.iou(found.box, corners), default=None)
+    if best is not None and detection.iou(best.box, corners) >= REDETECTION_IOU:
+        return best
+    return Detection.upright(corners) if trusted else None
+
+
+def _meshes(image: Image, detections: Sequence[Detection], run: _Run) -> list[Mesh]:
+    if not detections:
+        return []
+    matrices = [mesh.crop_matrix(detected.box, detected.keypoints) for detected in detections]
+    crops = np.stack([resample(image, matrix, mesh.SIZE_PX) for matrix in matrices])
+    return run_mesh(run, crops, matrices)
+
+
+def _subject(image: Image, detected: Detection, face: Mesh) -> Subject:
+    landmarks5 = mesh.five_points(face.points)
+    warp, warp_landmarks5 = cut_warp(image, landmarks5)
+    return Subject(
+        image=image,
+        box=detected.box,
+        score=detected.score,
+        landmarks5=landmarks5,
+        warp=warp,
+        warp_landmarks5=warp_landmarks5,
+        warp_matrix=warp_matrix(landmarks5),
+        results={"mesh": face},
+    )
+
+
+def _warp_subjects(image: Image, item: ImageInput, run: _Run) -> list[Subject]:
+    """The one face of a warp: known by its points, else found as in any picture, else where warps have it.
+
+    Raises LunaError 11030 for another size, 11047 for boxes, 100009 where no face is found.
+    """
+    if image.shape[:2] != (WARP_SIZE_PX, WARP_SIZE_PX):
+        raise LunaError(11030)
+    if item.face_boxes:
+        raise LunaError(11047)
+    if item.landmarks5 is not None:
+        return [_warp_subject(image, np.asarray(item.landmarks5, np.float32), 1.0, {})]
+    detections = _detected(image, run)[:1] or [Detection.upright(np.array([30, 30, 220, 220], np.float32))]
+    face = _meshes(image, detections, run)[0]
+    if face.flag < mesh.FLAG_THRESHOLD:
+        raise LunaError(100009, "no face in the warp")
+    return [_warp_subject(image, mesh.five_points(face.points), detections[0].score, {"mesh": face})]
+
+
+def _warp_subject(image: Image, landmarks5: NDArray[np.float32], score: float, results: dict[str, object]) -> Subject:
+    whole = np.array([0, 0, WARP_SIZE_PX, WARP_SIZE_PX], np.float32)
+    return Subject(image, whole, score, landmarks5, image, landmarks5, IDENTITY, results)
