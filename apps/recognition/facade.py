@@ -15,7 +15,7 @@ from django.conf import settings
 
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
-from apps.recognition.estimators.registry import available
+from apps.recognition.estimators.registry import all_estimators, available
 from apps.recognition.pipeline import Pipeline
 from apps.recognition.types import ImageInput, ImageResult, Plan
 
@@ -50,12 +50,12 @@ def engine() -> Engine:
 
 
 def warm_up() -> None:
-    """Starts the engine and loads every installed network of the estimators, so that the first request is no slower.
+    """Starts the engine and loads the networks that plans can use, so that the first request is no slower.
 
     Raises EngineError with one sentence where the device or a network is missing: call it when the process starts.
     """
-    running = engine()
-    running.warm_up(frozenset(running.tasks))
+    used = {task for estimator in all_estimators().values() for task in estimator.tasks}
+    engine().warm_up(frozenset(used) | {"face_detector"})
 
 
 def engine_status() -> dict[str, object]:

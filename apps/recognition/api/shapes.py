@@ -1,0 +1,144 @@
+"""JSON blocks of faces and their estimations, the same in every resource that answers with them.
+
+What an estimator does not say (mouth occluded, ethnicity) is null. Angles and scores are rounded: what lies beyond is
+noise.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.recognition.estimators.basic_attributes import BasicAttributes
+from apps.recognition.estimators.emotions import Emotions
+from apps.recognition.estimators.eyes_attributes import EyeAttributes, EyesAttributes
+from apps.recognition.estimators.gaze import Gaze
+from apps.recognition.estimators.head_pose import HeadPose
+from apps.recognition.estimators.landmarks68 import Landmarks68
+from apps.recognition.estimators.mouth_attributes import MouthAttributes
+from apps.recognition.estimators.quality import Quality
+from apps.recognition.types import Face, Rect
+
+Json = dict[str, object]
+
+
+def rect_block(rect: Rect) -> Json:
+    """`{x, y, width, height}`."""
+    return {"x": rect.x, "y": rect.y, "width": rect.width, "height": rect.height}
+
+
+def detection_block(face: Face) -> Json:
+    """`detection` of a face: rectangle, landmarks, quality and the attributes that were estimated; null for the rest."""
+    found = face.estimations
+    return {
+        "rect": rect_block(face.rect),
+        "score": _score(face.score),
+        "landmarks5": points_block(face.landmarks5),
+        "landmarks68": estimation_block("landmarks68", found.get("landmarks68")),
+        "quality": estimation_block("quality", found.get("quality")),
+        "attributes": attributes_block(found),
+        "face_quality": None,
+    }
+
+
+def attributes_block(estimations: Mapping[str, object]) -> Json:
+    """The estimated ones of `ATTRIBUTES`, by name."""
+    return {name: estimation_block(name, estimations[name]) for name in ATTRIBUTES if name in estimations}
+
+
+def estimation_block(name: str, value: object) -> object:
+    """The block of any estimation by its API name; None stays null. Raises TypeError for another estimator's value."""
+    if value is None:
+        return None
+    kind, shape = _SHAPES[name]
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} is {type(value).__name__}, not {kind.__name__}")
+    return shape(value)
+
+
+def points_block(points: NDArray[np.float32]) -> list[list[int]]:
+    """Points as `[x, y]` in whole pixels."""
+    return [[int(x), int(y)] for x, y in np.rint(points)]
+
+
+def _score(value: float) -> float:
+    return round(value, 4)
+
+
+def _degrees(value: float) -> float:
+    return round(value, 2)
+
+
+def _landmarks68(value: Landmarks68) -> list[list[int]]:
+    return points_block(value.points)
+
+
+def _head_pose(value: HeadPose) -> Json:
+    return {"pitch": _degrees(value.pitch), "roll": _degrees(value.roll), "yaw": _degrees(value.yaw)}
+
+
+def _gaze(value: Gaze) -> Json:
+    return {"pitch": _degrees(value.pitch), "yaw": _degrees(value.yaw)}
+
+
+def _quality(value: Quality) -> Json:
+    return {
+        "blurriness": _score(value.blurriness),
+        "dark": _score(value.dark),
+        "illumination": _score(value.illumination),
+        "specularity": _score(value.specularity),
+        "light": _score(value.light),
+    }
+
+
+def _emotions(value: Emotions) -> Json:
+    return {
+        "predominant_emotion": value.predominant,
+        "estimations": {name: _score(score) for name, score in value.scores.items()},
+    }
+
+
+def _eye(value: EyeAttributes) -> Json:
+    return {
+        "state": value.state.value,
+        "iris_landmarks": points_block(value.iris),
+        "eyelid_landmarks": points_block(value.eyelid),
+    }
+
+
+def _eyes_attributes(value: EyesAttributes) -> Json:
+    return {"left_eye": _eye(value.left_eye), "right_eye": _eye(value.right_eye)}
+
+
+def _mouth_attributes(value: MouthAttributes) -> Json:
+    kinds = {"none": 1 - value.smile, "regular": value.regular, "with_teeth": value.with_teeth}
+    return {
+        "opened": _score(value.opened),
+        "occluded": None if value.occluded is None else _score(value.occluded),
+        "smile": _score(value.smile),
+        "properties": {
+            "smile_type": {
+                "predominant_type": max(kinds, key=kinds.__getitem__),
+                "estimations": {"regular": _score(value.regular), "with_teeth": _score(value.with_teeth)},
+            }
+        },
+    }
+
+
+def _basic_attributes(value: BasicAttributes) -> Json:
+    return {"age": value.age, "gender": value.gender, "ethnicities": value.ethnicities}
+
+
+_SHAPES: dict[str, tuple[type, Callable[..., object]]] = {
+    "landmarks68": (Landmarks68, _landmarks68),
+    "quality": (Quality, _quality),
+    "head_pose": (HeadPose, _head_pose),
+    "gaze": (Gaze, _gaze),
+    "eyes_attributes": (EyesAttributes, _eyes_attributes),
+    "mouth_attributes": (MouthAttributes, _mouth_attributes),
+    "emotions": (Emotions, _emotions),
+    "basic_attributes": (BasicAttributes, _basic_attributes),
+}
+
+# The estimations that `attributes` of a detection holds; the others have places of their own.
+ATTRIBUTES = ("head_pose", "gaze", "eyes_attributes", "mouth_attributes", "emotions")
