@@ -12,6 +12,7 @@ import environ
 
 from luna.embedded.addresses import celery_broker_url, database_url, networks_dir, redis_url, var_dir
 from luna.embedded.secrets import secret_key
+from luna.settings.admin import UNFOLD  # noqa: F401
 
 env = environ.Env()
 
@@ -28,6 +29,8 @@ CSRF_TRUSTED_ORIGINS = env.list("LUNA_CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -155,6 +158,12 @@ LUNA_CREDENTIALS_CACHE_S = env.int("LUNA_CREDENTIALS_CACHE_S", default=10)
 LUNA_OPEN_REGISTRATION = env.bool("LUNA_OPEN_REGISTRATION", default=True)
 LUNA_OPEN_ADVANCED_REGISTRATION = env.bool("LUNA_OPEN_ADVANCED_REGISTRATION", default=False)
 LUNA_PASSWORD_MIN_LENGTH = env.int("LUNA_PASSWORD_MIN_LENGTH", default=4)
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": LUNA_PASSWORD_MIN_LENGTH},
+    }
+]
 LUNA_FAILED_LOGINS = env.int("LUNA_FAILED_LOGINS", default=10)
 LUNA_FAILED_LOGINS_WINDOW_S = env.int("LUNA_FAILED_LOGINS_WINDOW_S", default=60)
 LUNA_JWT_ECDSA_KEY = env.str("LUNA_JWT_ECDSA_KEY", default="", multiline=True)  # PEM or a file's name: then ES256

@@ -1,0 +1,172 @@
+"""Accounts, tokens and the audit log in the admin site."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.forms import ModelForm
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+from unfold.decorators import display
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from apps.accounts.access import actor_of
+from apps.accounts.adminbase import DeletingAdmin, LunaAdmin
+from apps.accounts.choices import AccountType
+from apps.accounts.models import Account, AuditRecord, Token
+from apps.accounts.services import account_create, account_delete, account_update, audit_write, token_delete
+from apps.common.times import utc_now
+
+admin.site.unregister(Group)  # rights are the account's type and the token's permissions
+
+
+class AccountCreationForm(UserCreationForm):
+    class Meta:
+        model = Account
+        fields = ("login", "account_type", "description")
+
+
+class AccountChangeForm(UserChangeForm):
+    class Meta:
+        model = Account
+        fields = ("login", "account_type", "description", "is_active", "password")
+
+
+@admin.register(Account)
+class AccountAdmin(DeletingAdmin, UserAdmin):
+    """Logins and owners of data. Passwords go in and never come out."""
+
+    form = AccountChangeForm
+    add_form = AccountCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("login", "kind", "description", "active", "create_time")
+    list_filter = ("account_type", "is_active", ("create_time", RangeDateTimeFilter))
+    search_fields = ("login", "description")
+    id_search_fields = ("account_id",)
+    search_help_text = "Login, description or account id"
+    date_hierarchy = "create_time"
+    ordering = ("-create_time",)
+    filter_horizontal = ()
+    readonly_fields = ("account_id", "create_time", "last_update_time", "last_login")
+    fieldsets = (
+        (None, {"fields": ("login", "password", "account_type", "description", "is_active")}),
+        ("Record", {"fields": ("account_id", "create_time", "last_update_time", "last_login")}),
+    )
+    add_fieldsets = ((None, {"fields": ("login", "password1", "password2", "account_type", "description")}),)
+
+    @display(description="type", ordering="account_type", label={"admin": "danger", "advanced_user": "info"})
+    def kind(self, account: Account) -> tuple[str, str]:
+        return account.account_type, AccountType(account.account_type).label
+
+    @display(description="active", boolean=True, ordering="is_active")
+    def active(self, account: Account) -> bool:
+        return account.is_active
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return True
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """An administrator stays one, and nobody locks himself out."""
+        fixed: tuple[str, ...] = self.readonly_fields
+        if obj is not None and obj.account_type == AccountType.ADMIN:
+            fixed = (*fixed, "account_type")
+        return (*fixed, "is_active") if obj == request.user else fixed
+
+    def save_model(self, request: HttpRequest, obj: Account, form: ModelForm, change: bool) -> None:
+        actor = actor_of(request)
+        if change:
+            account_update(account=obj, actor=actor)
+            return
+        account_create(
+            login=obj.login,
+            password=form.cleaned_data["password1"],
+            account_type=obj.account_type,
+            description=obj.description,
+            account_id=obj.account_id,
+            actor=actor,
+        )
+        obj._state.adding = False
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:
+        account = self.get_object(request, id)
+        before = account and account.password
+        response = super().user_change_password(request, id, form_url)
+        if account and Account.objects.values_list("password", flat=True).get(pk=account.pk) != before:
+            audit_write(
+                action="update",
+                object_type="account",
+                object_id=account.pk,
+                account_id=account.pk,
+                actor=actor_of(request),
+            )
+        return response
+
+    def delete_rows(self, request: HttpRequest, rows: list[Account]) -> None:
+        for account in rows:
+            account_delete(account=account, actor=actor_of(request))
+
+
+@admin.register(Token)
+class TokenAdmin(DeletingAdmin):
+    """Issued tokens. They are made by the API, which gives the JWT out once; here they are looked at and revoked."""
+
+    list_display = ("name", "account", "rights", "visibility", "state", "create_time")
+    list_select_related = ("account",)
+    list_filter = (("account", AutocompleteSelectFilter), "visibility_area", ("create_time", RangeDateTimeFilter))
+    search_fields = ("description", "account__login")
+    id_search_fields = ("token_id", "account_id")
+    search_help_text = "Description, login, token id or account id"
+    date_hierarchy = "create_time"
+    ordering = ("-create_time",)
+
+    @display(description="token", header=True)
+    def name(self, token: Token) -> list[str]:
+        return [token.description or "—", str(token.token_id)]
+
+    @display(description="rights")
+    def rights(self, token: Token) -> str:
+        granted = sum(len(rights) for rights in token.permissions.values() if isinstance(rights, list))
+        return f"{granted} on {len(token.permissions)} kinds"
+
+    @display(description="sees", ordering="visibility_area", label={"all": "warning"})
+    def visibility(self, token: Token) -> str:
+        return token.visibility_area
+
+    @display(description="state", label={"valid": "success", "expired": "danger"})
+    def state(self, token: Token) -> str:
+        return "expired" if token.expiration_time and token.expiration_time <= utc_now() else "valid"
+
+    def delete_rows(self, request: HttpRequest, rows: list[Token]) -> None:
+        for token in rows:
+            token_delete(account_id=token.account_id, token_id=token.token_id, actor=actor_of(request))
+
+
+@admin.register(AuditRecord)
+class AuditRecordAdmin(LunaAdmin):
+    """Who looked at or changed what. Nobody changes these lines."""
+
+    list_display = ("time", "who", "verb", "object_type", "object_id", "remote_address", "request_id")
+    list_filter = ("action", "object_type", ("time", RangeDateTimeFilter))
+    search_fields = ("object_id", "request_id", "remote_address")
+    id_search_fields = ("account_id", "token_id", "object_account_id", "object_id")
+    search_help_text = "Object, account or token id, request id, address"
+    date_hierarchy = "time"
+    ordering = ("-id",)
+    LABELS: ClassVar[dict[str, str]] = {"view": "info", "create": "success", "update": "warning", "delete": "danger"}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditRecord]:
+        logins = Account.objects.filter(account_id=OuterRef("account_id")).values("login")[:1]
+        return super().get_queryset(request).annotate(login=Subquery(logins))
+
+    @display(description="account", ordering="account_id")
+    def who(self, record: Any) -> str:
+        return record.login or record.account_id or "the platform"
+
+    @display(description="action", ordering="action", label=LABELS)
+    def verb(self, record: AuditRecord) -> str:
+        return record.action

@@ -1,0 +1,202 @@
+"""Faces and lists in the admin site."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import F, Func, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import TabularInline
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+from unfold.decorators import display
+
+from apps.accounts.access import actor_of
+from apps.accounts.adminbase import DeletingAdmin
+from apps.accounts.services import audit_write
+from apps.common.filters.words import Gender
+from apps.faces.models import Face, FaceDescriptor, List, ListFace
+from apps.faces.services import face_update, faces_delete, list_create, list_update, lists_delete
+from apps.imagestore.admin import sample_of, thumbnail
+
+
+def count_of(rows: QuerySet[Any]) -> Coalesce:
+    """The number of `rows` of an outer query's row, without grouping that query."""
+    return Coalesce(Subquery(rows.order_by().annotate(n=Func(F("pk"), function="COUNT")).values("n")), 0)
+
+
+def by_account(rows: list[Any]) -> dict[Any, list[Any]]:
+    groups: dict[Any, list[Any]] = {}
+    for row in rows:
+        groups.setdefault(row.account_id, []).append(row)
+    return groups
+
+
+class LinkInline(TabularInline):
+    """The lists that a face is in."""
+
+    model = ListFace
+    fields = readonly_fields = ("list", "link_time")
+    extra = 0
+    can_delete = False
+    verbose_name_plural = "in lists"
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ListFace]:
+        return super().get_queryset(request).select_related("list")
+
+
+@admin.register(Face)
+class FaceAdmin(DeletingAdmin):
+    """The people that the platform knows. External id and user data may be corrected here."""
+
+    list_display = ("picture", "name", "account", "person", "list_count", "create_time")
+    list_display_links = ("picture", "name")
+    list_select_related = ("account", "attribute")
+    list_filter = (
+        ("account", AutocompleteSelectFilter),
+        ("links__list", AutocompleteSelectFilter),
+        ("create_time", RangeDateTimeFilter),
+    )
+    search_fields = ("external_id", "user_data")
+    id_search_fields = ("face_id", "event_id", "account_id")
+    search_help_text = "External id, user data, or an id of face, event or account"
+    date_hierarchy = "create_time"
+    ordering = ("-id",)
+    inlines = (LinkInline,)
+    readonly_fields = ("large_picture", "face_id", "account", "event", "avatar", "person", "descriptor_versions",
+                       "create_time", "last_update_time")  # fmt: skip
+    fieldsets = (
+        (None, {"fields": ("large_picture", "external_id", "user_data", "person")}),
+        ("Record", {"fields": ("face_id", "account", "event", "avatar", "descriptor_versions", "create_time",
+                               "last_update_time")}),
+    )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Face]:
+        links = count_of(ListFace.objects.filter(face=OuterRef("pk")))
+        return Face.everything.select_related("attribute").annotate(links_n=links)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+    @staticmethod
+    def _sample(face: Face) -> Any:
+        attribute = getattr(face, "attribute", None)
+        samples = [*attribute.descriptor_samples, *attribute.basic_attributes_samples] if attribute else []
+        return samples[0] if samples else sample_of(face.avatar)
+
+    @display(description="")
+    def picture(self, face: Face) -> SafeString:
+        return thumbnail(self._sample(face))
+
+    @display(description="picture")
+    def large_picture(self, face: Face) -> SafeString:
+        return thumbnail(self._sample(face), large=True)
+
+    @display(description="face", header=True)
+    def name(self, face: Face) -> list[str]:
+        return [face.user_data or face.external_id or "—", str(face.face_id)]
+
+    @display(description="looks like")
+    def person(self, face: Face) -> str:
+        attribute = getattr(face, "attribute", None)
+        if attribute is None or attribute.age is None:
+            return "—"
+        return f"{Gender(attribute.gender).word}, {attribute.age}" if attribute.gender is not None else attribute.age
+
+    @display(description="lists", ordering="links_n")
+    def list_count(self, face: Any) -> int:
+        return face.links_n
+
+    @display(description="descriptors")
+    def descriptor_versions(self, face: Face) -> str:
+        versions = FaceDescriptor.objects.filter(face=face).order_by("version").values_list("version", flat=True)
+        return ", ".join(f"version {version}" for version in versions) or "—"
+
+    @display(description="event")
+    def event(self, face: Face) -> str | SafeString:
+        if face.event_id is None:
+            return "—"
+        url = reverse("admin:events_event_changelist")
+        return format_html('<a href="{}?q={}" class="text-primary-600">{}</a>', url, face.event_id, face.event_id)
+
+    def save_model(self, request: HttpRequest, obj: Face, form: ModelForm, change: bool) -> None:
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        if changes:
+            face_update(account_id=obj.account_id, face_id=obj.face_id, changes=changes)
+            audit_write(action="update", object_type="face", object_id=obj.face_id, account_id=obj.account_id,
+                        actor=actor_of(request))  # fmt: skip
+
+    def delete_rows(self, request: HttpRequest, rows: list[Face]) -> None:
+        for account_id, faces in by_account(rows).items():
+            face_ids = [face.face_id for face in faces]
+            faces_delete(account_id=account_id, face_ids=face_ids)
+            audit_write(action="delete", object_type="face", object_ids=face_ids, account_id=account_id,
+                        actor=actor_of(request))  # fmt: skip
+
+
+@admin.register(List)
+class ListAdmin(DeletingAdmin):
+    """Sets of faces. Deleting a list leaves its faces."""
+
+    list_display = ("name", "account", "faces", "create_time", "last_update_time")
+    list_select_related = ("account",)
+    list_filter = (("account", AutocompleteSelectFilter), ("create_time", RangeDateTimeFilter))
+    search_fields = ("user_data",)
+    id_search_fields = ("list_id", "account_id")
+    search_help_text = "User data, list id or account id"
+    date_hierarchy = "create_time"
+    ordering = ("-id",)
+    autocomplete_fields = ("account",)
+    readonly_fields = ("list_id", "faces", "link_key", "unlink_key", "create_time", "last_update_time")
+    fieldsets = (
+        (None, {"fields": ("user_data", "account", "faces")}),
+        ("Record", {"fields": ("list_id", "link_key", "unlink_key", "create_time", "last_update_time")}),
+    )
+    add_fieldsets = ((None, {"fields": ("user_data", "account")}),)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[List]:
+        return List.everything.annotate(faces_n=count_of(ListFace.objects.filter(list=OuterRef("pk"))))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return True
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return self.readonly_fields if obj is None else (*self.readonly_fields, "account")
+
+    @display(description="list", header=True)
+    def name(self, row: List) -> list[str]:
+        return [row.user_data or "—", str(row.list_id)]
+
+    @display(description="faces", ordering="faces_n")
+    def faces(self, row: Any) -> SafeString:
+        url = reverse("admin:faces_face_changelist")
+        count = f"{row.faces_n:,}"
+        return format_html('<a href="{}?links__list__id__exact={}" class="text-primary-600">{}</a>', url, row.pk, count)
+
+    def save_model(self, request: HttpRequest, obj: List, form: ModelForm, change: bool) -> None:
+        if change:
+            list_update(account_id=obj.account_id, list_id=obj.list_id, user_data=obj.user_data)
+        else:
+            made = list_create(account_id=obj.account_id, user_data=obj.user_data, list_id=obj.list_id)
+            obj.pk, obj._state.adding = made.pk, False
+        audit_write(action="update" if change else "create", object_type="list", object_id=obj.list_id,
+                    account_id=obj.account_id, actor=actor_of(request))  # fmt: skip
+
+    def delete_rows(self, request: HttpRequest, rows: list[List]) -> None:
+        for account_id, lists in by_account(rows).items():
+            list_ids = [row.list_id for row in lists]
+            lists_delete(account_id=account_id, list_ids=list_ids)
+            audit_write(action="delete", object_type="list", object_ids=list_ids, account_id=account_id,
+                        actor=actor_of(request))  # fmt: skip

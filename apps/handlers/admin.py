@@ -1,0 +1,46 @@
+"""Handlers in the admin site."""
+
+import json
+
+from django.contrib import admin
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+from unfold.decorators import display
+
+from apps.accounts.adminbase import LunaAdmin
+from apps.handlers.choices import HandlerType
+from apps.handlers.models import Handler
+
+
+@admin.register(Handler)
+class HandlerAdmin(LunaAdmin):
+    """Stored policies, to look at; the API makes and replaces them, with its checks."""
+
+    list_display = ("name", "account", "kind", "policy_names", "create_time", "last_update_time")
+    list_select_related = ("account",)
+    list_filter = (("account", AutocompleteSelectFilter), "handler_type", ("create_time", RangeDateTimeFilter))
+    search_fields = ("description",)
+    id_search_fields = ("handler_id", "account_id")
+    search_help_text = "Description, handler id or account id"
+    date_hierarchy = "create_time"
+    ordering = ("-create_time",)
+    fields = ("handler_id", "description", "account", "handler_type", "policies_text", "create_time",
+              "last_update_time")  # fmt: skip
+
+    @display(description="handler", header=True)
+    def name(self, handler: Handler) -> list[str]:
+        return [handler.description or "—", str(handler.handler_id)]
+
+    @display(description="type", ordering="handler_type", label={"Dynamic": "info", "Lambda": "warning"})
+    def kind(self, handler: Handler) -> str:
+        return HandlerType(handler.handler_type).label
+
+    @display(description="policies")
+    def policy_names(self, handler: Handler) -> str:
+        return ", ".join(name.removesuffix("_policy") for name in handler.policies or {}) or "—"
+
+    @display(description="policies")
+    def policies_text(self, handler: Handler) -> SafeString:
+        text = json.dumps(handler.policies, indent=2, ensure_ascii=False)
+        return format_html('<pre class="luna-json">{}</pre>', text)

@@ -1,0 +1,121 @@
+"""Stored pictures and objects in the admin site, and the thumbnails that other pages show."""
+
+import io
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.cache import cache_control
+from PIL import Image, UnidentifiedImageError
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+from unfold.decorators import display
+
+from apps.accounts.access import actor_of
+from apps.accounts.adminbase import DeletingAdmin
+from apps.accounts.services import audit_write
+from apps.common.errors import LunaError
+from apps.common.scope import Scope
+from apps.imagestore.choices import Bucket
+from apps.imagestore.models import StoredObject
+from apps.imagestore.selectors import IMAGE_BUCKETS, object_get
+from apps.imagestore.services import object_delete, object_read
+
+THUMBNAIL_PIXELS = 480
+SMALL_PX, LARGE_PX = 48, 180
+
+
+def thumbnail(object_id: UUID | str | None, bucket: str = Bucket.FACE_SAMPLES, *, large: bool = False) -> SafeString:
+    """The picture as an <img>, a dash where there is none. Each that is looked at leaves an audit line."""
+    if not object_id:
+        return format_html("—")
+    side = LARGE_PX if large else SMALL_PX
+    return format_html(
+        '<img src="{}" loading="lazy" alt="" class="luna-thumbnail" style="height:{}px">',
+        reverse("admin:imagestore_thumbnail", args=(bucket, object_id)),
+        side,
+    )
+
+
+def sample_of(address: str) -> str | None:
+    """The sample id of an avatar that is a face sample of this platform."""
+    head, _, last = address.rpartition("/")
+    return last if head.endswith("/6/samples/faces") else None
+
+
+@admin.register(StoredObject)
+class StoredObjectAdmin(DeletingAdmin):
+    """Samples, source images and objects."""
+
+    list_display = ("picture", "object_id", "bucket", "account", "content_type", "size", "create_time", "expiry_time")
+    list_select_related = ("account",)
+    list_filter = (("account", AutocompleteSelectFilter), "bucket", ("create_time", RangeDateTimeFilter))
+    search_fields = ("account__login",)
+    id_search_fields = ("object_id", "account_id")
+    search_help_text = "Object id, account id or login"
+    date_hierarchy = "create_time"
+    ordering = ("-id",)
+    fields = ("large_picture", "object_id", "bucket", "account", "content_type", "size", "sha256", "meta", "ttl_days",
+              "create_time", "expiry_time")  # fmt: skip
+
+    @display(description="")
+    def picture(self, stored: StoredObject) -> SafeString:
+        return thumbnail(stored.object_id if stored.bucket in IMAGE_BUCKETS else None, stored.bucket)
+
+    @display(description="picture")
+    def large_picture(self, stored: StoredObject) -> SafeString:
+        return thumbnail(stored.object_id if stored.bucket in IMAGE_BUCKETS else None, stored.bucket, large=True)
+
+    @display(description="size", ordering="size_bytes")
+    def size(self, stored: StoredObject) -> str:
+        return f"{stored.size_bytes / 1024:,.1f} KiB"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.thumbnail_view)
+        own = path("<str:bucket>/<uuid:object_id>/thumbnail/", view, name="imagestore_thumbnail")
+        return [own, *super().get_urls()]
+
+    @staticmethod
+    @cache_control(no_store=True)
+    def thumbnail_view(request: HttpRequest, bucket: str, object_id: UUID) -> HttpResponse:
+        """A small JPEG of a stored picture, for staff."""
+        everybody = Scope(None)
+        try:
+            stored = object_get(scope=everybody, bucket=bucket, object_id=object_id)
+            data = object_read(scope=everybody, bucket=bucket, object_id=object_id)
+            jpeg = _small_jpeg(data)
+        except (LunaError, UnidentifiedImageError, OSError) as error:
+            raise Http404("there is no such picture") from error
+        audit_write(
+            action="view",
+            object_type=bucket,
+            object_id=object_id,
+            account_id=stored.account_id,
+            actor=actor_of(request),
+        )
+        return HttpResponse(jpeg, content_type="image/jpeg", headers={"X-Content-Type-Options": "nosniff"})
+
+    def delete_rows(self, request: HttpRequest, rows: list[Any]) -> None:
+        for row in rows:
+            object_delete(account_id=row.account_id, bucket=row.bucket, object_id=row.object_id)
+            audit_write(
+                action="delete",
+                object_type=row.bucket,
+                object_id=row.object_id,
+                account_id=row.account_id,
+                actor=actor_of(request),
+            )
+
+
+def _small_jpeg(data: bytes) -> bytes:
+    """Raises UnidentifiedImageError or OSError for what is no picture."""
+    with Image.open(io.BytesIO(data)) as image:
+        image.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+        small = image.convert("RGB")
+        small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+    jpeg = io.BytesIO()
+    small.save(jpeg, "JPEG", quality=85)
+    return jpeg.getvalue()

@@ -1,0 +1,69 @@
+"""The look of the admin site (django-unfold)."""
+
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+
+def _page(title: str, icon: str, name: str) -> dict[str, object]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}_changelist")}
+
+
+UNFOLD = {
+    "SITE_TITLE": "Luna",
+    "SITE_HEADER": "Luna",
+    "SITE_SUBHEADER": "Face and body recognition",
+    "SITE_SYMBOL": "face_retouching_natural",
+    "SITE_URL": "/docs/spec",
+    "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [lambda request: static("luna/admin.css")],
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.5% .014 255)",
+            "100": "oklch(94.8% .028 255)",
+            "200": "oklch(90% .056 255)",
+            "300": "oklch(81% .105 255)",
+            "400": "oklch(71% .155 257)",
+            "500": "oklch(62% .19 260)",
+            "600": "oklch(55% .21 262)",
+            "700": "oklch(49% .2 263)",
+            "800": "oklch(43% .17 264)",
+            "900": "oklch(38% .13 265)",
+            "950": "oklch(28% .09 267)",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": False,
+        "show_all_applications": False,
+        "navigation": [
+            {
+                "title": "People",
+                "items": [
+                    _page("Faces", "face", "faces_face"),
+                    _page("Lists", "groups", "faces_list"),
+                    _page("Events", "visibility", "events_event"),
+                ],
+            },
+            {
+                "title": "Platform",
+                "items": [
+                    _page("Handlers", "account_tree", "handlers_handler"),
+                    _page("Stored pictures", "photo_library", "imagestore_storedobject"),
+                ],
+            },
+            {
+                "title": "Access",
+                "items": [
+                    _page("Accounts", "badge", "accounts_account"),
+                    _page("Tokens", "key", "accounts_token"),
+                    _page("Audit log", "history", "accounts_auditrecord"),
+                ],
+            },
+            {
+                "title": "Background work",
+                "items": [
+                    _page("Periodic tasks", "schedule", "django_celery_beat_periodictask"),
+                ],
+            },
+        ],
+    },
+}
