@@ -1,5 +1,12 @@
 """Paths of this room."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from apps.handlers.api.views import HandlersCountView, HandlersValidatorView, HandlersView, HandlerView
+
+urlpatterns: list[URLPattern] = [
+    path("handlers", HandlersView.as_view()),
+    path("handlers/count", HandlersCountView.as_view()),
+    path("handlers/validator", HandlersValidatorView.as_view()),
+    path("handlers/<str:handler_id>", HandlerView.as_view()),
+]

@@ -1,0 +1,67 @@
+"""Bodies and queries of handlers, and their shapes for OpenAPI."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from apps.common.api.fields import FlagField
+from apps.common.api.validation import StrictSerializer
+from apps.common.paging import PageQuery
+from apps.handlers.choices import HandlerType
+from apps.handlers.policies import PoliciesSerializer
+
+MAX_DESCRIPTION_CHARACTERS = 128
+
+
+@extend_schema_field(PoliciesSerializer)
+class PoliciesJSONField(serializers.JSONField):
+    """Policies as they came; the service checks and reads them."""
+
+
+class HandlerBody(StrictSerializer):
+    """`policies` belong to a static handler, `lambda_id` to one of type 2."""
+
+    description = serializers.CharField(max_length=MAX_DESCRIPTION_CHARACTERS, allow_blank=True, default="")
+    handler_type = serializers.ChoiceField(choices=HandlerType.choices, required=False)
+    is_dynamic = FlagField(required=False, help_text="Older spelling of `handler_type` 0 and 1.")
+    lambda_id = serializers.UUIDField(required=False)
+    policies = PoliciesJSONField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        older = HandlerType.DYNAMIC if attrs.pop("is_dynamic", False) else HandlerType.STATIC
+        attrs["handler_type"] = HandlerType(attrs.get("handler_type", older))
+        if attrs["handler_type"] == HandlerType.STATIC and "policies" not in attrs:
+            raise serializers.ValidationError({"policies": "This field is required."})
+        if attrs["handler_type"] == HandlerType.LAMBDA and "lambda_id" not in attrs:
+            raise serializers.ValidationError({"lambda_id": "This field is required."})
+        return attrs
+
+
+class HandlersCountQuery(serializers.Serializer[Any]):
+    description = serializers.CharField(max_length=MAX_DESCRIPTION_CHARACTERS, allow_blank=True, required=False)
+    handler_type = serializers.ChoiceField(choices=HandlerType.choices, required=False)
+    account_id = serializers.UUIDField(required=False)
+
+
+class HandlersQuery(HandlersCountQuery, PageQuery):
+    """Filters and paging."""
+
+
+class HandlerSerializer(serializers.Serializer[Any]):
+    handler_id = serializers.UUIDField()
+    account_id = serializers.UUIDField()
+    description = serializers.CharField()
+    handler_type = serializers.ChoiceField(choices=HandlerType.choices)
+    lambda_id = serializers.UUIDField(allow_null=True)
+    policies = serializers.DictField(allow_null=True)
+    create_time = serializers.DateTimeField()
+    last_update_time = serializers.DateTimeField()
+
+
+class HandlersAnswer(serializers.Serializer[Any]):
+    handlers = HandlerSerializer(many=True)
+
+
+class AccountQuery(serializers.Serializer[Any]):
+    account_id = serializers.UUIDField(required=False)

@@ -1,0 +1,123 @@
+"""/6/handlers: stored plans of what to do with a photograph."""
+
+from typing import Any, ClassVar
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts.access import principal_of_request, read_scope, write_account
+from apps.common.api.responses import count_serializer, created, created_serializer
+from apps.common.api.validation import checked_body, checked_query
+from apps.common.api.views import LunaView, path_uuid
+from apps.common.errors import LunaError
+from apps.common.paging import Page
+from apps.common.times import format_time
+from apps.handlers import selectors, services
+from apps.handlers.api.serializers import (
+    AccountQuery,
+    HandlerBody,
+    HandlersAnswer,
+    HandlersCountQuery,
+    HandlerSerializer,
+    HandlersQuery,
+)
+from apps.handlers.models import Handler
+from apps.handlers.selectors import HandlerFilters
+
+NOTHING = OpenApiResponse(OpenApiTypes.NONE, "Done.")
+
+
+def handler_body(handler: Handler) -> dict[str, Any]:
+    return {
+        "handler_id": str(handler.handler_id),
+        "account_id": str(handler.account_id),
+        "description": handler.description,
+        "handler_type": handler.handler_type,
+        "lambda_id": None if handler.lambda_id is None else str(handler.lambda_id),
+        "policies": handler.policies,
+        "create_time": format_time(handler.create_time),
+        "last_update_time": format_time(handler.last_update_time),
+    }
+
+
+def _draft(request: Request) -> services.HandlerDraft:
+    body = checked_body(HandlerBody, request)
+    return services.HandlerDraft(
+        description=body["description"], handler_type=body["handler_type"], policies=body.get("policies")
+    )
+
+
+def _filters(query: dict[str, Any]) -> HandlerFilters:
+    return HandlerFilters(description=query.get("description"), handler_type=query.get("handler_type"))
+
+
+class HandlersView(LunaView):
+    permissions: ClassVar = {"GET": ("handler", "view"), "POST": ("handler", "creation")}
+
+    @extend_schema(summary="create handler", request=HandlerBody, responses={201: created_serializer("handler_id")})
+    def post(self, request: Request) -> Response:
+        handler = services.handler_create(principal=principal_of_request(request), draft=_draft(request))
+        return created("handler_id", handler.handler_id, f"/6/handlers/{handler.handler_id}")
+
+    @extend_schema(summary="get handlers", parameters=[HandlersQuery], responses={200: HandlersAnswer})
+    def get(self, request: Request) -> Response:
+        query = checked_query(HandlersQuery, request)
+        page = Page(query["page"], query["page_size"])
+        handlers = selectors.handlers_page(scope=read_scope(request), filters=_filters(query), page=page)
+        return Response({"handlers": [handler_body(handler) for handler in handlers]})
+
+
+class HandlersCountView(LunaView):
+    permissions: ClassVar = {"GET": ("handler", "view")}
+
+    @extend_schema(
+        summary="get handlers count",
+        parameters=[HandlersCountQuery],
+        responses={200: count_serializer("handlers_count")},
+    )
+    def get(self, request: Request) -> Response:
+        query = checked_query(HandlersCountQuery, request)
+        handlers = selectors.handlers_filter(scope=read_scope(request), filters=_filters(query))
+        return Response({"handlers_count": handlers.count()})
+
+
+class HandlersValidatorView(LunaView):
+    permissions: ClassVar = {"POST": ("handler", "creation")}
+
+    @extend_schema(summary="validate handler policies", request=HandlerBody, responses={204: NOTHING})
+    def post(self, request: Request) -> Response:
+        services.handler_check(principal=principal_of_request(request), draft=_draft(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class HandlerView(LunaView):
+    permissions: ClassVar = {
+        "GET": ("handler", "view"),
+        "PUT": ("handler", "modification"),
+        "DELETE": ("handler", "deletion"),
+    }
+
+    @extend_schema(summary="get handler", parameters=[AccountQuery], responses={200: HandlerSerializer})
+    def get(self, request: Request, handler_id: str) -> Response:
+        handler = selectors.handler_get(scope=read_scope(request), handler_id=path_uuid(handler_id, 34000))
+        return Response(handler_body(handler))
+
+    @extend_schema(summary="check if handler exists", parameters=[AccountQuery], responses={200: NOTHING})
+    def head(self, request: Request, handler_id: str) -> Response:
+        if not selectors.handler_exists(scope=read_scope(request), handler_id=path_uuid(handler_id, 34000)):
+            raise LunaError(34000, handler_id)
+        return Response()
+
+    @extend_schema(summary="replace handler", request=HandlerBody, responses={204: NOTHING})
+    def put(self, request: Request, handler_id: str) -> Response:
+        key = path_uuid(handler_id, 34000)
+        services.handler_replace(principal=principal_of_request(request), handler_id=key, draft=_draft(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(summary="remove handler", request=None, responses={204: NOTHING})
+    def delete(self, request: Request, handler_id: str) -> Response:
+        services.handler_delete(account_id=write_account(request), handler_id=path_uuid(handler_id, 34000))
+        return Response(status=status.HTTP_204_NO_CONTENT)

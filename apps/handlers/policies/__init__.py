@@ -1,0 +1,69 @@
+"""Policies: what to do with a photograph, as frozen dataclasses, each read from JSON by its strict serializer.
+
+They run in this order: detect, extract, match, conditional tags, storage. One that is missing has its defaults.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.common.api.validation import checked_data
+from apps.handlers.policies.base import MAX_ITEMS, PolicySerializer
+from apps.handlers.policies.detect import DetectPolicy, DetectPolicySerializer
+from apps.handlers.policies.extract import ExtractPolicy, ExtractPolicySerializer
+from apps.handlers.policies.match import MatchPolicy, MatchPolicySerializer
+from apps.handlers.policies.storage import StoragePolicy, StoragePolicySerializer
+from apps.handlers.policies.tags import ConditionalTag, ConditionalTagSerializer
+
+__all__ = ["Policies", "PoliciesSerializer", "policies_parse"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policies:
+    detect_policy: DetectPolicy = field(default_factory=DetectPolicy)
+    extract_policy: ExtractPolicy = field(default_factory=ExtractPolicy)
+    match_policy: tuple[MatchPolicy, ...] = ()
+    conditional_tags_policy: tuple[ConditionalTag, ...] = ()
+    storage_policy: StoragePolicy = field(default_factory=StoragePolicy)
+
+    @property
+    def estimators(self) -> frozenset[str]:
+        """All that must be estimated of a picture."""
+        wanted = self.detect_policy.estimators
+        if self.detect_policy.detect_face:
+            wanted |= self.extract_policy.face_estimators
+        if self.detect_policy.detect_body:
+            wanted |= self.extract_policy.body_estimators
+        return wanted
+
+
+class PoliciesSerializer(PolicySerializer):
+    detect_policy = DetectPolicySerializer(required=False)
+    extract_policy = ExtractPolicySerializer(required=False)
+    match_policy = serializers.ListField(child=MatchPolicySerializer(), max_length=MAX_ITEMS, default=list)
+    conditional_tags_policy = serializers.ListField(
+        child=ConditionalTagSerializer(), max_length=MAX_ITEMS, default=list
+    )
+    storage_policy = StoragePolicySerializer(required=False)
+
+    @staticmethod
+    def policy(**values: Any) -> Policies:  # type: ignore[override]
+        for name in ("match_policy", "conditional_tags_policy"):
+            values[name] = tuple(values[name])
+        return Policies(**values)
+
+    def validate(self, attrs: Any) -> Any:
+        if attrs.match_policy and not attrs.extract_policy.extract_face_descriptor:
+            raise serializers.ValidationError({"match_policy": "needs 'extract_face_descriptor' of 'extract_policy'."})
+        return attrs
+
+
+class _Envelope(serializers.Serializer[Any]):
+    policies = PoliciesSerializer()
+
+
+def policies_parse(data: Any) -> Policies:
+    """Policies from JSON; relative times (`now-7d`) count from now. Raises LunaError 12027 with the path."""
+    policies: Policies = checked_data(_Envelope, {"policies": data})["policies"]
+    return policies

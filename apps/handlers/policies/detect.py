@@ -1,0 +1,179 @@
+"""detect_policy: what is looked for, what is estimated, and which detections go on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.common.api.fields import FlagField
+from apps.common.filters.kinds import FiniteFloatField, NumberField
+from apps.common.filters.words import Deepfake, Liveness, Mask, Number
+from apps.handlers.policies.base import PolicySerializer
+from apps.handlers.policies.face_quality import FaceQualityPolicy, FaceQualitySerializer
+from apps.recognition.types import MultifacePolicy
+
+MAX_ANGLE_DEGREES = 180.0
+ANGLES = ("pitch", "roll", "yaw")
+
+# Flags of the policy and the estimators that they ask for.
+FACE_FLAGS: Mapping[str, str] = {
+    "detect_landmarks68": "landmarks68",
+    "estimate_head_pose": "head_pose",
+    "estimate_emotions": "emotions",
+    "estimate_mask": "mask",
+    "estimate_quality": "quality",
+    "estimate_gaze": "gaze",
+    "estimate_eyes_attributes": "eyes_attributes",
+    "estimate_mouth_attributes": "mouth_attributes",
+    "estimate_glasses": "glasses",
+}
+BODY_FLAGS: Mapping[str, str] = {
+    "estimate_basic_attributes": "body_basic_attributes",
+    "estimate_upper_body": "upper_body",
+    "estimate_lower_body": "lower_body",
+    "estimate_accessories": "accessories",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivenessPolicy:
+    """Thresholds 0..1 of the prediction; states as in `words.Liveness`."""
+
+    estimate: bool = False
+    liveness_threshold: float = 0.5
+    quality_threshold: float = 0.5
+    liveness_states: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeepfakePolicy:
+    """Threshold 0..1 of `real`; states as in `words.Deepfake`."""
+
+    estimate: bool = False
+    real_threshold: float = 0.5
+    mode: int = 2
+    deepfake_states: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectPolicy:
+    """`shown`: estimators whose results the answer holds. Thresholds in degrees; 180 filters nothing.
+
+    Empty states filter nothing.
+    """
+
+    detect_face: bool = True
+    detect_body: bool = False
+    multiface_policy: MultifacePolicy = MultifacePolicy.ALL
+    shown: frozenset[str] = frozenset()
+    extract_exif: bool = False
+    estimate_people_count: bool = False
+    pitch_threshold: float = MAX_ANGLE_DEGREES
+    roll_threshold: float = MAX_ANGLE_DEGREES
+    yaw_threshold: float = MAX_ANGLE_DEGREES
+    mask_states: tuple[int, ...] = ()
+    estimate_liveness: LivenessPolicy = LivenessPolicy()
+    estimate_deepfake: DeepfakePolicy = DeepfakePolicy()
+    face_quality: FaceQualityPolicy = field(default_factory=FaceQualityPolicy)
+
+    @property
+    def angle_thresholds(self) -> dict[str, float]:
+        """Those that filter, by angle."""
+        limits = {angle: getattr(self, f"{angle}_threshold") for angle in ANGLES}
+        return {angle: limit for angle, limit in limits.items() if limit < MAX_ANGLE_DEGREES}
+
+    @property
+    def estimators(self) -> frozenset[str]:
+        """All that must be estimated: what is shown and what filters need."""
+        wanted = set(self.shown)
+        if self.angle_thresholds:
+            wanted.add("head_pose")
+        if self.mask_states:
+            wanted.add("mask")
+        return frozenset(wanted)
+
+
+class StatesField(serializers.ListField):
+    """An array of numbers that pass; an empty one is an error."""
+
+    def __init__(self, numbers: type[Number]) -> None:
+        super().__init__(child=NumberField(numbers=numbers), allow_empty=False, max_length=len(numbers), required=False)
+
+    def to_internal_value(self, data: Any) -> tuple[int, ...]:  # type: ignore[override]
+        return tuple(super().to_internal_value(data))
+
+
+def score_field() -> FiniteFloatField:
+    return FiniteFloatField(min_value=0, max_value=1, required=False)
+
+
+def angle_field() -> FiniteFloatField:
+    return FiniteFloatField(min_value=0, max_value=MAX_ANGLE_DEGREES, required=False)
+
+
+class LivenessSerializer(PolicySerializer):
+    policy = LivenessPolicy
+    estimate = FlagField(required=False)
+    liveness_threshold = score_field()
+    quality_threshold = score_field()
+    liveness_states = StatesField(Liveness)
+
+
+class DeepfakeSerializer(PolicySerializer):
+    policy = DeepfakePolicy
+    estimate = FlagField(required=False)
+    real_threshold = score_field()
+    mode = serializers.IntegerField(min_value=1, max_value=2, required=False)
+    deepfake_states = StatesField(Deepfake)
+
+
+class BodyAttributesSerializer(PolicySerializer):
+    """Gives the names of the estimators."""
+
+    def get_fields(self) -> dict[str, Any]:
+        return {flag: FlagField(default=False) for flag in BODY_FLAGS}
+
+    @staticmethod
+    def policy(**flags: bool) -> frozenset[str]:  # type: ignore[override]
+        return frozenset(BODY_FLAGS[flag] for flag, on in flags.items() if on)
+
+
+class DetectPolicySerializer(PolicySerializer):
+    detect_face = FlagField(required=False)
+    detect_body = FlagField(required=False)
+    multiface_policy = serializers.ChoiceField(choices=[(each.value, each.name) for each in MultifacePolicy], default=1)
+    extract_exif = FlagField(required=False)
+    estimate_people_count = FlagField(required=False)
+    pitch_threshold = angle_field()
+    roll_threshold = angle_field()
+    yaw_threshold = angle_field()
+    mask_states = StatesField(Mask)
+    liveness_states = StatesField(Liveness)
+    estimate_liveness = LivenessSerializer(default=LivenessPolicy)
+    estimate_deepfake = DeepfakeSerializer(default=DeepfakePolicy)
+    body_attributes = BodyAttributesSerializer(default=frozenset)
+    face_quality = FaceQualitySerializer(required=False)
+
+    def get_fields(self) -> dict[str, Any]:
+        return super().get_fields() | {flag: FlagField(default=False) for flag in FACE_FLAGS}
+
+    @staticmethod
+    def policy(**values: Any) -> DetectPolicy:  # type: ignore[override]
+        """The flags of estimators become one set; liveness states may stand beside or inside `estimate_liveness`."""
+        shown = {name for flag, name in FACE_FLAGS.items() if values.pop(flag)}
+        bodies = values.pop("body_attributes")
+        if states := values.pop("liveness_states", ()):
+            values["estimate_liveness"] = replace(values["estimate_liveness"], liveness_states=states)
+        shown |= {"liveness"} if values["estimate_liveness"].estimate else set()
+        shown |= {"deepfake"} if values["estimate_deepfake"].estimate else set()
+        values["multiface_policy"] = MultifacePolicy(values["multiface_policy"])
+        policy = DetectPolicy(**values)
+        if policy.face_quality.estimate:
+            shown.add("face_quality")
+        return replace(policy, shown=frozenset(shown | (bodies if policy.detect_body else frozenset())))
+
+    def validate(self, attrs: Any) -> Any:
+        if not attrs.detect_face and not attrs.detect_body:
+            raise serializers.ValidationError({"detect_face": "nothing is detected: this or 'detect_body' must be 1."})
+        return attrs

@@ -1,0 +1,161 @@
+"""storage_policy: what is kept of a detection, where, for how long, and who is told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from rest_framework import serializers
+
+from apps.common.api.fields import FlagField
+from apps.common.filters import Filters
+from apps.faces.attributes import DEFAULT_TTL_S, MAX_TTL_S
+from apps.handlers.policies.base import MAX_ITEMS, FiltersSerializer, PolicySerializer
+from apps.imagestore.types import KEEP, TTL_DAYS
+
+NO_FILTERS: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplePolicy:
+    """Of face or body samples. `ttl`: days, None for the bucket's own."""
+
+    store_sample: bool = True
+    ttl: int | None = None
+    filters: Filters = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageOriginPolicy:
+    """`image_format` None keeps the picture as it came; `image_quality` 1..100 is that of JPEG."""
+
+    store_image: bool = False
+    image_format: str = "jpg"
+    image_quality: int = 75
+    use_external_references: bool = False
+    ttl: int | None = None
+    filters: Filters = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributePolicy:
+    """Temporary attributes. `ttl`: seconds."""
+
+    store_attribute: bool = False
+    ttl: int = DEFAULT_TTL_S
+    filters: Filters = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkPolicy:
+    """A created face goes into this list when the filters hold."""
+
+    list_id: UUID
+    filters: Filters = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacePolicy:
+    store_face: bool = False
+    set_sample_as_avatar: bool = True
+    link_to_lists_policy: tuple[LinkPolicy, ...] = ()
+    filters: Filters = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPolicy:
+    store_event: bool = True
+    wait_saving: bool = True
+    filters: Filters = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationPolicy:
+    """Whether websockets hear of the event."""
+
+    send_notification: bool = True
+    filters: Filters = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoragePolicy:
+    face_sample_policy: SamplePolicy = SamplePolicy()
+    body_sample_policy: SamplePolicy = SamplePolicy()
+    image_origin_policy: ImageOriginPolicy = ImageOriginPolicy()
+    attribute_policy: AttributePolicy = AttributePolicy()
+    face_policy: FacePolicy = FacePolicy()
+    event_policy: EventPolicy = EventPolicy()
+    notification_policy: NotificationPolicy = NotificationPolicy()
+
+
+def days_field() -> serializers.ChoiceField:
+    return serializers.ChoiceField(choices=(KEEP, *TTL_DAYS), required=False)
+
+
+class SamplePolicySerializer(PolicySerializer):
+    policy = SamplePolicy
+    store_sample = FlagField(required=False)
+    ttl = days_field()
+    filters = FiltersSerializer(required=False)
+
+
+class ImageOriginPolicySerializer(PolicySerializer):
+    policy = ImageOriginPolicy
+    store_image = FlagField(required=False)
+    image_format = serializers.ChoiceField(choices=("jpg", "png"), required=False)
+    image_quality = serializers.IntegerField(min_value=1, max_value=100, required=False)
+    use_external_references = FlagField(required=False)
+    ttl = days_field()
+    filters = FiltersSerializer(required=False)
+
+
+class AttributePolicySerializer(PolicySerializer):
+    policy = AttributePolicy
+    store_attribute = FlagField(required=False)
+    ttl = serializers.IntegerField(min_value=1, max_value=MAX_TTL_S, required=False)
+    filters = FiltersSerializer(required=False)
+
+
+class LinkPolicySerializer(PolicySerializer):
+    policy = LinkPolicy
+    list_id = serializers.UUIDField()
+    filters = FiltersSerializer(required=False)
+
+
+class LinksField(serializers.ListField):
+    child = LinkPolicySerializer()
+
+    def to_internal_value(self, data: Any) -> tuple[LinkPolicy, ...]:  # type: ignore[override]
+        return tuple(super().to_internal_value(data))
+
+
+class FacePolicySerializer(PolicySerializer):
+    policy = FacePolicy
+    store_face = FlagField(required=False)
+    set_sample_as_avatar = FlagField(required=False)
+    link_to_lists_policy = LinksField(max_length=MAX_ITEMS, required=False)
+    filters = FiltersSerializer(required=False)
+
+
+class EventPolicySerializer(PolicySerializer):
+    policy = EventPolicy
+    store_event = FlagField(required=False)
+    wait_saving = FlagField(required=False)
+    filters = FiltersSerializer(required=False)
+
+
+class NotificationPolicySerializer(PolicySerializer):
+    policy = NotificationPolicy
+    send_notification = FlagField(required=False)
+    filters = FiltersSerializer(required=False)
+
+
+class StoragePolicySerializer(PolicySerializer):
+    policy = StoragePolicy
+    face_sample_policy = SamplePolicySerializer(required=False)
+    body_sample_policy = SamplePolicySerializer(required=False)
+    image_origin_policy = ImageOriginPolicySerializer(required=False)
+    attribute_policy = AttributePolicySerializer(required=False)
+    face_policy = FacePolicySerializer(required=False)
+    event_policy = EventPolicySerializer(required=False)
+    notification_policy = NotificationPolicySerializer(required=False)

@@ -1,0 +1,46 @@
+"""Reading handlers."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from apps.common.errors import LunaError
+from apps.common.paging import Page
+from apps.common.scope import Scope
+from apps.handlers.models import Handler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerFilters:
+    """What is None does not filter."""
+
+    description: str | None = None
+    handler_type: int | None = None
+
+
+def handlers_filter(*, scope: Scope, filters: HandlerFilters) -> QuerySet[Handler]:
+    handlers: QuerySet[Handler] = Handler.objects.for_scope(scope)
+    if filters.description is not None:
+        handlers = handlers.filter(description=filters.description)
+    if filters.handler_type is not None:
+        handlers = handlers.filter(handler_type=filters.handler_type)
+    return handlers
+
+
+def handlers_page(*, scope: Scope, filters: HandlerFilters, page: Page) -> list[Handler]:
+    """Newest first. One query."""
+    rows = handlers_filter(scope=scope, filters=filters).order_by("-create_time", "handler_id")
+    return list(rows[page.slice])
+
+
+def handler_get(*, scope: Scope, handler_id: UUID) -> Handler:
+    """Raises LunaError 34000."""
+    handler: Handler | None = Handler.objects.for_scope(scope).filter(handler_id=handler_id).first()
+    if handler is None:
+        raise LunaError(34000, handler_id)
+    return handler
+
+
+def handler_exists(*, scope: Scope, handler_id: UUID) -> bool:
+    return bool(Handler.objects.for_scope(scope).filter(handler_id=handler_id).exists())

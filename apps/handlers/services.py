@@ -1,0 +1,60 @@
+"""Writing handlers."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from apps.accounts.principal import Principal
+from apps.common.errors import LunaError
+from apps.common.times import utc_now
+from apps.handlers.choices import HandlerType
+from apps.handlers.models import Handler
+from apps.handlers.policies import policies_parse
+from apps.handlers.policies.match import candidates_account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerDraft:
+    """A handler as a client describes it. `policies` is JSON, None for a dynamic one."""
+
+    description: str = ""
+    handler_type: HandlerType = HandlerType.STATIC
+    policies: Any = None
+
+
+def handler_check(*, principal: Principal, draft: HandlerDraft) -> None:
+    """Raises LunaError 12027 for policies that are wrong, 11069 for candidates of an account that is not visible,
+    11072 for a lambda handler."""
+    if draft.handler_type == HandlerType.LAMBDA:
+        raise LunaError(11072)
+    if draft.handler_type == HandlerType.DYNAMIC:
+        if draft.policies is not None:
+            raise LunaError(12027, "A dynamic handler has no policies. Path: 'policies'")
+        return
+    for match in policies_parse(draft.policies).match_policy:
+        candidates_account(match.candidates, principal)
+
+
+def handler_create(*, principal: Principal, draft: HandlerDraft) -> Handler:
+    """Raises like `handler_check`."""
+    handler_check(principal=principal, draft=draft)
+    handler: Handler = Handler.objects.create(account_id=principal.account_id, **_columns(draft))
+    return handler
+
+
+def handler_replace(*, principal: Principal, handler_id: UUID, draft: HandlerDraft) -> None:
+    """Raises LunaError 34000, and like `handler_check`."""
+    handler_check(principal=principal, draft=draft)
+    rows = Handler.objects.for_account(principal.account_id).filter(handler_id=handler_id)
+    if not rows.update(**_columns(draft), last_update_time=utc_now()):
+        raise LunaError(34000, handler_id)
+
+
+def handler_delete(*, account_id: UUID, handler_id: UUID) -> None:
+    """Raises LunaError 34000."""
+    if not Handler.objects.for_account(account_id).filter(handler_id=handler_id).delete()[0]:
+        raise LunaError(34000, handler_id)
+
+
+def _columns(draft: HandlerDraft) -> dict[str, Any]:
+    return {"description": draft.description, "handler_type": draft.handler_type, "policies": draft.policies}

@@ -1,0 +1,244 @@
+"""Policies: what JSON is understood, what is refused and where the error points."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from apps.accounts.principal import Principal
+from apps.common.errors import LunaError
+from apps.common.filters import accepts
+from apps.common.times import utc_now
+from apps.handlers.policies import Policies, policies_parse
+from apps.handlers.policies.face_quality import Check
+from apps.handlers.policies.match import Candidates, candidates_account
+from apps.recognition.types import MultifacePolicy
+
+LIST_ID = uuid4()
+EVERYTHING: dict[str, Any] = {
+    "detect_policy": {
+        "detect_face": 1,
+        "detect_body": 1,
+        "multiface_policy": 2,
+        "detect_landmarks68": 1,
+        "extract_exif": 1,
+        "estimate_head_pose": 1,
+        "estimate_emotions": 1,
+        "estimate_mask": 1,
+        "estimate_quality": 1,
+        "estimate_gaze": 1,
+        "estimate_eyes_attributes": 1,
+        "estimate_mouth_attributes": 1,
+        "estimate_glasses": 1,
+        "estimate_people_count": 1,
+        "pitch_threshold": 30,
+        "roll_threshold": 30.5,
+        "yaw_threshold": 0,
+        "mask_states": [1, 3],
+        "liveness_states": [1],
+        "estimate_liveness": {"estimate": 1, "liveness_threshold": 0.3, "quality_threshold": 0.2},
+        "estimate_deepfake": {"estimate": 1, "real_threshold": 0.4, "mode": 1, "deepfake_states": [1]},
+        "body_attributes": {"estimate_basic_attributes": 1, "estimate_upper_body": 1, "estimate_accessories": 0},
+        "face_quality": {
+            "estimate": 1,
+            "filter": 1,
+            "checks": {
+                "head_yaw": {"threshold": {"min": -5}},
+                "glasses": {"threshold": ["no_glasses"]},
+                "red_eyes": {"estimate": 0, "threshold": 1},
+            },
+        },
+    },
+    "extract_policy": {
+        "extract_face_descriptor": 1,
+        "extract_body_descriptor": 1,
+        "extract_basic_attributes": 1,
+        "fd_score_threshold": 0.5,
+    },
+    "match_policy": [
+        {
+            "label": "vip",
+            "candidates": {"origin": "faces", "list_id": str(LIST_ID), "create_time__gte": "now-7d"},
+            "limit": 5,
+            "threshold": 0.7,
+            "targets": ["face_id", "similarity"],
+            "filters": {"gender": [1], "age__gte": 18},
+        },
+        {"label": "seen", "candidates": {"origin": "events", "sources": ["door"], "emotions": [4]}},
+    ],
+    "conditional_tags_policy": [
+        {"tag": "known", "filters": {"match": [{"label": "vip", "similarity__gte": 0.9, "similarity__lt": 1}]}}
+    ],
+    "storage_policy": {
+        "face_sample_policy": {"store_sample": 0, "ttl": 30, "filters": {"masks": [1]}},
+        "body_sample_policy": {"store_sample": 0, "ttl": -1},
+        "image_origin_policy": {
+            "store_image": 1,
+            "image_format": "png",
+            "image_quality": 90,
+            "use_external_references": 1,
+            "ttl": 7,
+            "filters": {},
+        },
+        "attribute_policy": {"store_attribute": 1, "ttl": 60, "filters": {"liveness": [1], "deepfake": [1]}},
+        "face_policy": {
+            "store_face": 1,
+            "set_sample_as_avatar": 0,
+            "link_to_lists_policy": [{"list_id": str(LIST_ID), "filters": {"age__lt": 40}}],
+        },
+        "event_policy": {"store_event": 0, "wait_saving": 0, "filters": {"ethnic_groups": [1, 2]}},
+        "notification_policy": {"send_notification": 0, "filters": {"upper_clothing_colors": [1]}},
+    },
+}
+
+
+def test_defaults() -> None:
+    policies = policies_parse({})
+    assert policies == Policies()
+    assert policies == policies_parse(
+        {name: {} for name in ("detect_policy", "extract_policy", "storage_policy")}
+        | {"match_policy": [], "conditional_tags_policy": []}
+    )
+    assert policies.estimators == {"face_descriptor"}
+    assert policies.detect_policy.multiface_policy is MultifacePolicy.ALL
+    storage = policies.storage_policy
+    assert (storage.face_sample_policy.store_sample, storage.event_policy.store_event) == (True, True)
+    assert storage.notification_policy.send_notification
+    assert (storage.face_policy.store_face, storage.attribute_policy.store_attribute) == (False, False)
+    assert (storage.image_origin_policy.store_image, storage.attribute_policy.ttl) == (False, 300)
+
+
+def test_the_whole_vocabulary() -> None:
+    policies = policies_parse(EVERYTHING)
+    detect = policies.detect_policy
+    assert detect.shown == {
+        "landmarks68", "head_pose", "emotions", "mask", "quality", "gaze", "eyes_attributes", "mouth_attributes",
+        "glasses", "liveness", "deepfake", "body_basic_attributes", "upper_body", "face_quality",
+    }  # fmt: skip
+    assert detect.angle_thresholds == {"pitch": 30, "roll": 30.5, "yaw": 0}
+    assert detect.estimate_liveness.liveness_states == (1,)
+    assert detect.face_quality.checks == {
+        "head_yaw": Check(threshold=(-5, None)),
+        "glasses": Check(threshold=("no_glasses",)),
+        "red_eyes": Check(estimate=False, threshold=1),
+    }
+    vip, seen = policies.match_policy
+    assert (vip.limit, vip.candidates.faces.list_id, seen.limit) == (5, LIST_ID, 3)
+    assert vip.candidates.faces.create_time__gte is not None
+    assert abs(vip.candidates.faces.create_time__gte - (utc_now() - timedelta(days=7))) < timedelta(seconds=5)
+    assert seen.candidates.events == {"sources": ["door"], "emotions": [4]}
+    storage = policies.storage_policy
+    assert storage.face_policy.link_to_lists_policy[0].list_id == LIST_ID
+    assert (storage.face_sample_policy.ttl, storage.body_sample_policy.ttl) == (30, -1)
+
+
+def test_filters_that_need_an_estimation_ask_for_it() -> None:
+    policies = policies_parse({"detect_policy": {"yaw_threshold": 20, "mask_states": [1]}})
+    assert policies.estimators == {"face_descriptor", "head_pose", "mask"}
+    assert policies.detect_policy.shown == frozenset()
+
+
+def test_a_tag_is_given_by_the_best_candidate_of_a_label() -> None:
+    (tag,) = policies_parse(EVERYTHING).conditional_tags_policy
+    known = {"match_result": [{"label": "vip", "candidates": [{"similarity": 0.95}, {"similarity": 0.1}]}]}
+    assert accepts(tag.filters, known)
+    assert not accepts(tag.filters, {"match_result": [{"label": "vip", "candidates": [{"similarity": 0.89}]}]})
+    assert not accepts(tag.filters, {"match_result": []})
+
+
+def with_(path: str, value: Any) -> dict[str, Any]:
+    """Policies of one member, `a.b.0.c`."""
+    data: Any = value
+    for step in reversed(path.split(".")):
+        data = [data] if step.isdigit() else {step: data}
+    policies: dict[str, Any] = data
+    return policies
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("detekt_policy", {}),
+        ("detect_policy", []),
+        ("detect_policy.detect_face", 2),
+        ("detect_policy.detect_face", 0),
+        ("detect_policy.multiface_policy", 3),
+        ("detect_policy.yaw_threshold", 181),
+        ("detect_policy.yaw_threshold", "NaN"),
+        ("detect_policy.mask_states", []),
+        ("detect_policy.mask_states", [4]),
+        ("detect_policy.estimate_liveness.quality_threshold", 1.1),
+        ("detect_policy.estimate_deepfake.mode", 3),
+        ("detect_policy.body_attributes.estimate_hat", 1),
+        ("detect_policy.face_quality.checks.nose", {}),
+        ("detect_policy.face_quality.checks.glasses.threshold", ["monocle"]),
+        ("detect_policy.face_quality.checks.head_yaw.threshold", {"min": 1, "max": 0}),
+        ("extract_policy.fd_score_threshold", -0.1),
+        ("match_policy", {}),
+        ("match_policy.0.label", "x" * 37),
+        ("match_policy.0.candidates", 7),
+        ("conditional_tags_policy.0.tag", ""),
+        ("conditional_tags_policy.0", {"tag": "a", "filters": {"emotions": []}}),
+        ("conditional_tags_policy.0", {"tag": "a", "filters": {"match": [{"similarity__gte": 0.5}]}}),
+        ("storage_policy.face_sample_policy.ttl", 8),
+        ("storage_policy.attribute_policy.ttl", 86401),
+        ("storage_policy.face_policy.link_to_lists_policy.0.list_id", "none"),
+        ("storage_policy.image_origin_policy.image_format", "gif"),
+        ("storage_policy.callbacks", [{}]),
+    ],
+)
+def test_refused_with_its_path(path: str, value: Any) -> None:
+    with pytest.raises(LunaError) as caught:
+        policies_parse(with_(path, value))
+    assert caught.value.code == 12027
+    assert f"'policies.{path.split('.')[0]}" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("item", "path"),
+    [
+        ({"candidates": {}}, "label"),
+        ({"label": "a"}, "candidates"),
+        ({"label": "a", "candidates": {"origin": "attributes"}}, "candidates.origin"),
+        ({"label": "a", "candidates": {"list_ids": []}}, "candidates.list_ids"),
+        ({"label": "a", "candidates": {"origin": "events", "list_id": str(LIST_ID)}}, "candidates.list_id"),
+        ({"label": "a", "candidates": {"face_ids": [str(LIST_ID)] * 1001}}, "candidates.face_ids"),
+        ({"label": "a", "candidates": {"create_time__gte": "now-7x"}}, "candidates.create_time__gte"),
+        ({"label": "a", "candidates": {}, "limit": 101}, "limit"),
+        ({"label": "a", "candidates": {}, "limit": 0}, "limit"),
+        ({"label": "a", "candidates": {}, "threshold": 1.01}, "threshold"),
+        ({"label": "a", "candidates": {}, "targets": ["shoe"]}, "targets"),
+    ],
+)
+def test_match_policies_refused_with_their_path(item: Any, path: str) -> None:
+    with pytest.raises(LunaError) as caught:
+        policies_parse({"match_policy": [item]})
+    assert caught.value.detail.endswith(f"Path: 'policies.match_policy.0.{path}'")
+
+
+@pytest.mark.parametrize("policies", [None, 7, "x", [], [{}]])
+def test_policies_are_an_object(policies: Any) -> None:
+    with pytest.raises(LunaError) as caught:
+        policies_parse(policies)
+    assert caught.value.code == 12027
+
+
+def test_matching_needs_a_descriptor() -> None:
+    with pytest.raises(LunaError) as caught:
+        policies_parse(
+            {"extract_policy": {"extract_face_descriptor": 0}, "match_policy": [{"label": "a", "candidates": {}}]}
+        )
+    assert caught.value.code == 12027
+
+
+def test_candidates_of_another_account() -> None:
+    own, other = uuid4(), UUID(int=1)
+    user = Principal(own, "user", "u")
+    assert candidates_account(Candidates(origin="faces"), user) == own
+    assert candidates_account(Candidates(origin="faces", account_id=own), user) == own
+    with pytest.raises(LunaError) as caught:
+        candidates_account(Candidates(origin="faces", account_id=other), user)
+    assert caught.value.code == 11069
+    admin = Principal(own, "admin", "a", visibility_area="all")
+    assert candidates_account(Candidates(origin="faces", account_id=other), admin) == other
