@@ -1,0 +1,147 @@
+"""Bytes in and out: bounded bodies, streams, ranges, conditional requests."""
+
+import re
+from typing import Any, BinaryIO
+
+from django.http import FileResponse, HttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.request import Request
+
+from apps.common.errors import LunaError
+from apps.common.times import format_time
+from apps.imagestore.models import StoredObject
+from apps.imagestore.services import object_open
+
+META_PREFIX = "X-Luna-Meta-"
+MAX_META_KEYS = 32
+MAX_META_CHARACTERS = 1024
+META_KEY = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,64}")
+RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
+BLOCK_BYTES = 256 * 1024
+
+
+def body_length(request: Request) -> int:
+    """Bytes that the client announced. Raises LunaError 12030 for none."""
+    length = str(request.META.get("CONTENT_LENGTH") or "")
+    if not length.isdigit() or not int(length):
+        raise LunaError(12030)
+    return int(length)
+
+
+def body_read(request: Request, max_bytes: int) -> bytes:
+    """The whole body. Raises LunaError 12030 for none, 37003 for more than `max_bytes`."""
+    if body_length(request) > max_bytes:
+        raise LunaError(37003)
+    data: bytes = request._request.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise LunaError(37003)
+    return data
+
+
+class BodyStream:
+    """The body as it arrives. Raises LunaError 12046 when the client stops early."""
+
+    def __init__(self, request: Request) -> None:
+        self.left = body_length(request)
+        self.request = request._request
+
+    def read(self, size: int = -1) -> bytes:
+        chunk: bytes = self.request.read(self.left if size < 0 else min(size, self.left))
+        if not chunk and self.left:
+            raise LunaError(12046, "the body ends early")
+        self.left -= len(chunk)
+        return chunk
+
+
+def meta_of_headers(request: Request) -> dict[str, str]:
+    """The `X-Luna-Meta-*` headers, keys in lower case. Raises LunaError 12046 for odd or too many ones."""
+    meta = {}
+    for name, value in request.headers.items():
+        if name.lower().startswith(META_PREFIX.lower()):
+            key = name[len(META_PREFIX) :].lower()
+            if not META_KEY.fullmatch(key) or len(value) > MAX_META_CHARACTERS or not header_safe(value):
+                raise LunaError(12046, f"header {META_PREFIX}* with an odd key or value")
+            meta[key] = value
+    if len(meta) > MAX_META_KEYS:
+        raise LunaError(12046, f"more than {MAX_META_KEYS} {META_PREFIX}* headers")
+    return meta
+
+
+def header_safe(value: str) -> bool:
+    """Whether a header can carry `value` back: Latin-1 without control characters."""
+    return all(character >= " " and character != "\x7f" and ord(character) < 256 for character in value)
+
+
+def object_headers(stored: StoredObject) -> dict[str, str]:
+    """What every answer about an object says of it."""
+    headers = {"ETag": f'"{stored.sha256}"', "Accept-Ranges": "bytes"}
+    if stored.expiry_time is not None:
+        headers["X-Luna-Expiry-Date"] = str(format_time(stored.expiry_time))
+    return headers
+
+
+def head_response(stored: StoredObject, headers: dict[str, str] | None = None) -> HttpResponse:
+    """The answer to HEAD: the headers of GET, without opening the file."""
+    headers = {**object_headers(stored), **(headers or {}), "Content-Length": str(stored.size_bytes)}
+    return HttpResponse(content_type=stored.content_type, headers=headers)
+
+
+def content_response(request: Request, stored: StoredObject, headers: dict[str, str] | None = None) -> HttpResponseBase:
+    """The object's bytes, streamed; 304 when the client has them, 206 for one range.
+
+    Raises LunaError 12046 (status 416) for a range outside, 19006/19010 when the file fails.
+    """
+    headers = {**object_headers(stored), **(headers or {})}
+    if headers["ETag"] in tags(request.headers.get("If-None-Match", "")):
+        return HttpResponse(status=304, headers=headers)
+    first, last = byte_range(request, stored)
+    count = last - first + 1
+    response = FileResponse(
+        Part(object_open(stored=stored), first, count),
+        content_type=stored.content_type,
+        headers=headers | {"Content-Length": str(count)},
+    )
+    response.block_size = BLOCK_BYTES
+    if count != stored.size_bytes:
+        response.status_code = 206
+        response.headers["Content-Range"] = f"bytes {first}-{last}/{stored.size_bytes}"
+    return response
+
+
+def tags(header: str) -> set[str]:
+    return {tag.strip().removeprefix("W/") for tag in header.split(",")}
+
+
+def byte_range(request: Request, stored: StoredObject) -> tuple[int, int]:
+    """First and last byte to send; the whole object without a `Range`, with several of them, or with another ETag's."""
+    size = stored.size_bytes
+    found = RANGE.fullmatch(request.headers.get("Range", "").strip())
+    condition = request.headers.get("If-Range")
+    if found is None or not any(found.groups()) or (condition and condition != f'"{stored.sha256}"'):
+        return 0, size - 1
+    first, last = found.groups()
+    start = int(first) if first else max(0, size - int(last))
+    end = min(int(last), size - 1) if first and last else size - 1
+    if start >= size or end < start:
+        raise LunaError(
+            12046, "the range lies outside", status=416, headers={"Content-Range": f"bytes */{size}"}
+        )  # fmt: skip
+    return start, end
+
+
+class Part:
+    """`count` bytes of a file from `first` on, as a file that closes the other."""
+
+    def __init__(self, file: Any, first: int, count: int) -> None:
+        self.file: BinaryIO = file
+        self.left = count
+        if first:
+            file.seek(first)
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self.file.read(self.left if size < 0 else min(size, self.left))
+        self.left -= len(chunk)
+        return chunk
+
+    def close(self) -> None:
+        self.file.close()

@@ -1,0 +1,325 @@
+"""Samples, images and objects."""
+
+import mimetypes
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer, extend_schema
+from rest_framework import status
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts.access import actor_of, read_scope, write_account
+from apps.accounts.services import audit_write
+from apps.common.api.responses import created, links
+from apps.common.api.validation import checked_body, checked_query
+from apps.common.api.views import LunaView, path_uuid
+from apps.common.errors import LunaError
+from apps.imagestore.api.content import (
+    META_PREFIX,
+    BodyStream,
+    body_read,
+    content_response,
+    head_response,
+    header_safe,
+    meta_of_headers,
+)
+from apps.imagestore.api.serializers import (
+    ImageCreated,
+    ImageQuery,
+    ImagesCreated,
+    ObjectCreated,
+    SampleCreated,
+    SampleIdsBody,
+    TtlQuery,
+)
+from apps.imagestore.choices import Bucket
+from apps.imagestore.models import StoredObject
+from apps.imagestore.pictures import CONTENT_TYPES, Picture, picture_check, sample_check
+from apps.imagestore.selectors import IMAGE_BUCKETS, object_get
+from apps.imagestore.services import NewObject, object_delete, object_store, objects_delete, samples_store
+
+DONE = OpenApiResponse(description="Done.")
+MAX_CONTENT_TYPE_CHARACTERS = 128
+BYTES = {(200, "image/*"): OpenApiTypes.BINARY, (206, "image/*"): OpenApiTypes.BINARY}
+CONDITIONAL = {304: OpenApiResponse(description="Not changed."), 416: OpenApiResponse(description="No such range.")}
+IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER)
+RANGE = OpenApiParameter("Range", str, OpenApiParameter.HEADER)
+ACCOUNT = OpenApiParameter("account_id", OpenApiTypes.UUID, description="Whose object, where others' may be read.")
+PICTURES = dict.fromkeys(sorted(CONTENT_TYPES), OpenApiTypes.BINARY)
+
+
+class StoredView(LunaView):
+    """One stored object of a bucket."""
+
+    bucket: ClassVar[Bucket]
+    kind: ClassVar[str]  # in permissions and audit lines
+
+    def stored(self, request: Request, object_id: str) -> StoredObject:
+        code = 13003 if self.bucket in IMAGE_BUCKETS else 13007
+        return object_get(scope=read_scope(request), bucket=self.bucket, object_id=path_uuid(object_id, code))
+
+    def content(self, request: Request, stored: StoredObject, headers: dict[str, str]) -> HttpResponseBase:
+        response = content_response(request, stored, headers)
+        audit_write(
+            action="view",
+            object_type=self.kind,
+            object_id=stored.object_id,
+            account_id=stored.account_id,
+            actor=actor_of(request),
+        )
+        return response
+
+    def remove(self, request: Request, object_id: str) -> Response:
+        code = 13003 if self.bucket in IMAGE_BUCKETS else 13007
+        account_id = write_account(request)
+        object_delete(account_id=account_id, bucket=self.bucket, object_id=path_uuid(object_id, code))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class SamplesView(LunaView):
+    """Warps of faces or bodies, cut out by the platform or outside of it."""
+
+    bucket: ClassVar[Bucket]
+    size: ClassVar[tuple[int, int]]  # width, height in pixels
+    path: ClassVar[str]
+
+    @extend_schema(summary="Store a sample", request=PICTURES, parameters=[TtlQuery], responses={201: SampleCreated})
+    def post(self, request: Request) -> Response:
+        query = checked_query(TtlQuery, request)
+        picture = sample_check(
+            data=body_read(request, settings.LUNA_MAX_IMAGE_BYTES),
+            content_type=request.content_type,
+            size=self.size,
+        )
+        stored = object_store(
+            bucket=self.bucket,
+            account_id=write_account(request),
+            data=picture.data,
+            content_type=picture.content_type,
+            ttl_days=query.get("ttl"),
+        )
+        return created("sample_id", stored.object_id, f"{self.path}/{stored.object_id}")
+
+    @extend_schema(summary="Delete samples", request=SampleIdsBody, responses={204: DONE})
+    def delete(self, request: Request) -> Response:
+        body = checked_body(SampleIdsBody, request)
+        objects_delete(account_id=write_account(request), bucket=self.bucket, object_ids=body["sample_ids"])
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class FaceSamplesView(SamplesView):
+    """Face samples, 250×250."""
+
+    bucket, size, path = Bucket.FACE_SAMPLES, (250, 250), "/6/samples/faces"
+    permissions = {"POST": ("face_sample", "creation"), "DELETE": ("face_sample", "deletion")}
+
+
+class BodySamplesView(SamplesView):
+    """Body samples, 128×250."""
+
+    bucket, size, path = Bucket.BODY_SAMPLES, (128, 250), "/6/samples/bodies"
+    permissions = {"POST": ("body_sample", "creation"), "DELETE": ("body_sample", "deletion")}
+
+
+class SampleView(StoredView):
+    """One sample."""
+
+    @extend_schema(
+        summary="Get a sample", parameters=[ACCOUNT, RANGE, IF_NONE_MATCH], responses={**BYTES, **CONDITIONAL}
+    )
+    def get(self, request: Request, sample_id: str) -> HttpResponseBase:
+        return self.content(request, self.stored(request, sample_id), {})
+
+    def head(self, request: Request, sample_id: str) -> HttpResponseBase:
+        return head_response(self.stored(request, sample_id))
+
+    @extend_schema(summary="Delete a sample", responses={204: DONE})
+    def delete(self, request: Request, sample_id: str) -> Response:
+        return self.remove(request, sample_id)
+
+
+class FaceSampleView(SampleView):
+    """One face sample."""
+
+    bucket, kind = Bucket.FACE_SAMPLES, "face_sample"
+    permissions = {"GET": ("face_sample", "view"), "DELETE": ("face_sample", "deletion")}
+
+
+class BodySampleView(SampleView):
+    """One body sample."""
+
+    bucket, kind = Bucket.BODY_SAMPLES, "body_sample"
+    permissions = {"GET": ("body_sample", "view"), "DELETE": ("body_sample", "deletion")}
+
+
+class ImagesView(LunaView):
+    """Source images."""
+
+    permissions = {"POST": ("image", "creation")}
+    parser_classes = (MultiPartParser,)
+
+    @extend_schema(
+        summary="Store one image, or several of a multipart body",
+        description=f"Headers `{META_PREFIX}<key>` are kept beside the image.",
+        request={**PICTURES, "multipart/form-data": OpenApiTypes.OBJECT},
+        parameters=[TtlQuery],
+        responses={
+            201: PolymorphicProxySerializer(
+                "ImageOrImages", [ImageCreated, ImagesCreated], resource_type_field_name=None
+            )
+        },
+    )
+    def post(self, request: Request) -> Response:
+        query = checked_query(TtlQuery, request)
+        meta = meta_of_headers(request)
+        several = request.content_type.startswith("multipart/form-data")
+        pictures = pictures_of_form(request) if several else [picture_of_body(request)]
+        stored = samples_store(
+            items=[
+                NewObject(
+                    bucket=Bucket.IMAGES,
+                    account_id=write_account(request),
+                    data=picture.data,
+                    content_type=picture.content_type,
+                    ttl_days=query.get("ttl"),
+                    meta=meta,
+                )
+                for picture in pictures
+            ]
+        )
+        if not several:
+            return created("image_id", stored[0].object_id, f"/6/images/{stored[0].object_id}")
+        answers = [{"image_id": str(row.object_id), **links(f"/6/images/{row.object_id}")} for row in stored]
+        return Response({"images": answers}, status=status.HTTP_201_CREATED)
+
+
+def picture_of_body(request: Request) -> Picture:
+    return picture_check(
+        data=body_read(request, settings.LUNA_MAX_IMAGE_BYTES),
+        content_type=request.content_type,
+        max_pixels=settings.LUNA_MAX_IMAGE_PIXELS,
+    )
+
+
+def pictures_of_form(request: Request) -> list[Picture]:
+    """Raises LunaError 12030 without a file, 11046 for a file name given twice, 11029 for a part that is no image."""
+    try:
+        uploads: list[Any] = [upload for _, group in request.FILES.lists() for upload in group]
+    except ParseError as error:
+        raise LunaError(12046, "the multipart body is broken") from error
+    if not uploads:
+        raise LunaError(12030)
+    names: set[str] = set()
+    pictures = []
+    for upload in uploads:
+        if upload.name in names:
+            raise LunaError(11046, upload.name)
+        names.add(upload.name)
+        if upload.size > settings.LUNA_MAX_IMAGE_BYTES:
+            raise LunaError(37003)
+        content_type = upload.content_type or ""
+        if not content_type.startswith("image/"):
+            raise LunaError(11029)
+        pictures.append(
+            picture_check(
+                data=upload.read(), content_type=content_type, max_pixels=settings.LUNA_MAX_IMAGE_PIXELS
+            )
+        )  # fmt: skip
+    return pictures
+
+
+class ImageView(StoredView):
+    """One source image."""
+
+    bucket, kind = Bucket.IMAGES, "image"
+    permissions = {"GET": ("image", "view"), "DELETE": ("image", "deletion")}
+
+    @extend_schema(
+        summary="Get an image",
+        parameters=[ImageQuery, ACCOUNT, RANGE, IF_NONE_MATCH],
+        responses={**BYTES, **CONDITIONAL},
+    )
+    def get(self, request: Request, image_id: str) -> HttpResponseBase:
+        headers_of = self.meta_headers(request)
+        stored = self.stored(request, image_id)
+        return self.content(request, stored, headers_of(stored))
+
+    def head(self, request: Request, image_id: str) -> HttpResponseBase:
+        headers_of = self.meta_headers(request)
+        stored = self.stored(request, image_id)
+        return head_response(stored, headers_of(stored))
+
+    @staticmethod
+    def meta_headers(request: Request) -> Any:
+        """What to say of an image's metadata: all with `with_meta=1` (query parameter or header), else nothing."""
+        with_meta = checked_query(ImageQuery, request)["with_meta"] or request.headers.get("with_meta") == "1"
+
+        def headers(stored: StoredObject) -> dict[str, str]:
+            return {META_PREFIX + key: str(value) for key, value in stored.meta.items()} if with_meta else {}
+
+        return headers
+
+    @extend_schema(summary="Delete an image", responses={204: DONE})
+    def delete(self, request: Request, image_id: str) -> Response:
+        return self.remove(request, image_id)
+
+
+class ObjectsView(LunaView):
+    """Anything: archives, reports, texts."""
+
+    permissions = {"POST": ("object", "creation")}
+
+    @extend_schema(
+        summary="Store an object",
+        request={"*/*": OpenApiTypes.BINARY},
+        parameters=[TtlQuery],
+        responses={201: ObjectCreated},
+    )
+    def post(self, request: Request) -> Response:
+        query = checked_query(TtlQuery, request)
+        content_type = request.META.get("CONTENT_TYPE") or "application/octet-stream"
+        if len(content_type) > MAX_CONTENT_TYPE_CHARACTERS or not header_safe(content_type) or "/" not in content_type:
+            raise LunaError(12017)
+        stored = object_store(
+            bucket=Bucket.OBJECTS,
+            account_id=write_account(request),
+            data=BodyStream(request),
+            content_type=content_type,
+            ttl_days=query.get("ttl"),
+        )
+        return created("object_id", stored.object_id, f"/6/objects/{stored.object_id}")
+
+
+class ObjectView(StoredView):
+    """One object."""
+
+    bucket, kind = Bucket.OBJECTS, "object"
+    permissions = {"GET": ("object", "view"), "DELETE": ("object", "deletion")}
+
+    @extend_schema(
+        summary="Get an object",
+        parameters=[ACCOUNT, RANGE, IF_NONE_MATCH],
+        responses={(200, "*/*"): OpenApiTypes.BINARY, (206, "*/*"): OpenApiTypes.BINARY, **CONDITIONAL},
+    )
+    def get(self, request: Request, object_id: str) -> HttpResponseBase:
+        stored = self.stored(request, object_id)
+        return self.content(request, stored, disposition(stored))
+
+    def head(self, request: Request, object_id: str) -> HttpResponseBase:
+        stored = self.stored(request, object_id)
+        return head_response(stored, disposition(stored))
+
+    @extend_schema(summary="Delete an object", responses={204: DONE})
+    def delete(self, request: Request, object_id: str) -> Response:
+        return self.remove(request, object_id)
+
+
+def disposition(stored: StoredObject) -> dict[str, str]:
+    """A download under `<id>.<ext>`: a browser never shows what somebody stored as a page of ours."""
+    extension = mimetypes.guess_extension(stored.content_type.partition(";")[0].strip()) or ".bin"
+    return {"Content-Disposition": f'attachment; filename="{stored.object_id}{extension}"'}

@@ -1,0 +1,83 @@
+"""Pictures on their way into the store: what the header says, never more than that is believed or decoded."""
+
+import base64
+import binascii
+import io
+import warnings
+from dataclasses import dataclass
+
+from PIL import Image, UnidentifiedImageError
+
+from apps.common.errors import LunaError
+
+FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "BMP": "image/bmp", "TIFF": "image/tiff", "GIF": "image/gif",
+           "PPM": "image/x-portable-pixmap", "WEBP": "image/webp"}  # fmt: skip
+SYNONYMS = {"image/jpg": "image/jpeg", "image/x-windows-bmp": "image/bmp", "image/pjpeg": "image/jpeg"}
+CONTENT_TYPES = frozenset({*FORMATS.values(), *SYNONYMS})
+BASE64_TYPES = {f"image/x-{name.split('/')[1].removeprefix('x-')}-base64": name for name in sorted(CONTENT_TYPES)}
+SAMPLE_FORMATS = frozenset({"JPEG", "PNG"})
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Encoded bytes and their true media type; width and height in pixels."""
+
+    data: bytes
+    content_type: str
+    width: int
+    height: int
+
+
+def picture_check(*, data: bytes, content_type: str, max_pixels: int) -> Picture:
+    """Reads a picture's header.
+
+    Raises LunaError 12030 for no bytes, 12017 for a media type that is no picture's, 12025 when the bytes are not
+    what the type says or show more than `max_pixels`.
+    """
+    declared = content_type.partition(";")[0].strip().lower()
+    if declared in BASE64_TYPES:
+        declared, data = BASE64_TYPES[declared], decode_base64(data)
+    if declared not in CONTENT_TYPES:
+        raise LunaError(12017)
+    if not data:
+        raise LunaError(12030)
+    with open_image(data) as image:
+        actual, (width, height) = FORMATS[str(image.format)], image.size
+    if actual != SYNONYMS.get(declared, declared) or width * height > max_pixels:
+        raise LunaError(12025)
+    return Picture(data, actual, width, height)
+
+
+def sample_check(*, data: bytes, content_type: str, size: tuple[int, int]) -> Picture:
+    """A warp: a whole JPEG or PNG of `size` (width, height). Raises like `picture_check`, and LunaError 11030."""
+    picture = picture_check(data=data, content_type=content_type, max_pixels=2**31)
+    if (picture.width, picture.height) != size:
+        raise LunaError(11030)
+    with open_image(picture.data) as image:
+        if image.format not in SAMPLE_FORMATS:
+            raise LunaError(12017)
+        try:
+            image.load()  # a few hundred pixels: a cut file is found here and not at extraction
+        except (OSError, SyntaxError, ValueError) as error:
+            raise LunaError(12025) from error
+    return picture
+
+
+def open_image(data: bytes) -> Image.Image:
+    """Raises LunaError 12025 for bytes that are none of the known formats."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # Pillow's remarks on metadata and on large pictures; the caller bounds them
+            return Image.open(io.BytesIO(data), formats=tuple(FORMATS))
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+        raise LunaError(12025) from error
+
+
+def decode_base64(data: bytes) -> bytes:
+    """Raises LunaError 12025."""
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise LunaError(12025) from error

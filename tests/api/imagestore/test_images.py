@@ -1,0 +1,131 @@
+"""/6/images."""
+
+import base64
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from apps.imagestore.models import StoredObject
+from tests.api.imagestore.conftest import picture, post, refused, stored
+from tests.api.imagestore.test_samples import png_header
+
+FORMS = [
+    ("JPEG", "image/jpeg"),
+    ("PNG", "image/png"),
+    ("BMP", "image/bmp"),
+    ("TIFF", "image/tiff"),
+    ("PPM", "image/x-portable-pixmap"),
+    ("WEBP", "image/webp"),
+    ("GIF", "image/gif"),
+]
+
+
+@pytest.mark.parametrize(("form", "content_type"), FORMS)
+def test_an_image_comes_back(client: Client, form: str, content_type: str) -> None:
+    data = picture((40, 30), form)
+    answer = post(client, "/6/images", data, content_type)
+    assert set(answer.json()) == {"image_id", "url", "external_url"}
+    got = client.get(answer.json()["url"])
+    assert (got.status_code, got.headers["Content-Type"]) == (200, content_type)
+    assert got.getvalue() == data
+    assert client.delete(answer.json()["url"]).status_code == 204
+    refused(client.get(answer.json()["url"]), 404, 13003)
+
+
+def test_base64_is_decoded(client: Client) -> None:
+    data = picture((40, 30))
+    key = stored(client, "/6/images", base64.b64encode(data), "image/x-jpeg-base64")
+    assert client.get(f"/6/images/{key}").getvalue() == data
+    refused(post(client, "/6/images", b"!!!", "image/x-jpeg-base64"), 400, 12025)
+
+
+def test_several_of_a_form(client: Client, django_assert_num_queries: object) -> None:
+    files = [SimpleUploadedFile(f"{n}.png", picture((10 + n, 9), "PNG"), "image/png") for n in range(3)]
+    answer = client.post("/6/images?ttl=2", {"image": files})
+    assert answer.status_code == 201
+    images = answer.json()["images"]
+    assert len(images) == 3
+    for n, image in enumerate(images):
+        assert client.get(image["url"]).getvalue() == picture_of(files[n])
+        assert "X-Luna-Expiry-Date" in client.head(image["url"]).headers
+
+
+def picture_of(upload: SimpleUploadedFile) -> bytes:
+    upload.seek(0)
+    return upload.read()
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        ([], 12030),
+        ([("a.png", b"text", "image/png")], 12025),
+        ([("a.txt", b"text", "text/plain")], 11029),
+        ([("a.png", picture((5, 5), "PNG"), "image/png")] * 2, 11046),
+    ],
+)
+def test_bad_forms(client: Client, files: list[tuple[str, bytes, str]], code: int) -> None:
+    form = {"image": [SimpleUploadedFile(*file) for file in files]} if files else {"text": "x"}
+    refused(client.post("/6/images", form), 400, code)
+    assert not StoredObject.objects.unscoped().exists()
+
+
+def test_a_broken_form(client: Client) -> None:
+    refused(post(client, "/6/images", b"x", "multipart/form-data"), 400, 12046)
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type", "status", "code"),
+    [
+        (b"", "image/png", 400, 12030),
+        (b"text", "image/png", 400, 12025),
+        (picture((5, 5)), "image/png", 400, 12025),
+        (picture((5, 5)), "image/svg+xml", 400, 12017),
+        (picture((5, 5)), "application/octet-stream", 400, 12017),
+        (png_header(60_000, 60_000), "image/png", 400, 12025),
+        (png_header(8_000, 8_000), "image/png", 400, 12025),
+        (bytes(17 * 1024**2), "image/png", 413, 37003),
+    ],
+)
+def test_what_is_no_image_is_refused(client: Client, data: bytes, content_type: str, status: int, code: int) -> None:
+    refused(post(client, "/6/images", data, content_type), status, code)
+    assert not StoredObject.objects.unscoped().exists()
+
+
+def test_metadata_comes_back_when_asked_for(client: Client) -> None:
+    headers = {"X-Luna-Meta-Camera": "gate 3", "X-Luna-Meta-user-id": "Zoë"}
+    answer = client.post("/6/images", picture((5, 5)), content_type="image/jpeg", headers=headers)
+    path = answer.json()["url"]
+    for got in (client.get(f"{path}?with_meta=1"), client.head(f"{path}?with_meta=1")):
+        assert got.headers["X-Luna-Meta-camera"] == "gate 3"
+        assert got.headers["X-Luna-Meta-user-id"] == "Zoë"
+    for got in (client.get(path), client.get(f"{path}?with_meta=0")):
+        assert not [name for name in got.headers if name.lower().startswith("x-luna-meta")]
+    refused(client.get(f"{path}?with_meta=2"), 400, 12012)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Luna-Meta-a": "x" * 1025},
+        {"X-Luna-Meta-a": "line\r\nSet-Cookie: x"},
+        {"X-Luna-Meta-a": "nul\x00"},
+        {"X-Luna-Meta-a": "\u4e2d"},
+        {"X-Luna-Meta-" + "k" * 65: "v"},
+        {"X-Luna-Meta-a b": "v"},
+        {"X-Luna-Meta-": "v"},
+        {f"X-Luna-Meta-{n}": "v" for n in range(33)},
+    ],
+)
+def test_odd_metadata_is_refused(client: Client, headers: dict[str, str]) -> None:
+    answer = client.post("/6/images", picture((5, 5)), content_type="image/jpeg", headers=headers)
+    refused(answer, 400, 12046)
+    assert not StoredObject.objects.unscoped().exists()
+
+
+def test_others_see_nothing(client: Client, stranger: Client) -> None:
+    path = f"/6/images/{stored(client, '/6/images', picture((5, 5)))}"
+    for answer in (stranger.get(path), stranger.delete(path)):
+        refused(answer, 404, 13003)
+    assert stranger.head(path).status_code == 404
