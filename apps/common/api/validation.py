@@ -28,7 +28,10 @@ def checked_parameters(
 
 def checked_body(serializer_class: type[serializers.BaseSerializer[Any]], request: Request) -> dict[str, Any]:
     """The JSON body as validated values. Raises LunaError 12027 with message and JSON path, 12002 without JSON."""
-    return checked_data(serializer_class, request.data)
+    data = request.data
+    if request.stream is None:
+        raise LunaError(12002)
+    return checked_data(serializer_class, data)
 
 
 def checked_data(serializer_class: type[serializers.BaseSerializer[Any]], data: Any) -> dict[str, Any]:

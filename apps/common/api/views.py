@@ -20,6 +20,7 @@ class LunaView(APIView):
     with a `resource` ("sdk", "iso", "liveness") still checks credentials that are sent, and the token's `resources`.
     """
 
+    http_method_names: ClassVar[list[str]] = ["get", "head", "post", "put", "patch", "delete"]
     permissions: ClassVar[dict[str, tuple[str, str]]] = {}
     public: ClassVar[bool | tuple[str, ...]] = False
     resource: ClassVar[str] = ""
@@ -39,9 +40,8 @@ class LunaView(APIView):
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         """A method that the resource does not have is refused before anybody is asked who they are."""
-        allowed = [method for method in self.allowed_methods if method != "OPTIONS"]
-        if request.method not in allowed:
-            raise LunaError(12021, headers={"Allow": ", ".join(allowed)})
+        if request.method not in self.allowed_methods:
+            raise LunaError(12021)
         super().initial(request, *args, **kwargs)
 
 

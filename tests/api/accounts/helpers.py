@@ -1,0 +1,32 @@
+"""What every test of accounts asks."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.test import Client
+
+from apps.accounts.models import Account
+from tests.factories import basic_client
+
+JSON = "application/json"
+
+
+def assert_error(answer: HttpResponse, status: int, code: int) -> str:
+    """Checks status, code and the four keys of the body; gives the detail back."""
+    body = answer.json()  # type: ignore[attr-defined]
+    assert (answer.status_code, body["error_code"]) == (status, code), body
+    assert set(body) == {"error_code", "desc", "detail", "link"}
+    return str(body["detail"])
+
+
+def issue(account: Account, **body: Any) -> tuple[UUID, Client, str]:
+    """A token made through the API: its id, a client that carries it, and the JWT."""
+    answer = basic_client(account).post("/6/tokens", {"permissions": {}, **body}, JSON)
+    assert answer.status_code == 201, answer.content
+    jwt = answer.json()["token"]
+    return UUID(answer.json()["token_id"]), bearer(jwt), jwt
+
+
+def bearer(jwt: str) -> Client:
+    return Client(headers={"Authorization": f"Bearer {jwt}"})

@@ -1,0 +1,226 @@
+"""Who asks, by which header, and what wrong credentials are told."""
+
+import base64
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from django.core.exceptions import ImproperlyConfigured
+from django.test import Client
+from pytest_django import Settings
+
+from apps.accounts.bearer import signature, token_decode, token_encode
+from apps.accounts.models import Account
+from apps.common.errors import LunaError
+from tests.api.accounts.helpers import JSON, assert_error, bearer, issue
+from tests.factories import PASSWORD, basic_client, client_of, make_account
+
+pytestmark = pytest.mark.django_db
+VIEW = {"account": ["view"]}
+
+
+@pytest.fixture
+def account() -> Account:
+    return make_account()
+
+
+def basic(value: str) -> Client:
+    return Client(headers={"Authorization": f"Basic {base64.b64encode(value.encode()).decode()}"})
+
+
+def claims_of(account: Account, token_id: Any) -> dict[str, Any]:
+    return {"account_id": str(account.pk), "token_id": str(token_id)}
+
+
+def test_no_credentials() -> None:
+    answer = Client().get("/6/account")
+    assert_error(answer, 403, 12010)
+    assert "WWW-Authenticate" not in answer.headers
+
+
+def test_three_ways_in(account: Account) -> None:
+    for client in (basic_client(account), issue(account, permissions=VIEW)[1], client_of(account)):
+        assert client.get("/6/account").json()["account_id"] == str(account.pk)
+
+
+def test_basic_wins_over_the_account_header(account: Account) -> None:
+    other = make_account()
+    answer = basic_client(account).get("/6/account", headers={"Luna-Account-Id": str(other.pk)})
+    assert answer.json()["account_id"] == str(account.pk)
+    answer = basic("no@luna.test:no").get("/6/account", headers={"Luna-Account-Id": str(other.pk)})
+    assert_error(answer, 401, 41006)
+
+
+def test_login_in_any_case(account: Account) -> None:
+    assert basic(f"{account.login.upper()}:{PASSWORD}").get("/6/account").status_code == 200
+
+
+@pytest.mark.parametrize("login", ["LOGIN", "nobody@luna.test", "", "nul\0@luna.test", "ü@luna.test"])
+def test_wrong_password(account: Account, login: str) -> None:
+    answer = basic(f"{account.login if login == 'LOGIN' else login}:wrong").get("/6/account")
+    assert_error(answer, 401, 41006)
+    assert answer.headers["WWW-Authenticate"] == "Basic realm='login:password'"
+
+
+@pytest.mark.parametrize(
+    "value", ["Basic", "Basic !!!!", "Basic bm9jb2xvbg==", "Basic /w==", "Digest a=b", "nonsense", "Basic é"]
+)
+def test_malformed_authorization(value: str) -> None:
+    answer = Client(headers={"Authorization": value}).get("/6/account")
+    assert_error(answer, 401, 11065)
+    assert answer.headers["WWW-Authenticate"].startswith("Basic")
+
+
+def test_password_with_colons_and_other_alphabets() -> None:
+    password = "a:b:c ü 密码"
+    body = {"login": "colon@luna.test", "password": password}
+    assert Client().post("/6/accounts", body, JSON).status_code == 201
+    assert basic(f"colon@luna.test:{password}").get("/6/account").status_code == 200
+
+
+def test_credentials_are_remembered_without_being_kept(account: Account, redis_client: Any) -> None:
+    basic_client(account).get("/6/account")
+    stored = b"".join(key + (redis_client.get(key) or b"") for key in redis_client.scan_iter())
+    assert b"credentials:" in stored
+    assert PASSWORD.encode() not in stored
+    assert account.login.encode() not in stored
+
+
+def test_deactivated_account_is_out_at_once(account: Account) -> None:
+    clients = basic_client(account), issue(account, permissions=VIEW)[1], client_of(account)
+    for client in clients:
+        assert client.get("/6/account").status_code == 200
+    Account.objects.update(is_active=False)
+    for client, code in zip(clients, (41006, 41005, 11065), strict=True):
+        assert_error(client.get("/6/account"), 401, code)
+
+
+def test_too_many_failures_from_one_address(account: Account, settings: Settings) -> None:
+    settings.LUNA_FAILED_LOGINS = 3
+    wrong, right = basic(f"{account.login}:wrong"), basic_client(account)
+    for _ in range(3):
+        assert_error(wrong.get("/6/account"), 401, 41006)
+    answer = right.get("/6/account")
+    assert_error(answer, 429, 11065)
+    assert answer.headers["Retry-After"] == "60"
+    assert right.get("/6/account", REMOTE_ADDR="192.0.2.7").status_code == 200
+    assert basic_client(make_account()).get("/6/account").status_code == 200
+    assert_error(Client().post("/6/credentials", {"login": account.login, "password": "wrong"}, JSON), 429, 11065)
+
+
+def test_account_header(account: Account, settings: Settings) -> None:
+    assert Client(headers={"Luna-Account-Id": str(account.pk).upper()}).get("/6/account").status_code == 200
+    for value in ("", "7", "x" * 36, f"{{{account.pk}}}", account.pk.hex):
+        assert_error(Client(headers={"Luna-Account-Id": value}).get("/6/account"), 400, 11037)
+    assert_error(Client(headers={"Luna-Account-Id": str(uuid4())}).get("/6/account"), 401, 11065)
+    settings.LUNA_ALLOW_ACCOUNT_ID_HEADER = False
+    assert_error(client_of(account).get("/6/account"), 403, 11061)
+
+
+def test_garbled_tokens(account: Account) -> None:
+    _, _, text = issue(account, permissions=VIEW)
+    head, body, tail = text.split(".")
+    for garbled in ("", "a", "a.b.c", f"{head}.{body}.", f"{head}.{body}x.{tail}", f"{head}.{body}.{tail[::-1]}", "é"):
+        answer = bearer(garbled).get("/6/account")
+        assert_error(answer, 401, 11062)
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+def test_forged_tokens(account: Account, settings: Settings) -> None:
+    token_id, _, _ = issue(account, permissions=VIEW)
+    claims = claims_of(account, token_id)
+    key = signature().private
+    rsa_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    forged = [
+        jwt.encode(claims, None, algorithm="none"),
+        jwt.encode(claims, "a guessed key of a proper length", algorithm="HS256"),
+        jwt.encode(claims, settings.SECRET_KEY, algorithm="HS256"),
+        jwt.encode(claims, key, algorithm="HS512"),
+        jwt.encode(claims, rsa_key, algorithm="RS256"),
+        jwt.encode({"account_id": str(account.pk)}, key, algorithm="HS256"),
+        jwt.encode({**claims, "token_id": 7}, key, algorithm="HS256"),
+        jwt.encode({**claims, "exp": datetime(2020, 1, 1, tzinfo=UTC)}, key, algorithm="HS256"),
+    ]
+    for text in forged:
+        assert_error(bearer(text).get("/6/account"), 401, 11062)
+
+
+def test_token_of_another_account(account: Account) -> None:
+    """A signed pair that no row has: the ids of two accounts cannot be mixed."""
+    token_id, _, _ = issue(account, permissions=VIEW)
+    mixed = token_encode(account_id=make_account().pk, token_id=token_id)
+    assert_error(bearer(mixed).get("/6/account"), 401, 41005)
+
+
+def test_revoked_and_expired_tokens(account: Account) -> None:
+    token_id, client, _ = issue(account, permissions=VIEW)
+    past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+    body = {"permissions": VIEW, "expiration_time": past}
+    assert client.get("/6/account").status_code == 200
+    assert basic_client(account).put(f"/6/tokens/{token_id}", body, JSON).status_code == 204
+    answer = client.get("/6/account")
+    assert_error(answer, 401, 41007)
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert basic_client(account).delete(f"/6/tokens/{token_id}").status_code == 204
+    assert_error(client.get("/6/account"), 401, 41005)
+
+
+def pem(key: Any, password: bytes = b"") -> str:
+    encryption = BestAvailableEncryption(password) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode()
+
+
+def test_es256_and_the_change_to_it(account: Account, settings: Settings, tmp_path: Any) -> None:
+    _, old, _ = issue(account, permissions=VIEW)
+    file = tmp_path / "key.pem"
+    file.write_text(pem(ec.generate_private_key(ec.SECP256R1()), b"open sesame"))
+    settings.LUNA_JWT_ECDSA_KEY = str(file)
+    settings.LUNA_JWT_ECDSA_KEY_PASSWORD = "open sesame"
+    _, new, text = issue(account, permissions=VIEW)
+    assert jwt.get_unverified_header(text)["alg"] == "ES256"
+    assert new.get("/6/account").status_code == 200
+    assert_error(old.get("/6/account"), 401, 11062)
+    settings.LUNA_JWT_ECDSA_KEY = pem(ec.generate_private_key(ec.SECP256R1()))
+    settings.LUNA_JWT_ECDSA_KEY_PASSWORD = ""
+    assert_error(new.get("/6/account"), 401, 11062)
+
+
+def test_public_key_of_es256_is_no_secret_of_hs256(settings: Settings) -> None:
+    """The old trick: sign by HS256 with the public key as the secret."""
+    settings.LUNA_JWT_ECDSA_KEY = pem(ec.generate_private_key(ec.SECP256R1()))
+    claims = {"account_id": str(uuid4()), "token_id": str(uuid4())}
+    with pytest.raises(LunaError) as refused:
+        token_decode(jwt.encode(claims, "x" * 32, algorithm="HS256"))
+    assert refused.value.code == 11062
+
+
+def test_foreign_curve_is_refused(settings: Settings) -> None:
+    settings.LUNA_JWT_ECDSA_KEY = pem(ec.generate_private_key(ec.SECP384R1()))
+    with pytest.raises(ImproperlyConfigured):
+        signature()
+
+
+def test_who_asked_stands_in_the_log(account: Account, caplog: pytest.LogCaptureFixture) -> None:
+    token_id, client, _ = issue(account, permissions=VIEW)
+    with caplog.at_level(logging.INFO, "apps.accounts.authentication"):
+        caplog.clear()
+        basic_client(account).get("/6/account")
+        client.get("/6/account")
+        Client().get("/6/account")
+    lines = [record.getMessage() for record in caplog.records]
+    assert str(account.pk) in lines[0]
+    assert str(token_id) not in lines[0]
+    assert str(account.pk) in lines[1]
+    assert str(token_id) in lines[1]
+    assert "without an account" in lines[2]

@@ -1,0 +1,158 @@
+"""/version, /healthcheck, /docs/spec, and what the platform says to anything else."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.conf import settings as django_settings
+from django.contrib.staticfiles import finders
+from django.test import Client
+from pytest_django import Settings
+
+from apps.common.request_id import PATTERN
+from apps.monitoring.health import checks
+from tests.api.accounts.helpers import assert_error
+from tests.factories import basic_client, make_account
+
+pytestmark = pytest.mark.django_db
+OURS = "1536751345,8b8b5937-2e9c-4e8b-a7a7-5caf86621b5a"
+
+
+@pytest.mark.parametrize("path", ["/version", "/6/version"])
+def test_version(path: str) -> None:
+    answer = Client(headers={"Authorization": "Basic d3Jvbmc6d3Jvbmc="}).get(path).json()
+    assert answer["LUNA PLATFORM"] == {"major": 5, "minor": 67, "patch": 0}
+    assert answer["luna-api"] == {"api": 6, "major": 0, "minor": 1, "patch": 0}
+
+
+def test_one_version_everywhere() -> None:
+    project = tomllib.loads((Path(django_settings.BASE_DIR) / "pyproject.toml").read_text())["project"]
+    assert project["version"] == django_settings.LUNA_VERSION
+
+
+@pytest.mark.parametrize("path", ["/healthcheck", "/6/healthcheck"])
+def test_healthy(path: str) -> None:
+    body = Client().get(path).json()
+    assert body["execution_time"] < 5
+    assert [(each["name"], each["status"]) for each in body["components"]] == [("database", "ok"), ("redis", "ok")]
+
+
+def test_unhealthy_component_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def disk() -> None:
+        raise OSError("no space left\nsecond line")
+
+    monkeypatch.setattr(checks, "_checks", dict(checks._checks))
+    checks.register("disk", disk)
+    assert Client().get("/healthcheck").status_code == 200
+    answer = Client().get("/healthcheck", {"include_luna_services": 1})
+    body = answer.json()
+    assert (answer.status_code, body["error_code"], body["detail"]) == (502, 38001, "disk: no space left")
+    assert {each["name"]: each["error"] for each in body["components"]}["disk"] == "no space left"
+    assert {each["name"]: each["status"] for each in body["components"]}["database"] == "ok"
+
+
+def test_redis_out_of_reach(settings: Settings) -> None:
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1"}
+    }
+    body = Client().get("/healthcheck").json()
+    assert body["error_code"] == 38001
+    assert "redis" in body["detail"]
+
+
+def test_bad_flag() -> None:
+    assert "include_luna_services" in assert_error(Client().get("/healthcheck?include_luna_services=5"), 400, 12012)
+
+
+@pytest.mark.parametrize("accept", ["", "application/x-yaml", "*/*", "image/png"])
+def test_document(accept: str) -> None:
+    answer = Client(headers={"Accept": accept} if accept else {}).get("/docs/spec")
+    assert answer.status_code == 200
+    document = yaml.safe_load(answer.content)
+    assert document["openapi"].startswith("3.")
+    assert "/6/account" in document["paths"]
+    assert set(document["components"]["securitySchemes"]) == {"BasicAuth", "BearerAuth", "LunaAccountIdAuth"}
+
+
+def test_document_in_json() -> None:
+    answer = Client(headers={"Accept": "application/json"}).get("/docs/spec")
+    assert "/6/account" in answer.json()["paths"]
+
+
+def test_page_needs_nothing_from_elsewhere() -> None:
+    answer = Client(headers={"Accept": "text/html,application/xhtml+xml"}).get("/docs/spec")
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    assert "swagger" in page.lower()
+    assert "//" not in page.replace("// ", "").replace("http://www.w3.org", ""), "no foreign address"
+    assets = [part.split('"')[0] for part in page.split('"/static/')[1:]]
+    assert len(assets) >= 3
+    assert all(finders.find(each) for each in assets)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/6", "/6/", "/6/nowhere", "/6/tokens/", "/6/account/", "/5/faces", "/6//account", "/%00", "/6/ü"]
+)
+def test_unknown_path(path: str) -> None:
+    answer = Client().get(path)
+    assert_error(answer, 404, 12013)
+    assert PATTERN.fullmatch(answer.headers["Luna-Request-Id"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("delete", "/6/accounts"), ("options", "/6/account"), ("post", "/version"), ("trace", "/6/tokens")],
+)
+def test_wrong_method(method: str, path: str) -> None:
+    """Refused before anybody is asked who they are."""
+    answer = getattr(Client(), method)(path)
+    assert_error(answer, 405, 12021)
+    assert "GET" in answer.headers["Allow"] or "POST" in answer.headers["Allow"]
+    assert method.upper() not in answer.headers["Allow"]
+
+
+def test_head_has_no_body() -> None:
+    client = basic_client(make_account())
+    for path, status in (("/6/account", 200), ("/6/tokens/7", 404), ("/healthcheck", 200)):
+        answer = client.head(path)
+        assert (answer.status_code, answer.content) == (status, b"")
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (OURS, True),
+        (OURS.upper(), False),
+        (f"{OURS}\r\nSet-Cookie: a=b", False),
+        (f"{OURS} ", False),
+        (f"{OURS}\n", False),
+        ("1," + OURS.partition(",")[2], False),
+        ("x" * 100_000, False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_request_id(sent: str | None, kept: bool) -> None:
+    headers: dict[str, Any] = {} if sent is None else {"Luna-Request-Id": sent}
+    for path in ("/version", "/6/nowhere", "/6/account"):
+        given = Client(headers=headers).get(path).headers["Luna-Request-Id"]
+        assert PATTERN.fullmatch(given)
+        assert (given == sent) is kept
+
+
+def test_crash_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash() -> None:
+        raise RuntimeError("secret path")
+
+    monkeypatch.setattr("apps.monitoring.api.views.versions", crash)
+    answer = Client(raise_request_exception=False).get("/version")
+    assert_error(answer, 500, 1)
+    assert "secret" not in answer.content.decode()
+    assert PATTERN.fullmatch(answer.headers["Luna-Request-Id"])
+
+
+def test_too_large_is_refused_unread(settings: Settings) -> None:
+    settings.MAX_REQUEST_BYTES = 1000
+    assert_error(Client().post("/6/accounts", b"{" + b" " * 1000, "application/json"), 413, 37003)
