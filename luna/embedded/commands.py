@@ -164,7 +164,7 @@ def listen(*, any_port: bool = False) -> tuple[socket.socket, str]:
         if not any_port or os.environ.get("LUNA_PORT"):
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
             raise EmbeddedError(
-                f"Cannot listen on port {port} of {host} ({reason}): stop what uses it, or choose another with LUNA_PORT."
+                f"Cannot listen on port {port} of {host} ({reason}): stop what uses it or choose another LUNA_PORT."
             ) from None
         listener = _bound_socket(host, 0)
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104

@@ -193,7 +193,6 @@ def _make_cluster(var: Path, software: Path) -> None:
         run("postgres", "--single", "-D", made, "postgres", text=f"CREATE DATABASE {DATABASE};\n")
         for path in (made, *made.rglob("*")):
             os.chown(path, owner, owner)
-        os.sync()
         made.rename(_data(var))
         os.chown(work, os.geteuid(), os.getegid())
 

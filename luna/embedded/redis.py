@@ -47,19 +47,27 @@ def start(var: Path) -> None:
 
     Raises EmbeddedError when it does not come up.
     """
-    server_process = None
-    if running_pid(var) is None:
-        home = private_dir(redis_home(var))
-        server, version = _server()
-        if version < (7, 0) and (home / "appendonlydir").exists():
-            raise EmbeddedError(
-                f"The data in {home} was written by Redis 7 or later, and {server} is older: put the newer "
-                "redis-server on PATH again."
-            )
-        own_private_dir(socket_dir(home), os.geteuid())
-        _write_configuration(var)
-        server_process = spawn([server, _configuration(var)], log=log_path(var, "redis"), cwd=home)
-    _wait_until_ready(var, server_process)
+    server: subprocess.Popen[bytes] | None = None
+    end = time.monotonic() + START_TIMEOUT_S
+    while (answer := _ping(var)) != "+PONG":
+        if time.monotonic() > end or (server and server.poll() is not None):
+            raise EmbeddedError(f"Redis does not start: {answer or log_tail(log_path(var, 'redis'))}")
+        if server is None and running_pid(var) is None:
+            server = _launch(var)
+        time.sleep(0.02)
+
+
+def _launch(var: Path) -> subprocess.Popen[bytes]:
+    home = private_dir(redis_home(var))
+    program, version = _server()
+    if version < (7, 0) and (home / "appendonlydir").exists():
+        raise EmbeddedError(
+            f"The data in {home} was written by Redis 7 or later, and {program} is older: put the newer "
+            "redis-server on PATH again."
+        )
+    own_private_dir(socket_dir(home), os.geteuid())
+    _write_configuration(var)
+    return spawn([program, _configuration(var)], log=log_path(var, "redis"), cwd=home)
 
 
 def stop_server(var: Path) -> None:
@@ -111,17 +119,8 @@ def _write_configuration(var: Path) -> None:
     )
 
 
-def _wait_until_ready(var: Path, server: subprocess.Popen[bytes] | None) -> None:
-    answer = ""
-    end = time.monotonic() + START_TIMEOUT_S
-    while not answer.endswith("+PONG\r\n"):
-        if time.monotonic() > end or (server and server.poll() is not None):
-            raise EmbeddedError(f"Redis does not start: {answer.strip() or log_tail(log_path(var, 'redis'))}")
-        time.sleep(0.02)
-        answer = _ping(var)
-
-
 def _ping(var: Path) -> str:
+    """What Redis says to PING: `+PONG`, an error such as -LOADING, or nothing when it does not listen."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(1)
         try:
@@ -130,4 +129,5 @@ def _ping(var: Path) -> str:
             answer = b"".join(iter(lambda: connection.recv(4096), b""))
         except OSError:
             return ""
-    return answer.decode().removesuffix("+OK\r\n")
+    lines = answer.decode().splitlines()  # of AUTH, PING and QUIT
+    return lines[1] if len(lines) > 1 else ""
