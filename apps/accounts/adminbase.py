@@ -11,14 +11,34 @@ from typing import Any, ClassVar
 from django.contrib import messages
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
+from django.forms import ModelChoiceField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.contrib.filters.forms import AutocompleteDropdownForm
 
 from apps.common.api.fields import parse_uuid
 from apps.common.errors import LunaError
 
 View = Callable[..., HttpResponse]
+
+
+class OwnedChoiceField(ModelChoiceField):
+    """A choice among rows that belong to accounts: the admin site reads everybody's."""
+
+    def __init__(self, queryset: Any, **kwargs: Any) -> None:
+        super().__init__(queryset.model.everything.all(), **kwargs)
+
+
+class OwnedDropdownForm(AutocompleteDropdownForm):
+    field = OwnedChoiceField
+
+
+class OwnedSelectFilter(AutocompleteSelectFilter):
+    """A filter by a related row that belongs to an account."""
+
+    form_class = OwnedDropdownForm
 
 
 def refusals_shown(view: View) -> View:

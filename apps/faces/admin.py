@@ -15,7 +15,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTime
 from unfold.decorators import display
 
 from apps.accounts.access import actor_of
-from apps.accounts.adminbase import DeletingAdmin
+from apps.accounts.adminbase import DeletingAdmin, OwnedSelectFilter
 from apps.accounts.services import audit_write
 from apps.common.filters.words import Gender
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
@@ -63,7 +63,7 @@ class FaceAdmin(DeletingAdmin):
     list_select_related = ("account", "attribute")
     list_filter = (
         ("account", AutocompleteSelectFilter),
-        ("links__list", AutocompleteSelectFilter),
+        ("links__list", OwnedSelectFilter),
         ("create_time", RangeDateTimeFilter),
     )
     search_fields = ("external_id", "user_data")
@@ -82,7 +82,7 @@ class FaceAdmin(DeletingAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Face]:
         links = count_of(ListFace.objects.filter(face=OuterRef("pk")))
-        return Face.everything.select_related("attribute").annotate(links_n=links)
+        return Face.everything.annotate(links_n=links)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return True

@@ -26,12 +26,13 @@ from apps.imagestore.services import object_delete, object_read
 
 THUMBNAIL_PIXELS = 480
 SMALL_PX, LARGE_PX = 48, 180
+NOTHING = SafeString("—")
 
 
 def thumbnail(object_id: UUID | str | None, bucket: str = Bucket.FACE_SAMPLES, *, large: bool = False) -> SafeString:
-    """The picture as an <img>, a dash where there is none. Each that is looked at leaves an audit line."""
+    """The picture as an <img>, a dash where there is none. Each one that is looked at leaves an audit line."""
     if not object_id:
-        return format_html("—")
+        return NOTHING
     side = LARGE_PX if large else SMALL_PX
     return format_html(
         '<img src="{}" loading="lazy" alt="" class="luna-thumbnail" style="height:{}px">',

@@ -1,0 +1,310 @@
+"""The admin site: who gets in, what the pages cost, and that changes go through the services."""
+
+import io
+from uuid import UUID, uuid4
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.core.files.storage import default_storage
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from PIL import Image
+
+from apps.accounts.choices import AccountType
+from apps.accounts.models import Account, AuditRecord, Token
+from apps.events.models import Event
+from apps.faces.models import Face, List
+from apps.faces.services import face_create, list_create
+from apps.faces.types import AttributeData, BasicData
+from apps.handlers.models import Handler
+from apps.imagestore.choices import Bucket
+from apps.imagestore.files import data_name
+from apps.imagestore.models import StoredObject
+from apps.imagestore.services import object_store
+from tests.factories import PASSWORD, make_account, make_event, token_client
+
+pytestmark = pytest.mark.django_db
+
+PAGES = [
+    "accounts_account",
+    "accounts_token",
+    "accounts_auditrecord",
+    "faces_face",
+    "faces_list",
+    "events_event",
+    "handlers_handler",
+    "imagestore_storedobject",
+]
+
+
+@pytest.fixture
+def admin() -> Account:
+    return make_account(AccountType.ADMIN)
+
+
+@pytest.fixture
+def owner() -> Account:
+    return make_account()
+
+
+@pytest.fixture
+def site(admin: Account) -> Client:
+    client = Client()
+    client.force_login(admin)
+    return client
+
+
+def sample(owner: Account) -> UUID:
+    jpeg = io.BytesIO()
+    Image.new("RGB", (250, 250), "teal").save(jpeg, "JPEG")
+    stored = object_store(
+        bucket=Bucket.FACE_SAMPLES, account_id=owner.account_id, data=jpeg.getvalue(), content_type="image/jpeg"
+    )
+    return stored.object_id
+
+
+def one_of_each(owner: Account, list_id: UUID) -> tuple[Face, Event]:
+    """A face in a list, an event that resembles it, a handler, a token, a sample."""
+    sample_id = sample(owner)
+    attribute = AttributeData(basic=BasicData(age=30, gender=0), basic_samples=(sample_id,))
+    face = face_create(account_id=owner.account_id, user_data="Ada", lists=[list_id], attribute=attribute)
+    candidate = {"face": {"face_id": str(face.face_id), "user_data": "<b>Ada</b>", "avatar": ""}, "similarity": 0.97}
+    event = make_event(
+        owner,
+        source="gate",
+        gender=0,
+        age=31,
+        tags=("known", "<i>"),
+        face_id=face.face_id,
+        attach_result=(list_id,),
+        top_matching_candidates_label="vip",
+        top_similar_object_similarity=0.97,
+        match_result=[{"label": "vip", "candidates": [candidate]}],
+        face_detections=[{"sample_id": str(sample_id), "detection": {"rect": {"x": 1}}}],
+    )
+    Handler.objects.create(account=owner, description="gate", policies={"match_policy": []})
+    token_client(owner, face=["view"])
+    return face, event
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_list_costs_the_same_however_long_it_is(site: Client, owner: Account, page: str) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as context:
+            response = site.get(reverse(f"admin:{page}_changelist"))
+        assert response.status_code == 200
+        return len(context)
+
+    first = list_create(account_id=owner.account_id, user_data="guests")
+    one_of_each(owner, first.list_id)
+    few = queries()
+    for _ in range(8):
+        another = make_account()
+        one_of_each(another, list_create(account_id=another.account_id).list_id)
+
+    assert queries() == few
+    assert few <= 12
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_only_administrators_see_it(owner: Account, page: str) -> None:
+    client = Client()
+    url = reverse(f"admin:{page}_changelist")
+    assert client.get(url).status_code == 302
+    client.force_login(owner)
+    assert client.get(url).status_code == 302
+
+
+def test_login_with_the_password(admin: Account) -> None:
+    client = Client()
+    credentials = {"username": admin.login, "password": PASSWORD}
+
+    assert client.post("/admin/login/?next=/admin/", credentials).status_code == 302
+    assert client.get("/admin/").status_code == 200
+
+
+@pytest.mark.parametrize("query", ["q=Ada", "q=gate", f"q={uuid4()}", "q=%00", "create_time__year=2026"])
+@pytest.mark.parametrize("page", PAGES)
+def test_search_and_dates_answer(site: Client, owner: Account, page: str, query: str) -> None:
+    one_of_each(owner, list_create(account_id=owner.account_id).list_id)
+    if page == "accounts_auditrecord":
+        query = query.replace("create_time", "time")
+
+    assert site.get(reverse(f"admin:{page}_changelist") + f"?{query}").status_code == 200
+
+
+def test_a_uuid_finds_its_face(site: Client, owner: Account) -> None:
+    faces = [face_create(account_id=owner.account_id, user_data=f"person-{n}") for n in range(3)]
+
+    page = site.get(reverse("admin:faces_face_changelist"), {"q": str(faces[1].face_id)}).content.decode()
+
+    assert "person-1" in page
+    assert "person-0" not in page
+
+
+def test_faces_of_a_list(site: Client, owner: Account) -> None:
+    row = list_create(account_id=owner.account_id, user_data="guests")
+    face_create(account_id=owner.account_id, user_data="face-within", lists=[row.list_id])
+    face_create(account_id=owner.account_id, user_data="face-without")
+
+    page = site.get(reverse("admin:faces_face_changelist"), {"links__list__id__exact": row.pk}).content.decode()
+
+    assert "face-within" in page
+    assert "face-without" not in page
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_row_is_shown_and_its_texts_are_escaped(site: Client, owner: Account, page: str) -> None:
+    one_of_each(owner, list_create(account_id=owner.account_id, user_data="<script>").list_id)
+    app, model = page.split("_")
+    rows = {"account": Account, "token": Token, "auditrecord": AuditRecord, "face": Face, "list": List,
+            "event": Event, "handler": Handler, "storedobject": StoredObject}  # fmt: skip
+    manager = getattr(rows[model], "everything", rows[model].objects)
+
+    content = site.get(reverse(f"admin:{app}_{model}_change", args=(manager.first().pk,))).content.decode()
+
+    assert "<b>Ada" not in content
+    assert ">guests<script>" not in content
+    assert f'value="{PASSWORD}"' not in content
+
+
+def test_a_thumbnail_is_small_not_kept_and_leaves_an_audit_line(site: Client, admin: Account, owner: Account) -> None:
+    sample_id = sample(owner)
+
+    response = site.get(reverse("admin:imagestore_thumbnail", args=(Bucket.FACE_SAMPLES, sample_id)))
+
+    assert response.status_code == 200
+    assert "no-store" in response.headers["Cache-Control"]
+    with Image.open(io.BytesIO(response.content)) as image:
+        assert image.format == "JPEG"
+        assert max(image.size) <= 480
+    line = AuditRecord.objects.get(object_id=str(sample_id), action="view")
+    assert (line.account_id, line.object_account_id) == (admin.account_id, owner.account_id)
+    assert line.remote_address == "127.0.0.1"
+
+
+def test_thumbnails_are_for_staff(owner: Account) -> None:
+    sample_id = sample(owner)
+    client = Client()
+    client.force_login(owner)
+
+    assert client.get(reverse("admin:imagestore_thumbnail", args=(Bucket.FACE_SAMPLES, sample_id))).status_code == 302
+    assert not AuditRecord.objects.filter(object_id=str(sample_id)).exists()
+
+
+def test_what_is_no_picture_has_no_thumbnail(site: Client, owner: Account) -> None:
+    text = object_store(bucket=Bucket.OBJECTS, account_id=owner.account_id, data=b"text", content_type="text/plain")
+
+    for object_id in (text.object_id, uuid4()):
+        url = reverse("admin:imagestore_thumbnail", args=(Bucket.OBJECTS, object_id))
+        assert site.get(url).status_code == 404
+
+
+def test_an_account_is_made_with_a_hashed_password(site: Client, admin: Account) -> None:
+    form = {"login": "New@Luna.test", "password1": "long enough", "password2": "long enough", "account_type": "user"}
+
+    response = site.post(reverse("admin:accounts_account_add"), form)
+
+    account = Account.objects.get(login="new@luna.test")
+    assert response.status_code == 302
+    assert account.check_password("long enough")
+    assert AuditRecord.objects.get(action="create", object_id=str(account.pk)).account_id == admin.account_id
+
+
+def test_an_account_is_changed_and_its_password_too(site: Client, owner: Account) -> None:
+    form = {"login": owner.login, "account_type": "advanced_user", "description": "front desk", "is_active": "on"}
+    assert site.post(reverse("admin:accounts_account_change", args=(owner.pk,)), form).status_code == 302
+    passwords = {"password1": "another one", "password2": "another one"}
+    assert site.post(f"/admin/accounts/account/{owner.pk}/password/", passwords).status_code == 302
+
+    owner.refresh_from_db()
+    assert (owner.account_type, owner.description) == ("advanced_user", "front desk")
+    assert owner.check_password("another one")
+    assert AuditRecord.objects.filter(action="update", object_id=str(owner.pk)).count() == 2
+
+
+def test_an_administrator_cannot_lock_himself_out(site: Client, admin: Account) -> None:
+    form = {"login": admin.login, "account_type": "user", "description": ""}
+    site.post(reverse("admin:accounts_account_change", args=(admin.pk,)), form)
+    response = site.post(reverse("admin:accounts_account_delete", args=(admin.pk,)), {"post": "yes"}, follow=True)
+
+    admin.refresh_from_db()
+    assert (admin.account_type, admin.is_active) == (AccountType.ADMIN, True)
+    assert "the last administrator" in response.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deleting_an_account_takes_its_data_along(site: Client, owner: Account) -> None:
+    one_of_each(owner, list_create(account_id=owner.account_id).list_id)
+    stored = StoredObject.objects.for_account(owner.account_id).get()
+    name = data_name(stored.bucket, stored.object_id, stored.content_type)
+    assert default_storage.exists(name)
+
+    response = site.post(reverse("admin:accounts_account_delete", args=(owner.pk,)), {"post": "yes"})
+
+    assert response.status_code == 302
+    for model in (Face, List, Event, Handler, StoredObject, Token):
+        assert not model.objects.for_account(owner.pk).exists()
+    assert not default_storage.exists(name)
+
+
+def test_chosen_faces_are_deleted_by_the_service(site: Client, owner: Account) -> None:
+    row = list_create(account_id=owner.account_id)
+    faces = [face_create(account_id=owner.account_id, lists=[row.list_id]) for _ in range(3)]
+    chosen = {"action": "delete_selected", "_selected_action": [face.pk for face in faces[:2]], "post": "yes"}
+
+    response = site.post(reverse("admin:faces_face_changelist"), chosen)
+
+    assert response.status_code == 302
+    assert [face.face_id for face in Face.objects.for_account(owner.pk)] == [faces[2].face_id]
+    row.refresh_from_db()
+    assert row.unlink_key == 2  # the service keeps the list's log
+    assert AuditRecord.objects.filter(action="delete", object_type="face").count() == 2
+
+
+def test_a_face_and_a_list_are_renamed(site: Client, owner: Account) -> None:
+    row = list_create(account_id=owner.account_id)
+    face = face_create(account_id=owner.account_id, lists=[row.list_id])
+    inline = {"links-TOTAL_FORMS": 0, "links-INITIAL_FORMS": 0}
+    url = reverse("admin:faces_face_change", args=(face.pk,))
+    assert site.post(url, {"user_data": "Ada", "external_id": "7", **inline}).status_code == 302
+    url = reverse("admin:faces_list_change", args=(row.pk,))
+    assert site.post(url, {"user_data": "guests"}).status_code == 302
+
+    face.refresh_from_db()
+    row.refresh_from_db()
+    assert (face.user_data, face.external_id, row.user_data) == ("Ada", "7", "guests")
+
+
+def test_a_list_is_made_for_an_account(site: Client, owner: Account) -> None:
+    form = {"user_data": "guests", "account": str(owner.pk)}
+    assert site.post(reverse("admin:faces_list_add"), form).status_code == 302
+
+    assert List.objects.for_account(owner.pk).get().user_data == "guests"
+
+
+def test_a_revoked_token_ends(site: Client, owner: Account) -> None:
+    client = token_client(owner, token=["view"])
+    token = Token.objects.for_account(owner.pk).get()
+    assert client.get("/6/tokens").status_code == 200
+
+    site.post(reverse("admin:accounts_token_delete", args=(token.pk,)), {"post": "yes"})
+
+    assert client.get("/6/tokens").status_code == 401
+
+
+@pytest.mark.parametrize("page", ["accounts_auditrecord", "events_event"])
+def test_events_and_audit_lines_cannot_be_changed(site: Client, owner: Account, page: str) -> None:
+    _face, event = one_of_each(owner, list_create(account_id=owner.account_id).list_id)
+    pk = event.pk if page == "events_event" else AuditRecord.objects.first().pk
+    assert site.post(reverse(f"admin:{page}_delete", args=(pk,)), {"post": "yes"}).status_code == 403
+    assert site.post(reverse(f"admin:{page}_change", args=(pk,)), {}).status_code == 403
+
+
+def test_static_files_of_the_site_are_there() -> None:
+    for name in ("luna/admin.css", "unfold/css/styles.css"):
+        assert finders.find(name), name
