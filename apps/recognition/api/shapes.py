@@ -28,7 +28,7 @@ def rect_block(rect: Rect) -> Json:
 
 
 def detection_block(face: Face) -> Json:
-    """`detection` of a face: rectangle, landmarks, quality and the attributes that were estimated; null for the rest."""
+    """`detection` of a face: rectangle, landmarks, quality and the estimated attributes; null for the rest."""
     found = face.estimations
     return {
         "rect": rect_block(face.rect),

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.recognition.engine.geometry import resample, square_transform
+from apps.recognition.engine.geometry import ANTIALIAS_BELOW_SCALE, resample, square_transform
 from apps.recognition.types import Image
 
 SIZE_PX = 256
@@ -55,16 +55,17 @@ def windows(image: Image) -> tuple[NDArray[np.uint8], list[Window]]:
     """The network's inputs for one picture, uint8 RGB [N, 256, 256, 3], and where each lies."""
     height, width = image.shape[:2]
     longer = max(height, width)
-    crops, places = [_letterboxed(image, longer)], [_letterbox_window(width, height, longer)]
-    if longer > SKIP_TILES_UP_TO_PX:
-        tile = int(np.ceil(longer * TILE_SHARE))
-        scale = SIZE_PX / tile
-        scaled = _resized(image, scale)  # once; every tile is a slice of it
-        for top in _starts(height, tile):
-            for left in _starts(width, tile):
-                crops.append(_slice(scaled, round(left * scale), round(top * scale)))
-                places.append(Window(round(left * scale) / scale, round(top * scale) / scale, scale))
-    return np.stack(crops), places
+    if longer <= SKIP_TILES_UP_TO_PX:
+        return _letterboxed(image, 1.0)
+    tile = int(np.ceil(longer * TILE_SHARE))
+    scale = SIZE_PX / tile
+    scaled = _resized(image, scale)  # once; every tile is a slice of it, and the whole is made smaller from it
+    crops, places = _letterboxed(scaled, scale)
+    tiles = [
+        (round(left * scale), round(top * scale)) for top in _starts(height, tile) for left in _starts(width, tile)
+    ]
+    crops = np.concatenate([crops, np.stack([_slice(scaled, left, top) for left, top in tiles])])
+    return crops, places + [Window(left / scale, top / scale, scale) for left, top in tiles]
 
 
 def window_around(image: Image, box: NDArray[np.float32], grow: float) -> tuple[NDArray[np.uint8], list[Window]]:
@@ -75,28 +76,19 @@ def window_around(image: Image, box: NDArray[np.float32], grow: float) -> tuple[
     return crop[None], [Window(float(centre[0]) - side / 2, float(centre[1]) - side / 2, SIZE_PX / side)]
 
 
-def _letterbox_window(width: int, height: int, longer: int) -> Window:
-    scale = SIZE_PX / longer
-    left, top = _letterbox_offsets(width, height, scale)
-    return Window(-left / scale, -top / scale, scale)
-
-
-def _letterbox_offsets(width: int, height: int, scale: float) -> tuple[int, int]:
-    return (SIZE_PX - max(1, round(width * scale))) // 2, (SIZE_PX - max(1, round(height * scale))) // 2
-
-
-def _letterboxed(image: Image, longer: int) -> Image:
-    scale = SIZE_PX / longer
-    left, top = _letterbox_offsets(image.shape[1], image.shape[0], scale)
+def _letterboxed(image: Image, image_scale: float) -> tuple[NDArray[np.uint8], list[Window]]:
+    """The whole picture centred on black; `image` is the picture at `image_scale`."""
+    scale = SIZE_PX / max(image.shape[:2])
     small = _resized(image, scale)
-    canvas = np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8)
-    canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
-    return canvas
+    left, top = (SIZE_PX - small.shape[1]) // 2, (SIZE_PX - small.shape[0]) // 2
+    total = scale * image_scale
+    return _slice(small, -left, -top)[None], [Window(-left / total, -top / total, total)]
 
 
 def _resized(image: Image, scale: float) -> Image:
     size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)  # type: ignore[return-value]
+    averaged = scale < ANTIALIAS_BELOW_SCALE
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if averaged else cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
 def _starts(length: int, tile: int) -> list[int]:
