@@ -6,6 +6,7 @@ they wait in the socket's queue for the next process.
 
 import socket
 import sys
+import traceback
 
 import uvicorn
 
@@ -25,6 +26,14 @@ def serve(fd: int) -> None:
         ws_max_size=64 * 1024,
         ws_per_message_deflate=False,  # a compressor per subscriber costs more memory than it saves traffic
     )
+    config.load()
+    from apps.recognition import facade  # Django is set up now
+
+    try:
+        facade.warm_up()
+    except Exception as error:
+        traceback.print_exc()
+        sys.exit(f"Recognition cannot start: {error}")  # the last line of the log, which `up` repeats
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=fd)])
 
 

@@ -1,0 +1,197 @@
+"""The bridge between ASGI and Django, driven message by message."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from luna.http import WSGIPool
+
+LIMIT = 1_000_000
+
+
+class Stream:
+    """A WSGI answer that is sent in pieces."""
+
+    streaming = True
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.pieces = pieces
+        self.closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.pieces)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def echo(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    """Answers with what it was asked: the environment's strings and the length of the body."""
+    strings = {key: value for key, value in environ.items() if isinstance(value, str)}
+    body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+    start_response("201 Created", [("X-Answer", "yes")])
+    return [json.dumps(strings | {"read": len(body), "rest": len(environ["wsgi.input"].read())}).encode()]
+
+
+def ask(
+    application: Callable[..., Any],
+    *chunks: bytes,
+    headers: list[tuple[bytes, bytes]] | None = None,
+    path: bytes = b"/",
+    query: bytes = b"",
+    leaves: bool = False,
+) -> list[dict[str, Any]]:
+    """Everything that the client is sent for one request whose body comes in these chunks."""
+    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    messages.append({"type": "http.disconnect"} if leaves else {"type": "http.request", "body": b""})
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": path.decode("latin-1"),
+        "raw_path": path,
+        "query_string": query,
+        "headers": headers or [],
+        "server": ("127.0.0.1", 5000),
+        "client": ("127.0.0.2", 40000),
+    }
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(WSGIPool(application, threads=1, max_body_bytes=LIMIT)(scope, receive, send))
+    return sent
+
+
+def echoed(*chunks: bytes, **request: Any) -> dict[str, Any]:
+    head, body = ask(echo, *chunks, **request)
+    assert head["status"] == 201
+    assert head["headers"] == [(b"x-answer", b"yes")]
+    return json.loads(body["body"])
+
+
+@pytest.mark.parametrize("size", [0, 1, 300_000, LIMIT])
+def test_a_body_without_announced_length_arrives_whole(size: int) -> None:
+    half = size // 2
+    seen = echoed(b"x" * half, b"y" * (size - half), headers=[(b"transfer-encoding", b"chunked")])
+    assert (seen["CONTENT_LENGTH"], seen["read"], seen["rest"]) == (str(size), size, 0)
+
+
+def test_a_request_becomes_a_wsgi_environment() -> None:
+    seen = echoed(
+        path=b"/6/f%C3%A4ces/%2f",
+        query="name=ä&x=%20".encode(),
+        headers=[
+            (b"content-type", b"text/plain"),
+            (b"luna-account-id", b"mine"),
+            (b"luna_account_id", b"forged"),
+            (b"accept", b"a"),
+            (b"accept", b"b"),
+            (b"cookie", b"c=1"),
+            (b"cookie", b"d=2"),
+        ],
+    )
+    expected = {
+        "PATH_INFO": "/6/fäces//".encode().decode("latin-1"),
+        "QUERY_STRING": "name=ä&x=%20".encode().decode("latin-1"),
+        "CONTENT_TYPE": "text/plain",
+        "HTTP_LUNA_ACCOUNT_ID": "mine",
+        "HTTP_ACCEPT": "a,b",
+        "HTTP_COOKIE": "c=1; d=2",
+        "REMOTE_ADDR": "127.0.0.2",
+        "SERVER_PORT": "5000",
+    }
+    assert {key: seen[key] for key in expected} == expected
+
+
+def never(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    raise AssertionError("the application was called")
+
+
+@pytest.mark.parametrize(
+    ("chunks", "length", "status", "code"),
+    [
+        ([], b"2000000000", 413, 37003),
+        ([b"x" * 600_000, b"x" * 600_000], None, 413, 37003),
+        ([], b"many", 400, 12046),
+        ([], b"-1", 400, 12046),
+    ],
+)
+def test_a_body_that_is_refused_never_reaches_the_application(
+    chunks: list[bytes], length: bytes | None, status: int, code: int
+) -> None:
+    request_id = b"1700000000,12345678-1234-4234-8234-123456789abc"
+    headers = [(b"luna-request-id", request_id)] + ([(b"content-length", length)] if length else [])
+    head, body = ask(never, *chunks, headers=headers)
+    assert head["status"] == status
+    assert (b"connection", b"close") in head["headers"]
+    assert (b"luna-request-id", request_id) in head["headers"]
+    assert json.loads(body["body"])["error_code"] == code
+
+
+def test_a_client_that_leaves_before_the_end_stores_nothing() -> None:
+    assert ask(never, b"half", headers=[(b"content-length", b"8")], leaves=True) == []
+
+
+def test_a_silent_client_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("luna.http.CLIENT_TIMEOUT_S", 0.05)
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "headers": [(b"content-length", b"8")]}
+    asyncio.run(WSGIPool(never, threads=1, max_body_bytes=LIMIT)(scope, receive, send))
+    assert (sent[0]["status"], json.loads(sent[1]["body"])["error_code"]) == (408, 37002)
+
+
+def test_a_stream_is_sent_in_its_pieces_and_closed() -> None:
+    stream = Stream([b"one", b"two"])
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Stream:
+        start_response("200 OK", [])
+        return stream
+
+    bodies = [message["body"] for message in ask(application)[1:]]
+    assert bodies == [b"one", b"two", b""]
+    assert stream.closed
+
+
+def test_a_stream_that_nobody_reads_gives_its_thread_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("luna.http.CLIENT_TIMEOUT_S", 0.05)
+    stream = Stream([b"one"])
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Stream:
+        start_response("200 OK", [])
+        return stream
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: dict[str, Any]) -> None:
+        await asyncio.sleep(60)
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "raw_path": b"/",
+        "query_string": b"",
+        "headers": [],
+    }
+    with pytest.raises(TimeoutError):
+        asyncio.run(WSGIPool(application, threads=1, max_body_bytes=LIMIT)(scope, receive, send))
+    assert stream.closed
