@@ -7,7 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 import numpy as np
-from django.db.models import FilteredRelation, Q, QuerySet
+from django.db.models import Exists, FilteredRelation, OuterRef, Q, QuerySet
 
 from apps.common.descriptors import Vector
 from apps.common.errors import LunaError
@@ -69,6 +69,11 @@ def event_descriptors(*, scope: Scope, filters: Filters, version: int) -> QueryS
     return rows.filter(event__in=events_filter(scope=scope, filters=filters))
 
 
+def events_by_key(keys: Collection[int]) -> dict[int, Event]:
+    """Events by their key inside the database: rows that a scoped search has found."""
+    return Event.objects.unscoped().in_bulk(keys) if keys else {}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class EventVector:
     """An event as a reference of matching. `vector` is None without a descriptor of the version."""
@@ -76,6 +81,7 @@ class EventVector:
     event_id: UUID
     external_id: str
     track_id: str | None
+    described: bool  # whether it has a descriptor of any version
     vector: Vector | None
 
 
@@ -93,11 +99,16 @@ def event_vectors(
     rows = (
         Event.objects.for_scope(scope)
         .filter(named)
-        .annotate(wanted=FilteredRelation("descriptors", condition=Q(descriptors__version=version)))
+        .annotate(
+            wanted=FilteredRelation("descriptors", condition=Q(descriptors__version=version)),
+            described=Exists(EventDescriptor.objects.filter(event=OuterRef("pk"))),
+        )
         .order_by("id")
-        .values_list("event_id", "external_id", "track_id", "wanted__vector")
+        .values_list("event_id", "external_id", "track_id", "described", "wanted__vector")
     )
     return [
-        EventVector(event_id, external_id, track_id, None if vector is None else np.array(vector, np.float32))
-        for event_id, external_id, track_id, vector in rows[:limit]
+        EventVector(
+            event_id, external_id, track_id, described, None if vector is None else np.array(vector, np.float32)
+        )
+        for event_id, external_id, track_id, described, vector in rows[:limit]
     ]

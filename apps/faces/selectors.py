@@ -1,11 +1,14 @@
 """Reading faces and lists. Every list of rows comes newest first and costs a fixed number of queries."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Prefetch, QuerySet
+import numpy as np
+from django.db.models import Exists, FilteredRelation, OuterRef, Prefetch, Q, QuerySet
 
+from apps.common.descriptors import Vector
 from apps.common.errors import LunaError
 from apps.common.paging import Page
 from apps.common.scope import Scope
@@ -78,6 +81,12 @@ def face_get(*, scope: Scope, face_id: UUID) -> Face:
     return face
 
 
+def face_check(*, scope: Scope, face_id: UUID) -> None:
+    """Raises LunaError 22002 when the face is not there."""
+    if not Face.objects.for_scope(scope).filter(face_id=face_id).exists():
+        raise LunaError(22002, face_id)
+
+
 def face_attribute_get(*, scope: Scope, face_id: UUID) -> FaceAttribute:
     """The attribute of a face, with the face at hand. Raises LunaError 22002 without the face, 11032 without it."""
     face = Face.objects.for_scope(scope).select_related("attribute").filter(face_id=face_id).first()
@@ -90,11 +99,54 @@ def face_attribute_get(*, scope: Scope, face_id: UUID) -> FaceAttribute:
 
 
 def face_descriptors(*, scope: Scope, filters: FaceFilters, version: int) -> QuerySet[FaceDescriptor]:
-    """Descriptors of one version of the faces that hold to the filters, in no order: the matcher's candidates."""
-    conditions = _conditions(filters, FACE_COLUMNS, "face__")
-    if scope.account_id is not None:
+    """Descriptors of one version of the faces that hold to the filters, in no order: the matcher's candidates.
+
+    Members of a list are of the list's account, so a list is scoped in its place: the faces need not be joined, and
+    the semi-join takes half the time.
+    """
+    rows = FaceDescriptor.objects.filter(version=version)
+    conditions = _conditions(replace(filters, list_id=None), FACE_COLUMNS, "face__")
+    if filters.list_id is not None:
+        lists = List.objects.for_scope(scope).filter(list_id=filters.list_id)
+        rows = rows.filter(face_id__in=ListFace.objects.filter(list__in=lists).values("face_id"))
+    elif scope.account_id is not None:
         conditions["face__account_id"] = scope.account_id
-    return FaceDescriptor.objects.filter(version=version, **conditions)
+    return rows.filter(**conditions)
+
+
+def faces_by_key(keys: Collection[int]) -> dict[int, Face]:
+    """Faces by their key inside the database, with their lists at hand: rows that a scoped search has found."""
+    return with_list_ids(Face.objects.unscoped()).in_bulk(keys) if keys else {}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceVector:
+    """A face as a reference of matching. `vector` is None without a descriptor of the version."""
+
+    face_id: UUID
+    external_id: str
+    described: bool  # whether it has a descriptor of any version
+    vector: Vector | None
+
+
+def face_vectors(
+    *, scope: Scope, version: int, face_ids: Iterable[UUID] = (), external_ids: Iterable[str] = (), limit: int
+) -> list[FaceVector]:
+    """The faces that any of the ids name, oldest first, each with its descriptor of `version`; at most `limit`."""
+    rows = (
+        Face.objects.for_scope(scope)
+        .filter(Q(face_id__in=list(face_ids)) | Q(external_id__in=list(external_ids)))
+        .annotate(
+            wanted=FilteredRelation("descriptors", condition=Q(descriptors__version=version)),
+            described=Exists(FaceDescriptor.objects.filter(face=OuterRef("pk"))),
+        )
+        .order_by("id")
+        .values_list("face_id", "external_id", "described", "wanted__vector")
+    )
+    return [
+        FaceVector(face_id, external_id, described, None if vector is None else np.array(vector, np.float32))
+        for face_id, external_id, described, vector in rows[:limit]
+    ]
 
 
 def lists_filter(*, scope: Scope, filters: ListFilters) -> QuerySet[List]:

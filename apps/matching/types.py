@@ -1,0 +1,89 @@
+"""What is compared with what, and what comes of it."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID
+
+from apps.common.descriptors import Vector
+from apps.common.filters import Filters
+from apps.common.scope import Scope
+from apps.events.models import Event
+from apps.faces.models import Face
+from apps.faces.types import FaceFilters, TemporaryAttribute
+
+DEFAULT_LIMIT = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """A reference: what the caller called it, and its unit vector, float32 [dimension of the version]."""
+
+    id: str
+    type: str
+    version: int
+    vector: Vector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceCandidates:
+    """Stored faces. The `limit` most similar come back, those of at least `threshold` (similarity 0..1)."""
+
+    scope: Scope
+    filters: FaceFilters = field(default_factory=FaceFilters)
+    limit: int = DEFAULT_LIMIT
+    threshold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventCandidates:
+    """Stored events, chosen by the filter language."""
+
+    scope: Scope
+    filters: Filters = field(default_factory=dict)
+    limit: int = DEFAULT_LIMIT
+    threshold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeCandidates:
+    """Temporary attributes; expired ones are simply not there."""
+
+    scope: Scope
+    attribute_ids: tuple[UUID, ...] = ()
+    limit: int = DEFAULT_LIMIT
+    threshold: float = 0.0
+
+
+Candidates = FaceCandidates | EventCandidates | AttributeCandidates
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Match:
+    """One candidate that a probe resembles: exactly one of `face`, `event`, `attribute` is set."""
+
+    similarity: float
+    object_id: UUID
+    face: Face | None = None
+    event: Event | None = None
+    attribute: TemporaryAttribute | None = None
+
+
+ReferenceType = Literal[
+    "face",
+    "face_external_id",
+    "event",
+    "event_external_id",
+    "event_track_id",
+    "attribute",
+    "raw_descriptor",
+    "sdk_descriptor",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference as a request names it; `data` is the base64 text of a descriptor."""
+
+    type: ReferenceType
+    id: str
+    data: str = ""

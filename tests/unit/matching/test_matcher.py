@@ -1,0 +1,259 @@
+"""The exact matcher against a plain float64 scan."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pytest_django import DjangoAssertNumQueries
+
+from apps.accounts.models import Account
+from apps.common.descriptors import DescriptorVersion, Vector
+from apps.common.errors import LunaError
+from apps.common.scope import Scope
+from apps.events.types import EventDescriptorData
+from apps.faces.attributes import attribute_create, attribute_delete
+from apps.faces.models import Face, FaceDescriptor, List, ListFace
+from apps.faces.types import AttributeData, DescriptorData, FaceFilters
+from apps.matching.matcher import match, match_all
+from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates, Match, Probe
+from tests.factories import NOON, make_account, make_event, make_version, unit_vectors
+
+pytestmark = pytest.mark.django_db
+DIMENSION = 24
+OTHER_VERSION = 9002
+
+
+@pytest.fixture
+def version() -> DescriptorVersion:
+    return make_version(9001, DIMENSION)
+
+
+@pytest.fixture
+def account() -> Account:
+    return make_account()
+
+
+def make_faces(account: Account, vectors: Vector, version: int = 9001, **columns: object) -> list[Face]:
+    faces: list[Face] = Face.objects.bulk_create([Face(account=account, **columns) for _ in vectors])
+    rows = [
+        FaceDescriptor(face=face, version=version, vector=vector) for face, vector in zip(faces, vectors, strict=True)
+    ]
+    FaceDescriptor.objects.bulk_create(rows)
+    return faces
+
+
+def make_list(account: Account, faces: Sequence[Face]) -> List:
+    row: List = List.objects.create(account=account, link_key=len(faces))
+    ListFace.objects.bulk_create(
+        ListFace(list=row, face=face, link_key=number) for number, face in enumerate(faces, start=1)
+    )
+    return row
+
+
+def probe(vector: Vector, version: int = 9001) -> Probe:
+    return Probe("p", "raw_descriptor", version, vector)
+
+
+def best(vector: Vector, candidates: Candidates) -> tuple[Match, ...]:
+    return match(probes=[probe(vector)], candidates=candidates)[0]
+
+
+def reference_scan(
+    vector: Vector, vectors: Vector, ids: Sequence[UUID], version: DescriptorVersion, limit: int, threshold: float
+) -> list[tuple[UUID, float]]:
+    """What the matcher must find: float64, stable order."""
+    cosines = vectors.astype(np.float64) @ vector.astype(np.float64)
+    ranked = [
+        (ids[index], version.calibration.similarity(cosines[index])) for index in np.argsort(-cosines, kind="stable")
+    ]
+    return [(each, similarity) for each, similarity in ranked[:limit] if similarity >= threshold]
+
+
+def check(found: Sequence[Match], expected: Sequence[tuple[UUID, float]]) -> None:
+    assert [each.object_id for each in found] == [each for each, _ in expected]
+    assert [each.similarity for each in found] == pytest.approx([each for _, each in expected], abs=1e-6)
+
+
+@given(
+    count=st.integers(0, 60),
+    seed=st.integers(0, 10_000),
+    limit=st.integers(1, 100),
+    threshold=st.sampled_from([0.0, 0.2, 0.5]),
+)
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_faces_are_found_as_a_plain_scan_finds_them(
+    account: Account, version: DescriptorVersion, count: int, seed: int, limit: int, threshold: float
+) -> None:
+    vectors = unit_vectors(count + 1, DIMENSION, seed)
+    faces = make_faces(account, vectors[1:])
+    row = make_list(account, faces)
+    candidates = FaceCandidates(
+        scope=Scope(account.account_id), filters=FaceFilters(list_id=row.list_id), limit=limit, threshold=threshold
+    )
+    ids = [face.face_id for face in faces]
+    check(best(vectors[0], candidates), reference_scan(vectors[0], vectors[1:], ids, version, limit, threshold))
+
+
+def test_many_probes_in_a_large_list(account: Account, version: DescriptorVersion) -> None:
+    vectors = unit_vectors(2000, DIMENSION)
+    faces = make_faces(account, vectors)
+    row = make_list(account, faces[::2])
+    candidates = FaceCandidates(
+        scope=Scope(account.account_id), filters=FaceFilters(list_id=row.list_id), limit=100, threshold=0.3
+    )
+    found = match(probes=[probe(vector) for vector in vectors[:10]], candidates=candidates)
+    ids = [face.face_id for face in faces[::2]]
+    for vector, matches in zip(vectors[:10], found, strict=True):
+        check(matches, reference_scan(vector, vectors[::2], ids, version, 100, 0.3))
+
+
+def test_equal_similarities_stand_in_the_order_of_storing(account: Account, version: DescriptorVersion) -> None:
+    vector = unit_vectors(1, DIMENSION)[0]
+    faces = make_faces(account, np.stack([vector] * 7))
+    found = best(vector, FaceCandidates(scope=Scope(account.account_id), limit=5))
+    assert [each.object_id for each in found] == [face.face_id for face in faces[:5]]
+    assert found[0].similarity == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_face_comes_with_its_row_and_lists(account: Account, version: DescriptorVersion) -> None:
+    vectors = unit_vectors(1, DIMENSION)
+    faces = make_faces(account, vectors, external_id="e", user_data="u")
+    row = make_list(account, faces)
+    (found,) = best(vectors[0], FaceCandidates(scope=Scope(account.account_id)))
+    assert found.face is not None
+    assert (found.face.external_id, found.face.user_data) == ("e", "u")
+    assert [link.list.list_id for link in found.face.loaded_links] == [row.list_id]
+    assert (found.event, found.attribute) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        lambda faces, row: FaceFilters(face_ids=(faces[1].face_id, uuid4())),
+        lambda faces, row: FaceFilters(list_id=row.list_id),
+        lambda faces, row: FaceFilters(external_ids=("two", "none")),
+        lambda faces, row: FaceFilters(user_data="second"),
+        lambda faces, row: FaceFilters(create_time__gte=faces[1].create_time, create_time__lt=faces[2].create_time),
+        lambda faces, row: FaceFilters(list_id=row.list_id, external_ids=("two",)),
+    ],
+)
+def test_filters_of_faces(account: Account, version: DescriptorVersion, filters: object) -> None:
+    vectors = unit_vectors(3, DIMENSION)
+    faces = make_faces(account, vectors)
+    for number, face in enumerate(faces):
+        face.external_id, face.user_data = ("one", "two", "three")[number], ("first", "second", "third")[number]
+        face.create_time = NOON + timedelta(minutes=number)
+    Face.objects.unscoped().bulk_update(faces, ["external_id", "user_data", "create_time"])
+    row = make_list(account, [faces[1]])
+    chosen = filters(faces, row)  # type: ignore[operator]
+    found = best(vectors[0], FaceCandidates(scope=Scope(account.account_id), filters=chosen, limit=100))
+    assert [each.object_id for each in found] == [faces[1].face_id]
+    nothing = FaceFilters(list_id=row.list_id, external_ids=("one",))
+    assert best(vectors[0], FaceCandidates(scope=Scope(account.account_id), filters=nothing)) == ()
+
+
+def test_bounds_of_face_ids(account: Account, version: DescriptorVersion) -> None:
+    vectors = unit_vectors(5, DIMENSION)
+    faces = sorted(make_faces(account, vectors), key=lambda face: str(face.face_id))
+    filters = FaceFilters(face_id__gte=faces[1].face_id, face_id__lt=faces[3].face_id)
+    found = best(vectors[0], FaceCandidates(scope=Scope(account.account_id), filters=filters, limit=100))
+    assert {each.object_id for each in found} == {faces[1].face_id, faces[2].face_id}
+
+
+def test_accounts_do_not_see_each_other(account: Account, version: DescriptorVersion) -> None:
+    vectors = unit_vectors(2, DIMENSION)
+    faces = make_faces(account, vectors)
+    row = make_list(account, faces)
+    event = make_event(account, EventDescriptorData(9001, vectors[0]))
+    attribute = attribute_create(
+        account_id=account.account_id, data=AttributeData(descriptors=(DescriptorData(9001, vectors[0]),))
+    )
+
+    def blocks(scope: Scope) -> list[Candidates]:
+        return [
+            FaceCandidates(scope=scope),
+            FaceCandidates(scope=scope, filters=FaceFilters(list_id=row.list_id)),
+            FaceCandidates(scope=scope, filters=FaceFilters(face_ids=(faces[0].face_id,))),
+            EventCandidates(scope=scope),
+            EventCandidates(scope=scope, filters={"event_ids": [event.event_id]}),
+            AttributeCandidates(scope=scope, attribute_ids=(attribute.attribute_id,)),
+        ]
+
+    stranger = Scope(make_account().account_id)
+    assert match_all(probes=[probe(vectors[0])], candidates=blocks(stranger)) == (((), (), (), (), (), ()),)
+    for scope in (Scope(account.account_id), Scope(None)):
+        (found,) = match_all(probes=[probe(vectors[0])], candidates=blocks(scope))
+        assert [len(matches) for matches in found] == [2, 2, 1, 1, 1, 1]
+
+
+def test_other_versions_are_left_out(account: Account, version: DescriptorVersion) -> None:
+    make_version(OTHER_VERSION, 8)
+    old, new = unit_vectors(1, DIMENSION), unit_vectors(1, 8)
+    make_faces(account, old)
+    (face,) = make_faces(account, new, OTHER_VERSION)
+    make_event(account, EventDescriptorData(9001, old[0]))
+    scope = Scope(account.account_id)
+    (found,) = match(probes=[probe(new[0], OTHER_VERSION)], candidates=FaceCandidates(scope=scope))
+    assert [each.object_id for each in found] == [face.face_id]
+    assert match(probes=[probe(new[0], OTHER_VERSION)], candidates=EventCandidates(scope=scope)) == ((),)
+    with pytest.raises(LunaError) as raised:
+        match(probes=[probe(new[0], OTHER_VERSION), probe(old[0])], candidates=FaceCandidates(scope=scope))
+    assert raised.value.code == 31005
+    with pytest.raises(LunaError) as raised:
+        match(probes=[probe(new[0], 4711)], candidates=FaceCandidates(scope=scope))
+    assert raised.value.code == 12036
+
+
+def test_events_are_found_as_a_plain_scan_finds_them(account: Account, version: DescriptorVersion) -> None:
+    vectors = unit_vectors(41, DIMENSION)
+    events = [
+        make_event(account, EventDescriptorData(9001, vector), source=("gate", "door")[number % 2])
+        for number, vector in enumerate(vectors[1:])
+    ]
+    candidates = EventCandidates(scope=Scope(account.account_id), filters={"sources": ["gate"]}, limit=10)
+    ids = [event.event_id for event in events[::2]]
+    found = best(vectors[0], candidates)
+    check(found, reference_scan(vectors[0], vectors[1::2], ids, version, 10, 0.0))
+    assert found[0].event is not None
+    assert found[0].event.source == "gate"
+
+
+def test_attributes_are_found_as_a_plain_scan_finds_them(account: Account, version: DescriptorVersion) -> None:
+    vectors = unit_vectors(31, DIMENSION)
+    made = [
+        attribute_create(account_id=account.account_id, data=AttributeData(descriptors=(DescriptorData(9001, vector),)))
+        for vector in vectors[1:]
+    ]
+    ids = [attribute.attribute_id for attribute in made]
+    candidates = AttributeCandidates(
+        scope=Scope(account.account_id), attribute_ids=(*ids, ids[0], uuid4()), limit=7, threshold=0.1
+    )
+    found = best(vectors[0], candidates)
+    check(found, reference_scan(vectors[0], vectors[1:], ids, version, 7, 0.1))
+    attribute_delete(account_id=account.account_id, attribute_id=found[0].object_id)
+    assert found[0].object_id not in [each.object_id for each in best(vectors[0], candidates)]
+
+
+def test_number_of_queries_depends_on_probes_and_blocks_only(
+    account: Account, version: DescriptorVersion, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    vectors = unit_vectors(50, DIMENSION)
+    make_list(account, make_faces(account, vectors))
+    make_event(account, EventDescriptorData(9001, vectors[0]))
+    scope = Scope(account.account_id)
+    blocks: list[Candidates] = [FaceCandidates(scope=scope, limit=limit) for limit in (1, 50)]
+    with django_assert_num_queries(2 * 3 + 3 + 3):  # faces, events, and once their rows: faces, lists, events
+        match_all(probes=[probe(each) for each in vectors[:3]], candidates=[*blocks, EventCandidates(scope=scope)])
+
+
+def test_nothing_is_compared_with_nothing(
+    account: Account, version: DescriptorVersion, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_num_queries(0):
+        assert match(probes=[], candidates=FaceCandidates(scope=Scope(account.account_id))) == ()
+        candidates = AttributeCandidates(scope=Scope(account.account_id))
+        assert match(probes=[probe(unit_vectors(1, DIMENSION)[0])], candidates=candidates) == ((),)
