@@ -24,7 +24,9 @@ def utc_now() -> datetime:
 
 def format_time(value: datetime | None) -> str | None:
     """RFC 3339 in UTC with microseconds, the form of every time in an answer."""
-    return None if value is None else value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if value is None:
+        return None
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse_time(text: str) -> datetime:

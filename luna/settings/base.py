@@ -212,6 +212,7 @@ SPECTACULAR_SETTINGS = {
 LUNA_EXTERNAL_ADDRESS = env.str("LUNA_EXTERNAL_ADDRESS", default="http://127.0.0.1:5000")
 LUNA_HTTP_THREADS = env.int("LUNA_HTTP_THREADS", default=16)  # per web process; each holds a database connection
 MAX_REQUEST_BYTES = env.int("LUNA_MAX_REQUEST_BYTES", default=1024**3)
+MAX_JSON_BYTES = env.int("LUNA_MAX_JSON_BYTES", default=64 * 1024**2)
 DATA_UPLOAD_MAX_MEMORY_SIZE = None  # MAX_REQUEST_BYTES bounds every body, multipart included
 DATA_UPLOAD_MAX_NUMBER_FILES = 1000
 FILE_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024**2

@@ -5,16 +5,25 @@ from typing import Any
 
 import orjson
 import ormsgpack
+from django.conf import settings
 from rest_framework.parsers import BaseParser
 
 from apps.common.errors import LunaError
+
+
+def read_bounded(stream: Any) -> bytes:
+    """The body of a request that is held in memory whole. Raises LunaError 37003 above `MAX_JSON_BYTES`."""
+    body: bytes = stream.read(settings.MAX_JSON_BYTES + 1)
+    if len(body) > settings.MAX_JSON_BYTES:
+        raise LunaError(37003)
+    return body
 
 
 class JSONParser(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
-        body = stream.read()
+        body = read_bounded(stream)
         if not body:
             raise LunaError(12002)
         try:
@@ -28,6 +37,6 @@ class MsgPackParser(BaseParser):
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         try:
-            return ormsgpack.unpackb(stream.read())
+            return ormsgpack.unpackb(read_bounded(stream))
         except ormsgpack.MsgpackDecodeError as error:
             raise LunaError(12047, "", "not MessagePack") from error

@@ -44,7 +44,7 @@ def checked_data(serializer_class: type[serializers.BaseSerializer[Any]], data: 
 
 def refuse_unknown(data: Any, known: set[str]) -> None:
     """For serializers that refuse keys they do not know."""
-    if isinstance(data, dict) and (unknown := sorted(set(data) - known)):
+    if isinstance(data, dict) and (unknown := sorted(map(str, set(data) - known))):
         raise serializers.ValidationError({unknown[0]: "Additional properties are not allowed."})
 
 

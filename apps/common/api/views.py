@@ -20,7 +20,7 @@ class LunaView(APIView):
     with a `resource` ("sdk", "iso", "liveness") still checks credentials that are sent, and the token's `resources`.
     """
 
-    http_method_names: ClassVar[list[str]] = ["get", "head", "post", "put", "patch", "delete"]
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     permissions: ClassVar[dict[str, tuple[str, str]]] = {}
     public: ClassVar[bool | tuple[str, ...]] = False
     resource: ClassVar[str] = ""

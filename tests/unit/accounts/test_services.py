@@ -1,0 +1,192 @@
+"""Services of accounts, `ensure_admin`, the audit log and the rules of permissions."""
+
+import json
+from io import StringIO
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.contrib.auth.hashers import identify_hasher
+from django.core.management import call_command
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from apps.accounts.access import require_resource, require_right
+from apps.accounts.choices import AccountType
+from apps.accounts.models import Account, AuditRecord, Token
+from apps.accounts.permissions import (
+    EMIT_EVENTS,
+    OBJECT_RIGHTS,
+    RESOURCES,
+    all_permissions,
+    handler_is_listed_out,
+    is_within,
+)
+from apps.accounts.principal import Actor, Principal
+from apps.accounts.services import audit_write
+from apps.common.errors import LunaError
+from apps.common.scope import UnscopedQueryError
+from luna.settings import base
+from tests.factories import make_account
+
+pytestmark = pytest.mark.django_db
+ONE, TWO = uuid4(), uuid4()
+
+
+def ensure_admin(*arguments: str) -> str:
+    out = StringIO()
+    call_command("ensure_admin", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_administrator_with_a_random_password() -> None:
+    made = json.loads(ensure_admin("--json"))
+    assert made["created"]
+    assert made["account_id"] == "00000000-0000-4000-b000-000000000146"
+    account = Account.objects.get(account_id=made["account_id"])
+    assert account.account_type == AccountType.ADMIN
+    assert len(made["password"]) >= 16
+    assert account.check_password(made["password"])
+    again = json.loads(ensure_admin("--json"))
+    assert again == {**made, "created": False, "password": None}
+    account.refresh_from_db()
+    assert account.check_password(made["password"])
+
+
+def test_administrator_of_the_settings(settings: Settings) -> None:
+    settings.LUNA_ADMIN_LOGIN = "root@luna.test"
+    settings.LUNA_ADMIN_PASSWORD = "chosen by the operator"
+    settings.LUNA_ADMIN_ACCOUNT_ID = str(ONE)
+    text = ensure_admin()
+    assert "root@luna.test" in text
+    assert "chosen" not in text
+    assert Account.objects.get(account_id=ONE).check_password("chosen by the operator")
+    assert "already" in ensure_admin()
+
+
+def test_random_password_is_printed_once() -> None:
+    assert "this once" in ensure_admin()
+    assert "this once" not in ensure_admin()
+
+
+def test_passwords_are_kept_by_argon2(settings: Settings) -> None:
+    settings.PASSWORD_HASHERS = base.PASSWORD_HASHERS
+    assert identify_hasher(make_account().password).algorithm == "argon2"
+
+
+def test_audit_lines_in_one_insert(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    owner, reader, token = uuid4(), uuid4(), uuid4()
+    with django_assert_num_queries(1):
+        audit_write(
+            action="view",
+            object_type="face_sample",
+            object_ids=[ONE, TWO],
+            account_id=owner,
+            actor=Actor(reader, token, "192.0.2.1"),
+        )
+    lines = list(AuditRecord.objects.order_by("id"))
+    assert [line.object_id for line in lines] == [str(ONE), str(TWO)]
+    assert {(line.account_id, line.token_id, line.object_account_id) for line in lines} == {(reader, token, owner)}
+    assert lines[0].remote_address == "192.0.2.1"
+
+
+def test_audit_line_holds_the_request_id(client: Client) -> None:
+    request_id = "1536751345,8b8b5937-2e9c-4e8b-a7a7-5caf86621b5a"
+    body = {"login": "a@luna.test", "password": "password"}
+    client.post("/6/accounts", body, "application/json", headers={"Luna-Request-Id": request_id})
+    assert AuditRecord.objects.get().request_id == request_id
+
+
+def test_rows_need_a_scope() -> None:
+    for query in (Token.objects.all, Token.objects.count, lambda: Token.objects.filter(token_id=ONE)):
+        with pytest.raises(UnscopedQueryError):
+            query()
+    assert not Token.objects.for_account(ONE).exists()
+
+
+def token_principal(**permissions: Any) -> Principal:
+    return Principal(ONE, AccountType.USER, "a@luna.test", token_id=TWO, permissions=permissions)
+
+
+def code_of(*arguments: Any) -> int:
+    with pytest.raises(LunaError) as error:
+        require_right(*arguments)
+    return error.value.code
+
+
+def rights() -> list[tuple[str, str]]:
+    return [(kind, right) for kind, of_kind in OBJECT_RIGHTS.items() for right in of_kind]
+
+
+@pytest.mark.parametrize(("kind", "right"), rights())
+def test_each_right_stands_alone(kind: str, right: str) -> None:
+    only = token_principal(**{kind: [right]})
+    require_right(only, kind, right)
+    others = [pair for pair in rights() if pair != (kind, right)]
+    assert {code_of(only, *pair) for pair in others} == {11059}
+    require_right(Principal(ONE, AccountType.USER, "a@luna.test"), kind, right)
+
+
+def emit(allowed: int = 1, white: list[UUID] | None = None, black: list[UUID] | None = None) -> dict[str, Any]:
+    lists = {"white_list": [str(each) for each in white or ()], "black_list": [str(each) for each in black or ()]}
+    return {"emit_events": {"allowed": allowed, **lists}}
+
+
+@pytest.mark.parametrize(
+    ("permissions", "handler_id", "code"),
+    [
+        ({}, ONE, 11068),
+        (emit(0), ONE, 11068),
+        (emit(0, white=[ONE]), ONE, 11068),
+        (emit(), ONE, None),
+        (emit(white=[ONE]), ONE, None),
+        (emit(white=[ONE]), TWO, 11067),
+        (emit(black=[ONE]), ONE, 11067),
+        (emit(black=[ONE]), TWO, None),
+        (emit(white=[ONE], black=[ONE]), ONE, 11067),
+        (emit(white=[ONE]), None, None),
+    ],
+)
+def test_event_generation(permissions: dict[str, Any], handler_id: UUID | None, code: int | None) -> None:
+    principal = token_principal(**permissions)
+    if code is None:
+        require_right(principal, *EMIT_EVENTS, handler_id)
+    else:
+        assert code_of(principal, *EMIT_EVENTS, handler_id) == code
+
+
+def test_handler_lists_compare_text() -> None:
+    assert handler_is_listed_out(emit(black=[ONE]), str(ONE))
+    assert not handler_is_listed_out({}, ONE)
+
+
+@pytest.mark.parametrize("resource", RESOURCES)
+def test_resources(resource: str) -> None:
+    require_resource(token_principal(resources=[resource]), resource)
+    with pytest.raises(LunaError) as error:
+        require_resource(token_principal(resources=[each for each in RESOURCES if each != resource]), resource)
+    assert error.value.code == 11060
+
+
+@pytest.mark.parametrize(
+    ("wanted", "own", "within"),
+    [
+        ({}, {}, True),
+        (all_permissions(), all_permissions(), True),
+        (all_permissions(), {}, False),
+        ({"face": ["view"]}, {"face": ["view", "deletion"]}, True),
+        ({"face": ["view", "deletion"]}, {"face": ["view"]}, False),
+        ({"resources": ["sdk"]}, {"resources": ["iso"]}, False),
+        (emit(), emit(), True),
+        (emit(), {}, False),
+        (emit(), emit(0), False),
+        (emit(0), {}, True),
+        (emit(), emit(white=[ONE]), False),
+        (emit(white=[ONE]), emit(white=[ONE, TWO]), True),
+        (emit(white=[ONE, TWO]), emit(white=[ONE]), False),
+        (emit(), emit(black=[ONE]), False),
+        (emit(black=[ONE, TWO]), emit(black=[ONE]), True),
+    ],
+)
+def test_what_a_token_may_pass_on(wanted: dict[str, Any], own: dict[str, Any], within: bool) -> None:
+    assert is_within(wanted, own) is within

@@ -1,0 +1,156 @@
+"""Compressed, packed and broken request bodies."""
+
+import gzip
+import tracemalloc
+import zlib
+from typing import Any
+
+import orjson
+import ormsgpack
+import pytest
+from django.test import Client
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from pytest_django import Settings
+
+from apps.common.api.fields import CommaListField, FlagField, parse_uuid, uuid_list
+from apps.common.api.validation import StrictSerializer, checked_data
+from apps.common.errors import LunaError
+from tests.api.accounts.helpers import JSON, assert_error
+
+CREDENTIALS = {"login": "nobody@luna.test"}  # answered with 12016: the body was read and understood
+BODY = orjson.dumps(CREDENTIALS)
+GZIP = {"Content-Encoding": "gzip"}
+DEFLATE = {"Content-Encoding": "deflate"}
+
+
+def send(body: bytes, headers: dict[str, str], content_type: str = JSON) -> Any:
+    return Client().post("/6/credentials", body, content_type, headers=headers)
+
+
+def bare_deflate(data: bytes) -> bytes:
+    encoder = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return encoder.compress(data) + encoder.flush()
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (BODY, {}),
+        (BODY, {"Content-Encoding": "identity"}),
+        (gzip.compress(BODY), GZIP),
+        (gzip.compress(BODY), {"Content-Encoding": " GZip "}),
+        (zlib.compress(BODY), DEFLATE),
+        (bare_deflate(BODY), DEFLATE),
+        (gzip.compress(BODY[:-1] + b" " * 300_000 + BODY[-1:]), GZIP),
+    ],
+)
+def test_understood(body: bytes, headers: dict[str, str]) -> None:
+    assert_error(send(body, headers), 400, 12016)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code"),
+    [
+        (b"", GZIP, 400, 12044),
+        (BODY, GZIP, 400, 12044),
+        (gzip.compress(BODY)[:-3], GZIP, 400, 12044),
+        (zlib.compress(BODY), GZIP, 400, 12044),
+        (b"\x78", DEFLATE, 400, 12045),
+        (BODY, DEFLATE, 400, 12045),
+        (zlib.compress(BODY)[:-3], DEFLATE, 400, 12045),
+        (BODY, {"Content-Encoding": "br"}, 415, 12024),
+        (gzip.compress(gzip.compress(BODY)), {"Content-Encoding": "gzip, gzip"}, 415, 12024),
+    ],
+)
+def test_refused(body: bytes, headers: dict[str, str], status: int, code: int) -> None:
+    assert_error(send(body, headers), status, code)
+
+
+@hypothesis_settings(max_examples=60)
+@given(st.binary(max_size=300), st.sampled_from([GZIP, DEFLATE]))
+def test_any_bytes_get_an_answer(body: bytes, headers: dict[str, str]) -> None:
+    assert send(body, headers).status_code == 400
+
+
+def test_bomb_costs_little(settings: Settings) -> None:
+    """A thousandfold: 200 MB of zeros in 200 kB stop at the limit without being held in memory."""
+    settings.MAX_REQUEST_BYTES = 64 * 1024**2
+    bomb = gzip.compress(bytes(200 * 1024**2), 9)
+    tracemalloc.start()
+    try:
+        answer = send(bomb, GZIP)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert_error(answer, 413, 37003)
+    assert peak_bytes < 16 * 1024**2
+
+
+def test_messagepack() -> None:
+    packed = "application/msgpack"
+    assert_error(send(ormsgpack.packb(CREDENTIALS), {}, packed), 400, 12016)
+    assert_error(send(b"\xc1", {}, packed), 400, 12047)
+    answer = send(BODY, {"Accept": packed})
+    assert answer.headers["Content-Type"] == packed
+    assert ormsgpack.unpackb(answer.content)["error_code"] == 12016
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"\xff", b"[" * 5000, b'{"login": NaN}', b'"\xed\xa0\x80"', b"{}{}", b"'a'", BODY.decode().encode("utf-16")],
+)
+def test_broken_json(body: bytes) -> None:
+    assert_error(send(body, {}), 400, 12002)
+
+
+def test_no_body() -> None:
+    assert_error(send(b"", {}), 400, 12002)
+
+
+def test_json_has_a_limit_of_its_own(settings: Settings) -> None:
+    settings.MAX_JSON_BYTES = 100
+    assert_error(send(b" " * 101, {}), 413, 37003)
+
+
+class Query(StrictSerializer):
+    flag = FlagField(required=False)
+    names = CommaListField(required=False)
+    ids = uuid_list()
+
+
+@pytest.mark.parametrize(("value", "flag"), [(0, False), (1, True), ("1", True), (True, True), (False, False)])
+def test_flags(value: object, flag: bool) -> None:
+    assert checked_data(Query, {"flag": value})["flag"] is flag
+
+
+@pytest.mark.parametrize("value", [2, -1, "5", "yes", None, "", [], 0.5])
+def test_no_flags(value: object) -> None:
+    with pytest.raises(LunaError) as error:
+        checked_data(Query, {"flag": value})
+    assert error.value.code == 12027
+
+
+def test_comma_lists() -> None:
+    assert checked_data(Query, {"names": " a, b,,c "})["names"] == ["a", "b", "c"]
+    with pytest.raises(LunaError, match=r"'ids\.1'"):
+        checked_data(Query, {"ids": "8b8b5937-2e9c-4e8b-a7a7-5caf86621b5a,7"})
+
+
+@pytest.mark.parametrize("data", [{"more": 1}, {"flag": 1, 7: 1, "z": 2}])
+def test_unknown_keys(data: dict[object, int]) -> None:
+    with pytest.raises(LunaError, match="Additional properties"):
+        checked_data(Query, data)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "7", None, 7, "8b8b59372e9c4e8ba7a75caf86621b5a", "{8b8b5937-2e9c-4e8b-a7a7-5caf86621b5a}"]
+)
+def test_uuids_have_one_form(text: object) -> None:
+    assert parse_uuid(text) is None
+
+
+@given(st.uuids())
+def test_uuids_in_any_case(value: Any) -> None:
+    assert parse_uuid(str(value)) == parse_uuid(str(value).upper()) == value
