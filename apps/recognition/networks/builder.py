@@ -6,7 +6,8 @@ from pathlib import Path
 
 import onnx
 
-from apps.recognition.networks.converters import dlib, pads, tfjs
+from apps.recognition.networks.converters import dlib, openvino, pads, tfjs
+from apps.recognition.networks.converters.graph import ELEMENT_TYPES
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.sources import sha256_of, source_files
 from apps.recognition.networks.specs import Manifest
@@ -18,28 +19,39 @@ def is_built(manifest: Manifest, directory: Path) -> bool:
     return path.is_file() and sha256_of(path) == manifest.sha256
 
 
-def build_network(manifest: Manifest, *, directory: Path, cache: Path) -> bool:
+def build_network(manifest: Manifest, *, directory: Path, cache: Path, folder: Path | None = None) -> bool:
     """Builds one network into `directory`; returns False when it was there already.
 
-    The file appears under its name only when it is whole and has the manifest's hash. Raises NetworkError.
+    Source files come from `folder` where one is given. The file appears under its name only when it is whole, has the
+    manifest's hash, and has the input and outputs that the manifest declares. Raises NetworkError.
     """
     if is_built(manifest, directory):
         return False
-    model = convert(manifest, source_files(manifest, cache=cache))
-    place(model, manifest, directory)
+    place(convert(manifest, source_files(manifest, cache=cache, folder=folder)), manifest, directory)
     return True
 
 
-def convert(manifest: Manifest, files: list[Path]) -> onnx.ModelProto:
-    """The ONNX model that the manifest describes, from its source files. Raises NetworkError."""
-    model = _from_source(manifest, files)
-    if manifest.conversion.format != "onnx":
-        model = pads.make_pads_explicit(model)
-    return model
+def convert(manifest: Manifest, files: list[Path]) -> bytes:
+    """The ONNX file that the manifest describes, from its source files; ONNX stays as it is. Raises NetworkError."""
+    if manifest.conversion.format == "onnx":
+        data = files[0].read_bytes()
+        check_declared(manifest, _parse(manifest, data))
+        return data
+    model = pads.make_pads_explicit(_from_source(manifest, files))
+    check_declared(manifest, model)
+    serialised: bytes = model.SerializeToString(deterministic=True)
+    return serialised
+
+
+def _parse(manifest: Manifest, data: bytes) -> onnx.ModelProto:
+    try:
+        return onnx.load_model_from_string(data)
+    except Exception as error:  # protobuf's error class depends on its back end
+        raise NetworkError(f"network {manifest.name}: the file is no ONNX model: {error}") from error
 
 
 def _from_source(manifest: Manifest, files: list[Path]) -> onnx.ModelProto:
-    conversion, spec = manifest.conversion, manifest.input
+    conversion, spec, output = manifest.conversion, manifest.input, manifest.outputs[0]
     if conversion.format == "tfjs":
         return tfjs.convert(
             tfjs.load_graph(files[0]),
@@ -51,19 +63,56 @@ def _from_source(manifest: Manifest, files: list[Path]) -> onnx.ModelProto:
             output_shapes={output.name: output.shape for output in manifest.outputs},
             opset=manifest.opset,
         )
-    if conversion.format == "dlib-resnet":
-        return dlib.convert(
+    if conversion.format == "openvino":
+        return openvino.convert(
             files[0],
+            files[1],
             name=manifest.name,
             input_name=spec.name,
-            output_name=manifest.outputs[0].name,
+            output_name=output.name,
+            output_shape=output.shape,
             opset=manifest.opset,
         )
-    raise NetworkError(f"network {manifest.name}: format {conversion.format} is not supported")
+    return dlib.convert(
+        files[0], name=manifest.name, input_name=spec.name, output_name=output.name, opset=manifest.opset
+    )
 
 
-def place(model: onnx.ModelProto, manifest: Manifest, directory: Path) -> None:
-    """Writes the model into `directory` under the manifest's file name: whole or not at all.
+def check_declared(manifest: Manifest, model: onnx.ModelProto) -> None:
+    """Raises NetworkError where input, outputs or opset of a model are not what the manifest declares."""
+    opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
+    if opset != manifest.opset:
+        raise NetworkError(f"network {manifest.name}: the model has opset {opset}, the manifest says {manifest.opset}")
+    constants = {value.name for value in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in constants]
+    spec = manifest.input
+    _check_values(manifest, "input", inputs, [(spec.name, spec.shape, spec.dtype)])
+    outputs = [(output.name, output.shape, "float32") for output in manifest.outputs]
+    _check_values(manifest, "output", list(model.graph.output), outputs)
+
+
+def _check_values(
+    manifest: Manifest, kind: str, values: list[onnx.ValueInfoProto], declared: list[tuple[str, tuple[int, ...], str]]
+) -> None:
+    found = {value.name: value.type.tensor_type for value in values}
+    if list(found) != [name for name, _, _ in declared]:
+        names = ", ".join(name for name, _, _ in declared)
+        raise NetworkError(
+            f"network {manifest.name}: the model's {kind}s are {', '.join(found)}, the manifest says {names}"
+        )
+    for name, shape, dtype in declared:
+        sizes = [dimension.dim_value for dimension in found[name].shape.dim][1:]
+        fits = len(sizes) == len(shape) and all(a == b or not a for a, b in zip(sizes, shape, strict=True))
+        if not fits or found[name].elem_type != ELEMENT_TYPES[dtype]:
+            element = onnx.TensorProto.DataType.Name(found[name].elem_type)
+            raise NetworkError(
+                f"network {manifest.name}: {kind} {name} is {element} {sizes} after the batch axis, "
+                f"the manifest says {dtype} {list(shape)}"
+            )
+
+
+def place(data: bytes, manifest: Manifest, directory: Path) -> None:
+    """Writes a model file into `directory` under the manifest's file name: whole or not at all.
 
     Raises NetworkError when its bytes have another hash than the manifest says.
     """
@@ -72,7 +121,7 @@ def place(model: onnx.ModelProto, manifest: Manifest, directory: Path) -> None:
     partial = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(model.SerializeToString(deterministic=True))
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         found = sha256_of(partial)

@@ -29,8 +29,10 @@ TASKS = (
     "object_detector", "body_pose", "body_descriptor", "ethnicity", "deepfake", "mask", "glasses", "headwear",
 )  # fmt: skip
 FORMATS = ("tfjs", "dlib-resnet", "openvino", "onnx")
+HEADS = ("blazeface", "yunet", "scrfd", "retinaface")
+ACTIVATIONS = ("none", "sigmoid", "softmax")
 DEFAULT_BATCH_SIZES = [1, 2, 4, 8]
-SUPPORTED_OPSETS = range(13, 22)
+SUPPORTED_OPSETS = range(11, 22)
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -76,6 +78,8 @@ def read_manifest(table: Table) -> Manifest:
         outputs=tuple(_output(row) for row in table.tables("outputs")),
         descriptor=None if descriptor_table is None else _descriptor(descriptor_table),
         thresholds=_thresholds(table.optional_table("thresholds")),
+        head=_head(table, task),
+        companions=table.texts("companions"),
     )
     table.done()
     _check_together(manifest, table)
@@ -96,6 +100,13 @@ def _check_together(manifest: Manifest, table: Table) -> None:
     alignment = manifest.descriptor.alignment
     if (alignment.crop_height, alignment.crop_width) != (manifest.input.height, manifest.input.width):
         raise table.fail("the crop of [descriptor.alignment] must have the input's size")
+
+
+def _head(table: Table, task: str) -> str:
+    head = table.text("head", "", choices=("", *HEADS))
+    if bool(head) != (task == "face_detector"):
+        raise table.fail("`head` belongs to face detectors and to no other network")
+    return head
 
 
 def _file_name(table: Table) -> str:
@@ -174,6 +185,7 @@ def _input(table: Table) -> InputSpec:
         mean=table.numbers("mean", [0.0]),
         std=table.numbers("std", [1.0]),
         multiple_of=table.integer("multiple_of", 1, minimum=1),
+        crop_scale=table.number("crop_scale", 1.0),
     )
     table.done()
     if len(spec.shape) != 3 or min(spec.shape) < 0:
@@ -190,8 +202,16 @@ def _input(table: Table) -> InputSpec:
 
 
 def _output(table: Table) -> OutputSpec:
-    output = OutputSpec(name=table.text("name"), shape=table.integers("shape"), meaning=table.text("meaning"))
+    output = OutputSpec(
+        name=table.text("name"),
+        shape=table.integers("shape"),
+        meaning=table.text("meaning"),
+        activation=table.text("activation", "none", choices=ACTIVATIONS),
+        labels=table.texts("labels"),
+    )
     table.done()
+    if output.labels and len(output.labels) != output.shape[-1]:
+        raise table.fail("`labels` must name each value of the output's last axis")
     return output
 
 

@@ -24,6 +24,9 @@ BATCH = 2
 ELEMENTS = 48
 STATISTICS = ("mean", "std", "min", "max")
 FREE_SIDE_PX = 160  # for inputs whose size is free
+OWN_SEED = 1
+TOLERANCE_SHARE = 5e-5
+TOLERANCE_FLOOR = 2e-6
 NOISE_CELLS_PX = (64, 16, 4)
 
 
@@ -42,7 +45,7 @@ class Verification:
         return self.difference <= self.tolerance
 
 
-def reference_images(spec: InputSpec, *, seed: int, batch: int = BATCH) -> NDArray[np.uint8]:
+def reference_images(spec: InputSpec, *, seed: int, batch: int) -> NDArray[np.uint8]:
     """Pictures of coloured blocks of several sizes, the same on every machine: uint8 [batch, H, W, channels].
 
     Made in whole numbers from the legacy generator, whose stream NumPy keeps for ever.
@@ -79,14 +82,51 @@ def difference(array: NDArray[np.float32], summary: Mapping[str, Any]) -> float:
     return float(np.abs(np.subtract(*np.transpose(pairs))).max())
 
 
-def load_reference(name: str, directory: Path = REFERENCE_DIR) -> dict[str, Any]:
+def _reference_file(name: str, networks: Path) -> Path:
+    """The project's reference of a network, or where the one of an added network lies."""
+    own = REFERENCE_DIR / f"{name}.json"
+    return own if own.is_file() else networks / "references" / f"{name}.json"
+
+
+def has_reference(name: str, networks: Path) -> bool:
+    """Whether reference outputs of a network are there, in the project or in the directory of the networks."""
+    return _reference_file(name, networks).is_file()
+
+
+def load_reference(name: str, networks: Path) -> dict[str, Any]:
     """The recorded reference of a network. Raises NetworkError when there is none."""
-    path = directory / f"{name}.json"
+    path = _reference_file(name, networks)
     try:
         reference: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NetworkError(f"network {name} has no reference outputs ({path})") from None
     return reference
+
+
+def tolerance(array: NDArray[np.float32]) -> float:
+    """The absolute difference that is allowed: several times what two machines differ by."""
+    return float(f"{max(TOLERANCE_FLOOR, TOLERANCE_SHARE * float(np.abs(array).max())):.0e}")
+
+
+def _images(network: InstalledNetwork, seed: int) -> NDArray[np.uint8]:
+    """The reference input: two pictures, one where the batch is fixed at one."""
+    return reference_images(network.manifest.input, seed=seed, batch=min(BATCH, network.manifest.batch_sizes[-1]))
+
+
+def record_reference(network: InstalledNetwork, networks: Path) -> None:
+    """Records what an added network computes now, for those that come without reference outputs."""
+    outputs = run_network(network, _images(network, OWN_SEED))
+    reference = {
+        "recorded_with": f"ONNX Runtime {onnxruntime.__version__}, CPU, when it was added",
+        "seed": OWN_SEED,
+        "outputs": {
+            name: {"tolerance": tolerance(array)} | summarise(array.astype(np.float32))
+            for name, array in outputs.items()
+        },
+    }
+    path = networks / "references" / f"{network.manifest.name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(reference, indent=1), encoding="utf-8")
 
 
 def run_network(network: InstalledNetwork, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
@@ -104,11 +144,11 @@ def run_network(network: InstalledNetwork, images: NDArray[np.uint8]) -> dict[st
     return dict(zip(names, values, strict=True))
 
 
-def verify(network: InstalledNetwork, *, references: Path = REFERENCE_DIR) -> list[Verification]:
+def verify(network: InstalledNetwork) -> list[Verification]:
     """Runs a network on its reference input and compares each output. Raises NetworkError when it cannot run."""
     name = network.manifest.name
-    reference = load_reference(name, references)
-    outputs = run_network(network, reference_images(network.manifest.input, seed=reference["seed"]))
+    reference = load_reference(name, network.path.parent)
+    outputs = run_network(network, _images(network, reference["seed"]))
     return [
         Verification(name, output, difference(outputs[output], summary), summary["tolerance"])
         for output, summary in reference["outputs"].items()

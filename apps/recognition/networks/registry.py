@@ -63,25 +63,38 @@ class Registry:
         except KeyError:
             raise NetworkError(f"there is no network {name!r}; known are {', '.join(self._manifests)}") from None
 
+    def check_addable(self, manifest: Manifest) -> None:
+        """Raises NetworkError where a new manifest takes a name, file or descriptor version that is taken."""
+        if manifest.default:
+            raise NetworkError(f"network {manifest.name}: only a network of the project can be a `default`")
+        if manifest.name in self._manifests:
+            raise NetworkError(f"there is a network {manifest.name} already")
+        _check_distinct([*self._manifests.values(), manifest])
+
     def state(self, name: str) -> State:
         """Whether a known network is installed, missing, or there with another hash."""
-        manifest = self.manifest(name)
+        return self._file_state(self.manifest(name))
+
+    def _file_state(self, manifest: Manifest) -> State:
         path = self.directory / manifest.file
         try:
             status = path.stat()
         except OSError:
             return State.MISSING
         stamp = (status.st_mtime_ns, status.st_size)
-        if self._checked.get(name) != stamp:
+        if self._checked.get(manifest.name) != stamp:
             if sha256_of(path) != manifest.sha256:
                 return State.DAMAGED
-            self._checked[name] = stamp
+            self._checked[manifest.name] = stamp
         return State.INSTALLED
 
     def get(self, name: str) -> InstalledNetwork:
         """An installed network. Raises NetworkError when it is unknown, missing or damaged."""
-        state = self.state(name)
-        manifest = self.manifest(name)
+        return self.installed(self.manifest(name))
+
+    def installed(self, manifest: Manifest) -> InstalledNetwork:
+        """The installed network of a manifest. Raises NetworkError when its file is missing or damaged."""
+        name, state = manifest.name, self._file_state(manifest)
         path = self.directory / manifest.file
         if state is State.MISSING:
             raise NetworkError(f"network {name} is not installed in {self.directory}; {_remedy(manifest)}")
@@ -93,7 +106,7 @@ class Registry:
         """The name of the network that serves a task: the chosen one, else the default; None without either."""
         if task not in TASKS:
             raise NetworkError(f"there is no task {task!r}; tasks are {', '.join(TASKS)}")
-        chosen = self._selection().get(task)
+        chosen = self.selection().get(task)
         if chosen is not None:
             if self.manifest(chosen).task != task:
                 raise NetworkError(f"{SELECTION_FILE}: network {chosen} does not serve the task {task}")
@@ -112,7 +125,7 @@ class Registry:
         selected = {task: self.selected(task) for task in TASKS}
         return frozenset(task for task, name in selected.items() if name and self.state(name) is State.INSTALLED)
 
-    def _selection(self) -> dict[str, str]:
+    def selection(self) -> dict[str, str]:
         path = self.directory / SELECTION_FILE
         try:
             selection = json.loads(path.read_text(encoding="utf-8"))

@@ -1,11 +1,16 @@
 """Tables about networks for people: what `networks list` and `networks verify` print."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from apps.recognition.networks.reference import Verification
 from apps.recognition.networks.registry import Registry, State
 
-LIST_HEADER = ("network", "task", "version", "licence", "upstream", "KB", "state")
+if TYPE_CHECKING:  # they bring onnx and ONNX Runtime, which a list does not need
+    from apps.recognition.networks.packs import Added
+    from apps.recognition.networks.reference import Verification
+
+LIST_HEADER = ("network", "task", "pack", "licence", "upstream", "KB", "state")
 VERIFY_HEADER = ("network", "output", "difference", "allowed", "")
 
 
@@ -15,20 +20,43 @@ def network_rows(registry: Registry) -> list[tuple[str, ...]]:
     for name, manifest in registry.manifests.items():
         state = registry.state(name)
         path = registry.directory / manifest.file
-        size = str(-(-path.stat().st_size // 1024)) if state is not State.MISSING else "–"
+        size = _kilobytes(path) if state is not State.MISSING else "–"
         mark = "*" if registry.selected(manifest.task) == name else ""
         licence = manifest.licence
         task = manifest.task + mark
-        rows.append((name, task, manifest.version, licence.package, licence.upstream_licence, size, state.value))
+        rows.append((name, task, manifest.pack or "–", licence.package, licence.upstream_licence, size, state.value))
     return rows
 
 
-def verification_rows(results: Sequence[Verification]) -> list[tuple[str, ...]]:
+def verification_rows(results: "Sequence[Verification]") -> list[tuple[str, ...]]:
     """A row per verified output."""
     return [
         (row.network, row.output, f"{row.difference:.1e}", f"{row.tolerance:.0e}", "ok" if row.ok else "DIFFERS")
         for row in results
     ]
+
+
+ADD_HEADER = ("task", "serves now", "added", "licence", "descriptor", "KB", "difference", "of allowed")
+
+
+def added_rows(added: "Sequence[Added]", registry: Registry) -> list[tuple[str, ...]]:
+    """A row per added network: what it stands beside, and the output that comes nearest to what is allowed."""
+    rows: list[tuple[str, ...]] = []
+    for one in added:
+        manifest, worst = one.manifest, max(one.results, key=lambda result: result.difference / result.tolerance)
+        descriptor = "–"
+        if manifest.descriptor is not None:
+            descriptor = f"version {manifest.descriptor.version}, {manifest.descriptor.dimension} numbers"
+        size = _kilobytes(registry.directory / manifest.file)
+        share = f"{worst.difference / worst.tolerance:.0%}"
+        licence = manifest.licence.upstream_licence
+        name = manifest.name
+        rows.append((manifest.task, one.serves_now, name, licence, descriptor, size, f"{worst.difference:.1e}", share))
+    return rows
+
+
+def _kilobytes(path: Path) -> str:
+    return str(-(-path.stat().st_size // 1024))
 
 
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

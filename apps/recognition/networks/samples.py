@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from apps.recognition.networks.errors import NetworkError
-from apps.recognition.networks.sources import npm_packages
+from apps.recognition.networks.node_packages import npm_packages
 
 SAMPLE_PACKAGE = "@vladmandic/face-api"
 SAMPLE_COUNT = 6

@@ -50,7 +50,7 @@ class InputSpec:
 
     The network expects `(pixel − mean) / std` of pixels 0..255 in colour order `colour`, one value or one per
     channel; a uint8 input takes the pixels as they are. A side of 0 in `shape` may have any size that is a
-    multiple of `multiple_of`.
+    multiple of `multiple_of`. `crop_scale`: the network sees the face box grown by this factor.
     """
 
     name: str
@@ -61,6 +61,7 @@ class InputSpec:
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     multiple_of: int = 1
+    crop_scale: float = 1.0
 
     @property
     def height(self) -> int:
@@ -111,11 +112,16 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """One output without its batch axis; a 0 in `shape` is a side that follows the input's size."""
+    """One output without its batch axis; a 0 in `shape` is a side that follows the input's size.
+
+    `activation`: what is still to be applied (`none`, `sigmoid`, `softmax`). `labels`: the names of the last axis.
+    """
 
     name: str
     shape: tuple[int, ...]
     meaning: str
+    activation: str = "none"
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +171,11 @@ class Licence:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything about one network. `default`: used for its task unless another one was chosen."""
+    """Everything about one network.
+
+    `default`: used for its task unless another one was chosen. `pack`: the pack that brings it. `head`: how a
+    detector's outputs are decoded. `companions`: networks of the same task that run beside it; results are averaged.
+    """
 
     name: str
     task: str
@@ -184,6 +194,8 @@ class Manifest:
     outputs: tuple[OutputSpec, ...]
     descriptor: DescriptorSpec | None
     thresholds: tuple[tuple[str, float], ...]
+    head: str = ""
+    companions: tuple[str, ...] = ()
 
     def threshold(self, name: str) -> float:
         """A threshold of the manifest by name; NetworkError when it has none of that name."""

@@ -73,6 +73,13 @@ class Table:
             raise self.fail(f"`{key}` must be a list of numbers")
         return tuple(float(value) for value in values)
 
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of text values; empty when absent."""
+        values = self.take(key, list, [])
+        if any(not isinstance(value, str) or not value for value in values):
+            raise self.fail(f"`{key}` must be a list of text values")
+        return tuple(values)
+
     def pairs(self, key: str, default: Any = REQUIRED) -> tuple[tuple[float, float], ...]:
         """A list of pairs of numbers."""
         rows = self.take(key, list, default)

@@ -1,6 +1,7 @@
-"""`manage.py networks`: build the embedded networks, list what is known, verify what is installed."""
+"""`manage.py networks`: build the embedded networks, list, verify, add better ones, choose and remove."""
 
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -11,11 +12,13 @@ from apps.recognition.networks import report
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.registry import Registry, State
 
+ARGUMENTS = ("names", "target", "folder", "use", "task", "name")
+
 
 class Command(BaseCommand):
     """Subcommands print to standard output and end with 1 when a network is not as it must be."""
 
-    help = "Builds, lists and verifies the networks."
+    help = "Builds, lists, verifies, adds, chooses and removes networks."
     requires_system_checks = ()  # no database, no URLs
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -26,12 +29,22 @@ class Command(BaseCommand):
         verify = actions.add_parser("verify", help="compare the networks with their reference outputs")
         for action in (build, verify):
             action.add_argument("names", nargs="*", metavar="NAME", help="only these networks")
+        add = actions.add_parser("add", help="add a pack, a network, or one of your own by its manifest")
+        add.add_argument("target", metavar="PACK|NETWORK|MANIFEST.toml")
+        add.add_argument("--from", dest="folder", type=Path, metavar="DIR", help="take the files from a folder")
+        add.add_argument("--use", action="store_true", help="let the added networks serve their tasks")
+        use = actions.add_parser("use", help="choose the network that serves a task")
+        use.add_argument("task", metavar="TASK")
+        use.add_argument("name", metavar="NETWORK")
+        remove = actions.add_parser("remove", help="remove a network that serves no task")
+        remove.add_argument("name", metavar="NETWORK")
 
     def handle(self, *, action: str, **options: Any) -> None:
         """Runs one subcommand; a NetworkError becomes its message and exit status 1."""
         try:
             registry = Registry(settings.NETWORKS_DIR)
-            getattr(self, f"_{action}")(registry, **{key: options[key] for key in ("names",) if key in options})
+            arguments = {key: options[key] for key in ARGUMENTS if key in options}
+            getattr(self, f"_{action}")(registry, **arguments)
         except NetworkError as error:
             raise CommandError(str(error)) from error
 
@@ -64,3 +77,39 @@ class Command(BaseCommand):
         self.stdout.write(report.table(report.VERIFY_HEADER, report.verification_rows(results)))
         if not all(result.ok for result in results):
             raise NetworkError("some outputs differ from their reference by more than is allowed")
+
+    def _add(self, registry: Registry, target: str, folder: Path | None, use: bool) -> None:
+        from apps.recognition.networks import packs
+
+        members = packs.pack_members(registry, target)
+        added = [packs.network_add(registry, manifest, cache=settings.CACHE_DIR, folder=folder) for manifest in members]
+        if target.endswith(".toml"):
+            packs.manifest_keep(registry, Path(target))
+        self.stdout.write(report.table(report.ADD_HEADER, report.added_rows(added, registry)))
+        companions = {name for manifest in members for name in manifest.companions}
+        for manifest in members:
+            if manifest.licence.caveat:
+                self.stdout.write(f"{manifest.name}: {manifest.licence.caveat}")
+            if use and manifest.name not in companions:
+                self._use(Registry(registry.directory), manifest.task, manifest.name)
+        if not use:
+            self.stdout.write("Nothing uses them yet: `python manage.py networks use TASK NETWORK`")
+
+    def _use(self, registry: Registry, task: str, name: str) -> None:
+        from apps.recognition.networks.packs import network_use
+
+        before = registry.selected(task)
+        network_use(registry, task, name)
+        self.stdout.write(f"{name} serves {task} from the next start on, before it was {before or 'nothing'}")
+        descriptor = registry.manifest(name).descriptor
+        if descriptor is not None:
+            self.stdout.write(
+                f"New descriptors get version {descriptor.version}. Those of other versions stay valid and are never "
+                "compared with them."
+            )
+
+    def _remove(self, registry: Registry, name: str) -> None:
+        from apps.recognition.networks.packs import network_remove
+
+        network_remove(registry, name)
+        self.stdout.write(f"removed {name}")

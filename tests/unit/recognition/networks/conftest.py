@@ -42,7 +42,6 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinySet:
     pieces.manifests.mkdir()
     pieces.manifest_file.write_text(tiny_manifest(pieces.package, result="0" * 64))
     manifest = load_manifest(pieces.manifest_file)
-    model = convert(manifest, source_files(manifest, cache=pieces.cache))
-    result = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+    result = hashlib.sha256(convert(manifest, source_files(manifest, cache=pieces.cache))).hexdigest()
     pieces.manifest_file.write_text(tiny_manifest(pieces.package, result=result))
     return pieces

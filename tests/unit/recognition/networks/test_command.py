@@ -8,6 +8,7 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from apps.recognition.management.commands import networks as command
+from tests.unit.recognition.networks.test_packs import onnx_file, own_manifest
 
 
 @pytest.fixture
@@ -28,8 +29,8 @@ def test_build_then_list(call):
     assert "missing" in call("list")
     assert "built 1 networks" in call("build")
     header, row = call("list").splitlines()
-    assert header.split() == ["network", "task", "version", "licence", "upstream", "KB", "state"]
-    assert row.split() == ["tiny", "emotion*", "1", "MIT", "MIT", "1", "installed"]
+    assert header.split() == ["network", "task", "pack", "licence", "upstream", "KB", "state"]
+    assert row.split() == ["tiny", "emotion*", "–", "MIT", "MIT", "1", "installed"]
 
 
 def test_the_second_build_is_immediate(call):
@@ -72,3 +73,27 @@ def test_verify_refuses_a_network_that_differs(monkeypatch):
     with pytest.raises(CommandError, match="differ from their reference"):
         call_command("networks", "verify", "liveness", stdout=out)
     assert "DIFFERS" in out.getvalue()
+
+
+def test_add_use_and_remove(call, tiny, tmp_path):
+    call("build")
+    data = onnx_file()
+    (tmp_path / "own.onnx").write_bytes(data)
+    (tmp_path / "own.toml").write_text(own_manifest(data, tiny))
+    printed = call("add", str(tmp_path / "own.toml"), "--from", str(tmp_path))
+    assert printed.splitlines()[1].split()[:3] == ["emotion", "tiny", "own"]
+    assert "Nothing uses them yet" in printed
+    assert "own serves emotion" in call("use", "emotion", "own")
+    assert "emotion*" in next(line for line in call("list").splitlines() if line.startswith("own"))
+    with pytest.raises(CommandError, match="own is in use"):
+        call("remove", "own")
+    call("use", "emotion", "tiny")
+    assert "removed own" in call("remove", "own")
+
+
+def test_add_and_use_at_once(call, tiny, tmp_path):
+    data = onnx_file()
+    (tmp_path / "own.onnx").write_bytes(data)
+    (tmp_path / "own.toml").write_text(own_manifest(data, tiny))
+    printed = call("add", str(tmp_path / "own.toml"), "--from", str(tmp_path), "--use")
+    assert "own serves emotion from the next start on, before it was tiny" in printed

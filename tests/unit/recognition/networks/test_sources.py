@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from apps.recognition.networks import sources
+from apps.recognition.networks import node_packages, sources
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.manifest import load_manifest, load_manifests
 from apps.recognition.networks.samples import SAMPLE_PACKAGE, sample_photographs
 
-LOCK = json.loads((sources.NPM_DIR / "package-lock.json").read_text())
+LOCK = json.loads((node_packages.NPM_DIR / "package-lock.json").read_text())
 
 
 def test_the_lock_file_has_hashes_and_no_addresses():
@@ -24,8 +24,8 @@ def test_the_lock_file_has_hashes_and_no_addresses():
 
 def test_the_lock_file_has_the_versions_of_the_manifests():
     for manifest in load_manifests().values():
-        if manifest.source.kind == "npm":
-            locked = LOCK["packages"][f"node_modules/{manifest.source.package}"]
+        locked = LOCK["packages"].get(f"node_modules/{manifest.source.package}")
+        if manifest.source.kind == "npm" and manifest.default:
             assert locked["version"] == manifest.source.version
 
 
@@ -44,7 +44,7 @@ def test_a_wrong_hash_is_refused(tiny):
 
 def test_a_missing_file_is_named(tiny):
     (tiny.package / "model.bin").unlink()
-    with pytest.raises(NetworkError, match=r"tiny_network_package has no file model\.bin"):
+    with pytest.raises(NetworkError, match=r"there is no file .*model\.bin"):
         sources.source_files(load_manifest(tiny.manifest_file), cache=tiny.cache)
 
 
@@ -69,7 +69,7 @@ def fake_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 INSTALL = """
-[ "$1" = ci ] && [ "$2" = --ignore-scripts ] || exit 9
+case "$*" in "ci "*--ignore-scripts*) ;; *) exit 9 ;; esac
 mkdir -p node_modules/pkg && cp package-lock.json node_modules/pkg/ && echo ran >> "$COUNT"
 """
 
@@ -78,7 +78,7 @@ def test_packages_are_installed_once_from_the_lock_file(tmp_path, monkeypatch, f
     monkeypatch.setenv("COUNT", str(tmp_path / "count"))
     fake_npm(INSTALL)
     for _ in range(2):
-        root = sources.npm_packages(tmp_path / "cache")
+        root = node_packages.npm_packages(tmp_path / "cache")
         assert (root / "node_modules" / "pkg").is_dir()
     assert (tmp_path / "count").read_text() == "ran\n"
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["npm"]
@@ -87,18 +87,38 @@ def test_packages_are_installed_once_from_the_lock_file(tmp_path, monkeypatch, f
 def test_another_lock_file_installs_again(tmp_path, monkeypatch, fake_npm):
     monkeypatch.setenv("COUNT", str(tmp_path / "count"))
     fake_npm(INSTALL)
-    root = sources.npm_packages(tmp_path / "cache")
+    root = node_packages.npm_packages(tmp_path / "cache")
     (root / "package-lock.json").write_text("{}")
-    sources.npm_packages(tmp_path / "cache")
+    node_packages.npm_packages(tmp_path / "cache")
     assert (tmp_path / "count").read_text() == "ran\nran\n"
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["npm"]
 
 
 def test_a_failing_npm_leaves_nothing(tmp_path, fake_npm):
     fake_npm('mkdir node_modules; echo "npm error EINTEGRITY" >&2; exit 1')
-    with pytest.raises(NetworkError, match=r"(?s)npm could not install .*EINTEGRITY"):
-        sources.npm_packages(tmp_path / "cache")
+    with pytest.raises(NetworkError, match=r"(?s)npm could not fetch .*EINTEGRITY"):
+        node_packages.npm_packages(tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+PACK = """
+case "$*" in "pack @some/thing@1.0 "*--ignore-scripts*) ;; *) exit 9 ;; esac
+mkdir package && echo weights > package/w.bin && tar czf some-thing-1.0.tgz package && echo ran >> "$COUNT"
+"""
+
+
+def test_a_package_beside_the_lock_file_is_unpacked_alone_and_once(tmp_path, monkeypatch, fake_npm):
+    monkeypatch.setenv("COUNT", str(tmp_path / "count"))
+    fake_npm(PACK)
+    for _ in range(2):
+        root = node_packages.npm_package("@some/thing", "1.0", cache=tmp_path / "cache")
+        assert (root / "w.bin").read_text() == "weights\n"
+    assert (tmp_path / "count").read_text() == "ran\n"
+
+
+def test_a_locked_package_is_not_given_in_another_version(tmp_path):
+    with pytest.raises(NetworkError, match=r"locked at .*, the manifest wants 0\.0\.1"):
+        node_packages.npm_package(SAMPLE_PACKAGE, "0.0.1", cache=tmp_path)
 
 
 def test_sample_photographs_are_fetched_when_missing(tmp_path, fake_npm):

@@ -1,0 +1,175 @@
+"""OpenVINO IR (version 10 and 11, `.xml` + `.bin`) → ONNX.
+
+Made for convolutional networks with one input and one output. float16 weights stay float16 in the file. The batch
+axis, fixed by the IR, floats: an operation that would fix it again is not supported.
+"""
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from apps.recognition.networks.converters.graph import GraphBuilder
+from apps.recognition.networks.errors import NetworkError
+
+VERSIONS = ("10", "11")
+ELEMENT_TYPES = {"f16": np.float16, "f32": np.float32, "i32": np.int32, "i64": np.int64}
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer of the IR: its type, its settings, the layers that feed it, and the shape of its first input."""
+
+    id: str
+    type: str
+    settings: dict[str, str]
+    inputs: tuple[str, ...]
+    input_shape: tuple[int, ...]
+
+    def integers(self, key: str) -> list[int]:
+        """A setting that is a list of whole numbers."""
+        return [int(value) for value in self.settings[key].split(",") if value.strip()]
+
+
+def read_layers(path: Path) -> list[Layer]:
+    """The layers of an `.xml` file in its order, which is topological. Raises NetworkError for another file."""
+    try:
+        root = ElementTree.parse(path).getroot()  # noqa: S314 (its SHA-256 is the manifest's)
+        if root.tag != "net" or root.get("version") not in VERSIONS:
+            raise ValueError(f"version {root.get('version')} of {root.tag}")
+        sources = {(edge.get("to-layer"), edge.get("to-port")): edge.attrib["from-layer"] for edge in root.iter("edge")}
+        return [_read_layer(element, sources) for element in root.iter("layer")]
+    except (ElementTree.ParseError, KeyError, ValueError) as error:
+        raise NetworkError(f"{path.name}: is no OpenVINO network: {error}") from error
+
+
+def _read_layer(element: ElementTree.Element, sources: dict[tuple[str | None, str | None], str]) -> Layer:
+    data = element.find("data")
+    ports = element.findall("input/port")
+    return Layer(
+        id=element.attrib["id"],
+        type=element.attrib["type"],
+        settings={} if data is None else dict(data.attrib),
+        inputs=tuple(sources[element.get("id"), port.get("id")] for port in ports),
+        input_shape=tuple(int(dimension.text or 0) for dimension in ports[0].findall("dim")) if ports else (),
+    )
+
+
+def convert(
+    xml: Path, weights: Path, *, name: str, input_name: str, output_name: str, output_shape: tuple[int, ...], opset: int
+) -> onnx.ModelProto:
+    """The ONNX model: one float32 input in the IR's layout, one float32 output flattened to [N, values].
+
+    Raises NetworkError for an operation that is not supported or files that do not belong together.
+    """
+    layers = read_layers(xml)
+    conversion = _Conversion(weights.read_bytes(), input_name)
+    try:
+        for layer in layers:
+            conversion.add(layer)
+        input_shape = next(layer.integers("shape") for layer in layers if layer.type == "Parameter")
+        result = next(layer for layer in layers if layer.type == "Result")
+        conversion.name_output(result, output_name)
+    except (KeyError, ValueError, StopIteration) as error:
+        raise NetworkError(f"{xml.name}: cannot be converted: {error!r}") from error
+    return conversion.builder.model(
+        name,
+        input_name=input_name,
+        input_shape=input_shape[1:],
+        dtype="float32",
+        outputs=[(output_name, output_shape)],
+        opset=opset,
+    )
+
+
+class _Conversion:
+    """One run over the layers: constants and ONNX values by layer."""
+
+    def __init__(self, weights: bytes, input_name: str) -> None:
+        self.weights = weights
+        self.input_name = input_name
+        self.builder = GraphBuilder()
+        self.constants: dict[str, NDArray[Any]] = {}
+        self.values: dict[str, str] = {}
+
+    def add(self, layer: Layer) -> None:
+        """Converts one layer whose inputs are converted."""
+        if layer.type == "Parameter":
+            self.values[layer.id] = self.input_name
+        elif layer.type == "Const":
+            self.constants[layer.id] = self._read(layer)
+        elif layer.type == "Convert" and layer.inputs[0] in self.constants:
+            self.constants[layer.id] = self.constants[layer.inputs[0]]
+        elif layer.type in HANDLERS:
+            self.values[layer.id] = HANDLERS[layer.type](self, layer)
+        elif layer.type != "Result":
+            raise NetworkError(f"operation {layer.type} of layer {layer.id} is not supported")
+
+    def name_output(self, result: Layer, output: str) -> None:
+        """Names the value of the Result layer, flattened after the batch axis."""
+        flat = self.builder.node("Flatten", self._value(result.inputs[0]), axis=1)
+        self.builder.name_output(flat, output)
+
+    def _read(self, layer: Layer) -> NDArray[Any]:
+        dtype = np.dtype(ELEMENT_TYPES[layer.settings["element_type"]])
+        count, offset = int(layer.settings["size"]) // dtype.itemsize, int(layer.settings["offset"])
+        return np.frombuffer(self.weights, dtype, count, offset).reshape(layer.integers("shape"))
+
+    def _value(self, layer_id: str) -> str:
+        """The ONNX value of a layer, a constant included."""
+        if layer_id in self.values:
+            return self.values[layer_id]
+        return self.builder.constant(self.constants[layer_id])
+
+    def convolution(self, layer: Layer) -> str:
+        """Convolution and GroupConvolution; the kernel of the latter has an axis for the groups."""
+        if layer.settings.get("auto_pad", "explicit") not in ("explicit", "notset"):
+            raise NetworkError(f"layer {layer.id}: auto_pad {layer.settings['auto_pad']} is not supported")
+        kernel, groups = self.constants[layer.inputs[1]], 1
+        if layer.type == "GroupConvolution":
+            groups = kernel.shape[0]
+            kernel = kernel.reshape(-1, *kernel.shape[2:])
+        return self.builder.node(
+            "Conv",
+            self._value(layer.inputs[0]),
+            self.builder.constant(kernel),
+            kernel_shape=list(kernel.shape[2:]),
+            strides=layer.integers("strides"),
+            dilations=layer.integers("dilations"),
+            group=groups,
+            pads=layer.integers("pads_begin") + layer.integers("pads_end"),
+        )
+
+    def elementwise(self, layer: Layer) -> str:
+        """Arithmetic and activations without settings."""
+        return self.builder.node(OPERATORS[layer.type], *(self._value(name) for name in layer.inputs))
+
+    def prelu(self, layer: Layer) -> str:
+        """PReLU with a slope per channel."""
+        slope = self.constants[layer.inputs[1]].reshape(-1, 1, 1)
+        return self.builder.node("PRelu", self._value(layer.inputs[0]), self.builder.constant(slope))
+
+    def mean(self, layer: Layer) -> str:
+        """AvgPool over the whole picture, and ReduceMean over its two sides."""
+        if layer.type == "AvgPool":
+            whole = tuple(layer.integers("kernel")) == layer.input_shape[2:]
+        else:
+            axes = sorted(int(axis) % 4 for axis in self.constants[layer.inputs[1]].ravel())
+            whole = axes == [2, 3] and layer.settings.get("keep_dims") == "true"
+        if not whole:
+            raise NetworkError(f"layer {layer.id}: {layer.type} over a part of the picture is not supported")
+        return self.builder.node("GlobalAveragePool", self._value(layer.inputs[0]))
+
+
+OPERATORS = {"Add": "Add", "Multiply": "Mul", "Subtract": "Sub", "Sigmoid": "Sigmoid", "ReLU": "Relu", "Tanh": "Tanh"}
+HANDLERS: dict[str, Callable[[_Conversion, Layer], str]] = {
+    **dict.fromkeys(("Convolution", "GroupConvolution"), _Conversion.convolution),
+    **dict.fromkeys(OPERATORS, _Conversion.elementwise),
+    "PReLU": _Conversion.prelu,
+    **dict.fromkeys(("AvgPool", "ReduceMean"), _Conversion.mean),
+}

@@ -1,0 +1,130 @@
+"""OpenVINO IR → ONNX on a small network whose answer NumPy computes."""
+
+import numpy as np
+import pytest
+
+from apps.recognition.networks.converters import openvino
+from apps.recognition.networks.errors import NetworkError
+from tests.unit.recognition.networks.tiny import run
+
+RANDOM = np.random.default_rng(11)
+IMAGE = RANDOM.normal(size=(2, 2, 5, 5)).astype(np.float32)
+TYPES = {np.dtype(np.float16): "f16", np.dtype(np.float32): "f32", np.dtype(np.int64): "i64"}
+
+
+class Ir:
+    """Writes the layers, edges and weights of an IR."""
+
+    def __init__(self) -> None:
+        self.layers: list[str] = []
+        self.edges: list[str] = []
+        self.weights = b""
+
+    def layer(self, kind: str, *inputs: int, dims=(), **settings: object) -> int:
+        number = len(self.layers)
+        sizes = "".join(f"<dim>{size}</dim>" for size in dims)
+        ports = "".join(f'<port id="{port}">{sizes}</port>' for port in range(len(inputs)))
+        data = " ".join(f'{key}="{value}"' for key, value in settings.items())
+        self.layers.append(f'<layer id="{number}" type="{kind}"><data {data}/><input>{ports}</input></layer>')
+        for port, source in enumerate(inputs):
+            self.edges.append(f'<edge from-layer="{source}" from-port="9" to-layer="{number}" to-port="{port}"/>')
+        return number
+
+    def constant(self, array: np.ndarray) -> int:
+        offset, data = len(self.weights), array.tobytes()
+        self.weights += data
+        shape = ",".join(str(size) for size in array.shape)
+        number = self.layer("Const", element_type=TYPES[array.dtype], offset=offset, size=len(data), shape=shape)
+        return self.layer("Convert", number) if array.dtype == np.float16 else number
+
+    def write(self, folder, version: str = "11"):
+        xml, weights = folder / "net.xml", folder / "net.bin"
+        body = f"<layers>{''.join(self.layers)}</layers><edges>{''.join(self.edges)}</edges>"
+        xml.write_text(f'<net name="n" version="{version}">{body}</net>')
+        weights.write_bytes(self.weights)
+        return xml, weights
+
+
+def convert(folder, ir: Ir, size: int, version: str = "11"):
+    xml, weights = ir.write(folder, version)
+    return openvino.convert(
+        xml, weights, name="net", input_name="input", output_name="out", output_shape=(size,), opset=17
+    )
+
+
+def convolution_settings(stride: int = 1, pad: int = 0) -> dict[str, str]:
+    return {
+        "strides": f"{stride},{stride}", "dilations": "1,1",
+        "pads_begin": f"{pad},{pad}", "pads_end": f"{pad},{pad}",
+    }  # fmt: skip
+
+
+def convolve(image, kernel, stride=1, pad=0):
+    image = np.pad(image, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    view = np.lib.stride_tricks.sliding_window_view(image, kernel.shape[2:], axis=(2, 3))[:, :, ::stride, ::stride]
+    return np.einsum("ncyxhw,ochw->noyx", view, kernel)
+
+
+def test_a_small_network(tmp_path):
+    kernel = RANDOM.normal(size=(4, 2, 3, 3)).astype(np.float16)
+    grouped = RANDOM.normal(size=(4, 1, 1, 3, 3)).astype(np.float32)
+    bias = RANDOM.normal(size=(1, 4, 1, 1)).astype(np.float32)
+    slope = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
+    ir = Ir()
+    image = ir.layer("Parameter", shape="1,2,5,5", element_type="f32")
+    first = ir.layer("Convolution", image, ir.constant(kernel), **convolution_settings(stride=2, pad=1))
+    added = ir.layer("Add", first, ir.constant(bias))
+    second = ir.layer("GroupConvolution", added, ir.constant(grouped), **convolution_settings(pad=1))
+    rectified = ir.layer("PReLU", second, ir.constant(slope))
+    pooled = ir.layer("AvgPool", rectified, dims=(1, 4, 3, 3), kernel="3,3")
+    gate = ir.layer("Sigmoid", pooled)
+    gated = ir.layer("Multiply", rectified, gate)
+    mean = ir.layer("ReduceMean", gated, ir.constant(np.array([2, 3])), dims=(1, 4, 3, 3), keep_dims="true")
+    ir.layer("Result", mean)
+
+    value = convolve(IMAGE, kernel.astype(np.float32), 2, 1) + bias
+    value = np.concatenate([convolve(value[:, i : i + 1], grouped[i], 1, 1) for i in range(4)], axis=1)
+    value = np.where(value > 0, value, value * slope.reshape(1, 4, 1, 1))
+    value = value / (1 + np.exp(-value.mean(axis=(2, 3), keepdims=True)))
+    expected = value.mean(axis=(2, 3))
+
+    model = convert(tmp_path, ir, 4)
+    (found,) = run(model, IMAGE)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(run(model, IMAGE[1:])[0], found[1:], atol=1e-6)
+
+
+def small(kind: str, **settings: object) -> Ir:
+    ir = Ir()
+    image = ir.layer("Parameter", shape="1,2,5,5", element_type="f32")
+    ir.layer("Result", ir.layer(kind, image, dims=(1, 2, 5, 5), **settings))
+    return ir
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        ("TopK", {}, "operation TopK of layer 1 is not supported"),
+        ("AvgPool", {"kernel": "2,2"}, "AvgPool over a part of the picture is not supported"),
+    ],
+)
+def test_what_is_not_supported_is_named(tmp_path, kind, settings, message):
+    with pytest.raises(NetworkError, match=message):
+        convert(tmp_path, small(kind, **settings), 2)
+
+
+def test_other_files_are_refused(tmp_path):
+    with pytest.raises(NetworkError, match=r"net\.xml: is no OpenVINO network: version 7"):
+        convert(tmp_path, small("Sigmoid"), 50, version="7")
+    (tmp_path / "text.xml").write_text("not xml")
+    with pytest.raises(NetworkError, match=r"text\.xml: is no OpenVINO network"):
+        openvino.read_layers(tmp_path / "text.xml")
+
+
+def test_a_short_weight_file_is_refused(tmp_path):
+    ir = Ir()
+    image = ir.layer("Parameter", shape="1,2,5,5", element_type="f32")
+    ir.layer("Result", ir.layer("Add", image, ir.constant(np.zeros((1, 2, 5, 5), np.float32))))
+    ir.weights = ir.weights[:8]
+    with pytest.raises(NetworkError, match=r"net\.xml: cannot be converted"):
+        convert(tmp_path, ir, 50)

@@ -1,0 +1,200 @@
+"""Packs: added from a folder or an address, chosen, removed; nothing wrong stays behind."""
+
+import hashlib
+
+import httpx
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from apps.recognition.networks import sources
+from apps.recognition.networks.builder import build_network
+from apps.recognition.networks.errors import NetworkError
+from apps.recognition.networks.manifest import load_manifest, load_manifests
+from apps.recognition.networks.packs import manifest_keep, network_add, network_remove, network_use, pack_members
+from apps.recognition.networks.registry import Registry, State
+from apps.recognition.networks.specs import SourceFile
+
+
+def onnx_file(bias: float = 0.5, outputs: int = 2) -> bytes:
+    """A network of the tiny shape: [N, 4, 4, 1] → [N, outputs]."""
+    matrix = np.linspace(-1, 1, 16 * outputs, dtype=np.float32).reshape(16, outputs) + np.float32(bias)
+    graph = helper.make_graph(
+        [helper.make_node("Flatten", ["input"], ["flat"]), helper.make_node("MatMul", ["flat", "m"], ["sums"])],
+        "own",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", 4, 4, 1])],
+        [helper.make_tensor_value_info("sums", TensorProto.FLOAT, ["N", outputs])],
+        [numpy_helper.from_array(matrix, "m")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return model.SerializeToString()
+
+
+ADDRESS = "https://weights.example/own.onnx"
+
+
+def own_manifest(data: bytes, tiny, name: str = "own") -> str:
+    digest = hashlib.sha256(data).hexdigest()
+    text = tiny.manifest_file.read_text()
+    start, end = text.index("[source]"), text.index("[input]")
+    source = f"""[source]
+kind = "url"
+package = "somebody"
+version = "abc"
+
+[[source.files]]
+path = "{name}.onnx"
+sha256 = "{digest}"
+url = "{ADDRESS}"
+
+[conversion]
+format = "onnx"
+
+"""
+    head = text[:start].replace('"tiny', f'"{name}').replace("default = true", 'pack = "better"')
+    result = next(line for line in head.splitlines() if line.startswith("sha256"))
+    return head.replace(result, f'sha256 = "{digest}"') + source + text[end:]
+
+
+@pytest.fixture
+def own(tiny, tmp_path):
+    """The tiny default is installed; a user's manifest and its file lie in two folders."""
+    build_network(tiny.registry().manifest("tiny"), directory=tiny.networks, cache=tiny.cache)
+    data = onnx_file()
+    tiny.folder = tmp_path / "files"
+    tiny.folder.mkdir()
+    (tiny.folder / "own.onnx").write_bytes(data)
+    tiny.own = tmp_path / "own.toml"
+    tiny.own.write_text(own_manifest(data, tiny))
+    return tiny
+
+
+def add(own, manifest=None):
+    registry = own.registry()
+    added = network_add(registry, manifest or load_manifest(own.own), cache=own.cache, folder=own.folder)
+    manifest_keep(registry, own.own)
+    return added
+
+
+def test_the_packs_of_the_project(tmp_path):
+    registry = Registry(tmp_path)
+    packs = {manifest.pack for manifest in load_manifests().values() if manifest.pack}
+    assert packs == {"recommended", "mobilefacenet", "minifasnet", "gear"}
+    assert {m.name for m in pack_members(registry, "recommended")} == {"yunet", "r0095"}
+    assert {m.name for m in pack_members(registry, "minifasnet-v2")} == {"minifasnet-v2", "minifasnet-v1se"}
+    with pytest.raises(NetworkError, match="there is no network 'absent'"):
+        pack_members(registry, "absent")
+
+
+def test_descriptor_versions_are_distinct():
+    versions = [m.descriptor.version for m in load_manifests().values() if m.descriptor]
+    assert len(versions) == len(set(versions)) == 3
+
+
+def test_an_own_network_is_added_chosen_and_removed(own):
+    added = add(own)
+    assert added.serves_now == "tiny"
+    assert all(result.ok for result in added.results)
+    registry = own.registry()
+    assert registry.state("own") is State.INSTALLED
+    assert registry.selected("emotion") == "tiny"
+    network_use(registry, "emotion", "own")
+    assert own.registry().for_task("emotion").manifest.name == "own"
+    with pytest.raises(NetworkError, match="own is in use for the task emotion"):
+        network_remove(registry, "own")
+    network_use(registry, "emotion", "tiny")
+    network_remove(registry, "own")
+    assert "own" not in own.registry().manifests
+    assert not (own.networks / "own.onnx").exists()
+
+
+def test_a_wrong_file_is_refused_and_nothing_stays(own):
+    (own.folder / "own.onnx").write_bytes(onnx_file(bias=0.6))
+    before = sorted(path.name for path in own.networks.iterdir())
+    with pytest.raises(NetworkError, match="refused"):
+        add(own)
+    assert sorted(path.name for path in own.networks.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("shape = [2]", "shape = [3]"), r"output sums is FLOAT \[2\] after the batch axis, the manifest says float32"),
+        (('name = "sums"', 'name = "total"'), "the model's outputs are sums, the manifest says total"),
+        (("shape = [4, 4, 1]", "shape = [8, 4, 1]"), r"input input is FLOAT \[4, 4, 1\]"),
+        (("opset = 17", "opset = 16"), "the model has opset 17, the manifest says 16"),
+        (('file = "own.onnx"', 'file = "tiny.onnx"'), r"networks tiny and own have one file tiny\.onnx"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused(own, change, message):
+    own.own.write_text(own.own.read_text().replace(*change))
+    with pytest.raises(NetworkError, match=message):
+        add(own)
+    assert not (own.networks / "own.onnx").exists()
+
+
+def test_a_file_that_is_no_network_is_refused(own):
+    data = b"\xff" * 100
+    (own.folder / "own.onnx").write_bytes(data)
+    own.own.write_text(own_manifest(data, own))
+    with pytest.raises(NetworkError, match="the file is no ONNX model"):
+        add(own)
+
+
+def test_a_network_that_computes_something_else_is_not_added(own, monkeypatch):
+    monkeypatch.setattr("apps.recognition.networks.reference.difference", lambda *_: 1.0)
+    with pytest.raises(NetworkError, match="the outputs differ from their reference; not added"):
+        add(own)
+    assert not (own.networks / "own.onnx").exists()
+
+
+def test_a_network_cannot_serve_another_task(own):
+    add(own)
+    with pytest.raises(NetworkError, match="own serves the task emotion, not iris"):
+        network_use(own.registry(), "iris", "own")
+
+
+def test_the_default_in_use_is_not_removed(own):
+    with pytest.raises(NetworkError, match="tiny is in use"):
+        network_remove(own.registry(), "tiny")
+
+
+def answering(content: bytes, status: int = 200) -> httpx.Client:
+    return httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(status, content=content)))
+
+
+def source_file(data: bytes) -> SourceFile:
+    return SourceFile(path="own.onnx", sha256=hashlib.sha256(data).hexdigest(), url=ADDRESS)
+
+
+def test_a_file_is_fetched_once(tmp_path):
+    data = onnx_file()
+    path = sources.download(source_file(data), cache=tmp_path, client=answering(data))
+    assert path.read_bytes() == data
+    assert sources.download(source_file(data), cache=tmp_path, client=answering(b"", 500)) == path
+
+
+@pytest.mark.parametrize(
+    ("client", "message"),
+    [
+        (answering(b"other"), r"the manifest says .* refused"),
+        (answering(b"", 404), "(?s)cannot be fetched: .*404.* use --from DIR"),
+    ],
+)
+def test_another_answer_is_refused_and_not_kept(tmp_path, client, message):
+    with pytest.raises(NetworkError, match=message):
+        sources.download(source_file(onnx_file()), cache=tmp_path, client=client)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_file_that_does_not_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "MAX_FILE_BYTES", 1000)
+    with pytest.raises(NetworkError, match="is larger than 1000 bytes"):
+        sources.download(source_file(b"x"), cache=tmp_path, client=answering(b"x" * 5000))
+
+
+def test_onnx_stays_as_it_is(own):
+    add(own)
+    assert (own.networks / "own.onnx").read_bytes() == (own.folder / "own.onnx").read_bytes()
+    assert onnx.load(own.networks / "own.onnx").graph.name == "own"
