@@ -43,12 +43,6 @@ def principal_of_account(account: Account) -> Principal:
     return Principal(account.account_id, account.account_type, account.login, visibility_area=VisibilityArea.ALL)
 
 
-def basic_client(account: Account) -> Client:
-    """A client with login and password: it sees what the account's type may see."""
-    credentials = base64.b64encode(f"{account.login}:{PASSWORD}".encode()).decode()
-    return Client(headers={"Authorization": f"Basic {credentials}"})
-
-
 def token_client(account: Account, **permissions: Any) -> Client:
     """A client with a bearer token of these permissions."""
     principal = Principal(account.account_id, account.account_type, account.login)
