@@ -4,3 +4,8 @@ from django.apps import AppConfig
 class FacesConfig(AppConfig):
     name = "apps.faces"
     verbose_name = "Faces"
+
+    def ready(self) -> None:
+        from apps.faces import erasure
+
+        erasure.connect()

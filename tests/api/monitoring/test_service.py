@@ -156,3 +156,18 @@ def test_crash_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_too_large_is_refused_unread(settings: Settings) -> None:
     settings.MAX_REQUEST_BYTES = 1000
     assert_error(Client().post("/6/accounts", b"{" + b" " * 1000, "application/json"), 413, 37003)
+
+
+def test_all_services() -> None:
+    answer = Client().get("/healthcheck", {"include_luna_services": 1})
+    assert answer.status_code == 200, answer.json()
+    assert {each["name"] for each in answer.json()["components"]} >= {"database", "redis", "image_store", "recognition"}
+
+
+def test_image_store_that_takes_nothing(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    options = {"BACKEND": "apps.imagestore.storage.DiskStorage", "OPTIONS": {"location": str(tmp_path / "file")}}
+    settings.STORAGES = {**settings.STORAGES, "default": options}
+    answer = Client().get("/healthcheck", {"include_luna_services": 1})
+    assert answer.status_code == 502
+    assert answer.json()["detail"].startswith("image_store: ")

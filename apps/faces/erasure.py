@@ -1,0 +1,38 @@
+"""Temporary attributes go with their account: they are descriptors too, and Redis knows no cascade."""
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from apps.accounts.erasure import account_erasing
+from apps.common.errors import LunaError
+from apps.faces.attributes import KEY, client, unpack
+
+SCAN_KEYS = 500
+
+
+def attributes_erase(*, account_id: UUID) -> int:
+    """Removes every temporary attribute of an account; how many there were."""
+    erased = 0
+    for key in client().scan_iter(KEY.format("*"), count=SCAN_KEYS):
+        value = client().get(key)
+        if value is not None and _owner(key, value) == account_id:
+            erased += client().delete(key)
+    return erased
+
+
+def _owner(key: bytes, value: bytes) -> UUID | None:
+    try:
+        return unpack(UUID(key.decode().rpartition(":")[2]), value).account_id
+    except (LunaError, ValueError):
+        return None
+
+
+def on_account_erasing(sender: Any, account_id: UUID, **kwargs: Any) -> None:
+    transaction.on_commit(partial(attributes_erase, account_id=account_id), robust=True)
+
+
+def connect() -> None:
+    account_erasing.connect(on_account_erasing, dispatch_uid="faces")
