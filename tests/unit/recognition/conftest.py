@@ -1,0 +1,16 @@
+"""One engine with the real networks on the CPU for all tests of recognition."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+
+from apps.recognition.engine.config import EngineConfig
+from apps.recognition.engine.core import Engine
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    running = Engine(EngineConfig(settings.NETWORKS_DIR))
+    yield running
+    running.close()

@@ -1,0 +1,31 @@
+"""Pictures that the recognition tests work on."""
+
+import io
+from functools import lru_cache
+
+import numpy as np
+import skimage.data
+from django.conf import settings
+from numpy.typing import NDArray
+from PIL import Image
+
+from apps.recognition.networks.samples import sample_photographs
+
+
+@lru_cache(maxsize=1)
+def astronaut() -> NDArray[np.uint8]:
+    """One woman, 512×512 RGB, face at about (180..270, 60..170)."""
+    return np.asarray(skimage.data.astronaut())
+
+
+@lru_cache(maxsize=1)
+def samples() -> tuple[bytes, ...]:
+    """The six sample photographs: 21 faces; one woman is in the first and in the third."""
+    return tuple(path.read_bytes() for path in sample_photographs(settings.CACHE_DIR))
+
+
+def encoded(pixels: NDArray[np.uint8], kind: str = "PNG", **options: object) -> bytes:
+    """`pixels` as a file of a format that Pillow writes."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, **options)
+    return file.getvalue()
