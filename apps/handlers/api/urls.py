@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, path
 
+from apps.handlers.api.event_views import EventGenerationView
 from apps.handlers.api.views import HandlersCountView, HandlersValidatorView, HandlersView, HandlerView
 
 urlpatterns: list[URLPattern] = [
@@ -9,4 +10,5 @@ urlpatterns: list[URLPattern] = [
     path("handlers/count", HandlersCountView.as_view()),
     path("handlers/validator", HandlersValidatorView.as_view()),
     path("handlers/<str:handler_id>", HandlerView.as_view()),
+    path("handlers/<str:handler_id>/events", EventGenerationView.as_view()),
 ]

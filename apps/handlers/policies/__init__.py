@@ -4,8 +4,10 @@ They run in this order: detect, extract, match, conditional tags, storage. One t
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
+import orjson
 from rest_framework import serializers
 
 from apps.common.api.validation import checked_data
@@ -16,7 +18,7 @@ from apps.handlers.policies.match import MatchPolicy, MatchPolicySerializer
 from apps.handlers.policies.storage import StoragePolicy, StoragePolicySerializer
 from apps.handlers.policies.tags import ConditionalTag, ConditionalTagSerializer
 
-__all__ = ["Policies", "PoliciesSerializer", "policies_parse"]
+__all__ = ["Policies", "PoliciesSerializer", "policies_of_text", "policies_parse"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +69,13 @@ def policies_parse(data: Any) -> Policies:
     """Policies from JSON; relative times (`now-7d`) count from now. Raises LunaError 12027 with the path."""
     policies: Policies = checked_data(_Envelope, {"policies": data})["policies"]
     return policies
+
+
+def policies_of_text(text: bytes) -> Policies:
+    """`policies_parse` of a JSON text; texts without relative times are parsed once. Raises LunaError 12027."""
+    return policies_parse(orjson.loads(text)) if b'"now-' in text else _parsed(text)
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: bytes) -> Policies:
+    return policies_parse(orjson.loads(text))

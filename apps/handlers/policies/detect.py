@@ -89,8 +89,14 @@ class DetectPolicy:
         wanted = set(self.shown)
         if self.angle_thresholds:
             wanted.add("head_pose")
-        if self.mask_states:
-            wanted.add("mask")
+        needed = {
+            "mask": self.mask_states,
+            "liveness": self.estimate_liveness.liveness_states,
+            "deepfake": self.estimate_deepfake.deepfake_states,
+            "human_body": self.detect_body,
+            "people_count": self.estimate_people_count,
+        }
+        wanted |= {name for name, needs in needed.items() if needs}
         return frozenset(wanted)
 
 

@@ -1,0 +1,83 @@
+"""Query and answer of event generation."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.common.api.fields import CommaListField, FlagField
+from apps.common.filters.kinds import FiniteFloatField
+from apps.recognition.types import ImageType
+
+MAX_TAGS = 30
+
+
+class ImageQuery(serializers.Serializer[Any]):
+    """How images are to be read."""
+
+    image_type = serializers.ChoiceField(choices=[(each.value, each.name) for each in ImageType], default=0)
+    warped_image = FlagField(default=False, help_text="Older spelling of `image_type` 1.")
+    use_exif_info = FlagField(default=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        kind = ImageType(attrs["image_type"])
+        attrs["image_type"] = ImageType.FACE_WARP if attrs.pop("warped_image") and kind is ImageType.RAW else kind
+        return attrs
+
+
+class EventsQuery(ImageQuery):
+    external_id = serializers.CharField(max_length=36, allow_blank=True, default="")
+    user_data = serializers.CharField(max_length=128, allow_blank=True, default="")
+    source = serializers.CharField(max_length=128, default=None)  # type: ignore[assignment]  # DRF takes it out
+    stream_id = serializers.UUIDField(default=None)
+    track_id = serializers.CharField(max_length=36, default=None)
+    tags = CommaListField(child=serializers.CharField(max_length=36), max_length=MAX_TAGS, default=list)
+    city = serializers.CharField(max_length=36, default=None)
+    area = serializers.CharField(max_length=36, default=None)
+    district = serializers.CharField(max_length=36, default=None)
+    street = serializers.CharField(max_length=128, default=None)
+    house_number = serializers.CharField(max_length=36, default=None)
+    longitude = FiniteFloatField(min_value=-180, max_value=180, default=None)
+    latitude = FiniteFloatField(min_value=-90, max_value=90, default=None)
+    aggregate_attributes = FlagField(default=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if (attrs["longitude"] is None) != (attrs["latitude"] is None):
+            raise serializers.ValidationError({"longitude": "give both longitude and latitude or none."})
+        attrs["tags"] = tuple(dict.fromkeys(attrs["tags"]))
+        return super().validate(attrs)
+
+
+class ImageOutcomeSerializer(serializers.Serializer[Any]):
+    filename = serializers.CharField()
+    status = serializers.IntegerField()
+    error = serializers.DictField()
+    exif = serializers.DictField(allow_null=True)
+    people = serializers.DictField(required=False, allow_null=True)
+
+
+class GeneratedEventSerializer(serializers.Serializer[Any]):
+    """An event as it was made: words instead of numbers, with samples, matches and the stored face."""
+
+    event_id = serializers.UUIDField()
+    url = serializers.CharField()
+    external_url = serializers.CharField()
+    source = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # DRF takes it out
+    stream_id = serializers.UUIDField(allow_null=True)
+    track_id = serializers.CharField(allow_null=True)
+    external_id = serializers.CharField(allow_blank=True)
+    user_data = serializers.CharField(allow_blank=True)
+    tags = serializers.ListField(child=serializers.CharField())
+    location = serializers.DictField()
+    meta = serializers.DictField(allow_null=True)
+    face = serializers.DictField(allow_null=True)
+    face_attributes = serializers.DictField()
+    body_attributes = serializers.DictField(allow_null=True)
+    matches = serializers.ListField(child=serializers.DictField())
+    aggregate_estimations = serializers.DictField()
+    detections = serializers.ListField(child=serializers.DictField())
+
+
+class GenerationAnswer(serializers.Serializer[Any]):
+    images = ImageOutcomeSerializer(many=True)
+    events = GeneratedEventSerializer(many=True)
+    filtered_detections = serializers.DictField()

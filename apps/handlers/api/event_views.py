@@ -1,0 +1,109 @@
+"""POST /6/handlers/{handler_id}/events."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+import orjson
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts.access import principal_of_request, require_right
+from apps.accounts.permissions import EMIT_EVENTS
+from apps.common.api.validation import checked_query
+from apps.common.api.views import LunaView, path_uuid
+from apps.common.errors import LunaError
+from apps.common.scope import Scope
+from apps.common.times import parse_time
+from apps.handlers.api.event_serializers import EventsQuery, GenerationAnswer
+from apps.handlers.api.shapes import generation_body
+from apps.handlers.choices import HandlerType
+from apps.handlers.models import Handler
+from apps.handlers.pipeline.generate import generate_events
+from apps.handlers.policies import Policies, policies_of_text
+from apps.handlers.selectors import handler_get
+from apps.handlers.types import EventParams
+from apps.recognition.api.input_types import Rules
+from apps.recognition.api.inputs import read_inputs
+from apps.recognition.api.openapi import image_request
+
+POLICIES = "policies"
+TIME_HEADERS = {"create_time": "Luna-Event-Time", "end_time": "Luna-Event-End-Time"}
+
+
+class EventGenerationView(LunaView):
+    permissions: ClassVar = {"POST": EMIT_EVENTS}
+
+    @extend_schema(
+        summary="generate events",
+        description="Runs the handler's policies over the images: one event a face. The header Server-Timing of the "
+        "answer holds the milliseconds of each stage.",
+        parameters=[
+            EventsQuery,
+            *(OpenApiParameter(name, str, OpenApiParameter.HEADER) for name in TIME_HEADERS.values()),
+        ],
+        request=image_request(policies=True, descriptors=True),
+        responses={201: GenerationAnswer},
+    )
+    def post(self, request: Request, handler_id: str) -> Response:
+        principal = principal_of_request(request)
+        key = path_uuid(handler_id, 34000)
+        require_right(principal, *EMIT_EVENTS, handler_id=key)  # as the lists of tokens spell ids
+        handler = handler_get(scope=Scope(principal.account_id), handler_id=key)
+        query = checked_query(EventsQuery, request)
+        times: dict[str, Any] = {name: _time(request, header) for name, header in TIME_HEADERS.items()}
+        rules = Rules(
+            account_id=principal.account_id,
+            image_type=query.pop("image_type"),
+            parts=frozenset({POLICIES}),
+            details=frozenset({"meta", "detect_time", "detect_ts", "image_origin"}),
+            descriptors=True,
+            bodies=True,
+        )
+        inputs = read_inputs(request, rules)
+        params = EventParams(
+            use_exif=query.pop("use_exif_info"), aggregate=query.pop("aggregate_attributes"), **query, **times
+        )
+        result = generate_events(
+            principal=principal,
+            handler_id=key,
+            policies=_policies(handler, inputs.parts),
+            inputs=inputs,
+            params=params,
+        )
+        return Response(
+            generation_body(result),
+            status=status.HTTP_201_CREATED,
+            headers={"Server-Timing": server_timing(result.stage_ms)},
+        )
+
+
+def _policies(handler: Handler, parts: Any) -> Policies:
+    """Of the handler, or of the request for a dynamic one.
+
+    Raises LunaError 34007 for policies sent to a static handler, 12003 for a dynamic one without, 12027 for bad ones,
+    34002 when those of the handler are not understood any more.
+    """
+    if handler.handler_type == HandlerType.DYNAMIC:
+        if POLICIES not in parts:
+            raise LunaError(12003, POLICIES)
+        return policies_of_text(orjson.dumps(parts[POLICIES]))
+    if POLICIES in parts:
+        raise LunaError(34007)
+    try:
+        return policies_of_text(orjson.dumps(handler.policies))
+    except LunaError as error:
+        raise LunaError(34002, handler.handler_id) from error
+
+
+def _time(request: Request, header: str) -> datetime | None:
+    text = request.headers.get(header)
+    try:
+        return None if text is None else parse_time(text)
+    except ValueError as error:
+        raise LunaError(12046, f"{header} is not an RFC 3339 time") from error
+
+
+def server_timing(stage_ms: Any) -> str:
+    return ", ".join(f"{name};dur={ms:.2f}" for name, ms in stage_ms.items())

@@ -1,0 +1,174 @@
+"""Answers of generated events: the `events[]` item that websockets get, too, and what stands beside it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from apps.common.api.responses import links
+from apps.common.errors import LunaError, error_body
+from apps.common.times import format_time
+from apps.events.types import EventDraft
+from apps.handlers.types import GenerationResult, ImageOutcome, Person, Rejected, Sighting
+from apps.recognition.api.shapes import attributes_block, detection_block, estimation_block
+from apps.recognition.types import Face
+
+AGGREGATED = ("emotions", "mask", "liveness")
+
+
+def generation_body(result: GenerationResult) -> dict[str, Any]:
+    """The answer of `POST /6/handlers/{handler_id}/events`."""
+    return {
+        "images": [image_block(outcome) | {"people": None} for outcome in result.images],
+        "events": [event_block(person, result.shown) for person in result.persons],
+        "filtered_detections": filtered_block(result.rejected, result.shown),
+    }
+
+
+def image_block(outcome: ImageOutcome) -> dict[str, Any]:
+    """`{filename, status, error, exif}`: status 1 went well, 0 failed."""
+    return {
+        "filename": outcome.filename,
+        "status": int(outcome.error is None),
+        "error": error_block(outcome.error),
+        "exif": None if outcome.exif is None else dict(outcome.exif),
+    }
+
+
+def error_block(error: LunaError | None) -> dict[str, object]:
+    return error_body(0) if error is None else error.body()
+
+
+def filtered_block(rejected: tuple[Rejected, ...], shown: frozenset[str]) -> dict[str, Any]:
+    return {
+        "face_detections": [
+            {
+                "filename": each.filename,
+                "filter_reasons": [
+                    {
+                        "filter_name": reason.filter_name,
+                        "object_value": reason.object_value,
+                        "threshold_value": reason.threshold_value,
+                    }
+                    for reason in each.reasons
+                ],
+                "detection": {"sample": {"detection": shown_detection(each.face, shown)}},
+            }
+            for each in rejected
+        ],
+        "body_detections": [],
+    }
+
+
+def shown_detection(face: Face, shown: frozenset[str]) -> dict[str, object]:
+    """The detection with the estimations that were asked for, not those that filters needed."""
+    return detection_block(replace(face, estimations=shown_estimations(face.estimations, shown)))
+
+
+def shown_estimations(estimations: Mapping[str, object], shown: frozenset[str]) -> dict[str, object]:
+    return {name: value for name, value in estimations.items() if name in shown}
+
+
+def event_message(person: Person, shown: frozenset[str]) -> dict[str, Any]:
+    """What websockets get."""
+    return {
+        "event": event_block(person, shown),
+        "handler_id": _text(person.draft.handler_id),
+        "event_create_time": format_time(person.draft.create_time),
+        "event_end_time": format_time(person.draft.end_time),
+    }
+
+
+def event_block(person: Person, shown: frozenset[str]) -> dict[str, Any]:
+    draft = person.draft
+    return {
+        "event_id": str(draft.event_id),
+        **links(f"/6/events/{draft.event_id}"),
+        "source": draft.source,
+        "stream_id": _text(draft.stream_id),
+        "track_id": draft.track_id,
+        "external_id": draft.external_id,
+        "user_data": draft.user_data,
+        "tags": list(draft.tags),
+        "location": _location(draft),
+        "meta": draft.meta,
+        "face": _face(person),
+        "face_attributes": _face_attributes(person),
+        "body_attributes": None,
+        "matches": [
+            {"label": found.label, "candidates": [candidate.shown for candidate in found.candidates]}
+            for found in person.matches
+        ],
+        "aggregate_estimations": _aggregate_estimations(person, shown),
+        "detections": [_detection(sighting, shown) for sighting in person.sightings],
+    }
+
+
+def _location(draft: EventDraft) -> dict[str, Any]:
+    position = {"longitude": draft.longitude, "latitude": draft.latitude}
+    return {
+        "city": draft.city,
+        "area": draft.area,
+        "district": draft.district,
+        "street": draft.street,
+        "house_number": draft.house_number,
+        "geo_position": None if None in position.values() else position,
+    }
+
+
+def _face(person: Person) -> dict[str, Any] | None:
+    face = person.face
+    if face is None:
+        return None
+    return {
+        "face_id": str(face.face_id),
+        **links(f"/6/faces/{face.face_id}"),
+        "external_id": face.external_id,
+        "user_data": face.user_data,
+        "avatar": face.avatar,
+        "event_id": _text(face.event_id),
+        "lists": [str(list_id) for list_id in face.lists],
+    }
+
+
+def _face_attributes(person: Person) -> dict[str, Any]:
+    own: Mapping[str, str | None] = {"url": None, "external_url": None}
+    if person.attribute_id is not None:
+        own = links(f"/6/attributes/{person.attribute_id}")
+    score = None if person.descriptor is None else person.descriptor.score
+    return {
+        "attribute_id": _text(person.attribute_id),
+        **own,
+        "score": None if score is None else round(score, 4),
+        "samples": [str(sample) for sample in person.samples],
+        "basic_attributes": estimation_block("basic_attributes", person.estimations.get("basic_attributes")),
+    }
+
+
+def _aggregate_estimations(person: Person, shown: frozenset[str]) -> dict[str, Any]:
+    estimations = shown_estimations(person.estimations, shown & set(AGGREGATED)) if person.aggregated else {}
+    return {"face": {"attributes": attributes_block(estimations)}, "body": {"attributes": {}}}
+
+
+def _detection(sighting: Sighting, shown: frozenset[str]) -> dict[str, Any]:
+    details = sighting.picture.details
+    return {
+        "filename": sighting.picture.image.filename,
+        "detect_time": format_time(details.detect_time),
+        "detect_ts": details.detect_ts,
+        "image_origin": sighting.image_origin,
+        "samples": {"face": sample_block(sighting, shown), "body": None},
+    }
+
+
+def sample_block(sighting: Sighting, shown: frozenset[str]) -> dict[str, Any]:
+    """`{sample_id, url, external_url, detection}`; the first three are null for a sample that is not stored."""
+    url = sighting.sample_url
+    return {
+        "sample_id": _text(sighting.sample_id),
+        **({"url": None, "external_url": None} if url is None else links(url)),
+        "detection": shown_detection(sighting.face, shown),
+    }
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

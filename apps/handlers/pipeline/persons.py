@@ -1,0 +1,112 @@
+"""From detections to persons: one a face, or one for all pictures when they are aggregated; with drafts of events."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from apps.common.descriptors import DescriptorVersion, Vector, raw_decode, sdk_decode, versions
+from apps.common.errors import LunaError
+from apps.common.filters.words import Emotion, Mask
+from apps.common.times import utc_now
+from apps.events.types import EventDraft
+from apps.faces.types import DescriptorData
+from apps.handlers.pipeline.screening import predominant
+from apps.handlers.types import EventParams, Person, Sighting
+from apps.recognition.aggregation import aggregate
+from apps.recognition.estimators.basic_attributes import BasicAttributes
+from apps.recognition.estimators.face_descriptor import Descriptor
+from apps.recognition.types import Face
+
+
+def persons_of_sightings(
+    sightings: Sequence[Sighting], *, handler_id: UUID | None, params: EventParams, meta: Mapping[str, Any] | None
+) -> list[Person]:
+    """One person a sighting; one for all of them when the request aggregates."""
+    if not params.aggregate:
+        return [
+            _person((each,), each.face.estimations, handler_id, params, _joined(meta, each.picture.details.meta))
+            for each in sightings
+        ]
+    if not sightings:
+        return []
+    together = aggregate([each.face.estimations for each in sightings])
+    return [_person(tuple(sightings), together, handler_id, params, meta)]
+
+
+def person_of_descriptor(
+    data: bytes, *, handler_id: UUID | None, params: EventParams, meta: Mapping[str, Any] | None
+) -> Person:
+    """Someone known by a raw descriptor alone. Raises LunaError 12034, 12036, 12038."""
+    version, vector = decode_descriptor(data)
+    return Person(descriptor=DescriptorData(version.version, vector), draft=_draft({}, handler_id, params, meta))
+
+
+def decode_descriptor(data: bytes) -> tuple[DescriptorVersion, Vector]:
+    """SDK form, or raw bytes of the default version. Raises LunaError 12034, 12036, 12038."""
+    default = versions.default("face")
+    return (default, raw_decode(data, default)) if len(data) == default.raw_bytes else sdk_decode(data)
+
+
+def check_one_face(filename: str, faces: Sequence[Face]) -> None:
+    """Aggregation takes pictures of one person. Raises LunaError 11038."""
+    if len(faces) > 1:
+        raise LunaError(11038, filename, json.dumps([asdict(face.rect) for face in faces]))
+
+
+def _person(
+    sightings: tuple[Sighting, ...],
+    estimations: Mapping[str, object],
+    handler_id: UUID | None,
+    params: EventParams,
+    meta: Mapping[str, Any] | None,
+) -> Person:
+    descriptor = estimations.get("face_descriptor")
+    return Person(
+        sightings=sightings,
+        estimations=estimations,
+        descriptor=(
+            DescriptorData(descriptor.version, descriptor.vector, descriptor.score)
+            if isinstance(descriptor, Descriptor)
+            else None
+        ),
+        draft=_draft(estimations, handler_id, params, meta),
+        aggregated=params.aggregate,
+    )
+
+
+def _draft(
+    estimations: Mapping[str, object], handler_id: UUID | None, params: EventParams, meta: Mapping[str, Any] | None
+) -> EventDraft:
+    basic = estimations.get("basic_attributes")
+    known = basic if isinstance(basic, BasicAttributes) else None
+    create_time = params.create_time or utc_now()
+    return EventDraft(
+        handler_id=handler_id,
+        create_time=create_time,
+        end_time=params.end_time or create_time,
+        source=params.source,
+        stream_id=params.stream_id,
+        track_id=params.track_id,
+        external_id=params.external_id,
+        user_data=params.user_data,
+        tags=params.tags,
+        meta=meta,
+        city=params.city,
+        area=params.area,
+        district=params.district,
+        street=params.street,
+        house_number=params.house_number,
+        longitude=params.longitude,
+        latitude=params.latitude,
+        age=None if known is None else known.age,
+        gender=None if known is None else known.gender,
+        emotion=predominant(estimations.get("emotions"), Emotion),
+        mask=predominant(estimations.get("mask"), Mask),
+    )
+
+
+def _joined(common: Mapping[str, Any] | None, own: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Meta of all images with that of one laid over it."""
+    return {**common, **own} if common and own else own or common

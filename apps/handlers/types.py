@@ -1,0 +1,129 @@
+"""What travels through the making of events: parameters in, persons through the stages, a result out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from apps.common.errors import LunaError
+from apps.events.types import EventDraft
+from apps.faces.types import DescriptorData, FaceDraft
+from apps.recognition.api.input_types import Picture
+from apps.recognition.types import Face
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventParams:
+    """What a request says of its events beside the images. Missing times are now, and the time of creation."""
+
+    external_id: str = ""
+    user_data: str = ""
+    source: str | None = None
+    stream_id: UUID | None = None
+    track_id: str | None = None
+    tags: tuple[str, ...] = ()
+    city: str | None = None
+    area: str | None = None
+    district: str | None = None
+    street: str | None = None
+    house_number: str | None = None
+    longitude: float | None = None
+    latitude: float | None = None
+    create_time: datetime | None = None
+    end_time: datetime | None = None
+    use_exif: bool = True
+    aggregate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sighting:
+    """A face on one of the pictures. `sample_id`: its sample, when one is stored."""
+
+    picture: Picture
+    face: Face
+    sample_id: UUID | None = None
+    image_origin: str | None = None
+
+    @property
+    def sample_url(self) -> str | None:
+        return None if self.sample_id is None else f"/6/samples/faces/{self.sample_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """Whom a person resembles: `shown` is the JSON of the answer and of the stored event."""
+
+    object_id: UUID
+    object_type: int  # words.ObjectType
+    external_id: str
+    similarity: float
+    shown: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelMatches:
+    """What a match policy found, best first."""
+
+    label: str
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Person:
+    """Someone seen, on one picture or, aggregated, on several: what becomes an event.
+
+    `estimations`: by API name, of the one sighting or of all together. `face`: the face that is stored of the person;
+    `attribute_id`: the temporary attribute.
+    """
+
+    sightings: tuple[Sighting, ...] = ()
+    estimations: Mapping[str, object] = field(default_factory=dict)
+    descriptor: DescriptorData | None = None
+    draft: EventDraft
+    matches: tuple[LabelMatches, ...] = ()
+    face: FaceDraft | None = None
+    attribute_id: UUID | None = None
+    aggregated: bool = False
+
+    @property
+    def samples(self) -> tuple[UUID, ...]:
+        return tuple(sighting.sample_id for sighting in self.sightings if sighting.sample_id is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a detection did not go on."""
+
+    filter_name: str
+    object_value: object
+    threshold_value: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rejected:
+    """A face that a filter stopped."""
+
+    filename: str
+    face: Face
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageOutcome:
+    """What became of one picture, in the order of the request."""
+
+    filename: str
+    error: LunaError | None = None
+    exif: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GenerationResult:
+    """`shown`: names of the estimations that the answer holds. `stage_ms`: wall clock of the stages."""
+
+    images: tuple[ImageOutcome, ...]
+    persons: tuple[Person, ...]
+    rejected: tuple[Rejected, ...]
+    shown: frozenset[str]
+    stage_ms: Mapping[str, float] = field(default_factory=dict)

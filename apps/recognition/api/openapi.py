@@ -1,0 +1,26 @@
+"""Bodies with images, for OpenAPI."""
+
+from typing import Any
+
+from apps.recognition.api.input_schemas import ReferencesSerializer
+from apps.recognition.api.media import FACE_DESCRIPTOR_TYPE
+
+BYTES = {"type": "string", "format": "binary"}
+JSON_PART = {"type": "string", "description": "JSON"}
+DOCUMENTED_TYPES = ("image/jpeg", "image/png", "image/bmp", "image/tiff", "image/x-portable-pixmap")
+DOCUMENTED_BASE64_TYPES = ("image/x-jpeg-base64", "image/x-png-base64")
+
+
+def image_request(*, policies: bool = False, descriptors: bool = False) -> dict[str, Any]:
+    """The `request` of extend_schema: content type to schema."""
+    parts: dict[str, Any] = {"image": {"type": "array", "items": BYTES}, "face_bounding_boxes": JSON_PART}
+    if policies:
+        parts |= dict.fromkeys(("policies", "meta", "detect_time", "detect_ts", "image_origin"), JSON_PART)
+    request: dict[str, Any] = dict.fromkeys(DOCUMENTED_TYPES, BYTES)
+    request |= {name: {"type": "string"} for name in DOCUMENTED_BASE64_TYPES}
+    if descriptors:
+        request[FACE_DESCRIPTOR_TYPE] = BYTES
+    return request | {
+        "application/json": ReferencesSerializer,
+        "multipart/form-data": {"type": "object", "properties": parts},
+    }
