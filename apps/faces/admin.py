@@ -82,7 +82,8 @@ class FaceAdmin(DeletingAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Face]:
         links = count_of(ListFace.objects.filter(face=OuterRef("pk")))
-        return Face.everything.annotate(links_n=links)
+        faces: QuerySet[Face] = Face.everything.annotate(links_n=links)
+        return faces
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return True
@@ -164,7 +165,9 @@ class ListAdmin(DeletingAdmin):
     add_fieldsets = ((None, {"fields": ("user_data", "account")}),)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[List]:
-        return List.everything.annotate(faces_n=count_of(ListFace.objects.filter(list=OuterRef("pk"))))
+        faces = count_of(ListFace.objects.filter(list=OuterRef("pk")))
+        lists: QuerySet[List] = List.everything.annotate(faces_n=faces)
+        return lists
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return True

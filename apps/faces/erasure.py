@@ -18,7 +18,7 @@ def attributes_erase(*, account_id: UUID) -> int:
     erased = 0
     for key in client().scan_iter(KEY.format("*"), count=SCAN_KEYS):
         value = client().get(key)
-        if value is not None and _owner(key, value) == account_id:
+        if isinstance(value, bytes) and _owner(key, value) == account_id:
             erased += client().delete(key)
     return erased
 

@@ -1,0 +1,281 @@
+"""Bodies and query parameters of faces, lists and attributes, and their shapes for OpenAPI."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.common.api.fields import CommaListField, FilterTimeField, FlagField, uuid_list
+from apps.common.api.responses import created_serializer
+from apps.common.api.validation import StrictSerializer
+from apps.common.paging import PageQuery
+from apps.faces.attributes import DEFAULT_TTL_S, MAX_TTL_S
+from apps.faces.types import FaceFilters, ListFilters
+from apps.faces.wire import RAW, SDK, XPK
+
+MAX_IDS = 1000
+MAX_SAMPLES = 100
+MAX_DESCRIPTORS = 16
+
+
+class TextField(serializers.CharField):
+    """A string that is kept as it is; numbers are not strings."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"trim_whitespace": False, "allow_blank": True, "required": False} | kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
+def ids_field(**kwargs: Any) -> serializers.ListField:
+    """An array of 1 to 1000 UUIDs."""
+    return serializers.ListField(child=serializers.UUIDField(), **{"min_length": 1, "max_length": MAX_IDS} | kwargs)
+
+
+# --- attributes -----------------------------------------------------------------------------------------------
+
+
+class BasicBody(StrictSerializer):
+    """Age in years; gender 0 female, 1 male; ethnicity 1 african american, 2 indian, 3 asian, 4 caucasian."""
+
+    age = serializers.IntegerField(min_value=0, max_value=150, required=False, allow_null=True)
+    gender = serializers.IntegerField(min_value=0, max_value=1, required=False, allow_null=True)
+    ethnicity = serializers.IntegerField(min_value=1, max_value=4, required=False, allow_null=True)
+
+
+class BasicAttributesBody(StrictSerializer):
+    """Basic attributes and the samples that they come from."""
+
+    attributes = BasicBody(required=False)
+    samples = ids_field(required=False, min_length=0, max_length=MAX_SAMPLES)
+
+
+class DescriptorBody(StrictSerializer):
+    """A descriptor in Base64; `version` goes with raw ones."""
+
+    type = serializers.ChoiceField(choices=(RAW, SDK, XPK))
+    data = TextField(required=True)
+    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False)
+
+
+class DescriptorsBody(StrictSerializer):
+    """Descriptors, one of a version, and the samples that they come from."""
+
+    descriptors = serializers.ListField(child=DescriptorBody(), max_length=MAX_DESCRIPTORS, required=False)
+    samples = ids_field(required=False, min_length=0, max_length=MAX_SAMPLES)
+
+
+class AttributeDataBody(StrictSerializer):
+    """What is known of a face from outside."""
+
+    basic_attributes = BasicAttributesBody(required=False)
+    face_descriptors = DescriptorsBody(required=False)
+
+
+class AttributeBody(AttributeDataBody):
+    """A temporary attribute and its time to live in seconds."""
+
+    ttl = serializers.IntegerField(min_value=1, max_value=MAX_TTL_S, default=DEFAULT_TTL_S)
+
+
+class FaceAttributeBody(AttributeDataBody):
+    """A temporary attribute by its id, or data from outside."""
+
+    attribute_id = serializers.UUIDField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "attribute_id" in attrs and len(attrs) > 1:
+            raise serializers.ValidationError("either attribute_id or data, not both.")
+        return attrs
+
+
+class TargetsQuery(serializers.Serializer[Any]):
+    """Which parts to return."""
+
+    targets = CommaListField(child=serializers.CharField(), default=())
+    account_id = serializers.UUIDField(required=False)
+
+
+class AttributesQuery(TargetsQuery):
+    attribute_ids = uuid_list()
+
+
+class AttributeSerializer(serializers.Serializer[Any]):
+    """A temporary attribute."""
+
+    attribute_id = serializers.UUIDField(required=False)
+    account_id = serializers.UUIDField(required=False)
+    create_time = serializers.DateTimeField(required=False)
+    basic_attributes = BasicBody(required=False, allow_null=True)
+    face_descriptor = DescriptorBody(many=True, required=False)
+    url = serializers.CharField()
+    external_url = serializers.CharField()
+
+
+class AttributesSerializer(serializers.Serializer[Any]):
+    attributes = AttributeSerializer(many=True)
+
+
+class SampleSerializer(serializers.Serializer[Any]):
+    """`type`: 1 served the descriptor, 5 the basic attributes."""
+
+    sample_id = serializers.UUIDField()
+    type = serializers.IntegerField()
+
+
+class SamplesSerializer(serializers.Serializer[Any]):
+    samples = SampleSerializer(many=True)
+
+
+AttributeCreated = created_serializer("attribute_id")
+
+
+# --- faces ----------------------------------------------------------------------------------------------------
+
+
+class FacePatch(StrictSerializer):
+    """What a client may say of a face."""
+
+    external_id = TextField(max_length=36)
+    user_data = TextField(max_length=128)
+    avatar = TextField(allow_null=True)
+    event_id = serializers.UUIDField(required=False, allow_null=True)
+
+
+class FaceBody(FacePatch):
+    """A new face."""
+
+    lists = ids_field(required=False, min_length=0)
+    attribute = FaceAttributeBody(required=False)
+
+
+class FaceIdsBody(StrictSerializer):
+    face_ids = ids_field()
+
+
+class FaceFilterQuery(serializers.Serializer[Any]):
+    """Which faces. Times may be relative, `now-7d`."""
+
+    account_id = serializers.UUIDField(required=False)
+    user_data = TextField(max_length=128)
+    event_id = serializers.UUIDField(required=False)
+    event_ids = uuid_list()
+    external_ids = CommaListField(child=TextField(max_length=36), required=False)
+    face_ids = uuid_list()
+    list_id = serializers.UUIDField(required=False)
+    create_time__gte = FilterTimeField(required=False)
+    create_time__lt = FilterTimeField(required=False)
+    face_id__gte = serializers.UUIDField(required=False)
+    face_id__lt = serializers.UUIDField(required=False)
+
+
+class FacesQuery(FaceFilterQuery, TargetsQuery, PageQuery):
+    pass
+
+
+def face_filters(query: dict[str, Any]) -> FaceFilters:
+    """The filters of a checked query."""
+    names = set(FaceFilters.__dataclass_fields__) & set(query)
+    given = {name: tuple(query[name]) if isinstance(query[name], list) else query[name] for name in names}
+    if "event_id" in query:
+        events = given.get("event_ids", (query["event_id"],))
+        given["event_ids"] = tuple(event_id for event_id in events if event_id == query["event_id"])
+    return FaceFilters(**given)
+
+
+class FaceSerializer(serializers.Serializer[Any]):
+    """A face; `targets` leave parts out."""
+
+    face_id = serializers.UUIDField(required=False)
+    account_id = serializers.UUIDField(required=False)
+    event_id = serializers.UUIDField(required=False, allow_null=True)
+    user_data = serializers.CharField(required=False, allow_blank=True)
+    create_time = serializers.DateTimeField(required=False)
+    external_id = serializers.CharField(required=False, allow_blank=True)
+    avatar = serializers.CharField(required=False, allow_null=True)
+    lists = serializers.ListField(child=serializers.UUIDField(), required=False)
+
+
+class FacesSerializer(serializers.Serializer[Any]):
+    faces = FaceSerializer(many=True)
+
+
+class FaceAttributeSerializer(serializers.Serializer[Any]):
+    """The attribute of a face; `targets` leave parts out, `face_descriptor` comes only when it is named."""
+
+    create_time = serializers.DateTimeField(required=False)
+    basic_attributes = BasicBody(required=False, allow_null=True)
+    samples = SampleSerializer(many=True, required=False)
+    face_descriptor = DescriptorBody(many=True, required=False)
+
+
+FaceCreated = created_serializer("face_id")
+
+
+# --- lists ----------------------------------------------------------------------------------------------------
+
+
+class ListBody(StrictSerializer):
+    """A list's description."""
+
+    user_data = TextField(max_length=128)
+
+
+class ListPatch(StrictSerializer):
+    user_data = TextField(max_length=128, required=True)
+
+
+class ListIdsBody(StrictSerializer):
+    list_ids = ids_field()
+
+
+class ListFacesBody(StrictSerializer):
+    """Faces to attach or detach, up to 1000."""
+
+    action = serializers.ChoiceField(choices=("attach", "detach"))
+    face_ids = ids_field()
+
+
+class WithFacesQuery(serializers.Serializer[Any]):
+    """`with_faces=1` deletes the faces of the lists, too."""
+
+    with_faces = FlagField(default=0)
+
+
+class ListFilterQuery(serializers.Serializer[Any]):
+    """Which lists. Times may be relative, `now-7d`."""
+
+    account_id = serializers.UUIDField(required=False)
+    list_ids = uuid_list()
+    user_data = TextField(max_length=128)
+    create_time__gte = FilterTimeField(required=False)
+    create_time__lt = FilterTimeField(required=False)
+
+
+class ListsQuery(ListFilterQuery, PageQuery):
+    pass
+
+
+def list_filters(query: dict[str, Any]) -> ListFilters:
+    """The filters of a checked query."""
+    names = set(ListFilters.__dataclass_fields__) & set(query)
+    return ListFilters(**{n: tuple(query[n]) if isinstance(query[n], list) else query[n] for n in names})
+
+
+class ListSerializer(serializers.Serializer[Any]):
+    """A list."""
+
+    list_id = serializers.UUIDField()
+    account_id = serializers.UUIDField()
+    user_data = serializers.CharField(allow_blank=True)
+    create_time = serializers.DateTimeField()
+    last_update_time = serializers.DateTimeField()
+
+
+class ListsSerializer(serializers.Serializer[Any]):
+    lists = ListSerializer(many=True)
+
+
+ListCreated = created_serializer("list_id")

@@ -1,0 +1,192 @@
+"""Faces and their attributes."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts.access import principal_of_request, read_scope, require_right, write_account
+from apps.common.api.responses import count_serializer, created
+from apps.common.api.validation import checked_body, checked_query
+from apps.common.api.views import LunaView, path_uuid
+from apps.common.errors import LunaError
+from apps.common.paging import Page
+from apps.common.scope import Scope
+from apps.faces import selectors, services
+from apps.faces.api.serializers import (
+    FaceAttributeBody,
+    FaceAttributeSerializer,
+    FaceBody,
+    FaceCreated,
+    FaceFilterQuery,
+    FaceIdsBody,
+    FacePatch,
+    FaceSerializer,
+    FacesQuery,
+    FacesSerializer,
+    SamplesSerializer,
+    TargetsQuery,
+    face_filters,
+)
+from apps.faces.api.shapes import (
+    DESCRIPTOR,
+    FACE_ATTRIBUTE_TARGETS,
+    FACE_TARGETS,
+    face_attribute_shape,
+    face_shape,
+    samples_shape,
+    targets_check,
+)
+from apps.faces.api.views.attributes import DONE, audit_descriptors
+from apps.faces.attributes import attribute_get
+from apps.faces.models import FaceAttribute
+from apps.faces.wire import attribute_parse
+
+
+def attribute_of_body(request: Request, body: dict[str, Any] | None) -> dict[str, Any]:
+    """The arguments `attribute` and `attribute_id` of the services. Raises LunaError 22011 and those of the parts."""
+    if body is None:
+        return {}
+    if "attribute_id" not in body:
+        return {"attribute": attribute_parse(body)}
+    found = attribute_get(scope=Scope(write_account(request)), attribute_id=body["attribute_id"])
+    return {"attribute": found.data, "attribute_id": found.attribute_id}
+
+
+class FacesView(LunaView):
+    """Faces of the account."""
+
+    permissions = {"GET": ("face", "view"), "POST": ("face", "creation"), "DELETE": ("face", "deletion")}
+
+    @extend_schema(summary="Create a face", request=FaceBody, responses={201: FaceCreated})
+    def post(self, request: Request) -> Response:
+        body = checked_body(FaceBody, request)
+        if body.get("lists"):
+            require_right(principal_of_request(request), "list", "modification")
+        attribute = attribute_of_body(request, body.pop("attribute", None))
+        face = services.face_create(account_id=write_account(request), **body, **attribute)
+        return created("face_id", face.face_id, f"/6/faces/{face.face_id}")
+
+    @extend_schema(summary="Find faces", parameters=[FacesQuery], responses=FacesSerializer)
+    def get(self, request: Request) -> Response:
+        query = checked_query(FacesQuery, request)
+        targets = targets_check(query["targets"], FACE_TARGETS)
+        faces = selectors.faces_page(
+            scope=read_scope(request),
+            filters=face_filters(query),
+            page=Page(query["page"], query["page_size"]),
+            with_lists="lists" in targets,
+        )
+        return Response({"faces": [face_shape(face, targets) for face in faces]})
+
+    @extend_schema(summary="Delete faces", request=FaceIdsBody, responses={204: DONE})
+    def delete(self, request: Request) -> Response:
+        body = checked_body(FaceIdsBody, request)
+        services.faces_delete(account_id=write_account(request), face_ids=body["face_ids"])
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class FacesCountView(LunaView):
+    """How many faces there are."""
+
+    permissions = {"GET": ("face", "view")}
+
+    @extend_schema(summary="Count faces", parameters=[FaceFilterQuery], responses=count_serializer("faces_count"))
+    def get(self, request: Request) -> Response:
+        filters = face_filters(checked_query(FaceFilterQuery, request))
+        return Response({"faces_count": selectors.faces_count(scope=read_scope(request), filters=filters)})
+
+
+class FacesAttributesCountView(LunaView):
+    """How many faces have an attribute."""
+
+    permissions = {"GET": ("face", "view")}
+
+    @extend_schema(
+        summary="Count faces with attributes",
+        parameters=[FaceFilterQuery],
+        responses=count_serializer("attributes_count"),
+    )
+    def get(self, request: Request) -> Response:
+        filters = face_filters(checked_query(FaceFilterQuery, request))
+        return Response({"attributes_count": selectors.attributes_count(scope=read_scope(request), filters=filters)})
+
+
+class FaceView(LunaView):
+    """One face."""
+
+    permissions = {"GET": ("face", "view"), "PATCH": ("face", "modification"), "DELETE": ("face", "deletion")}
+
+    @extend_schema(summary="Get a face", parameters=[TargetsQuery], responses=FaceSerializer)
+    def get(self, request: Request, face_id: str) -> Response:
+        targets = targets_check(checked_query(TargetsQuery, request)["targets"], FACE_TARGETS)
+        face = selectors.face_get(scope=read_scope(request), face_id=path_uuid(face_id, 22002))
+        return Response(face_shape(face, targets))
+
+    def head(self, request: Request, face_id: str) -> Response:
+        selectors.face_check(scope=read_scope(request), face_id=path_uuid(face_id, 22002))
+        return Response()
+
+    @extend_schema(summary="Change a face", request=FacePatch, responses={204: DONE})
+    def patch(self, request: Request, face_id: str) -> Response:
+        key = path_uuid(face_id, 22002)
+        changes = checked_body(FacePatch, request)
+        if not changes:
+            raise LunaError(12005)
+        services.face_update(account_id=write_account(request), face_id=key, changes=changes)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(summary="Delete a face", responses={204: DONE})
+    def delete(self, request: Request, face_id: str) -> Response:
+        services.face_delete(account_id=write_account(request), face_id=path_uuid(face_id, 22002))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class FaceAttributesView(LunaView):
+    """The attribute of a face."""
+
+    permissions = {"GET": ("face", "view"), "PUT": ("face", "modification"), "DELETE": ("face", "modification")}
+
+    @extend_schema(
+        summary="Get the attribute of a face", parameters=[TargetsQuery], responses=FaceAttributeSerializer
+    )  # fmt: skip
+    def get(self, request: Request, face_id: str) -> Response:
+        targets = targets_check(checked_query(TargetsQuery, request)["targets"], FACE_ATTRIBUTE_TARGETS)
+        attribute = find(request, face_id)
+        shape = face_attribute_shape(attribute, targets)
+        if DESCRIPTOR in targets:
+            audit_descriptors(request, "face", {attribute.face.face_id: attribute.face.account_id})
+        return Response(shape)
+
+    def head(self, request: Request, face_id: str) -> Response:
+        find(request, face_id)
+        return Response()
+
+    @extend_schema(summary="Replace the attribute of a face", request=FaceAttributeBody, responses={204: DONE})
+    def put(self, request: Request, face_id: str) -> Response:
+        key = path_uuid(face_id, 22002)
+        attribute = attribute_of_body(request, checked_body(FaceAttributeBody, request))
+        services.face_attribute_set(account_id=write_account(request), face_id=key, **attribute)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(summary="Delete the attribute of a face", responses={204: DONE})
+    def delete(self, request: Request, face_id: str) -> Response:
+        services.face_attribute_delete(account_id=write_account(request), face_id=path_uuid(face_id, 22002))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class FaceAttributeSamplesView(LunaView):
+    """Samples of a face's attribute."""
+
+    permissions = {"GET": ("face", "view")}
+
+    @extend_schema(summary="Get the samples of a face", responses=SamplesSerializer)
+    def get(self, request: Request, face_id: str) -> Response:
+        found = find(request, face_id)
+        return Response({"samples": samples_shape(found.descriptor_samples, found.basic_attributes_samples)})
+
+
+def find(request: Request, face_id: str) -> FaceAttribute:
+    return selectors.face_attribute_get(scope=read_scope(request), face_id=path_uuid(face_id, 22002))
