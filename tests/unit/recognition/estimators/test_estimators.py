@@ -1,0 +1,237 @@
+"""Each estimator on real faces, and on pictures that were changed in the one way that it must see."""
+
+from collections.abc import Callable
+from functools import partial
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from apps.recognition.api.shapes import detection_block, estimation_block
+from apps.recognition.engine.core import Engine
+from apps.recognition.estimators.basic_attributes import corrected_age
+from apps.recognition.estimators.measures import luminance, sharpness
+from apps.recognition.estimators.quality import uniformity
+from apps.recognition.estimators.registry import available
+from apps.recognition.pipeline import Pipeline
+from apps.recognition.types import Face, ImageInput, ImageType, Plan
+from tests.unit.recognition.pictures import astronaut, encoded, samples
+
+Estimate = Callable[[NDArray[np.uint8]], Face]
+
+
+@pytest.fixture(scope="module")
+def pipeline(engine: Engine) -> Pipeline:
+    return Pipeline(engine, Plan(estimators=available(engine.tasks)))
+
+
+@pytest.fixture(scope="module")
+def estimate(pipeline: Pipeline) -> Estimate:
+    return partial(_estimate, pipeline)
+
+
+def _estimate(pipeline: Pipeline, pixels: NDArray[np.uint8], **options: object) -> Face:
+    (face,) = pipeline.process(ImageInput(encoded(pixels), **options)).faces
+    return face
+
+
+@pytest.fixture(scope="module")
+def portrait(estimate: Estimate) -> Face:
+    return estimate(astronaut())
+
+
+@pytest.fixture(scope="module")
+def group(pipeline: Pipeline) -> tuple[Face, ...]:
+    """The faces of the first sample: left one sad clown, middle one looking down, right one laughing, head tilted."""
+    return tuple(sorted(pipeline.process(ImageInput(samples()[0])).faces, key=lambda face: face.rect.x))
+
+
+def tilted(degrees: float) -> NDArray[np.uint8]:
+    return cv2.warpAffine(astronaut(), cv2.getRotationMatrix2D((225, 115), -degrees, 1.0), (512, 512))
+
+
+def test_the_astronaut_is_a_smiling_woman_who_looks_into_the_camera(portrait: Face) -> None:
+    found = portrait.estimations
+    assert found["basic_attributes"].gender == 0
+    assert 25 <= found["basic_attributes"].age <= 50
+    assert found["emotions"].predominant == "happiness"
+    assert sum(found["emotions"].scores.values()) == pytest.approx(1, abs=1e-3)
+    assert found["mouth_attributes"].smile > 0.8
+    assert found["mouth_attributes"].with_teeth > 0.5
+    assert found["mouth_attributes"].opened < 0.5
+    assert found["eyes_attributes"].left_eye.state == "open"
+    assert found["eyes_attributes"].right_eye.state == "open"
+    assert abs(found["head_pose"].yaw) < 20
+    assert abs(found["head_pose"].pitch) < 15
+    assert min(found["quality"].blurriness, found["quality"].dark, found["quality"].light) > 0.8
+
+
+def test_roll_follows_the_picture(estimate: Estimate, portrait: Face) -> None:
+    upright = portrait.estimations["head_pose"].roll
+    for degrees in (-20, 15, 30):
+        roll = estimate(tilted(degrees)).estimations["head_pose"].roll
+        assert roll - upright == pytest.approx(degrees, abs=4)
+
+
+def test_a_mirrored_face_mirrors_yaw_roll_and_gaze(estimate: Estimate, portrait: Face) -> None:
+    mirrored = estimate(np.ascontiguousarray(astronaut()[:, ::-1])).estimations
+    pose, gaze = portrait.estimations["head_pose"], portrait.estimations["gaze"]
+    assert mirrored["head_pose"].yaw == pytest.approx(-pose.yaw, abs=4)
+    assert mirrored["head_pose"].roll == pytest.approx(-pose.roll, abs=4)
+    assert mirrored["head_pose"].pitch == pytest.approx(pose.pitch, abs=4)
+    assert mirrored["gaze"].yaw == pytest.approx(-gaze.yaw, abs=8)
+    assert mirrored["gaze"].pitch == pytest.approx(gaze.pitch, abs=8)
+
+
+def test_yaw_tells_left_from_right(pipeline: Pipeline) -> None:
+    faces = sorted(pipeline.process(ImageInput(samples()[4])).faces, key=lambda face: face.rect.x)
+    yaws = [face.estimations["head_pose"].yaw for face in faces]
+    assert yaws[1] > 20  # second from the left: nose towards the picture's right
+    assert yaws[4] < -15  # the rightmost one: towards the left
+
+
+def test_closed_eyes_are_closed_and_have_no_gaze(pipeline: Pipeline) -> None:
+    face = max(pipeline.process(ImageInput(samples()[1])).faces, key=lambda found: found.rect.x)
+    eyes = face.estimations["eyes_attributes"]
+    assert (eyes.left_eye.state, eyes.right_eye.state) == ("closed", "closed")
+    assert face.estimations["gaze"] is None
+
+
+def test_a_laughing_mouth_is_wider_open_than_a_closed_one(group: tuple[Face, ...]) -> None:
+    clown, _, laughing = (face.estimations["mouth_attributes"] for face in group)
+    assert laughing.opened > clown.opened + 0.1
+    assert laughing.with_teeth > 0.9
+    assert clown.smile < 0.3
+    assert laughing.regular + laughing.with_teeth == pytest.approx(laughing.smile)
+
+
+def test_landmarks68_lie_where_their_names_say(portrait: Face) -> None:
+    points = portrait.estimations["landmarks68"].points
+    assert points.shape == (68, 2)
+    left_eye, right_eye, nose, left_mouth, right_mouth = portrait.landmarks5
+    eye_distance = np.linalg.norm(right_eye - left_eye)
+    for group_mean, point in [
+        (points[36:42].mean(0), left_eye),
+        (points[42:48].mean(0), right_eye),
+        (points[30], nose),
+        (points[48], left_mouth),
+        (points[54], right_mouth),
+    ]:
+        assert np.linalg.norm(group_mean - point) < 0.12 * eye_distance
+    jaw = points[:17]
+    assert np.all(np.diff(jaw[:, 0]) > 0)
+    assert np.argmax(jaw[:, 1]) in (7, 8, 9)
+    assert points[17:27, 1].max() < left_eye[1]
+
+
+def test_iris_and_eyelids_lie_in_their_eyes(portrait: Face) -> None:
+    eyes = portrait.estimations["eyes_attributes"]
+    eye_distance = np.linalg.norm(portrait.landmarks5[1] - portrait.landmarks5[0])
+    for eye, centre in ((eyes.right_eye, portrait.landmarks5[0]), (eyes.left_eye, portrait.landmarks5[1])):
+        assert eye.iris.shape == (34, 2)
+        assert eye.eyelid.shape == (6, 2)
+        assert np.linalg.norm(eye.iris[0] - centre) < 0.12 * eye_distance
+        radii = np.linalg.norm(eye.iris[1:] - eye.iris[0], axis=1)
+        assert 0.05 * eye_distance < radii.min()
+        assert radii.max() < 0.15 * eye_distance
+
+
+def test_quality_sees_blur_darkness_glare_and_shadow(estimate: Estimate, portrait: Face) -> None:
+    sharp = portrait.estimations["quality"]
+
+    def changed(pixels: NDArray[np.uint8]) -> object:
+        return estimate(pixels).estimations["quality"]
+
+    assert changed(cv2.GaussianBlur(astronaut(), (0, 0), 2.5)).blurriness < 0.2 < sharp.blurriness
+    assert changed((astronaut() * 0.12).astype(np.uint8)).dark < 0.3 < sharp.dark
+    bright = np.clip(astronaut().astype(int) + 130, 0, 255).astype(np.uint8)
+    assert changed(bright).light < 0.5 < sharp.light
+    assert changed(bright).specularity < 0.5 < sharp.specularity
+    shadow = astronaut().astype(float)
+    shadow[:, : int(portrait.landmarks5[2, 0])] *= 0.35
+    assert changed(shadow.astype(np.uint8)).illumination < sharp.illumination - 0.2
+
+
+def test_sharpness_falls_with_every_blur(portrait: Face) -> None:
+    scores = [sharpness(portrait.warp)]
+    scores += [sharpness(cv2.GaussianBlur(portrait.warp, (0, 0), sigma)) for sigma in (1.5, 3, 5)]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] > 0.9
+    assert scores[-1] < 0.05
+
+
+def test_uniformity_of_an_even_face_is_one_and_of_a_split_one_zero() -> None:
+    points = np.array([[94, 100], [154, 100], [124, 135], [100, 170], [150, 170]], np.float32)
+    even = np.full((250, 250), 0.5, np.float32)
+    assert uniformity(even, points) == pytest.approx(1)
+    split = even.copy()
+    split[:, 124:] = 0.9
+    assert uniformity(split, points) == 0
+
+
+def test_luminance_of_greys_is_their_value() -> None:
+    greys = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+    np.testing.assert_allclose(luminance(greys)[0], np.arange(256) / 255, atol=1e-4)
+
+
+def test_a_worse_picture_has_a_lower_descriptor_score(estimate: Estimate, portrait: Face) -> None:
+    good = portrait.estimations["face_descriptor"].score
+    blurred = estimate(cv2.GaussianBlur(astronaut(), (0, 0), 2.5)).estimations["face_descriptor"].score
+    dark = estimate((astronaut() * 0.12).astype(np.uint8)).estimations["face_descriptor"].score
+    assert blurred < good - 0.2
+    assert dark < good - 0.2
+
+
+def test_a_stored_warp_says_nearly_what_its_photograph_said(pipeline: Pipeline, portrait: Face) -> None:
+    warp = _estimate(pipeline, portrait.warp, image_type=ImageType.FACE_WARP, landmarks5=portrait.warp_landmarks5)
+    photo, stored = portrait.estimations, warp.estimations
+    assert abs(photo["basic_attributes"].age - stored["basic_attributes"].age) <= 3
+    assert photo["basic_attributes"].gender == stored["basic_attributes"].gender
+    assert photo["emotions"].predominant == stored["emotions"].predominant
+    assert stored["head_pose"].yaw == pytest.approx(photo["head_pose"].yaw, abs=5)
+    assert stored["quality"].blurriness == pytest.approx(photo["quality"].blurriness, abs=0.02)
+    np.testing.assert_array_equal(stored["face_descriptor"].vector, photo["face_descriptor"].vector)
+
+
+def test_ages_of_adults_are_corrected_and_of_children_less() -> None:
+    assert corrected_age(35.0) == 40
+    assert corrected_age(2.0) == 2
+    assert corrected_age(0.0) == 0
+
+
+def test_shapes_hold_json_values_under_the_names_of_the_api(portrait: Face) -> None:
+    block = detection_block(portrait)
+    assert set(block) == {"rect", "score", "landmarks5", "landmarks68", "quality", "attributes", "face_quality"}
+    assert set(block["rect"]) == {"x", "y", "width", "height"}
+    assert len(block["landmarks68"]) == 68
+    assert set(block["quality"]) == {"blurriness", "dark", "illumination", "specularity", "light"}
+    attributes = block["attributes"]
+    assert set(attributes) == {"head_pose", "gaze", "eyes_attributes", "mouth_attributes", "emotions"}
+    assert attributes["emotions"]["predominant_emotion"] == "happiness"
+    assert attributes["mouth_attributes"]["properties"]["smile_type"]["predominant_type"] == "with_teeth"
+    assert attributes["eyes_attributes"]["left_eye"]["state"] == "open"
+    assert len(attributes["eyes_attributes"]["left_eye"]["iris_landmarks"]) == 34
+    assert _plain(block)
+
+
+def test_what_was_not_estimated_is_null_or_absent(pipeline: Pipeline, engine: Engine) -> None:
+    (face,) = Pipeline(engine, Plan()).process(ImageInput(encoded(astronaut()))).faces
+    block = detection_block(face)
+    assert block["landmarks68"] is None
+    assert block["quality"] is None
+    assert block["attributes"] == {}
+    assert estimation_block("gaze", None) is None
+
+
+def test_a_shape_refuses_another_estimators_value(portrait: Face) -> None:
+    with pytest.raises(TypeError, match="gaze"):
+        estimation_block("gaze", portrait.estimations["head_pose"])
+
+
+def _plain(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _plain(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(map(_plain, value))
+    return value is None or type(value) in (str, int, float, bool)
