@@ -5,10 +5,9 @@ import os
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "luna.settings")
 
 from django.conf import settings
-from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.core.wsgi import get_wsgi_application
 
-http_application = StaticFilesHandler(get_wsgi_application())  # sets Django up, before the imports below
+http_application = get_wsgi_application()  # sets Django up, before the imports below
 
 from channels.routing import URLRouter  # noqa: E402
 from django.urls import re_path  # noqa: E402

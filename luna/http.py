@@ -5,6 +5,7 @@ body has arrived: slow uploads hold none. Bodies of any size stay bounded in mem
 """
 
 import asyncio
+import logging
 import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,8 @@ import orjson
 
 from apps.common.errors import LunaError
 from apps.common.request_id import HEADER, accept_request_id
+
+logger = logging.getLogger(__name__)
 
 # Larger bodies go to a temporary file.
 BODY_IN_MEMORY_BYTES = 256 * 1024
@@ -42,10 +45,21 @@ class WSGIPool:
                 await send_error(send, scope, error)
                 return
             if complete:
-                answer = Answer(self.application, asyncio.get_running_loop(), send)
-                messages = await answer.loop.run_in_executor(self.threads, answer.make, environment(scope, body))
-                for message in messages:
-                    await send(message)
+                await self._answer(environment(scope, body), scope, send)
+
+    async def _answer(self, environ: dict[str, Any], scope: Scope, send: Callable[..., Any]) -> None:
+        loop = asyncio.get_running_loop()
+        answer = Answer(self.application, loop, send)
+        try:
+            messages = await loop.run_in_executor(self.threads, answer.make, environ)
+        except Exception:
+            if answer.begun:  # the server closes the connection: the client sees that the answer is cut
+                raise
+            logger.exception("unhandled exception on %s %s", scope["method"], scope["path"])
+            await send_error(send, scope, LunaError(1))
+            return
+        for message in messages:
+            await send(message)
 
     async def _receive_body(self, scope: Scope, receive: Callable[..., Any], body: IO[bytes]) -> bool:
         """Take the body in; False when the client left before its end. Raises LunaError 37002, 37003, 12046."""
@@ -77,13 +91,18 @@ class Answer:
         self.loop = loop
         self.send = send
         self.head: Message = {}
+        self.begun = False
 
     def make(self, environ: dict[str, Any]) -> list[Message]:
         """Run the application. Returns what is left to send: everything, unless the answer was a stream."""
         response = self.application(environ, self.start_response)
         try:
             if not getattr(response, "streaming", False):
-                return [self.head, {"type": "http.response.body", "body": b"".join(response)}]
+                body = b"".join(response)
+                if not any(name == b"content-length" for name, _ in self.head["headers"]):
+                    self.head["headers"].append((b"content-length", str(len(body)).encode()))
+                return [self.head, {"type": "http.response.body", "body": body}]
+            self.begun = True
             self.deliver(self.head)
             for chunk in response:
                 self.deliver({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -151,20 +170,20 @@ def environment(scope: Scope, body: IO[bytes]) -> dict[str, Any]:
     return environ
 
 
-async def send_error(send: Callable[..., Any], scope: Scope, error: LunaError) -> None:
-    """Answer with the error body before Django has seen the request, and close: the body may still be coming."""
+def error_answer(error: LunaError, request_id: str | None = None) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Headers and body of an error that is answered without Django; it ends the connection, more may be coming."""
     body = orjson.dumps(error.body())
     headers = {
         "content-type": "application/json",
         "content-length": str(len(body)),
         "connection": "close",
-        HEADER.lower(): accept_request_id(header(scope, HEADER.lower().encode())),
+        HEADER.lower(): accept_request_id(request_id),
     }
-    await send(
-        {
-            "type": "http.response.start",
-            "status": error.status,
-            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-        }
-    )
+    return [(name.encode(), value.encode()) for name, value in headers.items()], body
+
+
+async def send_error(send: Callable[..., Any], scope: Scope, error: LunaError) -> None:
+    """Answer with an error without Django."""
+    headers, body = error_answer(error, header(scope, HEADER.lower().encode()))
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

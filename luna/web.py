@@ -9,14 +9,50 @@ import sys
 import traceback
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from apps.common.errors import LunaError
+from luna.http import error_answer
 
 GRACEFUL_SHUTDOWN_S = 20
+# What has come when the headers are complete may be a part of the body already: one read of the socket, 256 KiB.
+HEAD_LIMIT_BYTES = 320 * 1024
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's HTTP, with a bound on request line and headers and the platform's error body for what is not HTTP."""
+
+    head_bytes = 0
+    in_head = True
+
+    def data_received(self, data: bytes) -> None:
+        if self.in_head:
+            self.head_bytes += len(data)
+        if self.head_bytes > HEAD_LIMIT_BYTES:
+            self.send_400_response("Request line and headers are too large")
+        else:
+            super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        self.head_bytes, self.in_head = 0, False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self.in_head = True
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        headers, body = error_answer(LunaError(12046, msg))
+        lines = [name + b": " + value + b"\r\n" for name, value in (*self.server_state.default_headers, *headers)]
+        self.transport.write(b"".join([STATUS_LINE[400], *lines, b"\r\n", body]))
+        self.transport.close()
 
 
 def serve(fd: int) -> None:
     """Serve until told to stop; then finish what has begun."""
     config = uvicorn.Config(
         "luna.asgi:application",
+        http=Protocol,
         lifespan="off",
         log_config=None,  # Django's logging takes the server's lines too
         access_log=False,

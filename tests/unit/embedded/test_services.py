@@ -5,6 +5,7 @@ import pwd
 import shutil
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -38,7 +39,7 @@ def test_data_outlives_kill(var: Path) -> None:
             pid = service.running_pid(var)
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
-            assert wait_until(lambda dead=pid: start_ticks(dead) is None, 5)
+            assert wait_until(partial(has_ended, pid), 5)
         assert services.start(var) == ["postgres", "redis"]
     assert remembered() == (["0", "1", "2"], ["0", "1", "2"])
 
@@ -117,6 +118,10 @@ def test_a_service_that_cannot_start_says_why(var: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("LUNA_REDIS_MAXMEMORY", "plenty")
     with pytest.raises(EmbeddedError, match=r"Redis does not start: .*maxmemory"):
         services.start(var)
+
+
+def has_ended(pid: int) -> bool:
+    return start_ticks(pid) is None
 
 
 @as_root

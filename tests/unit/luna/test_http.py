@@ -74,7 +74,7 @@ def ask(
 def echoed(*chunks: bytes, **request: Any) -> dict[str, Any]:
     head, body = ask(echo, *chunks, **request)
     assert head["status"] == 201
-    assert head["headers"] == [(b"x-answer", b"yes")]
+    assert head["headers"] == [(b"x-answer", b"yes"), (b"content-length", str(len(body["body"])).encode())]
     return json.loads(body["body"])
 
 
@@ -135,6 +135,11 @@ def test_a_body_that_is_refused_never_reaches_the_application(
     assert (b"connection", b"close") in head["headers"]
     assert (b"luna-request-id", request_id) in head["headers"]
     assert json.loads(body["body"])["error_code"] == code
+
+
+def test_a_crash_outside_django_is_an_error_body() -> None:
+    head, body = ask(never)
+    assert (head["status"], json.loads(body["body"])["error_code"]) == (500, 1)
 
 
 def test_a_client_that_leaves_before_the_end_stores_nothing() -> None:
