@@ -118,7 +118,7 @@ def _mouth_attributes(value: MouthAttributes) -> Json:
         "smile": _score(value.smile),
         "properties": {
             "smile_type": {
-                "predominant_type": max(kinds, key=kinds.__getitem__),
+                "predominant_type": max(kinds, key=lambda kind: kinds[kind]),
                 "estimations": {"regular": _score(value.regular), "with_teeth": _score(value.with_teeth)},
             }
         },

@@ -74,8 +74,8 @@ def uniformity(brightness: NDArray[np.float32], landmarks5: Points) -> float:
 
 def _histogram(brightness: NDArray[np.float32], x: int, y: int, side: int) -> NDArray[np.float64]:
     square = brightness[max(0, y) : y + side, max(0, x) : x + side]
-    counts = np.bincount(np.rint(square * 255).astype(np.intp).ravel(), minlength=256)[:256]
-    return counts / max(1, counts.sum())
+    counts = np.bincount(np.rint(square * 255).astype(np.intp).ravel(), minlength=256).astype(np.float64)
+    return counts / max(1.0, float(counts.sum()))
 
 
 ESTIMATOR = QualityEstimator()
