@@ -80,10 +80,9 @@ class FaceAdmin(DeletingAdmin):
                                "last_update_time")}),
     )  # fmt: skip
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Face]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         links = count_of(ListFace.objects.filter(face=OuterRef("pk")))
-        faces: QuerySet[Face] = Face.everything.annotate(links_n=links)
-        return faces
+        return Face.everything.annotate(links_n=links)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return True
@@ -164,10 +163,9 @@ class ListAdmin(DeletingAdmin):
     )
     add_fieldsets = ((None, {"fields": ("user_data", "account")}),)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[List]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         faces = count_of(ListFace.objects.filter(list=OuterRef("pk")))
-        lists: QuerySet[List] = List.everything.annotate(faces_n=faces)
-        return lists
+        return List.everything.annotate(faces_n=faces)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return True
