@@ -36,7 +36,8 @@ class AccountPermission(BasePermission):
             needed = view.permissions.get("GET" if request.method == "HEAD" else str(request.method))
             if needed is None:
                 raise LunaError(11064)
-            require_right(principal, *needed, handler_id=view.kwargs.get("handler_id"))
+            if needed:
+                require_right(principal, *needed, handler_id=view.kwargs.get("handler_id"))
         return True
 
 

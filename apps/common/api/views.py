@@ -11,6 +11,10 @@ from apps.common.api.fields import parse_uuid
 from apps.common.errors import LunaError
 
 
+BY_BODY: tuple[()] = ()
+"""In `permissions`: which rights are needed depends on the body; the view asks for them (`access.require_right`)."""
+
+
 class LunaView(APIView):
     """One resource.
 
@@ -21,7 +25,7 @@ class LunaView(APIView):
     """
 
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
-    permissions: ClassVar[dict[str, tuple[str, str]]] = {}
+    permissions: ClassVar[dict[str, tuple[str, str] | tuple[()]]] = {}
     public: ClassVar[bool | tuple[str, ...]] = False
     resource: ClassVar[str] = ""
 
