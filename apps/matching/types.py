@@ -1,7 +1,6 @@
 """What is compared with what, and what comes of it."""
 
 from dataclasses import dataclass, field
-from typing import Literal
 from uuid import UUID
 
 from apps.common.descriptors import Vector
@@ -68,22 +67,14 @@ class Match:
     attribute: TemporaryAttribute | None = None
 
 
-ReferenceType = Literal[
-    "face",
-    "face_external_id",
-    "event",
-    "event_external_id",
-    "event_track_id",
-    "attribute",
-    "raw_descriptor",
-    "sdk_descriptor",
-]
-
-
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A reference as a request names it; `data` is the base64 text of a descriptor."""
+    """A reference as a request names it: a stored object by `id`, or a descriptor with `data` in Base64.
 
-    type: ReferenceType
+    The ids of faces, events and attributes are UUIDs in their canonical spelling. `version` goes with raw descriptors.
+    """
+
+    type: str
     id: str
     data: str = ""
+    version: int | None = None

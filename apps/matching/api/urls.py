@@ -1,5 +1,9 @@
 """Paths of this room."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.matching.api.views import MatchFacesView
+
+urlpatterns = [
+    path("matcher/faces", MatchFacesView.as_view()),
+]

@@ -1,0 +1,141 @@
+"""Bodies of the matcher, and the shapes of its answers for OpenAPI."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
+from rest_framework import serializers
+
+from apps.common.api.fields import parse_uuid
+from apps.common.api.validation import StrictSerializer
+from apps.common.filters import EventFilterSerializer
+from apps.common.filters.kinds import FiniteFloatField
+from apps.events.api.serializers import StoredEventSerializer
+from apps.faces.api.serializers import FaceFilterQuery, FaceSerializer, TextField, ids_field
+from apps.faces.wire import RAW, SDK, XPK
+from apps.matching.types import DEFAULT_LIMIT, Reference
+
+FACES, EVENTS, ATTRIBUTES = "faces", "events", "attributes"
+STORED_BY_UUID = ("face", "event", "attribute")
+STORED = (*STORED_BY_UUID, "face_external_id", "event_external_id", "event_track_id")
+DESCRIPTORS = (RAW, SDK, XPK)
+MAX_TARGETS = 100
+
+
+class ReferenceBody(StrictSerializer):
+    """A stored object by its id, or a descriptor with its Base64 `data`; such a one may have any id."""
+
+    type = serializers.ChoiceField(choices=(*STORED, *DESCRIPTORS))
+    id = TextField(max_length=128)
+    data = TextField()  # type: ignore[assignment]  # DRF takes a declared field out
+    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False)
+
+    def to_internal_value(self, data: Any) -> Reference:
+        reference = Reference(**{"id": "", **super().to_internal_value(data)})
+        if reference.type in DESCRIPTORS and not reference.data:
+            raise serializers.ValidationError({"data": "This field is required."})
+        if reference.type in STORED and not reference.id:
+            raise serializers.ValidationError({"id": "This field is required."})
+        if reference.type in STORED_BY_UUID:
+            object_id = parse_uuid(reference.id)
+            if object_id is None:
+                raise serializers.ValidationError({"id": "Must be a valid UUID."})
+            return Reference(reference.type, str(object_id))
+        return reference
+
+
+class FaceCandidateFilters(FaceFilterQuery, StrictSerializer):
+    """Stored faces."""
+
+    origin = serializers.ChoiceField(choices=(FACES,), default=FACES)
+
+
+class EventCandidateFilters(EventFilterSerializer):
+    """Stored events: everything that they are searched by."""
+
+    strict = True
+    origin = serializers.ChoiceField(choices=(EVENTS,))
+    account_id = serializers.UUIDField(required=False)
+
+
+class AttributeCandidateFilters(StrictSerializer):
+    """Temporary attributes."""
+
+    origin = serializers.ChoiceField(choices=(ATTRIBUTES,))
+    attribute_ids = ids_field()
+    account_id = serializers.UUIDField(required=False)
+
+
+FILTERS: Mapping[str, type[serializers.Serializer[Any]]] = {
+    FACES: FaceCandidateFilters,
+    EVENTS: EventCandidateFilters,
+    ATTRIBUTES: AttributeCandidateFilters,
+}
+
+
+@extend_schema_field(
+    PolymorphicProxySerializer(
+        component_name="CandidateFilters", serializers=list(FILTERS.values()), resource_type_field_name=None
+    )
+)
+class CandidateFiltersField(serializers.Field[dict[str, Any], Any, Any, Any]):
+    """Filters of the origin that they name, `faces` without one."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        origin = data.get("origin", FACES) if isinstance(data, dict) else FACES
+        if not isinstance(origin, str) or origin not in FILTERS:
+            raise serializers.ValidationError({"origin": f"one of {', '.join(FILTERS)}."})
+        values: dict[str, Any] = FILTERS[origin]().run_validation(data)
+        return values
+
+
+class CandidateBody(StrictSerializer):
+    """Whom to compare with; the `limit` (1..100) most similar of at least `threshold` come back."""
+
+    filters = CandidateFiltersField()
+    targets = serializers.ListField(child=serializers.CharField(), max_length=MAX_TARGETS, default=list)
+    limit = serializers.IntegerField(min_value=1, max_value=2**31 - 1, default=DEFAULT_LIMIT)
+    threshold = FiniteFloatField(min_value=0, max_value=1, default=0.0)
+
+
+class MatchBody(StrictSerializer):
+    """Up to 30 references, each compared with up to 30 blocks of candidates."""
+
+    references = serializers.ListField(child=ReferenceBody(), allow_empty=False)
+    candidates = serializers.ListField(child=CandidateBody(), allow_empty=False)
+
+
+class MatchQuery(serializers.Serializer[Any]):
+    account_id = serializers.UUIDField(required=False)
+
+
+class MatchedReference(serializers.Serializer[Any]):
+    id = serializers.CharField(allow_blank=True)
+    type = serializers.ChoiceField(choices=(*STORED, *DESCRIPTORS))
+
+
+class MatchedAttribute(serializers.Serializer[Any]):
+    attribute_id = serializers.UUIDField(required=False)
+    account_id = serializers.UUIDField(required=False)
+    create_time = serializers.DateTimeField(required=False)
+
+
+class MatchResult(serializers.Serializer[Any]):
+    """A candidate: `face`, `event` or `attribute`, as the origin is."""
+
+    face = FaceSerializer(required=False)
+    event = StoredEventSerializer(required=False)
+    attribute = MatchedAttribute(required=False)
+    similarity = serializers.FloatField(min_value=0, max_value=1)
+
+
+class MatchesOfBlock(serializers.Serializer[Any]):
+    filters = CandidateFiltersField()
+    result = MatchResult(many=True)
+
+
+class MatchAnswer(serializers.Serializer[Any]):
+    """One reference; `matches` holds one member per block of candidates."""
+
+    reference = MatchedReference()
+    matches = MatchesOfBlock(many=True)

@@ -1,0 +1,46 @@
+"""Matches as JSON."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from apps.common.times import format_time
+from apps.events.api.shapes import event_body
+from apps.events.api.shapes import targets_check as event_targets_check
+from apps.faces.api.shapes import FACE_TARGETS, face_shape
+from apps.faces.api.shapes import targets_check as face_targets_check
+from apps.faces.types import TemporaryAttribute
+from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, Match
+
+SIMILARITY = "similarity"  # always there; a target of this name is understood
+ATTRIBUTE_TARGETS = ("attribute_id", "account_id", "create_time")
+
+
+def targets_check(block: Candidates, targets: Sequence[str]) -> frozenset[str]:
+    """The members of a candidate to show; none named means all.
+
+    Raises LunaError 23005 for a name that is no member of an event, 22016 of a face or an attribute.
+    """
+    named = [name for name in targets if name != SIMILARITY]
+    if isinstance(block, EventCandidates):
+        event_targets_check(named)
+        return frozenset(named)
+    return face_targets_check(named, ATTRIBUTE_TARGETS if isinstance(block, AttributeCandidates) else FACE_TARGETS)
+
+
+def match_shape(match: Match, targets: Collection[str]) -> dict[str, Any]:
+    """`{face | event | attribute: {…}, similarity}` with the members that `targets_check` gave."""
+    if match.face is not None:
+        return {"face": face_shape(match.face, targets), SIMILARITY: match.similarity}
+    if match.event is not None:
+        return {"event": event_body(match.event, targets), SIMILARITY: match.similarity}
+    assert match.attribute is not None  # noqa: S101  # one of the three is set
+    return {"attribute": _attribute_shape(match.attribute, targets), SIMILARITY: match.similarity}
+
+
+def _attribute_shape(attribute: TemporaryAttribute, targets: Collection[str]) -> dict[str, Any]:
+    shape = {
+        "attribute_id": str(attribute.attribute_id),
+        "account_id": str(attribute.account_id),
+        "create_time": format_time(attribute.create_time),
+    }
+    return {name: value for name, value in shape.items() if name in targets}

@@ -1,0 +1,106 @@
+"""POST /6/matcher/faces."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts.access import principal_of_request, read_scope, require_right
+from apps.accounts.permissions import MATCHING
+from apps.common.api.validation import checked_body, checked_query
+from apps.common.api.views import BY_BODY, LunaView
+from apps.common.descriptors import versions
+from apps.common.errors import LunaError
+from apps.common.scope import Scope
+from apps.faces.api.serializers import face_filters
+from apps.matching.api.serializers import ATTRIBUTES, EVENTS, FACES, MatchAnswer, MatchBody, MatchQuery
+from apps.matching.api.shapes import match_shape, targets_check
+from apps.matching.matcher import match_all
+from apps.matching.references import references_resolve
+from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates, Reference
+
+MAX_BLOCKS = 30
+MAX_LIMIT = 100
+KIND_OF_ORIGIN = {FACES: "face", EVENTS: "event", ATTRIBUTES: "attribute"}
+
+
+class MatchFacesView(LunaView):
+    permissions: ClassVar = {"POST": BY_BODY}
+
+    @extend_schema(
+        summary="matching faces",
+        description="Compares references with candidates. Candidates that do not exist are left out, a reference that "
+        "does not exist is an error. A reference by external id or track id stands for every object that has it.",
+        parameters=[MatchQuery],
+        request={"application/json": MatchBody, "application/msgpack": MatchBody},
+        responses={200: MatchAnswer(many=True)},
+    )
+    def post(self, request: Request) -> Response:
+        checked_query(MatchQuery, request)
+        body = checked_body(MatchBody, request)
+        references, candidates = body["references"], body["candidates"]
+        check_rights(request, references, candidates)
+        check_limits(candidates)
+        scope = read_scope(request)
+        blocks = [candidates_of(request, scope, block) for block in candidates]
+        targets = [targets_check(block, given["targets"]) for block, given in zip(blocks, candidates, strict=True)]
+        resolved = references_resolve(scope=scope, references=references, version=versions.default("face"))
+        found = match_all(probes=[probe for _, probe in resolved], candidates=blocks)
+        asked: Any = request.data
+        filters = [
+            {"origin": given["filters"]["origin"], **raw["filters"]}
+            for given, raw in zip(candidates, asked["candidates"], strict=True)
+        ]
+        return Response(
+            [
+                {
+                    "reference": {"id": reference.id, "type": reference.type},
+                    "matches": [
+                        {"filters": echo, "result": [match_shape(match, shown) for match in matches]}
+                        for echo, shown, matches in zip(filters, targets, per_block, strict=True)
+                    ],
+                }
+                for (reference, _), per_block in zip(resolved, found, strict=True)
+            ]
+        )
+
+
+def check_rights(request: Request, references: Iterable[Reference], candidates: Iterable[Mapping[str, Any]]) -> None:
+    """Raises LunaError 11059 for a token without the right to match one of the kinds of objects involved."""
+    kinds = {KIND_OF_ORIGIN[block["filters"]["origin"]] for block in candidates}
+    kinds |= {reference.type.split("_")[0] for reference in references} & set(KIND_OF_ORIGIN.values())
+    for kind in sorted(kinds):
+        require_right(principal_of_request(request), kind, MATCHING)
+
+
+def check_limits(candidates: Iterable[Mapping[str, Any]]) -> None:
+    """Raises LunaError 31007 with the limit that is passed."""
+    blocks = list(candidates)
+    if len(blocks) > MAX_BLOCKS:
+        raise LunaError(31007, MAX_BLOCKS)
+    if any(block["limit"] > MAX_LIMIT for block in blocks):
+        raise LunaError(31007, MAX_LIMIT)
+
+
+def candidates_of(request: Request, scope: Scope, block: Mapping[str, Any]) -> Candidates:
+    """A block of candidates.
+
+    Raises LunaError 31000 when its filters and the query name different accounts, 11069 for an account that this
+    client may not see.
+    """
+    filters = block["filters"]
+    account_id = filters.get("account_id")
+    if account_id is not None:
+        if "account_id" in request.query_params and account_id != scope.account_id:
+            raise LunaError(31000, "candidates")
+        if not scope.allows(account_id):
+            raise LunaError(11069, "candidates")
+        scope = Scope(account_id)
+    common: dict[str, Any] = {"scope": scope, "limit": block["limit"], "threshold": block["threshold"]}
+    if filters["origin"] == EVENTS:
+        return EventCandidates(filters=filters["filters"], **common)
+    if filters["origin"] == ATTRIBUTES:
+        return AttributeCandidates(attribute_ids=tuple(filters["attribute_ids"]), **common)
+    return FaceCandidates(filters=face_filters(filters), **common)

@@ -1,0 +1,133 @@
+"""References of a request made into probes."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from apps.common.descriptors import DescriptorVersion, Vector
+from apps.common.errors import LunaError
+from apps.common.scope import Scope
+from apps.events.selectors import event_vectors
+from apps.faces.attributes import attributes_get
+from apps.faces.selectors import face_vectors
+from apps.faces.wire import descriptor_parse
+from apps.matching.types import Probe, Reference
+
+MAX_REFERENCES = 30
+
+NOT_FOUND: Mapping[str, int] = {
+    "face": 22002,
+    "face_external_id": 11041,
+    "event": 23002,
+    "event_external_id": 11057,
+    "event_track_id": 11058,
+    "attribute": 22011,
+}
+"""Types of references to stored objects, and the error for one that is not there."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Object:
+    """What a reference names. `described`: it has a descriptor, if not of the version asked for."""
+
+    kind: str
+    id: UUID
+    described: bool
+    vector: Vector | None
+
+
+Key = tuple[str, str]  # type of a reference and its id
+
+
+def references_resolve(
+    *, scope: Scope, references: Sequence[Reference], version: DescriptorVersion
+) -> list[tuple[Reference, Probe]]:
+    """Each reference with its probe; one that names several objects (an external id, a track) stands several times.
+
+    At most one query for faces, one for events and one look into Redis. Raises LunaError 31007 for more than 30
+    probes; 22002, 11041, 23002, 11057, 11058, 22011 for what is not there; 22018 for an object without a descriptor of
+    `version`, 11034 for one without any; 31001 for a descriptor of another version; 22012, 12034, 12036, 12038, 12029
+    for one that cannot be read.
+    """
+    if len(references) > MAX_REFERENCES:
+        raise LunaError(31007, MAX_REFERENCES)
+    objects: dict[Key, list[_Object]] = defaultdict(list)
+    for key, found in _stored(scope, references, version.version):
+        objects[key].append(found)
+    probes = [
+        (reference, probe)
+        for reference in references
+        for probe in (
+            _stored_probes(reference, objects[reference.type, reference.id], version.version)
+            if reference.type in NOT_FOUND
+            else [_descriptor_probe(reference, version.version)]
+        )
+    ]
+    if len(probes) > MAX_REFERENCES:
+        raise LunaError(31007, MAX_REFERENCES)
+    return probes
+
+
+def _stored(scope: Scope, references: Iterable[Reference], version: int) -> Iterator[tuple[Key, _Object]]:
+    ids: dict[str, list[str]] = defaultdict(list)
+    for reference in references:
+        ids[reference.type].append(reference.id)
+    if ids["face"] or ids["face_external_id"]:
+        faces = face_vectors(
+            scope=scope,
+            version=version,
+            face_ids=[UUID(text) for text in ids["face"]],
+            external_ids=ids["face_external_id"],
+            limit=MAX_REFERENCES + 1,
+        )
+        _check_number(faces)
+        for face in faces:
+            found = _Object("face", face.face_id, face.described, face.vector)
+            yield ("face", str(face.face_id)), found
+            yield ("face_external_id", face.external_id), found
+    if ids["event"] or ids["event_external_id"] or ids["event_track_id"]:
+        events = event_vectors(
+            scope=scope,
+            version=version,
+            event_ids=[UUID(text) for text in ids["event"]],
+            external_ids=ids["event_external_id"],
+            track_ids=ids["event_track_id"],
+            limit=MAX_REFERENCES + 1,
+        )
+        _check_number(events)
+        for event in events:
+            found = _Object("event", event.event_id, event.described, event.vector)
+            yield ("event", str(event.event_id)), found
+            yield ("event_external_id", event.external_id), found
+            yield ("event_track_id", event.track_id or ""), found
+    for attribute in attributes_get(
+        scope=scope, attribute_ids=[UUID(text) for text in dict.fromkeys(ids["attribute"])]
+    ):
+        data = attribute.data.descriptor(version)
+        vector = None if data is None else data.vector
+        found = _Object("attribute", attribute.attribute_id, bool(attribute.data.descriptors), vector)
+        yield ("attribute", str(attribute.attribute_id)), found
+
+
+def _check_number(rows: Sequence[object]) -> None:
+    if len(rows) > MAX_REFERENCES:
+        raise LunaError(31007, MAX_REFERENCES)
+
+
+def _stored_probes(reference: Reference, objects: Sequence[_Object], version: int) -> Iterator[Probe]:
+    if not objects:
+        raise LunaError(NOT_FOUND[reference.type], reference.id)
+    for found in objects:
+        if not found.described:
+            raise LunaError(11034, found.kind, found.id)
+        if found.vector is None:
+            raise LunaError(22018, version, found.id)
+        yield Probe(reference.id, reference.type, version, found.vector)
+
+
+def _descriptor_probe(reference: Reference, version: int) -> Probe:
+    parsed = descriptor_parse({"type": reference.type, "data": reference.data, "version": reference.version})
+    if parsed.version != version:
+        raise LunaError(31001, parsed.version, version)
+    return Probe(reference.id, reference.type, version, parsed.vector)
