@@ -3,19 +3,23 @@
 import json
 
 from django.contrib import admin
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
-from apps.accounts.adminbase import LunaAdmin
+from apps.accounts.access import actor_of
+from apps.accounts.adminbase import DeletingAdmin
+from apps.accounts.services import audit_write
 from apps.handlers.choices import HandlerType
 from apps.handlers.models import Handler
+from apps.handlers.services import handler_delete
 
 
 @admin.register(Handler)
-class HandlerAdmin(LunaAdmin):
-    """Stored policies, to look at; the API makes and replaces them, with its checks."""
+class HandlerAdmin(DeletingAdmin):
+    """Stored policies. The API makes and replaces them, with its checks; here they are looked at and deleted."""
 
     list_display = ("name", "account", "kind", "policy_names", "create_time", "last_update_time")
     list_select_related = ("account",)
@@ -44,3 +48,14 @@ class HandlerAdmin(LunaAdmin):
     def policies_text(self, handler: Handler) -> SafeString:
         text = json.dumps(handler.policies, indent=2, ensure_ascii=False)
         return format_html('<pre class="luna-json">{}</pre>', text)
+
+    def delete_rows(self, request: HttpRequest, rows: list[Handler]) -> None:
+        for handler in rows:
+            handler_delete(account_id=handler.account_id, handler_id=handler.handler_id)
+            audit_write(
+                action="delete",
+                object_type="handler",
+                object_id=handler.handler_id,
+                account_id=handler.account_id,
+                actor=actor_of(request),
+            )
