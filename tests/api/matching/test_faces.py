@@ -280,9 +280,9 @@ def bad_descriptors() -> Iterator[Any]:
     yield pytest.param("sdk_descriptor", text(nan + b"\x8d\x23\0\0LUNA"), None, 12038, id="sdk of nan")
 
 
-@pytest.mark.parametrize(("kind", "data", "version", "code"), bad_descriptors())
-def test_bad_descriptors(client: Client, kind: str, data: str, version: int | None, code: int) -> None:
-    reference = {"type": kind, "id": "x", "data": data} | ({} if version is None else {"version": version})
+@pytest.mark.parametrize(("kind", "data", "number", "code"), list(bad_descriptors()))
+def test_bad_descriptors(client: Client, kind: str, data: str, number: int | None, code: int) -> None:
+    reference = {"type": kind, "id": "x", "data": data} | ({} if number is None else {"version": number})
     failed(client, body(reference), 400, code)
 
 
@@ -323,7 +323,7 @@ def test_limits(client: Client) -> None:
         ({"references": [{"type": "face_external_id", "id": "1"}], "candidates": []}, "candidates"),
         ({"references": [{"type": "face_external_id", "id": "1"}], "candidates": [{}]}, "candidates.0.filters"),
         ([], ""),
-        ("x", ""),
+        ('"x"', ""),
     ],
 )
 def test_bad_bodies(client: Client, data: Any, path: str) -> None:
