@@ -15,12 +15,11 @@ from pathlib import Path
 
 from luna.embedded import services
 from luna.embedded.addresses import CHECKOUT, networks_dir
-from luna.embedded.processes import EmbeddedError, locked, log_path, log_tail, spawn, stop
+from luna.embedded.processes import EmbeddedError, locked, log_path, log_tail, positive, spawn, stop
 from luna.embedded.supervisor import (
     Supervisor,
     children_environment,
     commands,
-    positive,
     read_state,
     runs,
     stop_all,
@@ -28,6 +27,7 @@ from luna.embedded.supervisor import (
 )
 
 START_TIMEOUT_S = 180
+DEFAULT_PORT = 5000
 
 
 def up(var: Path, *, any_port: bool = False) -> None:
@@ -157,7 +157,7 @@ def prepare(var: Path, *, any_port: bool = False) -> tuple[socket.socket, str, s
 
 def listen(*, any_port: bool = False) -> tuple[socket.socket, str]:
     """The listening socket of LUNA_HOST and LUNA_PORT, and its URL. Raises EmbeddedError when it is taken."""
-    host, port = os.environ.get("LUNA_HOST") or "127.0.0.1", positive("LUNA_PORT", 5000)
+    host, port = os.environ.get("LUNA_HOST") or "127.0.0.1", positive("LUNA_PORT", DEFAULT_PORT)
     try:
         listener = _bound_socket(host, port)
     except (OSError, OverflowError) as error:

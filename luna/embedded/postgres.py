@@ -25,6 +25,7 @@ from luna.embedded.processes import (
     log_path,
     log_tail,
     own_private_dir,
+    positive,
     spawn,
     stop,
 )
@@ -44,7 +45,7 @@ port = {port}
 unix_socket_directories = '{sockets}'
 unix_socket_permissions = 0700
 cluster_name = '{cluster}'
-max_connections = 100
+max_connections = {connections}
 shared_buffers = 128MB
 work_mem = 8MB
 maintenance_work_mem = 128MB
@@ -89,8 +90,10 @@ def _launch(var: Path, software: Path) -> subprocess.Popen[bytes]:
     # nobody has collected; both look like a running server.
     for lock in (_data(var) / "postmaster.pid", *sockets.iterdir()):
         lock.unlink(missing_ok=True)
+    # Every thread that answers HTTP keeps a connection; tasks, commands and the operator need some too.
+    connections = max(100, 50 + positive("LUNA_WORKERS", 1) * positive("LUNA_HTTP_THREADS", 16))
     (_data(var) / "postgresql.conf").write_text(
-        _CONFIGURATION.format(port=POSTGRES_PORT, sockets=sockets, cluster=_cluster_name(var))
+        _CONFIGURATION.format(port=POSTGRES_PORT, sockets=sockets, cluster=_cluster_name(var), connections=connections)
     )
     return spawn(
         [software / "bin" / "postgres", "-D", _data(var)],

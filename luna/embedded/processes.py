@@ -20,6 +20,14 @@ class EmbeddedError(Exception):
     """Why a service or the platform cannot run, in one sentence for the operator."""
 
 
+def positive(variable: str, default: int) -> int:
+    """A number above zero from the environment. Raises EmbeddedError."""
+    text = os.environ.get(variable) or str(default)
+    if not text.isdecimal() or int(text) == 0:
+        raise EmbeddedError(f"{variable} must be a whole number above zero, not {text!r}.")
+    return int(text)
+
+
 def command_line(pid: int) -> list[str]:
     """The arguments of a process; empty when it is gone, or dead and not yet collected."""
     try:

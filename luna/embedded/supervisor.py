@@ -14,7 +14,17 @@ from pathlib import Path
 
 from luna.embedded import services
 from luna.embedded.addresses import CHECKOUT
-from luna.embedded.processes import EmbeddedError, bound_log, locked, log_path, log_tail, spawn, start_ticks, stop
+from luna.embedded.processes import (
+    EmbeddedError,
+    bound_log,
+    locked,
+    log_path,
+    log_tail,
+    positive,
+    spawn,
+    start_ticks,
+    stop,
+)
 from luna.embedded.secrets import private_dir
 
 logger = logging.getLogger(__name__)
@@ -46,14 +56,6 @@ def commands(fd: int) -> dict[str, list[str]]:
         "worker": [*celery, *worker, "--loglevel", "INFO", "--without-gossip", "--without-mingle"],
         "beat": [*celery, "beat", "--loglevel", "INFO", "--pidfile", ""],
     }
-
-
-def positive(variable: str, default: int) -> int:
-    """A number above zero from the environment. Raises EmbeddedError."""
-    text = os.environ.get(variable) or str(default)
-    if not text.isdecimal() or int(text) == 0:
-        raise EmbeddedError(f"{variable} must be a whole number above zero, not {text!r}.")
-    return int(text)
 
 
 class Child:

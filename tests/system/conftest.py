@@ -49,6 +49,7 @@ def platform() -> Iterator[Platform]:
     port = free_port()
     password = secrets.token_urlsafe(16)
     with tempfile.TemporaryDirectory(prefix="luna-system-") as directory:
+        os.chmod(directory, 0o711)  # noqa: S103 - under root, PostgreSQL's user must be able to pass through
         environment = {
             name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")
         } | {

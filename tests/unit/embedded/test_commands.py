@@ -1,0 +1,81 @@
+"""What stops `up` before anything starts is one sentence and exit 1."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from luna.embedded import commands, services
+from luna.embedded.addresses import CHECKOUT, networks_dir
+from luna.embedded.processes import LOG_LIMIT_BYTES, EmbeddedError, bound_log, log_path, spawn, stop
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def up(var: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "luna.embedded", "up"],
+        cwd=CHECKOUT,
+        env=os.environ | {"LUNA_NETWORKS_DIR": str(networks_dir(CHECKOUT / "var"))} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def assert_refused(done: subprocess.CompletedProcess[str], var: Path, *words: str) -> None:
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    for word in words:
+        assert word in done.stderr
+    assert all(service.running_pid(var) is None for service in services.embedded().values())
+
+
+def test_a_taken_port(var: Path, taken_port: int) -> None:
+    assert_refused(up(var, LUNA_PORT=str(taken_port)), var, str(taken_port), "Address already in use", "LUNA_PORT")
+
+
+def test_missing_networks(var: Path) -> None:
+    assert_refused(up(var, LUNA_NETWORKS_DIR="/nonexistent"), var, "/nonexistent", "make networks")
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "many", "1.5"])
+def test_a_wrong_number(var: Path, taken_port: int, number: str) -> None:
+    assert_refused(up(var, LUNA_PORT=number), var, "LUNA_PORT", number)
+
+
+def test_a_free_port_is_taken_only_when_asked_for(monkeypatch: pytest.MonkeyPatch, taken_port: int) -> None:
+    monkeypatch.delenv("LUNA_PORT", raising=False)
+    monkeypatch.setattr(commands, "DEFAULT_PORT", taken_port)
+    with pytest.raises(EmbeddedError):
+        commands.listen()
+    listener, url = commands.listen(any_port=True)
+    assert url == f"http://127.0.0.1:{listener.getsockname()[1]}"
+    listener.close()
+    monkeypatch.setenv("LUNA_PORT", str(taken_port))
+    with pytest.raises(EmbeddedError):
+        commands.listen(any_port=True)
+
+
+def test_a_log_stays_bounded_while_it_is_written(var: Path) -> None:
+    log = log_path(var, "loud")
+    writer = spawn(["yes", "a line that is written for ever"], log=log)
+    try:
+        while log.stat().st_size <= LOG_LIMIT_BYTES:
+            pass
+    finally:
+        stop(writer.pid)
+    bound_log(log)
+    assert log.stat().st_size == 0
+    assert log.with_name("loud.log.1").stat().st_size > LOG_LIMIT_BYTES
+    again = spawn(["echo", "next"], log=log)
+    assert again.wait() == 0
+    assert log.read_text() == "next\n"
