@@ -112,13 +112,14 @@ def _eyes_attributes(value: EyesAttributes) -> Json:
 
 def _mouth_attributes(value: MouthAttributes) -> Json:
     kinds = {"none": 1 - value.smile, "regular": value.regular, "with_teeth": value.with_teeth}
+    predominant: str = max(kinds, key=lambda kind: kinds[kind])
     return {
         "opened": _score(value.opened),
         "occluded": None if value.occluded is None else _score(value.occluded),
         "smile": _score(value.smile),
         "properties": {
             "smile_type": {
-                "predominant_type": max(kinds, key=lambda kind: kinds[kind]),
+                "predominant_type": predominant,
                 "estimations": {"regular": _score(value.regular), "with_teeth": _score(value.with_teeth)},
             }
         },
