@@ -6,6 +6,7 @@ class FacesConfig(AppConfig):
     verbose_name = "Faces"
 
     def ready(self) -> None:
-        from apps.faces import erasure
+        from apps.accounts.erasure import account_erasing
+        from apps.faces.attributes import account_erase
 
-        erasure.connect()
+        account_erasing.connect(account_erase, dispatch_uid="faces")
