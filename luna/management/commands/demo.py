@@ -1,5 +1,6 @@
 """`manage.py demo`: recognises a person in photographs, end to end, against the running platform."""
 
+import logging
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ class Command(BaseCommand):
         parser.add_argument("--output", type=Path, default=settings.VAR_DIR / "demo", help="folder of the report")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # one line a request would bury the story
         enrol, recognise = self._photographs(options["photos"])
         expected = None if options["photos"] else EXPECTED
         teller = Teller(Api(options["url"]), say=self.stdout.write)
