@@ -35,7 +35,7 @@ test: networks .venv/dev.stamp ## run the tests
 lint: .venv/dev.stamp ## check style, types, layers and migrations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy luna apps tests
+	$(BIN)/mypy luna apps
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 

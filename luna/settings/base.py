@@ -6,6 +6,7 @@ Names of environment variables stand in `docs/operations.md`. Addresses of Postg
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import environ
@@ -131,7 +132,7 @@ CELERY_TIMEZONE = TIME_ZONE
 
 # --- Image Store ----------------------------------------------------------------------------------------------
 IMAGE_STORE_DIR = Path(env.str("LUNA_IMAGE_STORE_DIR", default=str(VAR_DIR / "image-store")))
-STORAGES = {
+STORAGES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "apps.imagestore.storage.DiskStorage",
         "OPTIONS": {"location": str(IMAGE_STORE_DIR)},

@@ -25,14 +25,14 @@ class JSONRenderer(OpenApiJsonRenderer):
 class FirstUnlessAsked(DefaultContentNegotiation):
     """The renderer whose type stands in `Accept`, else the first: a foreign `Accept` is no reason to refuse."""
 
-    def select_renderer(self, request, renderers, format_suffix=None):  # type: ignore[no-untyped-def]
+    def select_renderer(self, request, renderers, format_suffix=None):
         accept = request.headers.get("Accept", "")
         chosen: BaseRenderer = next((each for each in renderers if each.media_type in accept), renderers[0])
         return chosen, chosen.media_type
 
 
 class DocumentView(SpectacularAPIView):
-    renderer_classes = (YamlRenderer, JSONRenderer)
+    renderer_classes = [YamlRenderer, JSONRenderer]
     content_negotiation_class = FirstUnlessAsked
     schema = None
 
