@@ -18,7 +18,7 @@ from apps.recognition.estimators.iris import INNER_CORNER, IRIS, OUTER_CORNER, E
 
 CENTRE_BEHIND_CORNERS = 0.22
 PUPIL_BEFORE_CENTRE = 0.37
-HEIGHT_AT_REST = 0.075  # eye widths above the corners' line: median over 40 faces that look into the camera
+HEIGHT_AT_REST = 0.075  # eye widths above the corners' line, of faces that look into the camera
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from apps.recognition.estimators.measures import sigmoid
 
 UPPER_INNER_LIP, LOWER_INNER_LIP = (82, 13, 312), (87, 14, 317)
 OPEN_CENTRE, OPEN_WIDTH = 0.2, 0.06
-TEETH_CENTRE, TEETH_WIDTH = 0.04, 0.008  # lip gap; 19 of 20 smiling photographs on the right side
+TEETH_CENTRE, TEETH_WIDTH = 0.04, 0.008  # lip gap: nine closed smiles up to .039, 15 bared ones from .040
 
 
 @dataclass(frozen=True, slots=True)
