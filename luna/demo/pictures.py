@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from luna.demo.story import Box
 
 WIDTH_PX = 1280
-KNOWN, UNKNOWN, ENROLLED = "#19c37d", "#9aa4b2", "#4f8cff"
+KNOWN, UNKNOWN, ENROLLED = "#19c37d", "#ffd166", "#6aa5ff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ def _draw(
     draw.rounded_rectangle((left, top, right, bottom), radius=8, outline=mark.colour, width=3)
     for x, y in mark.landmarks:
         centre_x, centre_y = x * scale, y * scale
-        draw.ellipse((centre_x - 3, centre_y - 3, centre_x + 3, centre_y + 3), fill=mark.colour)
+        box = (centre_x - 4, centre_y - 4, centre_x + 4, centre_y + 4)
+        draw.ellipse(box, fill=mark.colour, outline="black")
     text_box = draw.textbbox((left, bottom + 6), mark.text, font=font)
     padded = (text_box[0] - 4, text_box[1] - 3, text_box[2] + 4, text_box[3] + 3)
     draw.rounded_rectangle(padded, radius=5, fill=mark.colour)
