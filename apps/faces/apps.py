@@ -6,7 +6,6 @@ class FacesConfig(AppConfig):
     verbose_name = "Faces"
 
     def ready(self) -> None:
-        from apps.accounts.erasure import account_erasing
-        from apps.faces.attributes import account_erase
+        from apps.faces import erasure
 
-        account_erasing.connect(account_erase, dispatch_uid="faces")
+        erasure.connect()

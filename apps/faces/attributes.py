@@ -4,11 +4,9 @@ The key holds the attribute's id, the value its owner, so that a reader of every
 MessagePack; vectors are float32 little-endian bytes.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from functools import cache, partial
-from itertools import islice
+from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,7 +14,6 @@ import numpy as np
 import ormsgpack
 import redis
 from django.conf import settings
-from django.db import transaction
 
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
@@ -26,7 +23,6 @@ from apps.faces.types import AttributeData, BasicData, DescriptorData, Temporary
 DEFAULT_TTL_S = 300
 MAX_TTL_S = 86_400
 KEY = "luna:attribute:{}"
-ERASE_BATCH = 500
 
 
 @cache
@@ -80,32 +76,6 @@ def attribute_delete(*, account_id: UUID, attribute_id: UUID) -> None:
     """Raises LunaError 22011."""
     attribute_get(scope=Scope(account_id), attribute_id=attribute_id)
     client().delete(KEY.format(attribute_id))
-
-
-def account_erase(*, account_id: UUID, **_: object) -> None:
-    """Removes the temporary attributes of an account once its removal is committed."""
-    transaction.on_commit(partial(_erase, account_id), robust=True)
-
-
-def _erase(account_id: UUID) -> None:
-    redis_client = client()
-    for keys in batched(redis_client.scan_iter(KEY.format("*"), count=ERASE_BATCH), ERASE_BATCH):
-        owners = zip(keys, redis_client.mget(keys), strict=True)
-        if mine := [key for key, value in owners if value and owner_of(value) == account_id]:
-            redis_client.delete(*mine)
-
-
-def batched(keys: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
-    rest = iter(keys)
-    while batch := list(islice(rest, size)):
-        yield batch
-
-
-def owner_of(value: bytes) -> UUID | None:
-    """Whose attribute a stored value is; None for a value that this platform did not write."""
-    with suppress(LunaError):
-        return unpack(uuid4(), value).account_id
-    return None
 
 
 def pack(attribute: TemporaryAttribute) -> bytes:

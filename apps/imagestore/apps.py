@@ -6,7 +6,9 @@ class ImagestoreConfig(AppConfig):
     verbose_name = "Image Store"
 
     def ready(self) -> None:
-        from apps.accounts.erasure import account_erasing
-        from apps.imagestore.services import account_erase
+        from apps.imagestore import erasure
+        from apps.imagestore.health import image_store_check
+        from apps.monitoring.health import checks
 
-        account_erasing.connect(account_erase, dispatch_uid="imagestore")
+        erasure.connect()
+        checks.register("image_store", image_store_check)

@@ -137,11 +137,6 @@ def objects_delete(*, account_id: UUID, bucket: str, object_ids: Sequence[UUID])
     _delete(list(rows.values()))
 
 
-def account_erase(*, account_id: UUID, **_: object) -> None:
-    """Removes all that an account has in the store, with the transaction that removes the account."""
-    _delete(list(StoredObject.objects.for_account(account_id)))
-
-
 def _delete(rows: Sequence[StoredObject]) -> None:
     with transaction.atomic():
         StoredObject.objects.unscoped().filter(pk__in=[row.pk for row in rows]).delete()

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import environ
+from celery.schedules import crontab
 
 from luna.embedded.addresses import celery_broker_url, database_url, networks_dir, redis_url, var_dir
 from luna.embedded.secrets import secret_key
@@ -129,6 +130,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TIMEZONE = TIME_ZONE
+CELERY_BEAT_SCHEDULE = {
+    "image store clean-up": {"task": "imagestore.clean_up", "schedule": crontab(hour=1, minute=0)},
+}
 
 # --- Image Store ----------------------------------------------------------------------------------------------
 IMAGE_STORE_DIR = Path(env.str("LUNA_IMAGE_STORE_DIR", default=str(VAR_DIR / "image-store")))

@@ -7,6 +7,7 @@ urlpatterns = [
     path("", include("apps.monitoring.api.urls")),
     path("6/", include("apps.accounts.api.urls")),
     path("6/", include("apps.imagestore.api.urls")),
+    path("1/", include("apps.imagestore.api.bucket_urls")),
     path("6/", include("apps.faces.api.urls")),
     path("6/", include("apps.events.api.urls")),
     path("6/", include("apps.matching.api.urls")),

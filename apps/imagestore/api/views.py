@@ -32,11 +32,15 @@ from apps.imagestore.api.serializers import (
     ImageCreated,
     ImageQuery,
     ImagesCreated,
+    ImageTtlBody,
     ObjectCreated,
+    ObjectTtlBody,
     SampleCreated,
     SampleIdsBody,
+    SampleTtlBody,
     TtlQuery,
 )
+from apps.imagestore.buckets import objects_ttl_set
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
 from apps.imagestore.pictures import CONTENT_TYPES, Picture, picture_check, sample_check
@@ -81,6 +85,13 @@ class StoredView(LunaView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+def ttl_change(request: Request, bucket: Bucket, body: dict[str, Any], ids: str) -> Response:
+    objects_ttl_set(
+        account_id=write_account(request), bucket=bucket, object_ids=body[ids], ttl_days=body["ttl"]
+    )  # fmt: skip
+    return Response(status=status.HTTP_204_NO_CONTENT)
+
+
 class SamplesView(LunaView):
     """Warps of faces or bodies, cut out by the platform or outside of it."""
 
@@ -111,19 +122,31 @@ class SamplesView(LunaView):
         objects_delete(account_id=write_account(request), bucket=self.bucket, object_ids=body["sample_ids"])
         return Response(status=status.HTTP_204_NO_CONTENT)
 
+    @extend_schema(summary="Change the time to live of samples", request=SampleTtlBody, responses={204: DONE})
+    def put(self, request: Request) -> Response:
+        return ttl_change(request, self.bucket, checked_body(SampleTtlBody, request), "sample_ids")
+
 
 class FaceSamplesView(SamplesView):
     """Face samples, 250×250."""
 
     bucket, size, path = Bucket.FACE_SAMPLES, (250, 250), "/6/samples/faces"
-    permissions = {"POST": ("face_sample", "creation"), "DELETE": ("face_sample", "deletion")}
+    permissions = {
+        "POST": ("face_sample", "creation"),
+        "PUT": ("face_sample", "deletion"),
+        "DELETE": ("face_sample", "deletion"),
+    }
 
 
 class BodySamplesView(SamplesView):
     """Body samples, 128×250."""
 
     bucket, size, path = Bucket.BODY_SAMPLES, (128, 250), "/6/samples/bodies"
-    permissions = {"POST": ("body_sample", "creation"), "DELETE": ("body_sample", "deletion")}
+    permissions = {
+        "POST": ("body_sample", "creation"),
+        "PUT": ("body_sample", "deletion"),
+        "DELETE": ("body_sample", "deletion"),
+    }
 
 
 class SampleView(StoredView):
@@ -160,8 +183,8 @@ class BodySampleView(SampleView):
 class ImagesView(LunaView):
     """Source images."""
 
-    permissions = {"POST": ("image", "creation")}
-    parser_classes = (MultiPartParser,)
+    permissions = {"POST": ("image", "creation"), "PUT": ("image", "deletion")}
+    parser_classes = (*LunaView.parser_classes, MultiPartParser)
 
     @extend_schema(
         summary="Store one image, or several of a multipart body",
@@ -196,6 +219,10 @@ class ImagesView(LunaView):
             return created("image_id", stored[0].object_id, f"/6/images/{stored[0].object_id}")
         answers = [{"image_id": str(row.object_id), **links(f"/6/images/{row.object_id}")} for row in stored]
         return Response({"images": answers}, status=status.HTTP_201_CREATED)
+
+    @extend_schema(summary="Change the time to live of images", request=ImageTtlBody, responses={204: DONE})
+    def put(self, request: Request) -> Response:
+        return ttl_change(request, Bucket.IMAGES, checked_body(ImageTtlBody, request), "image_ids")
 
 
 def picture_of_body(request: Request) -> Picture:
@@ -272,7 +299,7 @@ class ImageView(StoredView):
 class ObjectsView(LunaView):
     """Anything: archives, reports, texts."""
 
-    permissions = {"POST": ("object", "creation")}
+    permissions = {"POST": ("object", "creation"), "PUT": ("object", "deletion")}
 
     @extend_schema(
         summary="Store an object",
@@ -293,6 +320,10 @@ class ObjectsView(LunaView):
             ttl_days=query.get("ttl"),
         )
         return created("object_id", stored.object_id, f"/6/objects/{stored.object_id}")
+
+    @extend_schema(summary="Change the time to live of objects", request=ObjectTtlBody, responses={204: DONE})
+    def put(self, request: Request) -> Response:
+        return ttl_change(request, Bucket.OBJECTS, checked_body(ObjectTtlBody, request), "object_ids")
 
 
 class ObjectView(StoredView):

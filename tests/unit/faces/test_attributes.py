@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import redis
 
-from apps.accounts.models import Account
-from apps.accounts.services import account_delete
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.faces.attributes import KEY, attribute_create, attribute_delete, attribute_get, attributes_get
@@ -91,16 +89,3 @@ def test_a_foreign_value_is_called_corrupt(redis_client: redis.Redis, value: byt
     attribute_id = uuid4()
     redis_client.set(KEY.format(attribute_id), value)
     assert code_of(attribute_id, OWNER) == 22020
-
-
-def test_go_with_their_account(
-    account: UUID, redis_client: redis.Redis, django_capture_on_commit_callbacks: object
-) -> None:
-    mine = [attribute_create(account_id=account, data=attribute_data(n)).attribute_id for n in range(3)]
-    stays = attribute_create(account_id=STRANGER, data=attribute_data()).attribute_id
-    redis_client.set(KEY.format(uuid4()), b"not ours")
-    with django_capture_on_commit_callbacks(execute=True):
-        account_delete(account=Account.objects.get(pk=account))
-        assert attributes_get(scope=Scope(account), attribute_ids=mine)
-    assert not attributes_get(scope=Scope(None), attribute_ids=mine)
-    assert attribute_get(scope=Scope(STRANGER), attribute_id=stays)

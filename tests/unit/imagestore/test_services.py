@@ -10,8 +10,6 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from apps.accounts.models import Account
-from apps.accounts.services import account_delete
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.imagestore.choices import Bucket
@@ -226,15 +224,3 @@ def test_a_large_stream_is_never_whole_in_memory(account: UUID, store_dir: Path)
     row = object_store(bucket=Bucket.OBJECTS, account_id=account, data=Zeros(), content_type="application/octet-stream")
     assert row.size_bytes == 64 * 1024**2
     assert largest <= 1024**2
-
-
-def test_files_go_with_their_account(
-    account: UUID, stranger: UUID, store_dir: Path, django_capture_on_commit_callbacks: object
-) -> None:
-    samples_store(items=[sample(account), sample(account, bucket=Bucket.OBJECTS)])
-    stays = samples_store(items=[sample(stranger)])[0]
-    with django_capture_on_commit_callbacks(execute=True):
-        account_delete(account=Account.objects.get(pk=account))
-    assert [row.pk for row in StoredObject.objects.unscoped()] == [stays.pk]
-    assert all(str(stays.object_id) in name for name in files_below(store_dir))
-    assert len(files_below(store_dir)) == 2

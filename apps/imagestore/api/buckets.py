@@ -1,0 +1,127 @@
+"""Buckets, below `/1` as in the Image Store service. They are everybody's, so administrators only."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts.access import actor_of, require_password
+from apps.accounts.choices import AccountType
+from apps.accounts.services import audit_write
+from apps.common.api.responses import links
+from apps.common.api.validation import checked_query
+from apps.common.api.views import LunaView
+from apps.common.errors import LunaError
+from apps.common.times import format_time
+from apps.imagestore import buckets
+from apps.imagestore.api.serializers import DAYS
+from apps.imagestore.models import StoredBucket
+from apps.imagestore.types import KEEP
+
+DONE = OpenApiResponse(description="Done.")
+
+
+class BucketQuery(serializers.Serializer[Any]):
+    """A new bucket. `ttd` is another name of `ttl`: days, -1 for ever."""
+
+    bucket = serializers.CharField(max_length=64)
+    ttl = serializers.ChoiceField(choices=DAYS, required=False)
+    ttd = serializers.ChoiceField(choices=DAYS, required=False)
+
+
+class BucketTtlQuery(serializers.Serializer[Any]):
+    ttl = serializers.ChoiceField(choices=DAYS)
+
+
+class BucketSerializer(serializers.Serializer[Any]):
+    """`ttl` in days, -1 for ever. A bucket of the platform that nobody changed has no times."""
+
+    bucket = serializers.CharField()
+    ttl = serializers.IntegerField()
+    create_time = serializers.DateTimeField(allow_null=True)
+    last_update_time = serializers.DateTimeField(allow_null=True)
+
+
+class BucketsSerializer(serializers.Serializer[Any]):
+    buckets = BucketSerializer(many=True)
+
+
+class BucketCreated(serializers.Serializer[Any]):
+    bucket = serializers.CharField()
+    url = serializers.CharField()
+    external_url = serializers.CharField()
+
+
+def bucket_shape(bucket: StoredBucket) -> dict[str, Any]:
+    return {
+        "bucket": bucket.name,
+        "ttl": KEEP if bucket.ttl_days is None else bucket.ttl_days,
+        "create_time": format_time(bucket.create_time),
+        "last_update_time": format_time(bucket.last_update_time),
+    }
+
+
+class BucketsView(LunaView):
+    """All buckets."""
+
+    @extend_schema(summary="List buckets", responses=BucketsSerializer)
+    def get(self, request: Request) -> Response:
+        require_admin(request)
+        return Response({"buckets": [bucket_shape(bucket) for bucket in buckets.buckets_list()]})
+
+    @extend_schema(
+        summary="Create a bucket", parameters=[BucketQuery], request=None, responses={201: BucketCreated}
+    )  # fmt: skip
+    def post(self, request: Request) -> Response:
+        require_admin(request)
+        query = checked_query(BucketQuery, request)
+        bucket = buckets.bucket_create(name=query["bucket"], ttl_days=query.get("ttl", query.get("ttd")))
+        audit(request, "create", bucket.name)
+        path = f"/1/buckets/{bucket.name}"
+        body = {"bucket": bucket.name, **links(path)}
+        return Response(body, status=status.HTTP_201_CREATED, headers={"Location": path})
+
+
+class BucketView(LunaView):
+    """One bucket."""
+
+    @extend_schema(summary="Get a bucket", responses=BucketSerializer)
+    def get(self, request: Request, bucket: str) -> Response:
+        require_admin(request)
+        return Response(bucket_shape(buckets.bucket_get(name=bucket_name(bucket))))
+
+    @extend_schema(
+        summary="Change the time to live of a bucket", parameters=[BucketTtlQuery], request=None, responses={204: DONE}
+    )
+    def put(self, request: Request, bucket: str) -> Response:
+        require_admin(request)
+        query = checked_query(BucketTtlQuery, request)
+        buckets.bucket_ttl_set(name=bucket_name(bucket), ttl_days=query["ttl"])
+        audit(request, "update", bucket)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(summary="Delete an empty bucket", responses={204: DONE})
+    def delete(self, request: Request, bucket: str) -> Response:
+        require_admin(request)
+        buckets.bucket_delete(name=bucket_name(bucket))
+        audit(request, "delete", bucket)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def require_admin(request: Request) -> None:
+    """Raises LunaError 12033 for another account than an administrator's; a token is no password (11064)."""
+    if require_password(request).account_type != AccountType.ADMIN:
+        raise LunaError(12033)
+
+
+def bucket_name(text: str) -> str:
+    """A name of a path. Raises LunaError 13005 for what cannot be one."""
+    if not buckets.BUCKET_NAME.fullmatch(text):
+        raise LunaError(13005, text)
+    return text
+
+
+def audit(request: Request, action: str, bucket: str) -> None:
+    audit_write(action=action, object_type="bucket", object_id=bucket, actor=actor_of(request))

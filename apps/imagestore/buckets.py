@@ -1,0 +1,135 @@
+"""Buckets and their time to live; the clean-up of what has expired."""
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F, QuerySet
+
+from apps.common.errors import LunaError
+from apps.common.scope import Scope
+from apps.common.times import utc_now
+from apps.imagestore import files
+from apps.imagestore.choices import Bucket
+from apps.imagestore.models import StoredBucket, StoredObject
+from apps.imagestore.selectors import objects_get
+from apps.imagestore.services import check_ttl, expiry_time, storage_errors
+from apps.imagestore.types import KEEP
+
+logger = logging.getLogger(__name__)
+
+BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)  # what S3 takes, too
+CLEAN_UP_LOCK = 5_020_001  # of all advisory locks of the database, this one is the clean-up's
+BATCH_ROWS = 500
+
+
+def buckets_list() -> list[StoredBucket]:
+    """All buckets by name. The platform's own are always there, with a row once their time to live was set."""
+    rows = {bucket.name: bucket for bucket in StoredBucket.objects.all()}
+    return [rows.get(name) or StoredBucket(name=name) for name in sorted({*Bucket.values, *rows})]
+
+
+def bucket_get(*, name: str) -> StoredBucket:
+    """Raises LunaError 13005."""
+    bucket = StoredBucket.objects.filter(name=name).first()
+    if bucket is None and name not in Bucket.values:
+        raise LunaError(13005, name)
+    return bucket or StoredBucket(name=name)
+
+
+def bucket_create(*, name: str, ttl_days: int | None = None) -> StoredBucket:
+    """A new bucket. Raises LunaError 20019 for a name that is none, 13006 for one that is taken, 12012 (`ttl`)."""
+    check_ttl(ttl_days)
+    if not BUCKET_NAME.fullmatch(name) or ".." in name:
+        raise LunaError(20019)
+    if name in Bucket.values:
+        raise LunaError(13006, name)
+    try:
+        with transaction.atomic():
+            return StoredBucket.objects.create(name=name, ttl_days=None if ttl_days == KEEP else ttl_days)
+    except IntegrityError as error:
+        raise LunaError(13006, name) from error
+
+
+@transaction.atomic
+def bucket_ttl_set(*, name: str, ttl_days: int) -> None:
+    """Changes the time to live of a bucket and of all objects in it that have none of their own.
+
+    Raises LunaError 13005, 12012 (`ttl`).
+    """
+    check_ttl(ttl_days)
+    days = None if ttl_days == KEEP else ttl_days
+    bucket_get(name=name)
+    StoredBucket.objects.update_or_create(name=name, defaults={"ttl_days": days})
+    followers = StoredObject.objects.unscoped().filter(bucket=name, ttl_days__isnull=True)
+    followers.update(expiry_time=None if days is None else F("create_time") + timedelta(days=days))
+
+
+@transaction.atomic
+def bucket_delete(*, name: str) -> None:
+    """Removes a bucket that is empty and not one of the platform's. Raises LunaError 13005, 12033."""
+    bucket = bucket_get(name=name)
+    if name in Bucket.values or StoredObject.objects.unscoped().filter(bucket=name).exists():
+        raise LunaError(12033)
+    bucket.delete()
+
+
+@transaction.atomic
+def objects_ttl_set(*, account_id: UUID, bucket: str, object_ids: Sequence[UUID], ttl_days: int) -> None:
+    """Gives objects a time to live of their own, counted from their creation. Raises LunaError 11020, 12012 (`ttl`)."""
+    check_ttl(ttl_days)
+    rows = objects_get(scope=Scope(account_id), bucket=bucket, object_ids=object_ids)
+    if missing := set(object_ids) - set(rows):
+        raise LunaError(11020, f"objects ({min(missing)})")
+    for row in rows.values():
+        row.ttl_days = ttl_days
+        row.expiry_time = expiry_time(ttl_days, None, row.create_time)
+    StoredObject.objects.unscoped().bulk_update(rows.values(), ("ttl_days", "expiry_time"), batch_size=BATCH_ROWS)
+
+
+def expired_delete() -> int | None:
+    """Removes what has expired, files first; how many objects, or None where another process is at it.
+
+    An object whose file cannot be removed stays for the next time, unseen.
+    """
+    with clean_up_lock() as ours:
+        if not ours:
+            return None
+        removed, last = 0, 0
+        while rows := list(_expired().filter(pk__gt=last).order_by("pk")[:BATCH_ROWS]):
+            last = rows[-1].pk
+            gone = [row.pk for row in rows if _remove_file(row)]
+            StoredObject.objects.unscoped().filter(pk__in=gone).delete()
+            removed += len(gone)
+        return removed
+
+
+def _expired() -> QuerySet[StoredObject]:
+    rows: QuerySet[StoredObject] = StoredObject.objects.unscoped().filter(expiry_time__lte=utc_now())
+    return rows
+
+
+def _remove_file(row: StoredObject) -> bool:
+    try:
+        with storage_errors(row.bucket, "remove"):
+            files.remove(row.bucket, row.object_id, row.content_type)
+    except LunaError:
+        return False
+    return True
+
+
+@contextmanager
+def clean_up_lock() -> Iterator[bool]:
+    """Whether this process may clean up now; the database holds the lock and forgets it with the connection."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [CLEAN_UP_LOCK])
+        (ours,) = cursor.fetchone() or (False,)
+        try:
+            yield ours
+        finally:
+            if ours:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [CLEAN_UP_LOCK])
