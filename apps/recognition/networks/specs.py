@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -79,35 +81,33 @@ class InputSpec:
         return CHANNELS[self.colour]
 
     @cached_property
-    def _affine(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
+    def _table(self) -> NDArray[np.float32]:
+        """What each of the 256 pixel values becomes: [1, 256], or [1, 256, C] where channels differ."""
+        values = self._normalised(np.arange(256, dtype=np.float32)[:, None])
+        return values.reshape(1, 256) if values.shape[1] == 1 else values.reshape(1, 256, -1)
+
+    def _normalised(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        values: NDArray[np.float32] = pixels - np.array(self.mean, np.float32)
+        values /= np.array(self.std, np.float32)
+        return values
 
     def tensor(self, images: NDArray[np.uint8]) -> NDArray[np.float32] | NDArray[np.uint8]:
         """What the network takes for `images`: uint8 [N, H, W, 3] RGB (or [N, H, W, 1] grey), pixels 0..255.
 
         Returns this input's dtype and layout, contiguous; grey is ITU-R BT.601 luma of RGB, unrounded.
         """
-        pixels = images
-        if self.colour == "BGR":
-            pixels = images[..., ::-1]
-        elif self.colour == "GREY" and images.shape[-1] == 3:
-            return self._normalised(images.astype(np.float32) @ LUMA[:, None])
-        return self._normalised(pixels)
+        values: Any
+        if self.colour == "GREY" and images.shape[-1] == 3:
+            values = self._normalised(images.astype(np.float32) @ LUMA[:, None])
+        else:
+            pixels = images[..., ::-1] if self.colour == "BGR" else images
+            values = pixels if self.dtype == "uint8" else self._looked_up(pixels)
+        return np.ascontiguousarray(np.moveaxis(values, -1, 1) if self.layout == "NCHW" else values)
 
-    def _normalised(self, pixels: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32] | NDArray[np.uint8]:
-        if self.layout == "NCHW":
-            pixels = np.moveaxis(pixels, -1, 1)
-        if self.dtype == "uint8":
-            return np.ascontiguousarray(pixels, np.uint8)
-        values = pixels.astype(np.float32, order="C")
-        mean, std = self._affine
-        if self.layout == "NCHW":
-            mean, std = mean.reshape(-1, 1, 1), std.reshape(-1, 1, 1)
-        if mean.any():
-            values -= mean
-        if (std != 1).any():
-            values /= std
-        return values
+    def _looked_up(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        # A third of the time of subtracting and dividing, and the same values.
+        rows = np.ascontiguousarray(pixels).reshape(-1, pixels.shape[2], pixels.shape[3])
+        return cv2.LUT(rows, self._table).reshape(pixels.shape)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, slots=True)
