@@ -17,6 +17,10 @@ class DemoError(Exception):
     """The platform did not answer as it should; the message is for the person at the terminal."""
 
 
+class RefusedError(DemoError):
+    """The platform refused what it was given (4xx), a photograph perhaps."""
+
+
 class Api:
     """API 6 of a running platform."""
 
@@ -25,7 +29,7 @@ class Api:
         self.http = httpx.Client(base_url=self.url, timeout=TIMEOUT_S, trust_env=False)
 
     def call(self, method: str, path: str, **options: Any) -> Any:
-        """The decoded answer, None without one. Raises DemoError for anything but 2xx."""
+        """The decoded answer, None without one. Raises RefusedError for 4xx, DemoError for other failures."""
         try:
             answer = self.http.request(method, path, **options)
         except httpx.HTTPError as error:
@@ -33,7 +37,8 @@ class Api:
                 f"{self.url} does not answer ({error}). Is the platform up? `make up` starts it."
             ) from error
         if not answer.is_success:
-            raise DemoError(f"{method} {path} was answered with HTTP {answer.status_code}: {answer.text[:300]}")
+            kind = RefusedError if answer.is_client_error else DemoError
+            raise kind(f"{method} {path} was answered with HTTP {answer.status_code}: {answer.text[:300]}")
         if answer.headers.get("Content-Type", "").startswith("application/json"):
             return answer.json()
         return answer.content or None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from luna.demo.client import Api, Arrival, DemoError, Listener
+from luna.demo.client import Api, Arrival, DemoError, Listener, RefusedError
 
 RECOGNISED_SIMILARITY = 0.85  # 0.80: one false match in 1,000 comparisons, 0.90: in 10,000
 TAG = "recognised"
@@ -110,13 +110,22 @@ class Teller:
         each = f", {elapsed_ms / times:,.0f} ms each" if times > 1 else ""
         self.say(f"  {name:<62}{elapsed_ms:>7,.0f} ms{each}")
 
+    @contextmanager
+    def _refusal_said(self) -> Iterator[None]:
+        """One photograph that the platform does not take is no reason to stop."""
+        try:
+            yield
+        except RefusedError as refusal:
+            self.say(f"  {refusal}")
+
     def tell(self, enrol: Sequence[Path], recognise: Sequence[Path]) -> Story:
         """Raises DemoError when the platform does not do its part."""
         self._register()
         with self._stage("make a list"):
             list_id = self.api.call("POST", "/6/lists", json={"user_data": LABEL})["list_id"]
         for photograph in enrol:
-            self._enrol(photograph, list_id)
+            with self._refusal_said():
+                self._enrol(photograph, list_id)
         if not self.story.people:
             raise DemoError("no face was found in the photographs to enrol")
         with self._stage("make a handler that looks for these people"):
@@ -127,7 +136,8 @@ class Teller:
             listener.open()
         try:
             for photograph in recognise:
-                self._recognise(photograph, handler_id)
+                with self._refusal_said():
+                    self._recognise(photograph, handler_id)
             with self._stage("wait for the last event on the websocket"):
                 listener.wait_for(len(self.story.sightings))
         finally:

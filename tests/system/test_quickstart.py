@@ -1,0 +1,87 @@
+"""`docs/quickstart.md` runs as it stands against a platform, and its answers have the shape that it shows."""
+
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from apps.recognition.networks.samples import sample_photographs
+from tests.system.conftest import Platform
+
+QUICKSTART = Path(settings.BASE_DIR) / "docs" / "quickstart.md"
+BLOCK = re.compile(r"^```bash\n(?P<script>.*?)^```\n(?:```json (?P<status>\d{3})\n(?P<answer>.*?)^```\n)?", re.M | re.S)
+# Every curl also writes its HTTP status where the test finds it.
+CURL = 'curl() { command curl -w "%{stderr}%{http_code}\\n" "$@" 2>>statuses; }\n'
+
+
+@dataclass(frozen=True)
+class Step:
+    """A block of commands, and status and body of the last answer as documented."""
+
+    script: str
+    status: int | None
+    answer: Any
+
+
+def steps() -> list[Step]:
+    found = BLOCK.finditer(QUICKSTART.read_text(encoding="utf-8"))
+    return [
+        Step(block["script"], int(block["status"]), json.loads(block["answer"]))
+        if block["status"]
+        else Step(block["script"], None, None)
+        for block in found
+    ]
+
+
+def differences(documented: Any, actual: Any, path: str = "$") -> list[str]:
+    """Where an answer is not shaped as documented. Lists are shown by their first items, ids and texts by a part."""
+    if isinstance(documented, dict) and isinstance(actual, dict):
+        if documented.keys() != actual.keys():
+            return [f"{path}: keys {sorted(documented.keys() ^ actual.keys())}"]
+        return [each for key in documented for each in differences(documented[key], actual[key], f"{path}.{key}")]
+    if isinstance(documented, list) and isinstance(actual, list):
+        if bool(documented) != bool(actual):
+            return [f"{path}: {len(actual)} items"]
+        pairs = zip(documented, actual, strict=False)
+        return [each for n, pair in enumerate(pairs) for each in differences(*pair, f"{path}[{n}]")]
+    kinds = {int: "number", float: "number", type(None): "null", str: "text"}
+    shown, given = (kinds.get(type(value), type(value).__name__) for value in (documented, actual))
+    return [] if shown == given else [f"{path}: {given}, documented {shown}"]
+
+
+def test_differences_are_found() -> None:
+    assert differences({"a": [1, "x…"], "b": None}, {"a": [2.5, "y", 3], "b": None}) == []
+    assert differences({"a": 1}, {"a": "1"}) == ["$.a: text, documented number"]
+    assert differences({"a": [1]}, {"a": []}) == ["$.a: 0 items"]
+    assert differences({"a": 1}, {"b": 1}) == ["$: keys ['a', 'b']"]
+
+
+def test_the_commands_run_and_answer_as_documented(platform: Platform, tmp_path: Path) -> None:
+    script = CURL + "".join(f"{step.script}\ncp answer.json {n}.json 2>/dev/null\n" for n, step in enumerate(steps()))
+    environment = os.environ | {
+        "LUNA": platform.url,
+        "PHOTOS": str(sample_photographs(settings.CACHE_DIR)[0].parent),
+    }
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, timeout=120, check=False)
+    statuses = [int(status) for status in (tmp_path / "statuses").read_text().split()]
+
+    assert done.returncode in (0, 1)  # the last copy finds no answer left
+    documented = [step for step in steps() if step.status]
+    assert len(documented) >= 12
+    assert statuses[-1] == 204
+    for n, step in enumerate(steps()):
+        if step.status is None:
+            continue
+        answer = json.loads((tmp_path / f"{n}.json").read_text())
+        assert differences(step.answer, answer) == [], step.script
+        if "/6/matcher/faces" in step.script:
+            assert answer[0]["matches"][0]["result"][0]["similarity"] > 0.85
+        if "/events?source=gate" in step.script:
+            assert answer["events"][0]["tags"] == ["known"]
+    assert set(statuses[:-1]) == {200, 201, 404}
+    assert statuses.count(404) == 1
