@@ -104,7 +104,7 @@ class Reason:
 class Rejected:
     """A face that a filter stopped."""
 
-    filename: str
+    picture: Picture
     face: Face
     reasons: tuple[Reason, ...]
 

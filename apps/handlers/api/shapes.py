@@ -42,7 +42,7 @@ def filtered_block(rejected: tuple[Rejected, ...], shown: frozenset[str]) -> dic
     return {
         "face_detections": [
             {
-                "filename": each.filename,
+                "filename": each.picture.image.filename,
                 "filter_reasons": [
                     {
                         "filter_name": reason.filter_name,

@@ -10,8 +10,15 @@ from apps.accounts.principal import Principal
 from apps.common.errors import LunaError
 from apps.common.filters import accepts
 from apps.handlers.pipeline.matching import persons_match
-from apps.handlers.pipeline.persons import check_one_face, person_of_descriptor, persons_of_sightings
-from apps.handlers.pipeline.screening import screen
+from apps.handlers.pipeline.persons import person_of_descriptor, persons_of_sightings
+from apps.handlers.pipeline.recognition import (
+    check_one_face,
+    outcomes_of,
+    plan_of,
+    raise_if_alone,
+    recognise_pictures,
+    screened,
+)
 from apps.handlers.pipeline.storage import persons_store
 from apps.handlers.policies import Policies
 from apps.handlers.types import (
@@ -19,12 +26,9 @@ from apps.handlers.types import (
     GenerationResult,
     ImageOutcome,
     Person,
-    Rejected,
-    Sighting,
 )
-from apps.recognition.api.input_types import Inputs, Picture
-from apps.recognition.facade import recognise
-from apps.recognition.types import ImageResult, MultifacePolicy, Plan
+from apps.recognition.api.input_types import Inputs
+from apps.recognition.types import ImageResult, MultifacePolicy
 
 
 def generate_events(
@@ -46,12 +50,11 @@ def generate_events(
     clock = _Clock()
     with clock.stage("recognise"):
         results = recognise_pictures(inputs, plan_of(policies, use_exif=params.use_exif))
-    passed, rejected = _screened(inputs.pictures, results, policies, aggregate=params.aggregate)
+    if params.aggregate and policies.detect_policy.multiface_policy is not MultifacePolicy.BEST:
+        check_one_face(results)
+    passed, rejected = screened(inputs.pictures, results, policies)
     persons = persons_of_sightings(passed, handler_id=handler_id, params=params, meta=inputs.meta)
-    outcomes = [
-        ImageOutcome(filename=picture.image.filename, error=result.error, exif=result.exif)
-        for picture, result in zip(inputs.pictures, results, strict=True)
-    ]
+    outcomes = outcomes_of(inputs, results)
     for name, data in inputs.descriptors:
         try:
             persons.append(person_of_descriptor(data, handler_id=handler_id, params=params, meta=inputs.meta))
@@ -74,50 +77,6 @@ def generate_events(
         shown=shown,
         stage_ms={**clock.stage_ms, **{f"image.{name}": ms for name, ms in _sums(results).items()}},
     )
-
-
-def plan_of(policies: Policies, *, use_exif: bool) -> Plan:
-    """What the engine is asked for."""
-    detect = policies.detect_policy
-    return Plan(
-        detect_face=detect.detect_face,
-        detect_body=detect.detect_body,
-        estimators=policies.estimators,
-        multiface=detect.multiface_policy,
-        use_exif=use_exif,
-        extract_exif=detect.extract_exif,
-    )
-
-
-def recognise_pictures(inputs: Inputs, plan: Plan) -> list[ImageResult]:
-    """A result for each picture of a request; those that could not be read keep their error."""
-    readable = [picture.image for picture in inputs.pictures if picture.error is None]
-    found = iter(recognise(readable, plan) if readable else ())
-    return [
-        next(found) if picture.error is None else ImageResult(picture.image.filename, error=picture.error)
-        for picture in inputs.pictures
-    ]
-
-
-def raise_if_alone(inputs: Inputs, outcomes: Sequence[ImageOutcome]) -> None:
-    """The error of a picture that was the request's whole body is the request's."""
-    if inputs.alone and outcomes[0].error is not None:
-        raise outcomes[0].error
-
-
-def _screened(
-    pictures: Sequence[Picture], results: Sequence[ImageResult], policies: Policies, *, aggregate: bool
-) -> tuple[list[Sighting], list[Rejected]]:
-    passed, rejected = [], []
-    for picture, result in zip(pictures, results, strict=True):
-        if aggregate and policies.detect_policy.multiface_policy is not MultifacePolicy.BEST:
-            check_one_face(result.filename, result.faces)
-        for face in result.faces:
-            if reasons := screen(face, policies):
-                rejected.append(Rejected(filename=result.filename, face=face, reasons=reasons))
-            else:
-                passed.append(Sighting(picture=picture, face=face))
-    return passed, rejected
 
 
 def _tagged(person: Person, policies: Policies) -> Person:

@@ -59,11 +59,11 @@ def _with_matches(person: Person, policy: MatchPolicy, matches: Sequence[Match])
 def _candidate(match: Match, policy: MatchPolicy) -> Candidate:
     shown: dict[str, Any] = {"face": None, "event": None, "similarity": match.similarity}
     if match.face is not None:
-        shown["face"] = face_shape(match.face, (policy.targets or frozenset(FACE_TARGETS)) & set(FACE_TARGETS))
+        shown["face"] = face_shape(match.face, policy.targets or FACE_TARGETS)
         kind, external_id = ObjectType.FACE, match.face.external_id
     else:
         assert match.event is not None  # noqa: S101 (candidates are faces or events)
-        shown["event"] = _event_shape(match.event, (policy.targets or frozenset(EVENT_TARGETS)))
+        shown["event"] = _event_shape(match.event, policy.targets or frozenset(EVENT_TARGETS))
         kind, external_id = ObjectType.EVENT, match.event.external_id
     return Candidate(
         object_id=match.object_id,

@@ -1,23 +1,18 @@
 """From detections to persons: one a face, or one for all pictures when they are aggregated; with drafts of events."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
 from apps.common.descriptors import DescriptorVersion, Vector, raw_decode, sdk_decode, versions
-from apps.common.errors import LunaError
 from apps.common.filters.words import Emotion, Mask
 from apps.common.times import utc_now
 from apps.events.types import EventDraft
-from apps.faces.types import DescriptorData
+from apps.faces.types import BasicData, DescriptorData
+from apps.handlers.pipeline.attributes import basic_of, descriptor_of
 from apps.handlers.pipeline.screening import predominant
 from apps.handlers.types import EventParams, Person, Sighting
 from apps.recognition.aggregation import aggregate
-from apps.recognition.estimators.basic_attributes import BasicAttributes
-from apps.recognition.estimators.face_descriptor import Descriptor
-from apps.recognition.types import Face
 
 
 def persons_of_sightings(
@@ -49,12 +44,6 @@ def decode_descriptor(data: bytes) -> tuple[DescriptorVersion, Vector]:
     return (default, raw_decode(data, default)) if len(data) == default.raw_bytes else sdk_decode(data)
 
 
-def check_one_face(filename: str, faces: Sequence[Face]) -> None:
-    """Aggregation takes pictures of one person. Raises LunaError 11038."""
-    if len(faces) > 1:
-        raise LunaError(11038, filename, json.dumps([asdict(face.rect) for face in faces]))
-
-
 def _person(
     sightings: tuple[Sighting, ...],
     estimations: Mapping[str, object],
@@ -62,15 +51,10 @@ def _person(
     params: EventParams,
     meta: Mapping[str, Any] | None,
 ) -> Person:
-    descriptor = estimations.get("face_descriptor")
     return Person(
         sightings=sightings,
         estimations=estimations,
-        descriptor=(
-            DescriptorData(descriptor.version, descriptor.vector, descriptor.score)
-            if isinstance(descriptor, Descriptor)
-            else None
-        ),
+        descriptor=descriptor_of(estimations),
         draft=_draft(estimations, handler_id, params, meta),
         aggregated=params.aggregate,
     )
@@ -79,8 +63,7 @@ def _person(
 def _draft(
     estimations: Mapping[str, object], handler_id: UUID | None, params: EventParams, meta: Mapping[str, Any] | None
 ) -> EventDraft:
-    basic = estimations.get("basic_attributes")
-    known = basic if isinstance(basic, BasicAttributes) else None
+    known = basic_of(estimations) or BasicData()
     create_time = params.create_time or utc_now()
     return EventDraft(
         handler_id=handler_id,
@@ -100,8 +83,8 @@ def _draft(
         house_number=params.house_number,
         longitude=params.longitude,
         latitude=params.latitude,
-        age=None if known is None else known.age,
-        gender=None if known is None else known.gender,
+        age=known.age,
+        gender=known.gender,
         emotion=predominant(estimations.get("emotions"), Emotion),
         mask=predominant(estimations.get("mask"), Mask),
     )

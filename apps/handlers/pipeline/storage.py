@@ -18,8 +18,9 @@ from apps.events.services import events_create
 from apps.events.types import EventDescriptorData, EventRecord
 from apps.faces.attributes import attribute_create, attribute_delete
 from apps.faces.services import faces_create
-from apps.faces.types import AttributeData, BasicData, FaceDraft
+from apps.faces.types import AttributeData, FaceDraft
 from apps.handlers.api.shapes import event_message
+from apps.handlers.pipeline.attributes import attribute_of, basic_of
 from apps.handlers.pipeline.pictures import origin_bytes, sample_bytes, sample_meta
 from apps.handlers.policies.storage import FacePolicy, ImageOriginPolicy, SamplePolicy, StoragePolicy
 from apps.handlers.types import Person, Sighting
@@ -28,7 +29,6 @@ from apps.imagestore.services import Bucket, NewObject, samples_store
 from apps.recognition.api.input_schemas import MAX_ORIGIN_CHARACTERS
 from apps.recognition.api.input_types import Picture
 from apps.recognition.api.shapes import rect_block
-from apps.recognition.estimators.basic_attributes import BasicAttributes
 from apps.sender.services import event_publish
 
 logger = logging.getLogger(__name__)
@@ -50,9 +50,9 @@ def persons_store(
     Raises LunaError 22005 for a list that is not there, 19001 when the Image Store fails.
     """
     batch = Batch()
-    decided = [_decided(person, policy, account_id, batch) for person in persons]
     attributes: list[UUID] = []
-    with _all_or_nothing(account_id, batch, attributes), transaction.atomic():
+    decided = [_decided(person, policy, account_id, batch) for person in persons]
+    with _all_or_nothing(account_id, batch.objects, attributes), transaction.atomic():
         if batch.objects:
             samples_store(items=batch.objects)
         decided = [_with_attribute(person, policy, account_id, attributes) for person in decided]
@@ -74,12 +74,12 @@ def _wanted(person: Person, on: bool, filters: Filters) -> bool:
 
 
 @contextmanager
-def _all_or_nothing(account_id: UUID, batch: Batch, attributes: Sequence[UUID]) -> Iterator[None]:
+def _all_or_nothing(account_id: UUID, objects: Sequence[NewObject], attributes: Sequence[UUID]) -> Iterator[None]:
     """Takes back what the database's rollback does not reach: files and temporary attributes."""
     try:
         yield
     except BaseException:
-        for item in batch.objects:
+        for item in objects:
             with suppress(OSError):
                 files.remove(item.bucket, item.object_id, item.content_type)
         for attribute_id in attributes:
@@ -153,7 +153,7 @@ def _origin(picture: Picture, policy: ImageOriginPolicy, account_id: UUID, batch
 
 def _face(person: Person, policy: FacePolicy) -> FaceDraft:
     facts = person.draft.facts()
-    attribute = attribute_of(person)
+    attribute = _attribute(person)
     avatar = next((sighting.sample_url for sighting in person.sightings if sighting.sample_url), None)
     return FaceDraft(
         face_id=uuid4(),
@@ -166,23 +166,13 @@ def _face(person: Person, policy: FacePolicy) -> FaceDraft:
     )
 
 
-def attribute_of(person: Person) -> AttributeData | None:
-    """Descriptor and basic attributes with their samples; None when there is neither."""
-    basic = person.estimations.get("basic_attributes")
-    known = BasicData(age=basic.age, gender=basic.gender) if isinstance(basic, BasicAttributes) else None
-    if person.descriptor is None and known is None:
-        return None
-    return AttributeData(
-        descriptors=() if person.descriptor is None else (person.descriptor,),
-        basic=known,
-        descriptor_samples=() if person.descriptor is None else person.samples,
-        basic_samples=() if known is None else person.samples,
-    )
+def _attribute(person: Person) -> AttributeData | None:
+    return attribute_of(person.descriptor, basic_of(person.estimations), person.samples)
 
 
 def _with_attribute(person: Person, policy: StoragePolicy, account_id: UUID, attributes: list[UUID]) -> Person:
     wanted = _wanted(person, policy.attribute_policy.store_attribute, policy.attribute_policy.filters)
-    data = attribute_of(person) if wanted else None
+    data = _attribute(person) if wanted else None
     if data is None:
         return person
     attribute = attribute_create(account_id=account_id, data=data, ttl_s=policy.attribute_policy.ttl)

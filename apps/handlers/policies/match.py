@@ -104,18 +104,25 @@ class CandidatesField(serializers.Field[Candidates, Any, Any, Any]):
         return candidates
 
 
+class TargetsField(serializers.ListField):
+    """Names of members of a candidate."""
+
+    def to_internal_value(self, data: Any) -> frozenset[str]:  # type: ignore[override]
+        return frozenset(super().to_internal_value(data))
+
+
 class MatchPolicySerializer(PolicySerializer):
     policy = MatchPolicy
     label = serializers.CharField(max_length=MAX_LABEL_CHARACTERS)  # type: ignore[assignment]  # DRF takes it out
     candidates = CandidatesField()
     limit = serializers.IntegerField(min_value=1, max_value=MAX_CANDIDATES, required=False)
     threshold = score_field()
-    targets = serializers.ListField(child=serializers.CharField(), max_length=30, required=False)
+    targets = TargetsField(child=serializers.CharField(), max_length=30, required=False)
     filters = FiltersSerializer(required=False)
 
     def validate(self, attrs: Any) -> Any:
         known = {*(EVENT_TARGETS if attrs.candidates.origin == EVENTS else FACE_TARGETS), "similarity"}
-        if unknown := sorted(set(attrs.targets) - known):
+        if unknown := sorted(attrs.targets - known):
             raise serializers.ValidationError({"targets": f"'{unknown[0]}' is not one of {', '.join(sorted(known))}."})
         return attrs
 

@@ -79,7 +79,7 @@ def astronaut() -> bytes:
 @cache
 def sample(number: int) -> bytes:
     """Photograph 1..6 of the sample package."""
-    return sample_photographs(settings.VAR_DIR / "cache")[number - 1].read_bytes()
+    return sample_photographs(settings.CACHE_DIR)[number - 1].read_bytes()
 
 
 @cache

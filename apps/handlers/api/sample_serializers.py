@@ -1,0 +1,78 @@
+"""Queries and answers of the detector and the extractor."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.common.api.fields import FlagField
+from apps.common.filters.kinds import FiniteFloatField
+from apps.faces.attributes import MAX_TTL_S
+from apps.handlers.api.event_serializers import ImageOutcomeSerializer, ImageQuery
+from apps.handlers.policies import Policies
+from apps.handlers.policies.detect import FACE_FLAGS, MAX_ANGLE_DEGREES, DetectPolicy
+from apps.handlers.policies.extract import ExtractPolicy
+from apps.recognition.types import MultifacePolicy
+
+MAX_SAMPLES = 100
+FLAGS: Mapping[str, str] = {**FACE_FLAGS, "estimate_face_quality": "face_quality", "estimate_liveness": "liveness"}
+ANGLES = ("pitch_threshold", "roll_threshold", "yaw_threshold")
+
+
+def angle_field() -> FiniteFloatField:
+    return FiniteFloatField(min_value=0, max_value=MAX_ANGLE_DEGREES, default=MAX_ANGLE_DEGREES)
+
+
+class DetectorQuery(ImageQuery):
+    """Gives `policies`: the detector is a handler that detects and stores samples."""
+
+    multiface_policy = serializers.ChoiceField(choices=[(each.value, each.name) for each in MultifacePolicy], default=1)
+    extract_exif = FlagField(default=False)
+    pitch_threshold = angle_field()
+    roll_threshold = angle_field()
+    yaw_threshold = angle_field()
+
+    def get_fields(self) -> dict[str, Any]:
+        return super().get_fields() | {flag: FlagField(default=False) for flag in FLAGS}
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs = super().validate(attrs)
+        detect = DetectPolicy(
+            multiface_policy=MultifacePolicy(attrs.pop("multiface_policy")),
+            extract_exif=attrs.pop("extract_exif"),
+            shown=frozenset(name for flag, name in FLAGS.items() if attrs.pop(flag)),
+            **{angle: attrs.pop(angle) for angle in ANGLES},
+        )
+        attrs["policies"] = Policies(detect_policy=detect, extract_policy=ExtractPolicy(extract_face_descriptor=False))
+        return attrs
+
+
+class ImageDetectionsSerializer(ImageOutcomeSerializer):
+    detections = serializers.DictField()
+
+
+class DetectorAnswer(serializers.Serializer[Any]):
+    images = ImageDetectionsSerializer(many=True)
+
+
+class ExtractorQuery(serializers.Serializer[Any]):
+    extract_descriptor = FlagField(default=True)
+    extract_basic_attributes = FlagField(default=False)
+    aggregate_attributes = FlagField(default=False)
+    ttl = serializers.IntegerField(min_value=1, max_value=MAX_TTL_S, required=False)
+    fd_score_threshold = FiniteFloatField(min_value=0, max_value=1, default=0.0)
+
+
+class SampleIds(serializers.Serializer[Any]):
+    """Wraps the array of the body, so that errors name a path."""
+
+    samples = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=MAX_SAMPLES)
+
+
+class ExtractedSerializer(serializers.Serializer[Any]):
+    attribute_id = serializers.UUIDField()
+    url = serializers.CharField()
+    external_url = serializers.CharField()
+    samples = serializers.ListField(child=serializers.UUIDField())
+    score = serializers.FloatField(allow_null=True)
+    basic_attributes = serializers.DictField(allow_null=True)

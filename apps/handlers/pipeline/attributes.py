@@ -1,0 +1,32 @@
+"""Estimations of the engine as attributes of faces."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from apps.faces.types import AttributeData, BasicData, DescriptorData
+from apps.recognition.estimators.basic_attributes import BasicAttributes
+from apps.recognition.estimators.face_descriptor import Descriptor
+
+
+def descriptor_of(estimations: Mapping[str, object]) -> DescriptorData | None:
+    found = estimations.get("face_descriptor")
+    return DescriptorData(found.version, found.vector, found.score) if isinstance(found, Descriptor) else None
+
+
+def basic_of(estimations: Mapping[str, object]) -> BasicData | None:
+    found = estimations.get("basic_attributes")
+    return BasicData(age=found.age, gender=found.gender) if isinstance(found, BasicAttributes) else None
+
+
+def attribute_of(
+    descriptor: DescriptorData | None, basic: BasicData | None, samples: tuple[UUID, ...]
+) -> AttributeData | None:
+    """Both with their samples; None when there is neither."""
+    if descriptor is None and basic is None:
+        return None
+    return AttributeData(
+        descriptors=() if descriptor is None else (descriptor,),
+        basic=basic,
+        descriptor_samples=() if descriptor is None else samples,
+        basic_samples=() if basic is None else samples,
+    )

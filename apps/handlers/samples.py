@@ -1,0 +1,116 @@
+"""The sequential way: detections stored as samples, then attributes extracted from samples."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from apps.common.errors import LunaError
+from apps.faces.attributes import attribute_create
+from apps.handlers.pipeline.attributes import attribute_of, basic_of, descriptor_of
+from apps.handlers.pipeline.recognition import outcomes_of, plan_of, raise_if_alone, recognise_pictures, screened
+from apps.handlers.pipeline.storage import face_sample
+from apps.handlers.policies import Policies
+from apps.handlers.policies.extract import ExtractPolicy
+from apps.handlers.types import ImageOutcome, Rejected, Sighting
+from apps.imagestore.services import samples_store
+from apps.recognition.aggregation import aggregate
+from apps.recognition.api.input_types import Inputs
+from apps.recognition.api.sources import load_samples
+from apps.recognition.estimators.face_descriptor import Descriptor
+from apps.recognition.facade import recognise
+from apps.recognition.types import ImageInput, ImageType, Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageDetections:
+    """The faces of one picture that were stored as samples, and those that filters stopped."""
+
+    outcome: ImageOutcome
+    sightings: tuple[Sighting, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+
+
+def faces_detect(
+    *, account_id: UUID, inputs: Inputs, policies: Policies, use_exif: bool
+) -> tuple[ImageDetections, ...]:
+    """Stores a sample of every face of every picture. Raises LunaError 200005, and a lone picture's own error."""
+    results = recognise_pictures(inputs, plan_of(policies, use_exif=use_exif))
+    outcomes = outcomes_of(inputs, results)
+    raise_if_alone(inputs, outcomes)
+    passed, rejected = screened(inputs.pictures, results, policies)
+    objects = []
+    stored: dict[int, list[Sighting]] = {}
+    for sighting in passed:
+        sample_id = sighting.picture.sample_id
+        if sample_id is None:
+            sample = face_sample(sighting, account_id)
+            objects.append(sample)
+            sample_id = sample.object_id
+        stored.setdefault(id(sighting.picture), []).append(replace(sighting, sample_id=sample_id))
+    if objects:
+        samples_store(items=objects)
+    return tuple(
+        ImageDetections(
+            outcome=outcome,
+            sightings=tuple(stored.get(id(picture), ())),
+            rejected=tuple(each for each in rejected if each.picture is picture),
+        )
+        for picture, outcome in zip(inputs.pictures, outcomes, strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Extracted:
+    """A temporary attribute and the estimations that it was made of."""
+
+    attribute_id: UUID
+    samples: tuple[UUID, ...]
+    score: float | None
+    basic_attributes: object | None  # the engine's
+
+
+def attributes_extract(
+    *, account_id: UUID, sample_ids: Sequence[UUID], policy: ExtractPolicy, together: bool, ttl_s: int | None
+) -> list[Extracted]:
+    """Extracts from stored face samples: one attribute a sample, or one of all `together`.
+
+    Samples whose descriptor scores below the policy's threshold give none. Raises LunaError 11052 when nothing is to be
+    extracted, 11031 for a sample that is not there, 200005.
+    """
+    if not policy.face_estimators:
+        raise LunaError(11052)
+    loaded = load_samples(sample_ids, account_id)
+    for each in loaded:
+        if each.error is not None:
+            raise each.error
+    images = [
+        ImageInput(each.data, str(sample_id), ImageType.FACE_WARP, landmarks5=each.landmarks5)
+        for sample_id, each in zip(sample_ids, loaded, strict=True)
+    ]
+    found = []
+    for sample_id, result in zip(sample_ids, recognise(images, Plan(estimators=policy.face_estimators)), strict=True):
+        if result.error is not None:
+            raise result.error
+        estimations = result.faces[0].estimations
+        descriptor = estimations.get("face_descriptor")
+        if not isinstance(descriptor, Descriptor) or descriptor.score >= policy.fd_score_threshold:
+            found.append((sample_id, estimations))
+    if together and found:
+        samples, estimations_of_all = zip(*found, strict=True)
+        return [_extracted(account_id, samples, aggregate(estimations_of_all), ttl_s)]
+    return [_extracted(account_id, (sample_id,), estimations, ttl_s) for sample_id, estimations in found]
+
+
+def _extracted(
+    account_id: UUID, samples: tuple[UUID, ...], estimations: Mapping[str, object], ttl_s: int | None
+) -> Extracted:
+    descriptor = descriptor_of(estimations)
+    data = attribute_of(descriptor, basic_of(estimations), samples)
+    assert data is not None  # noqa: S101 (something was asked for, and the engine gives all that is asked for)
+    attribute = attribute_create(account_id=account_id, data=data, ttl_s=ttl_s)
+    return Extracted(
+        attribute_id=attribute.attribute_id,
+        samples=samples,
+        score=None if descriptor is None else descriptor.score,
+        basic_attributes=estimations.get("basic_attributes"),
+    )
