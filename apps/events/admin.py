@@ -133,7 +133,9 @@ def similarity_bar(similarity: float, label: str = "") -> SafeString:
     """A similarity of 0..1 as a number and a bar."""
     text = f"{similarity:.3f} {label}".strip()
     return format_html(
-        '<span class="luna-similarity"><i style="width:{}%"></i></span> {}', f"{similarity * 100:.0f}", text
+        '<span class="luna-nowrap"><span class="luna-similarity"><i style="width:{}%"></i></span> {}</span>',
+        f"{similarity * 100:.0f}",
+        text,
     )
 
 

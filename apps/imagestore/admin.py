@@ -35,8 +35,9 @@ def thumbnail(object_id: UUID | str | None, bucket: str = Bucket.FACE_SAMPLES, *
         return NOTHING
     side = LARGE_PX if large else SMALL_PX
     return format_html(
-        '<img src="{}" loading="lazy" alt="" class="luna-thumbnail" style="height:{}px">',
+        '<img src="{}" loading="lazy" alt="" class="luna-thumbnail" style="width:{}px;height:{}px">',
         reverse("admin:imagestore_thumbnail", args=(bucket, object_id)),
+        side,
         side,
     )
 
