@@ -1,5 +1,7 @@
 """ONNX Runtime sessions on the device that was asked for, or a sentence that says why not."""
 
+import contextlib
+import io
 import os
 import re
 from pathlib import Path
@@ -12,6 +14,8 @@ from numpy.typing import NDArray
 from apps.recognition.engine.errors import EngineError
 
 Tensor = NDArray[Any]
+
+ERRORS_ONLY, FATAL_ONLY = 3, 4  # ONNX Runtime's severities
 
 _DEVICE = re.compile(r"cpu|cuda(?::(\d{1,2}))?")
 
@@ -28,6 +32,8 @@ class Device:
         self.index = int(match.group(1) or 0)
         if self.is_cuda and "CUDAExecutionProvider" not in ort.get_available_providers():
             raise EngineError(f"LUNA_DEVICE={name}, but this onnxruntime has no CUDA: install requirements-gpu.txt.")
+        if self.is_cuda:
+            _load_cuda_libraries()
 
     def providers(self) -> list[Any]:
         """ONNX Runtime's provider list."""
@@ -35,6 +41,17 @@ class Device:
             return ["CPUExecutionProvider"]
         options = {"device_id": self.index, "arena_extend_strategy": "kSameAsRequested"}
         return [("CUDAExecutionProvider", options), "CPUExecutionProvider"]
+
+
+def _load_cuda_libraries() -> None:
+    """Finds the libraries of requirements-gpu.txt.
+
+    What is missing would be told here, and again over many lines when a session falls back to the CPU; Session says it
+    in one sentence.
+    """
+    ort.set_default_logger_severity(FATAL_ONLY)
+    with contextlib.redirect_stdout(io.StringIO()):
+        ort.preload_dlls(directory="")
 
 
 def default_threads(device: Device) -> int:
@@ -58,9 +75,7 @@ class Session:
         # Whole runs are spread over the cores (batching.py), which beats splitting one run over them.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        options.log_severity_level = 4 if device.is_cuda else 3
-        if device.is_cuda and hasattr(ort, "preload_dlls"):
-            ort.preload_dlls(directory="")
+        options.log_severity_level = ERRORS_ONLY
         try:
             self._session = ort.InferenceSession(str(path), options, providers=device.providers())
         except Exception as error:  # onnxruntime raises classes of its C++ side without a common base

@@ -87,9 +87,8 @@ class InputSpec:
         return values.reshape(1, 256) if values.shape[1] == 1 else values.reshape(1, 256, -1)
 
     def _normalised(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        centred: NDArray[np.float32] = pixels - np.array(self.mean, np.float32)
-        scaled: NDArray[np.float32] = centred / np.array(self.std, np.float32)
-        return scaled
+        centred = pixels - np.array(self.mean, np.float32)
+        return np.divide(centred, np.array(self.std, np.float32), dtype=np.float32)
 
     def tensor(self, images: NDArray[np.uint8]) -> NDArray[np.float32] | NDArray[np.uint8]:
         """What the network takes for `images`: uint8 [N, H, W, 3] RGB (or [N, H, W, 1] grey), pixels 0..255.
