@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,12 +70,14 @@ class Listener:
     url: str
     authorization: str
     arrivals: list[Arrival] = field(default_factory=list)
+    _stack: ExitStack = field(default_factory=ExitStack)
 
     def open(self) -> None:
         """Raises DemoError when the handshake is refused."""
         address = self.url.replace("http", "ws", 1) + "/6/ws"
         try:
-            self._socket = connect(address, additional_headers={"Authorization": self.authorization}, proxy=None)
+            opening = connect(address, additional_headers={"Authorization": self.authorization}, proxy=None)
+            self._socket = self._stack.enter_context(opening)
         except Exception as error:
             raise DemoError(f"{address} does not open: {error}") from error
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -96,5 +99,5 @@ class Listener:
             time.sleep(0.005)
 
     def close(self) -> None:
-        self._socket.close()
+        self._stack.close()
         self._thread.join(5)
