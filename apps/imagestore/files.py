@@ -2,7 +2,8 @@
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, BinaryIO
 from uuid import UUID
 
@@ -11,6 +12,8 @@ from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
 
 from apps.imagestore.choices import Bucket
+from apps.imagestore.storage import DiskStorage
+from apps.imagestore.types import NewObject
 
 SAMPLE_BUCKETS = frozenset({Bucket.FACE_SAMPLES, Bucket.BODY_SAMPLES})
 EXTENSIONS = {"image/jpeg": ".jpg", "image/png": ".png"}
@@ -60,23 +63,43 @@ def meta_name(bucket: str, object_id: UUID) -> str:
     return f"{folder(bucket, object_id)}/{object_id}.meta.json"
 
 
-def write(
-    *, bucket: str, object_id: UUID, account_id: UUID, stream: BinaryIO, content_type: str, meta: Mapping[str, object]
-) -> tuple[int, str]:
-    """Writes both files, the description first; returns size in bytes and SHA-256 (hex) of the data."""
-    described: dict[str, object] = {"account_id": str(account_id)}
-    if bucket not in SAMPLE_BUCKETS:
-        described["Content-Type"] = content_type
-    if meta:
-        described["meta"] = dict(meta)
-    default_storage.save(meta_name(bucket, object_id), ContentFile(orjson.dumps(described)))
-    reader = CountingReader(stream)
+def write_all(items: Sequence[NewObject]) -> list[tuple[int, str]]:
+    """Writes both files of every object, or none; returns size in bytes and SHA-256 (hex) of the data of each."""
+    readers = [CountingReader(item.stream()) for item in items]
+    contents: list[tuple[str, File[Any]]] = []
+    for item, reader in zip(items, readers, strict=True):
+        contents.append((meta_name(item.bucket, item.object_id), ContentFile(orjson.dumps(description(item)))))
+        name = data_name(item.bucket, item.object_id, item.content_type)
+        contents.append((name, File(reader)))  # type: ignore[arg-type]
+    if isinstance(default_storage, DiskStorage):
+        default_storage.save_all(contents)
+    else:
+        save_each(contents)
+    return [(reader.size_bytes, reader.sha256) for reader in readers]
+
+
+def save_each(contents: Sequence[tuple[str, "File[Any]"]]) -> None:
+    """Saves one after the other; when one fails, those before it are removed."""
+    saved: list[str] = []
     try:
-        default_storage.save(data_name(bucket, object_id, content_type), File(reader))  # type: ignore[arg-type]
+        for name, content in contents:
+            saved.append(name)
+            default_storage.save(name, content)
     except BaseException:
-        default_storage.delete(meta_name(bucket, object_id))
+        for name in saved:
+            with suppress(Exception):  # the first failure is the one to tell
+                default_storage.delete(name)
         raise
-    return reader.size_bytes, reader.sha256
+
+
+def description(item: NewObject) -> dict[str, object]:
+    """What `*.meta.json` says of an object."""
+    described: dict[str, object] = {"account_id": str(item.account_id)}
+    if item.bucket not in SAMPLE_BUCKETS:
+        described["Content-Type"] = item.content_type
+    if item.meta:
+        described["meta"] = dict(item.meta)
+    return described
 
 
 def read(bucket: str, object_id: UUID, content_type: str) -> "File[bytes]":

@@ -67,47 +67,38 @@ def samples_store(*, items: Sequence[NewObject]) -> list[StoredObject]:
 
     Raises like `object_store`, and then none of them is stored.
     """
+    if not items:
+        return []
     for item in items:
         check_ttl(item.ttl_days)
     bucket_ttls = {bucket: bucket_ttl_days(bucket=bucket) for bucket in {item.bucket for item in items}}
-    written: list[NewObject] = []
+    with storage_errors(items[0].bucket, "save"):
+        written = files.write_all(items)
+    now = utc_now()
+    rows = [
+        StoredObject(
+            account_id=item.account_id,
+            bucket=item.bucket,
+            object_id=item.object_id,
+            content_type=item.content_type,
+            size_bytes=size_bytes,
+            sha256=sha256,
+            meta=dict(item.meta),
+            ttl_days=item.ttl_days,
+            expiry_time=expiry_time(item.ttl_days, bucket_ttls[item.bucket], now),
+        )
+        for item, (size_bytes, sha256) in zip(items, written, strict=True)
+    ]
     try:
-        rows = []
-        for item in items:
-            written.append(item)
-            rows.append(_write(item, bucket_ttls[item.bucket]))
         StoredObject.objects.bulk_create(rows)
     except IntegrityError as error:  # the files belong to the row that was there first
         raise LunaError(13008, items[0].object_id) from error
     except BaseException:
-        for item in written:
+        for item in items:
             with suppress(OSError):
                 files.remove(item.bucket, item.object_id, item.content_type)
         raise
     return rows
-
-
-def _write(item: NewObject, bucket_ttl: int | None) -> StoredObject:
-    with storage_errors(item.bucket, "save"):
-        size_bytes, sha256 = files.write(
-            bucket=item.bucket,
-            object_id=item.object_id,
-            account_id=item.account_id,
-            stream=item.stream(),
-            content_type=item.content_type,
-            meta=item.meta,
-        )
-    return StoredObject(
-        account_id=item.account_id,
-        bucket=item.bucket,
-        object_id=item.object_id,
-        content_type=item.content_type,
-        size_bytes=size_bytes,
-        sha256=sha256,
-        meta=dict(item.meta),
-        ttl_days=item.ttl_days,
-        expiry_time=expiry_time(item.ttl_days, bucket_ttl, utc_now()),
-    )
 
 
 def object_read(*, scope: Scope, bucket: str, object_id: UUID) -> bytes:
