@@ -78,7 +78,7 @@ APPEND_SLASH = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
-DATETIME_FORMAT = "Y-m-d H:i:s"  # of the admin site; the API writes RFC 3339
+FORMAT_MODULE_PATH = "luna.formats"
 LANGUAGE_CODE = "en"
 
 TEMPLATES = [
