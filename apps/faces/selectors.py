@@ -1,7 +1,7 @@
 """Reading faces and lists. Every list of rows comes newest first and costs a fixed number of queries."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -60,8 +60,10 @@ def with_list_ids(rows: QuerySet[Face]) -> QuerySet[Face]:
 
 
 def face_lists(face: Face) -> list[UUID]:
-    """Ids of the lists of a face that came through `with_list_ids`, oldest link first."""
-    return [found.list.list_id for found in face.loaded_links]
+    """Ids of the lists of a face that came through `with_list_ids` or `nearest`, oldest link first."""
+    if hasattr(face, "list_ids"):
+        return list(face.list_ids)
+    return [found.list.list_id for found in face.loaded_links]  # type: ignore[attr-defined]
 
 
 def faces_count(*, scope: Scope, filters: FaceFilters) -> int:
@@ -96,27 +98,6 @@ def face_attribute_get(*, scope: Scope, face_id: UUID) -> FaceAttribute:
     if attribute is None:
         raise LunaError(11032, face_id)
     return attribute
-
-
-def face_descriptors(*, scope: Scope, filters: FaceFilters, version: int) -> QuerySet[FaceDescriptor]:
-    """Descriptors of one version of the faces that hold to the filters, in no order: the matcher's candidates.
-
-    Members of a list are of the list's account, so a list is scoped in its place: the faces need not be joined, and
-    the semi-join takes half the time.
-    """
-    rows = FaceDescriptor.objects.filter(version=version)
-    conditions = _conditions(replace(filters, list_id=None), FACE_COLUMNS, "face__")
-    if filters.list_id is not None:
-        lists = List.objects.for_scope(scope).filter(list_id=filters.list_id)
-        rows = rows.filter(face_id__in=ListFace.objects.filter(list__in=lists).values("face_id"))
-    elif scope.account_id is not None:
-        conditions["face__account_id"] = scope.account_id
-    return rows.filter(**conditions)
-
-
-def faces_by_key(keys: Collection[int]) -> dict[int, Face]:
-    """Faces by their key inside the database, with their lists at hand: rows that a scoped search has found."""
-    return with_list_ids(Face.objects.unscoped()).in_bulk(keys) if keys else {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

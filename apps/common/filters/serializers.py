@@ -47,7 +47,7 @@ class ValuesField(CommaListField):
     """`a,b` in a query, `["a", "b"]` or one bare value in JSON. `null` stands for what was not estimated."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_empty=False, **kwargs)
+        super().__init__(min_length=1, **kwargs)
 
     def to_internal_value(self, data: Any) -> list[Any]:
         if isinstance(data, str):

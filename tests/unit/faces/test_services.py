@@ -49,7 +49,7 @@ def test_a_face_has_all_that_it_was_given(account: UUID) -> None:
     assert tuple(attribute.descriptor_samples) == tuple(attribute.basic_attributes_samples) == samples
     assert attribute.attribute_id == attribute_id
     for version in (77, 78):
-        (row,) = selectors.face_descriptors(scope=Scope(account), filters=FaceFilters(list_id=first), version=version)
+        row = made.descriptors.get(version=version)
         np.testing.assert_array_equal(np.asarray(row.vector, np.float32), unit_vector(3))
 
 
@@ -211,14 +211,6 @@ def test_filters(account: UUID, stranger: UUID) -> None:
     assert selectors.faces_count(scope=Scope(None), filters=FaceFilters(user_data="u1")) == 3
     assert selectors.lists_count(scope=Scope(account), filters=ListFilters(user_data="l")) == 1
     assert selectors.lists_count(scope=Scope(stranger), filters=ListFilters()) == 0
-
-
-def test_candidates_are_of_one_account_and_one_version(account: UUID, stranger: UUID) -> None:
-    mine = services.face_create(account_id=account, attribute=attribute_data(1, 77, 78))
-    services.face_create(account_id=stranger, attribute=attribute_data(1, 77))
-    rows = selectors.face_descriptors(scope=Scope(account), filters=FaceFilters(), version=77)
-    assert [row.face_id for row in rows] == [mine.pk]
-    assert selectors.face_descriptors(scope=Scope(None), filters=FaceFilters(), version=77).count() == 2
 
 
 def test_pages(account: UUID, django_assert_num_queries: object) -> None:

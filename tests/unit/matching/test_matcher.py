@@ -17,6 +17,7 @@ from apps.common.scope import Scope
 from apps.events.types import EventDescriptorData
 from apps.faces.attributes import attribute_create, attribute_delete
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
+from apps.faces.selectors import face_lists
 from apps.faces.types import AttributeData, DescriptorData, FaceFilters
 from apps.matching.matcher import match, match_all
 from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates, Match, Probe
@@ -126,7 +127,7 @@ def test_a_face_comes_with_its_row_and_lists(account: Account, version: Descript
     (found,) = best(vectors[0], FaceCandidates(scope=Scope(account.account_id)))
     assert found.face is not None
     assert (found.face.external_id, found.face.user_data) == ("e", "u")
-    assert [link.list.list_id for link in found.face.loaded_links] == [row.list_id]
+    assert face_lists(found.face) == [row.list_id]
     assert (found.event, found.attribute) == (None, None)
 
 
@@ -153,7 +154,8 @@ def test_filters_of_faces(account: Account, version: DescriptorVersion, filters:
     found = best(vectors[0], FaceCandidates(scope=Scope(account.account_id), filters=chosen, limit=100))
     assert [each.object_id for each in found] == [faces[1].face_id]
     nothing = FaceFilters(list_id=row.list_id, external_ids=("one",))
-    assert best(vectors[0], FaceCandidates(scope=Scope(account.account_id), filters=nothing)) == ()
+    for none in (nothing, FaceFilters(face_ids=()), FaceFilters(list_id=row.list_id, external_ids=())):
+        assert best(vectors[0], FaceCandidates(scope=Scope(account.account_id), filters=none)) == ()
 
 
 def test_bounds_of_face_ids(account: Account, version: DescriptorVersion) -> None:
@@ -246,7 +248,7 @@ def test_number_of_queries_depends_on_probes_and_blocks_only(
     make_event(account, EventDescriptorData(9001, vectors[0]))
     scope = Scope(account.account_id)
     blocks: list[Candidates] = [FaceCandidates(scope=scope, limit=limit) for limit in (1, 50)]
-    with django_assert_num_queries(2 * 3 + 3 + 3):  # faces, events, and once their rows: faces, lists, events
+    with django_assert_num_queries(2 * 3 + 3 + 1):  # faces; events and once their rows
         match_all(probes=[probe(each) for each in vectors[:3]], candidates=[*blocks, EventCandidates(scope=scope)])
 
 
