@@ -26,7 +26,7 @@ KEY = "luna:attribute:{}"
 
 
 @cache
-def client() -> "redis.Redis[bytes]":
+def client() -> redis.Redis:
     """This process's pool of connections."""
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=10, health_check_interval=30)
 
@@ -67,7 +67,7 @@ def attributes_get(*, scope: Scope, attribute_ids: Sequence[UUID]) -> list[Tempo
     """Those of `attribute_ids` that are still there, in the order asked for."""
     if not attribute_ids:
         return []
-    values = client().mget([KEY.format(attribute_id) for attribute_id in attribute_ids])
+    values: Any = client().mget([KEY.format(attribute_id) for attribute_id in attribute_ids])
     found = (unpack(key, value) for key, value in zip(attribute_ids, values, strict=True) if value is not None)
     return [attribute for attribute in found if scope.allows(attribute.account_id)]
 

@@ -4,7 +4,7 @@ import hashlib
 import io
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, BinaryIO
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -13,7 +13,7 @@ from django.core.files.storage import default_storage
 
 from apps.imagestore.choices import Bucket
 from apps.imagestore.storage import DiskStorage
-from apps.imagestore.types import NewObject
+from apps.imagestore.types import NewObject, Readable
 
 SAMPLE_BUCKETS = frozenset({Bucket.FACE_SAMPLES, Bucket.BODY_SAMPLES})
 EXTENSIONS = {"image/jpeg": ".jpg", "image/png": ".png"}
@@ -22,7 +22,7 @@ EXTENSIONS = {"image/jpeg": ".jpg", "image/png": ".png"}
 class CountingReader(io.RawIOBase):
     """Passes a stream through once and learns its size and SHA-256 on the way."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Readable) -> None:
         self.stream = stream
         self.size_bytes = 0
         self._hash = hashlib.sha256()

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import BinaryIO
 from uuid import UUID, uuid4
 
 from django.core.files.base import File
@@ -23,7 +22,7 @@ from apps.imagestore import files
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
 from apps.imagestore.selectors import IMAGE_BUCKETS, bucket_ttl_days, object_get, objects_get
-from apps.imagestore.types import KEEP, TTL_DAYS, NewObject
+from apps.imagestore.types import KEEP, TTL_DAYS, NewObject, Readable
 
 __all__ = [
     "Bucket", "NewObject", "object_delete", "object_open", "object_read", "object_store", "objects_delete",
@@ -37,7 +36,7 @@ def object_store(
     *,
     bucket: Bucket,
     account_id: UUID,
-    data: bytes | BinaryIO,
+    data: bytes | Readable,
     content_type: str,
     object_id: UUID | None = None,
     ttl_days: int | None = None,

@@ -56,7 +56,7 @@ class DescriptorBody(StrictSerializer):
     """A descriptor in Base64; `version` goes with raw ones."""
 
     type = serializers.ChoiceField(choices=(RAW, SDK, XPK))
-    data = TextField(required=True)
+    data = TextField(required=True)  # type: ignore[assignment]  # DRF takes a declared field out
     version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False)
 
 
@@ -178,7 +178,9 @@ class FacesQuery(FaceFilterQuery, TargetsQuery, PageQuery):
 def face_filters(query: dict[str, Any]) -> FaceFilters:
     """The filters of a checked query."""
     names = set(FaceFilters.__dataclass_fields__) & set(query)
-    given = {name: tuple(query[name]) if isinstance(query[name], list) else query[name] for name in names}
+    given: dict[str, Any] = {
+        name: tuple(query[name]) if isinstance(query[name], list) else query[name] for name in names
+    }
     if "event_id" in query:
         events = given.get("event_ids", (query["event_id"],))
         given["event_ids"] = tuple(event_id for event_id in events if event_id == query["event_id"])
@@ -261,7 +263,8 @@ class ListsQuery(ListFilterQuery, PageQuery):
 def list_filters(query: dict[str, Any]) -> ListFilters:
     """The filters of a checked query."""
     names = set(ListFilters.__dataclass_fields__) & set(query)
-    return ListFilters(**{n: tuple(query[n]) if isinstance(query[n], list) else query[n] for n in names})
+    given: dict[str, Any] = {n: tuple(query[n]) if isinstance(query[n], list) else query[n] for n in names}
+    return ListFilters(**given)
 
 
 class ListSerializer(serializers.Serializer[Any]):
