@@ -1,16 +1,14 @@
 """Answers of generated events: the `events[]` item that websockets get, too, and what stands beside it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from apps.common.api.responses import links
-from apps.common.errors import LunaError, error_body
 from apps.common.times import format_time
 from apps.events.types import EventDraft
 from apps.handlers.types import GenerationResult, ImageOutcome, Person, Rejected, Sighting
-from apps.recognition.api.shapes import attributes_block, detection_block, estimation_block
-from apps.recognition.types import Face
+from apps.recognition.api.answers import reasons_block, shown_detection, shown_estimations, status_block
+from apps.recognition.api.shapes import attributes_block, estimation_block
 
 AGGREGATED = ("emotions", "mask", "liveness")
 
@@ -27,15 +25,9 @@ def generation_body(result: GenerationResult) -> dict[str, Any]:
 def image_block(outcome: ImageOutcome) -> dict[str, Any]:
     """`{filename, status, error, exif}`: status 1 went well, 0 failed."""
     return {
-        "filename": outcome.filename,
-        "status": int(outcome.error is None),
-        "error": error_block(outcome.error),
+        **status_block(outcome.filename, outcome.error),
         "exif": None if outcome.exif is None else dict(outcome.exif),
     }
-
-
-def error_block(error: LunaError | None) -> dict[str, object]:
-    return error_body(0) if error is None else error.body()
 
 
 def filtered_block(rejected: tuple[Rejected, ...], shown: frozenset[str]) -> dict[str, Any]:
@@ -43,29 +35,13 @@ def filtered_block(rejected: tuple[Rejected, ...], shown: frozenset[str]) -> dic
         "face_detections": [
             {
                 "filename": each.picture.image.filename,
-                "filter_reasons": [
-                    {
-                        "filter_name": reason.filter_name,
-                        "object_value": reason.object_value,
-                        "threshold_value": reason.threshold_value,
-                    }
-                    for reason in each.reasons
-                ],
+                "filter_reasons": reasons_block(each.reasons),
                 "detection": {"sample": {"detection": shown_detection(each.face, shown)}},
             }
             for each in rejected
         ],
         "body_detections": [],
     }
-
-
-def shown_detection(face: Face, shown: frozenset[str]) -> dict[str, object]:
-    """The detection with the estimations that were asked for, not those that filters needed."""
-    return detection_block(replace(face, estimations=shown_estimations(face.estimations, shown)))
-
-
-def shown_estimations(estimations: Mapping[str, object], shown: frozenset[str]) -> dict[str, object]:
-    return {name: value for name, value in estimations.items() if name in shown}
 
 
 def event_message(person: Person, shown: frozenset[str]) -> dict[str, Any]:

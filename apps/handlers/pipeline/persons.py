@@ -10,9 +10,9 @@ from apps.common.times import utc_now
 from apps.events.types import EventDraft
 from apps.faces.types import BasicData, DescriptorData
 from apps.handlers.pipeline.attributes import basic_of, descriptor_of
-from apps.handlers.pipeline.screening import predominant
 from apps.handlers.types import EventParams, Person, Sighting
 from apps.recognition.aggregation import aggregate
+from apps.recognition.screening import predominant
 
 
 def persons_of_sightings(

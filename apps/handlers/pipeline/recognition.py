@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from apps.common.errors import LunaError
-from apps.handlers.pipeline.screening import screen
 from apps.handlers.policies import Policies
 from apps.handlers.types import ImageOutcome, Rejected, Sighting
 from apps.recognition.api.input_types import Inputs, Picture
 from apps.recognition.facade import recognise
+from apps.recognition.screening import screen
 from apps.recognition.types import ImageResult, Plan
 
 
@@ -49,7 +49,7 @@ def screened(
     passed, rejected = [], []
     for picture, result in zip(pictures, results, strict=True):
         for face in result.faces:
-            if reasons := screen(face, policies):
+            if reasons := screen(face, policies.limits):
                 rejected.append(Rejected(picture=picture, face=face, reasons=reasons))
             else:
                 passed.append(Sighting(picture=picture, face=face))

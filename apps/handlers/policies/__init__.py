@@ -17,6 +17,7 @@ from apps.handlers.policies.extract import ExtractPolicy, ExtractPolicySerialize
 from apps.handlers.policies.match import MatchPolicy, MatchPolicySerializer
 from apps.handlers.policies.storage import StoragePolicy, StoragePolicySerializer
 from apps.handlers.policies.tags import ConditionalTag, ConditionalTagSerializer
+from apps.recognition.screening import Limits
 
 __all__ = ["Policies", "PoliciesSerializer", "policies_of_text", "policies_parse"]
 
@@ -30,9 +31,18 @@ class Policies:
     storage_policy: StoragePolicy = field(default_factory=StoragePolicy)
 
     @property
+    def limits(self) -> Limits:
+        """Which faces go on."""
+        return Limits(
+            angles=self.detect_policy.angle_thresholds,
+            mask_states=self.detect_policy.mask_states,
+            descriptor_score=self.extract_policy.fd_score_threshold,
+        )
+
+    @property
     def estimators(self) -> frozenset[str]:
         """All that must be estimated of a picture."""
-        wanted = self.detect_policy.estimators
+        wanted = self.detect_policy.estimators | self.limits.estimators
         if self.detect_policy.detect_face:
             wanted |= self.extract_policy.face_estimators
         if self.detect_policy.detect_body:

@@ -85,12 +85,9 @@ class DetectPolicy:
 
     @property
     def estimators(self) -> frozenset[str]:
-        """All that must be estimated: what is shown and what filters need."""
+        """What is shown, and what is asked for in other ways than by limits."""
         wanted = set(self.shown)
-        if self.angle_thresholds:
-            wanted.add("head_pose")
         needed = {
-            "mask": self.mask_states,
             "liveness": self.estimate_liveness.liveness_states,
             "deepfake": self.estimate_deepfake.deepfake_states,
             "human_body": self.detect_body,

@@ -1,0 +1,67 @@
+"""Which faces go on: limits of angles, states and scores, and the reasons why a face does not pass them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from apps.common.filters.words import Mask, Number
+from apps.recognition.estimators.face_descriptor import Descriptor
+from apps.recognition.types import Face
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a face did not go on."""
+
+    filter_name: str
+    object_value: object
+    threshold_value: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """`angles`: largest |pitch|, |roll|, |yaw| in degrees, those that limit. `mask_states`: numbers of `words.Mask`
+    that pass, all when empty. `descriptor_score`: the lowest, 0..1."""
+
+    angles: Mapping[str, float] = field(default_factory=dict)
+    mask_states: tuple[int, ...] = ()
+    descriptor_score: float = 0.0
+
+    @property
+    def estimators(self) -> frozenset[str]:
+        """What must be estimated for these limits, beside the descriptor."""
+        wanted = {"head_pose": self.angles, "mask": self.mask_states}
+        return frozenset(name for name, needs in wanted.items() if needs)
+
+
+def screen(face: Face, limits: Limits) -> tuple[Reason, ...]:
+    """Why a face does not go on; empty when it does. An estimation that is not there passes no limit of it."""
+    return (*_angles(face, limits), *_masks(face, limits), *_descriptor_score(face, limits))
+
+
+def _angles(face: Face, limits: Limits) -> list[Reason]:
+    pose = face.estimations.get("head_pose")
+    reasons = []
+    for angle, threshold in limits.angles.items():
+        value = getattr(pose, angle, None)
+        if value is None or abs(value) > threshold:
+            reasons.append(Reason(f"{angle}_threshold", value, threshold))
+    return reasons
+
+
+def _masks(face: Face, limits: Limits) -> list[Reason]:
+    value = predominant(face.estimations.get("mask"), Mask)
+    passed = not limits.mask_states or value in limits.mask_states
+    return [] if passed else [Reason("mask_states", value, list(limits.mask_states))]
+
+
+def _descriptor_score(face: Face, limits: Limits) -> list[Reason]:
+    descriptor = face.estimations.get("face_descriptor")
+    if not isinstance(descriptor, Descriptor) or descriptor.score >= limits.descriptor_score:
+        return []
+    return [Reason("fd_score_threshold", round(descriptor.score, 4), limits.descriptor_score)]
+
+
+def predominant(estimation: object, numbers: type[Number]) -> int | None:
+    """The number of an estimation's predominant word; None without an estimation."""
+    word = getattr(estimation, "predominant", None)
+    return None if word is None else int(numbers.of(word))
