@@ -12,7 +12,7 @@ from apps.common.descriptors import Vector
 from apps.common.errors import LunaError
 from apps.common.paging import Page
 from apps.common.scope import Scope
-from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListFace
+from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListFace, ListUnlink
 from apps.faces.types import FaceFilters, ListFilters
 
 FACE_COLUMNS = {  # filter term: lookup on Face
@@ -151,6 +151,18 @@ def list_get(*, scope: Scope, list_id: UUID) -> List:
     if row is None:
         raise LunaError(22003, list_id)
     return row
+
+
+def links_after(*, list_id: UUID, link_key: int, limit: int) -> list[tuple[int, UUID]]:
+    """(link key, face id) of links after `link_key`, in order: what a reader that follows a list has not seen yet."""
+    rows = ListFace.objects.filter(list__list_id=list_id, link_key__gt=link_key).order_by("link_key")
+    return list(rows.values_list("link_key", "face__face_id")[:limit])
+
+
+def unlinks_after(*, list_id: UUID, unlink_key: int, limit: int) -> list[tuple[int, UUID, int]]:
+    """(unlink key, face id, link key that ended) after `unlink_key`, in order."""
+    rows = ListUnlink.objects.filter(list__list_id=list_id, unlink_key__gt=unlink_key).order_by("unlink_key")
+    return list(rows.values_list("unlink_key", "face_id", "link_key")[:limit])
 
 
 def lists_check(*, scope: Scope, list_ids: Sequence[UUID]) -> None:
