@@ -19,6 +19,8 @@ _started: list[bool] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if not any(settings.NETWORKS_DIR.glob("*.onnx")):
+        pytest.exit(f"There are no networks in {settings.NETWORKS_DIR}: run `make networks` first.", returncode=1)
     try:
         if services.start(var_dir()):
             _started.append(True)

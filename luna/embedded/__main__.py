@@ -1,4 +1,4 @@
-"""`python -m luna.embedded up|down|run|exec|status|start|stop`."""
+"""`python -m luna.embedded up|down|run|exec|status|start|stop|addresses`."""
 
 import argparse
 import sys
@@ -13,6 +13,7 @@ COMMANDS = {
     "run": (commands.run, "run the whole platform in the foreground"),
     "status": (commands.status, "print who runs"),
     "start": (commands.start, "start PostgreSQL and Redis only"),
+    "addresses": (commands.addresses, "print the URLs of PostgreSQL and Redis, with passwords"),
     "stop": (commands.stop_services, "stop PostgreSQL and Redis"),
 }
 

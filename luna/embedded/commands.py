@@ -14,7 +14,7 @@ import urllib.request
 from pathlib import Path
 
 from luna.embedded import services
-from luna.embedded.addresses import CHECKOUT, networks_dir
+from luna.embedded.addresses import CHECKOUT, database_url, networks_dir, redis_url
 from luna.embedded.processes import EmbeddedError, locked, log_path, log_tail, positive, spawn, stop
 from luna.embedded.supervisor import (
     Supervisor,
@@ -130,6 +130,11 @@ def status(var: Path) -> None:
     if not runs(var):
         raise EmbeddedError("Luna does not run.")
     print(f"Luna answers at {url}" if healthy(url) else f"Luna does not answer at {url}")
+
+
+def addresses(var: Path) -> None:
+    """Print the URLs of PostgreSQL and Redis, as variables of a shell: they hold passwords."""
+    print(f"DATABASE_URL='{database_url()}'\nREDIS_URL='{redis_url()}'")
 
 
 def prepare(var: Path, *, any_port: bool = False) -> tuple[socket.socket, str, str]:
