@@ -1,0 +1,72 @@
+"""Runs checks on a face: values, verdicts, and one verdict over all."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from apps.recognition.checks.table import CHECKS, Evidence
+from apps.recognition.checks.thresholds import Threshold, Value
+from apps.recognition.types import ImageInput, ImageResult, ImageType
+
+DECIMALS = 4
+ESTIMATION = "face_quality"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """`value`: None where it could not be measured; then `passed` is False."""
+
+    name: str
+    value: Value
+    threshold: Threshold
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """The results of all checks that were made of a face."""
+
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Did all of them pass?"""
+        return all(check.passed for check in self.checks)
+
+
+def estimators_for(names: Iterable[str], available: Collection[str]) -> frozenset[str]:
+    """The estimators that a plan needs for the checks `names`, of those that are available."""
+    return frozenset(need for name in names if (need := CHECKS[name].needs) is not None and need in available)
+
+
+def check_faces(image: ImageInput, result: ImageResult, thresholds: Mapping[str, Threshold]) -> ImageResult:
+    """`result` with a `CheckReport` of every face among its estimations, under "face_quality".
+
+    `thresholds`: the checks to make, by name. The plan must have held `estimators_for` them.
+    """
+    return replace(
+        result,
+        faces=tuple(
+            replace(
+                face,
+                estimations=MappingProxyType(
+                    {**face.estimations, ESTIMATION: check_face(Evidence(image, result, face), thresholds)}
+                ),
+            )
+            for face in result.faces
+        ),
+    )
+
+
+def check_face(evidence: Evidence, thresholds: Mapping[str, Threshold]) -> CheckReport:
+    """One result a threshold, in the table's order."""
+    return CheckReport(tuple(_result(evidence, name, thresholds[name]) for name in CHECKS if name in thresholds))
+
+
+def _result(evidence: Evidence, name: str, threshold: Threshold) -> CheckResult:
+    check = CHECKS[name]
+    is_warp = evidence.image.image_type is not ImageType.RAW
+    value = None if check.from_source and is_warp else check.measure(evidence)
+    if isinstance(value, float):
+        value = round(value, DECIMALS)
+    return CheckResult(name, value, threshold, threshold.accepts(value))

@@ -1,0 +1,274 @@
+"""The checks: what each measures, with which estimators, and the threshold that it has unless a user gives one.
+
+Geometry: the face box is the detection's. The head's middle is the midpoint of the eyes. Its width is the distance of
+the mesh's ears, its height twice the distance from the eyes' midpoint to the chin, for the eyes lie half-way between
+crown and chin (OFIQ's head size is that distance over the picture's height, .45 at best). Sizes are relative to the
+picture's, distances pixels, angles degrees.
+
+A check with `from_source` needs the picture itself; of a warp, whose size and place in the picture are lost, it
+measures nothing. Flags are 1 where all is well: natural light, no red eyes, no radial distortion.
+"""
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image as Pillow
+
+from apps.recognition.checks.thresholds import Between, Flag, OneOf, Threshold, Value
+from apps.recognition.engine.decode import FORMATS
+from apps.recognition.estimators.background import Background
+from apps.recognition.estimators.dynamic_range import DynamicRange
+from apps.recognition.estimators.eyebrows import EYEBROW_STATES, Eyebrows
+from apps.recognition.estimators.eyes_attributes import EyesAttributes, EyeState
+from apps.recognition.estimators.face_color_type import FACE_COLOR_TYPES, FaceColorType
+from apps.recognition.estimators.gaze import Gaze
+from apps.recognition.estimators.glasses import GLASSES, Glasses
+from apps.recognition.estimators.head_pose import HeadPose
+from apps.recognition.estimators.headwear import HEADWEAR_TYPES, Headwear
+from apps.recognition.estimators.illumination_uniformity import IlluminationUniformity
+from apps.recognition.estimators.landmarks68 import Landmarks68
+from apps.recognition.estimators.mouth_attributes import MouthAttributes
+from apps.recognition.estimators.natural_light import NaturalLight
+from apps.recognition.estimators.quality import Quality
+from apps.recognition.estimators.radial_distortion import RadialDistortion
+from apps.recognition.estimators.red_eyes import RedEyes
+from apps.recognition.estimators.shoulders_position import SHOULDERS, ShouldersPosition
+from apps.recognition.types import Face, ImageInput, ImageResult, Points
+
+IMAGE_FORMATS = ("JPEG", "JPEG2000", "PNG", "BMP", "TIFF", "PPM", "WEBP", "GIF")
+EYE_STATES = tuple(state.value for state in EyeState)
+SMILES = ("none", "smile_lips", "smile_teeth")
+CHIN, LEFT_EAR, RIGHT_EAR, EYE_CORNERS = 8, 0, 16, (36, 39, 42, 45)  # of the 68 landmarks
+
+SCORE = (0.0, 1.0)
+ANGLE = (-180.0, 180.0)
+SIZE = (0.0, None)
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """One face and the picture that it was found in."""
+
+    image: ImageInput
+    result: ImageResult
+    face: Face
+
+    def estimation(self, name: str, kind: type[Result]) -> Result | None:
+        """What the estimator said of the face; None where it said nothing or is not available."""
+        value = self.face.estimations.get(name)
+        return value if isinstance(value, kind) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`needs`: the estimator that `measure` asks. `iso`: is it part of /6/iso?"""
+
+    name: str
+    threshold: Threshold
+    measure: Callable[[Evidence], Value]
+    needs: str | None = None
+    iso: bool = True
+    from_source: bool = False
+
+
+def _of(name: str, kind: type[Result], measure: Callable[[Result], Value]) -> Callable[[Evidence], Value]:
+    def value(evidence: Evidence) -> Value:
+        estimation = evidence.estimation(name, kind)
+        return None if estimation is None else measure(estimation)
+
+    return value
+
+
+def _smile(mouth: MouthAttributes) -> str:
+    scores = dict(zip(SMILES, (1 - mouth.smile, mouth.regular, mouth.with_teeth), strict=True))
+    return max(scores, key=lambda kind: scores[kind])
+
+
+def _eye_distance(evidence: Evidence) -> float:
+    left, right = evidence.face.landmarks5[:2]
+    return float(np.linalg.norm(right - left))
+
+
+def _head(measure: Callable[[Points, ImageResult], float]) -> Callable[[Evidence], Value]:
+    def value(evidence: Evidence) -> Value:
+        landmarks = evidence.estimation("landmarks68", Landmarks68)
+        return None if landmarks is None else measure(landmarks.points, evidence.result)
+
+    return value
+
+
+def _head_width(points: Points, result: ImageResult) -> float:
+    return float(np.linalg.norm(points[RIGHT_EAR] - points[LEFT_EAR])) / result.width
+
+
+def _head_height(points: Points, result: ImageResult) -> float:
+    eyes = points[list(EYE_CORNERS)].mean(0)
+    return 2 * float(np.linalg.norm(points[CHIN] - eyes)) / result.height
+
+
+def _centre(axis: int) -> Callable[[Points, ImageResult], float]:
+    return lambda points, result: float(points[list(EYE_CORNERS), axis].mean()) / (result.width, result.height)[axis]
+
+
+def _image_format(evidence: Evidence) -> str | None:
+    with Pillow.open(io.BytesIO(evidence.image.data), formats=FORMATS) as picture:
+        return "JPEG" if picture.format == "MPO" else picture.format  # JPEG with further pictures behind it
+
+
+def _score(name: str, kind: type[Result], field: str) -> Callable[[Evidence], Value]:
+    return _of(name, kind, lambda estimation: getattr(estimation, field))
+
+
+_ALL = (
+    Check("head_yaw", Between(-5, 5, ANGLE), _score("head_pose", HeadPose, "yaw"), "head_pose"),
+    Check("head_pitch", Between(-5, 5, ANGLE), _score("head_pose", HeadPose, "pitch"), "head_pose"),
+    Check("head_roll", Between(-8, 8, ANGLE), _score("head_pose", HeadPose, "roll"), "head_pose"),
+    Check("gaze_yaw", Between(-5, 5, ANGLE), _score("gaze", Gaze, "yaw"), "gaze"),
+    Check("gaze_pitch", Between(-5, 5, ANGLE), _score("gaze", Gaze, "pitch"), "gaze"),
+    Check("eye_distance", Between(90, None, SIZE), _eye_distance, from_source=True),
+    Check(
+        "left_eye",
+        OneOf(("open",), EYE_STATES),
+        _of("eyes_attributes", EyesAttributes, lambda eyes: eyes.left_eye.state.value),
+        "eyes_attributes",
+    ),
+    Check(
+        "right_eye",
+        OneOf(("open",), EYE_STATES),
+        _of("eyes_attributes", EyesAttributes, lambda eyes: eyes.right_eye.state.value),
+        "eyes_attributes",
+    ),
+    Check(
+        "mouth_smiling",
+        Between(0, 0.5, SCORE),
+        _score("mouth_attributes", MouthAttributes, "smile"),
+        "mouth_attributes",
+    ),
+    Check(
+        "mouth_occluded",
+        Between(0, 0.5, SCORE),
+        _score("mouth_attributes", MouthAttributes, "occluded"),
+        "mouth_attributes",
+    ),
+    Check(
+        "mouth_open", Between(0, 0.5, SCORE), _score("mouth_attributes", MouthAttributes, "opened"), "mouth_attributes"
+    ),
+    Check(
+        "smile_properties",
+        OneOf(("none",), SMILES),
+        _of("mouth_attributes", MouthAttributes, _smile),
+        "mouth_attributes",
+    ),
+    Check(
+        "glasses", OneOf(("no_glasses", "eyeglasses"), GLASSES), _score("glasses", Glasses, "predominant"), "glasses"
+    ),
+    Check("red_eyes", Flag(1), _of("red_eyes", RedEyes, lambda eyes: int(not eyes.red)), "red_eyes"),
+    Check(
+        "natural_light",
+        Flag(1),
+        _of("natural_light", NaturalLight, lambda light: int(light.natural)),
+        "natural_light",
+    ),
+    Check(
+        "radial_distortion",
+        Flag(1),
+        _of("radial_distortion", RadialDistortion, lambda lens: int(not lens.distorted)),
+        "radial_distortion",
+        from_source=True,
+    ),
+    Check("eyebrows_state", OneOf(("neutral",), EYEBROW_STATES), _score("eyebrows", Eyebrows, "state"), "eyebrows"),
+    Check("headwear_type", OneOf(("none",), HEADWEAR_TYPES), _score("headwear", Headwear, "predominant"), "headwear"),
+    Check(
+        "face_color_type",
+        OneOf(("color",), FACE_COLOR_TYPES),
+        _score("face_color_type", FaceColorType, "predominant"),
+        "face_color_type",
+    ),
+    Check(
+        "shoulders_position",
+        OneOf(("parallel",), SHOULDERS),
+        _score("shoulders_position", ShouldersPosition, "state"),
+        "shoulders_position",
+        from_source=True,
+    ),
+    Check("illumination_quality", Between(0.3, 1, SCORE), _score("quality", Quality, "illumination"), "quality"),
+    Check("specularity_quality", Between(0.3, 1, SCORE), _score("quality", Quality, "specularity"), "quality"),
+    Check("blurriness_quality", Between(0.61, 1, SCORE), _score("quality", Quality, "blurriness"), "quality"),
+    Check("dark_quality", Between(0.5, 1, SCORE), _score("quality", Quality, "dark"), "quality"),
+    Check("light_quality", Between(0.57, 1, SCORE), _score("quality", Quality, "light"), "quality"),
+    Check(
+        "background_lightness",
+        Between(0.2, 1, SCORE),
+        _score("background", Background, "lightness"),
+        "background",
+        from_source=True,
+    ),
+    Check(
+        "background_uniformity",
+        Between(0.5, 1, SCORE),
+        _score("background", Background, "uniformity"),
+        "background",
+        from_source=True,
+    ),
+    Check("head_horizontal_center", Between(0.45, 0.55, SCORE), _head(_centre(0)), "landmarks68", from_source=True),
+    Check("head_vertical_center", Between(0.3, 0.5, SCORE), _head(_centre(1)), "landmarks68", from_source=True),
+    Check("head_width", Between(0.5, 0.75, SIZE), _head(_head_width), "landmarks68", from_source=True),
+    Check("head_height", Between(0.6, 0.9, SIZE), _head(_head_height), "landmarks68", from_source=True),
+    Check("image_format", OneOf(("JPEG", "JPEG2000", "PNG"), IMAGE_FORMATS), _image_format),
+    Check("image_width", Between(180, 1080, SIZE), lambda evidence: evidence.result.width),
+    Check("image_height", Between(180, 1920, SIZE), lambda evidence: evidence.result.height),
+    Check(
+        "illumination_uniformity",
+        Between(0.5, 1, SCORE),
+        _score("illumination_uniformity", IlluminationUniformity, "score"),
+        "illumination_uniformity",
+        iso=False,
+        from_source=True,
+    ),
+    Check(
+        "dynamic_range",
+        Between(0.5, 1, SCORE),
+        _score("dynamic_range", DynamicRange, "score"),
+        "dynamic_range",
+        iso=False,
+        from_source=True,
+    ),
+    Check("image_size", Between(5120, 2097152, SIZE), lambda evidence: len(evidence.image.data), iso=False),
+    Check("indent_upper", Between(20, None, SIZE), lambda evidence: evidence.face.rect.y, iso=False, from_source=True),
+    Check(
+        "indent_lower",
+        Between(20, None, SIZE),
+        lambda evidence: evidence.result.height - evidence.face.rect.y - evidence.face.rect.height,
+        iso=False,
+        from_source=True,
+    ),
+    Check("indent_left", Between(20, None, SIZE), lambda evidence: evidence.face.rect.x, iso=False, from_source=True),
+    Check(
+        "indent_right",
+        Between(20, None, SIZE),
+        lambda evidence: evidence.result.width - evidence.face.rect.x - evidence.face.rect.width,
+        iso=False,
+        from_source=True,
+    ),
+    Check(
+        "aspect_ratio",
+        Between(0.74, 0.8, SIZE),
+        lambda evidence: evidence.result.width / evidence.result.height,
+        iso=False,
+    ),
+    Check(
+        "face_width", Between(180, 1920, SIZE), lambda evidence: evidence.face.rect.width, iso=False, from_source=True
+    ),
+    Check(
+        "face_height", Between(180, None, SIZE), lambda evidence: evidence.face.rect.height, iso=False, from_source=True
+    ),
+)
+
+CHECKS: Mapping[str, Check] = MappingProxyType({check.name: check for check in _ALL})
+ISO_THRESHOLDS: Mapping[str, Threshold] = MappingProxyType({each.name: each.threshold for each in _ALL if each.iso})
+DEFAULT_THRESHOLDS: Mapping[str, Threshold] = MappingProxyType({each.name: each.threshold for each in _ALL})

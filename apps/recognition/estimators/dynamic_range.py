@@ -1,0 +1,43 @@
+"""Dynamic range of ISO/IEC 29794-5: Shannon entropy of the luminance histogram of the face region, 8 bits = 1."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from apps.recognition.estimators.base import Estimator, Networks, Subject
+from apps.recognition.estimators.crops import mesh_in_warp
+from apps.recognition.estimators.measures import luminance, region
+from apps.recognition.estimators.source import is_warp
+
+FULL_BITS = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicRange:
+    """`score` 0..1, 1 = all 256 levels equally used."""
+
+    score: float
+
+
+class DynamicRangeEstimator(Estimator):
+    """Image statistics inside the hull of the mesh; no network of its own."""
+
+    name = "dynamic_range"
+    needs = ("mesh",)
+
+    def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[DynamicRange | None]:
+        """Of every face in a picture; None for warps."""
+        return [None if is_warp(subject) else DynamicRange(_entropy(subject) / FULL_BITS) for subject in subjects]
+
+
+def _entropy(subject: Subject) -> float:
+    """Bits."""
+    face = region(mesh_in_warp(subject), subject.warp.shape[:2])
+    levels = np.rint(luminance(subject.warp)[face] * 255).astype(np.intp)
+    counts = np.bincount(levels, minlength=256)
+    shares = counts[counts > 0] / max(1, levels.size)
+    return float(-(shares * np.log2(shares)).sum())
+
+
+ESTIMATOR = DynamicRangeEstimator()

@@ -1,0 +1,62 @@
+"""Eyebrows neutral, raised, squinting or frowning: how high the brows of the mesh stand over the eyes.
+
+Height: from the middle of an eye's corners to the middle of its brow, mean of both eyes, over the distance from the
+eyes' midpoint to the chin.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.recognition.engine.mesh import CHIN, EYE_CORNERS, Mesh
+from apps.recognition.estimators.base import Estimator, Networks, Subject
+from apps.recognition.estimators.eyes_attributes import EyesAttributes
+
+BROWS = ((70, 63, 105, 66, 107), (300, 293, 334, 296, 336))  # over the image-left and the image-right eye
+RAISED_FROM, LOWERED_BELOW = 0.25, 0.14
+NARROWED_BELOW = 0.2  # openness of the eyes
+EYEBROW_STATES = ("neutral", "raised", "squinting", "frowning")
+
+
+@dataclass(frozen=True, slots=True)
+class Eyebrows:
+    """`state`: one of `EYEBROW_STATES`; `height` as above."""
+
+    state: str
+    height: float
+
+
+class EyebrowsEstimator(Estimator):
+    """Geometry of the mesh and the openness of the eyes; no network of its own."""
+
+    name = "eyebrows"
+    needs = ("mesh", "eyes_attributes")
+
+    def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Eyebrows]:
+        """Of every face."""
+        return [
+            _eyebrows(subject.result("mesh", Mesh).shape, subject.result("eyes_attributes", EyesAttributes))
+            for subject in subjects
+        ]
+
+
+def _eyebrows(shape: NDArray[np.float32], eyes: EyesAttributes) -> Eyebrows:
+    height = brow_height(shape)
+    openness = (eyes.left_eye.openness + eyes.right_eye.openness) / 2
+    if height >= RAISED_FROM:
+        return Eyebrows("raised", height)
+    if height >= LOWERED_BELOW:
+        return Eyebrows("neutral", height)
+    return Eyebrows("squinting" if openness < NARROWED_BELOW else "frowning", height)
+
+
+def brow_height(shape: NDArray[np.float32]) -> float:
+    """Height of the brows over the eyes; `shape` [468, 3]."""
+    corners = [shape[list(pair)].mean(0) for pair in EYE_CORNERS]
+    heights = [(corner - shape[list(brow)].mean(0))[1] for corner, brow in zip(corners, BROWS, strict=True)]
+    return float(np.mean(heights) / np.linalg.norm(np.mean(corners, axis=0) - shape[CHIN]))
+
+
+ESTIMATOR = EyebrowsEstimator()

@@ -1,0 +1,40 @@
+"""Glasses by a classification network, whose labels are those of the platform.
+
+There is none in the embedded set. No photograph with glasses is at hand on which a measurement of edges around the eyes
+could be judged, so none is offered: without a network of the task `glasses` the estimator is unavailable.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from apps.recognition.estimators.base import Estimator, Networks, Subject
+from apps.recognition.estimators.labelled import label_scores
+
+GLASSES = ("no_glasses", "eyeglasses", "sunglasses")
+
+
+@dataclass(frozen=True, slots=True)
+class Glasses:
+    """Scores 0..1 by label of the network, `GLASSES` or some of them."""
+
+    scores: Mapping[str, float]
+
+    @property
+    def predominant(self) -> str:
+        """The label with the highest score."""
+        return max(self.scores, key=lambda label: self.scores[label])
+
+
+class GlassesEstimator(Estimator):
+    """One run of the network a face."""
+
+    name = "glasses"
+    needs = ("mesh",)
+    tasks = ("glasses",)
+
+    def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Glasses]:
+        """Of every face."""
+        return [Glasses(scores) for scores in label_scores(subjects, networks, "glasses")]
+
+
+ESTIMATOR = GlassesEstimator()

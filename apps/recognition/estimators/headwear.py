@@ -1,0 +1,42 @@
+"""Headwear by a classification network, whose labels are those of the platform.
+
+There is none in the embedded set, and no measurement of the picture tells a hat from hair: without a network of the
+task `headwear` the estimator is unavailable.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from apps.recognition.estimators.base import Estimator, Networks, Subject
+from apps.recognition.estimators.labelled import label_scores
+
+HEADWEAR_TYPES = (
+    "none", "baseball_cap", "beanie", "peaked_cap", "shawl", "hat_with_ear_flaps", "helmet", "hood", "hat", "other",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Headwear:
+    """Scores 0..1 by label of the network, `HEADWEAR_TYPES` or some of them."""
+
+    scores: Mapping[str, float]
+
+    @property
+    def predominant(self) -> str:
+        """The label with the highest score."""
+        return max(self.scores, key=lambda label: self.scores[label])
+
+
+class HeadwearEstimator(Estimator):
+    """One run of the network a face."""
+
+    name = "headwear"
+    needs = ("mesh",)
+    tasks = ("headwear",)
+
+    def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Headwear]:
+        """Of every face."""
+        return [Headwear(scores) for scores in label_scores(subjects, networks, "headwear")]
+
+
+ESTIMATOR = HeadwearEstimator()

@@ -1,0 +1,94 @@
+"""Radial distortion (fisheye): which bending makes the picture's lines straight again?
+
+Straight things stay straight in a picture of a good lens and bow away from its middle in a fisheye's. Every edge pixel
+of the picture, with its direction, is unbent by r → r·(1 + k·r²) (r in half diagonals) for a ladder of k and votes for
+the line that it then lies on (a Hough transform, after Alemán-Flores et al., IPOL 2014). The k whose votes are the most
+concentrated is the lens's, if it stands out from the others; a picture without straight things says nothing.
+The face itself was tried and tells nothing: the mesh's proportions do not change with a bending of 1.
+
+On 34 pictures 11 are judged, all as straight; of copies bent by .2 nine are judged, eight as bent; of copies bent by .5
+two, both as bent.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.recognition.estimators.base import Estimator, Networks, Subject
+from apps.recognition.estimators.source import is_warp
+from apps.recognition.types import Image
+
+LADDER = (-0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+DISTORTED_FROM = 0.1
+STANDS_OUT = 1.1  # times the best k that is no neighbour
+LONG_SIDE_PX = 480
+EDGE_LOW, EDGE_HIGH = 40, 100  # Canny, of grey 0..255
+ANGLES, DISTANCES, REACH = 120, 240, 1.2  # bins of the lines; distances from the middle in half diagonals
+LINES = 40  # the strongest bins that are compared
+
+
+@dataclass(frozen=True, slots=True)
+class RadialDistortion:
+    """`bending`: the k as above, positive for a barrel (fisheye), 0 for none."""
+
+    bending: float
+
+    @property
+    def distorted(self) -> bool:
+        """Is it a fisheye's picture?"""
+        return self.bending >= DISTORTED_FROM
+
+
+class RadialDistortionEstimator(Estimator):
+    """Image statistics of the whole picture; no network of its own."""
+
+    name = "radial_distortion"
+
+    def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[RadialDistortion | None]:
+        """The picture's, for every face in it; None for warps and for pictures without straight things."""
+        found = None if is_warp(subjects[0]) else _distortion(subjects[0].image)
+        return [found] * len(subjects)
+
+
+def _distortion(image: Image) -> RadialDistortion | None:
+    places, directions = _edges(image)
+    strengths = [_strength(places, directions, k) for k in LADDER]
+    best = int(np.argmax(strengths))
+    below, above = strengths[: max(0, best - 1)], strengths[best + 2 :]
+    if not below or not above or strengths[best] < STANDS_OUT * max(*below, *above):
+        return None
+    return RadialDistortion(LADDER[best])
+
+
+def _edges(image: Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Places of the edge pixels in half diagonals from the middle, and unit vectors along the edges: each [N, 2]."""
+    scale = LONG_SIDE_PX / max(image.shape[:2])
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    grey = cv2.GaussianBlur(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), (0, 0), 1.0)
+    rows, columns = np.nonzero(cv2.Canny(grey, EDGE_LOW, EDGE_HIGH))
+    along_x = -cv2.Sobel(grey, cv2.CV_32F, 0, 1)[rows, columns]
+    along_y = cv2.Sobel(grey, cv2.CV_32F, 1, 0)[rows, columns]
+    directions = np.stack([along_x, along_y], 1) / (np.hypot(along_x, along_y) + 1e-6)[:, None]
+    height, width = grey.shape
+    places = (np.stack([columns, rows], 1) - [(width - 1) / 2, (height - 1) / 2]) / (np.hypot(width, height) / 2)
+    return places, directions.astype(np.float64)
+
+
+def _strength(places: NDArray[np.float64], directions: NDArray[np.float64], k: float) -> float:
+    """How concentrated the votes for lines are when the picture is unbent by k: squares of the strongest bins."""
+    grown = 1 + k * (places**2).sum(1, keepdims=True)
+    unbent = places * grown
+    turned = directions * grown + 2 * k * (places * directions).sum(1, keepdims=True) * places
+    angle = np.arctan2(turned[:, 1], turned[:, 0]) % np.pi
+    distance = (unbent[:, 1] * np.cos(angle) - unbent[:, 0] * np.sin(angle)) / (1 + k / 2)
+    row = np.minimum((angle * (ANGLES / np.pi)).astype(np.intp), ANGLES - 1)
+    column = np.clip(((distance / REACH + 1) * (DISTANCES / 2)).astype(np.intp), 0, DISTANCES - 1)
+    counts = np.bincount(row * DISTANCES + column, minlength=ANGLES * DISTANCES).astype(np.float32)
+    votes = cv2.GaussianBlur(counts.reshape(ANGLES, DISTANCES), (3, 3), 0.7)
+    return float((np.partition(votes, -LINES, axis=None)[-LINES:] ** 2).sum())
+
+
+ESTIMATOR = RadialDistortionEstimator()
