@@ -6,6 +6,10 @@ class FacesConfig(AppConfig):
     verbose_name = "Faces"
 
     def ready(self) -> None:
-        from apps.faces import erasure
+        from apps.faces import consistency, erasure
+        from apps.imagestore.consistency import checks
 
         erasure.connect()
+        checks.register("descriptors", consistency.descriptors_check)
+        checks.register("lists", consistency.lists_check)
+        checks.register("samples of faces", consistency.samples_check)

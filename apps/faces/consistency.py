@@ -1,0 +1,108 @@
+"""Checks that faces, lists, descriptors and samples agree, for `manage.py fsck`."""
+
+from collections.abc import Iterator
+from functools import partial
+from uuid import UUID
+
+from django.db.models import Count, F, Func, IntegerField, Max, Q
+
+from apps.common.api.fields import parse_uuid
+from apps.common.descriptors import versions
+from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List
+from apps.imagestore.choices import Bucket
+from apps.imagestore.consistency import Fault
+from apps.imagestore.models import StoredObject
+
+BATCH_ROWS = 1000
+
+
+def descriptors_check(deep: bool) -> Iterator[Fault]:
+    """Descriptors of the wrong dimension, and descriptors of a face that has no attribute."""
+    for version in versions.all():
+        wrong = (
+            FaceDescriptor.objects.filter(version=version.version)
+            .annotate(dimension=Func(F("vector"), function="vector_dims", output_field=IntegerField()))
+            .exclude(dimension=version.dimension)
+        )
+        for row in wrong.select_related("face").iterator():
+            subject = f"face {row.face.face_id} version {row.version}"
+            yield Fault("descriptor of the wrong dimension", subject, partial(_remove_descriptor, row.pk))
+    for row in FaceDescriptor.objects.filter(face__attribute__isnull=True).select_related("face").iterator():
+        subject = f"face {row.face.face_id} version {row.version}"
+        yield Fault("descriptor without attribute", subject, partial(_add_attribute, row.face))
+    for row in (
+        FaceDescriptor.objects.exclude(generation=F("face__attribute__generation"))
+        .filter(face__attribute__isnull=False)
+        .select_related("face")
+        .iterator()
+    ):
+        subject = f"face {row.face.face_id} version {row.version}"
+        yield Fault("descriptor of another generation", subject, partial(_remove_descriptor, row.pk))
+
+
+def _remove_descriptor(key: int) -> None:
+    FaceDescriptor.objects.filter(pk=key).delete()
+
+
+def _add_attribute(face: Face) -> None:
+    FaceAttribute.objects.get_or_create(face=face)
+
+
+def lists_check(deep: bool) -> Iterator[Fault]:
+    """Lists whose keys are behind their links or do not give the number of faces."""
+    rows = List.objects.unscoped().annotate(
+        faces=Count("links", distinct=True), link_max=Max("links__link_key"), log_max=Max("unlinks__unlink_key")
+    )
+    wrong = ~Q(faces=F("link_key") - F("unlink_key")) | Q(link_max__gt=F("link_key")) | Q(log_max__gt=F("unlink_key"))
+    for row in rows.filter(wrong).order_by("pk").iterator():
+        yield Fault("list with wrong keys", f"list {row.list_id}")
+
+
+def samples_check(deep: bool) -> Iterator[Fault]:
+    """Faces that name samples which the Image Store has no more."""
+    last = 0
+    while rows := list(
+        FaceAttribute.objects.filter(pk__gt=last).select_related("face").order_by("pk")[:BATCH_ROWS]
+    ):  # fmt: skip
+        last = rows[-1].pk
+        known = _samples({sample for row in rows for sample in _named(row)})
+        for row in rows:
+            for sample in sorted(set(_named(row)) - known):
+                subject = f"face {row.face.face_id} sample {sample}"
+                yield Fault("attribute of a lost sample", subject, partial(_drop_sample, row.pk, sample))
+    last = 0
+    while faces := list(
+        Face.objects.unscoped().filter(pk__gt=last).exclude(avatar="").order_by("pk")[:BATCH_ROWS]
+    ):  # fmt: skip
+        last = faces[-1].pk
+        avatars = {face.pk: sample for face in faces if (sample := _avatar_sample(face.avatar))}
+        known = _samples(set(avatars.values()))
+        for face in faces:
+            if face.pk in avatars and avatars[face.pk] not in known:
+                subject = f"face {face.face_id} avatar {face.avatar}"
+                yield Fault("avatar of a lost sample", subject, partial(_drop_avatar, face.pk))
+
+
+def _avatar_sample(avatar: str) -> UUID | None:
+    head, _, last = avatar.rpartition("/")
+    return parse_uuid(last) if head.endswith("/6/samples/faces") else None
+
+
+def _named(row: FaceAttribute) -> list[UUID]:
+    return [*row.descriptor_samples, *row.basic_attributes_samples]
+
+
+def _samples(ids: set[UUID]) -> set[UUID]:
+    rows = StoredObject.objects.unscoped().filter(bucket=Bucket.FACE_SAMPLES, object_id__in=ids)
+    return set(rows.values_list("object_id", flat=True))
+
+
+def _drop_sample(key: int, sample: UUID) -> None:
+    row = FaceAttribute.objects.get(pk=key)
+    row.descriptor_samples = [each for each in row.descriptor_samples if each != sample]
+    row.basic_attributes_samples = [each for each in row.basic_attributes_samples if each != sample]
+    row.save(update_fields=("descriptor_samples", "basic_attributes_samples"))
+
+
+def _drop_avatar(key: int) -> None:
+    Face.objects.unscoped().filter(pk=key).update(avatar="")

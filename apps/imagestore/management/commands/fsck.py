@@ -1,0 +1,35 @@
+"""`manage.py fsck`: do rows, files and descriptors agree?"""
+
+from collections import Counter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from apps.imagestore.consistency import checks
+
+
+class Command(BaseCommand):
+    help = "Finds what does not agree between the database and the Image Store; --mend mends what can be mended."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--mend", action="store_true", help="mend the faults where nothing more is lost by it")
+        parser.add_argument("--deep", action="store_true", help="read all bytes and compare their SHA-256")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Prints a line for each fault. Ends with 1 while some are left."""
+        found: Counter[str] = Counter()
+        left = 0
+        for fault in checks.run(options["deep"]):
+            found[fault.kind] += 1
+            mended = options["mend"] and fault.mend is not None
+            if mended and fault.mend is not None:
+                fault.mend()
+            else:
+                left += 1
+            outcome = "mended" if mended else "found" if fault.mend else "found, needs a person"
+            self.stdout.write(f"{fault.kind}: {fault.subject} ({outcome})")
+        for kind, count in sorted(found.items()):
+            self.stdout.write(f"{count:8} {kind}")
+        if left:
+            raise CommandError(f"{left} faults are left")
+        self.stdout.write("Everything agrees." if not found else "Everything agrees now.")

@@ -1,0 +1,138 @@
+"""`manage.py fsck` finds planted faults and mends what it can."""
+
+import io
+import os
+import time
+from collections import Counter
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from apps.faces import services
+from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List
+from apps.faces.types import AttributeData, FaceDraft
+from apps.imagestore.consistency import checks
+from apps.imagestore.models import StoredObject
+from apps.imagestore.services import Bucket, NewObject, object_store, samples_store
+from tests.factories import make_version
+from tests.unit.faces.conftest import attribute_data
+from tests.unit.imagestore.conftest import store_dir
+
+__all__ = ["store_dir"]
+VERSION = 903
+
+
+@pytest.fixture
+def _sound(account: UUID, store_dir: Path) -> None:
+    """A little platform in which everything agrees."""
+    make_version(VERSION, 128)
+    samples = samples_store(
+        items=[
+            NewObject(account_id=account, bucket=Bucket.FACE_SAMPLES, data=b"jpeg", content_type="image/jpeg")
+            for _ in range(6)
+        ]
+    )
+    for n in range(3):
+        object_store(bucket=Bucket.OBJECTS, account_id=account, data=b"object", content_type="a/b", meta={"n": n})
+    list_id = services.list_create(account_id=account).list_id
+    drafts = [
+        FaceDraft(
+            attribute=AttributeData(
+                attribute_data(n, VERSION).descriptors, descriptor_samples=(samples[n].object_id,)
+            ),
+            avatar=f"/6/samples/faces/{samples[n].object_id}",
+            lists=(list_id,),
+        )
+        for n in range(6)
+    ]  # fmt: skip
+    faces = services.faces_create(account_id=account, drafts=drafts)
+    services.face_delete(account_id=account, face_id=faces[0].face_id)
+
+
+def run(*arguments: str) -> str:
+    output = io.StringIO()
+    call_command("fsck", *arguments, stdout=output)
+    return output.getvalue()
+
+
+def kinds(deep: bool = True) -> Counter[str]:
+    return Counter(fault.kind for fault in checks.run(deep))
+
+
+@pytest.mark.usefixtures("_sound")
+def test_a_sound_platform() -> None:
+    assert run("--deep").strip() == "Everything agrees."
+
+
+def file_of(store: Path, row: StoredObject, suffix: str = "") -> Path:
+    return next(path for path in store.rglob(f"{row.object_id}*") if path.name.endswith(".meta.json") == bool(suffix))
+
+
+def age(path: Path) -> None:
+    os.utime(path, (time.time() - 7200,) * 2)
+
+
+@pytest.mark.usefixtures("_sound")
+def test_planted_faults(account: UUID, store_dir: Path) -> None:
+    objects = list(StoredObject.objects.for_account(account).filter(bucket=Bucket.OBJECTS).order_by("pk"))
+    faces = list(Face.objects.for_account(account).order_by("pk"))
+    lost = StoredObject.objects.for_account(account).get(
+        object_id=FaceAttribute.objects.get(face=faces[0]).descriptor_samples[0]
+    )
+    # Files: one lost, one cut, one changed, two descriptions wrong, three that are nobody's, one that is too young.
+    file_of(store_dir, lost).unlink()
+    file_of(store_dir, objects[0]).write_bytes(b"obj")
+    file_of(store_dir, objects[1]).write_bytes(b"OBJECT")
+    file_of(store_dir, objects[1], "meta").unlink()
+    file_of(store_dir, objects[2], "meta").write_bytes(b"{}")
+    orphan = uuid4()
+    folder = store_dir / "visionlabs-samples" / str(orphan)[:4]
+    folder.mkdir()
+    for name in (f"{orphan}.jpg", f"{orphan}.meta.json", f".{orphan}.jpg.0.part"):
+        (folder / name).write_bytes(b"x")
+        age(folder / name)
+    young = folder / f"{orphan}.png"
+    young.write_bytes(b"x")
+    # Rows: descriptors of a wrong dimension, without attribute, of another generation; a list with wrong keys.
+    FaceDescriptor.objects.filter(face=faces[1]).update(vector=[1.0, 0.0])
+    FaceAttribute.objects.filter(face=faces[2]).delete()
+    FaceAttribute.objects.filter(face=faces[3]).update(generation=1)
+    List.objects.for_account(account).update(link_key=9)
+    expected = {
+        "row without file": 1,
+        "file of another size": 1,
+        "file with other bytes": 1,
+        "description missing or different": 2,
+        "file without row": 3,
+        "descriptor of the wrong dimension": 1,
+        "descriptor without attribute": 1,
+        "descriptor of another generation": 1,
+        "list with wrong keys": 1,
+    }
+    assert kinds() == expected
+    with pytest.raises(CommandError, match="12 faults are left"):
+        run("--deep")
+    assert kinds() == expected  # looking changes nothing
+    with pytest.raises(CommandError, match="3 faults are left"):
+        run("--deep", "--mend")
+    # The lost row is gone now, so the face that names it shows.
+    needs_a_person = {"file of another size": 1, "file with other bytes": 1, "list with wrong keys": 1}
+    assert kinds() == needs_a_person
+    assert young.exists()
+    assert not StoredObject.objects.unscoped().filter(pk=lost.pk).exists()
+    assert FaceAttribute.objects.filter(face=faces[2]).exists()
+    assert FaceAttribute.objects.get(face=faces[0]).descriptor_samples == []
+    assert Face.objects.for_account(account).get(pk=faces[0].pk).avatar == ""
+
+
+@pytest.mark.usefixtures("_sound")
+def test_lost_samples_of_faces(account: UUID) -> None:
+    face = Face.objects.for_account(account).order_by("pk").last()
+    assert face is not None
+    Face.objects.for_account(account).filter(pk=face.pk).update(avatar="https://elsewhere/6/x.jpg")
+    StoredObject.objects.unscoped().filter(bucket=Bucket.FACE_SAMPLES).delete()
+    found = kinds()
+    assert found["attribute of a lost sample"] == 5
+    assert found["avatar of a lost sample"] == 4
