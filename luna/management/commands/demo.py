@@ -43,7 +43,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         finally:
             self._clean_up(teller, keep=options["keep"])
-        self.stdout.write(f"\nReport: {page.resolve().as_uri()}")
+        self.stdout.write(f"\nReport: {page.resolve().as_uri()}, the event: {page.with_name('event.json').resolve()}")
         if problems:
             raise CommandError("; ".join(problems))
         if expected:
