@@ -7,17 +7,18 @@ from uuid import UUID
 from apps.common.errors import LunaError
 from apps.faces.attributes import attribute_create
 from apps.handlers.pipeline.attributes import attribute_of, basic_of, descriptor_of
-from apps.handlers.pipeline.recognition import outcomes_of, plan_of, raise_if_alone, recognise_pictures, screened
+from apps.handlers.pipeline.recognition import outcome_of, plan_of, sightings_of
 from apps.handlers.pipeline.storage import face_sample
 from apps.handlers.policies import Policies
 from apps.handlers.policies.extract import ExtractPolicy
-from apps.handlers.types import ImageOutcome, Rejected, Sighting
-from apps.imagestore.services import samples_store
+from apps.handlers.types import ImageOutcome, Sighting
+from apps.imagestore.services import NewObject, samples_store
 from apps.recognition.aggregation import aggregate
 from apps.recognition.api.input_types import Inputs
 from apps.recognition.api.sources import load_samples
 from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.facade import recognise
+from apps.recognition.pictures import Rejected, recognise_pictures
 from apps.recognition.types import ImageInput, ImageType, Plan
 
 
@@ -34,29 +35,21 @@ def faces_detect(
     *, account_id: UUID, inputs: Inputs, policies: Policies, use_exif: bool
 ) -> tuple[ImageDetections, ...]:
     """Stores a sample of every face of every picture. Raises LunaError 200005, and a lone picture's own error."""
-    results = recognise_pictures(inputs, plan_of(policies, use_exif=use_exif))
-    outcomes = outcomes_of(inputs, results)
-    raise_if_alone(inputs, outcomes)
-    passed, rejected = screened(inputs.pictures, results, policies)
-    objects = []
-    stored: dict[int, list[Sighting]] = {}
-    for sighting in passed:
-        sample_id = sighting.picture.sample_id
-        if sample_id is None:
-            sample = face_sample(sighting, account_id)
-            objects.append(sample)
-            sample_id = sample.object_id
-        stored.setdefault(id(sighting.picture), []).append(replace(sighting, sample_id=sample_id))
+    objects: list[NewObject] = []
+    found = []
+    for seen in recognise_pictures(inputs, plan_of(policies, use_exif=use_exif), policies.limits):
+        sightings = []
+        for sighting in sightings_of([seen]):
+            sample_id = sighting.picture.sample_id
+            if sample_id is None:
+                sample = face_sample(sighting, account_id)
+                objects.append(sample)
+                sample_id = sample.object_id
+            sightings.append(replace(sighting, sample_id=sample_id))
+        found.append(ImageDetections(outcome=outcome_of(seen), sightings=tuple(sightings), rejected=seen.rejected))
     if objects:
         samples_store(items=objects)
-    return tuple(
-        ImageDetections(
-            outcome=outcome,
-            sightings=tuple(stored.get(id(picture), ())),
-            rejected=tuple(each for each in rejected if each.picture is picture),
-        )
-        for picture, outcome in zip(inputs.pictures, outcomes, strict=True)
-    )
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

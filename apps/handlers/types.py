@@ -10,7 +10,7 @@ from apps.common.errors import LunaError
 from apps.events.types import EventDraft
 from apps.faces.types import DescriptorData, FaceDraft
 from apps.recognition.api.input_types import Picture
-from apps.recognition.screening import Reason
+from apps.recognition.pictures import Rejected
 from apps.recognition.types import Face
 
 
@@ -90,15 +90,6 @@ class Person:
     @property
     def samples(self) -> tuple[UUID, ...]:
         return tuple(sighting.sample_id for sighting in self.sightings if sighting.sample_id is not None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Rejected:
-    """A face that a filter stopped."""
-
-    picture: Picture
-    face: Face
-    reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -6,9 +6,10 @@ from typing import Any
 from apps.common.api.responses import links
 from apps.common.times import format_time
 from apps.events.types import EventDraft
-from apps.handlers.types import GenerationResult, ImageOutcome, Person, Rejected, Sighting
+from apps.handlers.types import GenerationResult, ImageOutcome, Person, Sighting
 from apps.recognition.api.answers import reasons_block, shown_detection, shown_estimations, status_block
 from apps.recognition.api.shapes import attributes_block, estimation_block
+from apps.recognition.pictures import Rejected
 
 AGGREGATED = ("emotions", "mask", "liveness")
 

@@ -11,14 +11,7 @@ from apps.common.errors import LunaError
 from apps.common.filters import accepts
 from apps.handlers.pipeline.matching import persons_match
 from apps.handlers.pipeline.persons import person_of_descriptor, persons_of_sightings
-from apps.handlers.pipeline.recognition import (
-    check_one_face,
-    outcomes_of,
-    plan_of,
-    raise_if_alone,
-    recognise_pictures,
-    screened,
-)
+from apps.handlers.pipeline.recognition import outcome_of, plan_of, sightings_of
 from apps.handlers.pipeline.storage import persons_store
 from apps.handlers.policies import Policies
 from apps.handlers.types import (
@@ -28,7 +21,8 @@ from apps.handlers.types import (
     Person,
 )
 from apps.recognition.api.input_types import Inputs
-from apps.recognition.types import ImageResult, MultifacePolicy
+from apps.recognition.pictures import Seen, check_one_face, recognise_pictures
+from apps.recognition.types import MultifacePolicy
 
 
 def generate_events(
@@ -49,19 +43,19 @@ def generate_events(
         raise LunaError(34003)
     clock = _Clock()
     with clock.stage("recognise"):
-        results = recognise_pictures(inputs, plan_of(policies, use_exif=params.use_exif))
+        seen = recognise_pictures(inputs, plan_of(policies, use_exif=params.use_exif), policies.limits)
     if params.aggregate and policies.detect_policy.multiface_policy is not MultifacePolicy.BEST:
-        check_one_face(results)
-    passed, rejected = screened(inputs.pictures, results, policies)
-    persons = persons_of_sightings(passed, handler_id=handler_id, params=params, meta=inputs.meta)
-    outcomes = outcomes_of(inputs, results)
+        check_one_face(seen)
+    persons = persons_of_sightings(sightings_of(seen), handler_id=handler_id, params=params, meta=inputs.meta)
+    outcomes = [outcome_of(each) for each in seen]
     for name, data in inputs.descriptors:
         try:
             persons.append(person_of_descriptor(data, handler_id=handler_id, params=params, meta=inputs.meta))
             outcomes.append(ImageOutcome(filename=name))
         except LunaError as error:
+            if inputs.alone:
+                raise
             outcomes.append(ImageOutcome(filename=name, error=error))
-    raise_if_alone(inputs, outcomes)
     with clock.stage("match"):
         persons = persons_match(persons=persons, policies=policies.match_policy, principal=principal)
     persons = [_tagged(person, policies) for person in persons]
@@ -73,9 +67,9 @@ def generate_events(
     return GenerationResult(
         images=tuple(outcomes),
         persons=tuple(persons),
-        rejected=tuple(rejected),
+        rejected=tuple(face for each in seen for face in each.rejected),
         shown=shown,
-        stage_ms={**clock.stage_ms, **{f"image.{name}": ms for name, ms in _sums(results).items()}},
+        stage_ms={**clock.stage_ms, **{f"image.{name}": ms for name, ms in _sums(seen).items()}},
     )
 
 
@@ -86,10 +80,10 @@ def _tagged(person: Person, policies: Policies) -> Person:
     return replace(person, draft=replace(person.draft, tags=tags))
 
 
-def _sums(results: Sequence[ImageResult]) -> Mapping[str, float]:
+def _sums(seen: Sequence[Seen]) -> Mapping[str, float]:
     sums: dict[str, float] = {}
-    for result in results:
-        for name, ms in result.stage_ms.items():
+    for each in seen:
+        for name, ms in each.result.stage_ms.items():
             sums[name] = sums.get(name, 0.0) + ms
     return sums
 

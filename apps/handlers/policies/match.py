@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
 from apps.accounts.principal import Principal
@@ -94,6 +95,13 @@ class EventCandidatesSerializer(EventFilterSerializer):
         return Candidates(origin=EVENTS, account_id=values.get("account_id"), events=values["filters"])
 
 
+@extend_schema_field(
+    PolymorphicProxySerializer(
+        component_name="PolicyCandidates",
+        serializers=[FaceCandidatesSerializer, EventCandidatesSerializer],
+        resource_type_field_name=None,
+    )
+)
 class CandidatesField(serializers.Field[Candidates, Any, Any, Any]):
     """`origin` says which filters are understood."""
 

@@ -376,7 +376,7 @@ class TestScreening:
     def test_what_cannot_be_estimated_says_so(self, client: Client, stored: Count, detect: Any) -> None:
         handler = make_handler(client, {"detect_policy": detect})
         before = stored()
-        assert error_of(client.post(f"{handler}/events", astronaut(), JPEG)) == (500, 200005)
+        assert error_of(client.post(f"{handler}/events", astronaut(), JPEG)) == (400, 200005)
         assert stored() == before
 
 
