@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LUNA := $(BIN)/python -m luna.embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down run status networks test lint bench clean
+.PHONY: help demo up down run status networks test lint docs bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,10 @@ lint: .venv/dev.stamp ## check style, types, layers and migrations
 	$(BIN)/mypy luna apps
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
+
+docs: .venv/dev.stamp ## refresh the OpenAPI snapshot and the page of token permissions
+	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file tests/conformance/openapi.yaml
+	@$(BIN)/python manage.py permissions_page > docs/permissions.md
 
 bench: networks .venv/dev.stamp ## print the benchmark figures
 	$(BIN)/python -m tests.perf

@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -27,7 +26,7 @@ from apps.handlers.api.serializers import (
 from apps.handlers.models import Handler
 from apps.handlers.selectors import HandlerFilters
 
-NOTHING = OpenApiResponse(OpenApiTypes.NONE, "Done.")
+NOTHING = OpenApiResponse(description="Done.")
 
 
 def handler_body(handler: Handler) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponse
 from django.test import Client
 
 from apps.accounts.models import Account
@@ -12,9 +11,9 @@ from tests.factories import basic_client
 JSON = "application/json"
 
 
-def assert_error(answer: HttpResponse, status: int, code: int) -> str:
+def assert_error(answer: Any, status: int, code: int) -> str:
     """Checks status, code and the four keys of the body; gives the detail back."""
-    body = answer.json()  # type: ignore[attr-defined]
+    body = answer.json()
     assert (answer.status_code, body["error_code"]) == (status, code), body
     assert set(body) == {"error_code", "desc", "detail", "link"}
     return str(body["detail"])

@@ -143,7 +143,7 @@ def test_forged_tokens(account: Account, settings: Settings) -> None:
     key = signature().private
     rsa_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     forged = [
-        jwt.encode(claims, None, algorithm="none"),
+        jwt.encode(claims, "", algorithm="none"),
         jwt.encode(claims, "a guessed key of a proper length", algorithm="HS256"),
         jwt.encode(claims, settings.SECRET_KEY, algorithm="HS256"),
         jwt.encode(claims, key, algorithm="HS512"),
