@@ -167,7 +167,7 @@ class Teller:
             self.say(f"    {image['error']['detail'] if not image['status'] else 'no face'}: nobody to enrol")
             return
         found.sort(key=lambda face: face["detection"]["rect"]["x"])
-        with self._stage(f"{photograph.name}: describe {len(found)} faces (extractor)"):
+        with self._stage(f"{photograph.name}: describe {len(found)} face{'s' * (len(found) > 1)} (extractor)"):
             samples = [face["sample_id"] for face in found]
             query = {"extract_descriptor": 1, "extract_basic_attributes": 1}
             attributes = self.api.call("POST", "/6/extractor", params=query, json=samples)
