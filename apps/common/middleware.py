@@ -74,7 +74,8 @@ class ErrorEnvelopeMiddleware:
             return response
         if response.headers.get("Content-Type", "").startswith("text/html"):
             code = STATUS_CODES.get(response.status_code, 12046 if response.status_code < 500 else 1)
-            return error_response(LunaError(code, status=response.status_code))
+            allow = {"Allow": response.headers["Allow"]} if "Allow" in response.headers else {}
+            return error_response(LunaError(code, status=response.status_code, headers=allow))
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:

@@ -1,53 +1,40 @@
 """The OpenAPI document and its page, at one address: a browser gets the page, everybody else the document."""
 
+from functools import cache
+
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import path
+from django.views.decorators.http import require_safe
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
-from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.renderers import BaseRenderer
+from drf_spectacular.views import SpectacularSwaggerView
 
 SPEC_PATH = "/docs/spec"
+YAML, JSON = "application/x-yaml", "application/json"
+RENDERERS = {YAML: OpenApiYamlRenderer, JSON: OpenApiJsonRenderer}
+
+page = SpectacularSwaggerView.as_view(url=SPEC_PATH, title=settings.SPECTACULAR_SETTINGS["TITLE"], schema=None)
 
 
-class YamlRenderer(OpenApiYamlRenderer):
-    media_type = "application/x-yaml"
-    format = "yaml"
+@cache
+def document(media_type: str) -> str | bytes:
+    """The document of this process's code; making it takes a second, so it is made once."""
+    rendered: str | bytes = RENDERERS[media_type]().render(
+        SchemaGenerator().get_schema(request=None, public=True), renderer_context={}
+    )
+    return rendered
 
 
-class JSONRenderer(OpenApiJsonRenderer):
-    media_type = "application/json"
-    format = "json"
-
-
-class FirstUnlessAsked(DefaultContentNegotiation):
-    """The renderer whose type stands in `Accept`, else the first: a foreign `Accept` is no reason to refuse."""
-
-    def select_renderer(self, request, renderers, format_suffix=None):
-        accept = request.headers.get("Accept", "")
-        chosen: BaseRenderer = next((each for each in renderers if each.media_type in accept), renderers[0])
-        return chosen, chosen.media_type
-
-
-class DocumentView(SpectacularAPIView):
-    renderer_classes = [YamlRenderer, JSONRenderer]
-    content_negotiation_class = FirstUnlessAsked
-    schema = None
-
-
-class PageView(SpectacularSwaggerView):
-    schema = None
-
-
-document = DocumentView.as_view()
-page = PageView.as_view(url=SPEC_PATH, title=settings.SPECTACULAR_SETTINGS["TITLE"])
-
-
+@require_safe
 def spec(request: HttpRequest) -> HttpResponseBase:
-    """`Accept: text/html` gets the page, anything else the document (YAML, or JSON if asked for)."""
-    return page(request) if "text/html" in request.headers.get("Accept", "") else document(request)
+    """`Accept: text/html` gets the page, JSON if asked for, anything else YAML."""
+    accept = request.headers.get("Accept", "")
+    if "text/html" in accept:
+        return page(request)
+    media_type = JSON if JSON in accept else YAML
+    return HttpResponse(document(media_type), content_type=media_type, headers={"Vary": "Accept"})
 
 
 urlpatterns = [path(SPEC_PATH.lstrip("/"), spec)]

@@ -171,3 +171,10 @@ def test_image_store_that_takes_nothing(settings: Settings, tmp_path: Path) -> N
     answer = Client().get("/healthcheck", {"include_luna_services": 1})
     assert answer.status_code == 502
     assert answer.json()["detail"].startswith("image_store: ")
+
+
+def test_document_is_only_read() -> None:
+    answer = Client().post("/docs/spec")
+    assert_error(answer, 405, 12021)
+    assert answer.headers["Allow"] == "GET, HEAD"
+    assert Client().head("/docs/spec").status_code == 200
