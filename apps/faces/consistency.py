@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F, Func, IntegerField, Max, Q
+from django.db.models import Count, F, Func, IntegerField, Max, Q, QuerySet
 
 from apps.common.api.fields import parse_uuid
 from apps.common.descriptors import versions
@@ -17,27 +18,26 @@ BATCH_ROWS = 1000
 
 
 def descriptors_check(deep: bool) -> Iterator[Fault]:
-    """Descriptors of the wrong dimension, and descriptors of a face that has no attribute."""
+    """Descriptors of the wrong dimension, of another generation, and of a face that has no attribute."""
     for version in versions.all():
-        wrong = (
-            FaceDescriptor.objects.filter(version=version.version)
-            .annotate(dimension=Func(F("vector"), function="vector_dims", output_field=IntegerField()))
-            .exclude(dimension=version.dimension)
+        rows = FaceDescriptor.objects.filter(version=version.version).annotate(
+            dimension=Func(F("vector"), function="vector_dims", output_field=IntegerField())
         )
-        for row in wrong.select_related("face").iterator():
-            subject = f"face {row.face.face_id} version {row.version}"
-            yield Fault("descriptor of the wrong dimension", subject, partial(_remove_descriptor, row.pk))
-    for row in FaceDescriptor.objects.filter(face__attribute__isnull=True).select_related("face").iterator():
-        subject = f"face {row.face.face_id} version {row.version}"
-        yield Fault("descriptor without attribute", subject, partial(_add_attribute, row.face))
-    for row in (
-        FaceDescriptor.objects.exclude(generation=F("face__attribute__generation"))
-        .filter(face__attribute__isnull=False)
-        .select_related("face")
-        .iterator()
-    ):
-        subject = f"face {row.face.face_id} version {row.version}"
-        yield Fault("descriptor of another generation", subject, partial(_remove_descriptor, row.pk))
+        for row in _with_face(rows.exclude(dimension=version.dimension)):
+            yield Fault("descriptor of the wrong dimension", _subject(row), partial(_remove_descriptor, row.pk))
+    for row in _with_face(FaceDescriptor.objects.filter(face__attribute__isnull=True)):
+        yield Fault("descriptor without attribute", _subject(row), partial(_add_attribute, row.face))
+    described = FaceDescriptor.objects.filter(face__attribute__isnull=False)
+    for row in _with_face(described.exclude(generation=F("face__attribute__generation"))):
+        yield Fault("descriptor of another generation", _subject(row), partial(_remove_descriptor, row.pk))
+
+
+def _with_face(rows: QuerySet[Any]) -> Iterator[FaceDescriptor]:
+    return rows.select_related("face").iterator()
+
+
+def _subject(row: FaceDescriptor) -> str:
+    return f"face {row.face.face_id} version {row.version}"
 
 
 def _remove_descriptor(key: int) -> None:
@@ -75,7 +75,7 @@ def samples_check(deep: bool) -> Iterator[Fault]:
         Face.objects.unscoped().filter(pk__gt=last).exclude(avatar="").order_by("pk")[:BATCH_ROWS]
     ):  # fmt: skip
         last = faces[-1].pk
-        avatars = {face.pk: sample for face in faces if (sample := _avatar_sample(face.avatar))}
+        avatars = {face.pk: avatar for face in faces if (avatar := _avatar_sample(face.avatar))}
         known = _samples(set(avatars.values()))
         for face in faces:
             if face.pk in avatars and avatars[face.pk] not in known:

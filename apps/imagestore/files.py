@@ -111,3 +111,7 @@ def remove(bucket: str, object_id: UUID, content_type: str) -> None:
     """Removes both files, the data first; files that are not there are no error."""
     default_storage.delete(data_name(bucket, object_id, content_type))
     default_storage.delete(meta_name(bucket, object_id))
+
+
+def exists(name: str) -> bool:
+    return bool(default_storage.exists(name))

@@ -1,0 +1,69 @@
+"""`manage.py erase`: a person, or an account, is removed everywhere; a receipt says what went."""
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import Q
+
+from apps.accounts.models import Account
+from apps.common.api.fields import parse_uuid
+from luna.erasure import Receipt, account_erase, person_erase
+
+NOBODY = Q(pk__in=())
+
+
+class Command(BaseCommand):
+    help = "Removes a person (--external-id, --face-id) or an account (--account) with all that is known of them."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        subject = parser.add_mutually_exclusive_group(required=True)
+        subject.add_argument("--external-id", help="all faces and events with this external id")
+        subject.add_argument("--face-id", help="one face, its events and all that they name")
+        subject.add_argument("--account", help="an account's id: its login, tokens and all that it owns")
+        parser.add_argument("--of-account", help="with --external-id: only in this account")
+        parser.add_argument("--dry-run", action="store_true", help="say what would go, and leave it")
+        parser.add_argument("--receipts", default=str(settings.VAR_DIR / "receipts"), help="where receipts are kept")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Prints the receipt and keeps it. Ends with 1 when nothing was found or a file could not be removed."""
+        receipt = self._erase(options)
+        self.stdout.write(receipt.as_json())
+        if not receipt.dry_run:
+            folder = Path(options["receipts"])
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = folder / f"erase-{receipt.receipt_id}.json"
+            path.write_text(receipt.as_json(), encoding="utf-8")
+            self.stdout.write(f"The receipt is {path}")
+        if receipt.files_left:
+            raise CommandError(f"{len(receipt.files_left)} files could not be removed; run fsck --mend")
+
+    def _erase(self, options: dict[str, Any]) -> Receipt:
+        dry_run: bool = options["dry_run"]
+        if options["account"]:
+            account = Account.objects.filter(pk=self._uuid(options["account"])).first()
+            if account is None:
+                raise CommandError(f"there is no account {options['account']}")
+            return account_erase(account=account, dry_run=dry_run)
+        if options["face_id"]:
+            face_id = self._uuid(options["face_id"])
+            subject = f"face {face_id}"
+            receipt = person_erase(subject=subject, faces=Q(face_id=face_id), events=NOBODY, dry_run=dry_run)
+        else:
+            if not options["external_id"]:
+                raise CommandError("an empty external id names everybody who has none")
+            named = Q(external_id=options["external_id"])
+            if options["of_account"]:
+                named &= Q(account_id=self._uuid(options["of_account"]))
+            subject = f"external id {options['external_id']}"
+            receipt = person_erase(subject=subject, faces=named, events=named, dry_run=dry_run)
+        if not receipt.faces and not receipt.events:
+            raise CommandError(f"nothing is known of {subject}")
+        return receipt
+
+    def _uuid(self, text: str) -> Any:
+        value = parse_uuid(text)
+        if value is None:
+            raise CommandError(f"{text!r} is no UUID")
+        return value

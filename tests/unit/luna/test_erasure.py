@@ -1,0 +1,209 @@
+"""`manage.py erase` leaves nothing of a person, and all of everybody else."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import redis
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from apps.accounts.models import Account, AuditRecord
+from apps.events.models import Event, EventDescriptor
+from apps.events.types import EventDescriptorData
+from apps.faces import services
+from apps.faces.attributes import attribute_create
+from apps.faces.models import Face
+from apps.faces.types import AttributeData, BasicData, DescriptorData
+from apps.imagestore.models import StoredObject
+from apps.imagestore.services import Bucket, NewObject, samples_store
+from tests.factories import make_account, make_event, unit_vectors
+from tests.unit.imagestore.conftest import store_dir
+
+__all__ = ["store_dir"]
+VERSION = 904
+
+
+class Person:
+    """A person whom every room knows, under recognisable bytes and names."""
+
+    def __init__(self, account: Account, name: str, seed: int) -> None:
+        self.name = name
+        self.jpeg = f"jpeg of {name}".encode()
+        self.vector = unit_vectors(1, 16, seed)[0]
+        key = account.account_id
+        buckets = (Bucket.FACE_SAMPLES, Bucket.FACE_SAMPLES, Bucket.BODY_SAMPLES, Bucket.IMAGES)
+        stored = samples_store(
+            items=[
+                NewObject(account_id=key, bucket=bucket, data=self.jpeg, content_type="image/jpeg")
+                for bucket in buckets
+            ]
+        )  # fmt: skip
+        sample, avatar, body, image = (row.object_id for row in stored)
+        data = AttributeData(
+            (DescriptorData(VERSION, self.vector, 0.9),), BasicData(age=33), descriptor_samples=(sample,)
+        )  # fmt: skip
+        self.temporary = attribute_create(account_id=key, data=data).attribute_id
+        self.event = make_event(
+            account,
+            EventDescriptorData(VERSION, self.vector, 0.9),
+            external_id=name,
+            user_data=f"about {name}",
+            source="gate",
+            age=33,
+            meta={"name": name},
+            track_id=name,
+            face_detections=[{"sample_id": str(sample), "image_origin": f"http://host/6/images/{image}"}],
+            body_detections=[{"sample_id": str(body), "image_origin": None}],
+        )
+        self.face = services.face_create(
+            account_id=key,
+            external_id=name,
+            user_data=f"about {name}",
+            avatar=f"/6/samples/faces/{avatar}",
+            event_id=self.event.event_id,
+            attribute=data,
+            attribute_id=self.temporary,
+        )
+        Event.objects.for_account(key).filter(pk=self.event.pk).update(face_id=self.face.face_id)
+
+
+def mention(account: Account, *people: Person) -> Event:
+    """Somebody's event in which people stand among the candidates."""
+    candidates = [
+        {"face": {"face_id": str(person.face.face_id), "user_data": person.name}, "similarity": 0.7}
+        for person in people
+    ]  # fmt: skip
+    return make_event(
+        account,
+        match_result=[{"label": "all", "candidates": candidates}],
+        top_similar_object_id=people[0].face.face_id,
+        top_similar_object_type=0,
+        top_similar_object_similarity=0.7,
+        top_similar_external_id=people[0].name,
+    )
+
+
+def everything(store: Path, redis_client: redis.Redis) -> bytes:
+    """All rows of all tables as text, all files with their names, all values of Redis."""
+    parts: list[bytes] = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            with cursor.copy(f'COPY "{table}" TO STDOUT') as rows:
+                parts.extend(bytes(row) for row in rows)
+    for path in sorted(store.rglob("*")):
+        parts += [path.name.encode(), path.read_bytes() if path.is_file() else b""]
+    for key in redis_client.scan_iter():
+        parts += [key, redis_client.get(key)] if redis_client.type(key) == b"string" else [key]
+    return b"\n".join(parts)
+
+
+def traces(person: Person) -> dict[str, bytes]:
+    vector = "[" + ",".join(f"{x:.6g}" for x in person.vector[:1]).rstrip("0")[:6]
+    return {
+        "name": person.name.encode(),
+        "picture": person.jpeg,
+        "vector in Redis": person.vector.tobytes(),
+        "vector in a table": vector.encode(),
+    }
+
+
+def run(*arguments: str) -> dict[str, Any]:
+    output = io.StringIO()
+    call_command("erase", *arguments, stdout=output)
+    return dict(json.loads(output.getvalue().partition("\nThe receipt")[0]))
+
+
+@pytest.fixture
+def account(db: None, store_dir: Path) -> Account:
+    return make_account()
+
+
+@pytest.mark.parametrize("by", ["external id", "face id"])
+@pytest.mark.django_db(transaction=True)
+def test_nothing_of_a_person_is_left(
+    account: Account, store_dir: Path, redis_client: redis.Redis, tmp_path: Path, by: str
+) -> None:
+    alice, bob = Person(account, "alice-x", 1), Person(account, "bob-y", 2)
+    elsewhere = Person(make_account(), "alice-x2", 3)
+    mentioned = mention(account, alice, bob)
+    arguments = ["--external-id", "alice-x"] if by == "external id" else ["--face-id", str(alice.face.face_id)]
+    arguments += ["--receipts", str(tmp_path / "receipts")]
+    before = everything(store_dir, redis_client)
+    for person in (alice, bob):
+        assert {name for name, trace in traces(person).items() if trace not in before} == set()
+    plan = run(*arguments, "--dry-run")
+    assert everything(store_dir, redis_client) == before
+    receipt = run(*arguments)
+    after = everything(store_dir, redis_client).replace(b"alice-x2", b"-")
+    after = after.replace(elsewhere.jpeg, b"-")
+    assert {name for name, trace in traces(alice).items() if trace in after} == set()
+    assert {name for name, trace in traces(bob).items() if trace not in after} == set()
+
+    assert [plan[name] for name in ("faces", "events", "objects", "mentions")] == [
+        receipt[name] for name in ("faces", "events", "objects", "mentions")
+    ]
+    assert receipt["faces"] == [str(alice.face.face_id)]
+    assert receipt["events"] == [str(alice.event.event_id)]
+    assert (len(receipt["objects"]), receipt["mentions"], receipt["temporary_attributes"]) == (4, 1, 1)
+    assert receipt["files_left"] == []
+    (kept,) = (tmp_path / "receipts").iterdir()
+    assert json.loads(kept.read_text()) == receipt
+
+    event = Event.objects.unscoped().get(pk=alice.event.pk)
+    assert (event.source, event.create_time) == ("gate", alice.event.create_time)
+    assert (event.age, event.meta, event.face_detections, event.face_id) == (None, None, [], None)
+    mentioned.refresh_from_db()
+    assert [each["face"]["user_data"] for each in mentioned.match_result[0]["candidates"]] == ["bob-y"]
+    assert mentioned.top_similar_object_id is None
+    assert StoredObject.objects.unscoped().count() == 8
+    assert EventDescriptor.objects.count() == Face.objects.unscoped().count() == 2
+    assert [line.object_id for line in AuditRecord.objects.filter(action="erase")] == [str(alice.face.face_id)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_external_id_in_one_account(account: Account, tmp_path: Path) -> None:
+    other = make_account()
+    Person(account, "carol", 1)
+    stays = Person(other, "carol", 2)
+    receipts = ("--receipts", str(tmp_path / "receipts"))
+    run("--external-id", "carol", "--of-account", str(account.account_id), *receipts)
+    assert [face.pk for face in Face.objects.unscoped()] == [stays.face.pk]
+    assert StoredObject.objects.for_account(other.account_id).count() == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_account(account: Account, store_dir: Path, redis_client: redis.Redis, tmp_path: Path) -> None:
+    dave = Person(account, "dave", 1)
+    erin = Person(make_account(), "erin", 2)
+    arguments = ("--account", str(account.account_id), "--receipts", str(tmp_path / "receipts"))
+    assert run(*arguments, "--dry-run")["dry_run"]
+    receipt = run(*arguments)
+    assert (len(receipt["faces"]), len(receipt["events"]), len(receipt["objects"])) == (1, 1, 4)
+    after = everything(store_dir, redis_client)
+    assert {name for name, trace in traces(dave).items() if trace in after} == set()
+    assert {name for name, trace in traces(erin).items() if trace not in after} == set()
+    assert not Account.objects.filter(pk=account.pk).exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--external-id", ""),
+        ("--external-id", "nobody"),
+        ("--face-id", "x"),
+        ("--face-id", str(uuid4())),
+        ("--account", str(UUID(int=1))),
+        ("--external-id", "a", "--face-id", str(uuid4())),
+    ],
+)
+def test_bad_arguments(account: Account, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    Person(account, "frank", 1)
+    with pytest.raises(CommandError):
+        run(*arguments, "--receipts", str(tmp_path / "receipts"))
+    assert Face.objects.unscoped().count() == 1
+    assert not (tmp_path / "receipts").exists()
