@@ -80,6 +80,8 @@ class Pipeline:
     """
 
     def __init__(self, engine: Engine, plan: Plan) -> None:
+        if plan.detect_body:
+            raise LunaError(200005, "human_body")
         self._engine = engine
         self._plan = plan
         self._estimators: tuple[Estimator, ...] = ordered(plan.estimators, engine.tasks)

@@ -218,3 +218,9 @@ def test_an_unknown_descriptor_version_is_200003(engine: Engine) -> None:
     with pytest.raises(LunaError) as caught:
         Pipeline(engine, Plan(descriptor_version=59))
     assert caught.value.code == 200003
+
+
+def test_bodies_are_not_silently_left_out(engine: Engine) -> None:
+    with pytest.raises(LunaError) as caught:
+        Pipeline(engine, Plan(detect_body=True))
+    assert caught.value.code == 200005
