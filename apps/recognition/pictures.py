@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from apps.common.errors import LunaError
 from apps.recognition.api.input_types import Inputs, Picture
-from apps.recognition.facade import recognise
+from apps.recognition.checks.recognise import recognise_checked
 from apps.recognition.screening import Limits, Reason, screen
 from apps.recognition.types import Face, ImageResult, Plan
 
@@ -40,7 +40,7 @@ def recognise_pictures(inputs: Inputs, plan: Plan, limits: Limits) -> list[Seen]
     Raises that error when the picture was the request's whole body, and what `facade.recognise` raises.
     """
     readable = [picture.image for picture in inputs.pictures if picture.error is None]
-    found = iter(recognise(readable, plan) if readable else ())
+    found = iter(recognise_checked(readable, plan, limits.checks) if readable else ())
     seen = []
     for picture in inputs.pictures:
         result = ImageResult(picture.image.filename, error=picture.error) if picture.error else next(found)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from apps.common.filters.words import Mask, Number
+from apps.recognition.checks.evaluate import ESTIMATION, CheckReport
+from apps.recognition.checks.thresholds import Threshold
 from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.types import Face
 
@@ -20,11 +22,14 @@ class Reason:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """`angles`: largest |pitch|, |roll|, |yaw| in degrees, those that limit. `mask_states`: numbers of `words.Mask`
-    that pass, all when empty. `descriptor_score`: the lowest, 0..1."""
+    that pass, all when empty. `descriptor_score`: the lowest, 0..1. `checks`: the image checks that are made, by name;
+    a face goes on whatever they say unless `must_pass_checks`."""
 
     angles: Mapping[str, float] = field(default_factory=dict)
     mask_states: tuple[int, ...] = ()
     descriptor_score: float = 0.0
+    checks: Mapping[str, Threshold] = field(default_factory=dict)
+    must_pass_checks: bool = False
 
     @property
     def estimators(self) -> frozenset[str]:
@@ -35,7 +40,12 @@ class Limits:
 
 def screen(face: Face, limits: Limits) -> tuple[Reason, ...]:
     """Why a face does not go on; empty when it does. An estimation that is not there passes no limit of it."""
-    return (*_angles(face, limits), *_masks(face, limits), *_descriptor_score(face, limits))
+    return (
+        *_angles(face, limits),
+        *_masks(face, limits),
+        *_descriptor_score(face, limits),
+        *_checks(face, limits),
+    )
 
 
 def _angles(face: Face, limits: Limits) -> list[Reason]:
@@ -59,6 +69,14 @@ def _descriptor_score(face: Face, limits: Limits) -> list[Reason]:
     if not isinstance(descriptor, Descriptor) or descriptor.score >= limits.descriptor_score:
         return []
     return [Reason("fd_score_threshold", round(descriptor.score, 4), limits.descriptor_score)]
+
+
+def _checks(face: Face, limits: Limits) -> list[Reason]:
+    report = face.estimations.get(ESTIMATION)
+    if not limits.must_pass_checks or not isinstance(report, CheckReport):
+        return []
+    failed = [check for check in report.checks if not check.passed]
+    return [Reason(check.name, check.value, check.threshold.json()) for check in failed]
 
 
 def predominant(estimation: object, numbers: type[Number]) -> int | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.recognition.checks.evaluate import CheckReport
 from apps.recognition.estimators.basic_attributes import BasicAttributes
 from apps.recognition.estimators.emotions import Emotions
 from apps.recognition.estimators.eyes_attributes import EyeAttributes, EyesAttributes
@@ -37,7 +38,7 @@ def detection_block(face: Face) -> Json:
         "landmarks68": estimation_block("landmarks68", found.get("landmarks68")),
         "quality": estimation_block("quality", found.get("quality")),
         "attributes": attributes_block(found),
-        "face_quality": None,
+        "face_quality": estimation_block("face_quality", found.get("face_quality")),
     }
 
 
@@ -130,6 +131,22 @@ def _basic_attributes(value: BasicAttributes) -> Json:
     return {"age": value.age, "gender": value.gender, "ethnicities": value.ethnicities}
 
 
+def checks_block(value: CheckReport) -> Json:
+    """`{status, checks}`: status 1 where all passed."""
+    return {
+        "status": int(value.passed),
+        "checks": [
+            {
+                "name": check.name,
+                "object_value": check.value,
+                "threshold_value": check.threshold.json(),
+                "result": int(check.passed),
+            }
+            for check in value.checks
+        ],
+    }
+
+
 _SHAPES: dict[str, tuple[type, Callable[..., object]]] = {
     "landmarks68": (Landmarks68, _landmarks68),
     "quality": (Quality, _quality),
@@ -139,6 +156,7 @@ _SHAPES: dict[str, tuple[type, Callable[..., object]]] = {
     "mouth_attributes": (MouthAttributes, _mouth_attributes),
     "emotions": (Emotions, _emotions),
     "basic_attributes": (BasicAttributes, _basic_attributes),
+    "face_quality": (CheckReport, checks_block),
 }
 
 # The estimations that `attributes` of a detection holds; the others have places of their own.

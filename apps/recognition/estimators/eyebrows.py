@@ -1,7 +1,8 @@
 """Eyebrows neutral, raised, squinting or frowning: how high the brows of the mesh stand over the eyes.
 
 Height: from the middle of an eye's corners to the middle of its brow, mean of both eyes, over the distance from the
-eyes' midpoint to the chin.
+eyes' midpoint to the chin. Of 58 faces the middle nine tenths lie between .145 and .235, women's and painted brows
+high, men's low: only what leaves that range is told from a neutral face.
 """
 
 from collections.abc import Sequence
@@ -15,8 +16,8 @@ from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.eyes_attributes import EyesAttributes
 
 BROWS = ((70, 63, 105, 66, 107), (300, 293, 334, 296, 336))  # over the image-left and the image-right eye
-RAISED_FROM, LOWERED_BELOW = 0.25, 0.14
-NARROWED_BELOW = 0.2  # openness of the eyes
+RAISED_FROM, LOWERED_BELOW = 0.245, 0.15
+NARROWED_BELOW = 0.22  # openness of the eyes
 EYEBROW_STATES = ("neutral", "raised", "squinting", "frowning")
 
 
