@@ -17,6 +17,7 @@ from channels.layers import get_channel_layer
 logger = logging.getLogger(__name__)
 
 PENDING_MESSAGES = 10_000
+PENDING_BYTES = 64 * 1024**2
 SEND_TIMEOUT_S = 2.0
 DRAIN_TIMEOUT_S = 2.0
 
@@ -27,16 +28,22 @@ class Publisher:
     """A bounded queue and the thread that empties it. What does not fit or cannot be sent is logged and dropped."""
 
     def __init__(self) -> None:
-        self._pending: queue.Queue[tuple[str, Message]] = queue.Queue(PENDING_MESSAGES)
+        self._pending: queue.Queue[tuple[str, Message, int]] = queue.Queue(PENDING_MESSAGES)
+        self._pending_bytes = 0
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="sender-publisher", daemon=True)
         self._thread.start()
 
-    def submit(self, group: str, message: Message) -> None:
+    def submit(self, group: str, message: Message, size_bytes: int) -> None:
         """Returns at once. The message leaves this process within milliseconds while Redis answers."""
         try:
-            self._pending.put_nowait((group, message))
+            with self._lock:
+                if self._pending_bytes + size_bytes > PENDING_BYTES:
+                    raise queue.Full
+                self._pending.put_nowait((group, message, size_bytes))
+                self._pending_bytes += size_bytes
         except queue.Full:
-            logger.error("a notification for %s is dropped: %d are waiting for Redis", group, PENDING_MESSAGES)
+            logger.error("a notification for %s is dropped: %d are waiting for Redis", group, self._pending.qsize())
 
     def drain(self, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
         """Waits until everything submitted has left, at most `timeout_s`."""
@@ -47,12 +54,14 @@ class Publisher:
     def _run(self) -> None:
         with asyncio.Runner() as runner:
             while True:
-                group, message = self._pending.get()
+                group, message, size_bytes = self._pending.get()
                 try:
                     runner.run(self._send(group, message))
                 except Exception:
                     logger.exception("a notification for %s is lost: the channel layer does not take it", group)
                 finally:
+                    with self._lock:
+                        self._pending_bytes -= size_bytes
                     self._pending.task_done()
 
     @staticmethod

@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 
 from apps.common.request_id import HEADER, current_request_id
-from apps.sender.publisher import publisher
+from apps.sender.publisher import Message, publisher
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +27,8 @@ def event_publish(*, account_id: UUID, facts: Mapping[str, object], message: Map
     """
     try:
         frame = {**message, HEADER: message.get(HEADER) or current_request_id.get()}
-        publisher().submit(
-            group_name(account_id),
-            {"type": "event", "facts": orjson.dumps(dict(facts)), "text": orjson.dumps(frame).decode()},
-        )
+        facts_json, text = orjson.dumps(dict(facts)), orjson.dumps(frame)
+        notification: Message = {"type": "event", "facts": facts_json, "text": text.decode()}
+        publisher().submit(group_name(account_id), notification, size_bytes=len(facts_json) + len(text))
     except Exception:
         logger.exception("an event of account %s cannot be published", account_id)
