@@ -11,5 +11,6 @@ urlpatterns = [
     path("6/", include("apps.faces.api.urls")),
     path("6/", include("apps.events.api.urls")),
     path("6/", include("apps.matching.api.urls")),
+    path("6/", include("apps.recognition.api.urls")),
     path("6/", include("apps.handlers.api.urls")),
 ]

@@ -1,0 +1,121 @@
+"""POST /6/iso: the checks of ISO/IEC 19794-5, with fixed thresholds. Nothing is stored."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts.principal import Principal
+from apps.common.api.fields import FlagField
+from apps.common.api.validation import checked_query
+from apps.common.api.views import LunaView
+from apps.recognition.api.answers import status_block
+from apps.recognition.api.input_types import Rules
+from apps.recognition.api.inputs import read_inputs
+from apps.recognition.api.openapi import image_request
+from apps.recognition.api.shapes import Json, estimation_block, rect_block
+from apps.recognition.checks.evaluate import ESTIMATION
+from apps.recognition.checks.table import ISO_THRESHOLDS
+from apps.recognition.pictures import Seen, recognise_pictures
+from apps.recognition.screening import Limits
+from apps.recognition.types import Face, ImageType, MultifacePolicy, Plan
+
+POLICIES = [(each.value, each.name) for each in MultifacePolicy]
+# A body's warp shows no face to check.
+IMAGE_TYPES = [(each.value, each.name) for each in (ImageType.RAW, ImageType.FACE_WARP)]
+
+
+class IsoQuery(serializers.Serializer[Any]):
+    """How images are to be read, and what to do with several faces in one."""
+
+    multiface_policy = serializers.ChoiceField(choices=POLICIES, default=MultifacePolicy.NOT_ALLOWED.value)
+    extract_exif = FlagField(default=False)
+    image_type = serializers.ChoiceField(choices=IMAGE_TYPES, default=ImageType.RAW.value)
+    use_exif_info = FlagField(default=True)
+
+
+class IsoCheckSerializer(serializers.Serializer[Any]):
+    """One check. `object_value` is null where it could not be measured; then `result` is 0."""
+
+    name = serializers.CharField()
+    object_value = serializers.JSONField(allow_null=True, help_text="Number or word.")
+    threshold_value = serializers.JSONField(help_text="`{min, max}`, array of words, or 0 or 1.")
+    result = serializers.IntegerField()
+
+
+class IsoChecksSerializer(serializers.Serializer[Any]):
+    """`status` 1: all checks have passed."""
+
+    status = serializers.IntegerField()
+    checks = IsoCheckSerializer(many=True)
+
+
+class IsoDetectionSerializer(serializers.Serializer[Any]):
+    rect = serializers.DictField(child=serializers.IntegerField())
+    iso = IsoChecksSerializer()
+
+
+class IsoFaceSerializer(serializers.Serializer[Any]):
+    detection = IsoDetectionSerializer()
+
+
+class IsoEstimationSerializer(serializers.Serializer[Any]):
+    face = IsoFaceSerializer()
+
+
+class IsoImageSerializer(serializers.Serializer[Any]):
+    filename = serializers.CharField()
+    status = serializers.IntegerField()
+    error = serializers.DictField()
+    exif = serializers.DictField(allow_null=True)
+    estimations = IsoEstimationSerializer(many=True)
+
+
+class IsoAnswer(serializers.Serializer[Any]):
+    images = IsoImageSerializer(many=True)
+
+
+class IsoView(LunaView):
+    public = True
+    resource = "iso"
+
+    @extend_schema(
+        summary="iso",
+        description="Checks faces against ISO/IEC 19794-5. A check that cannot be measured does not pass.",
+        parameters=[IsoQuery],
+        request=image_request(),
+        responses={200: IsoAnswer},
+    )
+    def post(self, request: Request) -> Response:
+        query = checked_query(IsoQuery, request)
+        rules = Rules(account_id=_account_id(request), image_type=ImageType(query["image_type"]))
+        plan = Plan(
+            multiface=MultifacePolicy(query["multiface_policy"]),
+            use_exif=query["use_exif_info"],
+            extract_exif=query["extract_exif"],
+            warp=False,
+        )
+        seen = recognise_pictures(read_inputs(request, rules), plan, Limits(checks=ISO_THRESHOLDS))
+        return Response({"images": [_image(each) for each in seen]})
+
+
+def _account_id(request: Request) -> UUID | None:
+    """Whose stored images may be named: nobody's without credentials."""
+    principal: object = request.user
+    return principal.account_id if isinstance(principal, Principal) else None
+
+
+def _image(seen: Seen) -> Json:
+    exif = seen.result.exif
+    return {
+        **status_block(seen.filename, seen.result.error),
+        "exif": None if exif is None else dict(exif),
+        "estimations": [{"face": {"detection": _detection(face)}} for face in seen.passed],
+    }
+
+
+def _detection(face: Face) -> Json:
+    return {"rect": rect_block(face.rect), "iso": estimation_block(ESTIMATION, face.estimations[ESTIMATION])}
