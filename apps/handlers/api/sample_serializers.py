@@ -12,6 +12,7 @@ from apps.handlers.api.event_serializers import ImageOutcomeSerializer, ImageQue
 from apps.handlers.policies import Policies
 from apps.handlers.policies.detect import FACE_FLAGS, MAX_ANGLE_DEGREES, DetectPolicy
 from apps.handlers.policies.extract import ExtractPolicy
+from apps.handlers.policies.face_quality import FaceQualityPolicy
 from apps.recognition.types import MultifacePolicy
 
 MAX_SAMPLES = 100
@@ -37,10 +38,12 @@ class DetectorQuery(ImageQuery):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
+        shown = frozenset(name for flag, name in FLAGS.items() if attrs.pop(flag))
         detect = DetectPolicy(
             multiface_policy=MultifacePolicy(attrs.pop("multiface_policy")),
             extract_exif=attrs.pop("extract_exif"),
-            shown=frozenset(name for flag, name in FLAGS.items() if attrs.pop(flag)),
+            shown=shown,
+            face_quality=FaceQualityPolicy(estimate="face_quality" in shown),
             **{angle: attrs.pop(angle) for angle in ANGLES},
         )
         attrs["policies"] = Policies(detect_policy=detect, extract_policy=ExtractPolicy(extract_face_descriptor=False))

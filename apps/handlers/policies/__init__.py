@@ -37,6 +37,8 @@ class Policies:
             angles=self.detect_policy.angle_thresholds,
             mask_states=self.detect_policy.mask_states,
             descriptor_score=self.extract_policy.fd_score_threshold,
+            checks=self.detect_policy.face_quality.thresholds,
+            must_pass_checks=self.detect_policy.face_quality.filter,
         )
 
     @property

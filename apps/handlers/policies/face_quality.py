@@ -1,7 +1,7 @@
 """face_quality of detect_policy: which checks a picture of a face must pass, and within which thresholds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rest_framework import serializers
@@ -10,36 +10,16 @@ from apps.common.api.fields import FlagField
 from apps.common.api.validation import StrictSerializer, refuse_unknown
 from apps.common.filters.kinds import FiniteFloatField
 from apps.handlers.policies.base import PolicySerializer
-
-RANGES = (
-    "head_yaw", "head_pitch", "head_roll", "gaze_yaw", "gaze_pitch", "eye_distance", "mouth_smiling", "mouth_occluded",
-    "mouth_open", "illumination_quality", "specularity_quality", "blurriness_quality", "dark_quality", "light_quality",
-    "background_lightness", "background_uniformity", "head_horizontal_center", "head_vertical_center", "head_width",
-    "head_height", "image_width", "image_height", "illumination_uniformity", "dynamic_range", "image_size",
-    "indent_upper", "indent_lower", "indent_left", "indent_right", "aspect_ratio", "face_width", "face_height",
-)  # fmt: skip
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "left_eye": ("open", "closed", "occluded"),
-    "right_eye": ("open", "closed", "occluded"),
-    "smile_properties": ("none", "smile_lips", "smile_teeth"),
-    "glasses": ("no_glasses", "eyeglasses", "sunglasses"),
-    "eyebrows_state": ("neutral", "raised", "squinting", "frowning"),
-    "headwear_type": (
-        "none", "baseball_cap", "beanie", "peaked_cap", "shawl", "hat_with_ear_flaps", "helmet", "hood", "hat", "other",
-    ),
-    "face_color_type": ("color", "grayscale", "infrared"),
-    "shoulders_position": ("parallel", "non-parallel", "hidden"),
-    "image_format": ("JPEG", "JPEG2000", "PNG", "BMP", "TIFF", "PPM"),
-}  # fmt: skip
-FLAGS = ("red_eyes", "natural_light", "radial_distortion")
+from apps.recognition.checks.table import CHECKS
+from apps.recognition.checks.thresholds import Between, Flag, OneOf, Threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """`threshold`: (min, max) with None for unbounded, accepted values, 0 or 1; None for the platform's own."""
+class CheckPolicy:
+    """`threshold` None is the platform's own."""
 
     estimate: bool = True
-    threshold: tuple[float | None, float | None] | tuple[str, ...] | int | None = None
+    threshold: Threshold | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +28,19 @@ class FaceQualityPolicy:
 
     estimate: bool = False
     filter: bool = False
-    checks: Mapping[str, Check] = field(default_factory=dict)
+    checks: Mapping[str, CheckPolicy] = field(default_factory=dict)
+
+    @property
+    def thresholds(self) -> dict[str, Threshold]:
+        """The checks to make, by name."""
+        if not self.estimate:
+            return {}
+        policies = {name: self.checks.get(name, CheckPolicy()) for name in CHECKS}
+        return {name: each.threshold or CHECKS[name].threshold for name, each in policies.items() if each.estimate}
 
 
 class RangeSerializer(StrictSerializer):
-    """`{min, max}`; the side that is missing is unbounded."""
+    """`{min, max}`; the side that is missing becomes the extreme value."""
 
     min = FiniteFloatField(required=False, allow_null=True)
     max = FiniteFloatField(required=False, allow_null=True)
@@ -65,24 +53,25 @@ class RangeSerializer(StrictSerializer):
         return low, high
 
 
-class ChoicesField(serializers.ListField):
-    """Accepted values."""
+class ThresholdField(serializers.Field[Threshold, Any, Any, Any]):
+    """A user's threshold in the place of the platform's `own`: a range, an array of words, 0 or 1."""
 
-    def to_internal_value(self, data: Any) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(super().to_internal_value(data))
+    def __init__(self, own: Threshold) -> None:
+        super().__init__(required=False)
+        self.own = own
 
-
-def threshold_field(name: str) -> Any:
-    if name in CHOICES:
-        child = serializers.ChoiceField(choices=CHOICES[name])
-        return ChoicesField(child=child, allow_empty=False, max_length=len(CHOICES[name]), required=False)
-    if name in FLAGS:
-        return serializers.IntegerField(min_value=0, max_value=1, required=False)
-    return RangeSerializer(required=False)
+    def to_internal_value(self, data: Any) -> Threshold:
+        own = self.own
+        if isinstance(own, Between):
+            return own.with_bounds(*RangeSerializer().run_validation(data))
+        if isinstance(own, OneOf):
+            words = serializers.MultipleChoiceField(choices=own.words, allow_empty=False).run_validation(data)
+            return replace(own, accepted=tuple(word for word in own.words if word in words))
+        return Flag(serializers.IntegerField(min_value=0, max_value=1).run_validation(data))
 
 
 class CheckSerializer(PolicySerializer):
-    policy = Check
+    policy = CheckPolicy
     estimate = FlagField(required=False)
 
     def __init__(self, name: str, **kwargs: Any) -> None:
@@ -90,14 +79,14 @@ class CheckSerializer(PolicySerializer):
         super().__init__(**kwargs)
 
     def get_fields(self) -> dict[str, Any]:
-        return super().get_fields() | {"threshold": threshold_field(self.name)}
+        return super().get_fields() | {"threshold": ThresholdField(CHECKS[self.name].threshold)}
 
 
 class ChecksSerializer(serializers.Serializer[Any]):
     """Checks by name."""
 
     def get_fields(self) -> dict[str, Any]:
-        return {name: CheckSerializer(name, required=False) for name in (*RANGES, *CHOICES, *FLAGS)}
+        return {name: CheckSerializer(name, required=False) for name in CHECKS}
 
     def to_internal_value(self, data: Any) -> Any:
         refuse_unknown(data, set(self.fields))

@@ -11,8 +11,8 @@ from apps.common.errors import LunaError
 from apps.common.filters import accepts
 from apps.common.times import utc_now
 from apps.handlers.policies import Policies, policies_parse
-from apps.handlers.policies.face_quality import Check
 from apps.handlers.policies.match import Candidates, candidates_account
+from apps.recognition.checks.table import CHECKS
 from apps.recognition.types import MultifacePolicy
 
 LIST_ID = uuid4()
@@ -118,11 +118,11 @@ def test_the_whole_vocabulary() -> None:
     }  # fmt: skip
     assert detect.angle_thresholds == {"pitch": 30, "roll": 30.5, "yaw": 0}
     assert detect.estimate_liveness.liveness_states == (1,)
-    assert detect.face_quality.checks == {
-        "head_yaw": Check(threshold=(-5, None)),
-        "glasses": Check(threshold=("no_glasses",)),
-        "red_eyes": Check(estimate=False, threshold=1),
-    }
+    thresholds = detect.face_quality.thresholds
+    assert thresholds["head_yaw"].json() == {"min": -5, "max": 180}
+    assert thresholds["glasses"].json() == ["no_glasses"]
+    assert thresholds["natural_light"] == CHECKS["natural_light"].threshold
+    assert set(CHECKS) - set(thresholds) == {"red_eyes"}
     vip, seen = policies.match_policy
     assert (vip.limit, vip.candidates.faces.list_id, seen.limit) == (5, LIST_ID, 3)
     assert vip.candidates.faces.create_time__gte is not None
