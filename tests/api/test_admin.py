@@ -128,6 +128,16 @@ def test_login_with_the_password(admin: Account) -> None:
     assert client.get("/admin/").status_code == 200
 
 
+def test_too_many_wrong_passwords_close_the_door(admin: Account, settings: Any) -> None:
+    settings.LUNA_FAILED_LOGINS = 3
+    client = Client()
+    for _ in range(3):
+        assert client.post("/admin/login/", {"username": admin.login, "password": "wrong"}).status_code == 200
+
+    assert client.post("/admin/login/", {"username": admin.login, "password": PASSWORD}).status_code == 200
+    assert client.get("/admin/").status_code == 302
+
+
 @pytest.mark.parametrize("query", ["q=Ada", "q=gate", f"q={uuid4()}", "q=%00", "create_time__year=2026"])
 @pytest.mark.parametrize("page", PAGES)
 def test_search_and_dates_answer(site: Client, owner: Account, page: str, query: str) -> None:

@@ -1,0 +1,26 @@
+"""The admin site's login, by the rules of the API."""
+
+from typing import Any
+
+from django.contrib.auth.backends import ModelBackend
+from django.http import HttpRequest
+
+from apps.accounts.authentication import remote_address
+from apps.accounts.credentials import password_verify
+from apps.accounts.models import Account
+from apps.common.errors import LunaError
+
+
+class AccountBackend(ModelBackend):
+    """Checks a password like Basic authentication does, and refuses after too many failures like it."""
+
+    def authenticate(  # type: ignore[override]  # Django's User where ours is Account
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+    ) -> Account | None:
+        if username is None or password is None:
+            return None
+        address = remote_address(request) if request is not None else None
+        try:
+            return password_verify(login=username, password=password, address=address)
+        except LunaError:
+            return None
