@@ -14,7 +14,7 @@ from apps.common.errors import LunaError
 class AccountBackend(ModelBackend):
     """Checks a password like Basic authentication does, and refuses after too many failures like it."""
 
-    def authenticate(  # type: ignore[override]  # Django's User where ours is Account
+    def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
     ) -> Account | None:
         if username is None or password is None:
