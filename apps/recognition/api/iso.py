@@ -1,6 +1,6 @@
 """POST /6/iso: the checks of ISO/IEC 19794-5, with fixed thresholds. Nothing is stored."""
 
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
