@@ -1,28 +1,16 @@
-"""Pictures that are stored: samples as JPEG, source images as they came or in the format that a policy wants."""
+"""Pictures that are stored: what is kept beside a sample, and source images in the format that a policy wants."""
 
 import io
 
-import cv2
 from django.conf import settings
 from PIL import Image as Pillow
 
 from apps.handlers.policies.storage import ImageOriginPolicy
 from apps.recognition.engine.decode import FORMATS, decode
-from apps.recognition.types import Face, Image
+from apps.recognition.types import Face
 
-# At this quality, without subsampling of colours, descriptors of the stored warp stay within .002 of the cosine.
-SAMPLE_QUALITY = 95
 CONTENT_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png"}
 PILLOW_NAMES = {"jpg": "JPEG", "png": "PNG"}
-
-
-def sample_bytes(warp: Image) -> bytes:
-    """A warp, uint8 RGB [250, 250, 3], as JPEG."""
-    parameters = [
-        cv2.IMWRITE_JPEG_QUALITY, SAMPLE_QUALITY,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-    ]  # fmt: skip
-    return bytes(cv2.imencode(".jpg", cv2.cvtColor(warp, cv2.COLOR_RGB2BGR), parameters)[1])
 
 
 def sample_meta(face: Face) -> dict[str, object]:

@@ -21,7 +21,7 @@ from apps.faces.services import faces_create
 from apps.faces.types import AttributeData, FaceDraft
 from apps.handlers.api.shapes import event_message
 from apps.handlers.pipeline.attributes import attribute_of, basic_of
-from apps.handlers.pipeline.pictures import origin_bytes, sample_bytes, sample_meta
+from apps.handlers.pipeline.pictures import origin_bytes, sample_meta
 from apps.handlers.policies.storage import FacePolicy, ImageOriginPolicy, SamplePolicy, StoragePolicy
 from apps.handlers.types import Person, Sighting
 from apps.imagestore import files
@@ -29,6 +29,7 @@ from apps.imagestore.services import Bucket, NewObject, samples_store
 from apps.recognition.api.input_schemas import MAX_ORIGIN_CHARACTERS
 from apps.recognition.api.input_types import Picture
 from apps.recognition.api.shapes import rect_block
+from apps.recognition.encoding import warp_bytes
 from apps.sender.services import event_publish
 
 logger = logging.getLogger(__name__)
@@ -127,7 +128,7 @@ def face_sample(sighting: Sighting, account_id: UUID, ttl_days: int | None = Non
     return NewObject(
         account_id=account_id,
         bucket=Bucket.FACE_SAMPLES,
-        data=sample_bytes(sighting.face.warp),
+        data=warp_bytes(sighting.face.warp),
         content_type="image/jpeg",
         ttl_days=ttl_days,
         meta=sample_meta(sighting.face),

@@ -1,9 +1,11 @@
-"""Recognition resources that store nothing."""
+"""Paths of this room."""
 
 from django.urls import URLPattern, path
 
 from apps.recognition.api.iso import IsoView
+from apps.recognition.api.sdk import SdkView
 
 urlpatterns: list[URLPattern] = [
     path("iso", IsoView.as_view()),
+    path("sdk", SdkView.as_view()),
 ]

@@ -1,0 +1,224 @@
+"""POST /6/sdk: estimates everything that is asked for and stores nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts.principal import Principal
+from apps.common.api.fields import CommaListField, FlagField
+from apps.common.api.validation import checked_query
+from apps.common.api.views import LunaView
+from apps.common.descriptors import base64_encode, sdk_encode, versions
+from apps.common.filters.kinds import FiniteFloatField, NumberField
+from apps.common.filters.words import Mask
+from apps.recognition.aggregation import aggregate
+from apps.recognition.api.answers import reasons_block, shown_detection, shown_estimations, status_block
+from apps.recognition.api.input_types import Rules
+from apps.recognition.api.inputs import read_inputs
+from apps.recognition.api.openapi import image_request
+from apps.recognition.api.shapes import Json, attributes_block, estimation_block
+from apps.recognition.encoding import warp_bytes
+from apps.recognition.estimators.face_descriptor import Descriptor
+from apps.recognition.pictures import Rejected, Seen, check_one_face, recognise_pictures
+from apps.recognition.screening import Limits
+from apps.recognition.types import Face, ImageType, MultifacePolicy, Plan
+
+MAX_ANGLE_DEGREES = 180.0
+ANGLES = ("pitch", "roll", "yaw")
+# Flags of the query and the estimators that they ask for.
+FACE_FLAGS: Mapping[str, str] = {
+    f"estimate_{name}": name
+    for name in (
+        "head_pose", "emotions", "mask", "quality", "gaze", "eyes_attributes", "mouth_attributes", "glasses",
+        "liveness", "deepfake", "basic_attributes", "landmarks68", "face_descriptor", "face_occlusion",
+    )
+}  # fmt: skip
+BODY_FLAGS: Mapping[str, str] = {
+    "estimate_body_descriptor": "body_descriptor",
+    "estimate_body_warp": "body_warp",
+    "estimate_body_basic_attributes": "body_basic_attributes",
+    "estimate_upper_body": "upper_body",
+    "estimate_lower_body": "lower_body",
+    "estimate_accessories": "accessories",
+}
+IMAGE_FLAGS: Mapping[str, str] = {
+    "estimate_people_count": "people_count",
+    "estimate_image_modification": "image_modification",
+}
+
+
+def angle_field() -> FiniteFloatField:
+    return FiniteFloatField(min_value=0, max_value=MAX_ANGLE_DEGREES, default=MAX_ANGLE_DEGREES)
+
+
+class SdkQuery(serializers.Serializer[Any]):
+    """What is looked for, estimated and filtered."""
+
+    detect_face = FlagField(default=True)
+    detect_body = FlagField(default=False)
+    estimate_landmarks5 = FlagField(default=False, help_text="The five landmarks are always there.")
+    estimate_face_warp = FlagField(default=False)
+    multiface_policy = serializers.ChoiceField(
+        choices=[(each.value, each.name) for each in MultifacePolicy], default=MultifacePolicy.ALL.value
+    )
+    score_threshold = FiniteFloatField(min_value=0, max_value=1, required=False)
+    face_descriptor_score_threshold = FiniteFloatField(min_value=0, max_value=1, default=0.0)
+    mask_states = CommaListField(child=NumberField(numbers=Mask), max_length=len(Mask), default=list)
+    aggregate_attributes = FlagField(default=False)
+    image_type = serializers.ChoiceField(
+        choices=[(each.value, each.name) for each in ImageType], default=ImageType.RAW.value
+    )
+    use_exif_info = FlagField(default=True)
+    extract_exif = FlagField(default=False)
+
+    def get_fields(self) -> dict[str, Any]:
+        flags = {flag: FlagField(default=False) for flag in (*FACE_FLAGS, *BODY_FLAGS, *IMAGE_FLAGS)}
+        return super().get_fields() | flags | {f"{name}_threshold": angle_field() for name in ANGLES}
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs["detect_face"] and not attrs["detect_body"]:
+            raise serializers.ValidationError({"detect_face": "nothing is detected."})
+        return attrs
+
+
+class SdkFaceSerializer(serializers.Serializer[Any]):
+    detection = serializers.DictField()
+    attributes = serializers.DictField()
+    warp = serializers.CharField(allow_null=True, help_text="JPEG, Base64.")
+
+
+class SdkEstimationSerializer(serializers.Serializer[Any]):
+    face = SdkFaceSerializer(allow_null=True)
+    body = serializers.DictField(allow_null=True)
+
+
+class SdkImageSerializer(serializers.Serializer[Any]):
+    filename = serializers.CharField()
+    status = serializers.IntegerField()
+    error = serializers.DictField()
+    exif = serializers.DictField(allow_null=True)
+    estimations = SdkEstimationSerializer(many=True)
+    image_estimations = serializers.DictField()
+
+
+class SdkFilteredSerializer(SdkEstimationSerializer):
+    filename = serializers.CharField()
+    filter_reasons = serializers.ListField(child=serializers.DictField())
+
+
+class SdkAnswer(serializers.Serializer[Any]):
+    images_estimations = SdkImageSerializer(many=True)
+    aggregate_estimations = serializers.DictField()
+    filtered_estimations = SdkFilteredSerializer(many=True)
+
+
+class SdkView(LunaView):
+    public: ClassVar = True
+    resource: ClassVar = "sdk"
+
+    @extend_schema(
+        summary="sdk",
+        description="Detects and estimates. Nothing is stored.",
+        parameters=[SdkQuery],
+        request=image_request(),
+        responses={200: SdkAnswer},
+    )
+    def post(self, request: Request) -> Response:
+        query = checked_query(SdkQuery, request)
+        shown = frozenset(name for flag, name in FACE_FLAGS.items() if query[flag] and query["detect_face"])
+        limits = _limits(query)
+        rules = Rules(account_id=account_of(request), image_type=ImageType(query["image_type"]), bodies=True)
+        seen = recognise_pictures(read_inputs(request, rules), _plan(query, shown, limits), limits)
+        if query["aggregate_attributes"] and query["multiface_policy"] != MultifacePolicy.BEST:
+            check_one_face(seen)
+        with_warp = query["estimate_face_warp"]
+        return Response(
+            {
+                "images_estimations": [_image(each, shown, with_warp=with_warp) for each in seen],
+                "aggregate_estimations": _together(seen, shown) if query["aggregate_attributes"] else {},
+                "filtered_estimations": [
+                    _filtered(face, shown, with_warp=with_warp) for each in seen for face in each.rejected
+                ],
+            }
+        )
+
+
+def account_of(request: Request) -> UUID | None:
+    """Whose stored images and samples may be named: nobody's without credentials."""
+    principal: Any = request.user
+    return principal.account_id if isinstance(principal, Principal) else None
+
+
+def _limits(query: dict[str, Any]) -> Limits:
+    angles = {angle: query[f"{angle}_threshold"] for angle in ANGLES}
+    return Limits(
+        angles={angle: limit for angle, limit in angles.items() if limit < MAX_ANGLE_DEGREES},
+        mask_states=tuple(query["mask_states"]),
+        descriptor_score=query["face_descriptor_score_threshold"],
+    )
+
+
+def _plan(query: dict[str, Any], shown: frozenset[str], limits: Limits) -> Plan:
+    others = {name for flag, name in (*BODY_FLAGS.items(), *IMAGE_FLAGS.items()) if query[flag]}
+    return Plan(
+        detect_face=query["detect_face"],
+        detect_body=query["detect_body"],
+        estimators=shown | limits.estimators | others,
+        multiface=MultifacePolicy(query["multiface_policy"]),
+        use_exif=query["use_exif_info"],
+        extract_exif=query["extract_exif"],
+        score_threshold=query.get("score_threshold"),
+        warp=query["estimate_face_warp"],
+    )
+
+
+def _image(seen: Seen, shown: frozenset[str], *, with_warp: bool) -> Json:
+    exif = seen.result.exif
+    return {
+        **status_block(seen.filename, seen.result.error),
+        "exif": None if exif is None else dict(exif),
+        "estimations": [{"face": _face(face, shown, with_warp=with_warp), "body": None} for face in seen.passed],
+        "image_estimations": {},
+    }
+
+
+def _face(face: Face, shown: frozenset[str], *, with_warp: bool) -> Json:
+    """Attributes stand under `detection` and beside it: clients look in either place."""
+    attributes = _attributes(shown_estimations(face.estimations, shown))
+    return {
+        "detection": shown_detection(face, shown) | {"attributes": attributes},
+        "attributes": attributes,
+        "warp": base64_encode(warp_bytes(face.warp)) if with_warp else None,
+    }
+
+
+def _attributes(estimations: Mapping[str, object]) -> Json:
+    """All estimations that are no part of the detection itself, basic attributes and descriptor included."""
+    attributes = attributes_block(estimations)
+    if "basic_attributes" in estimations:
+        attributes["basic_attributes"] = estimation_block("basic_attributes", estimations["basic_attributes"])
+    descriptor = estimations.get("face_descriptor")
+    if isinstance(descriptor, Descriptor):
+        data = sdk_encode(descriptor.vector, versions.get(descriptor.version))
+        attributes["descriptor"] = {"sdk_descriptor": base64_encode(data), "score": round(descriptor.score, 4)}
+    return attributes
+
+
+def _together(seen: Sequence[Seen], shown: frozenset[str]) -> Json:
+    faces = [face.estimations for each in seen for face in each.passed]
+    attributes = _attributes(shown_estimations(aggregate(faces), shown)) if faces else {}
+    return {"face": {"attributes": attributes}, "body": {"attributes": {}}}
+
+
+def _filtered(rejected: Rejected, shown: frozenset[str], *, with_warp: bool) -> Json:
+    return {
+        "filename": rejected.picture.image.filename,
+        "filter_reasons": reasons_block(rejected.reasons),
+        "face": _face(rejected.face, shown, with_warp=with_warp),
+        "body": None,
+    }

@@ -1,0 +1,140 @@
+"""POST /6/sdk: estimates, answers, stores nothing, needs no credentials."""
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from PIL import Image
+
+from apps.accounts.models import Account
+from apps.common.descriptors import sdk_decode
+from apps.common.errors import LunaError
+from tests.api.handlers.conftest import JPEG, JSON, Stored, astronaut, encoded, nobody, sample, stored  # noqa: F401
+from tests.factories import client_of, make_account, token_client
+
+pytestmark = pytest.mark.django_db
+
+
+def sdk(query: str = "", data: Any = b"", content_type: str = JPEG, client: Client | None = None) -> Any:
+    answer = (client or Client()).post(f"/6/sdk{query}", data or astronaut(), content_type)
+    assert answer.status_code == 200, answer.json()
+    return answer.json()
+
+
+def faces(body: Any) -> list[Any]:
+    return [each["face"] for image in body["images_estimations"] for each in image["estimations"]]
+
+
+def test_nothing_is_stored(stored: Any) -> None:  # noqa: F811
+    before: Stored = stored()
+    body = sdk("?estimate_face_descriptor=1&estimate_face_warp=1")
+    (face,) = faces(body)
+    assert set(face["detection"]["rect"]) == {"x", "y", "width", "height"}
+    assert len(face["detection"]["landmarks5"]) == 5
+    assert body["filtered_estimations"] == []
+    assert stored() == before
+
+
+def test_everything_that_is_asked_for() -> None:
+    names = ("head_pose", "emotions", "gaze", "eyes_attributes", "mouth_attributes", "basic_attributes")
+    flags = [f"estimate_{name}=1" for name in (*names, "quality", "landmarks68", "face_descriptor", "face_warp")]
+    (face,) = faces(sdk("?" + "&".join(flags)))
+    assert set(face["attributes"]) == {*names, "descriptor"}
+    assert face["detection"]["attributes"] == face["attributes"]
+    assert (len(face["detection"]["landmarks68"]), face["attributes"]["basic_attributes"]["gender"]) == (68, 0)
+    assert face["detection"]["quality"]["light"] > 0
+    assert Image.open(io.BytesIO(base64.b64decode(face["warp"]))).size == (250, 250)
+
+
+def test_the_descriptor_is_one_that_can_be_decoded() -> None:
+    (first,) = faces(sdk("?estimate_face_descriptor=1"))
+    (again,) = faces(
+        sdk("?estimate_face_descriptor=1", encoded(Image.open(io.BytesIO(astronaut())), "PNG"), "image/png")
+    )
+    vectors = [
+        sdk_decode(base64.b64decode(face["attributes"]["descriptor"]["sdk_descriptor"]))[1] for face in (first, again)
+    ]
+    assert np.isclose(np.linalg.norm(vectors[0]), 1)
+    assert float(vectors[0] @ vectors[1]) > 0.99
+    assert first["attributes"]["descriptor"]["score"] > 0.9
+
+
+def test_several_images_and_aggregation() -> None:
+    files = [SimpleUploadedFile(name, data, JPEG) for name, data in (("a", astronaut()), ("b", b"x"), ("c", nobody()))]
+    query = "?estimate_face_descriptor=1&estimate_emotions=1&aggregate_attributes=1"
+    body = Client().post(f"/6/sdk{query}", {"image": files}).json()
+    assert [(image["filename"], image["status"]) for image in body["images_estimations"]] == [
+        ("a", 1),
+        ("b", 0),
+        ("c", 1),
+    ]
+    together = body["aggregate_estimations"]["face"]["attributes"]
+    assert together["emotions"]["predominant_emotion"] == "happiness"
+    assert together["descriptor"]["score"] > 0.9
+    answer = Client().post("/6/sdk?aggregate_attributes=1", sample(1), JPEG)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, 11038)
+
+
+def test_multiface_and_score() -> None:
+    assert len(faces(sdk(data=sample(1)))) >= 3
+    assert len(faces(sdk("?multiface_policy=2", sample(1)))) == 1
+    assert faces(sdk("?score_threshold=1")) == []
+    answer = Client().post("/6/sdk?multiface_policy=0", sample(1), JPEG)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, 11038)
+
+
+def test_filters() -> None:
+    body = sdk("?roll_threshold=1&face_descriptor_score_threshold=1&estimate_face_descriptor=1")
+    (filtered,) = body["filtered_estimations"]
+    assert [reason["filter_name"] for reason in filtered["filter_reasons"]] == ["roll_threshold", "fd_score_threshold"]
+    assert filtered["face"]["detection"]["attributes"].keys() == {"descriptor"}
+    assert faces(body) == []
+
+
+@pytest.mark.parametrize("flag", ["deepfake", "body_descriptor", "people_count", "image_modification"])
+def test_what_is_not_installed(flag: str) -> None:
+    answer = Client().post(f"/6/sdk?estimate_{flag}=1", astronaut(), JPEG)
+    assert (answer.status_code, answer.json()["error_code"]) == (LunaError(200005).status, 200005)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "detect_face=0",
+        "estimate_emotions=2",
+        "image_type=5",
+        "score_threshold=1.1",
+        "yaw_threshold=-1",
+        "mask_states=4",
+    ],
+)
+def test_bad_queries(query: str) -> None:
+    answer = Client().post(f"/6/sdk?{query}", astronaut(), JPEG)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, 12012)
+
+
+@pytest.fixture
+def account() -> Account:
+    return make_account()
+
+
+def test_credentials_are_not_needed_but_checked(account: Account) -> None:
+    assert len(faces(sdk(client=client_of(account)))) == 1
+    assert len(faces(sdk(client=token_client(account, resources=["sdk"])))) == 1
+    answer = token_client(account, resources=["iso"]).post("/6/sdk", astronaut(), JPEG)
+    assert (answer.status_code, answer.json()["error_code"]) == (403, 11060)
+    answer = Client(headers={"Authorization": "Bearer x"}).post("/6/sdk", astronaut(), JPEG)
+    assert answer.status_code == 401
+
+
+def test_stored_images_are_the_accounts_own(account: Account) -> None:
+    own = client_of(account)
+    url = own.post("/6/images", astronaut(), JPEG).json()["url"]
+    assert len(faces(sdk(data={"urls": [url]}, content_type=JSON, client=own))) == 1
+    for client in (Client(), client_of(make_account())):
+        (image,) = sdk(data={"urls": [url]}, content_type=JSON, client=client)["images_estimations"]
+        assert image["error"]["error_code"] == 11027
