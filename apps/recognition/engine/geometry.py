@@ -12,6 +12,8 @@ from apps.recognition.types import Image, Points
 
 Matrix = NDArray[np.float64]
 
+_TO_COMPLEX = np.array([1, 1j])
+
 ANTIALIAS_BELOW_SCALE = 0.6  # bilinear sampling skips source pixels from about here on
 
 cv2.setNumThreads(1)  # the engine's own workers fill the cores; OpenCV's pool would fight with them
@@ -20,19 +22,18 @@ cv2.setNumThreads(1)  # the engine's own workers fill the cores; OpenCV's pool w
 def similarity_transform(source: ArrayLike, target: ArrayLike) -> Matrix:
     """The rotation, scale and shift that bring `source` [N, 2] nearest to `target` [N, 2].
 
-    Least squares, after Umeyama 1991; never mirrors. Raises ValueError where the source points coincide.
+    Least squares, in closed form: with points as complex numbers the map is z → a·z + b. Never mirrors. Raises
+    ValueError where the source points coincide.
     """
     src, dst = np.asarray(source, np.float64), np.asarray(target, np.float64)
     src_mean, dst_mean = src.mean(0), dst.mean(0)
-    src_centred, dst_centred = src - src_mean, dst - dst_mean
-    spread = float((src_centred**2).sum())
+    src_z, dst_z = (src - src_mean) @ _TO_COMPLEX, (dst - dst_mean) @ _TO_COMPLEX
+    spread = float((src_z * src_z.conj()).sum().real)
     if spread < 1e-9:
         raise ValueError("points coincide")
-    left, values, right = np.linalg.svd(dst_centred.T @ src_centred)
-    signs = np.array([1.0, np.sign(np.linalg.det(left @ right)) or 1.0])
-    rotation = (left * signs) @ right
-    scaled = rotation * float((values * signs).sum()) / spread
-    return np.column_stack([scaled, dst_mean - scaled @ src_mean])
+    factor = complex((src_z.conj() * dst_z).sum()) / spread
+    linear = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
+    return np.column_stack([linear, dst_mean - linear @ src_mean])
 
 
 def square_transform(centre: ArrayLike, side: float, angle: float, size_px: int) -> Matrix:

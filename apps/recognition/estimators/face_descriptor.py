@@ -58,7 +58,7 @@ def suitability(warp: Image, landmarks5: Points) -> float:
     distance = max(float(np.linalg.norm(across)), 1.0)
     nose_offset = abs(float((landmarks5[2] - middle) @ across)) / distance**2
     ahead = sigmoid(nose_offset, PROFILE_NOSE_OFFSET, -NOSE_OFFSET_WIDTH)
-    light = sigmoid(float(luminance(warp[60:210, 60:190]).mean()), DARK_LUMINANCE, LUMINANCE_WIDTH)
+    light = sigmoid(float(luminance(warp[60:210:2, 60:190:2]).mean()), DARK_LUMINANCE, LUMINANCE_WIDTH)
     return float(np.cbrt(sharpness(warp) * light * ahead))
 
 
