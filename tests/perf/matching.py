@@ -11,6 +11,7 @@ from pgvector import Vector as PgVector
 from apps.accounts.services import account_create
 from apps.common.descriptors import Calibration, DescriptorVersion, Vector, versions
 from apps.common.scope import Scope
+from apps.faces import nearest
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
 from apps.faces.types import FaceFilters
 from apps.matching.matcher import match
@@ -74,7 +75,8 @@ def copy_alone(keys: list[int]) -> None:
 
 
 def analyze() -> None:
-    """What autovacuum does a minute after a base has grown."""
+    """What autovacuum does a minute after a base has grown; by then the candidates are counted anew, too."""
+    nearest._census.cache_clear()
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE bare, faces_face, faces_facedescriptor, faces_list, faces_listface")
 

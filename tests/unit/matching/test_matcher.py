@@ -15,6 +15,7 @@ from apps.common.descriptors import DescriptorVersion, Vector
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.events.types import EventDescriptorData
+from apps.faces import nearest
 from apps.faces.attributes import attribute_create, attribute_delete
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
 from apps.faces.selectors import face_lists
@@ -36,6 +37,13 @@ def version() -> DescriptorVersion:
 @pytest.fixture
 def account() -> Account:
     return make_account()
+
+
+@pytest.fixture(params=[0.0, 1.0], ids=["joined", "proposed"])
+def share(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
+    """Candidates are found in one of two ways, as they are few or many among all faces."""
+    monkeypatch.setattr(nearest, "_census", lambda members, period: (100, request.param))
+    return request.param
 
 
 def make_faces(account: Account, vectors: Vector, version: int = 9001, **columns: object) -> list[Face]:
@@ -87,7 +95,7 @@ def check(found: Sequence[Match], expected: Sequence[tuple[UUID, float]]) -> Non
 )
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_faces_are_found_as_a_plain_scan_finds_them(
-    account: Account, version: DescriptorVersion, count: int, seed: int, limit: int, threshold: float
+    account: Account, version: DescriptorVersion, share: float, count: int, seed: int, limit: int, threshold: float
 ) -> None:
     vectors = unit_vectors(count + 1, DIMENSION, seed)
     faces = make_faces(account, vectors[1:])
@@ -99,7 +107,7 @@ def test_faces_are_found_as_a_plain_scan_finds_them(
     check(best(vectors[0], candidates), reference_scan(vectors[0], vectors[1:], ids, version, limit, threshold))
 
 
-def test_many_probes_in_a_large_list(account: Account, version: DescriptorVersion) -> None:
+def test_many_probes_in_a_large_list(account: Account, version: DescriptorVersion, share: float) -> None:
     vectors = unit_vectors(2000, DIMENSION)
     faces = make_faces(account, vectors)
     row = make_list(account, faces[::2])
@@ -112,7 +120,9 @@ def test_many_probes_in_a_large_list(account: Account, version: DescriptorVersio
         check(matches, reference_scan(vector, vectors[::2], ids, version, 100, 0.3))
 
 
-def test_equal_similarities_stand_in_the_order_of_storing(account: Account, version: DescriptorVersion) -> None:
+def test_equal_similarities_stand_in_the_order_of_storing(
+    account: Account, version: DescriptorVersion, share: float
+) -> None:
     vector = unit_vectors(1, DIMENSION)[0]
     faces = make_faces(account, np.stack([vector] * 7))
     found = best(vector, FaceCandidates(scope=Scope(account.account_id), limit=5))
@@ -166,7 +176,7 @@ def test_bounds_of_face_ids(account: Account, version: DescriptorVersion) -> Non
     assert {each.object_id for each in found} == {faces[1].face_id, faces[2].face_id}
 
 
-def test_accounts_do_not_see_each_other(account: Account, version: DescriptorVersion) -> None:
+def test_accounts_do_not_see_each_other(account: Account, version: DescriptorVersion, share: float) -> None:
     vectors = unit_vectors(2, DIMENSION)
     faces = make_faces(account, vectors)
     row = make_list(account, faces)
@@ -190,6 +200,36 @@ def test_accounts_do_not_see_each_other(account: Account, version: DescriptorVer
     for scope in (Scope(account.account_id), Scope(None)):
         (found,) = match_all(probes=[probe(vectors[0])], candidates=blocks(scope))
         assert [len(matches) for matches in found] == [2, 2, 1, 1, 1, 1]
+
+
+def test_proposals_that_do_not_suffice(
+    account: Account, version: DescriptorVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong guess of how many candidates there are costs time, never a candidate."""
+    monkeypatch.setattr(nearest, "_census", lambda members, period: (5, 1.0))
+    vector = unit_vectors(1, DIMENSION)[0]
+    crowd = make_faces(account, np.stack([vector] * 70))
+    far = make_faces(account, unit_vectors(5, DIMENSION, seed=5))
+    row = make_list(account, [*far, crowd[66]])
+    filters = FaceFilters(list_id=row.list_id)
+    found = best(vector, FaceCandidates(scope=Scope(account.account_id), filters=filters, limit=5))
+    assert found[0].object_id == crowd[66].face_id
+    assert {each.object_id for each in found[1:]} < {face.face_id for face in far}
+
+
+def test_a_census_is_taken_once_in_its_period(
+    account: Account,
+    version: DescriptorVersion,
+    django_assert_num_queries: DjangoAssertNumQueries,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nearest.time, "monotonic", lambda: 0.0)
+    vectors = unit_vectors(20, DIMENSION)
+    make_faces(account, vectors)
+    candidates = FaceCandidates(scope=Scope(account.account_id), limit=20)
+    for queries in (2, 1):
+        with django_assert_num_queries(queries):
+            assert len(best(vectors[0], candidates)) == 20
 
 
 def test_other_versions_are_left_out(account: Account, version: DescriptorVersion) -> None:
@@ -241,7 +281,7 @@ def test_attributes_are_found_as_a_plain_scan_finds_them(account: Account, versi
 
 
 def test_number_of_queries_depends_on_probes_and_blocks_only(
-    account: Account, version: DescriptorVersion, django_assert_num_queries: DjangoAssertNumQueries
+    account: Account, version: DescriptorVersion, share: float, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     vectors = unit_vectors(50, DIMENSION)
     make_list(account, make_faces(account, vectors))
