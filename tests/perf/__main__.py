@@ -30,6 +30,7 @@ def main(chosen: list[str]) -> int:
         return 2
     root = HERE.parent.parent
     with tempfile.TemporaryDirectory(prefix="luna-bench-") as var_dir:
+        os.chmod(var_dir, 0o711)  # noqa: S103 - under root, PostgreSQL's user must be able to pass through
         os.environ["LUNA_VAR_DIR"] = var_dir
         os.environ.setdefault("LUNA_NETWORKS_DIR", str(root / "var" / "networks"))
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "luna.settings.test")
