@@ -1,5 +1,6 @@
 """Shapes of the JSON that comes with images: references to images, rectangles, details of each image."""
 
+import math
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ MAX_NAME_CHARACTERS = 1024
 MAX_URL_CHARACTERS = 2048
 MAX_ORIGIN_CHARACTERS = 256
 MAX_META_BYTES = 2 * 1024**2
+MAX_META_DEPTH = 100
 MAX_COORDINATE = 2**31 - 1
 BOXES = ("face_bounding_boxes", "body_bounding_boxes")
 
@@ -52,17 +54,21 @@ class MetaField(serializers.JSONField):
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, dict):
             raise serializers.ValidationError("an object is required.")
-        waiting: list[Any] = [data]
+        waiting: list[tuple[Any, int]] = [(data, 1)]
         while waiting:
-            value = waiting.pop()
+            value, depth = waiting.pop()
+            if depth > MAX_META_DEPTH:
+                raise serializers.ValidationError(f"at most {MAX_META_DEPTH} levels are allowed.")
             if isinstance(value, dict):
                 if any(" " in name for name in value):
                     raise serializers.ValidationError("names must not contain spaces.")
-                waiting += [*value, *value.values()]
+                waiting += [(inner, depth + 1) for inner in (*value, *value.values())]
             elif isinstance(value, list):
-                waiting += value
+                waiting += [(inner, depth + 1) for inner in value]
             elif isinstance(value, str) and "\x00" in value:
                 raise serializers.ValidationError("null characters are not allowed.")
+            elif isinstance(value, bytes) or (isinstance(value, float) and not math.isfinite(value)):
+                raise serializers.ValidationError("JSON values are required.")
         if len(orjson.dumps(data)) > MAX_META_BYTES:
             raise serializers.ValidationError(f"at most {MAX_META_BYTES} bytes are allowed.")
         return data

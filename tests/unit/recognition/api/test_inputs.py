@@ -5,6 +5,7 @@ import json
 from typing import Any
 from uuid import uuid4
 
+import ormsgpack
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import override_settings
@@ -152,6 +153,7 @@ class TestForm:
             ([image(), ("meta", {"a b": 1})], 12027),
             ([image(), ("meta", {"a": ["\x00"]})], 12027),
             ([image(), ("meta", 7)], 12027),
+            ([image(), ("meta", {"a": json.loads("[" * 200 + "]" * 200)})], 12027),
             ([image(), ("meta", {"a": "x" * 2**21})], 12027),
             ([image(), ("detect_time", "yesterday")], 12027),
             ([image(), ("detect_ts", [{"detect_ts": 1}])], 12027),
@@ -210,3 +212,8 @@ class TestReferences:
         assert inputs.pictures[0].error is not None
         assert inputs.pictures[0].error.code == 11031
         assert inputs.pictures[0].image.image_type is ImageType.FACE_WARP
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), b"bytes"])
+    def test_what_json_cannot_hold(self, value: Any) -> None:
+        body = ormsgpack.packb({"urls": ["http://127.0.0.1/"], "meta": {"a": [value]}})
+        assert code_of(read, body, "application/msgpack") == 12027
