@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.common.api.fields import FlagField
@@ -53,6 +54,19 @@ class RangeSerializer(StrictSerializer):
         return low, high
 
 
+@extend_schema_field(
+    {
+        "oneOf": [
+            {
+                "type": "object",
+                "properties": {side: {"type": "number", "nullable": True} for side in ("min", "max")},
+                "additionalProperties": False,
+            },
+            {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            {"type": "integer", "enum": [0, 1]},
+        ]
+    }
+)
 class ThresholdField(serializers.Field[Threshold, Any, Any, Any]):
     """A user's threshold in the place of the platform's `own`: a range, an array of words, 0 or 1."""
 
