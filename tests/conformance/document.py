@@ -21,6 +21,7 @@ def as_yaml() -> str:
     return OpenApiYamlRenderer().render(document(), renderer_context={}).decode()
 
 
+@cache
 def plain() -> dict[str, Any]:
     """The document as a client reads it: plain types, no lazy strings."""
     read: dict[str, Any] = yaml.safe_load(as_yaml())

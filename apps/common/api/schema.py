@@ -31,7 +31,10 @@ WITH_CREDENTIALS = {
     403: "No credentials, or not allowed with these.",
     429: "Too many failed logins: try again later.",
 }
-ON_CHANGES = {409: "It is there already, or was changed meanwhile."}
+ON_CHANGES = {
+    409: "It is there already, or was changed meanwhile.",
+    501: "Luna does not do this, on purpose: the detail says what.",
+}
 ERROR_TEXTS = ALWAYS | WITH_CREDENTIALS | ON_CHANGES
 
 

@@ -1,0 +1,75 @@
+"""One of everything that an account can have, made through the API, and all that is stored of anybody."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+import redis
+from django.apps import apps
+from django.conf import settings
+from django.db import models
+from django.test import Client
+
+from tests.api.handlers.conftest import astronaut
+
+JSON, JPEG = "application/json", "image/jpeg"
+MARK = "known-to-the-owner-only"
+POLICIES = {
+    "extract_policy": {"extract_basic_attributes": 1},
+    "storage_policy": {
+        "image_origin_policy": {"store_image": 1},
+        "attribute_policy": {"store_attribute": 1},
+        "face_policy": {"store_face": 1},
+    },
+}
+
+
+def make_world(client: Client) -> dict[str, str]:
+    """Ids by the names that the API gives them: face_id, list_id and so on."""
+    handler = made(client, "/6/handlers", {"description": MARK, "policies": POLICIES})
+    list_id = made(client, "/6/lists", {"user_data": MARK})["list_id"]
+    query = {"source": MARK, "user_data": MARK, "external_id": MARK}
+    event = made(client, f"{handler['url']}/events", astronaut(), JPEG, query)["events"][0]
+    face_id = event["face"]["face_id"]
+    linked = client.patch(f"/6/lists/{list_id}/faces", {"action": "attach", "face_ids": [face_id]}, JSON)
+    assert linked.status_code in (200, 204), linked.content
+    return {
+        "handler_id": handler["handler_id"],
+        "list_id": list_id,
+        "event_id": event["event_id"],
+        "face_id": face_id,
+        "sample_id": event["detections"][0]["samples"]["face"]["sample_id"],
+        "image_id": made(client, "/6/images", astronaut(), JPEG)["image_id"],
+        "object_id": made(client, "/6/objects", {"text": MARK})["object_id"],
+        "attribute_id": event["face_attributes"]["attribute_id"],
+        "token_id": made(client, "/6/tokens", {"description": MARK, "permissions": {}})["token_id"],
+    }
+
+
+def made(client: Client, path: str, body: Any, media_type: str = JSON, query: Any = None) -> dict[str, Any]:
+    answer = client.post(path, body, media_type, query_params=query)
+    assert answer.status_code == 201, answer.content
+    created: dict[str, Any] = answer.json()
+    return created
+
+
+@cache
+def stored_models() -> list[type[models.Model]]:
+    """Every table of the platform but the audit log, which grows by design."""
+    ours = [config for config in apps.get_app_configs() if config.name.startswith("apps.")]
+    return [model for config in ours for model in config.get_models() if model.__name__ != "AuditRecord"]
+
+
+def everything(keys: "redis.Redis") -> dict[str, str]:
+    """A digest of all rows, files and temporary attributes, by table, file and key."""
+    rows = {model.__name__: digest(sorted(map(repr, model._base_manager.values_list()))) for model in stored_models()}
+    folder = Path(settings.STORAGES["default"]["OPTIONS"]["location"])
+    files = {str(path): digest(path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+    attributes = {str(key): digest(keys.get(key)) for key in keys.scan_iter("luna:attribute:*")}
+    return rows | files | attributes
+
+
+def digest(value: Any) -> str:
+    return hashlib.sha256(value if isinstance(value, bytes) else orjson.dumps(value)).hexdigest()
