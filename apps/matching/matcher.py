@@ -59,6 +59,23 @@ def match_all(*, probes: Sequence[Probe], candidates: Sequence[Candidates]) -> t
     return tuple(zip(*per_block, strict=True)) if per_block else tuple(() for _ in probes)
 
 
+def match_raw(*, references: Sequence[Probe], candidates: Sequence[Probe]) -> list[list[float]]:
+    """Similarities of each reference with each candidate, in their order, without any storage.
+
+    Raises LunaError 31005 for descriptors of different versions, 31001 for a version that is not the default.
+    """
+    numbers = {probe.version for probe in (*references, *candidates)}
+    if len(numbers) > 1:
+        raise LunaError(31005, ", ".join(map(str, sorted(numbers))))
+    version = versions.get(numbers.pop())
+    if version != versions.default(version.kind):
+        raise LunaError(31001, version.version, versions.default(version.kind).version)
+    rows, columns = (
+        np.stack([probe.vector for probe in probes]).astype(np.float64) for probes in (references, candidates)
+    )
+    return [[version.calibration.similarity(cosine) for cosine in row] for row in rows @ columns.T]
+
+
 def _matches(block: Candidates, version: DescriptorVersion, hits: Hits) -> Matches:
     scored = [(hit.found, version.calibration.similarity(hit.cosine)) for hit in hits]
     return tuple(_match(found, similarity) for found, similarity in scored if similarity >= block.threshold)

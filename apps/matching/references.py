@@ -127,7 +127,16 @@ def _stored_probes(reference: Reference, objects: Sequence[_Object], version: in
 
 
 def _descriptor_probe(reference: Reference, version: int) -> Probe:
+    probe = descriptor_read(reference)
+    if probe.version != version:
+        raise LunaError(31001, probe.version, version)
+    return probe
+
+
+def descriptor_read(reference: Reference) -> Probe:
+    """The descriptor that a request brings along, of whatever version it is.
+
+    Raises LunaError 22012, 12034, 12036, 12038, 12029 for one that cannot be read.
+    """
     parsed = descriptor_parse({"type": reference.type, "data": reference.data, "version": reference.version})
-    if parsed.version != version:
-        raise LunaError(31001, parsed.version, version)
-    return Probe(reference.id, reference.type, version, parsed.vector)
+    return Probe(reference.id, reference.type, parsed.version, parsed.vector)

@@ -44,6 +44,35 @@ class ReferenceBody(StrictSerializer):
         return reference
 
 
+class DescriptorReferenceBody(ReferenceBody):
+    """A descriptor in Base64 and any name for it."""
+
+    type = serializers.ChoiceField(choices=DESCRIPTORS)
+
+
+class RawMatchBody(StrictSerializer):
+    """Up to 30 descriptors, each compared with up to 1000 others."""
+
+    references = serializers.ListField(child=DescriptorReferenceBody(), min_length=1)
+    candidates = serializers.ListField(child=DescriptorReferenceBody(), min_length=1)
+
+
+class RawMatch(serializers.Serializer[Any]):
+    candidate_id = serializers.CharField(allow_blank=True)
+    similarity = serializers.FloatField(min_value=0, max_value=1)
+
+
+class RawMatches(serializers.Serializer[Any]):
+    reference_id = serializers.CharField(allow_blank=True)
+    matches = RawMatch(many=True)
+
+
+class RawMatchAnswer(serializers.Serializer[Any]):
+    """References and, for each, candidates, both in the order of the request."""
+
+    matches = RawMatches(many=True)
+
+
 class FaceCandidateFilters(FaceFilterQuery, StrictSerializer):
     """Stored faces."""
 
@@ -101,8 +130,8 @@ class CandidateBody(StrictSerializer):
 class MatchBody(StrictSerializer):
     """Up to 30 references, each compared with up to 30 blocks of candidates."""
 
-    references = serializers.ListField(child=ReferenceBody(), allow_empty=False)
-    candidates = serializers.ListField(child=CandidateBody(), allow_empty=False)
+    references = serializers.ListField(child=ReferenceBody(), min_length=1)
+    candidates = serializers.ListField(child=CandidateBody(), min_length=1)
 
 
 class MatchQuery(serializers.Serializer[Any]):

@@ -2,8 +2,9 @@
 
 from django.urls import path
 
-from apps.matching.api.views import MatchFacesView
+from apps.matching.api.views import MatchFacesView, MatchRawView
 
 urlpatterns = [
     path("matcher/faces", MatchFacesView.as_view()),
+    path("matcher/raw", MatchRawView.as_view()),
 ]

@@ -1,4 +1,4 @@
-"""POST /6/matcher/faces."""
+"""POST /6/matcher/faces and /6/matcher/raw."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
@@ -15,14 +15,24 @@ from apps.common.descriptors import versions
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.faces.api.serializers import face_filters
-from apps.matching.api.serializers import ATTRIBUTES, EVENTS, FACES, MatchAnswer, MatchBody, MatchQuery
+from apps.matching.api.serializers import (
+    ATTRIBUTES,
+    EVENTS,
+    FACES,
+    MatchAnswer,
+    MatchBody,
+    MatchQuery,
+    RawMatchAnswer,
+    RawMatchBody,
+)
 from apps.matching.api.shapes import match_shape, targets_check
-from apps.matching.matcher import match_all
-from apps.matching.references import references_resolve
+from apps.matching.matcher import match_all, match_raw
+from apps.matching.references import MAX_REFERENCES, descriptor_read, references_resolve
 from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates, Reference
 
 MAX_BLOCKS = 30
 MAX_LIMIT = 100
+MAX_RAW_CANDIDATES = 1000
 KIND_OF_ORIGIN = {FACES: "face", EVENTS: "event", ATTRIBUTES: "attribute"}
 
 
@@ -64,6 +74,40 @@ class MatchFacesView(LunaView):
                 }
                 for (reference, _), per_block in zip(resolved, found, strict=True)
             ]
+        )
+
+
+class MatchRawView(LunaView):
+    permissions: ClassVar = {"POST": BY_BODY}  # any token: nothing is read that the client has not brought along
+
+    @extend_schema(
+        summary="raw matching",
+        description="Compares descriptors of the request with each other. Nothing is looked up, nothing is stored.",
+        request={"application/json": RawMatchBody, "application/msgpack": RawMatchBody},
+        responses={200: RawMatchAnswer},
+    )
+    def post(self, request: Request) -> Response:
+        body = checked_body(RawMatchBody, request)
+        for given, most in ((body["references"], MAX_REFERENCES), (body["candidates"], MAX_RAW_CANDIDATES)):
+            if len(given) > most:
+                raise LunaError(31007, most)
+        references, candidates = (
+            [descriptor_read(each) for each in body[name]] for name in ("references", "candidates")
+        )
+        similarities = match_raw(references=references, candidates=candidates)
+        return Response(
+            {
+                "matches": [
+                    {
+                        "reference_id": reference.id,
+                        "matches": [
+                            {"candidate_id": candidate.id, "similarity": similarity}
+                            for candidate, similarity in zip(candidates, row, strict=True)
+                        ],
+                    }
+                    for reference, row in zip(references, similarities, strict=True)
+                ]
+            }
         )
 
 
