@@ -25,6 +25,7 @@ from apps.faces.models import Face, FaceAttribute
 from apps.faces.services import faces_delete
 from apps.imagestore import files
 from apps.imagestore.choices import Bucket
+from apps.imagestore.failures import FAILURES
 from apps.imagestore.models import StoredObject
 
 # What remains of an event: when, where, through which handler.
@@ -107,7 +108,7 @@ def person_erase(*, subject: str, faces: Q, events: Q, dry_run: bool) -> Receipt
             audit_write(action="erase", object_type="face", object_ids=mine, account_id=account_id)
         StoredObject.objects.unscoped().filter(pk__in=[row.pk for row in stored]).delete()
     for row in stored:
-        with suppress(OSError):  # the receipt names what is left
+        with suppress(*FAILURES):  # the receipt names what is left
             files.remove(row.bucket, row.object_id, row.content_type)
     erased = _temporary_erase({row.attribute_id for row in attributes}, {row.object_id for row in stored})
     receipt = Receipt(**asdict(receipt) | {"temporary_attributes": erased, "files_left": _files_left(stored)})

@@ -15,9 +15,10 @@ from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.imagestore import files
 from apps.imagestore.choices import Bucket
+from apps.imagestore.failures import storage_errors
 from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.selectors import objects_get
-from apps.imagestore.services import check_ttl, expiry_time, storage_errors
+from apps.imagestore.services import check_ttl, expiry_time
 from apps.imagestore.types import KEEP
 
 logger = logging.getLogger(__name__)

@@ -1,10 +1,7 @@
 """What an account leaves in the Image Store goes with it."""
 
-from functools import partial
 from typing import Any
 from uuid import UUID
-
-from django.db import transaction
 
 from apps.accounts.erasure import account_erasing
 from apps.imagestore import files
@@ -14,9 +11,7 @@ from apps.imagestore.models import StoredObject
 def files_erase(*, account_id: UUID) -> None:
     """Removes the files of all objects of an account when the transaction commits; the rows go with the account."""
     rows = StoredObject.objects.for_account(account_id).values_list("bucket", "object_id", "content_type")
-    for row in rows.iterator():
-        # robust: a file that cannot be removed is logged; the others go all the same.
-        transaction.on_commit(partial(files.remove, *row), robust=True)
+    files.remove_on_commit(list(rows))
 
 
 def on_account_erasing(sender: Any, account_id: UUID, **kwargs: Any) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
+from django.db import transaction
 
 from apps.imagestore.choices import Bucket
 from apps.imagestore.storage import DiskStorage
@@ -109,8 +110,23 @@ def read(bucket: str, object_id: UUID, content_type: str) -> "File[bytes]":
 
 def remove(bucket: str, object_id: UUID, content_type: str) -> None:
     """Removes both files, the data first; files that are not there are no error."""
-    default_storage.delete(data_name(bucket, object_id, content_type))
-    default_storage.delete(meta_name(bucket, object_id))
+    remove_all([(bucket, object_id, content_type)])
+
+
+def remove_all(keys: Sequence[tuple[str, UUID, str]]) -> None:
+    """Removes the files of several objects: (bucket, id, content type)."""
+    names = [name for key in keys for name in (data_name(*key), meta_name(*key[:2]))]
+    if isinstance(default_storage, DiskStorage):
+        default_storage.delete_all(names)
+    else:
+        for name in names:
+            default_storage.delete(name)
+
+
+def remove_on_commit(keys: Sequence[tuple[str, UUID, str]]) -> None:
+    """Removes the files once the rows are gone for good. Where that fails it is logged, and fsck finds them."""
+    # A lambda: Django names a failing hook by its __qualname__, which a partial does not have.
+    transaction.on_commit(lambda: remove_all(keys), robust=True)
 
 
 def exists(name: str) -> bool:

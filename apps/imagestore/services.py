@@ -5,11 +5,9 @@ other way: the row with the transaction, the file after the commit. A crash in b
 which `manage.py fsck` removes; never a row without its bytes.
 """
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import partial
 from uuid import UUID, uuid4
 
 from django.core.files.base import File
@@ -20,16 +18,15 @@ from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.imagestore import files
 from apps.imagestore.choices import Bucket
+from apps.imagestore.failures import FAILURES, storage_errors
 from apps.imagestore.models import StoredObject
-from apps.imagestore.selectors import IMAGE_BUCKETS, bucket_ttl_days, object_get, objects_get
+from apps.imagestore.selectors import bucket_ttl_days, object_get, objects_get
 from apps.imagestore.types import KEEP, TTL_DAYS, NewObject, Readable
 
 __all__ = [
     "Bucket", "NewObject", "object_delete", "object_open", "object_read", "object_store", "objects_delete",
     "samples_store",
 ]  # fmt: skip
-
-logger = logging.getLogger(__name__)
 
 
 def object_store(
@@ -94,7 +91,7 @@ def samples_store(*, items: Sequence[NewObject]) -> list[StoredObject]:
         raise LunaError(13008, items[0].object_id) from error
     except BaseException:
         for item in items:
-            with suppress(OSError):
+            with suppress(*FAILURES):
                 files.remove(item.bucket, item.object_id, item.content_type)
         raise
     return rows
@@ -130,9 +127,7 @@ def objects_delete(*, account_id: UUID, bucket: str, object_ids: Sequence[UUID])
 def _delete(rows: Sequence[StoredObject]) -> None:
     with transaction.atomic():
         StoredObject.objects.unscoped().filter(pk__in=[row.pk for row in rows]).delete()
-        for row in rows:
-            # robust: a file that cannot be removed is logged; the other files and hooks go on.
-            transaction.on_commit(partial(files.remove, row.bucket, row.object_id, row.content_type), robust=True)
+        files.remove_on_commit([(row.bucket, row.object_id, row.content_type) for row in rows])
 
 
 def check_ttl(ttl_days: int | None) -> None:
@@ -144,16 +139,3 @@ def expiry_time(ttl_days: int | None, bucket_ttl: int | None, created: datetime)
     """When an object ends: its own time to live decides, else its bucket's."""
     days = bucket_ttl if ttl_days is None else ttl_days
     return None if days is None or days == KEEP else created + timedelta(days=days)
-
-
-ERRORS = {"save": (19001, 19007), "remove": (19002, 19008), "get": (19006, 19010)}  # of pictures, of other objects
-
-
-@contextmanager
-def storage_errors(bucket: str, action: str) -> Iterator[None]:
-    """Turns a failure of the storage into the platform's error, and writes the reason to the log only."""
-    try:
-        yield
-    except OSError as error:
-        logger.exception("the image store cannot %s in bucket %s", action, bucket)
-        raise LunaError(ERRORS[action][bucket not in IMAGE_BUCKETS]) from error

@@ -137,11 +137,24 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- Image Store ----------------------------------------------------------------------------------------------
 IMAGE_STORE_DIR = Path(env.str("LUNA_IMAGE_STORE_DIR", default=str(VAR_DIR / "image-store")))
+IMAGE_STORE: dict[str, Any] = {
+    "BACKEND": "apps.imagestore.storage.DiskStorage",
+    "OPTIONS": {"location": str(IMAGE_STORE_DIR)},
+}
+if env.str("LUNA_S3_BUCKET", default=""):
+    IMAGE_STORE = {
+        "BACKEND": "apps.imagestore.s3.S3Store",
+        "OPTIONS": {
+            "bucket_name": env.str("LUNA_S3_BUCKET"),
+            "endpoint_url": env.str("LUNA_S3_ENDPOINT", default="") or None,
+            "access_key": env.str("LUNA_S3_ACCESS_KEY", default="") or None,
+            "secret_key": env.str("LUNA_S3_SECRET_KEY", default="") or None,
+            "region_name": env.str("LUNA_S3_REGION", default="us-east-1"),
+            "verify": env.bool("LUNA_S3_VERIFY_SSL", default=True),
+        },
+    }
 STORAGES: dict[str, dict[str, Any]] = {
-    "default": {
-        "BACKEND": "apps.imagestore.storage.DiskStorage",
-        "OPTIONS": {"location": str(IMAGE_STORE_DIR)},
-    },
+    "default": IMAGE_STORE,
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 

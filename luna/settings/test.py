@@ -12,4 +12,7 @@ os.environ.setdefault("LUNA_VAR_DIR", str(CHECKOUT / "var" / "test"))
 from luna.settings.base import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-STORAGES["default"]["OPTIONS"]["location"] = str(VAR_DIR / "test-image-store")  # noqa: F405
+STORAGES["default"] = {  # noqa: F405
+    "BACKEND": "apps.imagestore.storage.DiskStorage",
+    "OPTIONS": {"location": str(VAR_DIR / "test-image-store")},  # noqa: F405
+}

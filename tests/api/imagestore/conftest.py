@@ -1,5 +1,4 @@
 import io
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -9,10 +8,9 @@ from PIL import Image
 
 from apps.accounts.models import Account
 from tests.factories import client_of, make_account
-from tests.unit.imagestore.conftest import store_dir
+from tests.unit.imagestore.conftest import s3_address, store
 
-__all__ = ["store_dir"]
-Refused = Callable[..., str]
+__all__ = ["s3_address", "store"]
 
 
 def picture(size: tuple[int, int] = (250, 250), form: str = "JPEG", mode: str = "RGB") -> bytes:
@@ -51,3 +49,8 @@ def client(account: Account) -> Client:
 @pytest.fixture
 def stranger(db: None) -> Client:
     return client_of(make_account())
+
+
+@pytest.fixture(autouse=True)
+def _store(store: str) -> None:
+    """All tests of this folder run on every storage."""

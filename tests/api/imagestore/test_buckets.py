@@ -3,7 +3,6 @@
 import errno
 import threading
 from datetime import timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -20,6 +19,7 @@ from apps.imagestore.models import StoredBucket, StoredObject
 from luna.celery import app
 from tests.api.imagestore.conftest import picture, refused, stored
 from tests.factories import basic_client, make_account, token_client
+from tests.unit.imagestore.conftest import stored_names
 
 DAY = timedelta(days=1)
 
@@ -147,12 +147,13 @@ def expire(key: object) -> None:
     StoredObject.objects.unscoped().filter(object_id=key).update(expiry_time=utc_now())
 
 
-def test_the_clean_up_takes_what_has_expired(client: Client, store_dir: Path) -> None:
+def test_the_clean_up_takes_what_has_expired(client: Client) -> None:
     stays, goes = (stored(client, "/6/objects?ttl=1", b"x", "a/b") for _ in range(2))
     expire(goes)
     clean_up()
     assert [row.object_id for row in StoredObject.objects.unscoped()] == [stays]
-    assert sorted(path.name for path in store_dir.rglob("*") if path.is_file()) == [str(stays), f"{stays}.meta.json"]
+    stem = f"visionlabs-objects/{str(stays)[:4]}/{stays}"
+    assert stored_names() == [stem, f"{stem}.meta.json"]
 
 
 def test_a_file_that_cannot_be_removed_is_tried_again(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

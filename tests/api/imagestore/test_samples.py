@@ -1,6 +1,5 @@
 """/6/samples/faces and /6/samples/bodies."""
 
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -11,6 +10,7 @@ from apps.accounts.models import Account, AuditRecord
 from apps.imagestore.models import StoredObject
 from tests.api.imagestore.conftest import picture, post, refused, stored
 from tests.factories import basic_client, make_account, token_client
+from tests.unit.imagestore.conftest import stored_names
 
 KINDS = [("faces", (250, 250), "face_sample"), ("bodies", (128, 250), "body_sample")]
 
@@ -34,14 +34,14 @@ def test_a_sample_comes_back(client: Client, kind: str, size: tuple[int, int], _
     assert "X-Luna-Expiry-Date" not in head.headers
 
 
-def test_a_sample_is_deleted(client: Client, store_dir: Path, django_capture_on_commit_callbacks: object) -> None:
+def test_a_sample_is_deleted(client: Client, django_capture_on_commit_callbacks: object) -> None:
     path = f"/6/samples/faces/{stored(client, '/6/samples/faces', picture())}"
     with django_capture_on_commit_callbacks(execute=True):
         assert client.delete(path).status_code == 204
     refused(client.get(path), 404, 13003)
     assert client.head(path).status_code == 404
     refused(client.delete(path), 404, 13003)
-    assert not [file for file in store_dir.rglob("*") if file.is_file()]
+    assert stored_names() == []
 
 
 def test_samples_are_deleted_together(client: Client, stranger: Client) -> None:
@@ -91,12 +91,10 @@ def png_header(width: int, height: int) -> bytes:
         (bytes(17 * 1024**2), "image/jpeg", 413, 37003),
     ],
 )
-def test_what_is_no_sample_is_refused(
-    client: Client, store_dir: Path, data: bytes, content_type: str, status: int, code: int
-) -> None:
+def test_what_is_no_sample_is_refused(client: Client, data: bytes, content_type: str, status: int, code: int) -> None:
     refused(post(client, "/6/samples/faces", data, content_type), status, code)
     assert not StoredObject.objects.unscoped().exists()
-    assert not store_dir.exists()
+    assert stored_names() == []
 
 
 @pytest.mark.parametrize(

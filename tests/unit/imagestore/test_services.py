@@ -224,3 +224,26 @@ def test_a_large_stream_is_never_whole_in_memory(account: UUID, store_dir: Path)
     row = object_store(bucket=Bucket.OBJECTS, account_id=account, data=Zeros(), content_type="application/octet-stream")
     assert row.size_bytes == 64 * 1024**2
     assert largest <= 1024**2
+
+
+def test_a_file_that_cannot_be_removed_keeps_nothing_else(
+    account: UUID,
+    store_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    django_capture_on_commit_callbacks: object,
+) -> None:
+    keys = [row.object_id for row in samples_store(items=[sample(account) for _ in range(3)])]
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.name == f"{keys[1]}.jpg":
+            raise OSError(errno.EROFS, "Read-only file system")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with django_capture_on_commit_callbacks(execute=True):
+        objects_delete(account_id=account, bucket=Bucket.FACE_SAMPLES, object_ids=keys)
+    assert [Path(name).name for name in files_below(store_dir)] == [f"{keys[1]}.jpg"]
+    assert "Read-only file system" in caplog.text
+    assert rows() == 0

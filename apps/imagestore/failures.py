@@ -1,0 +1,45 @@
+"""What a failing storage means to a client: the platform's codes, with the reason in the log only."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
+from botocore.exceptions import ReadTimeoutError as S3ReadTimeoutError
+from urllib3.exceptions import HTTPError
+
+from apps.common.errors import LunaError
+from apps.imagestore.selectors import IMAGE_BUCKETS
+
+logger = logging.getLogger(__name__)
+
+# Of pictures, of other objects.
+DISK = {"save": (19001, 19007), "remove": (19002, 19008), "get": (19006, 19010)}
+S3 = {"save": (20001, 20013), "remove": (20002, 20014), "get": (20012, 20016)}
+FAILURES = (OSError, BotoCoreError, ClientError, HTTPError)
+FORBIDDEN = (401, 403)
+
+
+@contextmanager
+def storage_errors(bucket: str, action: str) -> Iterator[None]:
+    """Turns a failure of the storage into the platform's error. `action` is save, get or remove."""
+    try:
+        yield
+    except FAILURES as error:
+        logger.exception("the image store cannot %s in bucket %s", action, bucket)
+        raise LunaError(failure_code(error, bucket, action)) from error
+
+
+def failure_code(error: Exception, bucket: str, action: str) -> int:
+    """19xxx for a disk, 20006 to 20009 for S3 that refuses, is slow or away, else 20xxx by what was tried."""
+    other = bucket not in IMAGE_BUCKETS
+    if isinstance(error, EndpointConnectionError):  # botocore's own are OSErrors, too
+        return 20008
+    if isinstance(error, ConnectTimeoutError):
+        return 20009
+    if isinstance(error, S3ReadTimeoutError):
+        return 20007
+    if isinstance(error, ClientError) and error.response["ResponseMetadata"]["HTTPStatusCode"] in FORBIDDEN:
+        return 20006
+    plain = isinstance(error, OSError) and not isinstance(error, BotoCoreError)
+    return (DISK if plain else S3)[action][other]

@@ -1,0 +1,111 @@
+"""The Image Store in S3: one S3 bucket, the same names below it as on disk."""
+
+import io
+import threading
+from functools import cache
+from typing import Any
+
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from django.core.files.base import File
+from storages.backends.s3 import S3Storage
+from storages.utils import clean_name
+
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 30
+ATTEMPTS = 3
+PART_BYTES = 8 * 1024**2
+PARTS_AT_A_TIME = 2  # of one upload: what is held of a stream in memory
+
+_making = threading.Lock()
+
+
+@cache
+def _session(access_key: str | None, secret_key: str | None) -> boto3.Session:
+    """One for the process: each reads megabytes of service descriptions."""
+    return boto3.Session(aws_access_key_id=access_key, aws_secret_access_key=secret_key)
+
+
+class S3Store(S3Storage):
+    """django-storages' S3, with bounded waiting and memory, and files that are read as they arrive."""
+
+    def __init__(self, **settings: Any) -> None:
+        style = "path" if settings.get("endpoint_url") else "auto"
+        config = Config(
+            s3={"addressing_style": style},
+            signature_version="s3v4",
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=READ_TIMEOUT_S,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        )
+        transfer = TransferConfig(
+            multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=PARTS_AT_A_TIME
+        )  # fmt: skip
+        super().__init__(client_config=config, transfer_config=transfer, file_overwrite=True, **settings)
+
+    @property
+    def connection(self) -> Any:
+        """This thread's connection. Sessions may not be used by two threads at once, but are slow to make."""
+        with _making:
+            return super().connection
+
+    def _create_session(self) -> boto3.Session:
+        return _session(self.access_key, self.secret_key)
+
+    def _open(self, name: str, mode: str = "rb") -> "File[bytes]":
+        key = self._normalize_name(clean_name(name))
+        reader = S3Reader(self.connection.meta.client, self.bucket_name, key)
+        return File(io.BufferedReader(reader, PART_BYTES // 8), name)
+
+
+class S3Reader(io.RawIOBase):
+    """An object's bytes from S3, asked for when they are read, from where the reader stands."""
+
+    def __init__(self, client: Any, bucket: str, key: str) -> None:
+        self.client, self.bucket, self.key = client, bucket, key
+        self.position = 0
+        self.size, self.body = self._get(0)
+
+    def _get(self, start: int) -> tuple[int, Any]:
+        """Size of the whole object and the body from `start` on. Raises FileNotFoundError."""
+        wanted = {"Range": f"bytes={start}-"} if start else {}
+        try:
+            answer = self.client.get_object(Bucket=self.bucket, Key=self.key, **wanted)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                raise FileNotFoundError(self.key) from error
+            raise
+        return start + int(answer["ContentLength"]), answer["Body"]
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        target = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.size}[whence]
+        if target != self.position:
+            self.body.close()
+            self.position, self.body = target, None
+        return self.position
+
+    def readinto(self, buffer: Any) -> int:
+        if self.position >= self.size:
+            return 0
+        if self.body is None:
+            _, self.body = self._get(self.position)
+        chunk = self.body.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        self.position += len(chunk)
+        return len(chunk)
+
+    def close(self) -> None:
+        if not self.closed and self.body is not None:
+            self.body.close()
+        super().close()

@@ -1,0 +1,64 @@
+"""A process of its own that speaks S3 on loopback."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import boto3
+
+BUCKET = "luna-test"
+KEYS = {"access_key": "test", "secret_key": "test"}
+START_S = 30
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def s3_server() -> Iterator[str]:
+    """The address of a running server with an empty bucket."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+        address = f"http://127.0.0.1:{port}"
+        client(address).create_bucket(Bucket=BUCKET)
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def client(address: str):
+    return boto3.client(
+        "s3",
+        endpoint_url=address,
+        region_name="us-east-1",
+        aws_access_key_id=KEYS["access_key"],
+        aws_secret_access_key=KEYS["secret_key"],
+    )
+
+
+def options(address: str, prefix: str) -> dict[str, object]:
+    """Of the storage: a corner of the bucket for one test."""
+    return {
+        "bucket_name": BUCKET, "endpoint_url": address, "region_name": "us-east-1", "location": prefix, **KEYS
+    }  # fmt: skip

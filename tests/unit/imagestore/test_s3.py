@@ -1,0 +1,155 @@
+"""What is particular to S3: parts, seeking, failures of the server."""
+
+import hashlib
+import io
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID, uuid4
+
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError
+
+from apps.common.errors import LunaError
+from apps.common.scope import Scope
+from apps.imagestore import s3
+from apps.imagestore.choices import Bucket
+from apps.imagestore.failures import failure_code
+from apps.imagestore.models import StoredObject
+from apps.imagestore.services import object_delete, object_open, object_read, object_store
+from tests.unit.imagestore.conftest import stored_names, use_storage
+from tests.unit.imagestore.s3 import client, free_port, options
+
+BIG = os.urandom(1024) * 20 * 1024  # 20 MiB: three parts
+
+
+@pytest.fixture
+def prefix(s3_address: str, settings: object) -> str:
+    name = uuid4().hex
+    use_storage(settings, "apps.imagestore.s3.S3Store", **options(s3_address, name))
+    return name
+
+
+def store(account: UUID, data: bytes, bucket: Bucket = Bucket.OBJECTS) -> StoredObject:
+    return object_store(bucket=bucket, account_id=account, data=io.BytesIO(data), content_type="a/b")
+
+
+def test_large_objects_go_and_come_in_parts(account: UUID, prefix: str, s3_address: str) -> None:
+    row = store(account, BIG)
+    assert (row.size_bytes, row.sha256) == (len(BIG), hashlib.sha256(BIG).hexdigest())
+    name = f"{prefix}/visionlabs-objects/{str(row.object_id)[:4]}/{row.object_id}"
+    head = client(s3_address).head_object(Bucket="luna-test", Key=name)
+    assert head["ETag"].strip('"').endswith("-3")
+    assert object_read(scope=Scope(account), bucket=Bucket.OBJECTS, object_id=row.object_id) == BIG
+    with object_open(stored=row) as file:
+        file.seek(15_000_000)
+        assert file.read(10) == BIG[15_000_000:15_000_010]
+        file.seek(-5, io.SEEK_END)
+        assert file.read() == BIG[-5:]
+        assert file.read() == b""
+        file.seek(1)
+        assert file.read(3) == BIG[1:4]
+
+
+def test_a_broken_upload_leaves_nothing(account: UUID, prefix: str) -> None:
+    class Broken(io.RawIOBase):
+        left = 12 * 1024**2
+
+        def read(self, size: int = -1) -> bytes:
+            if self.left <= 0:
+                raise LunaError(12046, "the body ends early")
+            self.left -= size
+            return bytes(size)
+
+    with pytest.raises(LunaError) as caught:
+        object_store(bucket=Bucket.OBJECTS, account_id=account, data=Broken(), content_type="a/b")
+    assert caught.value.code == 12046
+    assert stored_names() == []
+    assert not StoredObject.objects.unscoped().exists()
+
+
+def test_a_lost_object(account: UUID, prefix: str, s3_address: str) -> None:
+    row = store(account, b"x")
+    name = f"{prefix}/visionlabs-objects/{str(row.object_id)[:4]}/{row.object_id}"
+    client(s3_address).delete_object(Bucket="luna-test", Key=name)
+    with pytest.raises(LunaError) as caught:
+        object_open(stored=row)
+    assert caught.value.code == 19010
+
+
+@contextmanager
+def deaf_server() -> Iterator[str]:
+    """Takes connections and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        held: list[socket.socket] = []
+
+        def take() -> None:
+            try:
+                while True:
+                    held.append(listener.accept()[0])
+            except OSError:
+                return
+
+        thread = threading.Thread(target=take, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for each in held:
+            each.close()
+
+
+def test_a_server_that_is_away(
+    account: UUID, settings: object, prefix: str, django_capture_on_commit_callbacks: object
+) -> None:
+    row = store(account, b"x")
+    use_storage(settings, "apps.imagestore.s3.S3Store", **options(f"http://127.0.0.1:{free_port()}", prefix))
+    for attempt in (lambda: store(account, b"y"), lambda: object_open(stored=row)):
+        with pytest.raises(LunaError) as caught:
+            attempt()
+        assert caught.value.code == 20008
+    assert StoredObject.objects.unscoped().count() == 1
+    with django_capture_on_commit_callbacks(execute=True):  # the row goes; the file is left to fsck
+        object_delete(account_id=account, bucket=Bucket.OBJECTS, object_id=row.object_id)
+
+
+def test_a_server_that_is_slow(account: UUID, settings: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "READ_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(s3, "ATTEMPTS", 1)
+    with deaf_server() as address:
+        use_storage(settings, "apps.imagestore.s3.S3Store", **options(address, "x"))
+        with pytest.raises(LunaError) as caught:
+            store(account, b"y")
+        assert caught.value.code == 20007
+
+
+def test_a_missing_bucket(account: UUID, settings: object, s3_address: str) -> None:
+    wrong = options(s3_address, "x") | {"bucket_name": "no-such-bucket"}
+    use_storage(settings, "apps.imagestore.s3.S3Store", **wrong)
+    for bucket, code in ((Bucket.OBJECTS, 20013), (Bucket.FACE_SAMPLES, 20001)):
+        with pytest.raises(LunaError) as caught:
+            store(account, b"y", bucket)
+        assert caught.value.code == code
+
+
+def client_error(status: int) -> ClientError:
+    return ClientError({"ResponseMetadata": {"HTTPStatusCode": status}}, "PutObject")
+
+
+@pytest.mark.parametrize(
+    ("error", "action", "code"),
+    [
+        (client_error(403), "get", 20006),
+        (client_error(401), "save", 20006),
+        (client_error(503), "get", 20016),
+        (client_error(500), "remove", 20014),
+        (ConnectTimeoutError(endpoint_url="x"), "get", 20009),
+        (OSError(), "remove", 19008),
+    ],
+)
+def test_codes_of_failures(error: Exception, action: str, code: int) -> None:
+    assert failure_code(error, Bucket.OBJECTS, action) == code
