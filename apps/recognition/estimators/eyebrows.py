@@ -38,13 +38,14 @@ class EyebrowsEstimator(Estimator):
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Eyebrows]:
         """Of every face."""
         return [
-            _eyebrows(subject.result("mesh", Mesh).shape, subject.result("eyes_attributes", EyesAttributes))
+            eyebrows(subject.result("mesh", Mesh).shape, subject.result("eyes_attributes", EyesAttributes))
             for subject in subjects
         ]
 
 
-def _eyebrows(shape: NDArray[np.float32], eyes: EyesAttributes) -> Eyebrows:
-    height = brow_height(shape)
+def eyebrows(shape: NDArray[np.float32], eyes: EyesAttributes) -> Eyebrows:
+    """Of one face; `shape` [468, 3] of its mesh."""
+    height = _brow_height(shape)
     openness = (eyes.left_eye.openness + eyes.right_eye.openness) / 2
     if height >= RAISED_FROM:
         return Eyebrows("raised", height)
@@ -53,8 +54,7 @@ def _eyebrows(shape: NDArray[np.float32], eyes: EyesAttributes) -> Eyebrows:
     return Eyebrows("squinting" if openness < NARROWED_BELOW else "frowning", height)
 
 
-def brow_height(shape: NDArray[np.float32]) -> float:
-    """Height of the brows over the eyes; `shape` [468, 3]."""
+def _brow_height(shape: NDArray[np.float32]) -> float:
     corners = [shape[list(pair)].mean(0) for pair in EYE_CORNERS]
     heights = [(corner - shape[list(brow)].mean(0))[1] for corner, brow in zip(corners, BROWS, strict=True)]
     return float(np.mean(heights) / np.linalg.norm(np.mean(corners, axis=0) - shape[CHIN]))

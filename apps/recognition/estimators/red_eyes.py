@@ -1,7 +1,7 @@
 """Red eyes: do the pupils shine red, as a flash makes them?
 
 Around the middle of the iris, in the inner three fifths of its radius: the share of pixels that are bright red (red at
-least 70 of 255, twice green and twice blue, these two within a quarter of red). Brown irises under warm lamps are
+least 100 of 255, twice green and twice blue, these two within a quarter of red). Brown irises under warm lamps are
 orange, or dark.
 """
 
@@ -15,7 +15,7 @@ from apps.recognition.estimators.iris import IRIS, Eye, Eyes
 from apps.recognition.types import Image
 
 PUPIL_RADIUS = 0.6  # of the iris's
-BRIGHT, TIMES_OTHERS, HUE_SPREAD = 70, 2.0, 0.25
+BRIGHT, TIMES_OTHERS, HUE_SPREAD = 100, 2.0, 0.25
 RED_SHARE = 0.3
 
 

@@ -2,8 +2,9 @@
 
 The network sees nine eye distances around the chest. Each shoulder is the best point of its heat map, weighted by a
 Gaussian around the place where a frontal person has it (medians of 20 photographs). Hidden: one of them scores below
-.3 or lies outside of the picture. Parallel: the line of the shoulders is level within 10°, their distance at least 3.3
-eye distances, and the face above their middle (within an eighth of their distance).
+.3, lies outside of the picture or less than 1.5 eye distances below the eyes, where no shoulder is. Parallel: the line
+of the shoulders is level within 10°, their distance at least 3.3 eye distances, and the face above their middle (within
+an eighth of their distance).
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ SHOULDERS = ("parallel", "non-parallel", "hidden")
 WINDOW, WINDOW_BELOW_EYES = 9.0, 2.2  # eye distances
 LEFT, RIGHT = 6, 5  # key points in the picture's order; the person's left shoulder is on the right
 EXPECTED_SIDE, EXPECTED_BELOW, EXPECTED_SPREAD = 1.9, 2.9, 1.6  # eye distances from the eyes' midpoint
-SCORE_FROM = 0.3
+SCORE_FROM, BELOW_EYES_FROM = 0.3, 1.5
 LEVEL_DEG, LEAST_DISTANCE, OFF_MIDDLE = 10.0, 3.3, 0.125
 
 
@@ -74,7 +75,8 @@ def _position(
     ]
     left, right = apply(inverse(matrix), np.stack([point for point, _ in seen]))
     height, width = subject.image.shape[:2]
-    inside = all(0 <= x < width and 0 <= y < height for x, y in (left, right))
+    highest = eyes[1] + BELOW_EYES_FROM * distance
+    inside = all(0 <= x < width and highest <= y < height for x, y in (left, right))
     if not inside or min(score for _, score in seen) < SCORE_FROM:
         return ShouldersPosition("hidden")
     across = right - left
