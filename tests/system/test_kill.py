@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
+from django.conf import settings
 
 from apps.recognition.networks.samples import sample_photographs
 from tests.system.conftest import Platform
@@ -98,8 +99,9 @@ def kill_in_turn(platform: Platform, done: threading.Event, killed: list[str]) -
 @pytest.mark.slow
 def test_acknowledged_events_survive_kills(platform: Platform, account: httpx.Client) -> None:
     handler_id, list_id = make_handler(account)
-    photograph = sample_photographs()[0].read_bytes()
-    tally, killed, done = Tally(), [], threading.Event()
+    photograph = sample_photographs(settings.CACHE_DIR)[0].read_bytes()
+    tally, done = Tally(), threading.Event()
+    killed: list[str] = []
     killer = threading.Thread(target=kill_in_turn, args=(platform, done, killed))
     killer.start()
     tracks = [f"track-{number}" for number in range(EVENTS)]
