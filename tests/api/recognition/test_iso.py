@@ -137,8 +137,9 @@ def test_orientation_is_followed_unless_told_otherwise() -> None:
     assert abs(upright["head_roll"]["object_value"]) < 8
     assert upright["image_width"]["object_value"] == 340
     (image,) = post(file.getvalue(), "?use_exif_info=0").json()["images"]
-    if image["estimations"]:
-        assert abs(checks_of(image)["head_roll"]["object_value"]) > 45
+    lying_down = checks_of(image)
+    assert lying_down["image_width"]["object_value"] == 512
+    assert abs(lying_down["head_roll"]["object_value"]) > 45
 
 
 @pytest.mark.parametrize("query", ["?multiface_policy=3", "?image_type=2", "?extract_exif=yes", "?use_exif_info=2"])
