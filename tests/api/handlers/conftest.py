@@ -1,9 +1,11 @@
 """Real photographs, real networks, and what one account has stored."""
 
 import io
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +102,27 @@ def make_handler(client: Client, policies: Any = None, **body: Any) -> str:
     assert answer.status_code == 201, answer.json()
     url: str = answer.json()["url"]
     return url
+
+
+class Photographs(BaseHTTPRequestHandler):
+    """The astronaut, and a text."""
+
+    def do_GET(self) -> None:
+        is_text = self.path.endswith(".txt")
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain" if is_text else JPEG)
+        self.end_headers()
+        self.wfile.write(b"text" if is_text else astronaut())
+
+    def log_message(self, *args: object) -> None:
+        """Silent."""
+
+
+@pytest.fixture
+def live_photograph() -> Iterator[str]:
+    """The URL of a photograph on a server of this machine."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Photographs)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/astronaut"
+    server.shutdown()
+    server.server_close()

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.test import Client
+from django.test import Client, override_settings
 from PIL import Image
 
 from apps.accounts.models import Account
@@ -18,6 +18,7 @@ from apps.common.errors import LunaError
 from apps.events.models import Event, EventDescriptor
 from apps.faces.models import Face, FaceDescriptor
 from apps.handlers.pipeline import storage
+from apps.recognition.checks.table import CHECKS
 from tests.api.handlers.conftest import JPEG, JSON, Stored, astronaut, make_handler, nobody, sample
 from tests.factories import client_of, make_account, token_client, unit_vectors
 
@@ -368,6 +369,31 @@ class TestScreening:
         (filtered,) = generate(client, handler, astronaut())["filtered_detections"]["face_detections"]
         assert filtered["filter_reasons"][0]["filter_name"] == "fd_score_threshold"
 
+    def test_image_checks_are_answered(self, client: Client) -> None:
+        checks = {"head_yaw": {"threshold": {"min": -90, "max": 90}}, "glasses": {"estimate": 0}}
+        handler = make_handler(client, {"detect_policy": {"face_quality": {"estimate": 1, "checks": checks}}})
+        (event,) = generate(client, handler, astronaut())["events"]
+        block = event["detections"][0]["samples"]["face"]["detection"]["face_quality"]
+        found = {check["name"]: check for check in block["checks"]}
+        assert set(CHECKS) - set(found) == {"glasses"}
+        assert found["head_yaw"]["threshold_value"] == {"min": -90, "max": 90}
+        assert found["head_yaw"]["result"] == 1
+        assert block["status"] == int(all(check["result"] for check in block["checks"]))
+
+    @pytest.mark.parametrize(("lowest_px", "passes"), [(10, True), (10_000, False)])
+    def test_image_checks_filter(self, client: Client, stored: Count, lowest_px: int, passes: bool) -> None:
+        checks: dict[str, Any] = {name: {"estimate": 0} for name in CHECKS}
+        checks["eye_distance"] = {"threshold": {"min": lowest_px}}
+        quality = {"estimate": 1, "filter": 1, "checks": checks}
+        handler = make_handler(client, {"detect_policy": {"face_quality": quality}})
+        before = stored()
+        body = generate(client, handler, astronaut())
+        assert len(body["events"]) == int(passes)
+        filtered = body["filtered_detections"]["face_detections"]
+        names = [reason["filter_name"] for each in filtered for reason in each["filter_reasons"]]
+        assert names == ([] if passes else ["eye_distance"])
+        assert (stored() == before) is not passes
+
     @pytest.mark.parametrize(
         "detect",
         [{"estimate_glasses": 1}, {"estimate_deepfake": {"estimate": 1}}, {"detect_body": 1},
@@ -486,6 +512,15 @@ class TestReferences:
         body = generate(stranger, handler, {"samples": [sample_id, str(uuid4())]}, JSON)
         assert [image["error"]["error_code"] for image in body["images"]] == [11031, 11031]
         assert stored() == before
+
+    def test_an_image_from_another_server(self, client: Client, live_photograph: str) -> None:
+        policies = {"storage_policy": {"image_origin_policy": {"store_image": 1, "use_external_references": 1}}}
+        handler = make_handler(client, policies)
+        with override_settings(LUNA_ALLOW_PRIVATE_URLS=True):
+            body = generate(client, handler, {"urls": [live_photograph, f"{live_photograph}.txt"]}, JSON)
+        assert [image["error"]["error_code"] for image in body["images"]] == [0, 11028]
+        (event,) = body["events"]
+        assert event["detections"][0]["image_origin"] == live_photograph
 
     def test_private_addresses(self, client: Client) -> None:
         urls = ["http://127.0.0.1:5432/", "http://169.254.169.254/latest/meta-data", "http://localhost/"]
