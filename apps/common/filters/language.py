@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from django.db.models import Q
 
 from apps.common.filters.conditions import AREA, MATCH
+from apps.common.filters.meta import META
 from apps.common.filters.terms import TERMS
 
 Filters = Mapping[str, Any]
@@ -18,7 +19,7 @@ class Condition(Protocol):
     def holds(self, facts: Mapping[str, Any], value: Any) -> bool: ...
 
 
-CONDITIONS: Mapping[str, Condition] = {**TERMS, AREA.name: AREA, MATCH.name: MATCH}
+CONDITIONS: Mapping[str, Condition] = {**TERMS, **{each.name: each for each in (AREA, MATCH, META)}}
 
 
 def to_q(filters: Filters) -> Q:

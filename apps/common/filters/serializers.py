@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.fields import empty
 
@@ -11,6 +12,7 @@ from apps.common.api.validation import refuse_unknown
 from apps.common.filters import terms
 from apps.common.filters.conditions import AREA, MATCH, Box, LabelSimilarity
 from apps.common.filters.kinds import AnyField, FiniteFloatField
+from apps.common.filters.meta import META, PREFIX, meta_condition
 from apps.common.filters.terms import TERMS, Term
 
 NULL = "null"
@@ -119,10 +121,26 @@ class EventFilterSerializer(FilterSerializer):
     """Everything that events are searched by."""
 
     terms = SEARCH_TERMS
+    meta = serializers.ChoiceField(choices=(NULL,), required=False)
     origin_longitude = DegreesField(min_value=-180, max_value=180)
     origin_latitude = DegreesField(min_value=-90, max_value=90)
     longitude_delta = FiniteFloatField(min_value=0, max_value=90, default=DEFAULT_DELTA_DEGREES)
     latitude_delta = FiniteFloatField(min_value=0, max_value=90, default=DEFAULT_DELTA_DEGREES)
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """Names of parameters that begin with `meta.` are free; they are read beside the fields."""
+        if not isinstance(data, Mapping):
+            return super().to_internal_value(data)
+        free = [name for name in data if isinstance(name, str) and name.startswith(PREFIX)]
+        fields = data.copy() if isinstance(data, QueryDict) else dict(data)
+        for name in free:
+            del fields[name]
+        values = super().to_internal_value(fields)
+        without_meta = values.pop("meta", None) is not None
+        if without_meta or free:
+            conditions = None if without_meta else [meta_condition(name, data[name]) for name in free]
+            values["filters"] |= {META.name: conditions}
+        return values
 
     def conditions(self, values: dict[str, Any]) -> dict[str, Any]:
         origin = [values.pop(name) for name in ("origin_longitude", "origin_latitude") if name in values]

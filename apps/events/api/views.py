@@ -23,7 +23,9 @@ class EventsView(LunaView):
     @extend_schema(
         summary="get events",
         description="Events that pass all filters, newest first; without ids and create times those of the last "
-        "30 days. `null` in a list selects events where the attribute was not estimated.",
+        "30 days. `null` in a list selects events where the attribute was not estimated. `meta.<path>[__<operator>]"
+        "[:<type>]` looks into `meta`: operators eq, neq, like, nlike, in, nin, gt, gte, lt, lte; types string, "
+        "integer, numeric.",
         parameters=[EventsQuery],
         responses={200: StoredEventsSerializer},
     )

@@ -171,6 +171,17 @@ def test_filters_hold_together(client: Client, account: Account) -> None:
     assert found(client, sources="null") == [unknown.event_id]
 
 
+def test_meta(client: Client, account: Account) -> None:
+    hot = make_event(account, create_time=NOW, meta={"user": {"temperature": "37.6"}})
+    cold = make_event(account, create_time=NOW, meta={"user": {"temperature": 36.6}})
+    none = make_event(account, create_time=NOW)
+    assert found(client, **{"meta.user.temperature__gte:numeric": "37"}) == [hot.event_id]
+    assert found(client, **{"meta.user.temperature__lt:numeric": "37"}) == [cold.event_id]
+    assert found(client, **{"meta.user.temperature": "37.6"}) == [hot.event_id]
+    assert found(client, meta="null") == [none.event_id]
+    assert "meta.user:date" in failed(client, "/6/events", 400, 12012, **{"meta.user:date": "1"})
+
+
 def test_area(client: Client, account: Account) -> None:
     near = make_event(account, create_time=NOW, longitude=10.0, latitude=60.0)
     far = make_event(account, create_time=NOW, longitude=10.5, latitude=60.0)

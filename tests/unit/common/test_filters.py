@@ -21,6 +21,7 @@ from apps.common.filters import (
     to_q,
 )
 from apps.common.filters.conditions import AREA, Box, LabelSimilarity
+from apps.common.filters.meta import META, MetaCondition, meta_condition
 from apps.common.filters.operators import EQUAL, OVERLAP
 from apps.common.filters.words import Emotion
 from apps.events.models import Event
@@ -76,12 +77,20 @@ def random_facts(dice: random.Random) -> dict[str, Any]:
     return {"longitude": None, "latitude": None} | facts | {"event_id": uuid.UUID(int=dice.getrandbits(128))}
 
 
+METAS: list[Any] = [
+    None, {}, [], "a", 3,
+    {"a": "b"}, {"a": "B"}, {"a": "ä"}, {"a": ""}, {"a": None}, {"a": True}, {"a": ["b"]}, {"a": {"b": "x%y_z"}},
+    {"a": {"b": 3}}, {"a": {"b": "3"}}, {"a": {"b": "3.0"}}, {"a": {"b": 3.5}}, {"a": {"b": -1e-7}}, {"a": {"b": 1e21}},
+    {"a": {"b": "3x"}}, {"a": 3}, {"a": -3}, {"a": "3.25"}, {"a": 10**17}, {"a.b": "c"},
+]  # fmt: skip
+
+
 @pytest.fixture
 def events(db: None) -> dict[uuid.UUID, dict[str, Any]]:
     """300 random events, as stored and as facts."""
     account = Account.objects.create_user("filters@luna.test", "password")
     dice = random.Random(2026)
-    facts = [random_facts(dice) for _ in range(300)]
+    facts = [random_facts(dice) | {"meta": METAS[number % len(METAS)]} for number in range(300)]
     Event.objects.bulk_create(Event(account=account, **one) for one in facts)
     # insert_time is written by the database layer: the facts take what was stored.
     stored = dict(Event.objects.unscoped().values_list("event_id", "insert_time"))
@@ -102,9 +111,27 @@ boxes = st.builds(
     st.sampled_from([0.0, 0.01, 1.0, 20.0, 90.0]),
     st.sampled_from([0.0, 0.01, 1.0, 90.0]),
 )
-conditions = {name: value_of(term) for name, term in TERMS.items()} | {AREA.name: st.none() | boxes}
+texts = st.sampled_from(["", "b", "B", "ä", "%", "_", "x%y", "3", "3.0", "\\"])
+numbers = st.sampled_from([3, -3, "3.0", "3.25", 3.5, "0.0000001", 10**17, "-0.0000002"])
+paths = st.sampled_from(["a", "a.b", "a.b.c", "z"])
+
+
+@st.composite
+def meta_conditions(draw: st.DrawFn) -> MetaCondition:
+    kind = draw(st.sampled_from(["string", "numeric"]))
+    operators = ["eq", "neq", "gt", "gte", "lt", "lte", "in", "nin"] + ["like", "nlike"] * (kind == "string")
+    operator = draw(st.sampled_from(operators))
+    one = texts if kind == "string" else numbers
+    value = draw(st.lists(one, min_size=1, max_size=3) if operator in ("in", "nin") else one)
+    return meta_condition(f"meta.{draw(paths)}__{operator}:{kind}", value)
+
+
+conditions = {name: value_of(term) for name, term in TERMS.items()} | {
+    AREA.name: st.none() | boxes,
+    META.name: st.none() | st.lists(meta_conditions(), min_size=1, max_size=2),
+}
 reading = settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -122,6 +149,40 @@ def test_sql_and_memory_agree(events: dict[uuid.UUID, dict[str, Any]], data: st.
     names = data.draw(st.lists(st.sampled_from(sorted(conditions)), min_size=1, max_size=3, unique=True))
     filters = {name: data.draw(conditions[name]) for name in names}
     assert in_sql(filters) == in_memory(filters, events)
+
+
+@reading
+@given(condition=meta_conditions())
+def test_meta_in_sql_and_memory(events: dict[uuid.UUID, dict[str, Any]], condition: MetaCondition) -> None:
+    filters = {META.name: [condition]}
+    assert in_sql(filters) == in_memory(filters, events)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("meta.a", "b", [{"a": "b"}]),
+        ("meta.a.b", "x%y_z", [{"a": {"b": "x%y_z"}}]),
+        ("meta.a.b__like", "%y_", [{"a": {"b": "x%y_z"}}]),
+        ("meta.a__in", "b,ä", [{"a": "b"}, {"a": "ä"}]),
+        ("meta.a__lt:integer", "3", [{"a": -3}]),
+        ("meta.a.b:numeric", "3", [{"a": {"b": 3}}, {"a": {"b": "3"}}, {"a": {"b": "3.0"}}]),
+        ("meta.a.b__gte:numeric", "3.5", [{"a": {"b": 3.5}}, {"a": {"b": 1e21}}]),
+        ("meta.a__nin:numeric", "3,-3", [{"a": "3.25"}, {"a": 10**17}]),
+        ("meta", "null", [None]),
+    ],
+)
+def test_meta(events: dict[uuid.UUID, dict[str, Any]], name: str, value: str, expected: list[Any]) -> None:
+    query = QueryDict(mutable=True)
+    query[name] = value
+    serializer = EventFilterSerializer(data=query)
+    serializer.is_valid(raise_exception=True)
+    filters = serializer.validated_data["filters"]
+    found = in_sql(filters)
+    assert found == in_memory(filters, events)
+    wanted = [events[event_id]["meta"] for event_id in found]
+    assert all(each in expected for each in wanted)
+    assert all(each in wanted for each in expected)
 
 
 @pytest.mark.parametrize("name", sorted(set(TERMS) - {"event_ids", "insert_time__gte", "insert_time__lt"}))
@@ -219,6 +280,16 @@ def test_relative_time_is_read() -> None:
         ("origin_longitude=inf&origin_latitude=1", "origin_longitude"),
         ("origin_longitude=1&origin_latitude=1&longitude_delta=90.5", "longitude_delta"),
         ("sources=" + "x" * 129, "sources"),
+        ("meta=1", "meta"),
+        ("meta.=1", "meta."),
+        ("meta.a..b=1", "meta.a..b"),
+        ("meta.a b=1", "meta.a b"),
+        ("meta.a:float=1", "meta.a:float"),
+        ("meta.a:integer=1.5", "meta.a:integer"),
+        ("meta.a:numeric=nan", "meta.a:numeric"),
+        ("meta.a__like:integer=1", "meta.a__like:integer"),
+        ("meta.a=" + "x" * 1001, "meta.a"),
+        ("meta.a=%00", "meta.a"),
     ],
 )
 def test_bad_query_names_the_parameter(query: str, name: str) -> None:
