@@ -19,6 +19,8 @@ _started: list[bool] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if var_dir() != settings.VAR_DIR:  # Redis is emptied below: never that of a platform in use
+        pytest.exit(f"The settings are those of {settings.VAR_DIR}, the tests' services of {var_dir()}.", returncode=1)
     if not any(settings.NETWORKS_DIR.glob("*.onnx")):
         pytest.exit(f"There are no networks in {settings.NETWORKS_DIR}: run `make networks` first.", returncode=1)
     try:

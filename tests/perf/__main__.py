@@ -33,7 +33,7 @@ def main(chosen: list[str]) -> int:
         os.chmod(var_dir, 0o711)  # noqa: S103 - under root, PostgreSQL's user must be able to pass through
         os.environ["LUNA_VAR_DIR"] = var_dir
         os.environ.setdefault("LUNA_NETWORKS_DIR", str(root / "var" / "networks"))
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "luna.settings.test")
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
         services = [sys.executable, "-m", "luna.embedded"]
         subprocess.run([*services, "start"], check=True, cwd=root)
         try:

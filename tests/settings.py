@@ -1,4 +1,7 @@
-"""Settings of the test run: fast password hashing, everything else as in production."""
+"""Settings of the test run: fast password hashing, everything else as in production.
+
+They stand outside `luna.settings`, whose import reads the environment: what is set here comes first.
+"""
 
 import os
 
@@ -9,7 +12,7 @@ os.environ.setdefault("LUNA_NETWORKS_DIR", str(CHECKOUT / "var" / "networks"))
 os.environ.setdefault("LUNA_CACHE_DIR", str(CHECKOUT / "var" / "cache"))
 os.environ.setdefault("LUNA_VAR_DIR", str(CHECKOUT / "var" / "test"))
 
-from luna.settings.base import *  # noqa: F403
+from luna.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["default"] = {  # noqa: F405
