@@ -135,7 +135,7 @@ def test_events_of_other_processes_arrive(listen: Listen, user: User) -> None:
         "message = {'event': {'event_id': 'e'}};"
         f"event_publish(account_id=uuid.UUID('{user.account_id}'), facts={{}}, message=message)"
     )
-    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "luna.settings.test"}
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"}
     root = Path(django_settings.BASE_DIR)
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root, env=environment, timeout=60)
 
