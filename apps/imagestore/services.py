@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.core.files.base import File
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
@@ -89,6 +89,8 @@ def samples_store(*, items: Sequence[NewObject]) -> list[StoredObject]:
         StoredObject.objects.bulk_create(rows)
     except IntegrityError as error:  # the files belong to the row that was there first
         raise LunaError(13008, items[0].object_id) from error
+    except (OperationalError, InterfaceError):
+        raise  # the connection broke, perhaps after the commit: the rows may be there and need their files
     except BaseException:
         for item in items:
             with suppress(*FAILURES):

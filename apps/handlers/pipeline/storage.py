@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from apps.common.errors import LunaError
 from apps.common.filters import Filters, accepts
@@ -79,6 +79,8 @@ def _all_or_nothing(account_id: UUID, objects: Sequence[NewObject], attributes: 
     """Takes back what the database's rollback does not reach: files and temporary attributes."""
     try:
         yield
+    except (OperationalError, InterfaceError):
+        raise  # the connection broke, perhaps after the commit: rows may name the files (`fsck` removes the others)
     except BaseException:
         for item in objects:
             with suppress(OSError):

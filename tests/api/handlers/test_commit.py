@@ -1,0 +1,32 @@
+"""A connection that breaks at the commit: nobody knows whether the rows went in, so their files stay."""
+
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import OperationalError, connection
+
+from apps.events.models import Event
+from apps.imagestore.models import StoredObject
+from tests.api.handlers.conftest import JPEG, astronaut, make_handler
+from tests.factories import client_of, make_account
+
+
+@pytest.mark.django_db(transaction=True)
+def test_files_outlive_an_unanswered_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = client_of(make_account())
+    handler = make_handler(client)
+    commit = connection._commit
+
+    def breaks_after() -> None:
+        commit()
+        if Event.objects.unscoped().exists():
+            raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(connection, "_commit", breaks_after)
+    assert client.post(f"{handler}/events", astronaut(), JPEG).status_code >= 500
+    monkeypatch.undo()
+
+    (row,) = StoredObject.objects.unscoped()
+    folder = Path(settings.STORAGES["default"]["OPTIONS"]["location"])
+    assert list(folder.rglob(f"{row.object_id}.jpg"))
