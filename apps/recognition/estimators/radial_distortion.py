@@ -66,7 +66,8 @@ def _distortion(image: Image) -> RadialDistortion | None:
 def _edges(image: Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Places of the edge pixels in half diagonals from the middle, and unit vectors along the edges: each [N, 2]."""
     scale = LONG_SIDE_PX / max(image.shape[:2])
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    size_px = [max(1, round(side * scale)) for side in (image.shape[1], image.shape[0])]
+    small = cv2.resize(image, size_px, interpolation=cv2.INTER_AREA)
     grey = cv2.GaussianBlur(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), (0, 0), 1.0)
     rows, columns = np.nonzero(cv2.Canny(grey, EDGE_LOW, EDGE_HIGH))
     along_x = -cv2.Sobel(grey, cv2.CV_32F, 0, 1)[rows, columns]

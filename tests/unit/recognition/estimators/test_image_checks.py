@@ -147,6 +147,12 @@ def test_without_straight_things_distortion_cannot_be_said(pipeline: Pipeline, p
     assert estimations(pipeline, pictures.bent(astronaut(), 0.5))["radial_distortion"] is None
 
 
+@pytest.mark.parametrize("size_px", [(10, 32_000), (32_000, 3), (1, 1)])
+def test_a_strip_of_a_picture_has_no_distortion_to_tell(subject: Subject, size_px: tuple[int, int]) -> None:
+    strip = replace(subject, image=np.zeros((*size_px, 3), np.uint8))
+    assert all_estimators()["radial_distortion"].estimate([strip], Labeller((), "none", [])) == [None]
+
+
 def test_shoulders_outside_of_the_picture_are_hidden(pipeline: Pipeline) -> None:
     found = estimations(pipeline, astronaut()[:160])["shoulders_position"]
     assert (found.state, found.tilt) == ("hidden", None)
