@@ -7,7 +7,7 @@ concentrated is the lens's, if it stands out from the others; a picture without 
 The face itself was tried and tells nothing: the mesh's proportions do not change with a bending of 1.
 
 On 34 pictures 11 are judged, all as straight; of copies bent by .2 nine are judged, eight as bent; of copies bent by .5
-two, both as bent.
+three, all as bent.
 """
 
 from collections.abc import Sequence
