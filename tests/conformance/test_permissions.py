@@ -1,0 +1,110 @@
+"""The matrix: every route with every right of a token, for all types of accounts and all ways to authenticate."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import transaction
+from django.test import Client
+
+from apps.accounts.bearer import token_encode
+from apps.accounts.choices import AccountType
+from apps.accounts.models import Account, Token
+from apps.accounts.permissions import EMIT_EVENTS, OBJECT_RIGHTS, RESOURCES
+from apps.accounts.routes import Route, api_routes
+from apps.common.api.views import BY_BODY
+from tests.api.accounts.helpers import bearer
+from tests.factories import basic_client, client_of, make_account
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
+Permissions = Mapping[str, Any]
+TOKEN_CODES = {11059, 11060, 11064, 11067, 11068}
+NO_CODE = None
+NOBODY = str(uuid4())
+
+
+def grants() -> Iterator[Permissions]:
+    """Nothing, then each right of the table alone."""
+    yield {}
+    for kind, rights in OBJECT_RIGHTS.items():
+        for right in rights:
+            yield {kind: [right]}
+    for resource in RESOURCES:
+        yield {"resources": [resource]}
+    yield {"emit_events": {"allowed": 1, "white_list": [], "black_list": []}}
+
+
+GRANTS = list(grants())
+
+
+def expected(route: Route, permissions: Permissions) -> int | None:
+    """The code with which a token of these permissions is refused, None when it may pass."""
+    if route.view.resource:
+        return NO_CODE if route.view.resource in permissions.get("resources", ()) else 11060
+    if route.public or route.right == BY_BODY:
+        return NO_CODE
+    if route.right is None:
+        return 11064
+    if route.right == EMIT_EVENTS:
+        return NO_CODE if "emit_events" in permissions else 11068
+    kind, right = route.right  # type: ignore[misc]
+    return NO_CODE if right in permissions.get(kind, ()) else 11059
+
+
+def answered(client: Client, route: Route) -> tuple[int, int | None]:
+    """Status and error code; what the request changed is undone."""
+    path = route.path
+    while "{" in path:
+        head, _, tail = path.partition("{")
+        path = head + NOBODY + tail.partition("}")[2]
+    send = client.get if route.method == "GET" else partial(getattr(client, route.method.lower()), data={})
+    with transaction.atomic():
+        answer = send(path, content_type="application/json")
+        transaction.set_rollback(True)
+    is_json = answer.status_code >= 400 and answer.headers["Content-Type"] == "application/json"
+    return answer.status_code, answer.json()["error_code"] if is_json else None
+
+
+def token_clients(account: Account) -> list[Client]:
+    tokens = Token.objects.bulk_create(Token(account=account, permissions=grant) for grant in GRANTS)
+    return [bearer(token_encode(account_id=account.pk, token_id=token.token_id)) for token in tokens]
+
+
+@pytest.mark.parametrize("account_type", AccountType.values)
+def test_tokens(account_type: str, record_property: Any) -> None:
+    account = make_account(account_type)
+    routes = api_routes()
+    checked = 0
+    for permissions, client in zip(GRANTS, token_clients(account), strict=True):
+        for route in routes:
+            status, code = answered(client, route)
+            refused_by = code if code in TOKEN_CODES else NO_CODE
+            assert refused_by == expected(route, permissions), (route.method, route.path, permissions, status, code)
+            assert refused_by is NO_CODE or status == 403
+            checked += 1
+    record_property("cells", checked)
+    print(f"{checked} cells: {len(routes)} routes × {len(GRANTS)} grants, tokens of {account_type}")
+    assert checked == len(routes) * len(GRANTS) > 3000
+
+
+@pytest.mark.parametrize("way", [basic_client, client_of], ids=["basic", "header"])
+@pytest.mark.parametrize("account_type", AccountType.values)
+def test_accounts(account_type: str, way: Any) -> None:
+    """Without a token no right is missing; what is refused is refused for the type of the account."""
+    client = way(make_account(account_type))
+    for route in api_routes():
+        status, code = answered(client, route)
+        assert code not in TOKEN_CODES, (route.method, route.path, code)
+        assert status != 401, (route.method, route.path, code)
+        if status == 403:
+            assert code in (12010, 12033), (route.method, route.path, code)
+
+
+def test_nobody() -> None:
+    """Without credentials: what is public answers, everything else is 403 and 12010."""
+    for route in api_routes():
+        status, code = answered(Client(), route)
+        is_open = route.public or bool(route.view.resource)
+        assert ((status, code) == (403, 12010)) is not is_open, (route.method, route.path, status, code)
