@@ -102,7 +102,8 @@ class ListFace(models.Model):
     class Meta:
         constraints = (
             models.UniqueConstraint(fields=("list", "face"), name="list_face"),
-            models.UniqueConstraint(fields=("list", "link_key"), name="list_link_key"),
+            # With the face: pages far into a list are read from the index alone.
+            models.UniqueConstraint(fields=("list", "link_key"), include=("face",), name="list_link_key"),
         )
 
 

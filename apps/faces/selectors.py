@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-from django.db.models import Exists, FilteredRelation, OuterRef, Prefetch, Q, QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Exists, FilteredRelation, OuterRef, Q, QuerySet
 
 from apps.common.descriptors import Vector
 from apps.common.errors import LunaError
@@ -46,27 +47,59 @@ def faces_filter(*, scope: Scope, filters: FaceFilters) -> QuerySet[Face]:
 
 
 def faces_page(*, scope: Scope, filters: FaceFilters, page: Page, with_lists: bool = True) -> list[Face]:
-    """A page of faces, newest first. With `with_lists` their list ids are at hand (`face_lists`); two queries."""
-    rows = faces_filter(scope=scope, filters=filters)
-    # The link's copy of the key comes from the index (list, face) in this order; the face's own would need a sort.
-    rows = rows.order_by("-links__face_id" if filters.list_id else "-id")
-    return list((with_list_ids(rows) if with_lists else rows)[page.slice])
+    """A page of faces, newest first; of a list, newest link first. With `with_lists` their `face_lists` are at hand."""
+    if filters.list_id is not None and filters == FaceFilters(list_id=filters.list_id):
+        return _list_page(scope, filters.list_id, page, with_lists)
+    rows = faces_filter(scope=scope, filters=filters).order_by("-links__link_key" if filters.list_id else "-id")
+    return _in_order(scope, list(rows.values_list("pk", flat=True)[page.slice]), with_lists)
+
+
+def _list_page(scope: Scope, list_id: UUID, page: Page, with_lists: bool) -> list[Face]:
+    """A page of one list. The last costs what the first does, also among a million faces."""
+    row = List.objects.for_scope(scope).filter(list_id=list_id).first()
+    return [] if row is None else _in_order(scope, _page_keys(row, page), with_lists)
+
+
+def _in_order(scope: Scope, keys: Sequence[int], with_lists: bool) -> list[Face]:
+    """The rows of keys; read after the page was cut, or the lists of all pages before it would be looked up, too."""
+    faces = Face.objects.for_scope(scope).filter(pk__in=keys)
+    found = {face.pk: face for face in (with_list_ids(faces) if with_lists else faces)}
+    return [found[key] for key in keys if key in found]
+
+
+def _page_keys(row: List, page: Page) -> list[int]:
+    """Keys of the faces of a page of a list, newest link first, found from what the list's keys say of its size."""
+    links = ListFace.objects.filter(list=row)
+    total, start = row.link_key - row.unlink_key, page.slice.start
+    count = min(page.size, total - start)
+    if count <= 0:
+        return []
+    if row.unlink_key == 0:  # no gap: the place of a link is its key
+        links = links.filter(link_key__lte=row.link_key - start, link_key__gt=row.link_key - start - count)
+        start = 0
+    if start <= total // 2:
+        newest = links.order_by("-link_key").values_list("face_id", flat=True)
+        return list(newest[start : start + count])
+    oldest = links.order_by("link_key").values_list("face_id", flat=True)
+    return list(oldest[total - start - count : total - start])[::-1]
 
 
 def with_list_ids(rows: QuerySet[Face]) -> QuerySet[Face]:
-    """Adds the lists of each face by one further query."""
-    links = ListFace.objects.select_related("list").order_by("id")
-    return rows.prefetch_related(Prefetch("links", links, to_attr="loaded_links"))
+    """Adds the ids of each face's lists, in the same query."""
+    links = ListFace.objects.filter(face=OuterRef("pk")).order_by("id").values("list__list_id")
+    return rows.annotate(list_ids=ArraySubquery(links))
 
 
 def face_lists(face: Face) -> list[UUID]:
-    """Ids of the lists of a face that came through `with_list_ids` or `nearest`, oldest link first."""
-    if hasattr(face, "list_ids"):
-        return list(face.list_ids)
-    return [found.list.list_id for found in face.loaded_links]  # type: ignore[attr-defined]
+    """Ids of the lists of a face that came through `with_list_ids`, oldest link first."""
+    lists: list[UUID] = face.list_ids  # type: ignore[attr-defined]  # annotated
+    return lists
 
 
 def faces_count(*, scope: Scope, filters: FaceFilters) -> int:
+    if filters.list_id is not None and filters == FaceFilters(list_id=filters.list_id):
+        row = List.objects.for_scope(scope).filter(list_id=filters.list_id).first()
+        return row.link_key - row.unlink_key if row else 0
     return faces_filter(scope=scope, filters=filters).count()
 
 

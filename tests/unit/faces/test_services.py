@@ -213,17 +213,49 @@ def test_filters(account: UUID, stranger: UUID) -> None:
     assert selectors.lists_count(scope=Scope(stranger), filters=ListFilters()) == 0
 
 
-def test_pages(account: UUID, django_assert_num_queries: object) -> None:
+def pages(account: UUID, filters: FaceFilters, size: int) -> list[list[UUID]]:
+    found, number = [], 1
+    while page := selectors.faces_page(scope=Scope(account), filters=filters, page=Page(number, size)):
+        found.append([face.face_id for face in page])
+        number += 1
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 4, 10, 25, 100])
+@pytest.mark.parametrize("removed", [(), (24,), (0, 1, 2), (3, 9, 11, 20), tuple(range(25))])
+def test_pages(account: UUID, size: int, removed: tuple[int, ...]) -> None:
+    """All pages together hold each face once, newest first, also of a list that faces have left."""
     list_id = services.list_create(account_id=account).list_id
     made = services.faces_create(account_id=account, drafts=[FaceDraft(lists=(list_id,)) for _ in range(25)])
-    newest = [face.face_id for face in reversed(made)]
-    for filters in (FaceFilters(), FaceFilters(list_id=list_id)):
-        with django_assert_num_queries(2):
-            page = selectors.faces_page(scope=Scope(account), filters=filters, page=Page(2, 10))
-            assert [selectors.face_lists(face) for face in page] == [[list_id]] * 10
-        assert [face.face_id for face in page] == newest[10:20]
-        last = selectors.faces_page(scope=Scope(account), filters=filters, page=Page(3, 10))
-        assert [face.face_id for face in last] == newest[20:]
+    gone = [made[n].face_id for n in removed]
+    services.list_detach_faces(account_id=account, list_id=list_id, face_ids=gone)
+    everybody = [face.face_id for face in reversed(made)]
+    members = [face_id for face_id in everybody if face_id not in gone]
+    for filters, expected in ((FaceFilters(), everybody), (FaceFilters(list_id=list_id), members)):
+        found = pages(account, filters, size)
+        assert [face_id for page in found for face_id in page] == expected
+        assert all(len(page) == size for page in found[:-1])
+        assert selectors.faces_count(scope=Scope(account), filters=filters) == len(expected)
+
+
+def test_pages_of_a_list_come_in_the_order_of_links(account: UUID, stranger: UUID) -> None:
+    list_id = services.list_create(account_id=account).list_id
+    faces = [services.face_create(account_id=account, user_data="u").face_id for _ in range(3)]
+    services.list_attach_faces(account_id=account, list_id=list_id, face_ids=[faces[1], faces[2], faces[0]])
+    for filters in (FaceFilters(list_id=list_id), FaceFilters(list_id=list_id, user_data="u")):
+        assert pages(account, filters, 2) == [[faces[0], faces[2]], [faces[1]]]
+        assert pages(stranger, filters, 2) == []
+        assert selectors.faces_count(scope=Scope(stranger), filters=filters) == 0
+
+
+def test_pages_cost_a_fixed_number_of_queries(account: UUID, django_assert_num_queries: object) -> None:
+    list_id = services.list_create(account_id=account).list_id
+    services.faces_create(account_id=account, drafts=[FaceDraft(lists=(list_id,)) for _ in range(25)])
+    for filters, queries in ((FaceFilters(), 2), (FaceFilters(list_id=list_id), 3)):
+        for size in (1, 20):
+            with django_assert_num_queries(queries):
+                page = selectors.faces_page(scope=Scope(account), filters=filters, page=Page(1, size))
+                assert [selectors.face_lists(face) for face in page] == [[list_id]] * size
 
 
 def test_a_descriptor_is_added_to_the_generation_that_it_was_made_of(account: UUID, stranger: UUID) -> None:
