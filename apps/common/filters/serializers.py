@@ -121,7 +121,7 @@ class EventFilterSerializer(FilterSerializer):
     """Everything that events are searched by."""
 
     terms = SEARCH_TERMS
-    meta = serializers.ChoiceField(choices=(NULL,), required=False)
+    meta = serializers.ChoiceField(choices=((NULL, "events without meta"),), required=False)
     origin_longitude = DegreesField(min_value=-180, max_value=180)
     origin_latitude = DegreesField(min_value=-90, max_value=90)
     longitude_delta = FiniteFloatField(min_value=0, max_value=90, default=DEFAULT_DELTA_DEGREES)
