@@ -50,8 +50,13 @@ def faces_page(*, scope: Scope, filters: FaceFilters, page: Page, with_lists: bo
     """A page of faces, newest first; of a list, newest link first. With `with_lists` their `face_lists` are at hand."""
     if filters.list_id is not None and filters == FaceFilters(list_id=filters.list_id):
         return _list_page(scope, filters.list_id, page, with_lists)
-    rows = faces_filter(scope=scope, filters=filters).order_by("-links__link_key" if filters.list_id else "-id")
-    return _in_order(scope, list(rows.values_list("pk", flat=True)[page.slice]), with_lists)
+    rows = faces_filter(scope=scope, filters=filters)
+    if filters.list_id is not None:
+        keys = rows.order_by("-links__link_key").values_list("pk", flat=True)
+        return _in_order(scope, list(keys[page.slice]), with_lists)
+    # The page is cut first, or the lists of all faces on the pages before it would be looked up, too.
+    faces = Face.objects.for_scope(scope).filter(pk__in=rows.order_by("-id").values("pk")[page.slice]).order_by("-id")
+    return list(with_list_ids(faces) if with_lists else faces)
 
 
 def _list_page(scope: Scope, list_id: UUID, page: Page, with_lists: bool) -> list[Face]:
@@ -61,7 +66,7 @@ def _list_page(scope: Scope, list_id: UUID, page: Page, with_lists: bool) -> lis
 
 
 def _in_order(scope: Scope, keys: Sequence[int], with_lists: bool) -> list[Face]:
-    """The rows of keys; read after the page was cut, or the lists of all pages before it would be looked up, too."""
+    """The rows of keys, in the order of the keys."""
     faces = Face.objects.for_scope(scope).filter(pk__in=keys)
     found = {face.pk: face for face in (with_list_ids(faces) if with_lists else faces)}
     return [found[key] for key in keys if key in found]
