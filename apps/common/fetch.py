@@ -1,4 +1,4 @@
-"""Downloads from addresses that clients name, without reaching into the platform's own network.
+"""Requests to addresses that clients name, without reaching into the platform's own network.
 
 A name is resolved once, where the connection is opened, and the connection goes to the address that was checked: a
 second answer of the name server cannot redirect it. Redirects are followed by hand, each through the same check. One
@@ -9,7 +9,7 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -22,6 +22,8 @@ MAX_REDIRECTS = 3
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 DEFAULT_TIMEOUT_S = 10.0
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+FAILURES = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, ssl.SSLError)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -137,9 +139,32 @@ def fetch(url: str, *, max_bytes: int, timeout_s: float = DEFAULT_TIMEOUT_S, all
                 if isinstance(answer, Fetched):
                     return answer
                 url = answer
-    except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, ssl.SSLError) as error:
+    except FAILURES as error:
         raise FetchError(f"{url}: {error!r}") from error
     raise FetchError(f"{url}: more than {MAX_REDIRECTS} redirects")
+
+
+def post(
+    url: str,
+    *,
+    body: bytes,
+    headers: Mapping[str, str],
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    allow_private: bool = False,
+) -> int:
+    """POSTs to an http or https URL and returns the status; redirects are not followed, the answer is not read.
+
+    Raises FetchError as `fetch` does, except that any status is an answer.
+    """
+    backend = GuardedBackend(time.monotonic() + timeout_s, allow_private=allow_private)
+    try:
+        with (
+            httpcore.ConnectionPool(ssl_context=_ssl_context(), network_backend=backend) as pool,
+            pool.stream("POST", _checked_url(url), headers=list(headers.items()), content=body) as response,
+        ):
+            return response.status
+    except FAILURES as error:
+        raise FetchError(f"{url}: {error!r}") from error
 
 
 def _get(pool: httpcore.ConnectionPool, url: str, max_bytes: int) -> Fetched | str:

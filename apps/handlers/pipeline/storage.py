@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from uuid import UUID, uuid4
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -30,6 +31,7 @@ from apps.recognition.api.input_schemas import MAX_ORIGIN_CHARACTERS
 from apps.recognition.api.input_types import Picture
 from apps.recognition.api.shapes import rect_block
 from apps.recognition.encoding import warp_bytes
+from apps.sender.callbacks import webhook_call
 from apps.sender.services import event_publish
 
 logger = logging.getLogger(__name__)
@@ -65,8 +67,7 @@ def persons_store(
         if drafts:
             faces_create(account_id=account_id, drafts=drafts)
         for person in decided:
-            if _wanted(person, policy.notification_policy.send_notification, policy.notification_policy.filters):
-                _publish_on_commit(account_id, person, shown)
+            _tell_on_commit(account_id, person, policy, shown)
     return decided
 
 
@@ -201,7 +202,14 @@ def _stored_detection(sighting: Sighting) -> dict[str, object]:
     }
 
 
-def _publish_on_commit(account_id: UUID, person: Person, shown: frozenset[str]) -> None:
-    message = event_message(person, shown)
+def _tell_on_commit(account_id: UUID, person: Person, policy: StoragePolicy, shown: frozenset[str]) -> None:
+    """Websockets once, however many policies want it; each webhook for itself."""
     facts = person.draft.facts()
-    transaction.on_commit(lambda: event_publish(account_id=account_id, facts=facts, message=message), robust=True)
+    message = event_message(person, shown)
+    notification = policy.notification_policy
+    callbacks = [each for each in policy.callbacks if each.enable and accepts(each.filters, facts)]
+    webhooks = [each.webhook for each in callbacks if each.webhook is not None]
+    if _wanted(person, notification.send_notification, notification.filters) or len(webhooks) < len(callbacks):
+        transaction.on_commit(lambda: event_publish(account_id=account_id, facts=facts, message=message), robust=True)
+    for webhook in webhooks:
+        transaction.on_commit(partial(webhook_call, webhook=webhook, message=message), robust=True)

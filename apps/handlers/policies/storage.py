@@ -11,6 +11,7 @@ from apps.common.api.fields import FlagField
 from apps.common.filters import Filters
 from apps.faces.attributes import DEFAULT_TTL_S, MAX_TTL_S
 from apps.handlers.policies.base import MAX_ITEMS, FiltersSerializer, PolicySerializer
+from apps.handlers.policies.callbacks import CallbackPolicy, CallbacksField
 from apps.imagestore.types import KEEP, TTL_DAYS
 
 NO_FILTERS: Mapping[str, Any] = {}
@@ -86,6 +87,7 @@ class StoragePolicy:
     face_policy: FacePolicy = FacePolicy()
     event_policy: EventPolicy = EventPolicy()
     notification_policy: NotificationPolicy = NotificationPolicy()
+    callbacks: tuple[CallbackPolicy, ...] = ()
 
 
 def days_field() -> serializers.ChoiceField:
@@ -159,3 +161,4 @@ class StoragePolicySerializer(PolicySerializer):
     face_policy = FacePolicySerializer(required=False)
     event_policy = EventPolicySerializer(required=False)
     notification_policy = NotificationPolicySerializer(required=False)
+    callbacks = CallbacksField(max_length=MAX_ITEMS, required=False)

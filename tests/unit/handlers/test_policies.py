@@ -14,6 +14,7 @@ from apps.handlers.policies import Policies, policies_parse
 from apps.handlers.policies.match import Candidates, candidates_account
 from apps.recognition.checks.table import CHECKS
 from apps.recognition.types import MultifacePolicy
+from apps.sender.callbacks import Webhook
 
 LIST_ID = uuid4()
 EVERYTHING: dict[str, Any] = {
@@ -89,6 +90,17 @@ EVERYTHING: dict[str, Any] = {
         },
         "event_policy": {"store_event": 0, "wait_saving": 0, "filters": {"ethnic_groups": [1, 2]}},
         "notification_policy": {"send_notification": 0, "filters": {"upper_clothing_colors": [1]}},
+        "callbacks": [
+            {
+                "type": "http",
+                "url": "https://example.org/hook?a=b",
+                "authorization": {"type": "basic", "login": "user", "password": " secret"},
+                "params": {"timeout": 5, "content_type": "application/msgpack", "headers": {"X-Door": "7"}},
+                "enable": 1,
+                "filters": {"gender": [0]},
+            },
+            {"type": "luna-ws-notification", "enable": 0},
+        ],
     },
 }
 
@@ -131,6 +143,16 @@ def test_the_whole_vocabulary() -> None:
     storage = policies.storage_policy
     assert storage.face_policy.link_to_lists_policy[0].list_id == LIST_ID
     assert (storage.face_sample_policy.ttl, storage.body_sample_policy.ttl) == (30, -1)
+    webhook, websockets = storage.callbacks
+    assert webhook.webhook == Webhook(
+        url="https://example.org/hook?a=b",
+        content_type="application/msgpack",
+        headers={"X-Door": "7"},
+        login="user",
+        password=" secret",
+        timeout_s=5,
+    )
+    assert (websockets.webhook, websockets.enable) == (None, False)
 
 
 def test_filters_that_need_an_estimation_ask_for_it() -> None:
@@ -185,7 +207,14 @@ def with_(path: str, value: Any) -> dict[str, Any]:
         ("storage_policy.attribute_policy.ttl", 86401),
         ("storage_policy.face_policy.link_to_lists_policy.0.list_id", "none"),
         ("storage_policy.image_origin_policy.image_format", "gif"),
-        ("storage_policy.callbacks", [{}]),
+        ("storage_policy.callbacks.0", {}),
+        ("storage_policy.callbacks.0", {"type": "telegram"}),
+        ("storage_policy.callbacks.0", {"type": "http"}),
+        ("storage_policy.callbacks.0", {"type": "http", "url": "ftp://example.org/"}),
+        ("storage_policy.callbacks.0", {"type": "http", "url": "http://a/", "params": {"timeout": 61}}),
+        ("storage_policy.callbacks.0", {"type": "http", "url": "http://a/", "params": {"headers": {"Host": "b"}}}),
+        ("storage_policy.callbacks.0", {"type": "http", "url": "http://a/", "params": {"headers": {"A": "b\r\nC: d"}}}),
+        ("storage_policy.callbacks.0", {"type": "http", "url": "http://a/", "params": {"headers": {"A b": "c"}}}),
     ],
 )
 def test_refused_with_its_path(path: str, value: Any) -> None:

@@ -1,0 +1,89 @@
+"""callbacks of storage_policy: who else is told of an event."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.common.api.fields import FlagField
+from apps.common.api.validation import StrictSerializer
+from apps.common.filters import Filters
+from apps.handlers.policies.base import FiltersSerializer, PolicySerializer
+from apps.sender.callbacks import JSON, MESSAGEPACK, Webhook
+
+HTTP, WEBSOCKETS = "http", "luna-ws-notification"
+MAX_URL_CHARACTERS = 2048
+MAX_TIMEOUT_S = 60
+MAX_HEADERS = 30
+# What the request itself decides.
+OWN_HEADERS = frozenset({"authorization", "connection", "content-length", "content-type", "host", "transfer-encoding"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackPolicy:
+    """`webhook` None tells the websockets, as notification_policy does."""
+
+    webhook: Webhook | None
+    enable: bool = True
+    filters: Filters = field(default_factory=dict)
+
+
+class HeadersField(serializers.DictField):
+    """Names and values of HTTP headers."""
+
+    child = serializers.RegexField(r"^[\x20-\x7e]*$", max_length=1024, trim_whitespace=True)
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        headers = super().to_internal_value(data)
+        if len(headers) > MAX_HEADERS:
+            raise serializers.ValidationError(f"at most {MAX_HEADERS} headers are allowed.")
+        for name in headers:
+            if not name.replace("-", "a").isalnum() or not name.isascii() or name.lower() in OWN_HEADERS:
+                raise serializers.ValidationError({name: "this header cannot be set."})
+        return headers
+
+
+class AuthorizationSerializer(StrictSerializer):
+    type = serializers.ChoiceField(choices=("basic",))
+    login = serializers.CharField(max_length=128)
+    password = serializers.CharField(max_length=128, allow_blank=True, trim_whitespace=False)
+
+
+class ParamsSerializer(StrictSerializer):
+    timeout = serializers.IntegerField(min_value=1, max_value=MAX_TIMEOUT_S, default=MAX_TIMEOUT_S)
+    content_type = serializers.ChoiceField(choices=(JSON, MESSAGEPACK), default=JSON)
+    headers = HeadersField(default=dict)
+
+
+class CallbackSerializer(PolicySerializer):
+    type = serializers.ChoiceField(choices=(HTTP, WEBSOCKETS))
+    url = serializers.RegexField(r"^https?://[^\s/]", max_length=MAX_URL_CHARACTERS, required=False)
+    authorization = AuthorizationSerializer(required=False)
+    params = ParamsSerializer(required=False)
+    enable = FlagField(default=True)
+    filters = FiltersSerializer(default=dict)
+
+    @staticmethod
+    def policy(**values: Any) -> CallbackPolicy:  # type: ignore[override]
+        webhook = None
+        if values["type"] == HTTP:
+            if "url" not in values:
+                raise serializers.ValidationError({"url": "This field is required."})
+            params = values.get("params") or ParamsSerializer().run_validation({})
+            authorization = values.get("authorization", {})
+            webhook = Webhook(
+                url=values["url"],
+                content_type=params["content_type"],
+                headers=params["headers"],
+                login=authorization.get("login"),
+                password=authorization.get("password", ""),
+                timeout_s=params["timeout"],
+            )
+        return CallbackPolicy(webhook=webhook, enable=values["enable"], filters=values["filters"])
+
+
+class CallbacksField(serializers.ListField):
+    child = CallbackSerializer()
+
+    def to_internal_value(self, data: Any) -> tuple[CallbackPolicy, ...]:  # type: ignore[override]
+        return tuple(super().to_internal_value(data))
