@@ -396,8 +396,7 @@ class TestScreening:
 
     @pytest.mark.parametrize(
         "detect",
-        [{"estimate_glasses": 1}, {"estimate_deepfake": {"estimate": 1}}, {"detect_body": 1},
-         {"estimate_people_count": 1}],
+        [{"estimate_glasses": 1}, {"estimate_deepfake": {"estimate": 1}}, {"mask_states": [1]}],
     )  # fmt: skip
     def test_what_cannot_be_estimated_says_so(self, client: Client, stored: Count, detect: Any) -> None:
         handler = make_handler(client, {"detect_policy": detect})
