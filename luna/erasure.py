@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Field, Q, QuerySet
 from redis.exceptions import ResponseError
 
+from apps.accounts.idempotency import answers_forget
 from apps.accounts.models import Account
 from apps.accounts.services import account_delete, audit_write
 from apps.common.api.fields import parse_uuid
@@ -76,6 +77,7 @@ def account_erase(*, account: Account, dry_run: bool) -> Receipt:
     )
     if not dry_run:
         account_delete(account=account)
+        answers_forget(account.account_id)
         _compact_redis()
         receipt.files_left.extend(_files_left(stored))
     return receipt
@@ -110,6 +112,8 @@ def person_erase(*, subject: str, faces: Q, events: Q, dry_run: bool) -> Receipt
     for row in stored:
         with suppress(*FAILURES):  # the receipt names what is left
             files.remove(row.bucket, row.object_id, row.content_type)
+    for account_id in {row.account_id for row in (*found, *seen, *mentions)}:
+        answers_forget(account_id)
     erased = _temporary_erase({row.attribute_id for row in attributes}, {row.object_id for row in stored})
     receipt = Receipt(**asdict(receipt) | {"temporary_attributes": erased, "files_left": _files_left(stored)})
     _compact_redis()

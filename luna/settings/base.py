@@ -63,6 +63,7 @@ MIDDLEWARE = [
     "apps.common.middleware.RequestIdMiddleware",
     "apps.common.middleware.ErrorEnvelopeMiddleware",
     "apps.common.middleware.ContentEncodingMiddleware",
+    "apps.accounts.idempotency.IdempotencyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

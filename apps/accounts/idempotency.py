@@ -1,0 +1,129 @@
+"""`Idempotency-Key` on POST: a request that is sent again gets the answer that it got, and is not done again.
+
+The answer of a request that succeeded is kept in Redis for a day, for its account and its key. While a request is at
+work its key is taken; when its process dies then, the key stays taken: nobody knows whether it was done. A request
+that failed frees its key. Answers of accounts, tokens and credentials are not kept: they hold secrets.
+"""
+
+import hashlib
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import ormsgpack
+import redis
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from apps.accounts.authentication import ACCOUNT_HEADER, principal_of, remote_address
+from apps.common.errors import LunaError
+from apps.common.middleware import GetResponse, error_response
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
+KEY = "luna:idempotency:{}:{}"
+LIFETIME_S = 24 * 3600
+MAX_KEY_CHARACTERS = 255
+MAX_ANSWER_BYTES = 1024**2
+MAX_HASHED_BYTES = 1024**2  # larger bodies are told apart by their length
+SECRET_PATHS = ("/6/accounts", "/6/account", "/6/tokens", "/6/credentials")
+KEPT_HEADERS = ("Content-Type", "Location")
+AT_WORK = b"at work"
+
+
+@cache
+def client() -> redis.Redis:
+    """This process's pool of connections."""
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=10, health_check_interval=30)
+
+
+class IdempotencyMiddleware:
+    """Answers what was answered before; refuses a key that is used for another request (400 and 12046) or whose
+    request is still at work (409 and 12046)."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        key = request.headers.get(HEADER)
+        if key is None or request.method != "POST" or not request.path.startswith("/6/"):
+            return self.get_response(request)
+        if not (0 < len(key) <= MAX_KEY_CHARACTERS and key.isascii() and key.isprintable()):
+            return error_response(LunaError(12046, f"{HEADER} is not 1 to {MAX_KEY_CHARACTERS} printable characters"))
+        account_id = account_of(request)
+        if account_id is None or request.path.startswith(SECRET_PATHS):
+            return self.get_response(request)
+        name = KEY.format(account_id, hashlib.sha256(key.encode()).hexdigest())
+        asked = fingerprint(request)
+        known: Any = claim(name, asked)
+        return self._do(request, name, asked) if known is None else answer(known, asked)
+
+    def _do(self, request: HttpRequest, name: str, asked: bytes) -> HttpResponseBase:
+        try:
+            response = self.get_response(request)
+        except BaseException:
+            client().delete(name)
+            raise
+        kept = isinstance(response, HttpResponse) and 200 <= response.status_code < 300
+        if kept and len(response.content) <= MAX_ANSWER_BYTES:  # type: ignore[attr-defined]  # an HttpResponse
+            client().set(name, pack(asked, response), ex=LIFETIME_S)
+        elif not kept:
+            client().delete(name)
+        return response
+
+
+def account_of(request: HttpRequest) -> UUID | None:
+    """Whose request it is; None for nobody's and for wrong credentials, which the resource itself answers."""
+    try:
+        principal = principal_of(
+            authorization=request.headers.get("Authorization"),
+            account_header=request.headers.get(ACCOUNT_HEADER),
+            address=remote_address(request),
+        )
+    except LunaError:
+        return None
+    return None if principal is None else principal.account_id
+
+
+def fingerprint(request: HttpRequest) -> bytes:
+    """What makes two requests the same: address, media type and body."""
+    length = str(request.META.get("CONTENT_LENGTH") or "0")
+    digest = hashlib.sha256("\n".join((request.get_full_path(), request.content_type or "", length)).encode())
+    if length.isdigit() and int(length) <= MAX_HASHED_BYTES:
+        digest.update(request.body)
+    return digest.digest()
+
+
+def claim(name: str, asked: bytes) -> Any:
+    """Takes the key for this request: None. Else what is known of the request that has it."""
+    mine = ormsgpack.packb({"asked": asked, "state": AT_WORK})
+    while True:
+        if client().set(name, mine, ex=LIFETIME_S, nx=True):
+            return None
+        value: Any = client().get(name)
+        if value is not None:  # else it was freed meanwhile
+            return ormsgpack.unpackb(value)
+
+
+def answer(known: dict[str, Any], asked: bytes) -> HttpResponse:
+    if known["asked"] != asked:
+        return error_response(LunaError(12046, f"the {HEADER} was used for another request"))
+    if known.get("state") == AT_WORK:
+        problem = f"the request of this {HEADER} is at work, or its outcome is not known"
+        return error_response(LunaError(12046, problem, status=409, headers={"Retry-After": "1"}))
+    headers = {**known["headers"], REPLAYED: "true"}
+    return HttpResponse(known["content"], status=known["status"], headers=headers)
+
+
+def pack(asked: bytes, response: Any) -> bytes:
+    headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
+    return ormsgpack.packb(
+        {"asked": asked, "status": response.status_code, "headers": headers, "content": bytes(response.content)}
+    )
+
+
+def answers_forget(account_id: UUID) -> None:
+    """Removes the kept answers of an account: they may name who is to be erased."""
+    for name in client().scan_iter(KEY.format(account_id, "*"), count=500):
+        client().delete(name)

@@ -1,0 +1,136 @@
+"""`Idempotency-Key`: a retried POST is safe."""
+
+import threading
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+import redis
+from django.db import connection
+from django.test import Client
+
+from apps.accounts.models import Token
+from apps.faces import services
+from apps.faces.models import Face
+from apps.imagestore.models import StoredObject
+from tests.api.faces.conftest import refused
+from tests.factories import basic_client, client_of, make_account
+
+
+def create(client: Client, key: str, body: Any = None, path: str = "/6/faces") -> Any:
+    return client.post(
+        path, orjson.dumps(body or {}), content_type="application/json", headers={"Idempotency-Key": key}
+    )  # fmt: skip
+
+
+def faces() -> int:
+    return Face.objects.unscoped().count()
+
+
+def test_a_retry_gets_the_same_answer(client: Client, redis_client: redis.Redis) -> None:
+    first, again = create(client, "k", {"user_data": "u"}), create(client, "k", {"user_data": "u"})
+    assert first.status_code == again.status_code == 201
+    assert again.content == first.content
+    assert again.headers["Location"] == first.headers["Location"]
+    assert again.headers["Content-Type"] == "application/json"
+    assert again.headers["Luna-Request-Id"] != first.headers["Luna-Request-Id"]
+    assert ("Idempotency-Replayed" in first.headers, again.headers["Idempotency-Replayed"]) == (False, "true")
+    assert faces() == 1
+    (name,) = redis_client.keys("luna:idempotency:*")
+    assert 86_390 < redis_client.ttl(name) <= 86_400
+    assert create(client, "k2", {"user_data": "u"}).content != first.content
+    assert faces() == 2
+
+
+def test_a_key_is_for_one_request(client: Client) -> None:
+    create(client, "k", {"user_data": "u"})
+    for body, path in (({"user_data": "v"}, "/6/faces"), ({"user_data": "u"}, "/6/lists"), ({}, "/6/faces?x=1")):
+        assert "another request" in refused(create(client, "k", body, path), 400, 12046)
+    assert faces() == 1
+
+
+def test_a_key_is_for_one_account(client: Client, stranger: Client) -> None:
+    assert create(client, "k").content != create(stranger, "k").content
+    assert faces() == 2
+
+
+def test_what_failed_can_be_tried_again(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    list_id = str(uuid4())
+    refused(create(client, "k", {"lists": [list_id]}), 400, 22005)
+    with monkeypatch.context() as patch:
+        patch.setattr(services, "face_create", lambda **_: 1 / 0)
+        refused(create(client, "k"), 500, 1)
+    assert create(client, "k").status_code == 201
+    assert faces() == 1
+
+
+def test_a_key_at_work(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second request in the middle of the first is told to wait; so is every one when the first never ended."""
+    make, inner = services.face_create, []
+
+    def slow(**fields: Any) -> Any:
+        inner.append(create(client, "k"))
+        return make(**fields)
+
+    monkeypatch.setattr(services, "face_create", slow)
+    assert create(client, "k").status_code == 201
+    assert "at work" in refused(inner[0], 409, 12046)
+    assert inner[0].headers["Retry-After"] == "1"
+    assert faces() == 1
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "\u00e9", "a\x00"])
+def test_odd_keys(client: Client, key: str) -> None:
+    refused(create(client, key), 400, 12046)
+    assert faces() == 0
+
+
+def test_bytes_are_compared_too(client: Client) -> None:
+    def put(data: bytes) -> Any:
+        return client.post("/6/objects", data, content_type="a/b", headers={"Idempotency-Key": "k"})
+
+    first = put(b"one")
+    assert put(b"one").content == first.content
+    refused(put(b"two"), 400, 12046)
+    big = {"content_type": "a/b", "headers": {"Idempotency-Key": "big"}}
+    assert client.post("/6/objects", bytes(2 * 1024**2), **big).status_code == 201
+    assert client.post("/6/objects", bytes(2 * 1024**2), **big).headers["Idempotency-Replayed"] == "true"
+    assert StoredObject.objects.unscoped().count() == 2
+
+
+def test_secrets_are_not_kept(redis_client: redis.Redis, db: None) -> None:
+    account = make_account()
+    for _ in range(2):
+        answer = create(basic_client(account), "k", {"permissions": {}}, "/6/tokens")
+        assert answer.status_code == 201, answer.content
+    assert Token.objects.unscoped().count() == 2
+    assert not redis_client.keys("luna:idempotency:*")
+
+
+def test_wrong_credentials_get_no_answer(account: Any, client: Client) -> None:
+    create(client, "k")
+    wrong = Client(headers={"Authorization": "Bearer x"})
+    refused(create(wrong, "k"), 401, 11062)
+    refused(create(Client(), "k"), 403, 12010)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_at_once_one_is_done() -> None:
+    client = client_of(make_account())
+    codes: list[int] = []
+
+    def run() -> None:
+        try:
+            codes.append(create(client, "k").status_code)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(codes) <= {201, 409}
+    assert 201 in codes
+    assert faces() == 1
