@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.common.errors import LunaError
-from apps.recognition.engine import detection, mesh
+from apps.recognition.engine import mesh
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.decode import decode
-from apps.recognition.engine.detection import Detection
+from apps.recognition.engine.detection import Detection, Window, iou
 from apps.recognition.engine.exif import read_exif
 from apps.recognition.engine.geometry import Matrix, resample
 from apps.recognition.engine.mesh import Mesh
@@ -37,7 +37,6 @@ from apps.recognition.types import (
 )
 
 REDETECTION_IOU = 0.3
-BOX_WINDOW_SCALE = 2.0  # the network finds faces that fill about half of what it sees
 IDENTITY: Matrix = np.array([[1.0, 0, 0], [0, 1.0, 0]])
 NO_WARP: Image = np.zeros((0, 0, 3), np.uint8)
 
@@ -206,8 +205,12 @@ def _subjects(image: Image, item: ImageInput, run: _Run) -> list[Subject]:
 
 
 def _detected(image: Image, run: _Run) -> list[Detection]:
-    crops, places = detection.windows(image)
-    return detection.decode(run.run(run.for_task("face_detector").name, crops), places)
+    return _seen(*run.engine.head.windows(image), run)
+
+
+def _seen(crops: NDArray[np.uint8], places: Sequence[Window], run: _Run) -> list[Detection]:
+    outputs = run.run(run.for_task("face_detector").name, crops)
+    return run.engine.head.decode(outputs, places, (crops.shape[1], crops.shape[2]))
 
 
 def _in_box(image: Image, box: Rect, trusted: bool, run: _Run) -> Detection | None:
@@ -216,10 +219,9 @@ def _in_box(image: Image, box: Rect, trusted: bool, run: _Run) -> Detection | No
     if min(box.width, box.height) < 1 or not (-box.width < box.x < width and -box.height < box.y < height):
         raise LunaError(100016, f"{asdict(box)} in a picture of {width}x{height}")
     corners = np.array([box.x, box.y, box.x + box.width, box.y + box.height], np.float32)
-    crops, places = detection.window_around(image, corners, BOX_WINDOW_SCALE)
-    seen = detection.decode(run.run(run.for_task("face_detector").name, crops), places)
-    best = max(seen, key=lambda found: detection.iou(found.box, corners), default=None)
-    if best is not None and detection.iou(best.box, corners) >= REDETECTION_IOU:
+    seen = _seen(*run.engine.head.window_around(image, corners), run)
+    best = max(seen, key=lambda found: iou(found.box, corners), default=None)
+    if best is not None and iou(best.box, corners) >= REDETECTION_IOU:
         return best
     return Detection.upright(corners) if trusted else None
 

@@ -1,9 +1,9 @@
 """One bounded queue and a few workers that run networks for all requests of the process.
 
 A request's inputs wait in the queue as chunks. A free worker takes the oldest chunk, joins to it whatever waits for the
-same network and still fits into the largest batch size, pads to the nearest declared size and runs. Nothing waits
-for company: while the workers are idle a lone request starts at once, while they are busy the others gather, for as
-long as a batch takes (a few milliseconds).
+same network in the same shape and still fits into the largest batch size, pads to the nearest declared size and runs.
+Nothing waits for company: while the workers are idle a lone request starts at once, while they are busy the others
+gather, for as long as a batch takes (a few milliseconds).
 
 Which sizes a network may run with is the caller's choice, from its manifest. On a CPU it is one: with one core a run,
 two at a time, all networks of the default set take as long or longer per face in batches (measured on two cores, ms an
@@ -138,12 +138,13 @@ class Batcher:
         """The oldest chunk and the waiting ones that fit into its batch. Called with the lock held."""
         now = time.monotonic()
         first = self._queue.popleft()
-        taken = [first]
+        taken, shape = [first], first.request.tensor.shape[1:]
         room = self._batch_sizes[first.network][-1] - first.rows
         if room:
             left: deque[_Chunk] = deque()
             for chunk in self._queue:
-                if chunk.network == first.network and chunk.rows <= room:
+                fits = chunk.rows <= room and chunk.request.tensor.shape[1:] == shape
+                if chunk.network == first.network and fits:
                     taken.append(chunk)
                     room -= chunk.rows
                 else:

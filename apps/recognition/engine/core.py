@@ -9,6 +9,8 @@ import numpy as np
 from apps.recognition.engine.batching import Batcher
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.errors import EngineError
+from apps.recognition.engine.heads import head_for
+from apps.recognition.engine.heads.base import Head
 from apps.recognition.engine.sessions import Device, Session, Tensor, default_threads
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.registry import Registry, State
@@ -29,6 +31,7 @@ class Engine:
         self._device = Device(config.device)
         self._threads = config.threads or default_threads(self._device)
         self._registry, self._networks, self._tasks = _installed(config)
+        self._head = head_for(self._networks[self._tasks["face_detector"]])
         self._sessions: dict[str, Session] = {}
         self._loading = threading.Lock()
         self._session(self._tasks["face_detector"])  # tells at once whether the device works
@@ -43,6 +46,11 @@ class Engine:
     def tasks(self) -> Mapping[str, str]:
         """Task to the name of the installed network that serves it."""
         return self._tasks
+
+    @property
+    def head(self) -> Head:
+        """How the face detector is fed and read."""
+        return self._head
 
     def manifest(self, network: str) -> Manifest:
         """Of an installed network. Raises KeyError for any other."""
@@ -99,7 +107,9 @@ class Engine:
         return session
 
     def _run_session(self, network: str, tensor: Tensor) -> list[Tensor]:
-        return self._sessions[network].run(tensor)
+        values = self._sessions[network].run(tensor)
+        outputs = self._networks[network].outputs
+        return [value if spec.batch_axis else value[None] for value, spec in zip(values, outputs, strict=True)]
 
 
 def _zeros(manifest: Manifest, rows: int) -> Tensor:

@@ -23,10 +23,6 @@ def label_scores(subjects: Sequence[Subject], networks: Networks, task: str) -> 
         side = float(max(box[2] - box[0], box[3] - box[1])) * network.input.crop_scale
         matrix = square_transform((box[:2] + box[2:]) / 2, side, 0.0, network.input.width)
         crops.append(resample(subject.warp, matrix, network.input.width))
-    raw = networks.run(network.name, np.stack(crops))[output.name].reshape(len(subjects), -1).astype(np.float64)
-    if output.activation == "softmax":
-        raw = np.exp(raw - raw.max(1, keepdims=True))
-        raw /= raw.sum(1, keepdims=True)
-    elif output.activation == "sigmoid":
-        raw = 1 / (1 + np.exp(-raw))
-    return [dict(zip(output.labels, map(float, row), strict=True)) for row in raw]
+    raw = networks.run(network.name, np.stack(crops))[output.name].reshape(len(subjects), -1)
+    rows = output.activated(raw)
+    return [dict(zip(output.labels, map(float, row), strict=True)) for row in rows]

@@ -86,27 +86,31 @@ def check_declared(manifest: Manifest, model: onnx.ModelProto) -> None:
     constants = {value.name for value in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
     spec = manifest.input
-    _check_values(manifest, "input", inputs, [(spec.name, spec.shape, spec.dtype)])
-    outputs = [(output.name, output.shape, "float32") for output in manifest.outputs]
+    _check_values(manifest, "input", inputs, [(spec.name, spec.shape, spec.dtype, True)])
+    outputs = [(output.name, output.shape, "float32", output.batch_axis) for output in manifest.outputs]
     _check_values(manifest, "output", list(model.graph.output), outputs)
 
 
 def _check_values(
-    manifest: Manifest, kind: str, values: list[onnx.ValueInfoProto], declared: list[tuple[str, tuple[int, ...], str]]
+    manifest: Manifest,
+    kind: str,
+    values: list[onnx.ValueInfoProto],
+    declared: list[tuple[str, tuple[int, ...], str, bool]],
 ) -> None:
+    """`declared`: name, shape, element type, and whether a batch axis stands before the shape."""
     found = {value.name: value.type.tensor_type for value in values}
-    if list(found) != [name for name, _, _ in declared]:
-        names = ", ".join(name for name, _, _ in declared)
+    if list(found) != [name for name, *_ in declared]:
+        names = ", ".join(name for name, *_ in declared)
         raise NetworkError(
             f"network {manifest.name}: the model's {kind}s are {', '.join(found)}, the manifest says {names}"
         )
-    for name, shape, dtype in declared:
-        sizes = [dimension.dim_value for dimension in found[name].shape.dim][1:]
+    for name, shape, dtype, batch_axis in declared:
+        sizes = [dimension.dim_value for dimension in found[name].shape.dim][int(batch_axis) :]
         fits = len(sizes) == len(shape) and all(a == b or not a for a, b in zip(sizes, shape, strict=True))
         if not fits or found[name].elem_type != ELEMENT_TYPES[dtype]:
             element = onnx.TensorProto.DataType.Name(found[name].elem_type)
             raise NetworkError(
-                f"network {manifest.name}: {kind} {name} is {element} {sizes} after the batch axis, "
+                f"network {manifest.name}: {kind} {name} is {element} {sizes}{' after the batch axis' * batch_axis}, "
                 f"the manifest says {dtype} {list(shape)}"
             )
 

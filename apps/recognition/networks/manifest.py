@@ -90,6 +90,8 @@ def _check_together(manifest: Manifest, table: Table) -> None:
     declared = [output.name for output in manifest.outputs]
     if len(set(declared)) != len(declared):
         raise table.fail("two outputs have one name")
+    if manifest.batch_sizes != (1,) and not all(output.batch_axis for output in manifest.outputs):
+        raise table.fail("an output without `batch_axis` wants `batch_sizes = [1]`")
     mapped = [name for name, _ in manifest.conversion.outputs]
     if manifest.conversion.format == "tfjs" and sorted(mapped) != sorted(declared):
         raise table.fail("[conversion.outputs] must name the same outputs as [[outputs]]")
@@ -208,6 +210,7 @@ def _output(table: Table) -> OutputSpec:
         meaning=table.text("meaning"),
         activation=table.text("activation", "none", choices=ACTIVATIONS),
         labels=table.texts("labels"),
+        batch_axis=table.flag("batch_axis", True),
     )
     table.done()
     if output.labels and len(output.labels) != output.shape[-1]:

@@ -114,6 +114,7 @@ class OutputSpec:
     """One output without its batch axis; a 0 in `shape` is a side that follows the input's size.
 
     `activation`: what is still to be applied (`none`, `sigmoid`, `softmax`). `labels`: the names of the last axis.
+    `batch_axis`: false where a network for one picture gives its output without a first axis for it.
     """
 
     name: str
@@ -121,6 +122,16 @@ class OutputSpec:
     meaning: str
     activation: str = "none"
     labels: tuple[str, ...] = ()
+    batch_axis: bool = True
+
+    def activated(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`values` [..., last axis] after the activation that is still to be applied."""
+        if self.activation == "sigmoid":
+            return np.asarray(1 / (1 + np.exp(-np.clip(values, -80, 80))), np.float32)
+        if self.activation == "softmax":
+            powers = np.exp(values - values.max(-1, keepdims=True))
+            return np.asarray(powers / powers.sum(-1, keepdims=True), np.float32)
+        return values
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from apps.recognition.estimators.glasses import GLASSES
 from apps.recognition.estimators.headwear import ESTIMATOR as HEADWEAR_ESTIMATOR
 from apps.recognition.estimators.registry import all_estimators, ordered
 from apps.recognition.estimators.skin import cheek_pixels, cielab
+from apps.recognition.networks.specs import OutputSpec
 from apps.recognition.pipeline import Pipeline
 from apps.recognition.types import Face, ImageInput, ImageType, Plan
 from tests.unit.recognition.checks import pictures
@@ -201,7 +202,7 @@ class Labeller:
     """Networks with one of a task, whose scores are told."""
 
     def __init__(self, labels: Sequence[str], activation: str, raw: Sequence[Sequence[float]]) -> None:
-        output = SimpleNamespace(name="scores", activation=activation, labels=tuple(labels))
+        output = OutputSpec("scores", (len(labels),), "", activation, tuple(labels))
         entry = SimpleNamespace(width=64, crop_scale=1.5)
         self.network: Any = SimpleNamespace(name="mine", outputs=(output,), input=entry)
         self.raw = np.array(raw, np.float32)

@@ -1,0 +1,43 @@
+"""RetinaFace as its PyTorch version with a MobileNet or ResNet-50 backbone publishes it.
+
+Outputs in order: boxes, probabilities of background and face, points; over strides 8, 16, 32 with two square anchors a
+cell. Values are relative to the anchor, scaled by the variances .1 (place) and .2 (logarithm of the size); five points,
+image-left eye first.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from apps.recognition.engine.heads.base import Candidates, Head, Values, grid
+
+ANCHORS = ((8, (16, 32)), (16, (64, 128)), (32, (256, 512)))  # (pixels a cell, sides of its anchors in pixels)
+PLACE_VARIANCE, SIZE_VARIANCE = 0.1, 0.2
+
+
+class RetinaFace(Head):
+    """For inputs of any size."""
+
+    last_sides = (4, 2, 10)
+
+    def candidates(self, values: Sequence[Values], height: int, width: int) -> Candidates:
+        """As the published `decode` and `decode_landm`, in network pixels."""
+        box, probabilities, offsets = values
+        centres, sides = _anchors(height, width)
+        middles = centres + box[..., :2] * PLACE_VARIANCE * sides
+        halves = sides * np.exp(box[..., 2:] * SIZE_VARIANCE) / 2
+        boxes = np.concatenate([middles - halves, middles + halves], -1)
+        moved = offsets.reshape(*offsets.shape[:2], 5, 2) * PLACE_VARIANCE * sides[:, None]
+        return boxes, probabilities[..., 1], centres[:, None] + moved
+
+
+@lru_cache(maxsize=16)
+def _anchors(height: int, width: int) -> tuple[Values, Values]:
+    """Centres [A, 2] and sides [A, 1] of the anchors in pixels."""
+    centres, sides = [], []
+    for stride, sizes in ANCHORS:
+        cells = grid(height, width, stride, len(sizes))
+        centres.append((cells + 0.5) * stride)
+        sides.append(np.tile(np.array(sizes, np.float32), len(cells) // len(sizes)))
+    return np.concatenate(centres), np.concatenate(sides)[:, None]
