@@ -2,6 +2,7 @@ from django.apps import AppConfig
 from django.conf import settings
 
 from apps.common.descriptors import Calibration, DescriptorVersion, versions
+from apps.monitoring.features import register_estimators
 from apps.monitoring.health import checks
 from apps.recognition.networks.registry import Registry
 
@@ -12,9 +13,10 @@ class RecognitionConfig(AppConfig):
 
     def ready(self) -> None:
         """Tells the platform which descriptor versions the known networks give, and how to check the engine."""
-        from apps.recognition.health import recognition_check
+        from apps.recognition.health import estimators_available, recognition_check
 
         checks.register("recognition", recognition_check)
+        register_estimators(estimators_available)
         registry = Registry(settings.NETWORKS_DIR)
         for manifest in registry.manifests.values():
             spec = manifest.descriptor

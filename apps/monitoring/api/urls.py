@@ -2,10 +2,10 @@
 
 from django.urls import path
 
-from apps.monitoring.api.views import HealthView, VersionView
+from apps.monitoring.api.views import FeaturesView, HealthView, VersionView
 
 urlpatterns = [
     path(f"{prefix}{name}", view.as_view())
     for prefix in ("", "6/")
     for name, view in (("version", VersionView), ("healthcheck", HealthView))
-]
+] + [path("6/features", FeaturesView.as_view())]

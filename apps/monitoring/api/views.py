@@ -13,6 +13,7 @@ from apps.common.api.schema import ErrorSerializer
 from apps.common.api.validation import checked_query
 from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
+from apps.monitoring.features import features
 from apps.monitoring.health import CheckResult, checks
 from apps.monitoring.versions import versions
 
@@ -48,6 +49,20 @@ class VersionView(LunaView):
     )
     def get(self, request: Request) -> Response:
         return Response(versions())
+
+
+class FeaturesSerializer(serializers.Serializer[Any]):
+    license = serializers.BooleanField()
+    estimations = serializers.DictField(child=serializers.BooleanField())
+    components = serializers.DictField(child=serializers.BooleanField())
+
+
+class FeaturesView(LunaView):
+    public = True
+
+    @extend_schema(summary="What this installation can do", responses=FeaturesSerializer)
+    def get(self, request: Request) -> Response:
+        return Response(features())
 
 
 class HealthView(LunaView):

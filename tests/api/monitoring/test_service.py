@@ -66,6 +66,14 @@ def test_bad_flag() -> None:
     assert "include_luna_services" in assert_error(Client().get("/healthcheck?include_luna_services=5"), 400, 12012)
 
 
+def test_features() -> None:
+    found = Client().get("/6/features").json()
+    assert found["license"] is True
+    assert set(found["estimations"]) == {"people_counter", "face_quality", "body_attributes", "liveness", "deepfake"}
+    assert {found["components"][name] for name in ("faces", "events", "sender", "handlers", "image_store")} == {True}
+    assert found["components"]["lambdas"] is False
+
+
 @pytest.mark.parametrize("accept", ["", "application/x-yaml", "*/*", "image/png"])
 def test_document(accept: str) -> None:
     answer = Client(headers={"Accept": accept} if accept else {}).get("/docs/spec")
