@@ -229,7 +229,8 @@ def _in_box(image: Image, box: Rect, trusted: bool, run: _Run) -> Detection | No
 def _meshes(image: Image, detections: Sequence[Detection], run: _Run) -> list[Mesh]:
     if not detections:
         return []
-    matrices = [mesh.crop_matrix(detected.box, detected.keypoints) for detected in detections]
+    scale = run.engine.head.mesh_scale
+    matrices = [mesh.crop_matrix(detected.box, detected.keypoints, scale) for detected in detections]
     crops = np.stack([resample(image, matrix, mesh.SIZE_PX) for matrix in matrices])
     return run_mesh(run, crops, matrices)
 

@@ -12,7 +12,6 @@ from apps.recognition.engine.geometry import Matrix, apply, inverse, square_tran
 from apps.recognition.types import Points
 
 SIZE_PX = 192
-BOX_SCALE = 1.5
 FLAG_THRESHOLD = 0.5
 
 EYE_CORNERS = ((33, 133), (362, 263))  # image-left and image-right eye
@@ -33,10 +32,10 @@ class Mesh:
     matrix: Matrix
 
 
-def crop_matrix(box: NDArray[np.float32], keypoints: NDArray[np.float32]) -> Matrix:
-    """Picture to mesh crop for a detection: its box grown 1.5 times and turned by the eyes (`keypoints` 0 and 1)."""
+def crop_matrix(box: NDArray[np.float32], keypoints: NDArray[np.float32], scale: float) -> Matrix:
+    """Picture to mesh crop for a detection: its box grown by `scale` and turned by the eyes (`keypoints` 0 and 1)."""
     across = keypoints[1] - keypoints[0]
-    side = max(box[2] - box[0], box[3] - box[1]) * BOX_SCALE
+    side = max(box[2] - box[0], box[3] - box[1]) * scale
     return square_transform((box[:2] + box[2:]) / 2, float(side), float(np.arctan2(across[1], across[0])), SIZE_PX)
 
 

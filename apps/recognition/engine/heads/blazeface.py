@@ -26,6 +26,7 @@ class BlazeFace(Head):
     """For square inputs of a fixed size."""
 
     last_sides = (1, 1, 16, 16)
+    mesh_scale = 1.5
 
     def windows(self, image: Image) -> tuple[NDArray[np.uint8], list[Window]]:
         """The whole picture and its tiles."""
