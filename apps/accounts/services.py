@@ -202,3 +202,9 @@ def audit_write(
         )
         for each in ids
     )
+
+
+def audit_prune(*, before: datetime) -> int:
+    """Removes audit lines from before a time; how many there were."""
+    removed, _ = AuditRecord.objects.filter(time__lt=before).delete()
+    return removed

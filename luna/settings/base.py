@@ -186,6 +186,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LUNA_FAILED_LOGINS = env.int("LUNA_FAILED_LOGINS", default=10)
 LUNA_FAILED_LOGINS_WINDOW_S = env.int("LUNA_FAILED_LOGINS_WINDOW_S", default=60)
+LUNA_AUDIT_RETENTION_DAYS = env.int("LUNA_AUDIT_RETENTION_DAYS", default=0)  # 0: for ever
 LUNA_JWT_ECDSA_KEY = env.str("LUNA_JWT_ECDSA_KEY", default="", multiline=True)  # PEM or a file's name: then ES256
 LUNA_JWT_ECDSA_KEY_PASSWORD = env.str("LUNA_JWT_ECDSA_KEY_PASSWORD", default="")
 

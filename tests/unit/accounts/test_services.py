@@ -1,13 +1,14 @@
 """Services of accounts, `ensure_admin`, the audit log and the rules of permissions."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.hashers import identify_hasher
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
@@ -26,6 +27,7 @@ from apps.accounts.principal import Actor, Principal
 from apps.accounts.services import audit_write
 from apps.common.errors import LunaError
 from apps.common.scope import UnscopedQueryError
+from apps.common.times import utc_now
 from luna.settings import base
 from tests.factories import make_account
 
@@ -88,6 +90,21 @@ def test_audit_lines_in_one_insert(django_assert_num_queries: DjangoAssertNumQue
     assert [line.object_id for line in lines] == [str(ONE), str(TWO)]
     assert {(line.account_id, line.token_id, line.object_account_id) for line in lines} == {(reader, token, owner)}
     assert lines[0].remote_address == "192.0.2.1"
+
+
+def test_audit_lines_end_with_their_retention(settings: Settings) -> None:
+    for age_days in (0, 29, 31):
+        audit_write(action="view", object_type="face", object_id=age_days)
+        AuditRecord.objects.filter(object_id=str(age_days)).update(time=utc_now() - timedelta(days=age_days))
+    call_command("audit_prune", stdout=StringIO())
+    assert AuditRecord.objects.count() == 3, "without a setting they are kept for ever"
+    settings.LUNA_AUDIT_RETENTION_DAYS = 30
+    out = StringIO()
+    call_command("audit_prune", stdout=out)
+    assert out.getvalue().startswith("1 audit lines")
+    assert set(AuditRecord.objects.values_list("object_id", flat=True)) == {"0", "29"}
+    with pytest.raises(CommandError):
+        call_command("audit_prune", days=-1)
 
 
 def test_audit_line_holds_the_request_id(client: Client) -> None:

@@ -1,0 +1,27 @@
+"""`manage.py audit_prune`: ends the retention of old audit lines. Run it daily where the law sets a limit."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from apps.accounts.services import audit_prune
+from apps.common.times import utc_now
+
+
+class Command(BaseCommand):
+    help = "Removes audit lines older than --days (default: LUNA_AUDIT_RETENTION_DAYS; 0 keeps all of them)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--days", type=int, default=settings.LUNA_AUDIT_RETENTION_DAYS)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        days: int = options["days"]
+        if days < 0:
+            raise CommandError("--days is 0 or more")
+        if days == 0:
+            self.stdout.write("Audit lines are kept for ever.")
+            return
+        removed = audit_prune(before=utc_now() - timedelta(days=days))
+        self.stdout.write(f"{removed} audit lines older than {days} days are gone.")
