@@ -95,7 +95,7 @@ def test_filters() -> None:
     assert faces(body) == []
 
 
-@pytest.mark.parametrize("flag", ["deepfake", "body_descriptor", "people_count", "image_modification"])
+@pytest.mark.parametrize("flag", ["deepfake", "body_descriptor", "image_modification"])
 def test_what_is_not_installed(flag: str) -> None:
     answer = Client().post(f"/6/sdk?estimate_{flag}=1", astronaut(), JPEG)
     assert (answer.status_code, answer.json()["error_code"]) == (LunaError(200005).status, 200005)
