@@ -4,7 +4,12 @@ A version is an integer. Its network, dimension, raw encoding and similarity cal
 manifest; the recognition room registers them at start. Vectors inside the platform are float32, L2-normalised.
 
 Wire forms: *raw* is the components alone in the version's encoding; *SDK* is raw + 4 bytes version
-(little-endian) + 4 bytes signature `LUNA`.
+(little-endian) + 4 bytes signature `LUNA`; *XPK* is a file of SDK descriptors (apps/common/xpk.py).
+
+The encoding `uint8` writes a component x of a unit vector as the byte 128 + 128·x, rounded, at most 255. The SQL
+function `vlmatch` of two such descriptors, Σ(aᵢ − bᵢ)²/128² over their bytes, then is their squared Euclidean distance
+2 − 2·cosine, but for the rounding: √vlmatch differs from the distance by at most √(D + 3)/128 for D components (each
+is off by 1/256 at most, the one that can lie beyond 127.5/128 by 1/128).
 """
 
 import base64
@@ -27,7 +32,7 @@ RawEncoding = Literal["float32-le", "uint8"]
 SDK_TRAILER = struct.Struct("<I4s")
 SDK_SIGNATURE = b"LUNA"
 MIN_NORM = 1e-6
-UINT8_SPAN = 0.5  # a component of ±0.5 reaches the ends of a byte; larger ones are clipped
+UINT8_ZERO = UINT8_PER_UNIT = 128.0  # the byte of a component 0, and the steps up to one of 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,7 @@ def raw_encode(vector: Vector, version: DescriptorVersion) -> bytes:
     """Components of a unit vector [dimension] as the version's raw bytes."""
     if version.raw_encoding == "float32-le":
         return bytes(vector.astype("<f4").tobytes())
-    return bytes(np.clip(np.rint(vector / UINT8_SPAN * 127.0) + 128.0, 0, 255).astype(np.uint8).tobytes())
+    return bytes(np.clip(np.rint(vector * UINT8_PER_UNIT) + UINT8_ZERO, 0, 255).astype(np.uint8).tobytes())
 
 
 def raw_decode(data: bytes, version: DescriptorVersion) -> Vector:
@@ -126,7 +131,7 @@ def raw_decode(data: bytes, version: DescriptorVersion) -> Vector:
         raise LunaError(12034, len(data))
     if version.raw_encoding == "float32-le":
         return normalised(np.frombuffer(data, "<f4"))
-    return normalised((np.frombuffer(data, np.uint8).astype(np.float32) - 128.0) / 127.0 * UINT8_SPAN)
+    return normalised(np.frombuffer(data, np.uint8).astype(np.float32) - UINT8_ZERO)
 
 
 def sdk_encode(vector: Vector, version: DescriptorVersion) -> bytes:

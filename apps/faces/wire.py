@@ -14,6 +14,7 @@ from apps.common.descriptors import (
     versions,
 )
 from apps.common.errors import LunaError
+from apps.common.xpk import xpk_decode
 from apps.faces.types import AttributeData, BasicData, DescriptorData
 
 RAW, SDK, XPK = "raw_descriptor", "sdk_descriptor", "xpk_file"
@@ -22,36 +23,42 @@ RAW, SDK, XPK = "raw_descriptor", "sdk_descriptor", "xpk_file"
 def attribute_parse(body: Mapping[str, Any]) -> AttributeData:
     """The validated `{basic_attributes?, face_descriptors?}` of a body.
 
-    Raises LunaError 22012 for bad Base64, 12034/12036/12038 for a descriptor of wrong length, unknown version or odd
-    numbers, 12029 for an XPK file, whose layout is not public.
+    Raises LunaError as `descriptors_parse` does.
     """
     basic: Mapping[str, Any] = body.get("basic_attributes") or {}
     faces: Mapping[str, Any] = body.get("face_descriptors") or {}
     known = {name: value for name, value in (basic.get("attributes") or {}).items() if value is not None}
     return AttributeData(
-        descriptors=tuple(descriptor_parse(item) for item in faces.get("descriptors") or ()),
+        descriptors=tuple(
+            descriptor for item in faces.get("descriptors") or () for descriptor in descriptors_parse(item)
+        ),
         basic=BasicData(**known) if known else None,
         descriptor_samples=tuple(faces.get("samples") or ()),
         basic_samples=tuple(basic.get("samples") or ()),
     )
 
 
-def descriptor_parse(item: Mapping[str, Any]) -> DescriptorData:
-    """`{type, data, version?}`; the version of a raw descriptor without one is the default. Raises as above."""
+def descriptors_parse(item: Mapping[str, Any]) -> tuple[DescriptorData, ...]:
+    """`{type, data, version?}`: one descriptor, of an XPK file all; a raw one without version has the default's.
+
+    Raises LunaError 22012 for bad Base64; 12034, 12036, 12038 for a descriptor of wrong length, of a version that is
+    unknown or no face's, with odd numbers; 12035, 12037 for an XPK file that is none or holds none.
+    """
+    decoded = _decoded(item, base64_decode(item["data"]))
+    for version, _ in decoded:
+        if version.kind != "face":
+            raise LunaError(12036, version.version)
+    return tuple(DescriptorData(version.version, vector) for version, vector in decoded)
+
+
+def _decoded(item: Mapping[str, Any], data: bytes) -> list[tuple[DescriptorVersion, Vector]]:
     if item["type"] == XPK:
-        raise LunaError(12029)
-    data = base64_decode(item["data"])
-    version: DescriptorVersion
-    vector: Vector
+        return xpk_decode(data)
     if item["type"] == SDK:
-        version, vector = sdk_decode(data)
-    else:
-        number = item.get("version")
-        version = versions.default("face") if number is None else versions.get(number)
-        vector = raw_decode(data, version)
-    if version.kind != "face":
-        raise LunaError(12036, version.version)
-    return DescriptorData(version.version, vector)
+        return [sdk_decode(data)]
+    number = item.get("version")
+    version = versions.default("face") if number is None else versions.get(number)
+    return [(version, raw_decode(data, version))]
 
 
 def descriptor_shape(*, version: int, vector: Vector, score: float | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from apps.common.scope import Scope
 from apps.events.selectors import event_vectors
 from apps.faces.attributes import attributes_get
 from apps.faces.selectors import face_vectors
-from apps.faces.wire import descriptor_parse
+from apps.faces.wire import descriptors_parse
 from apps.matching.types import Probe, Reference
 
 MAX_REFERENCES = 30
@@ -43,12 +43,13 @@ Key = tuple[str, str]  # type of a reference and its id
 def references_resolve(
     *, scope: Scope, references: Sequence[Reference], version: DescriptorVersion
 ) -> list[tuple[Reference, Probe]]:
-    """Each reference with its probe; one that names several objects (an external id, a track) stands several times.
+    """Each reference with its probe; one that names several objects (an external id, a track, an XPK file) stands
+    several times.
 
     At most one query for faces, one for events and one look into Redis. Raises LunaError 31007 for more than 30
     probes; 22002, 11041, 23002, 11057, 11058, 22011 for what is not there; 22018 for an object without a descriptor of
-    `version`, 11034 for one without any; 31001 for a descriptor of another version; 22012, 12034, 12036, 12038, 12029
-    for one that cannot be read.
+    `version`, 11034 for one without any; 31001 for a descriptor of another version; what `descriptors_parse`
+    raises for one that cannot be read.
     """
     if len(references) > MAX_REFERENCES:
         raise LunaError(31007, MAX_REFERENCES)
@@ -61,7 +62,7 @@ def references_resolve(
         for probe in (
             _stored_probes(reference, objects[reference.type, reference.id], version.version)
             if reference.type in NOT_FOUND
-            else [_descriptor_probe(reference, version.version)]
+            else _descriptor_probes(reference, version.version)
         )
     ]
     if len(probes) > MAX_REFERENCES:
@@ -126,17 +127,17 @@ def _stored_probes(reference: Reference, objects: Sequence[_Object], version: in
         yield Probe(reference.id, reference.type, version, found.vector)
 
 
-def _descriptor_probe(reference: Reference, version: int) -> Probe:
-    probe = descriptor_read(reference)
-    if probe.version != version:
-        raise LunaError(31001, probe.version, version)
-    return probe
+def _descriptor_probes(reference: Reference, version: int) -> Iterator[Probe]:
+    for probe in descriptors_read(reference):
+        if probe.version != version:
+            raise LunaError(31001, probe.version, version)
+        yield probe
 
 
-def descriptor_read(reference: Reference) -> Probe:
-    """The descriptor that a request brings along, of whatever version it is.
+def descriptors_read(reference: Reference) -> list[Probe]:
+    """The descriptors that a request brings along, of whatever version they are: one, or those of an XPK file.
 
-    Raises LunaError 22012, 12034, 12036, 12038, 12029 for one that cannot be read.
+    Raises LunaError as `descriptors_parse` does.
     """
-    parsed = descriptor_parse({"type": reference.type, "data": reference.data, "version": reference.version})
-    return Probe(reference.id, reference.type, parsed.version, parsed.vector)
+    parsed = descriptors_parse({"type": reference.type, "data": reference.data, "version": reference.version})
+    return [Probe(reference.id, reference.type, each.version, each.vector) for each in parsed]

@@ -53,7 +53,7 @@ class BasicAttributesBody(StrictSerializer):
 
 
 class DescriptorBody(StrictSerializer):
-    """A descriptor in Base64; `version` goes with raw ones."""
+    """A descriptor in Base64, or an XPK file of several; `version` goes with raw ones."""
 
     type = serializers.ChoiceField(choices=(RAW, SDK, XPK))
     data = TextField(required=True)  # type: ignore[assignment]  # DRF takes a declared field out

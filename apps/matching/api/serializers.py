@@ -23,7 +23,7 @@ MAX_TARGETS = 100
 
 
 class ReferenceBody(StrictSerializer):
-    """A stored object by its id, or a descriptor with its Base64 `data`; such a one may have any id."""
+    """A stored object by its id, or a descriptor or XPK file with its Base64 `data`; these may have any id."""
 
     type = serializers.ChoiceField(choices=(*STORED, *DESCRIPTORS))
     id = TextField(max_length=128)
@@ -45,7 +45,7 @@ class ReferenceBody(StrictSerializer):
 
 
 class DescriptorReferenceBody(ReferenceBody):
-    """A descriptor in Base64 and any name for it."""
+    """A descriptor in Base64, or an XPK file of several, and any name for it."""
 
     type = serializers.ChoiceField(choices=DESCRIPTORS)
 

@@ -1,6 +1,6 @@
 """POST /6/matcher/faces and /6/matcher/raw."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
@@ -27,8 +27,8 @@ from apps.matching.api.serializers import (
 )
 from apps.matching.api.shapes import match_shape, targets_check
 from apps.matching.matcher import match_all, match_raw
-from apps.matching.references import MAX_REFERENCES, descriptor_read, references_resolve
-from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates, Reference
+from apps.matching.references import MAX_REFERENCES, descriptors_read, references_resolve
+from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates, Probe, Reference
 
 MAX_BLOCKS = 30
 MAX_LIMIT = 100
@@ -88,12 +88,8 @@ class MatchRawView(LunaView):
     )
     def post(self, request: Request) -> Response:
         body = checked_body(RawMatchBody, request)
-        for given, most in ((body["references"], MAX_REFERENCES), (body["candidates"], MAX_RAW_CANDIDATES)):
-            if len(given) > most:
-                raise LunaError(31007, most)
-        references, candidates = (
-            [descriptor_read(each) for each in body[name]] for name in ("references", "candidates")
-        )
+        references = probes_of(body["references"], MAX_REFERENCES)
+        candidates = probes_of(body["candidates"], MAX_RAW_CANDIDATES)
         similarities = match_raw(references=references, candidates=candidates)
         return Response(
             {
@@ -109,6 +105,15 @@ class MatchRawView(LunaView):
                 ]
             }
         )
+
+
+def probes_of(given: Sequence[Reference], most: int) -> list[Probe]:
+    """Descriptors of the request. Raises LunaError 31007 for more than `most`, and what `descriptors_read` raises."""
+    if len(given) <= most:
+        probes = [probe for each in given for probe in descriptors_read(each)]
+        if len(probes) <= most:
+            return probes
+    raise LunaError(31007, most)
 
 
 def check_rights(request: Request, references: Iterable[Reference], candidates: Iterable[Mapping[str, Any]]) -> None:

@@ -13,6 +13,7 @@ from django.test import Client
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord
 from apps.common.descriptors import DescriptorVersion, sdk_decode
+from apps.common.xpk import xpk_encode
 from apps.faces.attributes import KEY
 from apps.faces.models import Face
 from tests.api.faces.conftest import OTHER, VERSION, external, made, raw, refused, sdk, send
@@ -105,6 +106,19 @@ def base64_of(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
+def xpk(data: bytes) -> dict[str, Any]:
+    return {"type": "xpk_file", "data": base64_of(data)}
+
+
+def test_an_xpk_file_brings_all_its_descriptors(client: Client, versions: Versions) -> None:
+    parts = [base64.b64decode(sdk(versions[number], 3)["data"]) for number in (VERSION, OTHER)]
+    for data in (xpk_encode(parts), b"".join(parts)):
+        key = made(client, "/6/attributes", external(xpk(data)))
+        found = client.get(f"/6/attributes/{key}?targets=face_descriptor").json()["face_descriptor"]
+        assert [item["version"] for item in found] == [VERSION, OTHER]
+        assert base64.b64decode(found[0]["data"]) == parts[0]
+
+
 def bad_data(versions: Versions) -> list[tuple[dict[str, Any], int, int]]:
     """(body, status, error code) of external data that is refused."""
     version = versions[VERSION]
@@ -126,7 +140,13 @@ def bad_data(versions: Versions) -> list[tuple[dict[str, Any], int, int]]:
         (external(raw(version) | {"version": 7}), 400, 12036),
         (external({"type": "sdk_descriptor", "data": base64_of(bytes(72))}), 400, 12038),
         (external({"type": "sdk_descriptor", "data": base64_of(b"x")}), 400, 12038),
-        (external({"type": "xpk_file", "data": ""}), 501, 12029),
+        (external(xpk(b"")), 400, 12037),
+        (external(xpk(xpk_encode([]))), 400, 12037),
+        (external(xpk(b"LXPK")), 400, 12035),
+        (external(xpk(b"descriptors")), 400, 12035),
+        (external(xpk(xpk_encode([b"none"]))), 400, 12038),
+        (external(xpk(xpk_encode([base64.b64decode(sdk(version)["data"])] * 2))), 400, 22024),
+        (external({"type": "xpk_file", "data": "?"}), 400, 22012),
         (external({"type": "other", "data": ""}), 400, 12027),
         (external({"type": "raw_descriptor"}), 400, 12027),
         (external({"type": "raw_descriptor", "data": 5}), 400, 12027),

@@ -14,6 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account
 from apps.common.descriptors import DescriptorVersion, Vector, raw_encode, sdk_encode, versions
+from apps.common.xpk import xpk_encode
 from apps.events.models import Event
 from apps.events.types import EventDescriptorData
 from apps.faces import nearest
@@ -299,8 +300,28 @@ def test_descriptors_of_another_version(client: Client) -> None:
     )
 
 
-def test_xpk_files_are_not_implemented(client: Client) -> None:
-    failed(client, body({"type": "xpk_file", "data": "AAAA"}), 501, 12029)
+def test_every_descriptor_of_an_xpk_file_is_a_reference(
+    client: Client, account: Account, version: DescriptorVersion
+) -> None:
+    faces = [make_face(account, vector) for vector in VECTORS[:2]]
+    parts = [sdk_encode(vector, version) for vector in VECTORS[:2]]
+    reference = {"type": "xpk_file", "id": "file", "data": text(xpk_encode(parts))}
+    answer = matched(client, reference, {"filters": {"origin": "faces"}, "limit": 1})
+    assert [each["reference"]["id"] for each in answer] == ["file", "file"]
+    assert [each["matches"][0]["result"][0]["face"]["face_id"] for each in answer] == [
+        str(face.face_id) for face in faces
+    ]
+
+
+def test_bad_xpk_files(client: Client, version: DescriptorVersion) -> None:
+    part = sdk_encode(VECTORS[0], version)
+    old = sdk_encode(unit_vectors(1, 8)[0], make_version(9102, 8))
+    for data, code in (
+        (b"garbage", 12035), (xpk_encode([part])[:-1], 12035), (xpk_encode([part]) + b"x", 12035),
+        (xpk_encode([]), 12037), (xpk_encode([part[:-1]]), 12038), (xpk_encode([part] * 31), 31007),
+        (xpk_encode([part, old]), 31001),
+    ):  # fmt: skip
+        failed(client, body({"type": "xpk_file", "data": text(data)}), 400, code)
 
 
 def test_limits(client: Client) -> None:

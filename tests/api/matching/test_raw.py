@@ -9,6 +9,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from apps.common.descriptors import DescriptorVersion, Vector, raw_encode, sdk_encode, versions
+from apps.common.xpk import xpk_encode
 from tests.factories import client_of, make_account, make_version, token_client, unit_vectors
 
 pytestmark = pytest.mark.django_db
@@ -57,6 +58,17 @@ def test_similarities_in_the_order_of_the_request(
         assert [each["candidate_id"] for each in found["matches"]] == ["c", "d", "e"]
         expected = [version.calibration.similarity(float(vector @ VECTORS[index])) for index in (2, 0, 3)]
         assert [each["similarity"] for each in found["matches"]] == pytest.approx(expected, abs=1e-6)
+
+
+def test_files_of_several(client: Client, version: DescriptorVersion) -> None:
+    def file(count: int) -> dict[str, Any]:
+        parts = [sdk_encode(vector, version) for vector in VECTORS[:count]]
+        return {"id": f"{count}", "type": "xpk_file", "data": base64.b64encode(xpk_encode(parts)).decode()}
+
+    found = post(client, [file(2)], [file(3)]).json()["matches"]
+    assert [[each["candidate_id"] for each in row["matches"]] for row in found] == [["3"] * 3] * 2
+    assert [row["matches"][at]["similarity"] for at, row in enumerate(found)] == pytest.approx([1, 1], abs=1e-6)
+    assert post(client, [file(6)] * 6, [file(1)]).json()["error_code"] == 31007
 
 
 def test_msgpack(client: Client) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from apps.common.descriptors import (
     SDK_TRAILER,
@@ -61,6 +62,25 @@ def test_byte_vectors_keep_their_direction(seed: int) -> None:
     raw = raw_encode(vector, BYTES)
     assert len(raw) == BYTES.raw_bytes == 64
     assert float(raw_decode(raw, BYTES) @ vector) > 0.995
+
+
+def unit(values: list[float]) -> NDArray[np.float32]:
+    return normalised(np.array(values))
+
+
+spikes = st.integers(0, 63).map(lambda at: [float(index == at) for index in range(64)])
+sixty_four = st.one_of(
+    spikes, st.lists(st.floats(-1, 1, width=32), min_size=64, max_size=64).filter(lambda v: max(map(abs, v)) > 1e-3)
+)
+
+
+@given(sixty_four, sixty_four)
+def test_distance_of_bytes_is_the_distance_of_floats(one: list[float], other: list[float]) -> None:
+    """√vlmatch within √(D + 3)/128 of the Euclidean distance, as the module says."""
+    a, b = unit(one), unit(other)
+    bytes_a, bytes_b = (np.frombuffer(raw_encode(vector, BYTES), np.uint8).astype(float) for vector in (a, b))
+    distance = np.sqrt(((bytes_a - bytes_b) ** 2).sum() / 128**2)
+    assert abs(distance - np.linalg.norm(a.astype(float) - b)) <= np.sqrt(64 + 3) / 128 + 1e-6
 
 
 @given(st.binary(max_size=200))

@@ -1,0 +1,73 @@
+"""XPK: a file of one or more descriptors in SDK form.
+
+The platform's own layout is not published. Ours, all numbers little-endian: magic `LXPK`, uint32 count, then for each
+descriptor uint32 length and the SDK descriptor. Read are also bare SDK descriptors one after another: each ends with
+its version, which tells its length.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+
+from apps.common.descriptors import SDK_SIGNATURE, SDK_TRAILER, DescriptorVersion, Vector, sdk_decode, versions
+from apps.common.errors import LunaError
+
+MAGIC = b"LXPK"
+NUMBER = struct.Struct("<I")
+MAX_DESCRIPTORS = 1000
+
+
+def xpk_encode(descriptors: Iterable[bytes]) -> bytes:
+    """A file of these SDK descriptors."""
+    items = list(descriptors)
+    return MAGIC + NUMBER.pack(len(items)) + b"".join(NUMBER.pack(len(item)) + item for item in items)
+
+
+def xpk_decode(data: bytes) -> list[tuple[DescriptorVersion, Vector]]:
+    """The descriptors of a file, in its order; unit vectors, float32 [dimension of the version].
+
+    Raises LunaError 12035 for what is no such file or holds more than `MAX_DESCRIPTORS`, 12037 for one without a
+    descriptor; 12034, 12036, 12038 as `sdk_decode` does for a descriptor in it.
+    """
+    items = list(_framed(data) if data.startswith(MAGIC) else _bare(data))
+    if not items:
+        raise LunaError(12037)
+    return [sdk_decode(item) for item in items]
+
+
+def _framed(data: bytes) -> Iterator[bytes]:
+    at = len(MAGIC)
+    count, at = _number(data, at)
+    if count > MAX_DESCRIPTORS:
+        raise LunaError(12035)
+    for _ in range(count):
+        length, at = _number(data, at)
+        if at + length > len(data):
+            raise LunaError(12035)
+        yield data[at : at + length]
+        at += length
+    if at != len(data):
+        raise LunaError(12035)
+
+
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    if at + NUMBER.size > len(data):
+        raise LunaError(12035)
+    return NUMBER.unpack_from(data, at)[0], at + NUMBER.size
+
+
+def _bare(data: bytes) -> list[bytes]:
+    """Cut from the end, where the last descriptor's version stands."""
+    items: list[bytes] = []
+    end = len(data)
+    while end:
+        if end < SDK_TRAILER.size or len(items) == MAX_DESCRIPTORS:
+            raise LunaError(12035)
+        number, signature = SDK_TRAILER.unpack_from(data, end - SDK_TRAILER.size)
+        if signature != SDK_SIGNATURE:
+            raise LunaError(12035)
+        start = end - SDK_TRAILER.size - versions.get(number).raw_bytes
+        if start < 0:
+            raise LunaError(12035)
+        items.append(data[start:end])
+        end = start
+    return items[::-1]
