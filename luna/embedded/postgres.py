@@ -51,6 +51,7 @@ work_mem = 8MB
 maintenance_work_mem = 128MB
 max_wal_size = 512MB
 jit = off
+max_parallel_workers_per_gather = 0
 random_page_cost = 1.1
 timezone = 'UTC'
 log_timezone = 'UTC'
