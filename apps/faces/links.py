@@ -50,14 +50,11 @@ def faces_lock_of_lists(*, account_id: UUID, list_ids: Sequence[UUID]) -> list[F
     return faces
 
 
-def link(pairs: Mapping[List, Sequence[Face]], *, new_faces: bool = False) -> None:
-    """Puts faces into locked lists. A face that is in a list already stays there under its key.
-
-    `new_faces` were made in this transaction and are in no list.
-    """
+def link(pairs: Mapping[List, Sequence[Face]]) -> None:
+    """Puts faces into locked lists. A face that is in a list already stays there under its key."""
     if not pairs:
         return
-    known = set() if new_faces else _known(pairs)
+    known = _known(pairs)
     links = []
     for row, faces in pairs.items():
         for face in faces:

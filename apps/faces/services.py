@@ -10,9 +10,10 @@ from django.db import IntegrityError, transaction
 from apps.common.errors import LunaError
 from apps.common.times import utc_now
 from apps.faces.attributes import attribute_check
+from apps.faces.inserts import faces_insert, faces_link
 from apps.faces.links import faces_lock, faces_lock_of_lists, link, lists_lock, unlink, unlink_everywhere
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListDeletion, ListFace
-from apps.faces.types import AttributeData, DescriptorData, FaceDraft
+from apps.faces.types import AttributeData, BasicData, DescriptorData, FaceDraft
 
 MAX_AVATAR_CHARACTERS = 256
 
@@ -53,58 +54,34 @@ def faces_create(*, account_id: UUID, drafts: Sequence[FaceDraft]) -> list[Face]
         avatar_check(draft.avatar)
         if draft.attribute is not None:
             attribute_check(draft.attribute)
+    if not drafts:
+        return []
+    now = utc_now()
+    faces = [
+        Face(
+            account_id=account_id,
+            face_id=draft.face_id or uuid4(),
+            external_id=draft.external_id,
+            user_data=draft.user_data,
+            avatar=draft.avatar or "",
+            event_id=draft.event_id,
+            create_time=now,
+            last_update_time=now,
+        )
+        for draft in drafts
+    ]
+    members: dict[UUID, list[Face]] = {}
+    for face, draft in zip(faces, drafts, strict=True):
+        for list_id in dict.fromkeys(draft.lists):
+            members.setdefault(list_id, []).append(face)
     with transaction.atomic():
-        faces: list[Face] = Face.objects.bulk_create(
-            Face(
-                account_id=account_id,
-                face_id=draft.face_id or uuid4(),
-                external_id=draft.external_id,
-                user_data=draft.user_data,
-                avatar=draft.avatar or "",
-                event_id=draft.event_id,
-            )
-            for draft in drafts
-        )
-        _attributes_create(
-            [
-                (face, draft.attribute, draft.attribute_id)
-                for face, draft in zip(faces, drafts, strict=True)
-                if draft.attribute is not None
-            ]
-        )
-        lists = lists_lock(account_id=account_id, list_ids={list_id for draft in drafts for list_id in draft.lists})
-        wanted: dict[List, list[Face]] = {row: [] for row in lists.values()}
-        for face, draft in zip(faces, drafts, strict=True):
-            for list_id in dict.fromkeys(draft.lists):
-                wanted[lists[list_id]].append(face)
-        link(wanted, new_faces=True)
+        try:
+            faces_insert(faces, drafts)
+        except IntegrityError as error:
+            raise LunaError(22001) from error
+        if members:
+            faces_link(account_id, members)
     return faces
-
-
-def _attributes_create(items: Sequence[tuple[Face, AttributeData, UUID | None]], generation: int = 0) -> None:
-    try:
-        FaceAttribute.objects.bulk_create(
-            FaceAttribute(
-                face=face,
-                age=data.basic.age if data.basic else None,
-                gender=data.basic.gender if data.basic else None,
-                ethnicity=data.basic.ethnicity if data.basic else None,
-                basic_attributes_samples=list(data.basic_samples),
-                descriptor_samples=list(data.descriptor_samples),
-                attribute_id=attribute_id,
-                generation=generation,
-            )
-            for face, data, attribute_id in items
-        )
-    except IntegrityError as error:
-        raise LunaError(22001) from error
-    FaceDescriptor.objects.bulk_create(
-        FaceDescriptor(
-            face=face, version=found.version, vector=found.vector, score=found.score, generation=generation
-        )
-        for face, data, _ in items
-        for found in data.descriptors
-    )  # fmt: skip
 
 
 def face_update(*, account_id: UUID, face_id: UUID, changes: Mapping[str, Any]) -> None:
@@ -146,8 +123,29 @@ def face_attribute_set(
         face = _face_lock(account_id, face_id)
         before = FaceAttribute.objects.filter(face=face).first()
         _attribute_delete(face)
-        _attributes_create([(face, attribute, attribute_id)], before.generation + 1 if before else 0)
+        _attribute_create(face, attribute, attribute_id, before.generation + 1 if before else 0)
         face.save(update_fields=("last_update_time",))
+
+
+def _attribute_create(face: Face, data: AttributeData, attribute_id: UUID | None, generation: int) -> None:
+    basic = data.basic or BasicData()
+    try:
+        FaceAttribute.objects.create(
+            face=face,
+            age=basic.age,
+            gender=basic.gender,
+            ethnicity=basic.ethnicity,
+            basic_attributes_samples=list(data.basic_samples),
+            descriptor_samples=list(data.descriptor_samples),
+            attribute_id=attribute_id,
+            generation=generation,
+        )
+    except IntegrityError as error:
+        raise LunaError(22001) from error
+    FaceDescriptor.objects.bulk_create(
+        FaceDescriptor(face=face, version=each.version, vector=each.vector, score=each.score, generation=generation)
+        for each in data.descriptors
+    )
 
 
 def face_descriptor_set(

@@ -57,7 +57,7 @@ def test_many_faces_cost_as_many_queries_as_one(account: UUID, django_assert_num
     list_id = services.list_create(account_id=account).list_id
     for count in (1, 20):
         drafts = [FaceDraft(attribute=attribute_data(n), lists=(list_id,)) for n in range(count)]
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(5):
             services.faces_create(account_id=account, drafts=drafts)
     assert keys_of(account, list_id) == (21, 0)
 
