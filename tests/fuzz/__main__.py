@@ -40,12 +40,17 @@ def _in_process(name: str, numbers: range) -> tuple[int, int]:
 
 
 def _work(name: str, numbers: range, last: Any) -> None:
-    from tests.fuzz.run import feed
+    from tests.fuzz.run import FuzzError, feed
 
     def note(number: int) -> None:
         last.value = number
 
-    feed(name, numbers, note)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # libtiff tells of every damage
+    try:
+        feed(name, numbers, note)
+    except FuzzError as error:
+        print(error)
+        sys.exit(1)
 
 
 if __name__ == "__main__":
