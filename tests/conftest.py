@@ -7,6 +7,7 @@ import pytest
 import redis
 from django.conf import settings
 
+from apps.common.descriptors import versions
 from luna.embedded import services
 from luna.embedded.addresses import var_dir
 from luna.embedded.processes import EmbeddedError
@@ -45,3 +46,10 @@ def redis_client() -> Iterator[redis.Redis]:
 def _empty_redis(redis_client: redis.Redis) -> None:
     """No key of one test is seen by the next."""
     redis_client.flushdb()
+
+
+@pytest.fixture(autouse=True)
+def _own_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Descriptor versions that a test registers end with it."""
+    monkeypatch.setattr(versions, "_versions", dict(versions._versions))
+    monkeypatch.setattr(versions, "_defaults", dict(versions._defaults))

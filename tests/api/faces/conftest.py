@@ -14,7 +14,7 @@ VERSION, OTHER = 901, 902
 JSON = "application/json"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def versions() -> dict[int, DescriptorVersion]:
     return {VERSION: make_version(VERSION, 16), OTHER: make_version(OTHER, 8, "uint8")}
 
