@@ -15,8 +15,10 @@ from apps.common.errors import LunaError
 
 Image = NDArray[np.uint8]  # [H, W, 3], RGB
 Points = NDArray[np.float32]  # [N, 2], x and y in pixels; pixel (0, 0) has its centre at (0, 0)
+Keypoints = NDArray[np.float32]  # [17, 3], x and y in pixels and score 0..1, COCO's order; left is the person's
 
 WARP_SIZE_PX = 250
+BODY_WARP_WIDTH_PX, BODY_WARP_HEIGHT_PX = 128, 250
 
 
 class ImageType(IntEnum):
@@ -50,8 +52,8 @@ class ImageInput:
     """One picture of a request.
 
     `face_boxes` replaces detection: faces are looked for inside these boxes, one face a box. With `trusted_boxes` a box
-    is kept even where no face is found again. `landmarks5` (float32 [5, 2], picture pixels) is known for our own stored
-    warps; the face is then taken as found.
+    is kept even where no face is found again. `body_boxes` does the same for bodies. `landmarks5` (float32 [5, 2],
+    picture pixels) is known for our own stored warps; the face is then taken as found.
     """
 
     data: bytes
@@ -60,6 +62,7 @@ class ImageInput:
     face_boxes: tuple[Rect, ...] = ()
     landmarks5: Points | None = None
     trusted_boxes: bool = False
+    body_boxes: tuple[Rect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,9 @@ class Plan:
     """What to do with each picture of a request.
 
     `estimators` holds API names ("head_pose", "face_descriptor", ...). An unknown or unavailable one is
-    LunaError 200005 for the whole request, an unknown `descriptor_version` 200003.
+    LunaError 200005 for the whole request, an unknown `descriptor_version` 200003. Those of faces and of bodies are
+    left out where none are detected; those of the picture are always made. `score_threshold` holds for faces and
+    bodies.
     """
 
     detect_face: bool = True
@@ -100,13 +105,34 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Body:
+    """One body of a picture.
+
+    `keypoints` lie in the picture; those with a score below .3 are guessed. `warp`: uint8 RGB [250, 128, 3].
+    `face_index`: which of the picture's faces is the same person's. `estimations` as for `Face`.
+    """
+
+    rect: Rect
+    score: float
+    keypoints: Keypoints
+    warp: Image
+    face_index: int | None = None
+    estimations: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ImageResult:
-    """What was found in one picture, or the error that stopped it. Times are milliseconds of wall clock."""
+    """What was found in one picture, or the error that stopped it. Times are milliseconds of wall clock.
+
+    `estimations`: those of the picture as a whole, by API name.
+    """
 
     filename: str
     width: int = 0
     height: int = 0
     faces: tuple[Face, ...] = ()
+    bodies: tuple[Body, ...] = ()
+    estimations: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     error: LunaError | None = None
     exif: Mapping[str, object] | None = None
     stage_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))

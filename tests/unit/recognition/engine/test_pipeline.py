@@ -220,7 +220,9 @@ def test_an_unknown_descriptor_version_is_200003(engine: Engine) -> None:
     assert caught.value.code == 200003
 
 
-def test_bodies_are_not_silently_left_out(engine: Engine) -> None:
+def test_bodies_are_not_silently_left_out(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_pose = {task: network for task, network in engine.tasks.items() if task != "body_pose"}
+    monkeypatch.setattr(engine, "_tasks", without_pose)
     with pytest.raises(LunaError) as caught:
         Pipeline(engine, Plan(detect_body=True))
     assert caught.value.code == 200005

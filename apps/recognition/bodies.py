@@ -1,0 +1,100 @@
+"""The bodies of one picture on their way: boxes, poses, warps, and the faces that belong to them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from apps.common.errors import LunaError
+from apps.recognition.engine import bodies, objects, pose
+from apps.recognition.engine.bodies import Box
+from apps.recognition.engine.detection import iou
+from apps.recognition.engine.objects import PERSON, Found, Window
+from apps.recognition.estimators.base import BodySubject, Networks, Subject
+from apps.recognition.types import BODY_WARP_HEIGHT_PX, BODY_WARP_WIDTH_PX, Image, Keypoints, Rect
+
+CROWD_FROM = 3  # persons; from here on the picture is looked at in tiles, too
+REDETECTION_IOU = 0.3
+BOX_WINDOW_SCALE = 1.5
+
+
+def find_bodies(
+    image: Image, boxes: Sequence[Rect], *, trusted: bool, networks: Networks, faces: int
+) -> list[BodySubject]:
+    """The bodies of a picture, those of `boxes` alone where there are any. `faces`: how many were found before.
+
+    Raises LunaError 100016 for a box outside of the picture.
+    """
+    if boxes:
+        found = [each for box in boxes if (each := _in_box(image, box, trusted, networks)) is not None]
+        return _subjects(image, found, _keypoints(image, [each.box for each in found], networks))
+    windows = [objects.whole(image)]
+    found = _detected(image, windows, networks)
+    if max(len(found), faces) >= CROWD_FROM and (tiles := objects.tiles(image)):
+        found = _detected(image, windows + tiles, networks)
+    keypoints = _keypoints(image, [each.box for each in found], networks)
+    kept = bodies.persons([each.box for each in found], keypoints)
+    return _subjects(image, [found[index] for index in kept], [keypoints[index] for index in kept])
+
+
+def body_of_warp(warp: Image, networks: Networks) -> BodySubject:
+    """The one body of a warp. Raises LunaError 11030 for another size."""
+    if warp.shape[:2] != (BODY_WARP_HEIGHT_PX, BODY_WARP_WIDTH_PX):
+        raise LunaError(11030)
+    box = np.array([0, 0, BODY_WARP_WIDTH_PX, BODY_WARP_HEIGHT_PX], np.float32)
+    (keypoints,) = _keypoints(warp, [box], networks)
+    return BodySubject(image=warp, box=box, score=1.0, keypoints=keypoints, warp=warp)
+
+
+def joined(faces: Sequence[Subject], found: Sequence[BodySubject]) -> list[BodySubject]:
+    """The bodies with the faces of their persons. What lies inside of another body and has no face is none (a tie)."""
+    together = bodies.pairs(
+        [(face.box, face.landmarks5) for face in faces], [(body.box, body.keypoints) for body in found]
+    )
+    for body, face in together.items():
+        found[body].face = faces[face]
+    return [
+        body
+        for body in found
+        if body.face is not None or not any(bodies.is_inside(body.box, other.box) for other in found)
+    ]
+
+
+def _detected(image: Image, windows: Sequence[Window], networks: Networks) -> list[Found]:
+    network = networks.for_task("object_detector")
+    outputs = networks.run(network.name, objects.crops(image, windows))
+    return objects.decode(outputs, windows, image, [PERSON], network.threshold("person"), network.threshold("nms_iou"))
+
+
+def _in_box(image: Image, box: Rect, trusted: bool, networks: Networks) -> Found | None:
+    """The person that the detector sees in a box: what overlaps it best, else the box itself where it is trusted."""
+    height, width = image.shape[:2]
+    if min(box.width, box.height) < 1 or not (-box.width < box.x < width and -box.height < box.y < height):
+        raise LunaError(100016, f"{asdict(box)} in a picture of {width}x{height}")
+    corners = np.array([box.x, box.y, box.x + box.width, box.y + box.height], np.float32)
+    seen = _detected(image, [objects.around(corners, BOX_WINDOW_SCALE)], networks)
+    best = max(seen, key=lambda found: iou(found.box, corners), default=None)
+    if best is not None and iou(best.box, corners) >= REDETECTION_IOU:
+        return best
+    return Found(corners, 1.0, PERSON, complete=True) if trusted else None
+
+
+def _keypoints(image: Image, boxes: Sequence[Box], networks: Networks) -> list[Keypoints]:
+    if not boxes:
+        return []
+    matrices = [pose.crop_matrix(box) for box in boxes]
+    outputs = networks.run(networks.for_task("body_pose").name, pose.crops(image, boxes, matrices))
+    return pose.decode(outputs, matrices)
+
+
+def _subjects(image: Image, found: Sequence[Found], keypoints: Sequence[Keypoints]) -> list[BodySubject]:
+    return [
+        BodySubject(
+            image=image,
+            box=each.box,
+            score=each.score,
+            keypoints=points,
+            warp=bodies.cut_warp(image, bodies.warp_matrix(each.box)),
+        )
+        for each, points in zip(found, keypoints, strict=True)
+    ]
