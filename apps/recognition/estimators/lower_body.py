@@ -1,0 +1,135 @@
+"""What covers the legs, its colours, and the shoes, by the pose and the colour of the face's skin.
+
+Shins without skin that have the thighs' colour are in trousers. Bare shins (bare thighs above the knees, where no shin
+is seen) are below shorts or a skirt: with cloth between the thighs half-way to the knees it is a skirt; with cloth on
+both thighs there and neither cloth nor skin between them they are shorts. All else is unknown: stockings, boots, hands
+in the way. Of one who sits, or whose hips and knees are not in the picture, nothing is said.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.recognition.engine import pose
+from apps.recognition.estimators.base import BodyEstimator, BodySubject, Networks
+from apps.recognition.estimators.body_parts import (
+    Lab,
+    Pixels,
+    apart,
+    colour_of,
+    limb,
+    patch,
+    seen,
+    share_like,
+    skin_of,
+    without_skin,
+)
+from apps.recognition.estimators.colours import LEAST_PIXELS, UNKNOWN, named, plain
+
+THIGHS = ((pose.LEFT_HIP, pose.LEFT_KNEE), (pose.RIGHT_HIP, pose.RIGHT_KNEE))
+SHINS = ((pose.LEFT_KNEE, pose.LEFT_ANKLE), (pose.RIGHT_KNEE, pose.RIGHT_ANKLE))
+HIPS_PART, THIGH_PART, ABOVE_KNEES_PART, SHIN_PART = (-0.1, 0.3), (0.1, 0.9), (0.75, 0.95), (0.2, 0.8)
+BARE_FROM, COVERED_UP_TO = 0.5, 0.2  # the share of skin
+CLOTH_IS_SKIN = 18.0
+SAME_CLOTH = 20.0
+BETWEEN_AT, BETWEEN_SIDE = 0.5, 0.15  # of the thigh
+UPRIGHT = 0.7  # the share of a standing one's thigh that goes down
+FOOT_DOWN, FOOT_SIDE = 0.15, 0.2  # of the shin
+
+
+@dataclass(frozen=True, slots=True)
+class LowerBody:
+    """`garment`: `trousers`, `shorts`, `skirt` or `unknown`; `colours`: its, the commonest first; `shoes`: `white`,
+    `black`, `other` or `unknown`.
+    """
+
+    garment: str
+    colours: tuple[str, ...]
+    shoes: str
+
+
+class LowerBodyEstimator(BodyEstimator):
+    """Regions of the pose."""
+
+    name = "lower_body"
+    faces = True
+
+    def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[LowerBody]:
+        """Of every body."""
+        return [_lower_body(body) for body in subjects]
+
+
+def _lower_body(body: BodySubject) -> LowerBody:
+    if not _stands(body):
+        return LowerBody(UNKNOWN, (UNKNOWN,), UNKNOWN)
+    skin = skin_of(body)
+    hips = without_skin(_both(body, THIGHS, HIPS_PART), skin)
+    cloth = colour_of(hips)
+    garment = UNKNOWN
+    if skin is not None and cloth is not None and apart(skin, cloth) >= CLOTH_IS_SKIN:
+        garment = _garment(body, skin, cloth)
+    shown = _both(body, THIGHS, THIGH_PART) if garment == "trousers" else hips
+    return LowerBody(garment, named(shown), _shoes(body, skin))
+
+
+def _garment(body: BodySubject, skin: Lab, cloth: Lab) -> str:
+    above_knees, shins = _both(body, THIGHS, ABOVE_KNEES_PART), _both(body, SHINS, SHIN_PART)
+    legs = shins if len(shins) >= LEAST_PIXELS else above_knees
+    if len(legs) < LEAST_PIXELS:
+        return UNKNOWN
+    bare = share_like(legs, skin)
+    if bare >= BARE_FROM:
+        return _skirt_or_shorts(body, skin, cloth)
+    shin = colour_of(shins)
+    is_cloth = shin is not None and apart(shin, cloth) <= SAME_CLOTH
+    return "trousers" if bare <= COVERED_UP_TO and is_cloth else UNKNOWN
+
+
+def _skirt_or_shorts(body: BodySubject, skin: Lab, cloth: Lab) -> str:
+    """By patches on both thighs and between them."""
+    left, right = (_along(body, *thigh, BETWEEN_AT) for thigh in THIGHS)
+    side = BETWEEN_SIDE * float(np.linalg.norm(body.keypoints[pose.LEFT_KNEE, :2] - body.keypoints[pose.LEFT_HIP, :2]))
+    on_left, between, on_right = (patch(body, centre, side) for centre in (left, (left + right) / 2, right))
+    if not (len(on_left) and len(between) and len(on_right)):
+        return UNKNOWN
+    if share_like(between, cloth) >= BARE_FROM:
+        return "skirt"
+    open_between = max(share_like(between, cloth), share_like(between, skin)) <= COVERED_UP_TO
+    covered = min(share_like(on_left, cloth), share_like(on_right, cloth)) >= BARE_FROM
+    return "shorts" if open_between and covered else UNKNOWN
+
+
+def _stands(body: BodySubject) -> bool:
+    """Do both thighs go down?"""
+    if not all(seen(body, *thigh) for thigh in THIGHS):
+        return False
+    downs = [body.keypoints[knee, :2] - body.keypoints[hip, :2] for hip, knee in THIGHS]
+    return all(float(down[1]) >= UPRIGHT * float(np.linalg.norm(down)) for down in downs)
+
+
+def _shoes(body: BodySubject, skin: Lab | None) -> str:
+    """Below the ankles; bare feet are unknown."""
+    feet = []
+    for knee, ankle in SHINS:
+        if seen(body, knee, ankle):
+            length = float(np.linalg.norm(body.keypoints[ankle, :2] - body.keypoints[knee, :2]))
+            feet.append(patch(body, _along(body, knee, ankle, 1 + FOOT_DOWN), FOOT_SIDE * length))
+    pixels = np.concatenate(feet) if feet else np.zeros((0, 3), np.uint8)
+    if len(pixels) and skin is not None and share_like(pixels, skin) >= BARE_FROM:
+        return UNKNOWN
+    return plain(pixels)
+
+
+def _along(body: BodySubject, start: int, end: int, share: float) -> NDArray[np.float32]:
+    first, last = body.keypoints[start, :2], body.keypoints[end, :2]
+    along: NDArray[np.float32] = first + (last - first) * np.float32(share)
+    return along
+
+
+def _both(body: BodySubject, limbs: Sequence[tuple[int, int]], part: tuple[float, float]) -> Pixels:
+    return np.concatenate([limb(body, *each, *part) for each in limbs])
+
+
+ESTIMATOR = LowerBodyEstimator()

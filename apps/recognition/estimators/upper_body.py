@@ -1,0 +1,67 @@
+"""Colours of the upper clothing and the length of the sleeves, by the pose and the colour of the face's skin.
+
+The clothing is what lies between shoulders and hips: what is worn on top, with a tie or folded arms in front of it.
+Sleeves are short where the forearm (else the upper arm) has the skin's colour, long where the forearm has not; where
+clothing or light makes both alike, or no arm is seen, their length is unknown. The embedded networks tell no headwear:
+it is always unknown.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from apps.recognition.engine import pose
+from apps.recognition.estimators.base import BodyEstimator, BodySubject, Networks
+from apps.recognition.estimators.body_parts import Lab, apart, colour_of, limb, share_like, skin_of, torso, without_skin
+from apps.recognition.estimators.colours import LEAST_PIXELS, UNKNOWN, named
+
+FOREARMS = ((pose.LEFT_ELBOW, pose.LEFT_WRIST), (pose.RIGHT_ELBOW, pose.RIGHT_WRIST))
+UPPER_ARMS = ((pose.LEFT_SHOULDER, pose.LEFT_ELBOW), (pose.RIGHT_SHOULDER, pose.RIGHT_ELBOW))
+FOREARM_PART, UPPER_ARM_PART = (0.2, 0.7), (0.5, 0.9)
+BARE_FROM, COVERED_UP_TO = 0.5, 0.2  # the share of skin in an arm
+CLOTH_IS_SKIN = 18.0  # the distance of their colours below which nothing can be said
+
+
+@dataclass(frozen=True, slots=True)
+class UpperBody:
+    """`colours`: of the clothing, the commonest first. `bare`: share of skin in the arm, None where it is unknown."""
+
+    colours: tuple[str, ...]
+    bare: float | None
+
+    @property
+    def sleeve(self) -> str:
+        """`short`, `long` or `unknown`."""
+        if self.bare is None or COVERED_UP_TO < self.bare < BARE_FROM:
+            return UNKNOWN
+        return "short" if self.bare >= BARE_FROM else "long"
+
+
+class UpperBodyEstimator(BodyEstimator):
+    """Regions of the pose."""
+
+    name = "upper_body"
+    faces = True
+
+    def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[UpperBody]:
+        """Of every body."""
+        return [_upper_body(body) for body in subjects]
+
+
+def _upper_body(body: BodySubject) -> UpperBody:
+    skin = skin_of(body)
+    clothing = without_skin(torso(body), skin)
+    return UpperBody(named(clothing), _bare(body, skin, colour_of(clothing)))
+
+
+def _bare(body: BodySubject, skin: Lab | None, cloth: Lab | None) -> float | None:
+    if skin is None or cloth is None or apart(skin, cloth) < CLOTH_IS_SKIN:
+        return None
+    forearms = [limb(body, *arm, *FOREARM_PART) for arm in FOREARMS]
+    if bare := [share_like(part, skin) for part in forearms if len(part) >= LEAST_PIXELS]:
+        return max(bare)
+    upper_arms = [limb(body, *arm, *UPPER_ARM_PART) for arm in UPPER_ARMS]
+    bare = [share_like(part, skin) for part in upper_arms if len(part) >= LEAST_PIXELS]
+    return max(bare) if bare and max(bare) >= BARE_FROM else None
+
+
+ESTIMATOR = UpperBodyEstimator()
