@@ -8,15 +8,20 @@ import numpy as np
 
 from apps.common.descriptors import normalised
 from apps.recognition.estimators.basic_attributes import BasicAttributes
+from apps.recognition.estimators.deepfake import Deepfake
 from apps.recognition.estimators.emotions import Emotions
+from apps.recognition.estimators.ethnicity import Ethnicities
 from apps.recognition.estimators.face_descriptor import Descriptor
+from apps.recognition.estimators.liveness import Liveness
+from apps.recognition.estimators.mask import Mask
 
 T = TypeVar("T")
 MALE_THRESHOLD = 0.5
 
 
 def aggregate(estimations: Sequence[Mapping[str, object]]) -> dict[str, object]:
-    """Descriptor, basic attributes and emotions of faces of one person, by API name; what none of them has is left out.
+    """What is averaged over the faces of one person, by API name: descriptor, basic attributes, emotions, mask,
+    liveness and deepfake; what none of them has is left out.
 
     The descriptor is the mean of the unit vectors, brought to length 1; its score the mean of the scores.
     """
@@ -28,11 +33,32 @@ def aggregate(estimations: Sequence[Mapping[str, object]]) -> dict[str, object]:
     if basics := _every(estimations, "basic_attributes", BasicAttributes):
         male = float(np.mean([each.male for each in basics]))
         age = round(float(np.mean([each.age for each in basics])))
-        results["basic_attributes"] = BasicAttributes(age=age, gender=int(male > MALE_THRESHOLD), male=male)
+        results["basic_attributes"] = BasicAttributes(
+            age=age,
+            gender=int(male > MALE_THRESHOLD),
+            male=male,
+            ethnicities=_mean_ethnicities([each.ethnicities for each in basics if each.ethnicities is not None]),
+        )
     if emotions := _every(estimations, "emotions", Emotions):
         means = {each.name: float(np.mean([getattr(one, each.name) for one in emotions])) for each in fields(Emotions)}
         results["emotions"] = Emotions(**means)
+    if liveness := _every(estimations, "liveness", Liveness):
+        probability, quality = np.mean([[each.probability, each.quality] for each in liveness], 0)
+        results["liveness"] = Liveness(float(probability), float(quality), liveness[0].threshold)
+    if masks := _every(estimations, "mask", Mask):
+        worn = [each.occlusion for each in masks if each.occlusion is not None]
+        results["mask"] = Mask(_mean_scores([each.scores for each in masks]), _mean_scores(worn) if worn else None)
+    if deepfakes := _every(estimations, "deepfake", Deepfake):
+        results["deepfake"] = Deepfake(float(np.mean([each.score for each in deepfakes])))
     return results
+
+
+def _mean_ethnicities(found: Sequence[Ethnicities]) -> Ethnicities | None:
+    return Ethnicities(_mean_scores([each.scores for each in found])) if found else None
+
+
+def _mean_scores(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
 
 
 def _every(estimations: Sequence[Mapping[str, object]], name: str, kind: type[T]) -> list[T]:

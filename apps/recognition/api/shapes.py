@@ -11,11 +11,16 @@ from numpy.typing import NDArray
 
 from apps.recognition.checks.evaluate import CheckReport
 from apps.recognition.estimators.basic_attributes import BasicAttributes
+from apps.recognition.estimators.deepfake import Deepfake
 from apps.recognition.estimators.emotions import Emotions
 from apps.recognition.estimators.eyes_attributes import EyeAttributes, EyesAttributes
+from apps.recognition.estimators.face_occlusion import FaceOcclusion
 from apps.recognition.estimators.gaze import Gaze
+from apps.recognition.estimators.glasses import Glasses
 from apps.recognition.estimators.head_pose import HeadPose
 from apps.recognition.estimators.landmarks68 import Landmarks68
+from apps.recognition.estimators.liveness import Liveness, Prediction
+from apps.recognition.estimators.mask import Mask
 from apps.recognition.estimators.mouth_attributes import MouthAttributes
 from apps.recognition.estimators.quality import Quality
 from apps.recognition.types import Face, Rect
@@ -128,7 +133,54 @@ def _mouth_attributes(value: MouthAttributes) -> Json:
 
 
 def _basic_attributes(value: BasicAttributes) -> Json:
-    return {"age": value.age, "gender": value.gender, "ethnicities": value.ethnicities}
+    ethnicities = None
+    if value.ethnicities is not None:
+        scores = _scores(value.ethnicities.scores)
+        ethnicities = {"predominant_ethnicity": value.ethnicities.predominant, "estimations": scores}
+    return {"age": value.age, "gender": value.gender, "ethnicities": ethnicities}
+
+
+def _scores(scores: Mapping[str, float]) -> Json:
+    return {name: _score(score) for name, score in scores.items()}
+
+
+def _mask(value: Mask) -> Json:
+    occlusion = None
+    if value.occlusion is not None:
+        occlusion = {"predominant_occlusion": value.predominant_occlusion, "estimations": _scores(value.occlusion)}
+    return {
+        "predominant_mask": value.predominant,
+        "estimations": _scores(value.scores),
+        "face_occlusion": occlusion,
+    }
+
+
+def _glasses(value: Glasses) -> Json:
+    return {"glasses": value.predominant}
+
+
+def liveness_block(value: Liveness, prediction: Prediction | None = None) -> Json:
+    """`{prediction: 0 spoof, 1 real, 2 unknown, estimations}`; `prediction`: with other thresholds than the usual."""
+    word = prediction or value.judged()
+    return {
+        "prediction": list(Prediction).index(word),
+        "estimations": {"probability": _score(value.probability), "quality": _score(value.quality)},
+    }
+
+
+def _deepfake(value: Deepfake) -> Json:
+    return {"prediction": value.predominant, "score": _score(value.score)}
+
+
+def _face_occlusion(value: FaceOcclusion) -> Json:
+    return {
+        "prediction": int(any(value.occluded.values())),
+        "estimations": {
+            "overall_score": _score(value.overall),
+            **{f"{part}_score": _score(score) for part, score in value.scores.items()},
+        },
+        "face_occlusion": {f"{part}_occluded": int(occluded) for part, occluded in value.occluded.items()},
+    }
 
 
 def checks_block(value: CheckReport) -> Json:
@@ -156,8 +208,16 @@ _SHAPES: dict[str, tuple[type, Callable[..., object]]] = {
     "mouth_attributes": (MouthAttributes, _mouth_attributes),
     "emotions": (Emotions, _emotions),
     "basic_attributes": (BasicAttributes, _basic_attributes),
+    "mask": (Mask, _mask),
+    "glasses": (Glasses, _glasses),
+    "liveness": (Liveness, liveness_block),
+    "deepfake": (Deepfake, _deepfake),
+    "face_occlusion": (FaceOcclusion, _face_occlusion),
     "face_quality": (CheckReport, checks_block),
 }
 
 # The estimations that `attributes` of a detection holds; the others have places of their own.
-ATTRIBUTES = ("head_pose", "gaze", "eyes_attributes", "mouth_attributes", "emotions")
+ATTRIBUTES = (
+    "head_pose", "gaze", "eyes_attributes", "mouth_attributes", "emotions", "mask", "glasses", "liveness", "deepfake",
+    "face_occlusion",
+)  # fmt: skip

@@ -26,9 +26,9 @@ from apps.recognition.estimators.eyebrows import EYEBROW_STATES, Eyebrows
 from apps.recognition.estimators.eyes_attributes import EyesAttributes, EyeState
 from apps.recognition.estimators.face_color_type import FACE_COLOR_TYPES, FaceColorType
 from apps.recognition.estimators.gaze import Gaze
-from apps.recognition.estimators.glasses import GLASSES, Glasses
+from apps.recognition.estimators.glasses import Glasses
 from apps.recognition.estimators.head_pose import HeadPose
-from apps.recognition.estimators.headwear import HEADWEAR_TYPES, Headwear
+from apps.recognition.estimators.headwear import Headwear
 from apps.recognition.estimators.illumination_uniformity import IlluminationUniformity
 from apps.recognition.estimators.landmarks68 import Landmarks68
 from apps.recognition.estimators.mouth_attributes import MouthAttributes
@@ -37,6 +37,7 @@ from apps.recognition.estimators.quality import Quality
 from apps.recognition.estimators.radial_distortion import RadialDistortion
 from apps.recognition.estimators.red_eyes import RedEyes
 from apps.recognition.estimators.shoulders_position import SHOULDERS, ShouldersPosition
+from apps.recognition.networks.labels import GLASSES, HEADWEAR_TYPES
 from apps.recognition.types import Face, ImageInput, ImageResult, Points
 
 IMAGE_FORMATS = ("JPEG", "JPEG2000", "PNG", "BMP", "TIFF", "PPM", "WEBP", "GIF")

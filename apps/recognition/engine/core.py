@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -71,8 +71,9 @@ class Engine:
 
     def warm_up(self, tasks: frozenset[str]) -> None:
         """Loads the networks of these tasks and runs each once in every batch size, so that no request pays for it."""
-        for task in sorted(tasks & self._tasks.keys()):
-            manifest = self._networks[self._tasks[task]]
+        names = [self._tasks[task] for task in sorted(tasks & self._tasks.keys())]
+        for name in _with_companions(self._registry, names):
+            manifest = self._networks[name]
             session = self._session(manifest.name)
             for size in self._batch_sizes(manifest):
                 session.run(_zeros(manifest, size))
@@ -112,6 +113,10 @@ class Engine:
         return [value if spec.batch_axis else value[None] for value, spec in zip(values, outputs, strict=True)]
 
 
+def _with_companions(registry: Registry, names: Iterable[str]) -> list[str]:
+    return [each for name in names for each in (name, *registry.manifest(name).companions)]
+
+
 def _zeros(manifest: Manifest, rows: int) -> Tensor:
     # A side of any size (0 in the manifest) is tried with its smallest.
     shape = [side or manifest.input.multiple_of for side in manifest.input.shape]
@@ -124,6 +129,8 @@ def _installed(config: EngineConfig) -> tuple[Registry, dict[str, Manifest], dic
         tasks = {task: registry.for_task(task).manifest.name for task in registry.available_tasks()}
         for task in REQUIRED_TASKS:
             registry.for_task(task)
+        for companion in _with_companions(registry, tasks.values()):
+            registry.get(companion)
     except NetworkError as error:
         raise EngineError(f"{error}") from error
     networks = {

@@ -2,7 +2,7 @@
 
 Age is the expected value over the network's 100 classes. Ages of adults come out 4 to 5 years too young (mean error 5.4
 to 6.4 years on two sets), so 4.5 years are added, less below 20. Sex was right for .96 to 1.00 of the faces.
-There is no network for ethnicity in the embedded set: `ethnicities` is None.
+`ethnicities` is None without a network for it, as in the embedded set.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ import numpy as np
 from apps.recognition.engine.geometry import mirrored
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.crops import mesh_crops
+from apps.recognition.estimators.ethnicity import Ethnicities
 
 BOX_SCALE = 1.3
 TOO_YOUNG_YEARS = 4.5
@@ -26,7 +27,7 @@ class BasicAttributes:
     age: int
     gender: int
     male: float
-    ethnicities: None = None
+    ethnicities: Ethnicities | None = None
 
 
 class BasicAttributesEstimator(Estimator):
@@ -34,6 +35,7 @@ class BasicAttributesEstimator(Estimator):
 
     name = "basic_attributes"
     needs = ("mesh",)
+    wants = ("ethnicity",)
     tasks = ("age_sex",)
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[BasicAttributes]:
@@ -46,8 +48,13 @@ class BasicAttributesEstimator(Estimator):
         years = classes @ np.arange(classes.shape[1]) / classes.sum(1)
         threshold = network.threshold("male")
         return [
-            BasicAttributes(age=corrected_age(float(age)), gender=int(share > threshold), male=float(share))
-            for age, share in zip(years, male, strict=True)
+            BasicAttributes(
+                age=corrected_age(float(age)),
+                gender=int(share > threshold),
+                male=float(share),
+                ethnicities=subject.result("ethnicity", Ethnicities) if "ethnicity" in subject.results else None,
+            )
+            for subject, age, share in zip(subjects, years, male, strict=True)
         ]
 
 

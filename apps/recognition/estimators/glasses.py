@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.labelled import label_scores
 
-GLASSES = ("no_glasses", "eyeglasses", "sunglasses")
-
 
 @dataclass(frozen=True, slots=True)
 class Glasses:
-    """Scores 0..1 by label of the network, `GLASSES` or some of them."""
+    """Scores 0..1 by label of the network, `GLASSES` of apps.recognition.networks.labels or some of them."""
 
     scores: Mapping[str, float]
 

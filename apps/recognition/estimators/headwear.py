@@ -10,14 +10,10 @@ from dataclasses import dataclass
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.labelled import label_scores
 
-HEADWEAR_TYPES = (
-    "none", "baseball_cap", "beanie", "peaked_cap", "shawl", "hat_with_ear_flaps", "helmet", "hood", "hat", "other",
-)  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class Headwear:
-    """Scores 0..1 by label of the network, `HEADWEAR_TYPES` or some of them."""
+    """Scores 0..1 by label of the network, `HEADWEAR_TYPES` of apps.recognition.networks.labels or some of them."""
 
     scores: Mapping[str, float]
 

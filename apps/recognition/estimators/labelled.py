@@ -1,28 +1,57 @@
-"""Networks that give one score a label: the labels are named in the manifest, in the network's order."""
+"""Networks that give each label a score: the labels are named in the manifest, in the network's order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from apps.recognition.engine.geometry import resample, square_transform
-from apps.recognition.engine.mesh import bounding_box
 from apps.recognition.estimators.base import Networks, Subject
-from apps.recognition.estimators.crops import mesh_in_warp
+from apps.recognition.estimators.crops import mesh_crops, picture_crops
+from apps.recognition.networks.specs import InputSpec, Manifest
+
+Scores = Mapping[str, float]
 
 
-def label_scores(subjects: Sequence[Subject], networks: Networks, task: str) -> list[Mapping[str, float]]:
-    """For every face the scores 0..1 of the labels of the task's network, from its first output.
+def label_scores(subjects: Sequence[Subject], networks: Networks, task: str) -> list[Scores]:
+    """For every face the scores 0..1 of the labels of the task's network: of its output that is named like the task,
+    else of its first.
 
-    The network sees the square around the mesh, grown by the manifest's `crop_scale`, cut from the warp.
+    Where the network has companions, each label's score is the mean of all of them.
     """
     network = networks.for_task(task)
-    output = network.outputs[0]
-    crops = []
-    for subject in subjects:
-        box = bounding_box(mesh_in_warp(subject))
-        side = float(max(box[2] - box[0], box[3] - box[1])) * network.input.crop_scale
-        matrix = square_transform((box[:2] + box[2:]) / 2, side, 0.0, network.input.width)
-        crops.append(resample(subject.warp, matrix, network.input.width))
-    raw = networks.run(network.name, np.stack(crops))[output.name].reshape(len(subjects), -1)
-    rows = output.activated(raw)
+    members = [network, *map(networks.manifest, network.companions)]
+    return _mean([output_scores(subjects, networks, member, member.labelled_output.name) for member in members])
+
+
+def output_scores(subjects: Sequence[Subject], networks: Networks, network: Manifest, name: str) -> list[Scores]:
+    """For every face the scores 0..1 by label of one output of a network."""
+    output = next(output for output in network.outputs if output.name == name)
+    raw = networks.run(network.name, face_crops(subjects, network.input))[name]
+    rows = output.activated(raw.reshape(len(subjects), -1))
     return [dict(zip(output.labels, map(float, row), strict=True)) for row in rows]
+
+
+def face_crops(subjects: Sequence[Subject], spec: InputSpec) -> NDArray[np.uint8]:
+    """What a manifest's `crop` and `crop_scale` say that the network sees of each face."""
+    return _CROPS[spec.crop](subjects, spec)
+
+
+def _from_warp(subjects: Sequence[Subject], spec: InputSpec) -> NDArray[np.uint8]:
+    return mesh_crops(subjects, spec.crop_scale, spec.width)
+
+
+def _from_picture(subjects: Sequence[Subject], spec: InputSpec) -> NDArray[np.uint8]:
+    return picture_crops(subjects, spec.crop_scale, spec.width, spec.height)
+
+
+_CROPS: Mapping[str, Callable[[Sequence[Subject], InputSpec], NDArray[np.uint8]]] = {
+    "warp": _from_warp,
+    "picture": _from_picture,
+}
+
+
+def _mean(members: Sequence[Sequence[Scores]]) -> list[Scores]:
+    return [
+        {label: float(np.mean([one[label] for one in scores])) for label in scores[0]}
+        for scores in zip(*members, strict=True)
+    ]

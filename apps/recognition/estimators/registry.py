@@ -8,28 +8,28 @@ from types import MappingProxyType
 
 from apps.common.errors import LunaError
 from apps.recognition import estimators as package
-from apps.recognition.estimators.base import AnyEstimator
+from apps.recognition.estimators.base import Estimator
 
 
 @lru_cache(maxsize=1)
-def all_estimators() -> Mapping[str, AnyEstimator]:
+def all_estimators() -> Mapping[str, Estimator]:
     """Every estimator by name."""
-    found: dict[str, AnyEstimator] = {}
+    found: dict[str, Estimator] = {}
     for module in pkgutil.iter_modules(package.__path__):
         estimator = getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "ESTIMATOR", None)
-        if isinstance(estimator, AnyEstimator):
+        if isinstance(estimator, Estimator):
             found[estimator.name] = estimator
     return MappingProxyType(found)
 
 
-def ordered(names: Collection[str], tasks: Collection[str]) -> tuple[AnyEstimator, ...]:
+def ordered(names: Collection[str], tasks: Collection[str]) -> tuple[Estimator, ...]:
     """The estimators for the public `names` and all that they need, each once and after its needs.
 
     `tasks` are those with an installed network. Raises LunaError 200005 with the name asked for where there is no such
     estimator, or one of its networks is absent.
     """
     known = all_estimators()
-    order: dict[str, AnyEstimator] = {}
+    order: dict[str, Estimator] = {}
 
     def visit(name: str, asked_for: str) -> None:
         estimator = known.get(name)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from apps.recognition.networks.errors import NetworkError
+from apps.recognition.networks.labels import wrong_labels
 from apps.recognition.networks.specs import (
     CHANNELS,
     Alignment,
@@ -27,9 +28,11 @@ MANIFEST_DIR = Path(__file__).parent / "manifests"
 TASKS = (
     "face_detector", "face_mesh", "iris", "face_descriptor", "age_sex", "emotion", "antispoof", "liveness",
     "object_detector", "body_pose", "body_descriptor", "ethnicity", "deepfake", "mask", "glasses", "headwear",
+    "face_occlusion",
 )  # fmt: skip
 FORMATS = ("tfjs", "dlib-resnet", "openvino", "onnx")
 HEADS = ("blazeface", "yunet", "scrfd", "retinaface")
+CROPS = ("warp", "picture")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
 DEFAULT_BATCH_SIZES = [1, 2, 4, 8]
 SUPPORTED_OPSETS = range(11, 22)
@@ -95,6 +98,8 @@ def _check_together(manifest: Manifest, table: Table) -> None:
     mapped = [name for name, _ in manifest.conversion.outputs]
     if manifest.conversion.format == "tfjs" and sorted(mapped) != sorted(declared):
         raise table.fail("[conversion.outputs] must name the same outputs as [[outputs]]")
+    if problem := wrong_labels(manifest):
+        raise table.fail(problem)
     if manifest.descriptor is None:
         return
     if manifest.outputs[0].shape != (manifest.descriptor.dimension,):
@@ -188,6 +193,7 @@ def _input(table: Table) -> InputSpec:
         std=table.numbers("std", [1.0]),
         multiple_of=table.integer("multiple_of", 1, minimum=1),
         crop_scale=table.number("crop_scale", 1.0),
+        crop=table.text("crop", "warp", choices=CROPS),
     )
     table.done()
     if len(spec.shape) != 3 or min(spec.shape) < 0:

@@ -74,7 +74,8 @@ def network_use(registry: Registry, task: str, name: str) -> None:
     if manifest.task != task:
         raise NetworkError(f"network {name} serves the task {manifest.task}, not {task}")
     for companion in manifest.companions:
-        registry.get(companion)
+        if registry.get(companion).manifest.labelled_output.labels != manifest.labelled_output.labels:
+            raise NetworkError(f"network {name} and its companion {companion} have different `labels`")
     selection = registry.selection() | {task: name}
     _write(registry.directory / SELECTION_FILE, json.dumps(selection, indent=2, sort_keys=True) + "\n")
 

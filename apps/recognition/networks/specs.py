@@ -52,7 +52,8 @@ class InputSpec:
 
     The network expects `(pixel − mean) / std` of pixels 0..255 in colour order `colour`, one value or one per
     channel; a uint8 input takes the pixels as they are. A side of 0 in `shape` may have any size that is a
-    multiple of `multiple_of`. `crop_scale`: the network sees the face box grown by this factor.
+    multiple of `multiple_of`. `crop_scale`: the network sees the face grown by this factor; `crop`: cut from the `warp`
+    (a square) or from the `picture` (a box that stays inside).
     """
 
     name: str
@@ -64,6 +65,7 @@ class InputSpec:
     std: tuple[float, ...] = (1.0,)
     multiple_of: int = 1
     crop_scale: float = 1.0
+    crop: str = "warp"
 
     @property
     def height(self) -> int:
@@ -206,6 +208,11 @@ class Manifest:
     thresholds: tuple[tuple[str, float], ...]
     head: str = ""
     companions: tuple[str, ...] = ()
+
+    @property
+    def labelled_output(self) -> OutputSpec:
+        """The output that answers the task: the one that is named like it, else the first."""
+        return next((output for output in self.outputs if output.name == self.task), self.outputs[0])
 
     def threshold(self, name: str) -> float:
         """A threshold of the manifest by name; NetworkError when it has none of that name."""

@@ -18,10 +18,10 @@ from apps.recognition.estimators.base import Subject
 from apps.recognition.estimators.eyebrows import BROWS, eyebrows
 from apps.recognition.estimators.eyes_attributes import EyeAttributes, EyesAttributes, EyeState
 from apps.recognition.estimators.glasses import ESTIMATOR as GLASSES_ESTIMATOR
-from apps.recognition.estimators.glasses import GLASSES
 from apps.recognition.estimators.headwear import ESTIMATOR as HEADWEAR_ESTIMATOR
 from apps.recognition.estimators.registry import all_estimators, ordered
 from apps.recognition.estimators.skin import cheek_pixels, cielab
+from apps.recognition.networks.labels import GLASSES
 from apps.recognition.networks.specs import OutputSpec
 from apps.recognition.pipeline import Pipeline
 from apps.recognition.types import Face, ImageInput, ImageType, Plan
@@ -203,8 +203,9 @@ class Labeller:
 
     def __init__(self, labels: Sequence[str], activation: str, raw: Sequence[Sequence[float]]) -> None:
         output = OutputSpec("scores", (len(labels),), "", activation, tuple(labels))
-        entry = SimpleNamespace(width=64, crop_scale=1.5)
-        self.network: Any = SimpleNamespace(name="mine", outputs=(output,), input=entry)
+        entry = SimpleNamespace(width=64, crop_scale=1.5, crop="warp")
+        self.network: Any = SimpleNamespace(name="mine", labelled_output=output, outputs=(output,), input=entry)
+        self.network.companions = ()
         self.raw = np.array(raw, np.float32)
         self.crops: NDArray[np.uint8] | None = None
 
@@ -213,6 +214,9 @@ class Labeller:
         return self.network
 
     def for_descriptor(self) -> Any:
+        raise AssertionError
+
+    def manifest(self, network: str) -> Any:
         raise AssertionError
 
     def run(self, network: str, crops: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:

@@ -1,0 +1,44 @@
+"""Which parts of a face are covered, by a network whose labels are `FACE_PARTS` or some of them, each with a score.
+
+There is none in the embedded set: without a network of the task `face_occlusion` the estimator is unavailable.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from apps.recognition.estimators.base import Estimator, Networks, Subject
+from apps.recognition.estimators.labelled import label_scores
+
+OCCLUDED_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class FaceOcclusion:
+    """How likely each part is covered, 0..1."""
+
+    scores: Mapping[str, float]
+
+    @property
+    def overall(self) -> float:
+        """Of the part that is most likely covered."""
+        return max(self.scores.values())
+
+    @property
+    def occluded(self) -> Mapping[str, bool]:
+        """Which parts are covered."""
+        return {part: score >= OCCLUDED_THRESHOLD for part, score in self.scores.items()}
+
+
+class FaceOcclusionEstimator(Estimator):
+    """One run of the network a face."""
+
+    name = "face_occlusion"
+    needs = ("mesh",)
+    tasks = ("face_occlusion",)
+
+    def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[FaceOcclusion]:
+        """Of every face."""
+        return [FaceOcclusion(scores) for scores in label_scores(subjects, networks, "face_occlusion")]
+
+
+ESTIMATOR = FaceOcclusionEstimator()

@@ -1,0 +1,51 @@
+"""Mask by a classification network with the labels `missing`, `medical_mask` and `occluded`, or some of them.
+
+How the mask is worn is told by an output of the network that is named `occlusion`, where it has one. There is no
+network in the embedded set: without one of the task `mask` the estimator is unavailable.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from apps.recognition.estimators.base import Estimator, Networks, Subject
+from apps.recognition.estimators.labelled import label_scores, output_scores
+
+OCCLUSION_OUTPUT = "occlusion"
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Scores 0..1 by label; `occlusion` by how the mask is worn, None where the network does not tell."""
+
+    scores: Mapping[str, float]
+    occlusion: Mapping[str, float] | None
+
+    @property
+    def predominant(self) -> str:
+        """The label with the highest score."""
+        return max(self.scores, key=lambda label: self.scores[label])
+
+    @property
+    def predominant_occlusion(self) -> str | None:
+        """How the mask is most likely worn."""
+        return None if self.occlusion is None else max(self.occlusion, key=self.occlusion.__getitem__)
+
+
+class MaskEstimator(Estimator):
+    """One run of the network a face, two where it tells how the mask is worn."""
+
+    name = "mask"
+    needs = ("mesh",)
+    tasks = ("mask",)
+
+    def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Mask]:
+        """Of every face."""
+        network = networks.for_task("mask")
+        scores = label_scores(subjects, networks, "mask")
+        if all(output.name != OCCLUSION_OUTPUT for output in network.outputs):
+            return [Mask(each, None) for each in scores]
+        worn = output_scores(subjects, networks, network, OCCLUSION_OUTPUT)
+        return [Mask(each, occlusion) for each, occlusion in zip(scores, worn, strict=True)]
+
+
+ESTIMATOR = MaskEstimator()

@@ -1,0 +1,39 @@
+"""The platform's words for what labelled networks tell. A manifest names its network's classes with them."""
+
+from collections.abc import Mapping
+
+from apps.recognition.networks.specs import Manifest
+
+MASKS = ("medical_mask", "missing", "occluded")
+MASK_OCCLUSIONS = ("correct", "mouth", "clear", "chin", "partially", "full")
+LIVE, REAL, FAKE = "live", "real", "fake"
+ETHNICITIES = ("african_american", "indian", "asian", "caucasian")
+FACE_PARTS = ("hair", "lower_face", "mouth", "nose", "left_eye", "right_eye", "forehead")
+GLASSES = ("no_glasses", "eyeglasses", "sunglasses")
+HEADWEAR_TYPES = (
+    "none", "baseball_cap", "beanie", "peaked_cap", "shawl", "hat_with_ear_flaps", "helmet", "hood", "hat", "other",
+)  # fmt: skip
+
+# The words that a task's labels must be of, and those of which one at least must be there. None: any word.
+_WORDS: Mapping[str, tuple[tuple[str, ...] | None, tuple[str, ...]]] = {
+    "mask": (MASKS, MASKS),
+    "liveness": (None, (LIVE,)),
+    "deepfake": ((REAL, FAKE), (REAL, FAKE)),
+    "ethnicity": ((*ETHNICITIES, "other"), ETHNICITIES),
+    "face_occlusion": (FACE_PARTS, FACE_PARTS),
+    "glasses": (GLASSES, GLASSES),
+    "headwear": (HEADWEAR_TYPES, HEADWEAR_TYPES),
+}
+
+
+def wrong_labels(manifest: Manifest) -> str | None:
+    """What is wrong with the labels of a network's output for its task; None where nothing is."""
+    if manifest.task not in _WORDS:
+        return None
+    allowed, needed = _WORDS[manifest.task]
+    labels = manifest.labelled_output.labels
+    if not set(labels) & set(needed):
+        return f"`labels` of a network for {manifest.task} must hold one of {', '.join(needed)}"
+    if allowed is not None and not set(labels) <= set(allowed):
+        return f"`labels` of a network for {manifest.task} must be of {', '.join(allowed)}"
+    return None
