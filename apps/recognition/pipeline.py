@@ -1,10 +1,12 @@
-"""One picture's way: decode, detect, mesh, five points, warp, then the plan's estimators in order of their needs."""
+"""One picture's way: decode, detect faces (mesh, five points, warp) and bodies (pose, warp), join those of one person,
+then the plan's estimators in order of their needs.
+"""
 
 import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.common.errors import LunaError
+from apps.recognition.bodies import body_of_warp, find_bodies, joined
 from apps.recognition.engine import mesh
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.decode import decode
@@ -20,12 +23,21 @@ from apps.recognition.engine.exif import read_exif
 from apps.recognition.engine.geometry import Matrix, resample
 from apps.recognition.engine.mesh import Mesh
 from apps.recognition.engine.warps import cut_warp, warp_matrix
-from apps.recognition.estimators.base import Estimator, Subject
+from apps.recognition.estimators.base import (
+    AnyEstimator,
+    BodyEstimator,
+    BodySubject,
+    Estimator,
+    Scene,
+    SceneEstimator,
+    Subject,
+)
 from apps.recognition.estimators.mesh import run_mesh
-from apps.recognition.estimators.registry import ordered
+from apps.recognition.estimators.registry import all_estimators, ordered
 from apps.recognition.networks.specs import Manifest
 from apps.recognition.types import (
     WARP_SIZE_PX,
+    Body,
     Face,
     Image,
     ImageInput,
@@ -82,18 +94,26 @@ class Pipeline:
     """
 
     def __init__(self, engine: Engine, plan: Plan) -> None:
-        if plan.detect_body:
+        if plan.detect_body and not {"object_detector", "body_pose"} <= engine.tasks.keys():
             raise LunaError(200005, "human_body")
         self._engine = engine
         self._plan = plan
-        self._estimators: tuple[Estimator, ...] = ordered(plan.estimators, engine.tasks)
+        ordered(plan.estimators, engine.tasks)  # what is unavailable is refused, detected or not
+        self._names = {kind: _names_of(kind, plan) for kind in (Estimator, BodyEstimator, SceneEstimator)}
+        self._estimators = ordered(frozenset().union(*self._names.values()), engine.tasks)
+        self._wants_faces = plan.detect_face or any(
+            isinstance(each, SceneEstimator) or (isinstance(each, BodyEstimator) and each.faces)
+            for each in self._estimators
+        )
+        self._wants_bodies = plan.detect_body or bool(self._names[SceneEstimator])
         self._descriptor_network = _descriptor_network(engine, plan.descriptor_version)
 
     def process(self, item: ImageInput) -> ImageResult:
-        """The faces of one picture, best first (score × area), or the error of this picture.
+        """The faces and bodies of one picture, best first (score × area), or the error of this picture.
 
-        `stage_ms` holds decode, detect, warp and every estimator; `networks` is the part of their sum that was spent
-        waiting for networks. Raises LunaError with status 503 where the engine is overloaded.
+        Where one alone is wanted, it is the best face's person, without any face the best body. `stage_ms` holds
+        decode, detect, detect_bodies and every estimator of faces and bodies; `networks` is the part of their sum that
+        was spent waiting for networks. Raises LunaError with status 503 where the engine is overloaded.
         """
         run = _Run(self._engine, self._descriptor_network, self._engine.deadline())
         started = time.perf_counter()
@@ -117,37 +137,73 @@ class Pipeline:
                 use_exif=plan.use_exif and not is_warp,
             )
         image = decoded.pixels
-        subjects: list[Subject] = []
-        if plan.detect_face and item.image_type is not ImageType.BODY_WARP:
-            with run.stage("detect"):
-                subjects = _warp_subjects(image, item, run) if is_warp else _subjects(image, item, run)
-            subjects = self._selected(subjects, item.filename)
-        if subjects:
-            for estimator in self._estimators:
-                with run.stage(estimator.name):
-                    results = estimator.estimate(subjects, run)
-                for subject, result in zip(subjects, results, strict=True):
-                    subject.results[estimator.name] = result
+        faces, bodies = self._detected(image, item, run)
+        scene = Scene(image, faces, bodies)
+        of_scene = {each.name: each.estimate(scene) for each in self._estimators if isinstance(each, SceneEstimator)}
+        faces, bodies = self._selected(faces, bodies, item.filename)
+        self._estimate(faces, bodies, run)
         return ImageResult(
             filename=item.filename,
             width=image.shape[1],
             height=image.shape[0],
-            faces=tuple(self._face(subject) for subject in subjects),
+            faces=tuple(self._face(face) for face in faces) if plan.detect_face else (),
+            bodies=tuple(self._body(body, faces) for body in bodies),
+            estimations=MappingProxyType(of_scene),
             exif=MappingProxyType(read_exif(decoded.exif)) if plan.extract_exif else None,
         )
 
-    def _selected(self, subjects: list[Subject], filename: str) -> list[Subject]:
-        threshold = self._plan.score_threshold
-        if threshold is not None:
-            subjects = [subject for subject in subjects if subject.score >= threshold]
-        subjects = sorted(subjects, key=_prominence, reverse=True)
-        if self._plan.multiface is MultifacePolicy.NOT_ALLOWED and len(subjects) > 1:
-            rects = json.dumps([asdict(_rect(subject)) for subject in subjects])
-            raise LunaError(11038, filename, rects)
-        return subjects[:1] if self._plan.multiface is MultifacePolicy.BEST else subjects
+    def _detected(self, image: Image, item: ImageInput, run: _Run) -> tuple[list[Subject], list[BodySubject]]:
+        faces: list[Subject] = []
+        bodies: list[BodySubject] = []
+        if self._wants_faces and item.image_type is not ImageType.BODY_WARP:
+            with run.stage("detect"):
+                is_warp = item.image_type is ImageType.FACE_WARP
+                faces = _warp_subjects(image, item, run) if is_warp else _subjects(image, item, run)
+        if self._wants_bodies and item.image_type is not ImageType.FACE_WARP:
+            with run.stage("detect_bodies"):
+                if item.image_type is ImageType.BODY_WARP:
+                    bodies = [body_of_warp(image, run)]
+                else:
+                    boxes, trusted = item.body_boxes, item.trusted_boxes
+                    bodies = find_bodies(image, boxes, trusted=trusted, networks=run, faces=len(faces))
+                if self._wants_faces:
+                    bodies = joined(faces, bodies)
+        return faces, bodies
+
+    def _selected(
+        self, faces: list[Subject], bodies: list[BodySubject], filename: str
+    ) -> tuple[list[Subject], list[BodySubject]]:
+        """Those that the plan wants, best first; faces also where bodies alone are wanted and estimators need them."""
+        plan = self._plan
+        threshold = plan.score_threshold or 0.0
+        faces = sorted((each for each in faces if each.score >= threshold), key=_prominence, reverse=True)
+        bodies = sorted((each for each in bodies if each.score >= threshold), key=_prominence, reverse=True)
+        bodies = bodies if plan.detect_body else []
+        if plan.multiface is MultifacePolicy.NOT_ALLOWED:
+            for found, code in ((faces if plan.detect_face else [], 11038), (bodies, 11053)):
+                if len(found) > 1:
+                    raise LunaError(code, filename, json.dumps([asdict(_rect(each)) for each in found]))
+        if plan.multiface is MultifacePolicy.BEST:
+            if faces and plan.detect_face:
+                faces = faces[:1]
+                bodies = [body for body in bodies if body.face is faces[0]]
+            bodies = bodies[:1]
+        if not plan.detect_face:
+            faces = [body.face for body in bodies if body.face is not None]
+        return faces, bodies
+
+    def _estimate(self, faces: list[Subject], bodies: list[BodySubject], run: _Run) -> None:
+        for estimator in self._estimators:
+            if isinstance(estimator, Estimator) and faces:
+                with run.stage(estimator.name):
+                    _note(estimator.name, faces, estimator.estimate(faces, run))
+        for estimator in self._estimators:
+            if isinstance(estimator, BodyEstimator) and bodies:
+                with run.stage(estimator.name):
+                    _note(estimator.name, bodies, estimator.estimate(bodies, run))
 
     def _face(self, subject: Subject) -> Face:
-        public = {name: subject.results[name] for name in self._plan.estimators}
+        public = {name: subject.results[name] for name in self._names[Estimator]}
         return Face(
             rect=_rect(subject),
             score=subject.score,
@@ -156,6 +212,30 @@ class Pipeline:
             warp_landmarks5=subject.warp_landmarks5,
             estimations=MappingProxyType(public),
         )
+
+    def _body(self, subject: BodySubject, faces: Sequence[Subject]) -> Body:
+        """`face_index` counts the faces that the result shows: none where bodies alone are wanted."""
+        number = next((index for index, face in enumerate(faces) if face is subject.face), None)
+        return Body(
+            rect=_rect(subject),
+            score=subject.score,
+            keypoints=subject.keypoints,
+            warp=subject.warp,
+            face_index=number if self._plan.detect_face else None,
+            estimations=MappingProxyType({name: subject.results[name] for name in self._names[BodyEstimator]}),
+        )
+
+
+def _note(name: str, subjects: Sequence[Subject | BodySubject], results: Sequence[object | None]) -> None:
+    for subject, result in zip(subjects, results, strict=True):
+        subject.results[name] = result
+
+
+def _names_of(kind: type[AnyEstimator], plan: Plan) -> frozenset[str]:
+    """The plan's estimators of this kind, where something of the kind is detected."""
+    wanted = {Estimator: plan.detect_face, BodyEstimator: plan.detect_body}.get(kind, True)
+    known = all_estimators()
+    return frozenset(name for name in plan.estimators if wanted and isinstance(known[name], kind))
 
 
 def _descriptor_network(engine: Engine, version: int | None) -> str | None:
@@ -168,24 +248,16 @@ def _descriptor_network(engine: Engine, version: int | None) -> str | None:
 
 
 def _with_times(result: ImageResult, stage_ms: dict[str, float]) -> ImageResult:
-    return ImageResult(
-        result.filename,
-        result.width,
-        result.height,
-        result.faces,
-        result.error,
-        result.exif,
-        MappingProxyType({name: round(value, 3) for name, value in stage_ms.items()}),
-    )
+    return replace(result, stage_ms=MappingProxyType({name: round(value, 3) for name, value in stage_ms.items()}))
 
 
-def _prominence(subject: Subject) -> float:
+def _prominence(subject: Subject | BodySubject) -> float:
     width, height = subject.box[2:] - subject.box[:2]
     return float(subject.score * width * height)
 
 
-def _rect(subject: Subject) -> Rect:
-    """The face box in whole pixels, cut at the picture's edges."""
+def _rect(subject: Subject | BodySubject) -> Rect:
+    """The box in whole pixels, cut at the picture's edges."""
     height, width = subject.image.shape[:2]
     left, top, right, bottom = (round(float(value)) for value in subject.box)
     left, top = min(max(left, 0), width - 1), min(max(top, 0), height - 1)

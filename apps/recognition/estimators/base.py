@@ -1,9 +1,9 @@
-"""What an estimator is, and what it is given.
+"""What an estimator is, and what it is given: the faces of a picture, its bodies, or all of it.
 
 An estimator is one module of this package that holds `ESTIMATOR`, an instance of a subclass of `Estimator`. It names
 what it needs: other estimators' results (which then are there, computed once) and network tasks (which it asks for
-through `Networks`, all faces of a picture in one call). It returns one frozen dataclass a face, or None where nothing
-can be said of that face.
+through `Networks`, all faces of a picture in one call). It returns one frozen dataclass a face (body, picture), or None
+where nothing can be said of it. Estimators of faces come before those of bodies: a body's may need those of its face.
 """
 
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from apps.recognition.engine.geometry import Matrix
 from apps.recognition.networks.specs import Manifest
-from apps.recognition.types import Image, Points
+from apps.recognition.types import Image, Keypoints, Points
 
 Result = TypeVar("Result")
 
@@ -63,7 +63,33 @@ class Subject:
         return value
 
 
-class Estimator(ABC):
+@dataclass(slots=True, eq=False)
+class BodySubject:
+    """One body on its way through a plan.
+
+    `image` is the picture (the warp itself for warp input); `box` float32 [4] x1, y1, x2, y2 and `keypoints` lie in it.
+    `warp`: uint8 [250, 128, 3]. `face`: the face of the same person.
+    """
+
+    image: Image
+    box: NDArray[np.float32]
+    score: float
+    keypoints: Keypoints
+    warp: Image
+    face: Subject | None = None
+    results: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """All that was found in one picture, before any face or body was left out."""
+
+    image: Image
+    faces: Sequence[Subject]
+    bodies: Sequence[BodySubject]
+
+
+class AnyEstimator(ABC):
     """`name`: of the API for public ones. `needs`: names of estimators. `tasks`: network tasks.
 
     `wants`: needs that are left out where they have no network. `public`: may a plan ask for it, or is it a step of
@@ -76,6 +102,31 @@ class Estimator(ABC):
     tasks: ClassVar[tuple[str, ...]] = ()
     public: ClassVar[bool] = True
 
+
+class Estimator(AnyEstimator):
+    """Of faces."""
+
     @abstractmethod
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[object | None]:
         """One result a subject, in order; `subjects` are the faces of one picture, at least one."""
+
+
+class BodyEstimator(AnyEstimator):
+    """Of bodies. `faces`: does it look at their faces, so that these are detected whatever the plan wants?"""
+
+    faces: ClassVar[bool] = False
+
+    @abstractmethod
+    def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[object | None]:
+        """One result a subject, in order; `subjects` are the bodies of one picture, at least one.
+
+        What estimators of faces said of a body's face is in `face.results`.
+        """
+
+
+class SceneEstimator(AnyEstimator):
+    """Of a picture as a whole."""
+
+    @abstractmethod
+    def estimate(self, scene: Scene) -> object:
+        """One result."""

@@ -8,28 +8,28 @@ from types import MappingProxyType
 
 from apps.common.errors import LunaError
 from apps.recognition import estimators as package
-from apps.recognition.estimators.base import Estimator
+from apps.recognition.estimators.base import AnyEstimator
 
 
 @lru_cache(maxsize=1)
-def all_estimators() -> Mapping[str, Estimator]:
+def all_estimators() -> Mapping[str, AnyEstimator]:
     """Every estimator by name."""
-    found: dict[str, Estimator] = {}
+    found: dict[str, AnyEstimator] = {}
     for module in pkgutil.iter_modules(package.__path__):
         estimator = getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "ESTIMATOR", None)
-        if isinstance(estimator, Estimator):
+        if isinstance(estimator, AnyEstimator):
             found[estimator.name] = estimator
     return MappingProxyType(found)
 
 
-def ordered(names: Collection[str], tasks: Collection[str]) -> tuple[Estimator, ...]:
+def ordered(names: Collection[str], tasks: Collection[str]) -> tuple[AnyEstimator, ...]:
     """The estimators for the public `names` and all that they need, each once and after its needs.
 
     `tasks` are those with an installed network. Raises LunaError 200005 with the name asked for where there is no such
     estimator, or one of its networks is absent.
     """
     known = all_estimators()
-    order: dict[str, Estimator] = {}
+    order: dict[str, AnyEstimator] = {}
 
     def visit(name: str, asked_for: str) -> None:
         estimator = known.get(name)
