@@ -41,7 +41,7 @@ lint: .venv/dev.stamp ## check style, types, layers and migrations
 
 docs: .venv/dev.stamp ## refresh the OpenAPI snapshot and the page of token permissions
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file tests/conformance/openapi.yaml
-	@$(BIN)/python manage.py permissions_page > docs/permissions.md
+	@$(BIN)/python manage.py permissions_page --file docs/permissions.md
 
 bench: networks .venv/dev.stamp ## print the benchmark figures
 	$(BIN)/python -m tests.perf

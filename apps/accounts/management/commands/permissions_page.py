@@ -1,9 +1,10 @@
 """`manage.py permissions_page`: the page `docs/permissions.md`, made from the table and the views."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 
 from apps.accounts.permissions import CREATION, DELETION, MATCHING, MODIFICATION, OBJECT_RIGHTS, RESOURCES, VIEW
 from apps.accounts.routes import Route, api_routes
@@ -13,7 +14,7 @@ RIGHTS = (CREATION, VIEW, MODIFICATION, DELETION, MATCHING)
 HEAD = """\
 # Permissions of tokens
 
-Made by `manage.py permissions_page > docs/permissions.md`; a test compares the two.
+Made by `make docs`; a test compares the two.
 
 A token holds an object `permissions`. Its keys are the kinds below, its values lists of the rights that the token
 grants; what is missing is not granted, and an account without a token may do all of it. HEAD needs what GET needs.
@@ -32,10 +33,17 @@ generation stores needs no further right.
 
 
 class Command(BaseCommand):
-    help = "Prints the page docs/permissions.md."
+    help = "Prints the page docs/permissions.md, or writes it to --file."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--file", type=Path)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(page(), ending="")
+        text = page()
+        if options["file"]:
+            options["file"].write_text(text)
+        else:
+            self.stdout.write(text, ending="")
 
 
 def page() -> str:
