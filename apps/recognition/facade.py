@@ -102,6 +102,7 @@ def _config() -> EngineConfig:
         threads=settings.LUNA_ENGINE_THREADS,
         max_image_bytes=settings.LUNA_MAX_IMAGE_BYTES,
         max_image_pixels=settings.LUNA_MAX_IMAGE_PIXELS,
+        auto_rotation=settings.LUNA_AUTO_ROTATION,
     )
 
 

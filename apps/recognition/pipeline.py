@@ -35,6 +35,7 @@ from apps.recognition.estimators.base import (
 from apps.recognition.estimators.mesh import run_mesh
 from apps.recognition.estimators.registry import all_estimators, ordered
 from apps.recognition.networks.specs import Manifest
+from apps.recognition.orientation import turned_upright
 from apps.recognition.types import (
     WARP_SIZE_PX,
     Body,
@@ -136,8 +137,7 @@ class Pipeline:
                 max_pixels=config.max_image_pixels,
                 use_exif=plan.use_exif and not is_warp,
             )
-        image = decoded.pixels
-        faces, bodies = self._detected(image, item, run)
+        image, faces, bodies = self._detected(decoded.pixels, item, run)
         scene = Scene(image, faces, bodies)
         of_scene = {each.name: each.estimate(scene) for each in self._estimators if isinstance(each, SceneEstimator)}
         faces, bodies = self._selected(faces, bodies, item.filename)
@@ -152,13 +152,13 @@ class Pipeline:
             exif=MappingProxyType(read_exif(decoded.exif)) if plan.extract_exif else None,
         )
 
-    def _detected(self, image: Image, item: ImageInput, run: _Run) -> tuple[list[Subject], list[BodySubject]]:
+    def _detected(self, image: Image, item: ImageInput, run: _Run) -> tuple[Image, list[Subject], list[BodySubject]]:
+        """The picture, turned where its faces ask for it, and who is in it."""
         faces: list[Subject] = []
         bodies: list[BodySubject] = []
         if self._wants_faces and item.image_type is not ImageType.BODY_WARP:
             with run.stage("detect"):
-                is_warp = item.image_type is ImageType.FACE_WARP
-                faces = _warp_subjects(image, item, run) if is_warp else _subjects(image, item, run)
+                image, faces = self._faces(image, item, run)
         if self._wants_bodies and item.image_type is not ImageType.FACE_WARP:
             with run.stage("detect_bodies"):
                 if item.image_type is ImageType.BODY_WARP:
@@ -168,7 +168,14 @@ class Pipeline:
                     bodies = find_bodies(image, boxes, trusted=trusted, networks=run, faces=len(faces))
                 if self._wants_faces:
                     bodies = joined(faces, bodies)
-        return faces, bodies
+        return image, faces, bodies
+
+    def _faces(self, image: Image, item: ImageInput, run: _Run) -> tuple[Image, list[Subject]]:
+        if item.image_type is ImageType.FACE_WARP:
+            return image, _warp_subjects(image, item, run)
+        if self._engine.config.auto_rotation and not (item.face_boxes or item.body_boxes):
+            return turned_upright(image, lambda turned: _subjects(turned, item, run))
+        return image, _subjects(image, item, run)
 
     def _selected(
         self, faces: list[Subject], bodies: list[BodySubject], filename: str

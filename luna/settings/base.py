@@ -243,6 +243,7 @@ LUNA_DEVICE = env.str("LUNA_DEVICE", default="cpu")  # cpu | cuda | cuda:N
 LUNA_ENGINE_THREADS = env.int("LUNA_ENGINE_THREADS", default=0)  # 0: one per core
 LUNA_MAX_IMAGE_BYTES = env.int("LUNA_MAX_IMAGE_BYTES", default=15 * 1024**2)
 LUNA_MAX_IMAGE_PIXELS = env.int("LUNA_MAX_IMAGE_PIXELS", default=50_000_000)
+LUNA_AUTO_ROTATION = env.bool("LUNA_AUTO_ROTATION", default=False)  # of pictures whose faces lie or stand on end
 LUNA_ALLOW_PRIVATE_URLS = env.bool("LUNA_ALLOW_PRIVATE_URLS", default=False)
 
 # --- Logging --------------------------------------------------------------------------------------------------

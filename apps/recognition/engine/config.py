@@ -9,7 +9,8 @@ class EngineConfig:
     """`device`: cpu, cuda or cuda:N. `threads`: networks that run at the same time; 0: one a core (CPU), two (CUDA).
 
     `queue_rows` bounds the inputs that wait for a network, over all requests; the largest is 0.8 MB. `deadline_s`
-    bounds the time from a request's start to the start of its last network.
+    bounds the time from a request's start to the start of its last network. `auto_rotation`: are pictures turned by
+    quarters until their faces stand upright?
     """
 
     networks_dir: Path
@@ -19,3 +20,4 @@ class EngineConfig:
     deadline_s: float = 30.0
     max_image_bytes: int = 15 * 1024**2
     max_image_pixels: int = 50_000_000
+    auto_rotation: bool = False

@@ -1,0 +1,86 @@
+"""Pictures that lie on their side or stand on their head, with and without automatic rotation."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from django.conf import settings
+from numpy.typing import NDArray
+
+from apps.recognition.engine.config import EngineConfig
+from apps.recognition.engine.core import Engine
+from apps.recognition.engine.decode import decode
+from apps.recognition.estimators.face_descriptor import Descriptor
+from apps.recognition.pipeline import Pipeline
+from apps.recognition.types import Face, ImageInput, ImageResult, ImageType, Plan, Rect
+from tests.unit.recognition.pictures import astronaut, encoded, samples
+
+PLAN = Plan(estimators=frozenset({"face_descriptor", "head_pose"}))
+QUARTERS = (1, 2, 3)
+
+
+@pytest.fixture(scope="module")
+def turning() -> Iterator[Engine]:
+    running = Engine(EngineConfig(settings.NETWORKS_DIR, auto_rotation=True))
+    yield running
+    running.close()
+
+
+def turned(pixels: NDArray[np.uint8], quarters: int) -> bytes:
+    return encoded(np.ascontiguousarray(np.rot90(pixels, quarters)), "BMP")
+
+
+def seen(engine: Engine, data: bytes, **options: object) -> ImageResult:
+    return Pipeline(engine, PLAN).process(ImageInput(data, "picture", **options))
+
+
+def vector(face: Face) -> np.ndarray:
+    descriptor = face.estimations["face_descriptor"]
+    assert isinstance(descriptor, Descriptor)
+    return descriptor.vector
+
+
+def pixels_of(data: bytes) -> NDArray[np.uint8]:
+    return decode(data, max_bytes=10_000_000, max_pixels=10_000_000).pixels
+
+
+@pytest.mark.parametrize("picture", [0, 2, 5])
+@pytest.mark.parametrize("quarters", QUARTERS)
+def test_photographs_are_turned_back(turning: Engine, picture: int, quarters: int) -> None:
+    """Everything in the answer is as if the picture had been sent upright."""
+    pixels = pixels_of(samples()[picture])
+    expected, found = seen(turning, turned(pixels, 0)), seen(turning, turned(pixels, quarters))
+    assert (found.width, found.height) == (expected.width, expected.height) == pixels.shape[1::-1]
+    assert [face.rect for face in found.faces] == [face.rect for face in expected.faces]
+    for one, other in zip(found.faces, expected.faces, strict=True):
+        np.testing.assert_allclose(vector(one), vector(other), atol=1e-5)
+
+
+@pytest.mark.parametrize("quarters", QUARTERS)
+def test_without_the_setting_a_picture_stays(engine: Engine, quarters: int) -> None:
+    pixels = pixels_of(samples()[2])
+    found = seen(engine, turned(pixels, quarters))
+    assert (found.width, found.height) == (pixels.shape[1::-1] if quarters == 2 else pixels.shape[:2])
+
+
+def test_an_upright_picture_costs_nothing_and_stays(
+    turning: Engine, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(np, "rot90", lambda *args: pytest.fail("it was turned"))
+    data = samples()[2]
+    assert [face.rect for face in seen(turning, data).faces] == [face.rect for face in seen(engine, data).faces]
+
+
+def test_a_picture_without_faces_stays(turning: Engine) -> None:
+    found = seen(turning, encoded(np.zeros((60, 80, 3), np.uint8)))
+    assert (found.width, found.height, found.faces) == (80, 60, ())
+
+
+def test_boxes_and_warps_are_not_turned(turning: Engine) -> None:
+    lying = np.rot90(astronaut())[:, :500]
+    boxed = seen(turning, turned(lying, 0), face_boxes=(Rect(60, 240, 110, 90),), trusted_boxes=True)
+    assert (boxed.width, boxed.height, len(boxed.faces)) == (500, 512, 1)
+    (face,) = seen(turning, encoded(astronaut())).faces
+    warp = np.rot90(face.warp)
+    (lying_face,) = seen(turning, turned(warp, 0), image_type=ImageType.FACE_WARP).faces
+    np.testing.assert_array_equal(lying_face.warp, warp)
