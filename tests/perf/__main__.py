@@ -16,7 +16,7 @@ import django
 from tests.perf.report import Row, render
 
 HERE = Path(__file__).parent
-NOT_BENCHMARKS = {"__main__", "report"}
+NOT_BENCHMARKS = {"__main__", "report", "web"}
 
 
 def names() -> list[str]:
