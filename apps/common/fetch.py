@@ -29,7 +29,11 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class FetchError(Exception):
-    """The download was refused or failed. The message is for the log: it may name internal addresses."""
+    """The request was refused or failed. The message is for the log: it may name internal addresses."""
+
+
+class RefusedError(FetchError):
+    """The address is one that is never called: another attempt would end in the same way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ def is_public(address: Address) -> bool:
 
 
 def resolve(host: str, port: int, *, allow_private: bool) -> str:
-    """The address to connect to. Raises FetchError when there is none, or when any of the name's is not public."""
+    """The address to connect to. Raises FetchError without one, RefusedError when any of the name's is not public."""
     try:
         answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -63,7 +67,7 @@ def resolve(host: str, port: int, *, allow_private: bool) -> str:
     if not allow_private:
         for text in addresses:
             if not is_public(ipaddress.ip_address(text.partition("%")[0])):
-                raise FetchError(f"{host} is {text}, which is not public")
+                raise RefusedError(f"{host} is {text}, which is not public")
     return addresses[0]
 
 
@@ -140,8 +144,8 @@ def fetch(url: str, *, max_bytes: int, timeout_s: float = DEFAULT_TIMEOUT_S, all
                     return answer
                 url = answer
     except FAILURES as error:
-        raise FetchError(f"{url}: {error!r}") from error
-    raise FetchError(f"{url}: more than {MAX_REDIRECTS} redirects")
+        raise FetchError(f"{shown_url(url)}: {error!r}") from error
+    raise FetchError(f"{shown_url(url)}: more than {MAX_REDIRECTS} redirects")
 
 
 def post(
@@ -164,7 +168,7 @@ def post(
         ):
             return response.status
     except FAILURES as error:
-        raise FetchError(f"{url}: {error!r}") from error
+        raise FetchError(f"{shown_url(url)}: {error!r}") from error
 
 
 def _get(pool: httpcore.ConnectionPool, url: str, max_bytes: int) -> Fetched | str:
@@ -176,31 +180,39 @@ def _get(pool: httpcore.ConnectionPool, url: str, max_bytes: int) -> Fetched | s
         if response.status in REDIRECTS and b"location" in answered:
             return urljoin(url, answered[b"location"])
         if response.status != 200:
-            raise FetchError(f"{url}: HTTP {response.status}")
+            raise FetchError(f"{shown_url(url)}: HTTP {response.status}")
         if answered.get(b"content-encoding", "identity").lower() != "identity":
-            raise FetchError(f"{url}: compressed")
+            raise FetchError(f"{shown_url(url)}: compressed")
         declared = answered.get(b"content-length", "0")
         body = bytearray()
         if declared.isdigit() and int(declared) > max_bytes:
-            raise FetchError(f"{url}: {declared} bytes")
+            raise FetchError(f"{shown_url(url)}: {declared} bytes")
         for chunk in response.iter_stream():
             body += chunk
             if len(body) > max_bytes:
-                raise FetchError(f"{url}: more than {max_bytes} bytes")
+                raise FetchError(f"{shown_url(url)}: more than {max_bytes} bytes")
         return Fetched(bytes(body), answered.get(b"content-type", "").partition(";")[0].strip().lower())
 
 
 def _checked_url(url: str) -> httpcore.URL:
-    """The URL without user and fragment. Raises FetchError for anything but http and https with a host."""
+    """The URL without user and fragment. Raises RefusedError for anything but http and https with a host."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
         if parts.scheme not in ("http", "https") or not host:
-            raise FetchError(f"{url!r} is not an http URL")
+            raise RefusedError(f"{shown_url(url)} is not an http URL")
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return httpcore.URL(scheme=parts.scheme, host=host.encode("idna"), port=port, target=quoted(target))
     except (ValueError, UnicodeError) as error:
-        raise FetchError(f"{url!r} is not a URL") from error
+        raise RefusedError(f"{shown_url(url)} is not a URL") from error
+
+
+def shown_url(url: str) -> str:
+    """The URL as logs may hold it: without user, query and fragment, where clients keep keys."""
+    scheme, _, rest = url.partition("://")
+    place = rest.partition("?")[0].partition("#")[0]
+    host, slash, path = place.partition("/")
+    return repr(f"{scheme}://{host.rpartition('@')[2]}{slash}{path}")
 
 
 def quoted(target: str) -> bytes:

@@ -14,6 +14,7 @@ from apps.accounts.adminbase import DeletingAdmin
 from apps.accounts.services import audit_write
 from apps.handlers.choices import HandlerType
 from apps.handlers.models import Handler
+from apps.handlers.secrets import policies_mask
 from apps.handlers.services import handler_delete
 
 
@@ -46,7 +47,7 @@ class HandlerAdmin(DeletingAdmin):
 
     @display(description="policies")
     def policies_text(self, handler: Handler) -> SafeString:
-        text = json.dumps(handler.policies, indent=2, ensure_ascii=False)
+        text = json.dumps(policies_mask(handler.policies), indent=2, ensure_ascii=False)
         return format_html('<pre class="luna-json">{}</pre>', text)
 
     def delete_rows(self, request: HttpRequest, rows: list[Handler]) -> None:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
+
 from apps.accounts.principal import Principal
 from apps.common.errors import LunaError
 from apps.common.times import utc_now
@@ -11,6 +13,7 @@ from apps.handlers.choices import HandlerType
 from apps.handlers.models import Handler
 from apps.handlers.policies import policies_parse
 from apps.handlers.policies.match import candidates_account
+from apps.handlers.secrets import policies_seal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,18 +39,21 @@ def handler_check(*, principal: Principal, draft: HandlerDraft) -> None:
 
 
 def handler_create(*, principal: Principal, draft: HandlerDraft) -> Handler:
-    """Raises like `handler_check`."""
+    """Raises like `handler_check`, and LunaError 12027 for a mask in the place of a secret."""
     handler_check(principal=principal, draft=draft)
     handler: Handler = Handler.objects.create(account_id=principal.account_id, **_columns(draft))
     return handler
 
 
 def handler_replace(*, principal: Principal, handler_id: UUID, draft: HandlerDraft) -> None:
-    """Raises LunaError 34000, and like `handler_check`."""
+    """Masked secrets stay what they are. Raises LunaError 34000, and like `handler_create`."""
     handler_check(principal=principal, draft=draft)
     rows = Handler.objects.for_account(principal.account_id).filter(handler_id=handler_id)
-    if not rows.update(**_columns(draft), last_update_time=utc_now()):
-        raise LunaError(34000, handler_id)
+    with transaction.atomic():
+        replaced = rows.select_for_update().first()
+        if replaced is None:
+            raise LunaError(34000, handler_id)
+        rows.update(**_columns(draft, replaced.policies), last_update_time=utc_now())
 
 
 def handler_delete(*, account_id: UUID, handler_id: UUID) -> None:
@@ -56,5 +62,9 @@ def handler_delete(*, account_id: UUID, handler_id: UUID) -> None:
         raise LunaError(34000, handler_id)
 
 
-def _columns(draft: HandlerDraft) -> dict[str, Any]:
-    return {"description": draft.description, "handler_type": draft.handler_type, "policies": draft.policies}
+def _columns(draft: HandlerDraft, kept: Any = None) -> dict[str, Any]:
+    return {
+        "description": draft.description,
+        "handler_type": draft.handler_type,
+        "policies": policies_seal(draft.policies, kept),
+    }

@@ -1,14 +1,17 @@
 """Webhooks: events POSTed to addresses that handlers name.
 
-Delivery is at most once and never holds up a request: a bounded queue, emptied by a few threads of each process. What
+Delivery never holds up a request: a bounded queue, emptied by a few threads of each process. What fails for a passing
+reason is tried again, a few times and ever later; so a server may hear of an event twice, and knows it by its id. What
 does not fit, or cannot be delivered, is logged and dropped.
 """
 
 import base64
+import heapq
+import itertools
 import logging
 import os
-import queue
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,33 +19,43 @@ import orjson
 import ormsgpack
 from django.conf import settings
 
-from apps.common.fetch import FetchError, post
+from apps.common.fetch import FetchError, RefusedError, post, shown_url
 from apps.common.request_id import HEADER, current_request_id
+from apps.common.secrets import Secret, UnreadableSecretError
 
 logger = logging.getLogger(__name__)
 
 THREADS = 4
 PENDING_CALLS = 1000
+RETRY_DELAYS_S = (1.0, 10.0, 60.0)
+PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 JSON, MESSAGEPACK = "application/json", "application/msgpack"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """Where an event goes. `login` and `password` make Basic credentials; `timeout_s` bounds the whole call."""
+    """Where an event goes. `login` and `password` make Basic credentials; `timeout_s` bounds one attempt.
+
+    Credentials and the values of headers stay sealed until a call is made.
+    """
 
     url: str
     content_type: str = JSON
-    headers: Mapping[str, str] = field(default_factory=dict)
-    login: str | None = None
-    password: str = ""
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    login: Secret | None = None
+    password: Secret | None = None
     timeout_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
     webhook: Webhook
-    headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def place(self) -> str:
+        """The address as logs show it."""
+        return shown_url(self.webhook.url)
 
 
 def webhook_call(*, webhook: Webhook, message: Mapping[str, object]) -> None:
@@ -50,62 +63,95 @@ def webhook_call(*, webhook: Webhook, message: Mapping[str, object]) -> None:
     try:
         frame = {**message, HEADER: current_request_id.get()}
         packed = ormsgpack.packb(frame) if webhook.content_type == MESSAGEPACK else orjson.dumps(frame)
-        _caller().submit(_Call(webhook, _headers(webhook), packed))
+        _caller().submit(_Call(webhook, packed))
     except Exception:
-        logger.exception("a callback to %s cannot be made", webhook.url)
-
-
-def _headers(webhook: Webhook) -> dict[str, str]:
-    headers = {**webhook.headers, "Content-Type": webhook.content_type, "User-Agent": "luna"}
-    if webhook.login is not None:
-        credentials = base64.b64encode(f"{webhook.login}:{webhook.password}".encode()).decode()
-        headers["Authorization"] = f"Basic {credentials}"
-    return headers
+        logger.exception("a callback to %s cannot be made", shown_url(webhook.url))
 
 
 class Caller:
-    """The queue of this process and its threads."""
+    """The calls of this process that wait for their time, and the threads that make them."""
 
     def __init__(self) -> None:
-        self._pending: queue.Queue[_Call] = queue.Queue(PENDING_CALLS)
+        self._due: list[tuple[float, int, int, _Call]] = []  # monotonic seconds, order, attempts made, call
+        self._numbers = itertools.count()
+        self._unfinished = 0
+        self._changed = threading.Condition()
         for number in range(THREADS):
             threading.Thread(target=self._run, name=f"sender-callback-{number}", daemon=True).start()
 
     def submit(self, call: _Call) -> None:
-        try:
-            self._pending.put_nowait(call)
-        except queue.Full:
-            logger.error("a callback to %s is dropped: %d are waiting", call.webhook.url, PENDING_CALLS)
+        with self._changed:
+            if self._unfinished >= PENDING_CALLS:
+                logger.error("a callback to %s is dropped: %d are waiting", call.place, PENDING_CALLS)
+                return
+            self._unfinished += 1
+            self._push(call, attempts=0)
 
     def join(self) -> None:
-        """Waits until everything submitted was tried."""
-        self._pending.join()
+        """Waits until everything submitted was delivered or given up."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._unfinished)
+
+    def _push(self, call: _Call, *, attempts: int) -> None:
+        delay_s = RETRY_DELAYS_S[attempts - 1] if attempts else 0.0
+        heapq.heappush(self._due, (time.monotonic() + delay_s, next(self._numbers), attempts, call))
+        self._changed.notify_all()
+
+    def _next(self) -> tuple[int, _Call]:
+        """Waits for the first call that is due, and how often it was tried."""
+        with self._changed:
+            while True:
+                left_s = self._due[0][0] - time.monotonic() if self._due else None
+                if left_s is not None and left_s <= 0:
+                    return heapq.heappop(self._due)[2:]
+                self._changed.wait(left_s)
 
     def _run(self) -> None:
         while True:
-            call = self._pending.get()
+            attempts, call = self._next()
+            again = False
             try:
-                _deliver(call)
+                again = _deliver(call) and attempts < len(RETRY_DELAYS_S)
             except Exception:
-                logger.exception("a callback to %s failed", call.webhook.url)
-            finally:
-                self._pending.task_done()
+                logger.exception("a callback to %s failed", call.place)
+            with self._changed:
+                if again:
+                    self._push(call, attempts=attempts + 1)
+                else:
+                    self._unfinished -= 1
+                    self._changed.notify_all()
 
 
-def _deliver(call: _Call) -> None:
+def _deliver(call: _Call) -> bool:
+    """One attempt. True when it failed for a reason that may pass."""
+    webhook = call.webhook
     try:
         status = post(
-            call.webhook.url,
+            webhook.url,
             body=call.body,
-            headers=call.headers,
-            timeout_s=call.webhook.timeout_s,
+            headers=_headers(webhook),
+            timeout_s=webhook.timeout_s,
             allow_private=settings.LUNA_ALLOW_PRIVATE_URLS,
         )
+    except (RefusedError, UnreadableSecretError) as error:
+        logger.error("a callback to %s is impossible: %s", call.place, error)
+        return False
     except FetchError as error:
-        logger.warning("a callback is lost: %s", error)
-    else:
-        if status >= 300:
-            logger.warning("a callback to %s was answered with HTTP %d", call.webhook.url, status)
+        logger.warning("a callback failed: %s", error)
+        return True
+    if status >= 300:
+        logger.warning("a callback to %s was answered with HTTP %d", call.place, status)
+    return status in PASSING_STATUSES
+
+
+def _headers(webhook: Webhook) -> dict[str, str]:
+    headers = {name: value.reveal() for name, value in webhook.headers.items()}
+    headers |= {"Content-Type": webhook.content_type, "User-Agent": "luna"}
+    if webhook.login is not None:
+        password = "" if webhook.password is None else webhook.password.reveal()
+        credentials = base64.b64encode(f"{webhook.login.reveal()}:{password}".encode()).decode()
+        headers["Authorization"] = f"Basic {credentials}"
+    return headers
 
 
 _running: Caller | None = None

@@ -34,9 +34,11 @@ def checked_body(serializer_class: type[serializers.BaseSerializer[Any]], reques
     return checked_data(serializer_class, data)
 
 
-def checked_data(serializer_class: type[serializers.BaseSerializer[Any]], data: Any) -> dict[str, Any]:
-    """`data` (decoded JSON) as validated values. Raises LunaError 12027."""
-    serializer = serializer_class(data=data)
+def checked_data(
+    serializer_class: type[serializers.BaseSerializer[Any]], data: Any, **context: object
+) -> dict[str, Any]:
+    """`data` (decoded JSON) as validated values; `context` is the serializer's. Raises LunaError 12027."""
+    serializer = serializer_class(data=data, context=context)
     if not serializer.is_valid():
         raise LunaError(12027, describe_validation(serializer.errors))
     return dict(serializer.validated_data)

@@ -92,7 +92,7 @@ def _policies(handler: Handler, parts: Any) -> Policies:
     if POLICIES in parts:
         raise LunaError(34007)
     try:
-        return policies_of_text(orjson.dumps(handler.policies))
+        return policies_of_text(orjson.dumps(handler.policies), stored=True)
     except LunaError as error:
         raise LunaError(34002, handler.handler_id) from error
 

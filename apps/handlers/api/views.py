@@ -24,6 +24,7 @@ from apps.handlers.api.serializers import (
     HandlersQuery,
 )
 from apps.handlers.models import Handler
+from apps.handlers.secrets import policies_mask
 from apps.handlers.selectors import HandlerFilters
 
 NOTHING = OpenApiResponse(description="Done.")
@@ -36,7 +37,7 @@ def handler_body(handler: Handler) -> dict[str, Any]:
         "description": handler.description,
         "handler_type": handler.handler_type,
         "lambda_id": None if handler.lambda_id is None else str(handler.lambda_id),
-        "policies": handler.policies,
+        "policies": policies_mask(handler.policies),
         "create_time": format_time(handler.create_time),
         "last_update_time": format_time(handler.last_update_time),
     }

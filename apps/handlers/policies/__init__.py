@@ -77,17 +77,20 @@ class _Envelope(serializers.Serializer[Any]):
     policies = PoliciesSerializer()
 
 
-def policies_parse(data: Any) -> Policies:
-    """Policies from JSON; relative times (`now-7d`) count from now. Raises LunaError 12027 with the path."""
-    policies: Policies = checked_data(_Envelope, {"policies": data})["policies"]
+def policies_parse(data: Any, *, stored: bool = False) -> Policies:
+    """Policies from JSON; relative times (`now-7d`) count from now. Secrets are sealed in `stored` ones alone.
+
+    Raises LunaError 12027 with the path.
+    """
+    policies: Policies = checked_data(_Envelope, {"policies": data}, stored=stored)["policies"]
     return policies
 
 
-def policies_of_text(text: bytes) -> Policies:
+def policies_of_text(text: bytes, *, stored: bool = False) -> Policies:
     """`policies_parse` of a JSON text; texts without relative times are parsed once. Raises LunaError 12027."""
-    return policies_parse(orjson.loads(text)) if b'"now-' in text else _parsed(text)
+    return policies_parse(orjson.loads(text), stored=stored) if b'"now-' in text else _parsed(text, stored)
 
 
 @lru_cache(maxsize=256)
-def _parsed(text: bytes) -> Policies:
-    return policies_parse(orjson.loads(text))
+def _parsed(text: bytes, stored: bool) -> Policies:
+    return policies_parse(orjson.loads(text), stored=stored)

@@ -4,11 +4,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 from apps.common.api.fields import FlagField
 from apps.common.api.validation import StrictSerializer
 from apps.common.filters import Filters
+from apps.common.secrets import Secret
 from apps.handlers.policies.base import FiltersSerializer, PolicySerializer
+from apps.handlers.secrets import SEALED
 from apps.sender.callbacks import JSON, MESSAGEPACK, Webhook
 
 HTTP, WEBSOCKETS = "http", "luna-ws-notification"
@@ -28,12 +31,24 @@ class CallbackPolicy:
     filters: Filters = field(default_factory=dict)
 
 
+class SecretField(serializers.RegexField):
+    """A text that is sealed at once; in stored policies it is so already."""
+
+    def __init__(self, regex: str = r"[^\x00]*", **kwargs: Any) -> None:
+        super().__init__(rf"\A(?:{regex})\Z", trim_whitespace=False, **kwargs)
+
+    def run_validation(self, data: Any = empty) -> Any:
+        if self.context.get("stored") and isinstance(data, dict) and isinstance(data.get(SEALED), str):
+            return Secret(data[SEALED])
+        return Secret.seal(super().run_validation(data))
+
+
 class HeadersField(serializers.DictField):
     """Names and values of HTTP headers."""
 
-    child = serializers.RegexField(r"^[\x20-\x7e]*$", max_length=1024, trim_whitespace=True)
+    child = SecretField(r"(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?", max_length=1024, allow_blank=True)
 
-    def to_internal_value(self, data: Any) -> dict[str, str]:
+    def to_internal_value(self, data: Any) -> dict[str, Secret]:
         headers = super().to_internal_value(data)
         if len(headers) > MAX_HEADERS:
             raise serializers.ValidationError(f"at most {MAX_HEADERS} headers are allowed.")
@@ -45,8 +60,8 @@ class HeadersField(serializers.DictField):
 
 class AuthorizationSerializer(StrictSerializer):
     type = serializers.ChoiceField(choices=("basic",))
-    login = serializers.CharField(max_length=128)
-    password = serializers.CharField(max_length=128, allow_blank=True, trim_whitespace=False)
+    login = SecretField(r"[^:\x00]*", max_length=128)
+    password = SecretField(max_length=128, allow_blank=True)
 
 
 class ParamsSerializer(StrictSerializer):
@@ -57,7 +72,8 @@ class ParamsSerializer(StrictSerializer):
 
 class CallbackSerializer(PolicySerializer):
     type = serializers.ChoiceField(choices=(HTTP, WEBSOCKETS))
-    url = serializers.RegexField(r"^https?://[^\s/]", max_length=MAX_URL_CHARACTERS, required=False)
+    # No credentials before the host: they would be shown with the address.
+    url = serializers.RegexField(r"\Ahttps?://[^\s/?#@]+(?:[/?#].*)?\Z", max_length=MAX_URL_CHARACTERS, required=False)
     authorization = AuthorizationSerializer(required=False)
     params = ParamsSerializer(required=False)
     enable = FlagField(default=True)
@@ -76,7 +92,7 @@ class CallbackSerializer(PolicySerializer):
                 content_type=params["content_type"],
                 headers=params["headers"],
                 login=authorization.get("login"),
-                password=authorization.get("password", ""),
+                password=authorization.get("password"),
                 timeout_s=params["timeout"],
             )
         return CallbackPolicy(webhook=webhook, enable=values["enable"], filters=values["filters"])

@@ -12,11 +12,13 @@ import ormsgpack
 import pytest
 from django.test import Client, override_settings
 
+from apps.common.secrets import Secret
 from apps.sender import callbacks
 from tests.api.handlers.conftest import JPEG, astronaut, make_handler
 
 pytestmark = pytest.mark.django_db
 BASIC = {"type": "basic", "login": "user", "password": "secret"}
+STATUSES = {"/broken": 500, "/moved": 307, "/refused": 403}
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Hook(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.received.append(Received(self.path, dict(self.headers), body))
-        self.send_response(500 if self.path == "/broken" else 200)
+        self.send_response(STATUSES.get(self.path, 200))
+        self.send_header("Location", "/elsewhere")
         self.end_headers()
 
     def log_message(self, *args: object) -> None:
@@ -48,6 +51,11 @@ def hook() -> Iterator[tuple[str, list[Received]]]:
     yield f"http://127.0.0.1:{server.server_port}", received
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callbacks, "RETRY_DELAYS_S", (0.01, 0.02))
 
 
 @pytest.fixture
@@ -106,13 +114,33 @@ def test_a_server_that_fails_does_not_stop_the_others(generate: Any, hook: Any) 
         {"type": "http", "url": "http://127.0.0.1:1/nobody-listens"},
         {"type": "http", "url": f"{url}/fine"},
     )
-    assert sorted(call.path for call in received) == ["/broken", "/fine"]
+    assert sorted(call.path for call in received) == ["/broken", "/broken", "/broken", "/fine"]
 
 
-def test_private_addresses_are_not_called(generate: Any, hook: Any) -> None:
+def test_attempts_are_the_same_until_one_succeeds(generate: Any, hook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     url, received = hook
-    generate({"type": "http", "url": url}, private=False)
+    answers = iter((503, 200))
+    monkeypatch.setattr(Hook, "send_response", lambda self, status: BaseHTTPRequestHandler.send_response(
+        self, next(answers)))  # fmt: skip
+    generate({"type": "http", "url": url, "authorization": BASIC})
+    first, second = received
+    assert first == second
+
+
+@pytest.mark.parametrize("path", ["/moved", "/refused"])
+def test_answers_that_stay_are_taken_as_they_are(generate: Any, hook: Any, path: str) -> None:
+    """No redirect is followed, and what the other server refuses is not asked again."""
+    url, received = hook
+    generate({"type": "http", "url": f"{url}{path}"})
+    assert [call.path for call in received] == [path]
+
+
+def test_private_addresses_are_not_called(generate: Any, hook: Any, caplog: pytest.LogCaptureFixture) -> None:
+    url, received = hook
+    generate({"type": "http", "url": f"{url}/?key=private", "authorization": BASIC}, private=False)
     assert received == []
+    assert caplog.text.count("not public") == 1
+    assert not any(word in caplog.text for word in ("private", "secret"))
 
 
 def test_a_full_queue_drops_and_says_so(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -120,9 +148,22 @@ def test_a_full_queue_drops_and_says_so(monkeypatch: pytest.MonkeyPatch, caplog:
     monkeypatch.setattr(callbacks, "PENDING_CALLS", 1)
     monkeypatch.setattr(callbacks, "_deliver", lambda call: release.wait(10))
     caller = callbacks.Caller()
-    call = callbacks._Call(callbacks.Webhook(url="http://example.org/"), {}, b"")
+    call = callbacks._Call(callbacks.Webhook(url="http://example.org/?key=private"), b"")
     for _ in range(callbacks.THREADS + 5):
         caller.submit(call)
     release.set()
     caller.join()
     assert "is dropped" in caplog.text
+    assert "private" not in caplog.text
+
+
+def test_another_key_of_the_platform_delivers_nothing(
+    hook: Any, caplog: pytest.LogCaptureFixture, settings: Any
+) -> None:
+    url, received = hook
+    settings.LUNA_ALLOW_PRIVATE_URLS = True
+    webhook = callbacks.Webhook(url=url, login=Secret.seal("user"), password=Secret.seal("secret"))
+    settings.SECRET_KEY = "another"
+    assert not callbacks._deliver(callbacks._Call(webhook, b"{}"))
+    assert received == []
+    assert "LUNA_SECRET_KEY" in caplog.text

@@ -1,0 +1,80 @@
+"""Secrets inside policies: the credentials and the header values of callbacks.
+
+A handler keeps them sealed (`{"sealed": token}` in the place of the text) and shows a mask. A mask that comes back
+stands for the secret that is kept for the same address, so that nobody can have it sent elsewhere.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from apps.common.errors import LunaError
+from apps.common.secrets import MASK, Secret
+
+SEALED = "sealed"
+CREDENTIALS = ("login", "password")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a secret stands: `holder[path[-1]]`, in the callback `index`, the `number`th of its address."""
+
+    url: str
+    number: int
+    index: int
+    path: tuple[str, ...]
+    holder: dict[str, Any]
+
+    @property
+    def key(self) -> tuple[str, int, tuple[str, ...]]:
+        return self.url, self.number, self.path
+
+    @property
+    def value(self) -> Any:
+        return self.holder[self.path[-1]]
+
+    def put(self, value: Any) -> None:
+        self.holder[self.path[-1]] = value
+
+
+def policies_seal(policies: Any, kept: Any = None) -> Any:
+    """Checked policies of a client as they are stored; `kept` are those stored until now.
+
+    Raises LunaError 12027 for a mask where no secret of the same address is kept.
+    """
+    sealed = deepcopy(policies)
+    known = {place.key: place.value for place in _places(kept)}
+    for place in _places(sealed):
+        value = place.value
+        if value == MASK:
+            if place.key not in known:
+                path = ".".join(("policies.storage_policy.callbacks", str(place.index), *place.path))
+                raise LunaError(12027, f"There is no stored secret behind the mask. Path: '{path}'")
+            value = known[place.key]
+        place.put(value if isinstance(value, dict) else {SEALED: Secret.seal(str(value)).token})
+    return sealed
+
+
+def policies_mask(policies: Any) -> Any:
+    """Stored policies as answers show them."""
+    masked = deepcopy(policies)
+    for place in _places(masked):
+        place.put(MASK)
+    return masked
+
+
+def _places(policies: Any) -> Iterator[_Place]:
+    numbers: Counter[str] = Counter()
+    callbacks = ((policies or {}).get("storage_policy") or {}).get("callbacks") or ()
+    for index, callback in enumerate(callbacks):
+        url = str(callback.get("url"))
+        numbers[url] += 1
+        authorization = callback.get("authorization") or {}
+        headers = (callback.get("params") or {}).get("headers") or {}
+        for name in CREDENTIALS:
+            if name in authorization:
+                yield _Place(url, numbers[url], index, ("authorization", name), authorization)
+        for name in headers:
+            yield _Place(url, numbers[url], index, ("params", "headers", name), headers)
