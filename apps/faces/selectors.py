@@ -26,6 +26,7 @@ FACE_COLUMNS = {  # filter term: lookup on Face
     "create_time__lt": "create_time__lt",
     "face_id__gte": "face_id__gte",
     "face_id__lt": "face_id__lt",
+    "face_id__lte": "face_id__lte",
 }
 LIST_COLUMNS = {
     "list_ids": "list_id__in",

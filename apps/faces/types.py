@@ -64,7 +64,7 @@ class FaceDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceFilters:
-    """Which faces; what is None does not filter. `__gte` includes, `__lt` excludes; ids compare as text does."""
+    """Which faces; what is None does not filter. `__gte` and `__lte` include, `__lt` not; ids compare as text does."""
 
     face_ids: tuple[UUID, ...] | None = None
     external_ids: tuple[str, ...] | None = None
@@ -75,6 +75,7 @@ class FaceFilters:
     create_time__lt: datetime | None = None
     face_id__gte: UUID | None = None
     face_id__lt: UUID | None = None
+    face_id__lte: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from apps.recognition.estimators.base import Subject
 from apps.recognition.types import Image
 
 UPRIGHT_ROLL_DEGREES = 45.0
-# A face with this score stands upright indeed: of 14 upright pictures each has one of at least .92, the same pictures on
+# A face with this score stands upright indeed: of 14 upright pictures each has one of .92 or more, the same pictures on
 # their heads seem to have upright ones of .53 to .89, and on their sides none.
 CERTAIN_SCORE = 0.9
 

@@ -169,6 +169,7 @@ class FaceFilterQuery(serializers.Serializer[Any]):
     create_time__lt = FilterTimeField(required=False)
     face_id__gte = serializers.UUIDField(required=False)
     face_id__lt = serializers.UUIDField(required=False)
+    face_id__lte = serializers.UUIDField(required=False)
 
 
 class FacesQuery(FaceFilterQuery, TargetsQuery, PageQuery):

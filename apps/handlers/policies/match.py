@@ -9,18 +9,16 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_fiel
 from rest_framework import serializers
 
 from apps.accounts.principal import Principal
-from apps.common.api.fields import FilterTimeField
-from apps.common.api.validation import StrictSerializer
 from apps.common.errors import LunaError
-from apps.common.filters import EventFilterSerializer, Filters
+from apps.common.filters import Filters
+from apps.faces.api.serializers import face_filters
 from apps.faces.types import FaceFilters
 from apps.handlers.policies.base import MAX_LABEL_CHARACTERS, FiltersSerializer, PolicySerializer
 from apps.handlers.policies.detect import score_field
+from apps.matching.api.serializers import EVENTS, FACES, EventCandidateFilters, FaceCandidateFilters
 
 MAX_CANDIDATES = 100
 DEFAULT_CANDIDATES = 3
-MAX_IDS = 1000
-FACES, EVENTS = "faces", "events"
 FACE_TARGETS = (
     "face_id", "account_id", "event_id", "user_data", "create_time", "external_id", "avatar", "lists",
 )  # fmt: skip
@@ -52,64 +50,23 @@ class MatchPolicy:
     filters: Filters = field(default_factory=dict)
 
 
-def ids_field(child: serializers.Field[Any, Any, Any, Any] | None = None) -> serializers.ListField:
-    return serializers.ListField(
-        child=child or serializers.UUIDField(), allow_empty=False, max_length=MAX_IDS, required=False
-    )
-
-
-class FaceCandidatesSerializer(StrictSerializer):
-    """Filters of origin `faces`."""
-
-    origin = serializers.ChoiceField(choices=(FACES,), default=FACES)
-    account_id = serializers.UUIDField(required=False)
-    face_ids = ids_field()
-    external_ids = ids_field(serializers.CharField(max_length=36))
-    event_ids = ids_field()
-    list_id = serializers.UUIDField(required=False)
-    user_data = serializers.CharField(max_length=128, required=False)
-    create_time__gte = FilterTimeField(required=False)
-    create_time__lt = FilterTimeField(required=False)
-    face_id__gte = serializers.UUIDField(required=False)
-    face_id__lt = serializers.UUIDField(required=False)
-
-    def to_internal_value(self, data: Any) -> Candidates:
-        values = super().to_internal_value(data)
-        filters: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
-        }
-        return Candidates(
-            origin=filters.pop("origin"), account_id=filters.pop("account_id", None), faces=FaceFilters(**filters)
-        )
-
-
-class EventCandidatesSerializer(EventFilterSerializer):
-    """Filters of origin `events`: everything that events are searched by."""
-
-    strict = True
-    origin = serializers.ChoiceField(choices=(EVENTS,))
-    account_id = serializers.UUIDField(required=False)
-
-    def to_internal_value(self, data: Any) -> Candidates:  # type: ignore[override]
-        values = super().to_internal_value(data)
-        return Candidates(origin=EVENTS, account_id=values.get("account_id"), events=values["filters"])
-
-
 @extend_schema_field(
     PolymorphicProxySerializer(
         component_name="PolicyCandidates",
-        serializers=[FaceCandidatesSerializer, EventCandidatesSerializer],
+        serializers=[FaceCandidateFilters, EventCandidateFilters],
         resource_type_field_name=None,
     )
 )
 class CandidatesField(serializers.Field[Candidates, Any, Any, Any]):
-    """`origin` says which filters are understood."""
+    """`origin` says which filters are understood: those of the matcher, faces or events."""
 
     def to_internal_value(self, data: Any) -> Candidates:
         origin = data.get("origin", FACES) if isinstance(data, Mapping) else FACES
-        serializer = EventCandidatesSerializer() if origin == EVENTS else FaceCandidatesSerializer()
-        candidates: Candidates = serializer.run_validation(data)
-        return candidates
+        if origin == EVENTS:
+            of_events = EventCandidateFilters().run_validation(data)
+            return Candidates(origin=EVENTS, account_id=of_events.get("account_id"), events=of_events["filters"])
+        of_faces = FaceCandidateFilters().run_validation(data)
+        return Candidates(origin=FACES, account_id=of_faces.get("account_id"), faces=face_filters(of_faces))
 
 
 class TargetsField(serializers.ListField):

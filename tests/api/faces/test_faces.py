@@ -166,6 +166,7 @@ def test_filters_and_counts(client: Client, stranger: Client, versions: Versions
         ({"create_time__lt": "now-1h"}, []),
         ({"face_id__gte": high}, [high]),
         ({"face_id__lt": low}, []),
+        ({"face_id__lte": low}, [low]),
     ):
         assert found(client, **query) == expected, query
         assert client.get("/6/faces/count", query).json() == {"faces_count": len(expected)}

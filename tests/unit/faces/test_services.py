@@ -202,6 +202,7 @@ def test_filters(account: UUID, stranger: UUID) -> None:
         (FaceFilters(create_time__lt=faces[2].create_time), {0, 1}),
         (FaceFilters(face_id__gte=middle), {n for n, face in enumerate(faces) if face.face_id >= middle}),
         (FaceFilters(face_id__lt=middle), {n for n, face in enumerate(faces) if face.face_id < middle}),
+        (FaceFilters(face_id__lte=middle), {n for n, face in enumerate(faces) if face.face_id <= middle}),
         (FaceFilters(face_ids=()), set()),
     ):
         page = selectors.faces_page(scope=Scope(account), filters=filters, page=Page())
