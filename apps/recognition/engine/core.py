@@ -12,6 +12,7 @@ from apps.recognition.engine.errors import EngineError
 from apps.recognition.engine.heads import head_for
 from apps.recognition.engine.heads.base import Head
 from apps.recognition.engine.sessions import Device, Session, Tensor, default_threads
+from apps.recognition.engine.warps import check_alignment
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.registry import Registry, State
 from apps.recognition.networks.specs import Manifest
@@ -32,6 +33,8 @@ class Engine:
         self._threads = config.threads or default_threads(self._device)
         self._registry, self._networks, self._tasks = _installed(config)
         self._head = head_for(self._networks[self._tasks["face_detector"]])
+        descriptor = self._networks[self._tasks["face_descriptor"]]
+        check_alignment(descriptor.name, descriptor.descriptor and descriptor.descriptor.alignment)
         self._sessions: dict[str, Session] = {}
         self._loading = threading.Lock()
         self._session(self._tasks["face_detector"])  # tells at once whether the device works

@@ -47,10 +47,13 @@ def aligned_crops(warps: Sequence[Image], landmarks5: Sequence[Points], alignmen
     return np.concatenate([crops, mirrored(crops)]) if alignment.mirror_average else crops
 
 
-def check_alignment(network: str, alignment: Alignment) -> None:
-    """Raises EngineError where a manifest aligns by other points than the five that a stored warp knows."""
-    if alignment.mesh_points != FIVE_POINTS or alignment.crop_height != alignment.crop_width:
+def check_alignment(network: str, alignment: Alignment | None) -> Alignment:
+    """The alignment. Raises EngineError where a manifest has none, or other points than the five that a stored warp
+    knows.
+    """
+    if alignment is None or alignment.mesh_points != FIVE_POINTS or alignment.crop_height != alignment.crop_width:
         raise EngineError(
             f"Network {network} must be aligned to a square crop by the five landmarks, mesh_points "
             f"{[list(group) for group in FIVE_POINTS]}."
         )
+    return alignment

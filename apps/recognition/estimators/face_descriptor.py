@@ -40,16 +40,20 @@ class FaceDescriptorEstimator(Estimator):
         network = networks.for_descriptor()
         spec = network.descriptor
         assert spec is not None  # noqa: S101 (a manifest of this task has one; checked when it is read)
-        check_alignment(network.name, spec.alignment)
+        alignment = check_alignment(network.name, spec.alignment)
         warps = [subject.warp for subject in subjects]
         points = [subject.warp_landmarks5 for subject in subjects]
-        raw = networks.run(network.name, aligned_crops(warps, points, spec.alignment))[network.outputs[0].name]
-        vectors = raw.reshape(-1, len(subjects), spec.dimension).mean(0)
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        raw = networks.run(network.name, aligned_crops(warps, points, alignment))[network.outputs[0].name]
+        vectors = unit_vectors(raw.reshape(-1, len(subjects), spec.dimension).mean(0))
         return [
             Descriptor(spec.version, vector, suitability(warp, five))
             for vector, warp, five in zip(vectors, warps, points, strict=True)
         ]
+
+
+def unit_vectors(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows [N, dimension] at length 1."""
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)
 
 
 def suitability(warp: Image, landmarks5: Points) -> float:

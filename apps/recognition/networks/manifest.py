@@ -105,7 +105,10 @@ def _check_together(manifest: Manifest, table: Table) -> None:
     if manifest.outputs[0].shape != (manifest.descriptor.dimension,):
         raise table.fail("the first output's shape must be the descriptor's dimension")
     alignment = manifest.descriptor.alignment
-    if (alignment.crop_height, alignment.crop_width) != (manifest.input.height, manifest.input.width):
+    if (alignment is None) != (manifest.task == "body_descriptor"):
+        raise table.fail("[descriptor.alignment] belongs to face descriptors and to no other network")
+    size = (manifest.input.height, manifest.input.width)
+    if alignment is not None and (alignment.crop_height, alignment.crop_width) != size:
         raise table.fail("the crop of [descriptor.alignment] must have the input's size")
 
 
@@ -233,11 +236,12 @@ def _thresholds(table: Table | None) -> tuple[tuple[str, float], ...]:
 
 
 def _descriptor(table: Table) -> DescriptorSpec:
+    aligned = table.optional_table("alignment")
     spec = DescriptorSpec(
         version=table.integer("version", minimum=1),
         dimension=table.integer("dimension", minimum=1),
         raw_encoding=table.text("raw_encoding", choices=("float32-le", "uint8")),
-        alignment=_alignment(table.table("alignment")),
+        alignment=None if aligned is None else _alignment(aligned),
         match_cosine=table.number("match_cosine"),
         possible_cosine=table.number("possible_cosine"),
         calibration=table.pairs("calibration"),

@@ -157,13 +157,14 @@ class DescriptorSpec:
     """What a descriptor network adds: its version and how its vectors are stored, aligned and compared.
 
     `match_cosine` and `possible_cosine` are cosines; `calibration` maps cosine to similarity 0..1, linearly
-    between its points, strictly rising in both, from (−1, 0) to (1, 1).
+    between its points, strictly rising in both, from (−1, 0) to (1, 1). `alignment`: None for bodies, whose network
+    sees the whole body warp.
     """
 
     version: int
     dimension: int
     raw_encoding: str
-    alignment: Alignment
+    alignment: Alignment | None
     match_cosine: float
     possible_cosine: float
     calibration: tuple[tuple[float, float], ...]

@@ -306,3 +306,49 @@ def test_a_missing_companion_stops_the_start(networks: Path) -> None:
     (networks / "second.onnx").unlink()
     with pytest.raises(EngineError, match="network second is not installed"):
         engine_of(networks)
+
+
+def body_network(directory: Path, **keys: Any) -> None:
+    spec = descriptor(2004, 100)
+    del spec["alignment"]
+    graph = channel_means(size=64)
+    install(
+        directory, graph.model(), name="tiny-body", task="body_descriptor", descriptor=spec | keys,
+        outputs=[{"name": "values", "shape": [3]}], entry=entry(colour="BGR", size=64, crop_scale=1.0),
+    )  # fmt: skip
+
+
+def test_a_body_descriptor_is_made_from_the_body_warp(networks: Path) -> None:
+    body_network(networks)
+    warp = np.full((250, 128, 3), COLOUR, np.uint8)
+    engine = engine_of(networks)
+    try:
+        plan = Plan(detect_face=False, detect_body=True, estimators=frozenset({"body_descriptor"}))
+        result = Pipeline(engine, plan).process(ImageInput(encoded(warp), image_type=ImageType.BODY_WARP))
+    finally:
+        engine.close()
+    (body,) = result.bodies
+    found = body.estimations["body_descriptor"]
+    assert found.version == 2004
+    np.testing.assert_allclose(found.vector, np.array([B, G, R]) / np.linalg.norm([B, G, R]), atol=0.01)
+
+
+def test_a_body_descriptor_has_no_alignment_of_faces(networks: Path) -> None:
+    with pytest.raises(NetworkError, match=r"\[descriptor.alignment\] belongs to face descriptors"):
+        body_network(networks, alignment=descriptor(2004, 64)["alignment"])
+
+
+def test_bodies_have_no_descriptors_without_a_network(engine: Engine) -> None:
+    with pytest.raises(LunaError) as caught:
+        Pipeline(engine, Plan(detect_body=True, estimators=frozenset({"body_descriptor"})))
+    assert caught.value.code == 200005
+
+
+def test_points_that_a_stored_warp_does_not_know_stop_the_start(networks: Path) -> None:
+    spec = descriptor(2005, 100, mesh_points=[[33], [263], [2], [61], [291]])
+    install(
+        networks, channel_means(size=100).model(), name="tiny-face", task="face_descriptor", descriptor=spec,
+        outputs=[{"name": "values", "shape": [3]}], entry=entry(size=100, crop_scale=1.0),
+    )  # fmt: skip
+    with pytest.raises(EngineError, match="tiny-face must be aligned to a square crop by the five landmarks"):
+        engine_of(networks)

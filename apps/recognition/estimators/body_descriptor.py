@@ -1,0 +1,43 @@
+"""The descriptor of a body: the body descriptor network on the 128×250 warp, scaled to its input, at length 1.
+
+There is no such network in the embedded set: without one of the task `body_descriptor` the estimator is unavailable.
+The descriptor's score is the body's detection score.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from apps.recognition.engine.geometry import ANTIALIAS_BELOW_SCALE
+from apps.recognition.estimators.base import BodyEstimator, BodySubject, Networks
+from apps.recognition.estimators.face_descriptor import Descriptor, unit_vectors
+from apps.recognition.networks.specs import InputSpec
+from apps.recognition.types import Image
+
+
+class BodyDescriptorEstimator(BodyEstimator):
+    """One run of the network a body."""
+
+    name = "body_descriptor"
+    tasks = ("body_descriptor",)
+
+    def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[Descriptor]:
+        """Of every body."""
+        network = networks.for_task("body_descriptor")
+        spec = network.descriptor
+        assert spec is not None  # noqa: S101 (a manifest of this task has one; checked when it is read)
+        crops = np.stack([_scaled(subject.warp, network.input) for subject in subjects])
+        vectors = unit_vectors(networks.run(network.name, crops)[network.outputs[0].name])
+        return [
+            Descriptor(spec.version, vector, subject.score) for subject, vector in zip(subjects, vectors, strict=True)
+        ]
+
+
+def _scaled(warp: Image, spec: InputSpec) -> Image:
+    averaged = min(spec.width / warp.shape[1], spec.height / warp.shape[0]) < ANTIALIAS_BELOW_SCALE
+    interpolation = cv2.INTER_AREA if averaged else cv2.INTER_LINEAR
+    return cv2.resize(warp, (spec.width, spec.height), interpolation=interpolation)  # type: ignore[return-value]
+
+
+ESTIMATOR = BodyDescriptorEstimator()
