@@ -134,6 +134,7 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE = {
     "image store clean-up": {"task": "imagestore.clean_up", "schedule": crontab(hour=1, minute=0)},
+    "audit log retention": {"task": "accounts.audit_prune", "schedule": crontab(hour=2, minute=0)},
 }
 
 # --- Image Store ----------------------------------------------------------------------------------------------

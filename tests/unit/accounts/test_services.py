@@ -14,6 +14,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from apps.accounts.access import require_resource, require_right
 from apps.accounts.choices import AccountType
+from apps.accounts.jobs import audit_prune
 from apps.accounts.models import Account, AuditRecord, Token
 from apps.accounts.permissions import (
     EMIT_EVENTS,
@@ -99,9 +100,7 @@ def test_audit_lines_end_with_their_retention(settings: Settings) -> None:
     call_command("audit_prune", stdout=StringIO())
     assert AuditRecord.objects.count() == 3, "without a setting they are kept for ever"
     settings.LUNA_AUDIT_RETENTION_DAYS = 30
-    out = StringIO()
-    call_command("audit_prune", stdout=out)
-    assert out.getvalue().startswith("1 audit lines")
+    audit_prune()
     assert set(AuditRecord.objects.values_list("object_id", flat=True)) == {"0", "29"}
     with pytest.raises(CommandError):
         call_command("audit_prune", days=-1)

@@ -1,4 +1,4 @@
-"""`manage.py audit_prune`: ends the retention of old audit lines. Run it daily where the law sets a limit."""
+"""`manage.py audit_prune`: ends the retention of old audit lines. Celery runs it daily."""
 
 from datetime import timedelta
 from typing import Any
