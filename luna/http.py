@@ -71,7 +71,8 @@ class WSGIPool:
         more = True
         while more:
             try:
-                message = await asyncio.wait_for(receive(), CLIENT_TIMEOUT_S)
+                async with asyncio.timeout(CLIENT_TIMEOUT_S):  # not `wait_for`, which makes a task of every piece
+                    message = await receive()
             except TimeoutError:
                 raise LunaError(37002, CLIENT_TIMEOUT_S) from None
             if message["type"] == "http.disconnect":

@@ -1,6 +1,7 @@
 """Bytes in and out: bounded bodies, streams, ranges, conditional requests."""
 
 import re
+from contextlib import closing
 from typing import Any, BinaryIO
 
 from django.http import FileResponse, HttpResponse
@@ -9,6 +10,7 @@ from rest_framework.request import Request
 
 from apps.common.errors import LunaError
 from apps.common.times import format_time
+from apps.imagestore.failures import storage_errors
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import object_open
 
@@ -17,7 +19,7 @@ MAX_META_KEYS = 32
 MAX_META_CHARACTERS = 1024
 META_KEY = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,64}")
 RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
-BLOCK_BYTES = 256 * 1024
+BLOCK_BYTES = 1024 * 1024
 
 
 def body_length(request: Request) -> int:
@@ -87,7 +89,7 @@ def head_response(stored: StoredObject, headers: dict[str, str] | None = None) -
 
 
 def content_response(request: Request, stored: StoredObject, headers: dict[str, str] | None = None) -> HttpResponseBase:
-    """The object's bytes, streamed; 304 when the client has them, 206 for one range.
+    """The object's bytes, large ones streamed; 304 when the client has them, 206 for one range.
 
     Raises LunaError 12046 (status 416) for a range outside, 19006/19010 when the file fails.
     """
@@ -96,12 +98,15 @@ def content_response(request: Request, stored: StoredObject, headers: dict[str, 
         return HttpResponse(status=304, headers=headers)
     first, last = byte_range(request, stored)
     count = last - first + 1
-    response = FileResponse(
-        Part(object_open(stored=stored), first, count),
-        content_type=stored.content_type,
-        headers=headers | {"Content-Length": str(count)},
-    )
-    response.block_size = BLOCK_BYTES
+    headers["Content-Length"] = str(count)
+    part = Part(object_open(stored=stored), first, count)
+    response: HttpResponse | FileResponse
+    if count <= BLOCK_BYTES:  # in one piece: a stream costs a small answer more than its bytes do
+        with storage_errors(stored.bucket, "get"), closing(part):
+            response = HttpResponse(part.read(), content_type=stored.content_type, headers=headers)
+    else:
+        response = FileResponse(part, content_type=stored.content_type, headers=headers)
+        response.block_size = BLOCK_BYTES
     if count != stored.size_bytes:
         response.status_code = 206
         response.headers["Content-Range"] = f"bytes {first}-{last}/{stored.size_bytes}"
