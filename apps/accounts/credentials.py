@@ -32,9 +32,10 @@ def password_verify(*, login: str, password: str, address: str | None = None) ->
     """
     login = login.strip().lower()
     failures = FailureCounter(login, address)
-    failures.check()
     key = f"credentials:{_digest(login, password)}"
-    account = _remembered(key)
+    cached = cache.get_many((failures.key, key))
+    failures.check(cached.get(failures.key, 0))
+    account = _remembered(key, cached.get(key))
     if account is None:
         account = selectors.account_by_login(login)
         if not _password_fits(account, password) or account is None or not account.is_active:
@@ -44,8 +45,7 @@ def password_verify(*, login: str, password: str, address: str | None = None) ->
     return account
 
 
-def _remembered(key: str) -> Account | None:
-    remembered = cache.get(key)
+def _remembered(key: str, remembered: tuple[str, str] | None) -> Account | None:
     if remembered is None:
         return None
     account_id, stamp = remembered
@@ -69,8 +69,8 @@ class FailureCounter:
     def __init__(self, login: str, address: str | None) -> None:
         self.key = f"failed-logins:{_digest(login, address or '')}"
 
-    def check(self) -> None:
-        if cache.get(self.key, 0) >= settings.LUNA_FAILED_LOGINS:
+    def check(self, failures: int) -> None:
+        if failures >= settings.LUNA_FAILED_LOGINS:
             window_s = settings.LUNA_FAILED_LOGINS_WINDOW_S
             raise LunaError(
                 11065,

@@ -10,7 +10,9 @@ from apps.common.paging import Page
 
 
 def account_find(account_id: UUID) -> Account | None:
-    return Account.objects.filter(account_id=account_id).first()
+    """Nearly every request asks, so the SQL is written by hand: Django takes longer to make it than to run it."""
+    rows = Account.objects.raw("SELECT * FROM accounts_account WHERE account_id = %s", [account_id])
+    return next(iter(rows), None)
 
 
 def account_get(account_id: UUID) -> Account:

@@ -1,7 +1,7 @@
 """What travels into this room: an event before it is stored, and its descriptors."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -83,7 +83,7 @@ class EventDraft:
 
     def facts(self) -> dict[str, Any]:
         """The columns by name: what filters are applied to (`apps.common.filters.accepts`)."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
+        return dict(vars(self))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -101,8 +101,9 @@ def _faces(nearest: str, parameters: list[Any]) -> list[NearFace]:
     return [NearFace(row, -row.distance) for row in Face.everything.raw(STATEMENT.format(nearest=nearest), parameters)]
 
 
+@lru_cache(maxsize=256)
 def _members(scope: Scope, filters: FaceFilters) -> list[Members]:
-    """Who holds to the filters: no sub-select for everybody.
+    """Who holds to the filters: no sub-select for everybody. Depends on the arguments alone, not on rows.
 
     Members of a list are of the list's account, so the list is scoped in their place; that and conditions on the list
     alone spare the join with the faces.
