@@ -1,6 +1,7 @@
 """`python -m tests.perf [name ...]`: runs the benchmarks on embedded services of their own and prints one table.
 
-Every module of this folder with a `bench() -> list[Row]` is a benchmark; its name chooses it.
+Every module of this folder with a `bench() -> list[Row]` is a benchmark; its name chooses it. Those that take long run
+by name only.
 """
 
 import importlib
@@ -17,6 +18,7 @@ from tests.perf.report import Row, render
 
 HERE = Path(__file__).parent
 NOT_BENCHMARKS = {"__main__", "report", "web"}
+LONG = {"memory"}
 
 
 def names() -> list[str]:
@@ -42,7 +44,7 @@ def main(chosen: list[str]) -> int:
 
             call_command("migrate", verbosity=0)
             rows: list[Row] = []
-            for name in chosen or names():
+            for name in chosen or sorted(set(names()) - LONG):
                 print(f"… {name}", file=sys.stderr, flush=True)
                 rows += importlib.import_module(f"tests.perf.{name}").bench()
             print(render(rows))

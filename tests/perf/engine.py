@@ -36,15 +36,15 @@ GOAL_AT_8 = 0.85
 def bench() -> list[Row]:
     """Rows for one portrait of 640 px: detection, mesh, descriptor, age and sex."""
     item = ImageInput(portrait(), "portrait.jpg")
-    engine = _RecordingEngine(EngineConfig(settings.NETWORKS_DIR))
+    engine = RecordingEngine(EngineConfig(settings.NETWORKS_DIR))
     try:
         pipeline = Pipeline(engine, PLAN)
         pipeline.process(item)
         recorded, engine.recorded = engine.recorded, None
         rows = []
         for concurrency in CONCURRENCY:
-            own, *bare_ways = speeds([lambda: pipeline.process(item), *_bare_ways(recorded or [])], concurrency)
-            bare = max(bare_ways, key=lambda speed: speed.rate)
+            own, *ways = speeds([lambda: pipeline.process(item), *bare_ways(recorded or [])], concurrency)
+            bare = max(ways, key=lambda speed: speed.rate)
             goal = f"ratio ≥ {GOAL_AT_8}" if concurrency == CONCURRENCY[-1] else ""
             name = f"engine, concurrency {concurrency}"
             rows.append(Row(name, own.rate, "images/s", bare.rate, own.rate / bare.rate, goal))
@@ -99,7 +99,7 @@ def speed(run: Callable[[], object], concurrency: int) -> Speed:
     return Speed(calls / (time.perf_counter() - started), (time.process_time() - cpu) * 1e3 / calls)
 
 
-class _RecordingEngine(Engine):
+class RecordingEngine(Engine):
     """Keeps what the networks are fed with while `recorded` is a list."""
 
     def __init__(self, config: EngineConfig) -> None:
@@ -112,7 +112,7 @@ class _RecordingEngine(Engine):
         return super().run(network, tensor, deadline)
 
 
-def _bare_ways(recorded: list[tuple[str, Tensor]]) -> list[Callable[[], object]]:
+def bare_ways(recorded: list[tuple[str, Tensor]]) -> list[Callable[[], object]]:
     ways = []
     for threads in (1, os.cpu_count() or 1):
         sessions = {network: _session(network, threads) for network, _ in recorded}
