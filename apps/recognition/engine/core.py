@@ -34,7 +34,7 @@ class Engine:
         self._registry, self._networks, self._tasks = _installed(config)
         self._head = head_for(self._networks[self._tasks["face_detector"]])
         descriptor = self._networks[self._tasks["face_descriptor"]]
-        check_alignment(descriptor.name, descriptor.descriptor and descriptor.descriptor.alignment)
+        check_alignment(descriptor.name, descriptor.descriptor.alignment if descriptor.descriptor else None)
         self._sessions: dict[str, Session] = {}
         self._loading = threading.Lock()
         self._session(self._tasks["face_detector"])  # tells at once whether the device works

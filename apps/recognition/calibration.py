@@ -1,0 +1,137 @@
+"""How well a descriptor version tells people apart on labelled faces, and which calibration they suggest.
+
+FMR: the share of pairs of two people whose cosine reaches a threshold. FNMR: the share of pairs of one person whose
+cosine does not. The scale of similarity that the platform aims at is `SCALE`.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Cosines = NDArray[np.float64]
+
+# Similarity and the false match rate that it stands for.
+SCALE = ((0.5, 0.25), (0.6, 0.05), (0.7, 0.01), (0.8, 1e-3), (0.9, 1e-4))
+SEEN_FALSE_MATCHES = 5  # a rate is counted where so many pairs reach it, else extrapolated
+TAIL_FMR = 0.05  # from here on the logarithm of the FMR falls about linearly with the cosine
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Cosines of pairs of one person and of pairs of two people, each rising."""
+
+    genuine: Cosines
+    impostor: Cosines
+
+    def fmr(self, cosine: float) -> float:
+        """The share of the impostors at or above a cosine."""
+        return 1.0 - float(np.searchsorted(self.impostor, cosine)) / len(self.impostor)
+
+    def fnmr(self, cosine: float) -> float:
+        """The share of the genuine pairs below a cosine."""
+        return float(np.searchsorted(self.genuine, cosine)) / len(self.genuine)
+
+    @property
+    def auc(self) -> float:
+        """Area under the ROC curve: the chance that a genuine pair is more alike than an impostor's, ties half."""
+        below = np.searchsorted(self.impostor, self.genuine, "left")
+        not_above = np.searchsorted(self.impostor, self.genuine, "right")
+        return float((below + not_above).sum()) / (2 * len(self.genuine) * len(self.impostor))
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point of a proposed calibration; `counted`: the rate was seen on the pairs, not extrapolated from them."""
+
+    similarity: float
+    fmr: float
+    cosine: float
+    counted: bool
+
+
+def pairs_of(vectors: NDArray[np.float32], people: Sequence[str]) -> Pairs:
+    """Every pair of the rows of `vectors` [N, dimension], unit length. Raises ValueError where one kind is missing."""
+    cosines = vectors.astype(np.float64) @ vectors.astype(np.float64).T
+    rows, columns = np.triu_indices(len(people), 1)
+    names = np.array(people)
+    same = names[rows] == names[columns]
+    values = cosines[rows, columns]
+    if same.all() or not same.any():
+        raise ValueError("there must be two people, and two pictures of one of them")
+    return Pairs(np.sort(values[same]), np.sort(values[~same]))
+
+
+def proposed_points(pairs: Pairs) -> list[Point]:
+    """Where the scale's rates lie. Beyond what the pairs can show, the tail's logarithm is drawn on as a line.
+
+    Points that would not rise are left out.
+    """
+    count = len(pairs.impostor)
+    slope, offset = _tail(pairs.impostor)
+    points: list[Point] = []
+    for similarity, rate in SCALE:
+        counted = rate * count >= SEEN_FALSE_MATCHES
+        if not counted and slope >= 0:
+            break
+        cosine = float(np.quantile(pairs.impostor, 1 - rate)) if counted else (np.log10(rate) - offset) / slope
+        if cosine < 1 and (not points or cosine > points[-1].cosine):
+            points.append(Point(similarity, rate, float(cosine), counted))
+    return points
+
+
+def calibration_of(points: Sequence[Point]) -> list[list[float]]:
+    """The points as a manifest's `calibration`."""
+    inner = [[round(point.cosine, 3), point.similarity] for point in points]
+    rising = [inner[0], *(b for a, b in itertools.pairwise(inner) if b[0] > a[0])] if inner else []
+    return [[-1.0, 0.0], *rising, [1.0, 1.0]]
+
+
+def _tail(impostor: Cosines) -> tuple[float, float]:
+    """Slope and offset of the line log10 FMR = slope · cosine + offset through the upper tail."""
+    count = len(impostor)
+    ranks = np.arange(count, 0, -1) / count  # the FMR at each cosine
+    in_tail = (ranks <= TAIL_FMR) & (ranks >= min(SEEN_FALSE_MATCHES, count) / count)
+    if np.unique(impostor[in_tail]).size < 2:
+        return 0.0, 0.0
+    slope, offset = np.polyfit(impostor[in_tail], np.log10(ranks[in_tail]), 1)
+    return float(slope), float(offset)
+
+
+def roc_points(pairs: Pairs) -> list[tuple[float, float]]:
+    """FMR and true match rate at every cosine of a pair, from the strictest on."""
+    thresholds = np.unique(np.concatenate([pairs.genuine, pairs.impostor]))[::-1]
+    return [(pairs.fmr(cosine), 1.0 - pairs.fnmr(cosine)) for cosine in thresholds]
+
+
+def roc_svg(pairs: Pairs, title: str) -> str:
+    """The ROC curve as an SVG picture: FMR from one in ten times the pairs to 1, logarithmic, to the right; true match
+    rate upwards.
+    """
+    width, height, margin = 520, 420, 60
+    lowest = np.floor(np.log10(1 / len(pairs.impostor)))
+
+    def place(fmr: float, tmr: float) -> str:
+        share = (np.log10(max(fmr, 10**lowest)) - lowest) / -lowest if lowest else 1.0
+        return f"{margin + share * (width - 2 * margin):.1f},{height - margin - tmr * (height - 2 * margin):.1f}"
+
+    curve = " ".join(place(*point) for point in roc_points(pairs))
+    lines, labels = [], []
+    for exponent in range(int(lowest), 1):
+        x, bottom = place(10**exponent, 0).split(",")
+        lines.append(f'<path d="M{x},{bottom}V{margin}"/>')
+        labels.append(f'<text x="{x}" y="{height - margin + 18}" text-anchor="middle">{10.0**exponent:g}</text>')
+    for tenth in range(0, 11, 2):
+        left, y = place(10**lowest, tenth / 10).split(",")
+        lines.append(f'<path d="M{left},{y}H{width - margin}"/>')
+        labels.append(f'<text x="{margin - 8}" y="{float(y) + 4}" text-anchor="end">{tenth / 10:g}</text>')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" '
+        f'font-size="12"><rect width="100%" height="100%" fill="white"/><g stroke="#ddd">{"".join(lines)}</g>'
+        f'{"".join(labels)}<text x="{width / 2}" y="24" text-anchor="middle" font-size="14">{title}</text>'
+        f'<text x="{width / 2}" y="{height - 16}" text-anchor="middle">false match rate</text>'
+        f'<text x="16" y="{height / 2}" text-anchor="middle" transform="rotate(-90 16 {height / 2})">true match rate'
+        f'</text><polyline points="{curve}" fill="none" stroke="#1357a6" stroke-width="2"/></svg>\n'
+    )

@@ -1,0 +1,35 @@
+"""Descriptors of the faces in a folder's pictures, for commands that compare them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.recognition.estimators.face_descriptor import Descriptor
+from apps.recognition.facade import recognise
+from apps.recognition.types import ImageInput, MultifacePolicy, Plan
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp", ".gif"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Described:
+    """A picture below a folder: its path from there, the unit vectors of its faces, and why there are none."""
+
+    name: str
+    vectors: tuple[NDArray[np.float32], ...]
+    problem: str = ""
+
+
+def described_faces(directory: Path, *, best: bool, version: int | None = None) -> Iterator[Described]:
+    """Every picture below a folder, by name; with `best` one face of each."""
+    policy = MultifacePolicy.BEST if best else MultifacePolicy.ALL
+    plan = Plan(estimators=frozenset({"face_descriptor"}), multiface=policy, descriptor_version=version, warp=False)
+    for picture in sorted(path for path in directory.rglob("*") if path.suffix.lower() in SUFFIXES):
+        name = str(picture.relative_to(directory))
+        (result,) = recognise([ImageInput(picture.read_bytes(), name)], plan)
+        found = [face.estimations["face_descriptor"] for face in result.faces]
+        vectors = tuple(each.vector for each in found if isinstance(each, Descriptor))
+        yield Described(name, vectors, "" if vectors else (result.error.detail if result.error else "no face"))
