@@ -189,7 +189,7 @@ def audit_write(
     """
     actor = actor or Actor()
     ids = [*object_ids] if object_id is None else [object_id, *object_ids]
-    AuditRecord.objects.bulk_create(
+    records = [
         AuditRecord(
             account_id=actor.account_id,
             token_id=actor.token_id,
@@ -201,7 +201,11 @@ def audit_write(
             remote_address=actor.remote_address,
         )
         for each in ids
-    )
+    ]
+    if len(records) == 1:  # one statement; `bulk_create` adds a transaction's begin and end
+        records[0].save(force_insert=True)
+    else:
+        AuditRecord.objects.bulk_create(records)
 
 
 def audit_prune(*, before: datetime) -> int:

@@ -14,7 +14,7 @@ from apps.common.errors import LunaError
 from apps.common.paging import Page
 from apps.common.scope import Scope
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListFace, ListUnlink
-from apps.faces.types import FaceFilters, ListFilters
+from apps.faces.types import FaceFilters, FaceRow, ListFilters
 
 FACE_COLUMNS = {  # filter term: lookup on Face
     "face_ids": "face_id__in",
@@ -47,7 +47,7 @@ def faces_filter(*, scope: Scope, filters: FaceFilters) -> QuerySet[Face]:
     return rows
 
 
-def faces_page(*, scope: Scope, filters: FaceFilters, page: Page, with_lists: bool = True) -> list[Face]:
+def faces_page(*, scope: Scope, filters: FaceFilters, page: Page, with_lists: bool = True) -> list[FaceRow]:
     """A page of faces, newest first; of a list, newest link first. With `with_lists` their `face_lists` are at hand."""
     if filters.list_id is not None and filters == FaceFilters(list_id=filters.list_id):
         return _list_page(scope, filters.list_id, page, with_lists)
@@ -57,20 +57,25 @@ def faces_page(*, scope: Scope, filters: FaceFilters, page: Page, with_lists: bo
         return _in_order(scope, list(keys[page.slice]), with_lists)
     # The page is cut first, or the lists of all faces on the pages before it would be looked up, too.
     faces = Face.objects.for_scope(scope).filter(pk__in=rows.order_by("-id").values("pk")[page.slice]).order_by("-id")
-    return list(with_list_ids(faces) if with_lists else faces)
+    return _rows(faces, with_lists)
 
 
-def _list_page(scope: Scope, list_id: UUID, page: Page, with_lists: bool) -> list[Face]:
+def _list_page(scope: Scope, list_id: UUID, page: Page, with_lists: bool) -> list[FaceRow]:
     """A page of one list. The last costs what the first does, also among a million faces."""
     row = List.objects.for_scope(scope).filter(list_id=list_id).first()
     return [] if row is None else _in_order(scope, _page_keys(row, page), with_lists)
 
 
-def _in_order(scope: Scope, keys: Sequence[int], with_lists: bool) -> list[Face]:
+def _in_order(scope: Scope, keys: Sequence[int], with_lists: bool) -> list[FaceRow]:
     """The rows of keys, in the order of the keys."""
     faces = Face.objects.for_scope(scope).filter(pk__in=keys)
-    found = {face.pk: face for face in (with_list_ids(faces) if with_lists else faces)}
+    found = {face.id: face for face in _rows(faces, with_lists)}
     return [found[key] for key in keys if key in found]
+
+
+def _rows(faces: QuerySet[Face], with_lists: bool) -> list[FaceRow]:
+    columns = FaceRow._fields if with_lists else FaceRow._fields[:-1]
+    return [FaceRow(*row) for row in (with_list_ids(faces) if with_lists else faces).values_list(*columns)]
 
 
 def _page_keys(row: List, page: Page) -> list[int]:
@@ -96,9 +101,9 @@ def with_list_ids(rows: QuerySet[Face]) -> QuerySet[Face]:
     return rows.annotate(list_ids=ArraySubquery(links))
 
 
-def face_lists(face: Face) -> list[UUID]:
+def face_lists(face: Face | FaceRow) -> Sequence[UUID]:
     """Ids of the lists of a face that came through `with_list_ids`, oldest link first."""
-    lists: list[UUID] = face.list_ids  # type: ignore[attr-defined]  # annotated
+    lists: Sequence[UUID] = face.list_ids  # type: ignore[union-attr]  # annotated
     return lists
 
 

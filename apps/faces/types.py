@@ -1,7 +1,9 @@
 """What travels into and out of this room: attributes, drafts of faces, filters."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from apps.common.descriptors import Vector
@@ -60,6 +62,20 @@ class FaceDraft:
     attribute: AttributeData | None = None
     attribute_id: UUID | None = None
     face_id: UUID | None = None
+
+
+class FaceRow(NamedTuple):
+    """A face as pages show it; a page of instances of the model costs half as much again."""
+
+    id: int
+    face_id: UUID
+    account_id: UUID
+    event_id: UUID | None
+    user_data: str
+    create_time: datetime
+    external_id: str
+    avatar: str
+    list_ids: Sequence[UUID] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,10 @@ def samples_store(*, items: Sequence[NewObject]) -> list[StoredObject]:
         for item, (size_bytes, sha256) in zip(items, written, strict=True)
     ]
     try:
-        StoredObject.objects.bulk_create(rows)
+        if len(rows) == 1:  # one statement; `bulk_create` adds a transaction's begin and end
+            rows[0].save(force_insert=True)
+        else:
+            StoredObject.objects.bulk_create(rows)
     except IntegrityError as error:  # the files belong to the row that was there first
         raise LunaError(13008, items[0].object_id) from error
     except (OperationalError, InterfaceError):

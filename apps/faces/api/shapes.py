@@ -10,7 +10,7 @@ from apps.common.errors import LunaError
 from apps.common.times import format_time
 from apps.faces.models import Face, FaceAttribute, List
 from apps.faces.selectors import face_lists
-from apps.faces.types import TemporaryAttribute
+from apps.faces.types import FaceRow, TemporaryAttribute
 from apps.faces.wire import descriptor_shape
 
 FACE_TARGETS = (
@@ -29,7 +29,7 @@ def targets_check(targets: Sequence[str], known: Sequence[str]) -> frozenset[str
     return frozenset(targets or known) - (frozenset() if targets else {DESCRIPTOR})
 
 
-def face_shape(face: Face, targets: Collection[str] = FACE_TARGETS) -> dict[str, Any]:
+def face_shape(face: Face | FaceRow, targets: Collection[str] = FACE_TARGETS) -> dict[str, Any]:
     """A face; `lists` needs one that came through `selectors.with_list_ids`."""
     shape: dict[str, Any] = {
         "face_id": str(face.face_id),

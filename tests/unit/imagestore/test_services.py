@@ -172,10 +172,10 @@ def test_a_failure_in_the_middle_leaves_none(account: UUID, store_dir: Path) -> 
 def test_a_failure_before_the_row_leaves_no_row_and_no_file(
     account: UUID, store_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lost(*args: object) -> None:
+    def lost(*args: object, **kwargs: object) -> None:
         raise RuntimeError("the connection is lost")
 
-    monkeypatch.setattr(type(StoredObject.objects), "bulk_create", lost)
+    monkeypatch.setattr(StoredObject, "save", lost)
     with pytest.raises(RuntimeError):
         samples_store(items=[sample(account)])
     assert files_below(store_dir) == []
