@@ -18,7 +18,7 @@ from tests.perf.report import Row, render
 
 HERE = Path(__file__).parent
 NOT_BENCHMARKS = {"__main__", "report", "web"}
-LONG = {"memory"}
+LONG = {"lists", "memory"}
 
 
 def names() -> list[str]:
