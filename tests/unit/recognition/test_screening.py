@@ -1,13 +1,10 @@
-"""Which faces go on, and the reasons for the others; one set of estimations from several."""
+"""Which faces go on, and the reasons for the others."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from apps.recognition.aggregation import aggregate
-from apps.recognition.estimators.basic_attributes import BasicAttributes
-from apps.recognition.estimators.emotions import Emotions
 from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.estimators.head_pose import HeadPose
 from apps.recognition.screening import Limits, Reason, screen
@@ -62,29 +59,3 @@ def test_scores_of_descriptors() -> None:
     limits = Limits(descriptor_score=0.5)
     assert screen(face(face_descriptor=descriptor(1, score=0.5)), limits) == ()
     assert screen(face(face_descriptor=descriptor(1, score=0.4)), limits) == (Reason("fd_score_threshold", 0.4, 0.5),)
-
-
-def test_aggregation_is_the_mean() -> None:
-    calm = Emotions(0, 0, 0, 0.4, 0, 0, 0.6)
-    happy = Emotions(0, 0, 0, 0.9, 0, 0, 0.1)
-    together = aggregate(
-        [
-            {"face_descriptor": descriptor(1, 0, score=0.8), "emotions": calm},
-            {"face_descriptor": descriptor(0, 1, score=0.6), "emotions": happy},
-            {"basic_attributes": BasicAttributes(age=30, gender=1, male=0.6)},
-            {"basic_attributes": BasicAttributes(age=35, gender=0, male=0.1)},
-        ]
-    )
-    found = together["face_descriptor"]
-    assert isinstance(found, Descriptor)
-    assert np.allclose(found.vector, [0.5**0.5, 0.5**0.5])
-    assert found.score == pytest.approx(0.7)
-    emotions, basic = together["emotions"], together["basic_attributes"]
-    assert isinstance(emotions, Emotions)
-    assert isinstance(basic, BasicAttributes)
-    assert (emotions.predominant, emotions.happiness) == ("happiness", pytest.approx(0.65))
-    assert (basic.age, basic.gender) == (32, 0)
-
-
-def test_aggregation_of_nothing() -> None:
-    assert aggregate([{}, {}]) == {}
