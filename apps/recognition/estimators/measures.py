@@ -26,7 +26,7 @@ def sigmoid(x: float, centre: float, width: float) -> float:
 
 def luminance(image: Image) -> NDArray[np.float32]:
     """Rec. 709 luminance of linearised sRGB, back in sRGB's encoding: float32 [H, W], 0..1."""
-    linear = _LINEAR[image] @ _LUMINANCE
+    linear = _LINEAR.take(image) @ _LUMINANCE
     encoded = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.power(linear, 1 / 2.4) - 0.055)
     return encoded.astype(np.float32)
 
