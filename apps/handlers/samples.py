@@ -41,8 +41,8 @@ def faces_detect(
         sightings = []
         for sighting in sightings_of([seen]):
             sample_id = sighting.picture.sample_id
-            if sample_id is None:
-                sample = face_sample(sighting, account_id)
+            if sample_id is None and sighting.face is not None:
+                sample = face_sample(sighting.face, account_id)
                 objects.append(sample)
                 sample_id = sample.object_id
             sightings.append(replace(sighting, sample_id=sample_id))

@@ -10,8 +10,9 @@ from apps.common.errors import LunaError
 from apps.events.types import EventDraft
 from apps.faces.types import DescriptorData, FaceDraft
 from apps.recognition.api.input_types import Picture
+from apps.recognition.estimators.people_count import PeopleCount
 from apps.recognition.pictures import Rejected
-from apps.recognition.types import Face
+from apps.recognition.types import Body, Face
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +40,22 @@ class EventParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sighting:
-    """A face on one of the pictures. `sample_id`: its sample, when one is stored."""
+    """Someone on one of the pictures, by face, body or both. `sample_id`, `body_sample_id`: samples that are stored."""
 
     picture: Picture
-    face: Face
+    face: Face | None = None
+    body: Body | None = None
     sample_id: UUID | None = None
+    body_sample_id: UUID | None = None
     image_origin: str | None = None
 
     @property
     def sample_url(self) -> str | None:
         return None if self.sample_id is None else f"/6/samples/faces/{self.sample_id}"
+
+    @property
+    def body_sample_url(self) -> str | None:
+        return None if self.body_sample_id is None else f"/6/samples/bodies/{self.body_sample_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +81,13 @@ class LabelMatches:
 class Person:
     """Someone seen, on one picture or, aggregated, on several: what becomes an event.
 
-    `estimations`: by API name, of the one sighting or of all together. `face`: the face that is stored of the person;
-    `attribute_id`: the temporary attribute.
+    `estimations`, `body_estimations`: by API name, of the one sighting or of all together. `face`: the face that is
+    stored of the person; `attribute_id`: the temporary attribute.
     """
 
     sightings: tuple[Sighting, ...] = ()
     estimations: Mapping[str, object] = field(default_factory=dict)
+    body_estimations: Mapping[str, object] = field(default_factory=dict)
     descriptor: DescriptorData | None = None
     draft: EventDraft
     matches: tuple[LabelMatches, ...] = ()
@@ -91,6 +99,15 @@ class Person:
     def samples(self) -> tuple[UUID, ...]:
         return tuple(sighting.sample_id for sighting in self.sightings if sighting.sample_id is not None)
 
+    @property
+    def body_samples(self) -> tuple[UUID, ...]:
+        return tuple(sighting.body_sample_id for sighting in self.sightings if sighting.body_sample_id is not None)
+
+    @property
+    def has_face(self) -> bool:
+        """Is anything known of the face? Who comes as a raw descriptor was not sighted."""
+        return not self.sightings or any(sighting.face is not None for sighting in self.sightings)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageOutcome:
@@ -98,15 +115,20 @@ class ImageOutcome:
 
     filename: str
     error: LunaError | None = None
+    people: PeopleCount | None = None
     exif: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GenerationResult:
-    """`shown`: names of the estimations that the answer holds. `stage_ms`: wall clock of the stages."""
+    """`shown`: names of the estimations that the answer holds; `coordinates`: does it say where people are?
+
+    `stage_ms`: wall clock of the stages.
+    """
 
     images: tuple[ImageOutcome, ...]
     persons: tuple[Person, ...]
     rejected: tuple[Rejected, ...]
     shown: frozenset[str]
+    coordinates: bool = False
     stage_ms: Mapping[str, float] = field(default_factory=dict)

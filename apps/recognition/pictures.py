@@ -1,4 +1,4 @@
-"""Pictures of a request through the engine, and the faces of each that go on: what every resource begins with."""
+"""Pictures of a request through the engine, and the people of each that go on: what every resource begins with."""
 
 import json
 from collections.abc import Sequence
@@ -7,31 +7,47 @@ from dataclasses import asdict, dataclass
 from apps.common.errors import LunaError
 from apps.recognition.api.input_types import Inputs, Picture
 from apps.recognition.checks.recognise import recognise_checked
+from apps.recognition.facade import prediction_thresholds
 from apps.recognition.screening import Limits, Reason, screen
-from apps.recognition.types import Face, ImageResult, Plan
+from apps.recognition.thresholds import judged
+from apps.recognition.types import Body, Face, ImageResult, Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Someone:
+    """One person of a picture, by face, body or both."""
+
+    face: Face | None = None
+    body: Body | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rejected:
-    """A face that a limit stopped."""
+    """A face that a limit stopped, and the body of the same person, which goes with it."""
 
     picture: Picture
     face: Face
+    body: Body | None = None
     reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Seen:
-    """What was found in one picture: the faces that go on, and those that do not."""
+    """What was found in one picture: the people who go on, faces first, and the faces that do not."""
 
     picture: Picture
     result: ImageResult
-    passed: tuple[Face, ...]
+    people: tuple[Someone, ...]
     rejected: tuple[Rejected, ...]
 
     @property
     def filename(self) -> str:
         return self.picture.image.filename
+
+    @property
+    def passed(self) -> tuple[Face, ...]:
+        """The faces that go on."""
+        return tuple(each.face for each in self.people if each.face is not None)
 
 
 def recognise_pictures(inputs: Inputs, plan: Plan, limits: Limits) -> list[Seen]:
@@ -40,29 +56,36 @@ def recognise_pictures(inputs: Inputs, plan: Plan, limits: Limits) -> list[Seen]
     Raises that error when the picture was the request's whole body, and what `facade.recognise` raises.
     """
     readable = [picture.image for picture in inputs.pictures if picture.error is None]
+    thresholds = limits.predictions.over(prediction_thresholds())
     found = iter(recognise_checked(readable, plan, limits.checks) if readable else ())
     seen = []
     for picture in inputs.pictures:
         result = ImageResult(picture.image.filename, error=picture.error) if picture.error else next(found)
         if inputs.alone and result.error is not None:
             raise result.error
-        seen.append(_screened(picture, result, limits))
+        seen.append(_screened(picture, judged(result, thresholds), limits))
     return seen
 
 
 def _screened(picture: Picture, result: ImageResult, limits: Limits) -> Seen:
-    verdicts = [(face, screen(face, limits)) for face in result.faces]
+    bodies = {body.face_index: body for body in result.bodies if body.face_index is not None}
+    verdicts = [(face, bodies.get(index), screen(face, limits)) for index, face in enumerate(result.faces)]
+    lone = [Someone(body=body) for body in result.bodies if body.face_index is None]
     return Seen(
         picture=picture,
         result=result,
-        passed=tuple(face for face, reasons in verdicts if not reasons),
-        rejected=tuple(Rejected(picture=picture, face=face, reasons=reasons) for face, reasons in verdicts if reasons),
+        people=(*(Someone(face=face, body=body) for face, body, reasons in verdicts if not reasons), *lone),
+        rejected=tuple(
+            Rejected(picture=picture, face=face, body=body, reasons=reasons)
+            for face, body, reasons in verdicts
+            if reasons
+        ),
     )
 
 
-def check_one_face(seen: Sequence[Seen]) -> None:
-    """Aggregation takes pictures of one person. Raises LunaError 11038."""
+def check_one_person(seen: Sequence[Seen]) -> None:
+    """Aggregation takes pictures of one person. Raises LunaError 11038 for several faces, 11053 for several bodies."""
     for each in seen:
-        if len(each.result.faces) > 1:
-            rects = json.dumps([asdict(face.rect) for face in each.result.faces])
-            raise LunaError(11038, each.filename, rects)
+        for found, code in ((each.result.faces, 11038), (each.result.bodies, 11053)):
+            if len(found) > 1:
+                raise LunaError(code, each.filename, json.dumps([asdict(one.rect) for one in found]))

@@ -70,7 +70,7 @@ class GeneratedEventSerializer(serializers.Serializer[Any]):
     location = serializers.DictField()
     meta = serializers.DictField(allow_null=True)
     face = serializers.DictField(allow_null=True)
-    face_attributes = serializers.DictField()
+    face_attributes = serializers.DictField(allow_null=True)
     body_attributes = serializers.DictField(allow_null=True)
     matches = serializers.ListField(child=serializers.DictField())
     aggregate_estimations = serializers.DictField()

@@ -2,22 +2,26 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from apps.common.api.responses import links
 from apps.common.times import format_time
 from apps.events.types import EventDraft
 from apps.handlers.types import GenerationResult, ImageOutcome, Person, Sighting
 from apps.recognition.api.answers import reasons_block, shown_detection, shown_estimations, status_block
+from apps.recognition.api.body_shapes import body_attributes_block, body_detection_block, people_block
 from apps.recognition.api.shapes import attributes_block, estimation_block
 from apps.recognition.pictures import Rejected
 
-AGGREGATED = ("emotions", "mask", "liveness")
+AGGREGATED = ("emotions", "mask", "liveness", "deepfake")
 
 
 def generation_body(result: GenerationResult) -> dict[str, Any]:
     """The answer of `POST /6/handlers/{handler_id}/events`."""
     return {
-        "images": [image_block(outcome) | {"people": None} for outcome in result.images],
+        "images": [
+            image_block(outcome) | {"people": _people(outcome, result.coordinates)} for outcome in result.images
+        ],
         "events": [event_block(person, result.shown) for person in result.persons],
         "filtered_detections": filtered_block(result.rejected, result.shown),
     }
@@ -31,6 +35,10 @@ def image_block(outcome: ImageOutcome) -> dict[str, Any]:
     }
 
 
+def _people(outcome: ImageOutcome, coordinates: bool) -> dict[str, Any] | None:
+    return None if outcome.people is None else people_block(outcome.people, with_coordinates=coordinates)
+
+
 def filtered_block(rejected: tuple[Rejected, ...], shown: frozenset[str]) -> dict[str, Any]:
     return {
         "face_detections": [
@@ -41,7 +49,15 @@ def filtered_block(rejected: tuple[Rejected, ...], shown: frozenset[str]) -> dic
             }
             for each in rejected
         ],
-        "body_detections": [],
+        "body_detections": [
+            {
+                "filename": each.picture.image.filename,
+                "filter_reasons": reasons_block(each.reasons),
+                "detection": {"sample": {"detection": body_detection_block(each.body, shown)}},
+            }
+            for each in rejected
+            if each.body is not None
+        ],
     }
 
 
@@ -69,8 +85,8 @@ def event_block(person: Person, shown: frozenset[str]) -> dict[str, Any]:
         "location": _location(draft),
         "meta": draft.meta,
         "face": _face(person),
-        "face_attributes": _face_attributes(person),
-        "body_attributes": None,
+        "face_attributes": _face_attributes(person) if person.has_face else None,
+        "body_attributes": _body_attributes(person),
         "matches": [
             {"label": found.label, "candidates": [candidate.shown for candidate in found.candidates]}
             for found in person.matches
@@ -121,9 +137,17 @@ def _face_attributes(person: Person) -> dict[str, Any]:
     }
 
 
+def _body_attributes(person: Person) -> dict[str, Any] | None:
+    """Null without a body; `score` is that of a descriptor, which needs a network of its own."""
+    if all(sighting.body is None for sighting in person.sightings):
+        return None
+    return {"score": None, "samples": [str(sample) for sample in person.body_samples]}
+
+
 def _aggregate_estimations(person: Person, shown: frozenset[str]) -> dict[str, Any]:
     estimations = shown_estimations(person.estimations, shown & set(AGGREGATED)) if person.aggregated else {}
-    return {"face": {"attributes": attributes_block(estimations)}, "body": {"attributes": {}}}
+    body = body_attributes_block(person.body_estimations, shown) if person.aggregated else {}
+    return {"face": {"attributes": attributes_block(estimations)}, "body": {"attributes": body}}
 
 
 def _detection(sighting: Sighting, shown: frozenset[str]) -> dict[str, Any]:
@@ -133,17 +157,34 @@ def _detection(sighting: Sighting, shown: frozenset[str]) -> dict[str, Any]:
         "detect_time": format_time(details.detect_time),
         "detect_ts": details.detect_ts,
         "image_origin": sighting.image_origin,
-        "samples": {"face": sample_block(sighting, shown), "body": None},
+        "samples": {
+            "face": sample_block(sighting, shown),
+            "body": _body_sample(sighting, shown),
+        },
     }
 
 
-def sample_block(sighting: Sighting, shown: frozenset[str]) -> dict[str, Any]:
-    """`{sample_id, url, external_url, detection}`; the first three are null for a sample that is not stored."""
-    url = sighting.sample_url
+def sample_block(sighting: Sighting, shown: frozenset[str]) -> dict[str, Any] | None:
+    """`{sample_id, url, external_url, detection}`; the first three are null for a sample that is not stored.
+
+    Null where no face was seen.
+    """
+    if sighting.face is None:
+        return None
+    return _sample(sighting.sample_id, sighting.sample_url, shown_detection(sighting.face, shown))
+
+
+def _body_sample(sighting: Sighting, shown: frozenset[str]) -> dict[str, Any] | None:
+    if sighting.body is None:
+        return None
+    return _sample(sighting.body_sample_id, sighting.body_sample_url, body_detection_block(sighting.body, shown))
+
+
+def _sample(sample_id: UUID | None, url: str | None, detection: dict[str, Any]) -> dict[str, Any]:
     return {
-        "sample_id": _text(sighting.sample_id),
+        "sample_id": _text(sample_id),
         **({"url": None, "external_url": None} if url is None else links(url)),
-        "detection": shown_detection(sighting.face, shown),
+        "detection": detection,
     }
 
 

@@ -21,7 +21,7 @@ from apps.handlers.types import (
     Person,
 )
 from apps.recognition.api.input_types import Inputs
-from apps.recognition.pictures import Seen, check_one_face, recognise_pictures
+from apps.recognition.pictures import Seen, check_one_person, recognise_pictures
 from apps.recognition.types import MultifacePolicy
 
 
@@ -33,11 +33,12 @@ def generate_events(
     inputs: Inputs,
     params: EventParams,
 ) -> GenerationResult:
-    """One event a face (or one in all, aggregated), stored and published as the policies say.
+    """One event a person (or one in all, aggregated), stored and published as the policies say.
 
     A picture that fails does not stop the others, unless it was the whole request: then its error is raised, as is
     LunaError 200005 for an estimator that is not there, 34003 for aggregation of raw descriptors, 11069 for candidates
-    of an account that is not visible, 11038 for several faces in a picture to be aggregated, and what storing raises.
+    of an account that is not visible, 11038 or 11053 for several faces or bodies in a picture to be aggregated, and
+    what storing raises.
     """
     if params.aggregate and inputs.descriptors:
         raise LunaError(34003)
@@ -45,7 +46,7 @@ def generate_events(
     with clock.stage("recognise"):
         seen = recognise_pictures(inputs, plan_of(policies, use_exif=params.use_exif), policies.limits)
     if params.aggregate and policies.detect_policy.multiface_policy is not MultifacePolicy.BEST:
-        check_one_face(seen)
+        check_one_person(seen)
     persons = persons_of_sightings(sightings_of(seen), handler_id=handler_id, params=params, meta=inputs.meta)
     outcomes = [outcome_of(each) for each in seen]
     for name, data in inputs.descriptors:
@@ -69,6 +70,7 @@ def generate_events(
         persons=tuple(persons),
         rejected=tuple(face for each in seen for face in each.rejected),
         shown=shown,
+        coordinates=policies.detect_policy.people_count_coordinates,
         stage_ms={**clock.stage_ms, **{f"image.{name}": ms for name, ms in _sums(seen).items()}},
     )
 

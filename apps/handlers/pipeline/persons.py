@@ -1,17 +1,19 @@
-"""From detections to persons: one a face, or one for all pictures when they are aggregated; with drafts of events."""
+"""From detections to persons: one a face or body, or one for all pictures when they are aggregated; with drafts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from apps.common.descriptors import DescriptorVersion, Vector, raw_decode, sdk_decode, versions
-from apps.common.filters.words import Emotion, Mask
+from apps.common.filters.words import Deepfake, Emotion, Liveness, Mask
 from apps.common.times import utc_now
 from apps.events.types import EventDraft
 from apps.faces.types import BasicData, DescriptorData
 from apps.handlers.pipeline.attributes import basic_of, descriptor_of
+from apps.handlers.pipeline.bodies import body_columns
 from apps.handlers.types import EventParams, Person, Sighting
 from apps.recognition.aggregation import aggregate
+from apps.recognition.body_aggregation import aggregate_bodies
 from apps.recognition.screening import predominant
 
 
@@ -21,13 +23,21 @@ def persons_of_sightings(
     """One person a sighting; one for all of them when the request aggregates."""
     if not params.aggregate:
         return [
-            _person((each,), each.face.estimations, handler_id, params, _joined(meta, each.picture.details.meta))
+            _person(
+                (each,),
+                {} if each.face is None else each.face.estimations,
+                {} if each.body is None else each.body.estimations,
+                handler_id,
+                params,
+                _joined(meta, each.picture.details.meta),
+            )
             for each in sightings
         ]
     if not sightings:
         return []
-    together = aggregate([each.face.estimations for each in sightings])
-    return [_person(tuple(sightings), together, handler_id, params, meta)]
+    face = aggregate([each.face.estimations for each in sightings if each.face is not None])
+    body = aggregate_bodies([each.body.estimations for each in sightings if each.body is not None])
+    return [_person(tuple(sightings), face, body, handler_id, params, meta)]
 
 
 def person_of_descriptor(
@@ -35,7 +45,7 @@ def person_of_descriptor(
 ) -> Person:
     """Someone known by a raw descriptor alone. Raises LunaError 12034, 12036, 12038."""
     version, vector = decode_descriptor(data)
-    return Person(descriptor=DescriptorData(version.version, vector), draft=_draft({}, handler_id, params, meta))
+    return Person(descriptor=DescriptorData(version.version, vector), draft=_draft({}, {}, handler_id, params, meta))
 
 
 def decode_descriptor(data: bytes) -> tuple[DescriptorVersion, Vector]:
@@ -47,6 +57,7 @@ def decode_descriptor(data: bytes) -> tuple[DescriptorVersion, Vector]:
 def _person(
     sightings: tuple[Sighting, ...],
     estimations: Mapping[str, object],
+    body_estimations: Mapping[str, object],
     handler_id: UUID | None,
     params: EventParams,
     meta: Mapping[str, Any] | None,
@@ -54,14 +65,19 @@ def _person(
     return Person(
         sightings=sightings,
         estimations=estimations,
+        body_estimations=body_estimations,
         descriptor=descriptor_of(estimations),
-        draft=_draft(estimations, handler_id, params, meta),
+        draft=_draft(estimations, body_estimations, handler_id, params, meta),
         aggregated=params.aggregate,
     )
 
 
 def _draft(
-    estimations: Mapping[str, object], handler_id: UUID | None, params: EventParams, meta: Mapping[str, Any] | None
+    estimations: Mapping[str, object],
+    body_estimations: Mapping[str, object],
+    handler_id: UUID | None,
+    params: EventParams,
+    meta: Mapping[str, Any] | None,
 ) -> EventDraft:
     known = basic_of(estimations) or BasicData()
     create_time = params.create_time or utc_now()
@@ -86,7 +102,11 @@ def _draft(
         age=known.age,
         gender=known.gender,
         emotion=predominant(estimations.get("emotions"), Emotion),
+        ethnic_group=known.ethnicity,
         mask=predominant(estimations.get("mask"), Mask),
+        liveness=predominant(estimations.get("liveness"), Liveness),
+        deepfake=predominant(estimations.get("deepfake"), Deepfake),
+        **body_columns(body_estimations),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from apps.handlers.policies import Policies
 from apps.handlers.types import ImageOutcome, Sighting
+from apps.recognition.estimators.people_count import PeopleCount
 from apps.recognition.pictures import Seen
 from apps.recognition.types import Plan
 
@@ -22,9 +23,17 @@ def plan_of(policies: Policies, *, use_exif: bool) -> Plan:
 
 
 def sightings_of(seen: Sequence[Seen]) -> list[Sighting]:
-    """The faces that go on, of all pictures."""
-    return [Sighting(picture=each.picture, face=face) for each in seen for face in each.passed]
+    """The people who go on, of all pictures."""
+    return [
+        Sighting(picture=each.picture, face=person.face, body=person.body) for each in seen for person in each.people
+    ]
 
 
 def outcome_of(seen: Seen) -> ImageOutcome:
-    return ImageOutcome(filename=seen.filename, error=seen.result.error, exif=seen.result.exif)
+    people = seen.result.estimations.get("people_count")
+    return ImageOutcome(
+        filename=seen.filename,
+        error=seen.result.error,
+        people=people if isinstance(people, PeopleCount) else None,
+        exif=seen.result.exif,
+    )

@@ -31,6 +31,8 @@ from apps.recognition.api.input_schemas import MAX_ORIGIN_CHARACTERS
 from apps.recognition.api.input_types import Picture
 from apps.recognition.api.shapes import rect_block
 from apps.recognition.encoding import warp_bytes
+from apps.recognition.types import Face as RecognisedFace
+from apps.recognition.types import Rect
 from apps.sender.callbacks import webhook_call
 from apps.sender.services import event_publish
 
@@ -96,24 +98,36 @@ def _decided(person: Person, policy: StoragePolicy, account_id: UUID, batch: Bat
     """The person with samples, images and face as they will be stored."""
     facts = person.draft.facts()
     with_samples = policy.face_sample_policy.store_sample and accepts(policy.face_sample_policy.filters, facts)
+    with_bodies = policy.body_sample_policy.store_sample and accepts(policy.body_sample_policy.filters, facts)
     with_origins = policy.image_origin_policy.store_image and accepts(policy.image_origin_policy.filters, facts)
     sightings = []
     for sighting in person.sightings:
         if with_samples:
             sighting = _with_sample(sighting, policy.face_sample_policy, account_id, batch)
+        if with_bodies:
+            sighting = _with_body_sample(sighting, policy.body_sample_policy, account_id, batch)
         origin = sighting.picture.details.image_origin
         if origin is None and with_origins:
             origin = _origin(sighting.picture, policy.image_origin_policy, account_id, batch)
         sightings.append(replace(sighting, image_origin=origin))
     person = replace(person, sightings=tuple(sightings))
     face = None
-    if policy.face_policy.store_face and accepts(policy.face_policy.filters, facts):
+    if person.has_face and policy.face_policy.store_face and accepts(policy.face_policy.filters, facts):
         face = _face(person, policy.face_policy)
     draft = replace(
         person.draft,
         face_id=None if face is None else face.face_id,
         attach_result=face.lists if face else (),
-        face_detections=[_stored_detection(sighting) for sighting in person.sightings],
+        face_detections=[
+            _stored_detection(sighting, sighting.face.rect, sighting.sample_id)
+            for sighting in person.sightings
+            if sighting.face is not None
+        ],
+        body_detections=[
+            _stored_detection(sighting, sighting.body.rect, sighting.body_sample_id)
+            for sighting in person.sightings
+            if sighting.body is not None
+        ],
     )
     return replace(person, face=face, draft=draft)
 
@@ -121,20 +135,36 @@ def _decided(person: Person, policy: StoragePolicy, account_id: UUID, batch: Bat
 def _with_sample(sighting: Sighting, policy: SamplePolicy, account_id: UUID, batch: Batch) -> Sighting:
     if sighting.picture.sample_id is not None:  # it is one already
         return replace(sighting, sample_id=sighting.picture.sample_id)
-    sample = face_sample(sighting, account_id, policy.ttl)
+    if sighting.face is None:
+        return sighting
+    sample = face_sample(sighting.face, account_id, policy.ttl)
     batch.objects.append(sample)
     return replace(sighting, sample_id=sample.object_id)
 
 
-def face_sample(sighting: Sighting, account_id: UUID, ttl_days: int | None = None) -> NewObject:
+def _with_body_sample(sighting: Sighting, policy: SamplePolicy, account_id: UUID, batch: Batch) -> Sighting:
+    if sighting.body is None:
+        return sighting
+    sample = NewObject(
+        account_id=account_id,
+        bucket=Bucket.BODY_SAMPLES,
+        data=warp_bytes(sighting.body.warp),
+        content_type="image/jpeg",
+        ttl_days=policy.ttl,
+    )
+    batch.objects.append(sample)
+    return replace(sighting, body_sample_id=sample.object_id)
+
+
+def face_sample(face: RecognisedFace, account_id: UUID, ttl_days: int | None = None) -> NewObject:
     """The sample of a face, to be stored."""
     return NewObject(
         account_id=account_id,
         bucket=Bucket.FACE_SAMPLES,
-        data=warp_bytes(sighting.face.warp),
+        data=warp_bytes(face.warp),
         content_type="image/jpeg",
         ttl_days=ttl_days,
-        meta=sample_meta(sighting.face),
+        meta=sample_meta(face),
     )
 
 
@@ -191,11 +221,11 @@ def _record(person: Person) -> EventRecord:
     return EventRecord(person.draft, (EventDescriptorData(descriptor.version, descriptor.vector, descriptor.score),))
 
 
-def _stored_detection(sighting: Sighting) -> dict[str, object]:
+def _stored_detection(sighting: Sighting, rect: Rect, sample_id: UUID | None) -> dict[str, object]:
     details = sighting.picture.details
     return {
-        "sample_id": sighting.sample_id and str(sighting.sample_id),
-        "detection": {"rect": rect_block(sighting.face.rect)},
+        "sample_id": sample_id and str(sample_id),
+        "detection": {"rect": rect_block(rect)},
         "detect_time": details.detect_time and details.detect_time.isoformat(),
         "detect_ts": details.detect_ts,
         "image_origin": sighting.image_origin,

@@ -11,6 +11,7 @@ from apps.common.filters.kinds import FiniteFloatField, NumberField
 from apps.common.filters.words import Deepfake, Liveness, Mask, Number
 from apps.handlers.policies.base import PolicySerializer
 from apps.handlers.policies.face_quality import FaceQualityPolicy, FaceQualitySerializer
+from apps.recognition.thresholds import PredictionThresholds
 from apps.recognition.types import MultifacePolicy
 
 MAX_ANGLE_DEGREES = 180.0
@@ -38,20 +39,20 @@ BODY_FLAGS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LivenessPolicy:
-    """Thresholds 0..1 of the prediction; states as in `words.Liveness`."""
+    """Thresholds 0..1 of the prediction, None for the platform's; states as in `words.Liveness`."""
 
     estimate: bool = False
-    liveness_threshold: float = 0.5
-    quality_threshold: float = 0.5
+    liveness_threshold: float | None = None
+    quality_threshold: float | None = None
     liveness_states: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeepfakePolicy:
-    """Threshold 0..1 of `real`; states as in `words.Deepfake`."""
+    """Threshold 0..1 of `real`, None for the platform's; states as in `words.Deepfake`."""
 
     estimate: bool = False
-    real_threshold: float = 0.5
+    real_threshold: float | None = None
     mode: int = 2
     deepfake_states: tuple[int, ...] = ()
 
@@ -69,6 +70,7 @@ class DetectPolicy:
     shown: frozenset[str] = frozenset()
     extract_exif: bool = False
     estimate_people_count: bool = False
+    people_count_coordinates: bool = False
     pitch_threshold: float = MAX_ANGLE_DEGREES
     roll_threshold: float = MAX_ANGLE_DEGREES
     yaw_threshold: float = MAX_ANGLE_DEGREES
@@ -84,13 +86,18 @@ class DetectPolicy:
         return {angle: limit for angle, limit in limits.items() if limit < MAX_ANGLE_DEGREES}
 
     @property
+    def predictions(self) -> PredictionThresholds:
+        return PredictionThresholds(
+            liveness=self.estimate_liveness.liveness_threshold,
+            liveness_quality=self.estimate_liveness.quality_threshold,
+            deepfake=self.estimate_deepfake.real_threshold,
+        )
+
+    @property
     def estimators(self) -> frozenset[str]:
         """What is shown, and what is asked for in other ways than by limits."""
         wanted = set(self.shown)
         needed = {
-            "liveness": self.estimate_liveness.liveness_states,
-            "deepfake": self.estimate_deepfake.deepfake_states,
-            "human_body": self.detect_body,
             "people_count": self.estimate_people_count,
         }
         wanted |= {name for name, needs in needed.items() if needs}
@@ -148,6 +155,7 @@ class DetectPolicySerializer(PolicySerializer):
     multiface_policy = serializers.ChoiceField(choices=[(each.value, each.name) for each in MultifacePolicy], default=1)
     extract_exif = FlagField(required=False)
     estimate_people_count = FlagField(required=False)
+    people_count_coordinates = FlagField(required=False)
     pitch_threshold = angle_field()
     roll_threshold = angle_field()
     yaw_threshold = angle_field()
@@ -166,8 +174,11 @@ class DetectPolicySerializer(PolicySerializer):
         """The flags of estimators become one set; liveness states may stand beside or inside `estimate_liveness`."""
         shown = {name for flag, name in FACE_FLAGS.items() if values.pop(flag)}
         bodies = values.pop("body_attributes")
+        liveness = values["estimate_liveness"]
         if states := values.pop("liveness_states", ()):
-            values["estimate_liveness"] = replace(values["estimate_liveness"], liveness_states=states)
+            if liveness.liveness_states not in ((), states):
+                raise serializers.ValidationError({"liveness_states": "differ from those in 'estimate_liveness'."})
+            values["estimate_liveness"] = replace(liveness, liveness_states=states)
         shown |= {"liveness"} if values["estimate_liveness"].estimate else set()
         shown |= {"deepfake"} if values["estimate_deepfake"].estimate else set()
         values["multiface_policy"] = MultifacePolicy(values["multiface_policy"])

@@ -65,7 +65,7 @@ class Form:
             self.documents[part.name] = orjson.loads(part.data)
         except orjson.JSONDecodeError as error:
             raise LunaError(12002) from error
-        if part.name == FACE_BOXES:
+        if part.name in BOXES:
             self.trusted |= is_trusted(part.headers.get(TRUSTED_HEADER))
 
     def _add_file(self, part: Part, files: dict[str, T], value: T) -> None:
@@ -82,19 +82,17 @@ class Form:
             raise LunaError(12030)
         ours = {name: value for name, value in self.documents.items() if name not in self.rules.parts}
         checked = checked_data(DocumentsSerializer, ours)
-        if checked[BODY_BOXES]:
-            raise LunaError(200005, "human_body")
-        boxes = self._face_boxes(checked.pop(FACE_BOXES))
-        details = {name: value for name, value in checked.items() if name != BODY_BOXES}
+        boxes = {kind: self._boxes(kind, checked.pop(kind)) for kind in BOXES}
+        details = checked
         common_meta = details.get("meta", {}).pop(None, None)
         return Inputs(
-            pictures=tuple(self._picture(name, part, boxes.get(name), details) for name, part in self.files.items()),
+            pictures=tuple(self._picture(name, part, boxes, details) for name, part in self.files.items()),
             descriptors=tuple(self.descriptors.items()),
             meta=common_meta,
             parts={name: value for name, value in self.documents.items() if name in self.rules.parts},
         )
 
-    def _face_boxes(self, items: list[Mapping[str, Any]]) -> dict[str, tuple[Rect, ...]]:
+    def _boxes(self, kind: str, items: list[Mapping[str, Any]]) -> dict[str, tuple[Rect, ...]]:
         if items and self.rules.image_type is not ImageType.RAW:
             raise LunaError(11047)
         for name, times in Counter(item["filename"] for item in items).items():
@@ -102,12 +100,16 @@ class Form:
                 raise LunaError(11050, name)
             if name not in self.files:
                 raise LunaError(11049, f"No image is named {name}")
-        if any(len(item[FACE_BOXES]) > 1 for item in items):
+        if any(len(item[kind]) > 1 for item in items):
             raise LunaError(11045)
-        return {item["filename"]: tuple(item[FACE_BOXES]) for item in items}
+        return {item["filename"]: tuple(item[kind]) for item in items}
 
     def _picture(
-        self, name: str, part: Part, boxes: tuple[Rect, ...] | None, details: Mapping[str, Mapping[str | None, Any]]
+        self,
+        name: str,
+        part: Part,
+        boxes: Mapping[str, Mapping[str, tuple[Rect, ...]]],
+        details: Mapping[str, Mapping[str | None, Any]],
     ) -> Picture:
         error = None
         data = b""
@@ -123,8 +125,9 @@ class Form:
                 data=data,
                 filename=name,
                 image_type=self.rules.image_type,
-                face_boxes=boxes or (),
-                trusted_boxes=self.trusted and boxes is not None,
+                face_boxes=boxes[FACE_BOXES].get(name, ()),
+                body_boxes=boxes[BODY_BOXES].get(name, ()),
+                trusted_boxes=self.trusted,
             ),
             content_type=part.content_type,
             error=error,

@@ -80,13 +80,13 @@ def _from_references(body: Any, rules: Rules) -> Inputs:
 
 
 def _check_reference(reference: dict[str, Any], rules: Rules) -> None:
-    boxes = reference["face_bounding_boxes"]
-    if boxes and ("sample_id" in reference or rules.image_type is not ImageType.RAW):
-        raise LunaError(11047)
-    if len(boxes) > 1:
-        raise LunaError(11045)
-    if reference["body_bounding_boxes"]:
+    if reference["body_bounding_boxes"] and not rules.bodies:
         raise LunaError(200005, "human_body")
+    for boxes in (reference["face_bounding_boxes"], reference["body_bounding_boxes"]):
+        if boxes and ("sample_id" in reference or rules.image_type is not ImageType.RAW):
+            raise LunaError(11047)
+        if len(boxes) > 1:
+            raise LunaError(11045)
 
 
 def _picture(reference: dict[str, Any], loaded: Loaded, rules: Rules) -> Picture:
@@ -97,6 +97,7 @@ def _picture(reference: dict[str, Any], loaded: Loaded, rules: Rules) -> Picture
             filename=reference.get("url") or str(sample_id),
             image_type=ImageType.FACE_WARP if sample_id else rules.image_type,
             face_boxes=tuple(reference["face_bounding_boxes"]),
+            body_boxes=tuple(reference["body_bounding_boxes"]),
             landmarks5=loaded.landmarks5,
             trusted_boxes=reference["trusted_detections"],
         ),

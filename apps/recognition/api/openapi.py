@@ -11,9 +11,11 @@ DOCUMENTED_TYPES = ("image/jpeg", "image/png", "image/bmp", "image/tiff", "image
 DOCUMENTED_BASE64_TYPES = ("image/x-jpeg-base64", "image/x-png-base64")
 
 
-def image_request(*, policies: bool = False, descriptors: bool = False) -> dict[str, Any]:
+def image_request(*, bodies: bool = False, policies: bool = False, descriptors: bool = False) -> dict[str, Any]:
     """The `request` of extend_schema: content type to schema."""
     parts: dict[str, Any] = {"image": {"type": "array", "items": BYTES}, "face_bounding_boxes": JSON_PART}
+    if bodies or policies:
+        parts["body_bounding_boxes"] = JSON_PART
     if policies:
         parts |= dict.fromkeys(("policies", "meta", "detect_time", "detect_ts", "image_origin"), JSON_PART)
     request: dict[str, Any] = dict.fromkeys(DOCUMENTED_TYPES, BYTES)

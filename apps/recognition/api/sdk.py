@@ -1,6 +1,7 @@
 """POST /6/sdk: estimates everything that is asked for and stores nothing."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -18,15 +19,18 @@ from apps.common.filters.kinds import FiniteFloatField, NumberField
 from apps.common.filters.words import Mask
 from apps.recognition.aggregation import aggregate
 from apps.recognition.api.answers import reasons_block, shown_detection, shown_estimations, status_block
+from apps.recognition.api.body_shapes import body_attributes_block, body_detection_block, people_block
 from apps.recognition.api.input_types import Rules
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request
 from apps.recognition.api.shapes import Json, attributes_block, estimation_block
+from apps.recognition.body_aggregation import aggregate_bodies
 from apps.recognition.encoding import warp_bytes
 from apps.recognition.estimators.face_descriptor import Descriptor
-from apps.recognition.pictures import Rejected, Seen, check_one_face, recognise_pictures
+from apps.recognition.estimators.people_count import PeopleCount
+from apps.recognition.pictures import Rejected, Seen, check_one_person, recognise_pictures
 from apps.recognition.screening import Limits
-from apps.recognition.types import Face, ImageType, MultifacePolicy, Plan
+from apps.recognition.types import Body, Face, ImageType, MultifacePolicy, Plan
 
 MAX_ANGLE_DEGREES = 180.0
 ANGLES = ("pitch", "roll", "yaw")
@@ -40,7 +44,6 @@ FACE_FLAGS: Mapping[str, str] = {
 }  # fmt: skip
 BODY_FLAGS: Mapping[str, str] = {
     "estimate_body_descriptor": "body_descriptor",
-    "estimate_body_warp": "body_warp",
     "estimate_body_basic_attributes": "body_basic_attributes",
     "estimate_upper_body": "upper_body",
     "estimate_lower_body": "lower_body",
@@ -56,6 +59,18 @@ def angle_field() -> FiniteFloatField:
     return FiniteFloatField(min_value=0, max_value=MAX_ANGLE_DEGREES, default=MAX_ANGLE_DEGREES)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What an answer holds: estimations of faces, bodies and the picture by name, and the rest that was asked for."""
+
+    faces: frozenset[str]
+    bodies: frozenset[str]
+    picture: frozenset[str]
+    face_warps: bool
+    body_warps: bool
+    coordinates: bool
+
+
 class SdkQuery(serializers.Serializer[Any]):
     """What is looked for, estimated and filtered."""
 
@@ -63,6 +78,8 @@ class SdkQuery(serializers.Serializer[Any]):
     detect_body = FlagField(default=False)
     estimate_landmarks5 = FlagField(default=False, help_text="The five landmarks are always there.")
     estimate_face_warp = FlagField(default=False)
+    estimate_body_warp = FlagField(default=False)
+    people_coordinates = FlagField(default=False, help_text="Where the people are that 'estimate_people_count' counts.")
     multiface_policy = serializers.ChoiceField(
         choices=[(each.value, each.name) for each in MultifacePolicy], default=MultifacePolicy.ALL.value
     )
@@ -92,9 +109,17 @@ class SdkFaceSerializer(serializers.Serializer[Any]):
     warp = serializers.CharField(allow_null=True, help_text="JPEG, Base64.")
 
 
+class SdkBodySerializer(serializers.Serializer[Any]):
+    detection = serializers.DictField()
+    attributes = serializers.DictField()
+    warp = serializers.CharField(allow_null=True, help_text="JPEG, Base64.")
+
+
 class SdkEstimationSerializer(serializers.Serializer[Any]):
+    """One person: a face and a body that are the same one's stand together."""
+
     face = SdkFaceSerializer(allow_null=True)
-    body = serializers.DictField(allow_null=True)
+    body = SdkBodySerializer(allow_null=True)
 
 
 class SdkImageSerializer(serializers.Serializer[Any]):
@@ -125,25 +150,22 @@ class SdkView(LunaView):
         summary="sdk",
         description="Detects and estimates. Nothing is stored.",
         parameters=[SdkQuery],
-        request=image_request(),
+        request=image_request(bodies=True),
         responses={200: SdkAnswer},
     )
     def post(self, request: Request) -> Response:
         query = checked_query(SdkQuery, request)
-        shown = frozenset(name for flag, name in FACE_FLAGS.items() if query[flag] and query["detect_face"])
+        shown = _shown(query)
         limits = _limits(query)
         rules = Rules(account_id=account_of(request), image_type=ImageType(query["image_type"]), bodies=True)
         seen = recognise_pictures(read_inputs(request, rules), _plan(query, shown, limits), limits)
         if query["aggregate_attributes"] and query["multiface_policy"] != MultifacePolicy.BEST:
-            check_one_face(seen)
-        with_warp = query["estimate_face_warp"]
+            check_one_person(seen)
         return Response(
             {
-                "images_estimations": [_image(each, shown, with_warp=with_warp) for each in seen],
+                "images_estimations": [_image(each, shown) for each in seen],
                 "aggregate_estimations": _together(seen, shown) if query["aggregate_attributes"] else {},
-                "filtered_estimations": [
-                    _filtered(face, shown, with_warp=with_warp) for each in seen for face in each.rejected
-                ],
+                "filtered_estimations": [_filtered(each, shown) for picture in seen for each in picture.rejected],
             }
         )
 
@@ -163,12 +185,22 @@ def _limits(query: dict[str, Any]) -> Limits:
     )
 
 
-def _plan(query: dict[str, Any], shown: frozenset[str], limits: Limits) -> Plan:
-    others = {name for flag, name in (*BODY_FLAGS.items(), *IMAGE_FLAGS.items()) if query[flag]}
+def _shown(query: dict[str, Any]) -> Shown:
+    return Shown(
+        faces=frozenset(name for flag, name in FACE_FLAGS.items() if query[flag] and query["detect_face"]),
+        bodies=frozenset(name for flag, name in BODY_FLAGS.items() if query[flag]),
+        picture=frozenset(name for flag, name in IMAGE_FLAGS.items() if query[flag]),
+        face_warps=query["estimate_face_warp"],
+        body_warps=query["estimate_body_warp"],
+        coordinates=query["people_coordinates"],
+    )
+
+
+def _plan(query: dict[str, Any], shown: Shown, limits: Limits) -> Plan:
     return Plan(
         detect_face=query["detect_face"],
         detect_body=query["detect_body"],
-        estimators=shown | limits.estimators | others,
+        estimators=shown.faces | shown.bodies | shown.picture | limits.estimators,
         multiface=MultifacePolicy(query["multiface_policy"]),
         use_exif=query["use_exif_info"],
         extract_exif=query["extract_exif"],
@@ -177,23 +209,42 @@ def _plan(query: dict[str, Any], shown: frozenset[str], limits: Limits) -> Plan:
     )
 
 
-def _image(seen: Seen, shown: frozenset[str], *, with_warp: bool) -> Json:
+def _image(seen: Seen, shown: Shown) -> Json:
     exif = seen.result.exif
+    people = seen.result.estimations.get("people_count")
+    counted = people_block(people, with_coordinates=shown.coordinates) if isinstance(people, PeopleCount) else None
     return {
         **status_block(seen.filename, seen.result.error),
         "exif": None if exif is None else dict(exif),
-        "estimations": [{"face": _face(face, shown, with_warp=with_warp), "body": None} for face in seen.passed],
-        "image_estimations": {},
+        "estimations": [_someone(each.face, each.body, shown) for each in seen.people],
+        "image_estimations": {} if counted is None else {"people": counted},
     }
 
 
-def _face(face: Face, shown: frozenset[str], *, with_warp: bool) -> Json:
-    """Attributes stand under `detection` and beside it: clients look in either place."""
-    attributes = _attributes(shown_estimations(face.estimations, shown))
+def _someone(face: Face | None, body: Body | None, shown: Shown) -> Json:
     return {
-        "detection": shown_detection(face, shown) | {"attributes": attributes},
+        "face": None if face is None else _face(face, shown),
+        "body": None if body is None else _body(body, shown),
+    }
+
+
+def _face(face: Face, shown: Shown) -> Json:
+    """Attributes stand under `detection` and beside it: clients look in either place."""
+    attributes = _attributes(shown_estimations(face.estimations, shown.faces))
+    return {
+        "detection": shown_detection(face, shown.faces) | {"attributes": attributes},
         "attributes": attributes,
-        "warp": base64_encode(warp_bytes(face.warp)) if with_warp else None,
+        "warp": base64_encode(warp_bytes(face.warp)) if shown.face_warps else None,
+    }
+
+
+def _body(body: Body, shown: Shown) -> Json:
+    """In both places, as for faces."""
+    detection = body_detection_block(body, shown.bodies)
+    return {
+        "detection": detection,
+        "attributes": detection["attributes"],
+        "warp": base64_encode(warp_bytes(body.warp)) if shown.body_warps else None,
     }
 
 
@@ -209,16 +260,19 @@ def _attributes(estimations: Mapping[str, object]) -> Json:
     return attributes
 
 
-def _together(seen: Sequence[Seen], shown: frozenset[str]) -> Json:
-    faces = [face.estimations for each in seen for face in each.passed]
-    attributes = _attributes(shown_estimations(aggregate(faces), shown)) if faces else {}
-    return {"face": {"attributes": attributes}, "body": {"attributes": {}}}
+def _together(seen: Sequence[Seen], shown: Shown) -> Json:
+    people = [each for picture in seen for each in picture.people]
+    faces = aggregate([each.face.estimations for each in people if each.face is not None])
+    bodies = aggregate_bodies([each.body.estimations for each in people if each.body is not None])
+    return {
+        "face": {"attributes": _attributes(shown_estimations(faces, shown.faces))},
+        "body": {"attributes": body_attributes_block(bodies, shown.bodies)},
+    }
 
 
-def _filtered(rejected: Rejected, shown: frozenset[str], *, with_warp: bool) -> Json:
+def _filtered(rejected: Rejected, shown: Shown) -> Json:
     return {
         "filename": rejected.picture.image.filename,
         "filter_reasons": reasons_block(rejected.reasons),
-        "face": _face(rejected.face, shown, with_warp=with_warp),
-        "body": None,
+        **_someone(rejected.face, rejected.body, shown),
     }

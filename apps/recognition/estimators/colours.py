@@ -52,6 +52,7 @@ def name_indices(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
         (greyish & (lightness >= WHITE_FROM), "white"),
         (greyish, "grey"),
         (((hue >= 340) | (hue < 15)) & (lightness >= 48), "pink"),
+        ((hue >= 42) & (hue < 52) & (lightness >= 47) & ~dull, "orange"),
         ((hue < 52) & (lightness >= 62), "pink"),
         ((hue >= 312) & (lightness >= 68), "pink"),
         ((hue >= 30) & (hue < 52) & (lightness < 45) & pale, "brown"),

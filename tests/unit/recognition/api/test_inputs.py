@@ -108,8 +108,12 @@ class TestForm:
 
     def test_boxes_go_to_their_image(self) -> None:
         boxes = [{"filename": "b.jpg", "face_bounding_boxes": [RECT]}]
-        inputs = read_form(image("a.jpg"), image("b.jpg"), ("face_bounding_boxes", boxes))
+        bodies = [{"filename": "a.jpg", "body_bounding_boxes": [RECT]}]
+        inputs = read_form(
+            image("a.jpg"), image("b.jpg"), ("face_bounding_boxes", boxes), ("body_bounding_boxes", bodies)
+        )
         assert [p.image.face_boxes for p in inputs.pictures] == [(), (Rect(1, 2, 3, 4),)]
+        assert [p.image.body_boxes for p in inputs.pictures] == [(Rect(1, 2, 3, 4),), ()]
         assert not inputs.pictures[1].image.trusted_boxes
         inputs = read_form(image("b.jpg"), ("face_bounding_boxes", boxes), **{"X-Luna-Trusted-Detections": "1"})
         assert inputs.pictures[0].image.trusted_boxes
@@ -149,7 +153,8 @@ class TestForm:
             ([image(), ("face_bounding_boxes", [{"filename": "a.jpg", "face_bounding_boxes": [RECT | {"width": 0}]}])],
              12027),
             ([image(), ("face_bounding_boxes", [{"filename": "a.jpg", "face_bounding_boxes": [{"x": 1}]}])], 12027),
-            ([image(), ("body_bounding_boxes", [{"filename": "a.jpg", "body_bounding_boxes": [RECT]}])], 200005),
+            ([image(), ("body_bounding_boxes", [{"filename": "a.jpg", "body_bounding_boxes": [RECT, RECT]}])], 11045),
+            ([image(), ("body_bounding_boxes", [{"filename": "b.jpg", "body_bounding_boxes": [RECT]}])], 11049),
             ([image(), ("meta", {"a b": 1})], 12027),
             ([image(), ("meta", {"a": ["\x00"]})], 12027),
             ([image(), ("meta", 7)], 12027),
@@ -194,7 +199,8 @@ class TestReferences:
             (7, 12027),
             ({"urls": ["http://a/"] * 9}, 12027),
             ({"urls": [{"url": "http://a/", "face_bounding_boxes": [RECT, RECT]}]}, 11045),
-            ({"urls": [{"url": "http://a/", "body_bounding_boxes": [RECT]}]}, 200005),
+            ({"urls": [{"url": "http://a/", "body_bounding_boxes": [RECT, RECT]}]}, 11045),
+            ({"samples": [{"sample_id": str(uuid4()), "body_bounding_boxes": [RECT]}]}, 11047),
             ({"samples": [{"sample_id": str(uuid4()), "face_bounding_boxes": [RECT]}]}, 11047),
         ],
     )
