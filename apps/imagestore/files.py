@@ -80,15 +80,18 @@ def write_all(items: Sequence[NewObject]) -> list[tuple[int, str]]:
 
 
 def save_each(contents: Sequence[tuple[str, "File[Any]"]]) -> None:
-    """Saves one after the other; when one fails, those before it are removed."""
+    """Saves one after the other; when one fails, those before it are removed.
+
+    Where that fails, too, the storage is away: the rest is left to fsck, or the client would wait for each of them.
+    """
     saved: list[str] = []
     try:
         for name, content in contents:
             saved.append(name)
             default_storage.save(name, content)
     except BaseException:
-        for name in saved:
-            with suppress(Exception):  # the first failure is the one to tell
+        with suppress(Exception):  # the first failure is the one to tell
+            for name in saved:
                 default_storage.delete(name)
         raise
 

@@ -14,8 +14,8 @@ from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
 
 CONNECT_TIMEOUT_S = 5
-READ_TIMEOUT_S = 30
-ATTEMPTS = 3
+READ_TIMEOUT_S = 15  # of silence
+ATTEMPTS = 2  # so that a client has its error within a minute: one write, and one clean-up after it
 PART_BYTES = 8 * 1024**2
 PARTS_AT_A_TIME = 2  # of one upload: what is held of a stream in memory
 

@@ -80,8 +80,8 @@ def test_a_lost_object(account: UUID, prefix: str, s3_address: str) -> None:
 
 
 @contextmanager
-def deaf_server() -> Iterator[str]:
-    """Takes connections and never answers."""
+def deaf_server(answer: bytes = b"") -> Iterator[str]:
+    """Takes connections, answers a request with the same bytes, and then, or without any, with nothing more."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -91,6 +91,9 @@ def deaf_server() -> Iterator[str]:
             try:
                 while True:
                     held.append(listener.accept()[0])
+                    if answer:
+                        held[-1].recv(65536)
+                        held[-1].sendall(answer)
             except OSError:
                 return
 
