@@ -81,6 +81,12 @@ def principal_of_request(request: Request | HttpRequest) -> Principal:
     return principal
 
 
+def account_if_any(request: Request) -> UUID | None:
+    """Whose stored images and samples a public resource may name: nobody's without credentials."""
+    principal: object = request.user
+    return principal.account_id if isinstance(principal, Principal) else None
+
+
 def read_scope(request: Request) -> Scope:
     """Whose rows this request reads: the own account's, or those that `account_id` of the query names.
 

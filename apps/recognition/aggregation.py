@@ -1,7 +1,7 @@
 """One set of estimations from several pictures of one person: the mean of what each picture says."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TypeVar
 
 import numpy as np
@@ -44,12 +44,12 @@ def aggregate(estimations: Sequence[Mapping[str, object]]) -> dict[str, object]:
         results["emotions"] = Emotions(**means)
     if liveness := _every(estimations, "liveness", Liveness):
         probability, quality = np.mean([[each.probability, each.quality] for each in liveness], 0)
-        results["liveness"] = Liveness(float(probability), float(quality), liveness[0].threshold)
+        results["liveness"] = replace(liveness[0], probability=float(probability), quality=float(quality))
     if masks := _every(estimations, "mask", Mask):
         worn = [each.occlusion for each in masks if each.occlusion is not None]
         results["mask"] = Mask(_mean_scores([each.scores for each in masks]), _mean_scores(worn) if worn else None)
     if deepfakes := _every(estimations, "deepfake", Deepfake):
-        results["deepfake"] = Deepfake(float(np.mean([each.score for each in deepfakes])))
+        results["deepfake"] = replace(deepfakes[0], score=float(np.mean([each.score for each in deepfakes])))
     return results
 
 

@@ -17,6 +17,7 @@ from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 from apps.recognition.estimators.registry import all_estimators, available
 from apps.recognition.pipeline import Pipeline
+from apps.recognition.thresholds import PredictionThresholds
 from apps.recognition.types import ImageInput, ImageResult, Plan
 
 # Pictures of one request that are worked on at a time: the others' decoded pixels would only wait in memory.
@@ -37,6 +38,15 @@ def recognise(images: Sequence[ImageInput], plan: Plan) -> list[ImageResult]:
     if len(images) == 1:
         return [pipeline.process(images[0])]
     return list(_side_by_side(pipeline, images))
+
+
+def prediction_thresholds() -> PredictionThresholds:
+    """Those of this installation."""
+    return PredictionThresholds(
+        liveness=settings.LUNA_LIVENESS_THRESHOLD,
+        liveness_quality=settings.LUNA_LIVENESS_QUALITY_THRESHOLD,
+        deepfake=settings.LUNA_DEEPFAKE_THRESHOLD,
+    )
 
 
 def engine() -> Engine:

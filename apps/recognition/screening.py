@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from apps.common.filters.words import Mask, Number
+from apps.common.filters.words import Deepfake, Liveness, Mask, Number
 from apps.recognition.checks.evaluate import ESTIMATION, CheckReport
 from apps.recognition.checks.thresholds import Threshold
 from apps.recognition.estimators.face_descriptor import Descriptor
+from apps.recognition.thresholds import PredictionThresholds
 from apps.recognition.types import Face
 
 
@@ -21,12 +22,15 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """`angles`: largest |pitch|, |roll|, |yaw| in degrees, those that limit. `mask_states`: numbers of `words.Mask`
-    that pass, all when empty. `descriptor_score`: the lowest, 0..1. `checks`: the image checks that are made, by name;
-    a face goes on whatever they say unless `must_pass_checks`."""
+    """`angles`: largest |pitch|, |roll|, |yaw| in degrees, those that limit. `*_states`: numbers of `words` that pass,
+    all when empty; `predictions`: the thresholds behind them. `descriptor_score`: the lowest, 0..1. `checks`: the image
+    checks that are made, by name; a face goes on whatever they say unless `must_pass_checks`."""
 
     angles: Mapping[str, float] = field(default_factory=dict)
     mask_states: tuple[int, ...] = ()
+    liveness_states: tuple[int, ...] = ()
+    deepfake_states: tuple[int, ...] = ()
+    predictions: PredictionThresholds = field(default_factory=PredictionThresholds)
     descriptor_score: float = 0.0
     checks: Mapping[str, Threshold] = field(default_factory=dict)
     must_pass_checks: bool = False
@@ -34,7 +38,12 @@ class Limits:
     @property
     def estimators(self) -> frozenset[str]:
         """What must be estimated for these limits, beside the descriptor."""
-        wanted = {"head_pose": self.angles, "mask": self.mask_states}
+        wanted = {
+            "head_pose": self.angles,
+            "mask": self.mask_states,
+            "liveness": self.liveness_states,
+            "deepfake": self.deepfake_states,
+        }
         return frozenset(name for name, needs in wanted.items() if needs)
 
 
@@ -42,7 +51,9 @@ def screen(face: Face, limits: Limits) -> tuple[Reason, ...]:
     """Why a face does not go on; empty when it does. An estimation that is not there passes no limit of it."""
     return (
         *_angles(face, limits),
-        *_masks(face, limits),
+        *_state(face, "mask", Mask, limits.mask_states),
+        *_state(face, "liveness", Liveness, limits.liveness_states),
+        *_state(face, "deepfake", Deepfake, limits.deepfake_states),
         *_descriptor_score(face, limits),
         *_checks(face, limits),
     )
@@ -58,10 +69,9 @@ def _angles(face: Face, limits: Limits) -> list[Reason]:
     return reasons
 
 
-def _masks(face: Face, limits: Limits) -> list[Reason]:
-    value = predominant(face.estimations.get("mask"), Mask)
-    passed = not limits.mask_states or value in limits.mask_states
-    return [] if passed else [Reason("mask_states", value, list(limits.mask_states))]
+def _state(face: Face, name: str, numbers: type[Number], states: tuple[int, ...]) -> list[Reason]:
+    value = predominant(face.estimations.get(name), numbers)
+    return [] if not states or value in states else [Reason(f"{name}_states", value, list(states))]
 
 
 def _descriptor_score(face: Face, limits: Limits) -> list[Reason]:

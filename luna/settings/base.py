@@ -245,6 +245,10 @@ LUNA_ENGINE_THREADS = env.int("LUNA_ENGINE_THREADS", default=0)  # 0: one per co
 LUNA_MAX_IMAGE_BYTES = env.int("LUNA_MAX_IMAGE_BYTES", default=15 * 1024**2)
 LUNA_MAX_IMAGE_PIXELS = env.int("LUNA_MAX_IMAGE_PIXELS", default=50_000_000)
 LUNA_AUTO_ROTATION = env.bool("LUNA_AUTO_ROTATION", default=False)  # of pictures whose faces lie or stand on end
+# Thresholds 0..1 of predictions; for liveness the network's own unless one is set.
+LUNA_LIVENESS_THRESHOLD = env.float("LUNA_LIVENESS_THRESHOLD", default=None)
+LUNA_LIVENESS_QUALITY_THRESHOLD = env.float("LUNA_LIVENESS_QUALITY_THRESHOLD", default=0.5)
+LUNA_DEEPFAKE_THRESHOLD = env.float("LUNA_DEEPFAKE_THRESHOLD", default=0.5)
 LUNA_ALLOW_PRIVATE_URLS = env.bool("LUNA_ALLOW_PRIVATE_URLS", default=False)
 
 # --- Logging --------------------------------------------------------------------------------------------------

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from uuid import UUID
 
+from apps.common.filters.words import EthnicGroup
 from apps.faces.types import AttributeData, BasicData, DescriptorData
 from apps.recognition.estimators.basic_attributes import BasicAttributes
 from apps.recognition.estimators.face_descriptor import Descriptor
+from apps.recognition.screening import predominant
 
 
 def descriptor_of(estimations: Mapping[str, object]) -> DescriptorData | None:
@@ -15,7 +17,9 @@ def descriptor_of(estimations: Mapping[str, object]) -> DescriptorData | None:
 
 def basic_of(estimations: Mapping[str, object]) -> BasicData | None:
     found = estimations.get("basic_attributes")
-    return BasicData(age=found.age, gender=found.gender) if isinstance(found, BasicAttributes) else None
+    if not isinstance(found, BasicAttributes):
+        return None
+    return BasicData(age=found.age, gender=found.gender, ethnicity=predominant(found.ethnicities, EthnicGroup))
 
 
 def attribute_of(

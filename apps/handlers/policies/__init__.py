@@ -36,6 +36,9 @@ class Policies:
         return Limits(
             angles=self.detect_policy.angle_thresholds,
             mask_states=self.detect_policy.mask_states,
+            liveness_states=self.detect_policy.estimate_liveness.liveness_states,
+            deepfake_states=self.detect_policy.estimate_deepfake.deepfake_states,
+            predictions=self.detect_policy.predictions,
             descriptor_score=self.extract_policy.fd_score_threshold,
             checks=self.detect_policy.face_quality.thresholds,
             must_pass_checks=self.detect_policy.face_quality.filter,

@@ -112,3 +112,8 @@ class FaceQualitySerializer(PolicySerializer):
     estimate = FlagField(required=False)
     filter = FlagField(required=False)
     checks = ChecksSerializer(required=False)
+
+    def validate(self, attrs: Any) -> Any:
+        if attrs.filter and not attrs.estimate:
+            raise serializers.ValidationError({"filter": "needs 'estimate'."})
+        return attrs

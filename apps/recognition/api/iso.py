@@ -1,14 +1,13 @@
 """POST /6/iso: the checks of ISO/IEC 19794-5, with fixed thresholds. Nothing is stored."""
 
 from typing import Any
-from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.principal import Principal
+from apps.accounts.access import account_if_any
 from apps.common.api.fields import FlagField
 from apps.common.api.validation import checked_query
 from apps.common.api.views import LunaView
@@ -91,7 +90,7 @@ class IsoView(LunaView):
     )
     def post(self, request: Request) -> Response:
         query = checked_query(IsoQuery, request)
-        rules = Rules(account_id=_account_id(request), image_type=ImageType(query["image_type"]))
+        rules = Rules(account_id=account_if_any(request), image_type=ImageType(query["image_type"]))
         plan = Plan(
             multiface=MultifacePolicy(query["multiface_policy"]),
             use_exif=query["use_exif_info"],
@@ -100,12 +99,6 @@ class IsoView(LunaView):
         )
         seen = recognise_pictures(read_inputs(request, rules), plan, Limits(checks=ISO_THRESHOLDS))
         return Response({"images": [_image(each) for each in seen]})
-
-
-def _account_id(request: Request) -> UUID | None:
-    """Whose stored images may be named: nobody's without credentials."""
-    principal: object = request.user
-    return principal.account_id if isinstance(principal, Principal) else None
 
 
 def _image(seen: Seen) -> Json:

@@ -159,12 +159,20 @@ def _glasses(value: Glasses) -> Json:
     return {"glasses": value.predominant}
 
 
-def liveness_block(value: Liveness, prediction: Prediction | None = None) -> Json:
-    """`{prediction: 0 spoof, 1 real, 2 unknown, estimations}`; `prediction`: with other thresholds than the usual."""
-    word = prediction or value.judged()
+def liveness_number_block(value: Liveness) -> Json:
+    """`{prediction: 0 spoof, 1 real, 2 unknown, estimations: {probability, quality}}`, as /6/liveness answers."""
     return {
-        "prediction": list(Prediction).index(word),
+        "prediction": list(Prediction).index(value.predominant),
         "estimations": {"probability": _score(value.probability), "quality": _score(value.quality)},
+    }
+
+
+def liveness_block(value: Liveness) -> Json:
+    """`{prediction, estimations}` with the word of the prediction; the probability under both names in use."""
+    probability = _score(value.probability)
+    return {
+        "prediction": value.predominant.value,
+        "estimations": {"probability": probability, "score": probability, "quality": _score(value.quality)},
     }
 
 

@@ -3,9 +3,11 @@
 from django.urls import URLPattern, path
 
 from apps.recognition.api.iso import IsoView
+from apps.recognition.api.liveness import LivenessView
 from apps.recognition.api.sdk import SdkView
 
 urlpatterns: list[URLPattern] = [
     path("iso", IsoView.as_view()),
+    path("liveness", LivenessView.as_view()),
     path("sdk", SdkView.as_view()),
 ]

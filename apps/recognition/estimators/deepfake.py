@@ -18,15 +18,12 @@ class Deepfake:
     """`score`: the probability that the face is real, 0..1."""
 
     score: float
-
-    def judged(self, threshold: float = REAL_THRESHOLD) -> str:
-        """`real` or `fake` with this threshold."""
-        return REAL if self.score >= threshold else FAKE
+    threshold: float = REAL_THRESHOLD
 
     @property
     def predominant(self) -> str:
-        """The word with the usual threshold."""
-        return self.judged()
+        """`real` or `fake`."""
+        return REAL if self.score >= self.threshold else FAKE
 
 
 class DeepfakeEstimator(Estimator):

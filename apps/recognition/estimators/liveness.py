@@ -29,23 +29,19 @@ class Prediction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
-    """`probability` of a living face and `quality` of the picture of it, 0..1; `threshold`: the network's own."""
+    """`probability` of a living face and `quality` of the picture of it, 0..1, each with its threshold."""
 
     probability: float
     quality: float
     threshold: float
-
-    def judged(self, *, threshold: float | None = None, quality_threshold: float = QUALITY_THRESHOLD) -> Prediction:
-        """With other thresholds than the network's and the usual one."""
-        if self.quality < quality_threshold:
-            return Prediction.UNKNOWN
-        limit = self.threshold if threshold is None else threshold
-        return Prediction.REAL if self.probability >= limit else Prediction.SPOOF
+    quality_threshold: float = QUALITY_THRESHOLD
 
     @property
-    def predominant(self) -> str:
-        """The word with the usual thresholds."""
-        return self.judged().value
+    def predominant(self) -> Prediction:
+        """What the thresholds make of it."""
+        if self.quality < self.quality_threshold:
+            return Prediction.UNKNOWN
+        return Prediction.REAL if self.probability >= self.threshold else Prediction.SPOOF
 
 
 class LivenessEstimator(Estimator):

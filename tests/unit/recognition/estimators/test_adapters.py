@@ -4,6 +4,7 @@ The networks are built here and give back the mean of each channel that they see
 colour order, normalisation, activation and the labels' order are all told by the answer.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def test_deepfake(networks: Path, labels: tuple[str, ...]) -> None:
     assert found.score == pytest.approx(first if labels[0] == "real" else 1 - first, abs=0.005)
     word = estimation_block("deepfake", found)["prediction"]
     assert word == labels[0]
-    assert found.judged(0.0) == "real"
+    assert replace(found, threshold=0.0).predominant == "real"
 
 
 def test_face_occlusion(networks: Path) -> None:
@@ -145,10 +146,10 @@ def test_liveness_is_the_mean_of_companions_each_with_its_own_crop(networks: Pat
     found = seen(networks, "liveness")
     assert found.probability == pytest.approx((SOFT["R"] + SOFT["B"]) / 2, abs=0.002)
     assert found.threshold == 0.4
-    assert found.judged(quality_threshold=0.0) is Prediction.SPOOF
-    assert found.judged(threshold=0.3, quality_threshold=0.0) is Prediction.REAL
-    assert found.judged() is Prediction.UNKNOWN  # a surface of one colour is no good picture of a face
-    assert estimation_block("liveness", found)["prediction"] == 2
+    assert replace(found, quality_threshold=0.0).predominant is Prediction.SPOOF
+    assert replace(found, threshold=0.3, quality_threshold=0.0).predominant is Prediction.REAL
+    assert found.predominant is Prediction.UNKNOWN  # a surface of one colour is no good picture of a face
+    assert estimation_block("liveness", found)["prediction"] == "unknown"
 
 
 def test_liveness_sees_the_surroundings_in_the_picture(networks: Path) -> None:

@@ -1,0 +1,110 @@
+"""POST /6/liveness: is it a face before the camera? Thresholds are those of the installation. Nothing is stored."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts.access import account_if_any
+from apps.common.api.fields import FlagField
+from apps.common.api.validation import checked_query
+from apps.common.api.views import LunaView
+from apps.common.errors import LunaError
+from apps.recognition.aggregation import aggregate
+from apps.recognition.api.answers import status_block
+from apps.recognition.api.input_types import Rules
+from apps.recognition.api.inputs import read_inputs
+from apps.recognition.api.openapi import image_request
+from apps.recognition.api.shapes import Json, liveness_number_block
+from apps.recognition.estimators.liveness import Liveness
+from apps.recognition.pictures import Seen, recognise_pictures
+from apps.recognition.screening import Limits
+from apps.recognition.types import ImageType, MultifacePolicy, Plan
+
+ESTIMATION = "liveness"
+
+
+class LivenessQuery(serializers.Serializer[Any]):
+    """How images are to be read, and whether they show one person."""
+
+    aggregate = FlagField(default=False, help_text="All images together, too.")
+    image_type = serializers.ChoiceField(
+        choices=[(each.value, each.name) for each in (ImageType.RAW, ImageType.FACE_WARP)], default=ImageType.RAW.value
+    )
+    use_exif_info = FlagField(default=True)
+
+
+class LivenessEstimationsSerializer(serializers.Serializer[Any]):
+    probability = serializers.FloatField()
+    quality = serializers.FloatField()
+
+
+class LivenessSerializer(serializers.Serializer[Any]):
+    prediction = serializers.IntegerField(help_text="0 spoof, 1 real, 2 unknown: the quality is too low.")
+    estimations = LivenessEstimationsSerializer()
+
+
+class LivenessImageSerializer(serializers.Serializer[Any]):
+    filename = serializers.CharField()
+    status = serializers.IntegerField()
+    error = serializers.DictField()
+    liveness = LivenessSerializer(allow_null=True)
+
+
+class LivenessTogetherSerializer(serializers.Serializer[Any]):
+    liveness = LivenessSerializer(allow_null=True)
+
+
+class LivenessAnswer(serializers.Serializer[Any]):
+    images = LivenessImageSerializer(many=True)
+    aggregate_estimations = LivenessTogetherSerializer()
+
+
+class LivenessView(LunaView):
+    public: ClassVar = True
+    resource: ClassVar = "liveness"
+
+    @extend_schema(
+        summary="predict liveness",
+        description="One face an image. Advisory: how well the networks tell is in docs/estimators.md.",
+        parameters=[LivenessQuery],
+        request=image_request(),
+        responses={200: LivenessAnswer},
+    )
+    def post(self, request: Request) -> Response:
+        query = checked_query(LivenessQuery, request)
+        rules = Rules(
+            account_id=account_if_any(request), image_type=ImageType(query["image_type"]), details=frozenset({"meta"})
+        )
+        plan = Plan(
+            estimators=frozenset({ESTIMATION}),
+            multiface=MultifacePolicy.NOT_ALLOWED,
+            use_exif=query["use_exif_info"],
+            warp=False,
+        )
+        inputs = read_inputs(request, rules)
+        seen = recognise_pictures(inputs, plan, Limits())
+        if inputs.alone and (error := _error(seen[0])) is not None:
+            raise error
+        together = _together(seen) if query["aggregate"] else None
+        return Response({"images": [_image(each) for each in seen], "aggregate_estimations": {ESTIMATION: together}})
+
+
+def _error(seen: Seen) -> LunaError | None:
+    return seen.result.error or (None if seen.passed else LunaError(4003))
+
+
+def _image(seen: Seen) -> Json:
+    found = seen.passed[0].estimations[ESTIMATION] if seen.passed else None
+    return {**status_block(seen.filename, _error(seen)), ESTIMATION: _block(found)}
+
+
+def _together(seen: Sequence[Seen]) -> Json | None:
+    return _block(aggregate([each.passed[0].estimations for each in seen if each.passed]).get(ESTIMATION))
+
+
+def _block(found: object) -> Json | None:
+    return liveness_number_block(found) if isinstance(found, Liveness) else None

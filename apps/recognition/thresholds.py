@@ -1,0 +1,50 @@
+"""Thresholds of what is predicted of a face: the network's and the platform's own, or those that a client sets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from apps.recognition.estimators.deepfake import Deepfake
+from apps.recognition.estimators.liveness import Liveness
+from apps.recognition.types import ImageResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionThresholds:
+    """0..1; None leaves what the estimator says. `liveness_quality`: below it liveness is unknown."""
+
+    liveness: float | None = None
+    liveness_quality: float | None = None
+    deepfake: float | None = None
+
+    def over(self, others: "PredictionThresholds") -> "PredictionThresholds":
+        """These, and `others` where there are none."""
+        return PredictionThresholds(
+            liveness=others.liveness if self.liveness is None else self.liveness,
+            liveness_quality=others.liveness_quality if self.liveness_quality is None else self.liveness_quality,
+            deepfake=others.deepfake if self.deepfake is None else self.deepfake,
+        )
+
+
+def judged(result: ImageResult, thresholds: PredictionThresholds) -> ImageResult:
+    """The same with predictions by these thresholds."""
+    if thresholds == PredictionThresholds():
+        return result
+    faces = [replace(face, estimations=_judged(face.estimations, thresholds)) for face in result.faces]
+    return replace(result, faces=tuple(faces))
+
+
+def _judged(estimations: Mapping[str, object], thresholds: PredictionThresholds) -> Mapping[str, object]:
+    changed = dict(estimations)
+    liveness, deepfake = changed.get("liveness"), changed.get("deepfake")
+    if isinstance(liveness, Liveness):
+        changed["liveness"] = replace(
+            liveness,
+            threshold=liveness.threshold if thresholds.liveness is None else thresholds.liveness,
+            quality_threshold=(
+                liveness.quality_threshold if thresholds.liveness_quality is None else thresholds.liveness_quality
+            ),
+        )
+    if isinstance(deepfake, Deepfake) and thresholds.deepfake is not None:
+        changed["deepfake"] = replace(deepfake, threshold=thresholds.deepfake)
+    return MappingProxyType(changed)
