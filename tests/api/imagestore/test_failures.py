@@ -153,7 +153,7 @@ def test_a_server_that_never_answers(
     ("sent", "code"),
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab", 20007),
-        (b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n", 20016),
+        (b"HTTP/1.1 503 Slow Down\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 20016),
     ],
 )
 def test_a_server_that_does_half(
