@@ -1,0 +1,160 @@
+"""Bodies on their way through a handler: events, samples, columns, filters, tags."""
+
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from apps.accounts.models import Account
+from apps.common.filters.words import ApparentGender, Colour, Presence
+from apps.events.models import Event
+from tests.api.handlers.conftest import JPEG, Stored, astronaut, make_handler, sample
+from tests.api.handlers.test_events import Count, generate
+
+pytestmark = pytest.mark.django_db
+
+ATTRIBUTES = {
+    "estimate_basic_attributes": 1,
+    "estimate_upper_body": 1,
+    "estimate_lower_body": 1,
+    "estimate_accessories": 1,
+}
+DETECT = {"detect_body": 1, "body_attributes": ATTRIBUTES}
+
+
+def handler(client: Client, detect: dict[str, Any] | None = None, **policies: Any) -> str:
+    return make_handler(client, {"detect_policy": DETECT | (detect or {}), **policies})
+
+
+def test_a_face_and_its_body_share_an_event(client: Client, account: Account, stored: Count) -> None:
+    before: Stored = stored()
+    (event,) = generate(client, handler(client), astronaut())["events"]
+    (detection,) = event["detections"]
+    body = detection["samples"]["body"]
+    assert detection["samples"]["face"]["detection"]["landmarks5"]
+    assert body["url"] == f"/6/samples/bodies/{body['sample_id']}"
+    assert event["body_attributes"] == {"score": None, "samples": [body["sample_id"]]}
+    attributes = body["detection"]["attributes"]
+    assert set(attributes) == {"basic_attributes", "upper_body", "lower_body", "accessories"}
+    after: Stored = stored()
+    assert (after.events - before.events, after.objects - before.objects) == (1, 2)
+    image = client.get(body["url"])
+    assert (image.status_code, image["Content-Type"]) == (200, "image/jpeg")
+
+    row = Event.objects.for_account(account.account_id).get()
+    assert row.apparent_gender == ApparentGender.FEMALE
+    assert row.apparent_age == attributes["basic_attributes"]["apparent_age"]
+    assert row.upper_clothing_colors[0] == Colour.ORANGE
+    assert (row.headwear_state, row.backpack_state) == (Presence.UNKNOWN, Presence.NO)
+    (stored_body,) = row.body_detections
+    assert stored_body["sample_id"] == body["sample_id"]
+    assert stored_body["detection"]["rect"] == body["detection"]["rect"]
+    assert len(row.face_detections) == 1
+
+    shown = client.get(f"/6/events/{event['event_id']}").json()
+    assert shown["upper_body"]["upper_clothing"]["colors"][0] == "orange"
+    assert shown["body_basic_attributes"]["apparent_gender"] == 0
+    found = client.get("/6/events", {"upper_clothing_colors": Colour.ORANGE.value, "apparent_gender": 0}).json()[
+        "events"
+    ]
+    assert [each["event_id"] for each in found] == [event["event_id"]]
+
+
+def test_bodies_alone_make_events_without_faces(client: Client, account: Account, stored: Count) -> None:
+    before: Stored = stored()
+    policies = {"storage_policy": {"face_policy": {"store_face": 1}, "attribute_policy": {"store_attribute": 1}}}
+    body = generate(client, handler(client, {"detect_face": 0}, **policies), sample(6))
+    assert len(body["events"]) == 4
+    for event in body["events"]:
+        assert (event["face"], event["face_attributes"]) == (None, None)
+        assert event["detections"][0]["samples"]["face"] is None
+    after: Stored = stored()
+    assert (after.events - before.events, after.objects - before.objects) == (4, 4)
+    assert (after.faces, after.keys) == (before.faces, before.keys)
+    assert all(row.face_detections == [] for row in Event.objects.for_account(account.account_id))
+
+
+def test_who_has_only_a_face_or_only_a_body_has_an_event_too(client: Client) -> None:
+    """The second photograph: three bodies, of which two show their faces."""
+    events = generate(client, handler(client), sample(2))["events"]
+    seen = [(each["detections"][0]["samples"]["face"], each["detections"][0]["samples"]["body"]) for each in events]
+    assert sorted((face is not None, body is not None) for face, body in seen) == [
+        (False, True), (True, True), (True, True),
+    ]  # fmt: skip
+    (away,) = (each for each in events if each["detections"][0]["samples"]["face"] is None)
+    basic = away["detections"][0]["samples"]["body"]["detection"]["attributes"]["basic_attributes"]
+    assert basic["apparent_gender"]["predominant_gender"] == "unknown"
+    assert basic["apparent_age"] is None
+
+
+def test_body_samples_are_kept_as_the_policy_says(client: Client, stored: Count) -> None:
+    before: Stored = stored()
+    never = {"store_sample": 0}
+    (event,) = generate(client, handler(client, storage_policy={"body_sample_policy": never}), astronaut())["events"]
+    sample_block = event["detections"][0]["samples"]["body"]
+    assert (sample_block["sample_id"], sample_block["url"]) == (None, None)
+    assert sample_block["detection"]["rect"]
+    assert event["body_attributes"]["samples"] == []
+    filtered = {"filters": {"upper_clothing_colors": [Colour.BLUE]}}
+    generate(client, handler(client, storage_policy={"body_sample_policy": filtered}), astronaut())
+    after: Stored = stored()
+    assert after.objects - before.objects == 2
+
+
+def test_filters_and_tags_see_the_body(client: Client, stored: Count) -> None:
+    before: Stored = stored()
+    policies = {
+        "conditional_tags_policy": [
+            {"tag": "orange", "filters": {"upper_clothing_colors": [Colour.ORANGE], "backpack_states": [0]}},
+            {"tag": "green", "filters": {"upper_clothing_colors": [Colour.GREEN]}},
+        ],
+        "storage_policy": {"event_policy": {"filters": {"apparent_gender": [1]}}},
+    }
+    (event,) = generate(client, handler(client, **policies), astronaut())["events"]
+    assert event["tags"] == ["orange"]
+    assert stored().events == before.events
+
+
+def test_a_filtered_face_takes_its_body_along(client: Client, stored: Count) -> None:
+    before: Stored = stored()
+    body = generate(client, handler(client, {"roll_threshold": 1}), astronaut())
+    assert body["events"] == []
+    (face,) = body["filtered_detections"]["face_detections"]
+    (along,) = body["filtered_detections"]["body_detections"]
+    assert along["filter_reasons"] == face["filter_reasons"]
+    assert along["detection"]["sample"]["detection"]["rect"]
+    assert stored() == before
+
+
+def test_people_are_counted(client: Client) -> None:
+    body = generate(client, handler(client, {"estimate_people_count": 1}), sample(6))
+    assert body["images"][0]["people"] == {"count": 4, "coordinates": None}
+    detect = {"detect_body": 0, "estimate_people_count": 1, "people_count_coordinates": 1}
+    people = generate(client, handler(client, detect), sample(6))["images"][0]["people"]
+    assert (people["count"], len(people["coordinates"])) == (4, 4)
+    assert generate(client, handler(client), astronaut())["images"][0]["people"] is None
+
+
+def test_bodies_of_one_person_become_one_event(client: Client, account: Account) -> None:
+    path = handler(client, {"multiface_policy": 2})
+    files = [SimpleUploadedFile(name, data, JPEG) for name, data in (("a.jpg", astronaut()), ("b.jpg", astronaut()))]
+    answer = client.post(f"{path}/events?aggregate_attributes=1", {"image": files})
+    assert answer.status_code == 201, answer.json()
+    (event,) = answer.json()["events"]
+    assert len(event["body_attributes"]["samples"]) == 2
+    together = event["aggregate_estimations"]["body"]["attributes"]
+    assert together["upper_body"]["upper_clothing"]["colors"][0] == "orange"
+    assert len(Event.objects.for_account(account.account_id).get().body_detections) == 2
+
+
+@pytest.mark.parametrize(("detect_face", "code"), [(0, 11053), (1, 11038)])
+def test_several_people_can_be_refused(client: Client, detect_face: int, code: int) -> None:
+    path = handler(client, {"multiface_policy": 0, "detect_face": detect_face})
+    answer = client.post(f"{path}/events", sample(6), JPEG)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, code)
+
+
+def test_a_body_descriptor_needs_a_network(client: Client) -> None:
+    path = handler(client, extract_policy={"extract_body_descriptor": 1})
+    assert client.post(f"{path}/events", astronaut(), JPEG).json()["error_code"] == 200005
