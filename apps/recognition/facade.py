@@ -109,6 +109,8 @@ def _config() -> EngineConfig:
     return EngineConfig(
         networks_dir=settings.NETWORKS_DIR,
         device=settings.LUNA_DEVICE,
+        gpu_memory_bytes=settings.LUNA_GPU_MEMORY_BYTES,
+        inference_url=settings.LUNA_INFERENCE_URL,
         threads=settings.LUNA_ENGINE_THREADS,
         max_image_bytes=settings.LUNA_MAX_IMAGE_BYTES,
         max_image_pixels=settings.LUNA_MAX_IMAGE_PIXELS,

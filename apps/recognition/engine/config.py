@@ -8,6 +8,9 @@ from pathlib import Path
 class EngineConfig:
     """`device`: cpu, cuda or cuda:N. `threads`: networks that run at the same time; 0: one a core (CPU), two (CUDA).
 
+    `gpu_memory_bytes` bounds the CUDA memory arena of each network, 0: no bound. `inference_url`: an Open Inference
+    Protocol server that runs the networks instead of this process.
+
     `queue_rows` bounds the inputs that wait for a network, over all requests; the largest is 0.8 MB. `deadline_s`
     bounds the time from a request's start to the start of its last network. `auto_rotation`: are pictures turned by
     quarters until their faces stand upright?
@@ -15,6 +18,8 @@ class EngineConfig:
 
     networks_dir: Path
     device: str = "cpu"
+    gpu_memory_bytes: int = 0
+    inference_url: str = ""
     threads: int = 0
     queue_rows: int = 512
     deadline_s: float = 30.0

@@ -1,17 +1,14 @@
-"""The engine of one process: its networks, the device they run on and the queue in front of them."""
+"""The engine of one process: its networks and where they run."""
 
-import threading
 import time
 from collections.abc import Iterable, Mapping
 
-import numpy as np
-
-from apps.recognition.engine.batching import Batcher
+from apps.recognition.engine.backends import Backend, LocalBackend, RemoteBackend
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.errors import EngineError
 from apps.recognition.engine.heads import head_for
 from apps.recognition.engine.heads.base import Head
-from apps.recognition.engine.sessions import Device, Session, Tensor, default_threads
+from apps.recognition.engine.sessions import Tensor
 from apps.recognition.engine.warps import check_alignment
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.registry import Registry, State
@@ -29,21 +26,19 @@ class Engine:
 
     def __init__(self, config: EngineConfig) -> None:
         self.config = config
-        self._device = Device(config.device)
-        self._threads = config.threads or default_threads(self._device)
         self._registry, self._networks, self._tasks = _installed(config)
-        self._head = head_for(self._networks[self._tasks["face_detector"]])
+        detector = self._networks[self._tasks["face_detector"]]
+        self._head = head_for(detector)
         descriptor = self._networks[self._tasks["face_descriptor"]]
         check_alignment(descriptor.name, descriptor.descriptor.alignment if descriptor.descriptor else None)
-        self._sessions: dict[str, Session] = {}
-        self._loading = threading.Lock()
-        self._session(self._tasks["face_detector"])  # tells at once whether the device works
-        self._batcher = Batcher(
-            self._run_session,
-            {name: self._batch_sizes(manifest) for name, manifest in self._networks.items()},
-            workers=self._threads,
-            queue_rows=config.queue_rows,
+        self._backend: Backend = (
+            RemoteBackend(config) if config.inference_url else LocalBackend(config, self._registry, self._networks)
         )
+        try:
+            self._backend.load(detector)  # tells at once whether the device works
+        except EngineError:
+            self._backend.close()
+            raise
 
     @property
     def tasks(self) -> Mapping[str, str]:
@@ -68,62 +63,37 @@ class Engine:
         return time.monotonic() + self.config.deadline_s
 
     def run(self, network: str, tensor: Tensor, deadline: float) -> dict[str, Tensor]:
-        """Outputs by name for `tensor` [N, ...] as the manifest's input wants it. Raises as Batcher.run does."""
-        session = self._session(network)
-        return dict(zip(session.outputs, self._batcher.run(network, tensor, deadline), strict=True))
+        """Outputs by name for `tensor` [N, ...] as the manifest's input wants it. Raises as the back end's run does."""
+        manifest = self._networks[network]
+        values = self._backend.run(manifest, tensor, deadline)
+        return {output.name: value for output, value in zip(manifest.outputs, values, strict=True)}
 
     def warm_up(self, tasks: frozenset[str]) -> None:
-        """Loads the networks of these tasks and runs each once in every batch size, so that no request pays for it."""
+        """Loads the networks of these tasks and runs each once in every shape, so that no request pays for it."""
         names = [self._tasks[task] for task in sorted(tasks & self._tasks.keys())]
         for name in _with_companions(self._registry, names):
             manifest = self._networks[name]
-            session = self._session(manifest.name)
-            for size in self._batch_sizes(manifest):
-                session.run(_zeros(manifest, size))
+            is_detector = name == self._tasks["face_detector"]
+            self._backend.warm_up(manifest, self._head.warm_up_shapes() if is_detector else [(0, 0)])
 
     def status(self) -> dict[str, object]:
         """Device, threads, queue and networks, for health checks and the version page."""
         return {
-            "device": self._device.name,
-            "threads": self._threads,
-            "queue_rows": self._batcher.waiting_rows,
+            "device": self._backend.name,
+            "threads": self._backend.threads,
+            "queue_rows": self._backend.waiting_rows,
             "queue_limit": self.config.queue_rows,
             "networks": dict(self._tasks),
-            "loaded": sorted(self._sessions),
+            "loaded": self._backend.loaded,
         }
 
     def close(self) -> None:
-        """Ends the workers; waiting requests fail."""
-        self._batcher.close()
-
-    def _batch_sizes(self, manifest: Manifest) -> tuple[int, ...]:
-        """On a CPU the smallest declared size alone (batching.py says why), else all of them."""
-        return manifest.batch_sizes if self._device.is_cuda else manifest.batch_sizes[:1]
-
-    def _session(self, network: str) -> Session:
-        session = self._sessions.get(network)
-        if session is None:
-            with self._loading:
-                session = self._sessions.get(network)
-                if session is None:
-                    session = Session(self._registry.get(network).path, self._device)
-                    self._sessions[network] = session
-        return session
-
-    def _run_session(self, network: str, tensor: Tensor) -> list[Tensor]:
-        values = self._sessions[network].run(tensor)
-        outputs = self._networks[network].outputs
-        return [value if spec.batch_axis else value[None] for value, spec in zip(values, outputs, strict=True)]
+        """Ends the back end; waiting requests fail."""
+        self._backend.close()
 
 
 def _with_companions(registry: Registry, names: Iterable[str]) -> list[str]:
     return [each for name in names for each in (name, *registry.manifest(name).companions)]
-
-
-def _zeros(manifest: Manifest, rows: int) -> Tensor:
-    # A side of any size (0 in the manifest) is tried with its smallest.
-    shape = [side or manifest.input.multiple_of for side in manifest.input.shape]
-    return np.zeros((rows, *shape), manifest.input.dtype)
 
 
 def _installed(config: EngineConfig) -> tuple[Registry, dict[str, Manifest], dict[str, str]]:

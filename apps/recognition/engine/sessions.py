@@ -2,8 +2,11 @@
 
 import contextlib
 import io
+import json
 import os
 import re
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +20,52 @@ Tensor = NDArray[Any]
 
 ERRORS_ONLY, FATAL_ONLY = 3, 4  # ONNX Runtime's severities
 
+# ONNX Runtime computes shapes on the CPU on purpose: a few numbers, of which a copy from the device would cost more.
+SHAPE_KINDS = frozenset(
+    {
+        "Shape", "Gather", "Unsqueeze", "Squeeze", "Concat", "Slice", "Cast", "Add", "Sub", "Mul", "Div", "Floor",
+        "ConstantOfShape", "Range", "Reshape", "Equal", "Where", "Expand",
+    }
+)  # fmt: skip
+
 _DEVICE = re.compile(r"cpu|cuda(?::(\d{1,2}))?")
 
 
 class Device:
-    """CPU or one CUDA device. Raises EngineError for a name that is neither and for CUDA that is not there."""
+    """CPU or one CUDA device. Raises EngineError for a name that is neither and for CUDA that is not there.
 
-    def __init__(self, name: str) -> None:
+    `memory_limit_bytes`: bound of the CUDA memory arena of each network; 0 for none.
+    """
+
+    def __init__(self, name: str, memory_limit_bytes: int = 0) -> None:
         match = _DEVICE.fullmatch(name)
         if match is None:
             raise EngineError(f"LUNA_DEVICE must be cpu, cuda or cuda:N, not {name!r}.")
         self.name = name
         self.is_cuda = name != "cpu"
         self.index = int(match.group(1) or 0)
+        self.memory_limit_bytes = memory_limit_bytes
         if self.is_cuda and "CUDAExecutionProvider" not in ort.get_available_providers():
             raise EngineError(f"LUNA_DEVICE={name}, but this onnxruntime has no CUDA: install requirements-gpu.txt.")
         if self.is_cuda:
             _load_cuda_libraries()
 
     def providers(self) -> list[Any]:
-        """ONNX Runtime's provider list."""
+        """ONNX Runtime's provider list.
+
+        TF32 is off so that descriptors of both devices agree; convolutions are chosen by heuristics, for searching
+        every shape would make the first pictures wait.
+        """
         if not self.is_cuda:
             return ["CPUExecutionProvider"]
-        options = {"device_id": self.index, "arena_extend_strategy": "kSameAsRequested"}
+        options: dict[str, str | int] = {
+            "device_id": self.index,
+            "arena_extend_strategy": "kSameAsRequested",
+            "cudnn_conv_algo_search": "HEURISTIC",
+            "use_tf32": 0,
+        }
+        if self.memory_limit_bytes:
+            options["gpu_mem_limit"] = self.memory_limit_bytes
         return [("CUDAExecutionProvider", options), "CPUExecutionProvider"]
 
 
@@ -67,30 +93,77 @@ def default_threads(device: Device) -> int:
     )
 
 
-class Session:
-    """One network in memory. `run` is thread-safe."""
+class OnnxSession:
+    """A network in the memory of this process. On CUDA its outputs are bound to the device and copied back at once."""
 
     def __init__(self, path: Path, device: Device) -> None:
-        options = ort.SessionOptions()
-        # Whole runs are spread over the cores (batching.py), which beats splitting one run over them.
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = ERRORS_ONLY
-        try:
-            self._session = ort.InferenceSession(str(path), options, providers=device.providers())
-        except Exception as error:  # onnxruntime raises classes of its C++ side without a common base
-            raise EngineError(f"Network file {path} cannot be loaded on {device.name}: {_first_line(error)}") from error
+        self._session = _opened(path, device, _options())
         if device.is_cuda and self._session.get_providers()[0] != "CUDAExecutionProvider":
             raise EngineError(
                 f"LUNA_DEVICE={device.name}, but CUDA does not start here (no GPU, driver or CUDA libraries): "
                 "use LUNA_DEVICE=cpu or install requirements-gpu.txt."
             )
+        self._bound_to = ("cuda", device.index) if device.is_cuda else None
         self._input = self._session.get_inputs()[0].name
         self.outputs = tuple(output.name for output in self._session.get_outputs())
 
     def run(self, tensor: Tensor) -> list[Tensor]:
         """The outputs for one batch, in the order of `outputs`."""
+        if self._bound_to is not None:
+            return self.run_bound(tensor, *self._bound_to)
         return [np.asarray(output) for output in self._session.run(None, {self._input: tensor})]
+
+    def run_bound(self, tensor: Tensor, device: str, index: int) -> list[Tensor]:
+        """As `run`, with the outputs kept on `device` until all are there: one wait instead of one an output."""
+        binding = self._session.io_binding()
+        binding.bind_cpu_input(self._input, np.ascontiguousarray(tensor))
+        for name in self.outputs:
+            binding.bind_output(name, device, index)
+        self._session.run_with_iobinding(binding)
+        return [np.asarray(output) for output in binding.copy_outputs_to_cpu()]
+
+
+def placement(path: Path, device: Device, tensor: Tensor) -> dict[str, list[str]]:
+    """Which kinds of nodes each execution provider runs, as the profile of one run with `tensor` tells."""
+    with tempfile.TemporaryDirectory(prefix="luna-placement-") as folder:
+        options = _options()
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(folder) / "profile")
+        session = _opened(path, device, options)
+        session.run(None, {session.get_inputs()[0].name: tensor})
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    kinds: dict[str, list[str]] = {}
+    for event in events:
+        arguments = event.get("args", {})
+        if "provider" in arguments and "op_name" in arguments:
+            kinds.setdefault(arguments["provider"], []).append(arguments["op_name"])
+    return kinds
+
+
+def check_placement(name: str, kinds: Mapping[str, Sequence[str]]) -> None:
+    """Raises EngineError where a network that should run on CUDA leaves more to the CPU than arithmetic with shapes."""
+    left = sorted(set(kinds.get("CPUExecutionProvider", ())) - SHAPE_KINDS)
+    if left:
+        raise EngineError(
+            f"Network {name} runs {', '.join(left)} on the CPU although CUDA was asked for: use LUNA_DEVICE=cpu or "
+            "another network."
+        )
+
+
+def _options() -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    # Whole runs are spread over the cores (batching.py), which beats splitting one run over them.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = ERRORS_ONLY
+    return options
+
+
+def _opened(path: Path, device: Device, options: ort.SessionOptions) -> ort.InferenceSession:
+    try:
+        return ort.InferenceSession(str(path), options, providers=device.providers())
+    except Exception as error:  # onnxruntime raises classes of its C++ side without a common base
+        raise EngineError(f"Network file {path} cannot be loaded on {device.name}: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

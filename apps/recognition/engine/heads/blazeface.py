@@ -43,7 +43,9 @@ class BlazeFace(Head):
             (round(left * scale), round(top * scale)) for top in _starts(height, tile) for left in _starts(width, tile)
         ]
         parts = [slice_of(scaled, left, top, (size, size))[None] for left, top in tiles]
-        return np.concatenate([crops, *parts]), places + [Window(left / scale, top / scale, scale) for left, top in tiles]
+        return np.concatenate([crops, *parts]), places + [
+            Window(left / scale, top / scale, scale) for left, top in tiles
+        ]
 
     def _whole(self, image: Image, image_scale: float) -> tuple[NDArray[np.uint8], list[Window]]:
         size = self.spec.width
