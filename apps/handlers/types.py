@@ -89,6 +89,7 @@ class Person:
     estimations: Mapping[str, object] = field(default_factory=dict)
     body_estimations: Mapping[str, object] = field(default_factory=dict)
     descriptor: DescriptorData | None = None
+    body_descriptor: DescriptorData | None = None
     draft: EventDraft
     matches: tuple[LabelMatches, ...] = ()
     face: FaceDraft | None = None

@@ -27,9 +27,7 @@ def aggregate(estimations: Sequence[Mapping[str, object]]) -> dict[str, object]:
     """
     results: dict[str, object] = {}
     if descriptors := _every(estimations, "face_descriptor", Descriptor):
-        vector = normalised(np.mean([each.vector for each in descriptors], axis=0))
-        score = float(np.mean([each.score for each in descriptors]))
-        results["face_descriptor"] = Descriptor(descriptors[0].version, vector, score)
+        results["face_descriptor"] = mean_descriptor(descriptors)
     if basics := _every(estimations, "basic_attributes", BasicAttributes):
         male = float(np.mean([each.male for each in basics]))
         age = round(float(np.mean([each.age for each in basics])))
@@ -59,6 +57,12 @@ def _mean_ethnicities(found: Sequence[Ethnicities]) -> Ethnicities | None:
 
 def _mean_scores(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
+
+
+def mean_descriptor(descriptors: Sequence[Descriptor]) -> Descriptor:
+    """Of one version: the mean vector at length 1, the mean score."""
+    vector = normalised(np.mean([each.vector for each in descriptors], axis=0))
+    return Descriptor(descriptors[0].version, vector, float(np.mean([each.score for each in descriptors])))
 
 
 def _every(estimations: Sequence[Mapping[str, object]], name: str, kind: type[T]) -> list[T]:

@@ -9,9 +9,11 @@ from typing import TypeVar
 
 import numpy as np
 
+from apps.recognition.aggregation import mean_descriptor
 from apps.recognition.estimators.accessories import Accessories
 from apps.recognition.estimators.body_basic_attributes import BodyBasicAttributes
 from apps.recognition.estimators.colours import MOST_COLOURS, UNKNOWN
+from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.estimators.lower_body import LowerBody
 from apps.recognition.estimators.upper_body import UpperBody
 
@@ -21,6 +23,8 @@ T = TypeVar("T")
 def aggregate_bodies(estimations: Sequence[Mapping[str, object]]) -> dict[str, object]:
     """Of bodies of one person, by API name; what none of them has is left out."""
     results: dict[str, object] = {}
+    if descriptors := _every(estimations, "body_descriptor", Descriptor):
+        results["body_descriptor"] = mean_descriptor(descriptors)
     if basics := _every(estimations, "body_basic_attributes", BodyBasicAttributes):
         age = _mean(each.age for each in basics)
         male = _mean(each.male for each in basics)

@@ -138,10 +138,14 @@ def _face_attributes(person: Person) -> dict[str, Any]:
 
 
 def _body_attributes(person: Person) -> dict[str, Any] | None:
-    """Null without a body; `score` is that of a descriptor, which needs a network of its own."""
+    """Null without a body; `score` is that of the descriptor."""
     if all(sighting.body is None for sighting in person.sightings):
         return None
-    return {"score": None, "samples": [str(sample) for sample in person.body_samples]}
+    score = None if person.body_descriptor is None else person.body_descriptor.score
+    return {
+        "score": None if score is None else round(score, 4),
+        "samples": [str(sample) for sample in person.body_samples],
+    }
 
 
 def _aggregate_estimations(person: Person, shown: frozenset[str]) -> dict[str, Any]:

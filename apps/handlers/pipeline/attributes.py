@@ -1,4 +1,4 @@
-"""Estimations of the engine as attributes of faces."""
+"""Estimations of the engine as attributes of faces, and descriptors of both kinds."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -10,8 +10,9 @@ from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.screening import predominant
 
 
-def descriptor_of(estimations: Mapping[str, object]) -> DescriptorData | None:
-    found = estimations.get("face_descriptor")
+def descriptor_of(estimations: Mapping[str, object], name: str = "face_descriptor") -> DescriptorData | None:
+    """The descriptor that the estimator `name` made."""
+    found = estimations.get(name)
     return DescriptorData(found.version, found.vector, found.score) if isinstance(found, Descriptor) else None
 
 

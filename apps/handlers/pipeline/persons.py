@@ -67,6 +67,7 @@ def _person(
         estimations=estimations,
         body_estimations=body_estimations,
         descriptor=descriptor_of(estimations),
+        body_descriptor=descriptor_of(body_estimations, "body_descriptor"),
         draft=_draft(estimations, body_estimations, handler_id, params, meta),
         aggregated=params.aggregate,
     )

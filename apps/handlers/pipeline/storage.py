@@ -215,10 +215,8 @@ def _with_attribute(person: Person, policy: StoragePolicy, account_id: UUID, att
 
 
 def _record(person: Person) -> EventRecord:
-    descriptor = person.descriptor
-    if descriptor is None:
-        return EventRecord(person.draft)
-    return EventRecord(person.draft, (EventDescriptorData(descriptor.version, descriptor.vector, descriptor.score),))
+    found = [each for each in (person.descriptor, person.body_descriptor) if each is not None]
+    return EventRecord(person.draft, [EventDescriptorData(each.version, each.vector, each.score) for each in found])
 
 
 def _stored_detection(sighting: Sighting, rect: Rect, sample_id: UUID | None) -> dict[str, object]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
+from apps.common.descriptors import base64_encode, sdk_encode, versions
 from apps.common.filters.words import Presence
 from apps.recognition.api.shapes import Json, rect_block
 from apps.recognition.estimators.accessories import Accessories
 from apps.recognition.estimators.body_basic_attributes import BodyBasicAttributes
 from apps.recognition.estimators.colours import UNKNOWN
+from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.estimators.lower_body import LowerBody
 from apps.recognition.estimators.people_count import PeopleCount
 from apps.recognition.estimators.upper_body import UpperBody
@@ -109,7 +111,13 @@ def _accessories(value: Accessories) -> Json:
     }
 
 
+def _descriptor(value: Descriptor) -> Json:
+    data = sdk_encode(value.vector, versions.get(value.version))
+    return {"sdk_descriptor": base64_encode(data), "score": _score(value.score)}
+
+
 _SHAPES: dict[str, tuple[type, Callable[..., Json]]] = {
+    "body_descriptor": (Descriptor, _descriptor),
     "body_basic_attributes": (BodyBasicAttributes, _basic_attributes),
     "upper_body": (UpperBody, _upper_body),
     "lower_body": (LowerBody, _lower_body),

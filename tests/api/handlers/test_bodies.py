@@ -1,16 +1,23 @@
 """Bodies on their way through a handler: events, samples, columns, filters, tags."""
 
+import base64
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from apps.accounts.models import Account
+from apps.common.descriptors import Calibration, DescriptorVersion, sdk_decode, versions
 from apps.common.filters.words import ApparentGender, Colour, Presence
-from apps.events.models import Event
+from apps.events.models import Event, EventDescriptor
+from apps.recognition import facade
 from tests.api.handlers.conftest import JPEG, Stored, astronaut, make_handler, sample
 from tests.api.handlers.test_events import Count, generate
+from tests.unit.recognition.graphs import channel_means, directory_with_embedded, engine_of, install
 
 pytestmark = pytest.mark.django_db
 
@@ -153,6 +160,44 @@ def test_several_people_can_be_refused(client: Client, detect_face: int, code: i
     path = handler(client, {"multiface_policy": 0, "detect_face": detect_face})
     answer = client.post(f"{path}/events", sample(6), JPEG)
     assert (answer.status_code, answer.json()["error_code"]) == (400, code)
+
+
+@pytest.fixture
+def body_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A body descriptor network: the mean of each channel, version 2004."""
+    directory = directory_with_embedded(tmp_path)
+    install(
+        directory, channel_means(size=64).model(), name="tiny-body", task="body_descriptor",
+        outputs=[{"name": "values", "shape": [3]}],
+        entry={"shape": [3, 64, 64], "layout": "NCHW", "colour": "RGB", "std": [255.0]},
+        descriptor={
+            "version": 2004, "dimension": 3, "raw_encoding": "float32-le", "match_cosine": 0.9, "possible_cosine": 0.8,
+            "calibration": [[-1.0, 0.0], [1.0, 1.0]], "calibrated_on": "nothing",
+        },
+    )  # fmt: skip
+    engine = engine_of(directory)
+    calibration = Calibration(((-1.0, 0.0), (1.0, 1.0)))
+    versions.register(DescriptorVersion(2004, "body", "tiny-body", 3, "float32-le", calibration))
+    monkeypatch.setattr(facade, "_engine", engine)
+    yield
+    engine.close()
+
+
+@pytest.mark.usefixtures("body_network")
+def test_a_body_descriptor_is_kept_with_the_event(client: Client, account: Account) -> None:
+    path = handler(client, extract_policy={"extract_body_descriptor": 1})
+    (event,) = generate(client, path, astronaut())["events"]
+    assert 0 < event["body_attributes"]["score"] < 1
+    rows = EventDescriptor.objects.filter(event__account_id=account.account_id)
+    assert {row.version for row in rows} == {versions.default("face").version, 2004}
+    query = "/6/sdk?detect_body=1&estimate_body_descriptor=1&aggregate_attributes=1"
+    answer = client.post(query, astronaut(), JPEG).json()
+    shown = answer["images_estimations"][0]["estimations"][0]["body"]["attributes"]["descriptor"]
+    together = answer["aggregate_estimations"]["body"]["attributes"]["descriptor"]
+    assert shown == together
+    version, vector = sdk_decode(base64.b64decode(shown["sdk_descriptor"]))
+    assert version.version == 2004
+    np.testing.assert_allclose(vector, np.array(next(row for row in rows if row.version == 2004).vector), atol=1e-5)
 
 
 def test_a_body_descriptor_needs_a_network(client: Client) -> None:
