@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LUNA := $(BIN)/python -m luna.embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down run status networks test lint docs bench clean
+.PHONY: help demo up down run status networks test mlserver lint docs bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ networks: .venv/serve.stamp ## build the default networks into var/networks
 test: networks .venv/dev.stamp ## run the tests
 	$(BIN)/python -m pytest
 
+mlserver: networks .venv/dev.stamp .venv-mlserver/stamp ## test the networks on a real MLServer
+	$(BIN)/python -m pytest tests/system/test_mlserver.py
+
 lint: .venv/dev.stamp ## check style, types, layers and migrations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,13 +51,19 @@ bench: networks .venv/dev.stamp ## print the benchmark figures
 
 clean: ## stop everything; remove .venv, caches, networks and demo output (accounts, faces and events stay in var/)
 	@test ! -x $(BIN)/python || $(LUNA) down
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-mlserver .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf var/networks var/demo var/test
 
 .venv/serve.stamp: requirements.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing requirements.txt"
 	@$(PIP) install -r requirements.txt
+	@touch $@
+
+.venv-mlserver/stamp: requirements-mlserver.txt
+	@test -x .venv-mlserver/bin/python || $(PYTHON) -m venv .venv-mlserver
+	@echo "Installing requirements-mlserver.txt"
+	@.venv-mlserver/bin/python -m pip --disable-pip-version-check --quiet install -r requirements-mlserver.txt
 	@touch $@
 
 .venv/dev.stamp: requirements-dev.txt .venv/serve.stamp
