@@ -7,6 +7,7 @@ from rest_framework import serializers
 from apps.common.api.fields import FlagField
 from apps.common.api.responses import created_serializer
 from apps.common.api.validation import StrictSerializer
+from apps.common.errors import LunaError
 from apps.imagestore.types import KEEP, TTL_DAYS
 
 MAX_IDS = 1000
@@ -25,8 +26,17 @@ class ImageQuery(serializers.Serializer[Any]):
     with_meta = FlagField(default=0)
 
 
-def ids_field() -> serializers.ListField:
-    return serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=MAX_IDS)
+class IdsField(serializers.ListField):
+    """1 to 1000 UUIDs. Raises LunaError 13004 for more pictures, 13009 for more objects."""
+
+    def __init__(self, too_many: int) -> None:
+        self.too_many = too_many
+        super().__init__(child=serializers.UUIDField(), min_length=1, max_length=MAX_IDS)
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, list) and len(data) > MAX_IDS:
+            raise LunaError(self.too_many)
+        return super().to_internal_value(data)
 
 
 def ttl_field() -> serializers.ChoiceField:
@@ -36,7 +46,7 @@ def ttl_field() -> serializers.ChoiceField:
 class SampleIdsBody(StrictSerializer):
     """Samples to delete."""
 
-    sample_ids = ids_field()
+    sample_ids = IdsField(13004)
 
 
 class SampleTtlBody(SampleIdsBody):
@@ -48,14 +58,14 @@ class SampleTtlBody(SampleIdsBody):
 class ImageTtlBody(StrictSerializer):
     """Images and their new time to live in days, -1 for ever."""
 
-    image_ids = ids_field()
+    image_ids = IdsField(13004)
     ttl = ttl_field()
 
 
 class ObjectTtlBody(StrictSerializer):
     """Objects and their new time to live in days, -1 for ever."""
 
-    object_ids = ids_field()
+    object_ids = IdsField(13009)
     ttl = ttl_field()
 
 

@@ -56,10 +56,19 @@ def test_samples_are_deleted_together(client: Client, stranger: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"sample_ids": []}, {"sample_ids": ["x"]}, {"sample_ids": [str(uuid4())] * 1001}, {"ids": []}, []]
+    ("body", "code"),
+    [
+        ({}, 12027),
+        ({"sample_ids": []}, 12027),
+        ({"sample_ids": ["x"]}, 12027),
+        ({"sample_ids": ["../../etc/passwd"]}, 12027),
+        ({"sample_ids": [str(uuid4())] * 1001}, 13004),
+        ({"ids": []}, 12027),
+        ([], 12027),
+    ],
 )
-def test_bad_bulk_deletes(client: Client, body: object) -> None:
-    refused(client.delete("/6/samples/faces", body, content_type="application/json"), 400, 12027)
+def test_bad_bulk_deletes(client: Client, body: object, code: int) -> None:
+    refused(client.delete("/6/samples/faces", body, content_type="application/json"), 400, code)
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -109,7 +118,13 @@ def test_an_id_is_no_path(client: Client, kind: str, sample_id: str) -> None:
 
 def test_ids_are_the_same_in_either_case(client: Client) -> None:
     key = stored(client, "/6/samples/faces", picture())
-    assert client.get(f"/6/samples/faces/{str(key).upper()}").status_code == 200
+    shouted = str(key).upper()
+    assert client.get(f"/6/samples/faces/{shouted}").status_code == 200
+    body = {"sample_ids": [shouted, str(key)], "ttl": 7}
+    assert client.put("/6/samples/faces", body, content_type="application/json").status_code == 204
+    assert "X-Luna-Expiry-Date" in client.head(f"/6/samples/faces/{key}").headers
+    assert client.delete(f"/6/samples/faces/{shouted}").status_code == 204
+    refused(client.get(f"/6/samples/faces/{key}"), 404, 13003)
 
 
 @pytest.mark.parametrize("ttl", ["1", "365", "-1"])
