@@ -18,6 +18,7 @@ from apps.common.errors import LunaError
 
 CHUNK_BYTES = 64 * 1024
 MAX_BOUNDARY_BYTES = 200
+TAIL_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +33,32 @@ class Part:
 
 
 def read_parts(stream: Any, content_type: str, *, max_part_bytes: int) -> Iterator[Part]:
-    """The parts of a body as they arrive. Raises LunaError 12046 for a body that is not multipart."""
+    """The parts of a body as they arrive. Raises LunaError 12046 for a body that is not multipart, or cut."""
     boundary = parse_header_parameters(content_type)[1].get("boundary", "")
     if not boundary or not boundary.isascii() or len(boundary) > MAX_BOUNDARY_BYTES:
         raise LunaError(12046, "the multipart boundary is missing")
+    watched = _Watched(stream)
     try:
-        for kind, headers, body in Parser(LazyStream(ChunkIter(stream, CHUNK_BYTES)), boundary.encode()):
+        for kind, headers, body in Parser(LazyStream(ChunkIter(watched, CHUNK_BYTES)), boundary.encode()):
             if kind != RAW:
                 yield _read_part(headers, body, max_part_bytes)
     except (MultiPartParserError, InputStreamExhausted, UnicodeDecodeError) as error:
         raise LunaError(12046, "the multipart body is broken") from error
+    if f"--{boundary}--".encode() not in watched.tail:
+        raise LunaError(12046, "the multipart body ends early")
+
+
+class _Watched:
+    """A stream that remembers its end: parts that did not arrive are missed by nobody else."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.tail = b""
+
+    def read(self, size: int) -> bytes:
+        data: bytes = self._stream.read(size)
+        self.tail = (self.tail + data)[-TAIL_BYTES:]
+        return data
 
 
 def _read_part(headers: Mapping[str, tuple[str, Mapping[str, Any]]], body: LazyStream, max_bytes: int) -> Part:

@@ -3,20 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
-from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.principal import Principal
+from apps.accounts.access import account_if_any
 from apps.common.api.fields import CommaListField, FlagField
 from apps.common.api.validation import checked_query
 from apps.common.api.views import LunaView
 from apps.common.descriptors import base64_encode, sdk_encode, versions
 from apps.common.filters.kinds import FiniteFloatField, NumberField
-from apps.common.filters.words import Mask
+from apps.common.filters.words import Deepfake, Liveness, Mask
 from apps.recognition.aggregation import aggregate
 from apps.recognition.api.answers import reasons_block, shown_detection, shown_estimations, status_block
 from apps.recognition.api.body_shapes import body_attributes_block, body_detection_block, people_block
@@ -86,6 +85,8 @@ class SdkQuery(serializers.Serializer[Any]):
     score_threshold = FiniteFloatField(min_value=0, max_value=1, required=False)
     face_descriptor_score_threshold = FiniteFloatField(min_value=0, max_value=1, default=0.0)
     mask_states = CommaListField(child=NumberField(numbers=Mask), max_length=len(Mask), default=list)
+    liveness_states = CommaListField(child=NumberField(numbers=Liveness), max_length=len(Liveness), default=list)
+    deepfake_states = CommaListField(child=NumberField(numbers=Deepfake), max_length=len(Deepfake), default=list)
     aggregate_attributes = FlagField(default=False)
     image_type = serializers.ChoiceField(
         choices=[(each.value, each.name) for each in ImageType], default=ImageType.RAW.value
@@ -157,7 +158,7 @@ class SdkView(LunaView):
         query = checked_query(SdkQuery, request)
         shown = _shown(query)
         limits = _limits(query)
-        rules = Rules(account_id=account_of(request), image_type=ImageType(query["image_type"]), bodies=True)
+        rules = Rules(account_id=account_if_any(request), image_type=ImageType(query["image_type"]), bodies=True)
         seen = recognise_pictures(read_inputs(request, rules), _plan(query, shown, limits), limits)
         if query["aggregate_attributes"] and query["multiface_policy"] != MultifacePolicy.BEST:
             check_one_person(seen)
@@ -170,17 +171,13 @@ class SdkView(LunaView):
         )
 
 
-def account_of(request: Request) -> UUID | None:
-    """Whose stored images and samples may be named: nobody's without credentials."""
-    principal: Any = request.user
-    return principal.account_id if isinstance(principal, Principal) else None
-
-
 def _limits(query: dict[str, Any]) -> Limits:
     angles = {angle: query[f"{angle}_threshold"] for angle in ANGLES}
     return Limits(
         angles={angle: limit for angle, limit in angles.items() if limit < MAX_ANGLE_DEGREES},
         mask_states=tuple(query["mask_states"]),
+        liveness_states=tuple(query["liveness_states"]),
+        deepfake_states=tuple(query["deepfake_states"]),
         descriptor_score=query["face_descriptor_score_threshold"],
     )
 
