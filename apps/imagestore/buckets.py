@@ -81,7 +81,10 @@ def bucket_delete(*, name: str) -> None:
 
 @transaction.atomic
 def objects_ttl_set(*, account_id: UUID, bucket: str, object_ids: Sequence[UUID], ttl_days: int) -> None:
-    """Gives objects a time to live of their own, counted from their creation. Raises LunaError 11020, 12012 (`ttl`)."""
+    """Gives objects a time to live of their own, counted from their creation.
+
+    Raises LunaError 11020, 12012 (`ttl`), 20001/20013 when S3 cannot be told.
+    """
     check_ttl(ttl_days)
     rows = objects_get(scope=Scope(account_id), bucket=bucket, object_ids=object_ids)
     if missing := set(object_ids) - set(rows):
@@ -90,6 +93,9 @@ def objects_ttl_set(*, account_id: UUID, bucket: str, object_ids: Sequence[UUID]
         row.ttl_days = ttl_days
         row.expiry_time = expiry_time(ttl_days, None, row.create_time)
     StoredObject.objects.unscoped().bulk_update(rows.values(), ("ttl_days", "expiry_time"), batch_size=BATCH_ROWS)
+    if files.expires_by_itself():
+        with storage_errors(bucket, "save"):
+            files.expire_all([(row.bucket, row.object_id, row.content_type) for row in rows.values()], ttl_days)
 
 
 def expired_delete() -> int | None:

@@ -69,9 +69,12 @@ def write_all(items: Sequence[NewObject]) -> list[tuple[int, str]]:
     readers = [CountingReader(item.stream()) for item in items]
     contents: list[tuple[str, File[Any]]] = []
     for item, reader in zip(items, readers, strict=True):
-        contents.append((meta_name(item.bucket, item.object_id), ContentFile(orjson.dumps(description(item)))))
-        name = data_name(item.bucket, item.object_id, item.content_type)
-        contents.append((name, File(reader)))  # type: ignore[arg-type]
+        described: File[Any] = ContentFile(orjson.dumps(description(item)))
+        data: File[Any] = File(reader)  # type: ignore[arg-type]
+        for content in (described, data):
+            content.expire_days = item.ttl_days  # type: ignore[attr-defined]  # for S3Store
+        contents.append((meta_name(item.bucket, item.object_id), described))
+        contents.append((data_name(item.bucket, item.object_id, item.content_type), data))
     if isinstance(default_storage, DiskStorage):
         default_storage.save_all(contents)
     else:
@@ -114,6 +117,17 @@ def read(bucket: str, object_id: UUID, content_type: str) -> "File[bytes]":
 def remove(bucket: str, object_id: UUID, content_type: str) -> None:
     """Removes both files, the data first; files that are not there are no error."""
     remove_all([(bucket, object_id, content_type)])
+
+
+def expires_by_itself() -> bool:
+    """Whether the storage removes files whose time is over, and so must be told when that changes."""
+    return bool(getattr(default_storage, "lifecycle", False))
+
+
+def expire_all(keys: Sequence[tuple[str, UUID, str]], days: int | None) -> None:
+    """Tells such a storage of a new time to live of several objects: (bucket, id, content type)."""
+    for name in (name for key in keys for name in (data_name(*key), meta_name(*key[:2]))):
+        default_storage.expire(name, days)  # type: ignore[attr-defined]  # of S3Store
 
 
 def remove_all(keys: Sequence[tuple[str, UUID, str]]) -> None:

@@ -1,4 +1,9 @@
-"""The Image Store in S3: one S3 bucket, the same names below it as on disk."""
+"""The Image Store in S3: one S3 bucket, the same names below it as on disk.
+
+With `lifecycle`, objects that have a time to live of their own carry the tag `vl-expire` with its days, and the rules
+of `rules_put` make S3 remove them. What follows its bucket's time to live is left to the daily clean-up: it changes
+for all of them at once, and a tag that was forgotten would end an object too early.
+"""
 
 import io
 import threading
@@ -13,11 +18,14 @@ from django.core.files.base import File
 from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
 
+from apps.imagestore.types import TTL_DAYS
+
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 15  # of silence
 ATTEMPTS = 2  # so that a client has its error within a minute: one write, and one clean-up after it
 PART_BYTES = 8 * 1024**2
 PARTS_AT_A_TIME = 2  # of one upload: what is held of a stream in memory
+EXPIRE_TAG = "vl-expire"
 
 _making = threading.Lock()
 
@@ -31,7 +39,8 @@ def _session(access_key: str | None, secret_key: str | None) -> boto3.Session:
 class S3Store(S3Storage):
     """django-storages' S3, with bounded waiting and memory, and files that are read as they arrive."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, lifecycle: bool = False, **settings: Any) -> None:
+        self.lifecycle = lifecycle
         style = "path" if settings.get("endpoint_url") else "auto"
         config = Config(
             s3={"addressing_style": style},
@@ -58,6 +67,44 @@ class S3Store(S3Storage):
         key = self._normalize_name(clean_name(name))
         reader = S3Reader(self.connection.meta.client, self.bucket_name, key)
         return File(io.BufferedReader(reader, PART_BYTES // 8), name)
+
+    def _get_write_parameters(self, name: str, content: Any = None) -> dict[str, Any]:
+        parameters: dict[str, Any] = super()._get_write_parameters(name, content)
+        days = getattr(content, "expire_days", None)
+        if self.lifecycle and days in TTL_DAYS:
+            parameters["Tagging"] = f"{EXPIRE_TAG}={days}"
+        return parameters
+
+    def expire(self, name: str, days: int | None) -> None:
+        """Lets S3 remove a file `days` after it was written, or keep it."""
+        key = {"Bucket": self.bucket_name, "Key": self._normalize_name(clean_name(name))}
+        client = self.connection.meta.client
+        if days in TTL_DAYS:
+            client.put_object_tagging(**key, Tagging={"TagSet": [{"Key": EXPIRE_TAG, "Value": str(days)}]})
+        else:
+            client.delete_object_tagging(**key)
+
+    def rules_put(self) -> None:
+        """Gives the S3 bucket a rule for every number of days; other rules stay."""
+        client, bucket = self.connection.meta.client, self.bucket_name
+        try:
+            found = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchLifecycleConfiguration":
+                raise
+            found = []
+        ours = [
+            {
+                "ID": f"{EXPIRE_TAG}-{days}",
+                "Expiration": {"Days": days},
+                "Filter": {"Tag": {"Key": EXPIRE_TAG, "Value": str(days)}},
+                "Status": "Enabled",
+            }
+            for days in TTL_DAYS
+        ]
+        names = {rule["ID"] for rule in ours}
+        rules = [rule for rule in found if rule.get("ID") not in names] + ours
+        client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
 
 
 class S3Reader(io.RawIOBase):

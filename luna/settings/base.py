@@ -153,6 +153,7 @@ if env.str("LUNA_S3_BUCKET", default=""):
             "secret_key": env.str("LUNA_S3_SECRET_KEY", default="") or None,
             "region_name": env.str("LUNA_S3_REGION", default="us-east-1"),
             "verify": env.bool("LUNA_S3_VERIFY_SSL", default=True),
+            "lifecycle": env.bool("LUNA_S3_LIFECYCLE", default=False),
         },
     }
 STORAGES: dict[str, dict[str, Any]] = {

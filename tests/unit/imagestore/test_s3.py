@@ -11,14 +11,17 @@ from uuid import UUID, uuid4
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
+from django.core.management import CommandError, call_command
 
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.imagestore import s3
+from apps.imagestore.buckets import objects_ttl_set
 from apps.imagestore.choices import Bucket
 from apps.imagestore.failures import failure_code
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import object_delete, object_open, object_read, object_store
+from apps.imagestore.types import TTL_DAYS
 from tests.unit.imagestore.conftest import stored_names, use_storage
 from tests.unit.imagestore.s3 import client, free_port, options
 
@@ -156,3 +159,66 @@ def client_error(status: int) -> ClientError:
 )
 def test_codes_of_failures(error: Exception, action: str, code: int) -> None:
     assert failure_code(error, Bucket.OBJECTS, action) == code
+
+
+@pytest.fixture
+def expiring(s3_address: str, settings: object) -> str:
+    name = uuid4().hex
+    use_storage(settings, "apps.imagestore.s3.S3Store", **options(s3_address, name), lifecycle=True)
+    return name
+
+
+def tags(address: str, prefix: str, row: StoredObject) -> list[set[tuple[str, str]]]:
+    """The tags of the object's two files."""
+    s3_client = client(address)
+    keys = [f"{prefix}/{name}" for name in stored_names() if str(row.object_id) in name]
+    answers = [s3_client.get_object_tagging(Bucket="luna-test", Key=key) for key in keys]
+    return [{(tag["Key"], tag["Value"]) for tag in answer["TagSet"]} for answer in answers]
+
+
+def test_objects_carry_their_own_time_to_live(account: UUID, expiring: str, s3_address: str) -> None:
+    given = {"bucket": Bucket.OBJECTS, "account_id": account, "content_type": "a/b"}
+    rows = {days: object_store(data=b"x", ttl_days=days, **given) for days in (None, -1, 7)}
+    large = object_store(data=io.BytesIO(BIG), ttl_days=365, **given)
+    week = {("vl-expire", "7")}
+    assert {days: tags(s3_address, expiring, row) for days, row in rows.items()} == {
+        None: [set(), set()], -1: [set(), set()], 7: [week, week]
+    }  # fmt: skip
+    assert tags(s3_address, expiring, large) == [{("vl-expire", "365")}] * 2
+    change = {"account_id": account, "bucket": Bucket.OBJECTS}
+    objects_ttl_set(object_ids=[rows[None].object_id, rows[-1].object_id], ttl_days=7, **change)
+    objects_ttl_set(object_ids=[rows[7].object_id], ttl_days=-1, **change)
+    assert [tags(s3_address, expiring, row) for row in rows.values()] == [[week, week], [week, week], [set(), set()]]
+
+
+def test_without_the_setting_nothing_is_tagged(account: UUID, prefix: str, s3_address: str) -> None:
+    given = {"bucket": Bucket.OBJECTS, "account_id": account, "content_type": "a/b"}
+    row = object_store(data=b"x", ttl_days=7, **given)
+    objects_ttl_set(account_id=account, bucket=Bucket.OBJECTS, object_ids=[row.object_id], ttl_days=1)
+    assert tags(s3_address, prefix, row) == [set(), set()]
+    with pytest.raises(CommandError):
+        call_command("s3_lifecycle")
+
+
+def test_a_store_that_is_there_gets_rules_and_tags(
+    account: UUID, prefix: str, s3_address: str, settings: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"bucket": Bucket.OBJECTS, "account_id": account, "content_type": "a/b"}
+    rows = [object_store(data=b"x", ttl_days=days, **given) for days in (None, 1, 1)]
+    lost = stored_names()
+    object_store(data=b"x", ttl_days=1, **given)
+    for name in set(stored_names()) - set(lost):
+        client(s3_address).delete_object(Bucket="luna-test", Key=f"{prefix}/{name}")
+    other = {"ID": "theirs", "Expiration": {"Days": 9}, "Filter": {"Prefix": "logs/"}, "Status": "Enabled"}
+    configuration = {"Bucket": "luna-test", "LifecycleConfiguration": {"Rules": [other]}}
+    client(s3_address).put_bucket_lifecycle_configuration(**configuration)
+    use_storage(settings, "apps.imagestore.s3.S3Store", **options(s3_address, prefix), lifecycle=True)
+    for _ in range(2):  # also when it is run again
+        call_command("s3_lifecycle")
+        assert capsys.readouterr().out == "2 objects tagged, 1 without file\n"
+        rules = client(s3_address).get_bucket_lifecycle_configuration(Bucket="luna-test")["Rules"]
+        assert {rule["ID"]: rule["Expiration"]["Days"] for rule in rules} == {
+            "theirs": 9, **{f"vl-expire-{days}": days for days in TTL_DAYS}
+        }  # fmt: skip
+    assert rules[-1]["Filter"] == {"Tag": {"Key": "vl-expire", "Value": "365"}}
+    assert [tags(s3_address, prefix, row)[0] for row in rows] == [set(), {("vl-expire", "1")}, {("vl-expire", "1")}]
