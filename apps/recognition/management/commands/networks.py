@@ -1,4 +1,4 @@
-"""`manage.py networks`: build the embedded networks, list, verify, add better ones, choose and remove."""
+"""`manage.py networks`: build the embedded networks, list, verify, measure, add better ones, choose and remove."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -12,13 +12,13 @@ from apps.recognition.networks import report
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.registry import Registry, State
 
-ARGUMENTS = ("names", "target", "folder", "use", "task", "name")
+ARGUMENTS = ("names", "target", "folder", "use", "task", "name", "device", "seconds")
 
 
 class Command(BaseCommand):
     """Subcommands print to standard output and end with 1 when a network is not as it must be."""
 
-    help = "Builds, lists, verifies, adds, chooses and removes networks."
+    help = "Builds, lists, verifies, measures, adds, chooses and removes networks."
     requires_system_checks = ()  # no database, no URLs
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -27,7 +27,10 @@ class Command(BaseCommand):
         build = actions.add_parser("build", help="build the networks from their packages")
         actions.add_parser("list", help="list the known networks; * serves its task")
         verify = actions.add_parser("verify", help="compare the networks with their reference outputs")
-        for action in (build, verify):
+        bench = actions.add_parser("bench", help="measure the installed networks: ms and images/s per batch size")
+        bench.add_argument("--device", help="cpu, cuda or cuda:N; default: LUNA_DEVICE")
+        bench.add_argument("--seconds", type=float, default=1.0, help="how long each is measured; default: 1")
+        for action in (build, verify, bench):
             action.add_argument("names", nargs="*", metavar="NAME", help="only these networks")
         add = actions.add_parser("add", help="add a pack, a network, or one of your own by its manifest")
         add.add_argument("target", metavar="PACK|NETWORK|MANIFEST.toml")
@@ -77,6 +80,20 @@ class Command(BaseCommand):
         self.stdout.write(report.table(report.VERIFY_HEADER, report.verification_rows(results)))
         if not all(result.ok for result in results):
             raise NetworkError("some outputs differ from their reference by more than is allowed")
+
+    def _bench(self, registry: Registry, names: list[str], device: str | None, seconds: float) -> None:
+        from apps.recognition.engine.bench import HEADER, measure
+        from apps.recognition.engine.errors import EngineError
+        from apps.recognition.engine.sessions import Device
+
+        chosen = names or [name for name in registry.manifests if registry.state(name) is State.INSTALLED]
+        try:
+            place = Device(device or settings.LUNA_DEVICE)
+            with tqdm(chosen, unit="network", desc="networks", leave=False) as bar:
+                speeds = [speed for name in bar for speed in measure(registry.get(name), place, seconds=seconds)]
+        except EngineError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(report.table(HEADER, [speed.row for speed in speeds]))
 
     def _add(self, registry: Registry, target: str, folder: Path | None, use: bool) -> None:
         from apps.recognition.networks import packs

@@ -97,3 +97,26 @@ def test_add_and_use_at_once(call, tiny, tmp_path):
     (tmp_path / "own.toml").write_text(own_manifest(data, tiny))
     printed = call("add", str(tmp_path / "own.toml"), "--from", str(tmp_path), "--use")
     assert "own serves emotion from the next start on, before it was tiny" in printed
+
+
+def test_bench_measures_every_batch_size(call):
+    call("build")
+    header, *rows = call("bench", "--seconds", "0", "--device", "cpu").splitlines()
+    assert header.split("  ")[0] == "network"
+    cells = [row.split() for row in rows]
+    assert [row[:3] for row in cells] == [["tiny", "cpu", "1"], ["tiny", "cpu", "2"]]
+    for row in cells:
+        batch_ms, images_per_s = float(row[3]), float(row[6].replace(",", ""))
+        assert 0 < float(row[4]) <= batch_ms
+        assert images_per_s * batch_ms / 1e3 == pytest.approx(int(row[2]), rel=0.3)
+
+
+def test_bench_on_a_device_that_is_not_there_says_so(call):
+    call("build")
+    with pytest.raises(CommandError, match="LUNA_DEVICE must be cpu, cuda or cuda:N, not 'tpu'"):
+        call("bench", "--device", "tpu")
+
+
+def test_bench_of_a_network_that_is_not_installed_says_so(call):
+    with pytest.raises(CommandError, match="tiny is not installed"):
+        call("bench", "tiny")
