@@ -160,3 +160,20 @@ def test_close_refuses_what_waits_and_what_comes(make: Make, network: Doubler) -
         assert len(running.result()[0]) == 1
     with pytest.raises(EngineError):
         batcher.run("a", rows(1), soon())
+
+
+def test_inputs_of_other_shapes_are_not_joined(make: Make, network: Doubler) -> None:
+    batcher = make(sizes=(1, 4))
+    network.go.clear()
+    tensors = [np.full((1, side), float(side)) for side in (2, 3, 3, 2, 3)]
+    with ThreadPoolExecutor(6) as pool:
+        first = pool.submit(batcher.run, "b", np.zeros((1, 1)), soon())
+        assert network.entered.acquire(timeout=SOON_S)  # the worker is busy, the others gather
+        waiting = [pool.submit(batcher.run, "a", tensor, soon()) for tensor in tensors]
+        while batcher.waiting_rows < len(tensors):
+            time.sleep(0.001)
+        network.go.set()
+        first.result(SOON_S)
+        for tensor, future in zip(tensors, waiting, strict=True):
+            np.testing.assert_array_equal(future.result(SOON_S)[0], tensor * 2)
+    assert sorted(network.batches) == [1, 4, 4]  # three of one shape and two of the other, padded
