@@ -207,7 +207,7 @@ def test_shapes_hold_json_values_under_the_names_of_the_api(portrait: Face) -> N
     assert len(block["landmarks68"]) == 68
     assert set(block["quality"]) == {"blurriness", "dark", "illumination", "specularity", "light"}
     attributes = block["attributes"]
-    assert set(attributes) == {"head_pose", "gaze", "eyes_attributes", "mouth_attributes", "emotions"}
+    assert set(attributes) == {"head_pose", "gaze", "eyes_attributes", "mouth_attributes", "emotions", "liveness"}
     assert attributes["emotions"]["predominant_emotion"] == "happiness"
     assert attributes["mouth_attributes"]["properties"]["smile_type"]["predominant_type"] == "with_teeth"
     assert attributes["eyes_attributes"]["left_eye"]["state"] == "open"
