@@ -153,7 +153,7 @@ def test_without_npm_and_without_its_package(monkeypatch):
     monkeypatch.setattr(node_packages.importlib.util, "find_spec", lambda name: None)
     failed = CompletedProcess([], 1, stderr="no index")
     monkeypatch.setattr(node_packages.subprocess, "run", lambda command, **options: failed)
-    with pytest.raises(NetworkError, match="there is no npm, .* cannot be installed:\nno index"):
+    with pytest.raises(NetworkError, match=r"there is no npm, .* cannot be installed:\nno index"):
         node_packages.npm_command()
 
 
