@@ -150,8 +150,12 @@ class _Conversion:
         return self.builder.node(OPERATORS[layer.type], *(self._value(name) for name in layer.inputs))
 
     def prelu(self, layer: Layer) -> str:
-        """PReLU with a slope per channel."""
+        """PReLU with a slope per channel; one slope for all becomes LeakyRelu, which ONNX Runtime joins to the
+        convolution before it (r0095 on one core: 8.7 ms instead of 21).
+        """
         slope = self.constants[layer.inputs[1]].reshape(-1, 1, 1)
+        if slope.size == 1:
+            return self.builder.node("LeakyRelu", self._value(layer.inputs[0]), alpha=float(slope.ravel()[0]))
         return self.builder.node("PRelu", self._value(layer.inputs[0]), self.builder.constant(slope))
 
     def mean(self, layer: Layer) -> str:

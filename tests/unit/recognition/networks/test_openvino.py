@@ -65,11 +65,12 @@ def convolve(image, kernel, stride=1, pad=0):
     return np.einsum("ncyxhw,ochw->noyx", view, kernel)
 
 
-def test_a_small_network(tmp_path):
+@pytest.mark.parametrize("slope", [[0.1, 0.2, 0.3, 0.4], [-1.7]], ids=["slopes", "one slope"])
+def test_a_small_network(tmp_path, slope):
     kernel = RANDOM.normal(size=(4, 2, 3, 3)).astype(np.float16)
     grouped = RANDOM.normal(size=(4, 1, 1, 3, 3)).astype(np.float32)
     bias = RANDOM.normal(size=(1, 4, 1, 1)).astype(np.float32)
-    slope = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
+    slope = np.array(slope, np.float32)
     ir = Ir()
     image = ir.layer("Parameter", shape="1,2,5,5", element_type="f32")
     first = ir.layer("Convolution", image, ir.constant(kernel), **convolution_settings(stride=2, pad=1))
@@ -84,7 +85,7 @@ def test_a_small_network(tmp_path):
 
     value = convolve(IMAGE, kernel.astype(np.float32), 2, 1) + bias
     value = np.concatenate([convolve(value[:, i : i + 1], grouped[i], 1, 1) for i in range(4)], axis=1)
-    value = np.where(value > 0, value, value * slope.reshape(1, 4, 1, 1))
+    value = np.where(value > 0, value, value * slope.reshape(1, -1, 1, 1))
     value = value / (1 + np.exp(-value.mean(axis=(2, 3), keepdims=True)))
     expected = value.mean(axis=(2, 3))
 
