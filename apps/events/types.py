@@ -19,7 +19,26 @@ class EventDescriptorData:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class EventDraft:
+class EventOrigin:
+    """What a client says of an event: its source, place and own marks."""
+
+    source: str | None = None
+    stream_id: UUID | None = None
+    track_id: str | None = None
+    external_id: str = ""
+    user_data: str = ""
+    tags: Sequence[str] = ()
+    city: str | None = None
+    area: str | None = None
+    district: str | None = None
+    street: str | None = None
+    house_number: str | None = None
+    longitude: float | None = None
+    latitude: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EventDraft(EventOrigin):
     """An event to be stored; an attribute for every column of `Event` of the same name and meaning.
 
     Without `end_time` an event ends when it begins. Numbers stand for words as `apps.common.filters.words` says.
@@ -30,22 +49,7 @@ class EventDraft:
     create_time: datetime
     end_time: datetime = None  # type: ignore[assignment]  # create_time, see __post_init__
 
-    source: str | None = None
-    stream_id: UUID | None = None
-    track_id: str | None = None
-    external_id: str = ""
-    user_data: str = ""
-    tags: Sequence[str] = ()
     meta: Any = None
-
-    city: str | None = None
-    area: str | None = None
-    district: str | None = None
-    street: str | None = None
-    house_number: str | None = None
-    longitude: float | None = None
-    latitude: float | None = None
-
     face_id: UUID | None = None
     attach_result: Sequence[UUID] = ()
     gender: int | None = None

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from apps.common.errors import LunaError
-from apps.events.types import EventDraft
+from apps.events.types import EventDraft, EventOrigin
 from apps.faces.types import DescriptorData, FaceDraft
 from apps.recognition.api.input_types import Picture
 from apps.recognition.estimators.people_count import PeopleCount
@@ -15,23 +15,10 @@ from apps.recognition.pictures import Rejected
 from apps.recognition.types import Body, Face
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventParams:
+@dataclass(frozen=True, kw_only=True)
+class EventParams(EventOrigin):
     """What a request says of its events beside the images. Missing times are now, and the time of creation."""
 
-    external_id: str = ""
-    user_data: str = ""
-    source: str | None = None
-    stream_id: UUID | None = None
-    track_id: str | None = None
-    tags: tuple[str, ...] = ()
-    city: str | None = None
-    area: str | None = None
-    district: str | None = None
-    street: str | None = None
-    house_number: str | None = None
-    longitude: float | None = None
-    latitude: float | None = None
     create_time: datetime | None = None
     end_time: datetime | None = None
     use_exif: bool = True

@@ -4,8 +4,7 @@ then the plan's estimators in order of their needs.
 
 import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.common.clock import Clock
 from apps.common.errors import LunaError
 from apps.recognition.bodies import body_of_warp, find_bodies, joined
 from apps.recognition.engine import mesh
@@ -61,11 +61,11 @@ class _Run:
     engine: Engine
     descriptor_network: str | None
     deadline: float
-    stage_ms: dict[str, float] = field(default_factory=dict)
+    clock: Clock = field(default_factory=Clock)
 
     def run(self, network: str, crops: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         tensor = self.engine.manifest(network).input.tensor(crops)
-        with self.stage("networks"):
+        with self.clock.stage("networks"):
             return self.engine.run(network, tensor, self.deadline)
 
     def for_task(self, task: str) -> Manifest:
@@ -78,14 +78,6 @@ class _Run:
         if self.descriptor_network is None:
             raise LunaError(200005, "face_descriptor")
         return self.engine.manifest(self.descriptor_network)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.stage_ms[name] = self.stage_ms.get(name, 0.0) + (time.perf_counter() - started) * 1e3
 
 
 class Pipeline:
@@ -124,13 +116,13 @@ class Pipeline:
             if error.status == 503:
                 raise
             result = ImageResult(item.filename, error=error)
-        run.stage_ms["total"] = (time.perf_counter() - started) * 1e3
-        return _with_times(result, run.stage_ms)
+        run.clock.stage_ms["total"] = (time.perf_counter() - started) * 1e3
+        return _with_times(result, run.clock.stage_ms)
 
     def _process(self, item: ImageInput, run: _Run) -> ImageResult:
         plan, config = self._plan, self._engine.config
         is_warp = item.image_type is not ImageType.RAW
-        with run.stage("decode"):
+        with run.clock.stage("decode"):
             decoded = decode(
                 item.data,
                 max_bytes=config.max_image_bytes,
@@ -157,10 +149,10 @@ class Pipeline:
         faces: list[Subject] = []
         bodies: list[BodySubject] = []
         if self._wants_faces and item.image_type is not ImageType.BODY_WARP:
-            with run.stage("detect"):
+            with run.clock.stage("detect"):
                 image, faces = self._faces(image, item, run)
         if self._wants_bodies and item.image_type is not ImageType.FACE_WARP:
-            with run.stage("detect_bodies"):
+            with run.clock.stage("detect_bodies"):
                 if item.image_type is ImageType.BODY_WARP:
                     bodies = [body_of_warp(image, run)]
                 else:
@@ -202,11 +194,11 @@ class Pipeline:
     def _estimate(self, faces: list[Subject], bodies: list[BodySubject], run: _Run) -> None:
         for estimator in self._estimators:
             if isinstance(estimator, Estimator) and faces:
-                with run.stage(estimator.name):
+                with run.clock.stage(estimator.name):
                     _note(estimator.name, faces, estimator.estimate(faces, run))
         for estimator in self._estimators:
             if isinstance(estimator, BodyEstimator) and bodies:
-                with run.stage(estimator.name):
+                with run.clock.stage(estimator.name):
                     _note(estimator.name, bodies, estimator.estimate(bodies, run))
 
     def _face(self, subject: Subject) -> Face:

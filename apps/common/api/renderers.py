@@ -1,7 +1,8 @@
 """JSON by orjson and MessagePack; a client chooses by `Accept`, a missing or foreign `Accept` gets JSON."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, ClassVar
 
 import orjson
 import ormsgpack
@@ -10,37 +11,32 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 
-class JSONRenderer(BaseRenderer):
+class Renderer(BaseRenderer):
+    """Nothing is rendered as nothing, everything else by `pack`."""
+
+    charset = None
+    pack: ClassVar[Callable[[Any], bytes]]
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        return b"" if data is None else type(self).pack(data)
+
+
+class JSONRenderer(Renderer):
     media_type = "application/json"
     format = "json"
-    charset = None
-
-    def render(
-        self,
-        data: Any,
-        accepted_media_type: str | None = None,
-        renderer_context: Mapping[str, Any] | None = None,
-    ) -> bytes:
-        if data is None:
-            return b""
-        return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+    pack = partial(orjson.dumps, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
 
 
-class MsgPackRenderer(BaseRenderer):
+class MsgPackRenderer(Renderer):
     media_type = "application/msgpack"
     format = "msgpack"
-    charset = None
     render_style = "binary"
-
-    def render(
-        self,
-        data: Any,
-        accepted_media_type: str | None = None,
-        renderer_context: Mapping[str, Any] | None = None,
-    ) -> bytes:
-        if data is None:
-            return b""
-        return ormsgpack.packb(data, option=ormsgpack.OPT_SERIALIZE_NUMPY | ormsgpack.OPT_NON_STR_KEYS)
+    pack = partial(ormsgpack.packb, option=ormsgpack.OPT_SERIALIZE_NUMPY | ormsgpack.OPT_NON_STR_KEYS)
 
 
 class TolerantNegotiation(DefaultContentNegotiation):

@@ -8,6 +8,7 @@ from apps.common.errors import LunaError
 from apps.common.filters.words import Colour, Garment, Number, PlainColour, SleeveLength
 from apps.common.times import format_time
 from apps.events.models import Event
+from apps.events.types import EventDraft
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,8 @@ def _accessories(event: Event) -> dict[str, Any]:
     return {"backpack": {"state": event.backpack_state}}
 
 
-def _location(event: Event) -> dict[str, Any]:
+def location_shape(event: Event | EventDraft) -> dict[str, Any]:
+    """`location` of an event that is stored, or will be."""
     position = {"longitude": event.longitude, "latitude": event.latitude}
     return {
         "city": event.city,
@@ -135,7 +137,7 @@ TARGETS: Mapping[str, Target] = {
     "upper_body": _upper_body,
     "lower_body": _lower_body,
     "accessories": _accessories,
-    "location": Target(PLACE, _location),
+    "location": Target(PLACE, location_shape),
     "meta": _same("meta"),
 }
 

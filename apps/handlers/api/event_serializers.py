@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from apps.common.api.fields import CommaListField, FlagField
 from apps.common.filters.kinds import FiniteFloatField
+from apps.recognition.api.answers import StatusSerializer
 from apps.recognition.types import ImageType
 
 MAX_TAGS = 30
@@ -47,10 +48,7 @@ class EventsQuery(ImageQuery):
         return super().validate(attrs)
 
 
-class ImageOutcomeSerializer(serializers.Serializer[Any]):
-    filename = serializers.CharField()
-    status = serializers.IntegerField()
-    error = serializers.DictField()
+class ImageOutcomeSerializer(StatusSerializer):
     exif = serializers.DictField(allow_null=True)
     people = serializers.DictField(required=False, allow_null=True)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from apps.common.api.responses import links
 from apps.common.times import format_time
-from apps.events.types import EventDraft
+from apps.events.api.shapes import location_shape
 from apps.handlers.types import GenerationResult, ImageOutcome, Person, Sighting
 from apps.recognition.api.answers import reasons_block, shown_detection, shown_estimations, status_block
 from apps.recognition.api.body_shapes import body_attributes_block, body_detection_block, people_block
@@ -82,7 +82,7 @@ def event_block(person: Person, shown: frozenset[str]) -> dict[str, Any]:
         "external_id": draft.external_id,
         "user_data": draft.user_data,
         "tags": list(draft.tags),
-        "location": _location(draft),
+        "location": location_shape(draft),
         "meta": draft.meta,
         "face": _face(person),
         "face_attributes": _face_attributes(person) if person.has_face else None,
@@ -93,18 +93,6 @@ def event_block(person: Person, shown: frozenset[str]) -> dict[str, Any]:
         ],
         "aggregate_estimations": _aggregate_estimations(person, shown),
         "detections": [_detection(sighting, shown) for sighting in person.sightings],
-    }
-
-
-def _location(draft: EventDraft) -> dict[str, Any]:
-    position = {"longitude": draft.longitude, "latitude": draft.latitude}
-    return {
-        "city": draft.city,
-        "area": draft.area,
-        "district": draft.district,
-        "street": draft.street,
-        "house_number": draft.house_number,
-        "geo_position": None if None in position.values() else position,
     }
 
 

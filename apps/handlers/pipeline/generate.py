@@ -1,12 +1,11 @@
 """The way of a photograph through a handler: recognise, screen, match, tag, store."""
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
 from apps.accounts.principal import Principal
+from apps.common.clock import Clock
 from apps.common.errors import LunaError
 from apps.common.filters import accepts
 from apps.handlers.pipeline.matching import persons_match
@@ -42,7 +41,7 @@ def generate_events(
     """
     if params.aggregate and inputs.descriptors:
         raise LunaError(34003)
-    clock = _Clock()
+    clock = Clock()
     with clock.stage("recognise"):
         seen = recognise_pictures(inputs, plan_of(policies, use_exif=params.use_exif), policies.limits)
     if params.aggregate and policies.detect_policy.multiface_policy is not MultifacePolicy.BEST:
@@ -88,18 +87,3 @@ def _sums(seen: Sequence[Seen]) -> Mapping[str, float]:
         for name, ms in each.result.stage_ms.items():
             sums[name] = sums.get(name, 0.0) + ms
     return sums
-
-
-class _Clock:
-    """Milliseconds of named stages."""
-
-    def __init__(self) -> None:
-        self.stage_ms: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.stage_ms[name] = (time.perf_counter() - started) * 1e3

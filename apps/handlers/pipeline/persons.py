@@ -1,13 +1,14 @@
 """From detections to persons: one a face or body, or one for all pictures when they are aggregated; with drafts."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
 from apps.common.descriptors import DescriptorVersion, Vector, raw_decode, sdk_decode, versions
 from apps.common.filters.words import Deepfake, Emotion, Liveness, Mask
 from apps.common.times import utc_now
-from apps.events.types import EventDraft
+from apps.events.types import EventDraft, EventOrigin
 from apps.faces.types import BasicData, DescriptorData
 from apps.handlers.pipeline.attributes import basic_of, descriptor_of
 from apps.handlers.pipeline.bodies import body_columns
@@ -82,24 +83,13 @@ def _draft(
 ) -> EventDraft:
     known = basic_of(estimations) or BasicData()
     create_time = params.create_time or utc_now()
+    said = {each.name: getattr(params, each.name) for each in fields(EventOrigin)}
     return EventDraft(
+        **said,
         handler_id=handler_id,
         create_time=create_time,
         end_time=params.end_time or create_time,
-        source=params.source,
-        stream_id=params.stream_id,
-        track_id=params.track_id,
-        external_id=params.external_id,
-        user_data=params.user_data,
-        tags=params.tags,
         meta=meta,
-        city=params.city,
-        area=params.area,
-        district=params.district,
-        street=params.street,
-        house_number=params.house_number,
-        longitude=params.longitude,
-        latitude=params.latitude,
         age=known.age,
         gender=known.gender,
         emotion=predominant(estimations.get("emotions"), Emotion),

@@ -2,11 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
+
+from rest_framework import serializers
 
 from apps.common.errors import LunaError, error_body
 from apps.recognition.api.shapes import Json, detection_block
 from apps.recognition.screening import Reason
 from apps.recognition.types import Face
+
+
+class StatusSerializer(serializers.Serializer[Any]):
+    """What became of one picture."""
+
+    filename = serializers.CharField()
+    status = serializers.IntegerField(help_text="1 went well, 0 failed.")
+    error = serializers.DictField()
 
 
 def status_block(filename: str, error: LunaError | None) -> Json:

@@ -11,7 +11,7 @@ from apps.accounts.access import account_if_any
 from apps.common.api.fields import FlagField
 from apps.common.api.validation import checked_query
 from apps.common.api.views import LunaView
-from apps.recognition.api.answers import status_block
+from apps.recognition.api.answers import StatusSerializer, status_block
 from apps.recognition.api.input_types import Rules
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request
@@ -65,10 +65,7 @@ class IsoEstimationSerializer(serializers.Serializer[Any]):
     face = IsoFaceSerializer()
 
 
-class IsoImageSerializer(serializers.Serializer[Any]):
-    filename = serializers.CharField()
-    status = serializers.IntegerField()
-    error = serializers.DictField()
+class IsoImageSerializer(StatusSerializer):
     exif = serializers.DictField(allow_null=True)
     estimations = IsoEstimationSerializer(many=True)
 

@@ -14,7 +14,7 @@ from apps.common.api.validation import checked_query
 from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
 from apps.recognition.aggregation import aggregate
-from apps.recognition.api.answers import status_block
+from apps.recognition.api.answers import StatusSerializer, status_block
 from apps.recognition.api.input_types import Rules
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request
@@ -47,10 +47,7 @@ class LivenessSerializer(serializers.Serializer[Any]):
     estimations = LivenessEstimationsSerializer()
 
 
-class LivenessImageSerializer(serializers.Serializer[Any]):
-    filename = serializers.CharField()
-    status = serializers.IntegerField()
-    error = serializers.DictField()
+class LivenessImageSerializer(StatusSerializer):
     liveness = LivenessSerializer(allow_null=True)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.http.multipartparser import (
     RAW,
@@ -39,7 +39,7 @@ def read_parts(stream: Any, content_type: str, *, max_part_bytes: int) -> Iterat
         raise LunaError(12046, "the multipart boundary is missing")
     watched = _Watched(stream)
     try:
-        for kind, headers, body in Parser(LazyStream(ChunkIter(watched, CHUNK_BYTES)), boundary.encode()):
+        for kind, headers, body in Parser(LazyStream(ChunkIter(cast(Any, watched), CHUNK_BYTES)), boundary.encode()):
             if kind != RAW:
                 yield _read_part(headers, body, max_part_bytes)
     except (MultiPartParserError, InputStreamExhausted, UnicodeDecodeError) as error:

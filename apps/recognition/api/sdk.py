@@ -17,7 +17,13 @@ from apps.common.descriptors import base64_encode, sdk_encode, versions
 from apps.common.filters.kinds import FiniteFloatField, NumberField
 from apps.common.filters.words import Deepfake, Liveness, Mask
 from apps.recognition.aggregation import aggregate
-from apps.recognition.api.answers import reasons_block, shown_detection, shown_estimations, status_block
+from apps.recognition.api.answers import (
+    StatusSerializer,
+    reasons_block,
+    shown_detection,
+    shown_estimations,
+    status_block,
+)
 from apps.recognition.api.body_shapes import body_attributes_block, body_detection_block, people_block
 from apps.recognition.api.input_types import Rules
 from apps.recognition.api.inputs import read_inputs
@@ -123,10 +129,7 @@ class SdkEstimationSerializer(serializers.Serializer[Any]):
     body = SdkBodySerializer(allow_null=True)
 
 
-class SdkImageSerializer(serializers.Serializer[Any]):
-    filename = serializers.CharField()
-    status = serializers.IntegerField()
-    error = serializers.DictField()
+class SdkImageSerializer(StatusSerializer):
     exif = serializers.DictField(allow_null=True)
     estimations = SdkEstimationSerializer(many=True)
     image_estimations = serializers.DictField()

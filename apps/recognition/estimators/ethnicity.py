@@ -4,24 +4,17 @@ There is none in the embedded set. The pack `gear` brings one whose accuracy was
 chosen with `networks use ethnicity gear`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from apps.recognition.estimators.base import Estimator, Networks, Subject
-from apps.recognition.estimators.labelled import label_scores
+from apps.recognition.estimators.labelled import Labelled, label_scores
 from apps.recognition.networks.labels import ETHNICITIES
 
 
-@dataclass(frozen=True, slots=True)
-class Ethnicities:
+class Ethnicities(Labelled):
     """Scores 0..1 of `ETHNICITIES`; what the network gives to others is left out, so they may add up to less than 1."""
 
-    scores: Mapping[str, float]
-
-    @property
-    def predominant(self) -> str:
-        """The label with the highest score."""
-        return max(self.scores, key=lambda label: self.scores[label])
+    __slots__ = ()
 
 
 class EthnicityEstimator(Estimator):

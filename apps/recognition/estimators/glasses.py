@@ -4,23 +4,16 @@ There is none in the embedded set. No photograph with glasses is at hand on whic
 could be judged, so none is offered: without a network of the task `glasses` the estimator is unavailable.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from apps.recognition.estimators.base import Estimator, Networks, Subject
-from apps.recognition.estimators.labelled import label_scores
+from apps.recognition.estimators.labelled import Labelled, label_scores
 
 
-@dataclass(frozen=True, slots=True)
-class Glasses:
+class Glasses(Labelled):
     """Scores 0..1 by label of the network, `GLASSES` of apps.recognition.networks.labels or some of them."""
 
-    scores: Mapping[str, float]
-
-    @property
-    def predominant(self) -> str:
-        """The label with the highest score."""
-        return max(self.scores, key=lambda label: self.scores[label])
+    __slots__ = ()
 
 
 class GlassesEstimator(Estimator):

@@ -4,23 +4,16 @@ There is none in the embedded set, and no measurement of the picture tells a hat
 task `headwear` the estimator is unavailable.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from apps.recognition.estimators.base import Estimator, Networks, Subject
-from apps.recognition.estimators.labelled import label_scores
+from apps.recognition.estimators.labelled import Labelled, label_scores
 
 
-@dataclass(frozen=True, slots=True)
-class Headwear:
+class Headwear(Labelled):
     """Scores 0..1 by label of the network, `HEADWEAR_TYPES` of apps.recognition.networks.labels or some of them."""
 
-    scores: Mapping[str, float]
-
-    @property
-    def predominant(self) -> str:
-        """The label with the highest score."""
-        return max(self.scores, key=lambda label: self.scores[label])
+    __slots__ = ()
 
 
 class HeadwearEstimator(Estimator):

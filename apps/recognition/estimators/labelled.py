@@ -1,6 +1,7 @@
 """Networks that give each label a score: the labels are named in the manifest, in the network's order."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,18 @@ from apps.recognition.estimators.crops import mesh_crops, picture_crops
 from apps.recognition.networks.specs import InputSpec, Manifest
 
 Scores = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Scores 0..1 by label."""
+
+    scores: Scores
+
+    @property
+    def predominant(self) -> str:
+        """The label with the highest score."""
+        return max(self.scores, key=lambda label: self.scores[label])
 
 
 def label_scores(subjects: Sequence[Subject], networks: Networks, task: str) -> list[Scores]:

@@ -8,22 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from apps.recognition.estimators.base import Estimator, Networks, Subject
-from apps.recognition.estimators.labelled import label_scores, output_scores
+from apps.recognition.estimators.labelled import Labelled, label_scores, output_scores
 
 OCCLUSION_OUTPUT = "occlusion"
 
 
 @dataclass(frozen=True, slots=True)
-class Mask:
-    """Scores 0..1 by label; `occlusion` by how the mask is worn, None where the network does not tell."""
+class Mask(Labelled):
+    """`occlusion`: scores by how the mask is worn, None where the network does not tell."""
 
-    scores: Mapping[str, float]
     occlusion: Mapping[str, float] | None
-
-    @property
-    def predominant(self) -> str:
-        """The label with the highest score."""
-        return max(self.scores, key=lambda label: self.scores[label])
 
     @property
     def predominant_occlusion(self) -> str | None:
