@@ -5,14 +5,15 @@ in a list is `link_key - unlink_key`. Whoever changes links locks first the face
 their keys: two writers can wait for each other, never in a circle.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from uuid import UUID
-
-from django.db.models import Q
 
 from apps.common.errors import LunaError
 from apps.common.times import utc_now
 from apps.faces.models import Face, List, ListFace, ListUnlink
+
+BATCH_FACES = 1000
 
 
 def faces_lock(*, account_id: UUID, face_ids: Iterable[UUID], for_delete: bool = False) -> list[Face]:
@@ -35,19 +36,29 @@ def lists_lock(*, account_id: UUID, list_ids: Iterable[UUID]) -> dict[UUID, List
     return lists
 
 
-def faces_lock_of_lists(*, account_id: UUID, list_ids: Sequence[UUID]) -> list[Face]:
-    """Locks for deletion the faces of lists, then those lists and all others that these faces are in."""
-    members = ListFace.objects.filter(list__list_id__in=list_ids, list__account_id=account_id)
-    faces = list(
-        Face.objects.for_account(account_id)
-        .filter(pk__in=members.values("face_id"))
-        .order_by("id")
-        .select_for_update()
-    )  # fmt: skip
-    touched = ListFace.objects.filter(face__in=faces).values("list_id")
-    lists = List.objects.for_account(account_id).filter(Q(pk__in=touched) | Q(list_id__in=list_ids))
-    list(lists.order_by("id").select_for_update())
-    return faces
+def faces_lock_of_lists(*, account_id: UUID, list_ids: Sequence[UUID]) -> "array[int]":
+    """Locks for deletion the faces of lists, then those lists and all others that these faces are in.
+
+    Returns the faces' keys, 8 bytes for each: the lists may hold millions. Rows come in batches.
+    """
+    wanted = set(List.objects.for_account(account_id).filter(list_id__in=list_ids).values_list("pk", flat=True))
+    members = ListFace.objects.filter(list_id__in=wanted).order_by("face_id").values_list("face_id", flat=True)
+    keys, last = array("q"), 0
+    while found := list(members.filter(face_id__gt=last).distinct()[:BATCH_FACES]):
+        last = found[-1]
+        faces = Face.objects.for_account(account_id).filter(pk__in=found).order_by("id").select_for_update()
+        keys.extend(faces.values_list("pk", flat=True))
+    # Nobody can link these faces now, so the lists found here are all of them.
+    for batch in batches(keys):
+        wanted.update(ListFace.objects.filter(face_id__in=batch).values_list("list_id", flat=True).distinct())
+    list(List.objects.for_account(account_id).filter(pk__in=wanted).order_by("id").select_for_update())
+    return keys
+
+
+def batches(keys: Sequence[int]) -> Iterator[list[int]]:
+    """The keys in parts that a statement takes well."""
+    for start in range(0, len(keys), BATCH_FACES):
+        yield list(keys[start : start + BATCH_FACES])
 
 
 def link(pairs: Mapping[List, Sequence[Face]]) -> None:
@@ -88,9 +99,9 @@ def unlink(lists: Iterable[List], links: Iterable[ListFace]) -> None:
     _save_keys({by_key[found.list_id] for found in gone})
 
 
-def unlink_everywhere(faces: Sequence[Face]) -> None:
-    """Takes faces that are locked for deletion out of all their lists."""
-    in_lists = ListFace.objects.filter(face__in=faces)
+def unlink_everywhere(faces: Sequence[int]) -> None:
+    """Takes faces (keys) that are locked for deletion out of all their lists."""
+    in_lists = ListFace.objects.filter(face_id__in=faces)
     # Nobody can link these faces now, so the lists found here are all of them.
     lists = list(
         List.objects.unscoped().filter(pk__in=in_lists.values("list_id")).order_by("id").select_for_update()

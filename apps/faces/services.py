@@ -12,7 +12,7 @@ from apps.common.errors import LunaError
 from apps.common.times import utc_now
 from apps.faces.attributes import attribute_check
 from apps.faces.inserts import faces_insert, faces_link
-from apps.faces.links import faces_lock, faces_lock_of_lists, link, lists_lock, unlink, unlink_everywhere
+from apps.faces.links import batches, faces_lock, faces_lock_of_lists, link, lists_lock, unlink, unlink_everywhere
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListDeletion, ListFace
 from apps.faces.types import AttributeData, BasicData, DescriptorData, FaceDraft
 
@@ -109,12 +109,13 @@ def face_delete(*, account_id: UUID, face_id: UUID) -> None:
 def faces_delete(*, account_id: UUID, face_ids: Sequence[UUID]) -> None:
     """Deletes all of them, with attributes, descriptors and links, or none: raises LunaError 22004."""
     with transaction.atomic():
-        _faces_delete(faces_lock(account_id=account_id, face_ids=face_ids, for_delete=True))
+        _faces_delete([face.pk for face in faces_lock(account_id=account_id, face_ids=face_ids, for_delete=True)])
 
 
-def _faces_delete(faces: Sequence[Face]) -> None:
-    unlink_everywhere(faces)
-    Face.objects.unscoped().filter(pk__in=[face.pk for face in faces]).delete()
+def _faces_delete(keys: Sequence[int]) -> None:
+    for batch in batches(keys):
+        unlink_everywhere(batch)
+        Face.objects.unscoped().filter(pk__in=batch).delete()
 
 
 def face_attribute_set(
@@ -251,9 +252,10 @@ def list_delete(*, account_id: UUID, list_id: UUID, with_faces: bool = False) ->
 def lists_delete(*, account_id: UUID, list_ids: Sequence[UUID], with_faces: bool = False) -> None:
     """Deletes all lists, and with `with_faces` the faces in them, or none: raises LunaError 22005."""
     with transaction.atomic():
-        if with_faces:
-            _faces_delete(faces_lock_of_lists(account_id=account_id, list_ids=list_ids))
+        keys = faces_lock_of_lists(account_id=account_id, list_ids=list_ids) if with_faces else ()
         rows = lists_lock(account_id=account_id, list_ids=list_ids).values()
+        ListFace.objects.filter(list__in=rows).delete()  # here, so that no log is written of lists that go, too
+        _faces_delete(keys)
         ListDeletion.objects.bulk_create(
             ListDeletion(account_id=account_id, list_id=row.list_id, create_time=row.create_time) for row in rows
         )
