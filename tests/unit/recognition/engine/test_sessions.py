@@ -1,4 +1,4 @@
-"""Sessions: bound outputs, memory bounds, and the audit of which device runs what. With a GPU: the same answers there."""
+"""Sessions: bound outputs, memory bounds, the audit of which device runs what. With a GPU: the same answers."""
 
 from pathlib import Path
 
