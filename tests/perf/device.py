@@ -1,0 +1,67 @@
+"""The chain from detection to descriptor on `LUNA_DEVICE`, decoding included, beside the same networks alone on it.
+
+Alone means: ONNX Runtime running the same rows with nothing around, on CUDA in each network's largest batch, on a CPU
+one by one on every core. Run it on a GPU: `LUNA_DEVICE=cuda python -m tests.perf device`.
+"""
+
+from collections.abc import Callable
+from statistics import mean
+
+import numpy as np
+from django.conf import settings
+
+from apps.recognition.engine.config import EngineConfig
+from apps.recognition.engine.sessions import Device, OnnxSession, Tensor
+from apps.recognition.networks.registry import Registry
+from apps.recognition.pipeline import Pipeline
+from apps.recognition.types import ImageInput, Plan
+from tests.perf.engine import TURNS, RecordingEngine, portrait, speed
+from tests.perf.report import Row
+
+PLAN = Plan(estimators=frozenset({"face_descriptor"}))
+PICTURES_AT_ONCE = 16  # alone on CUDA: their rows fill the largest batches
+GOAL_FACES_PER_S, GOAL_RATIO = 2500, 0.85
+
+
+def bench() -> list[Row]:
+    """Descriptors a second, and pictures a second with one face each."""
+    is_cuda = settings.LUNA_DEVICE != "cpu"
+    engine = RecordingEngine(EngineConfig(settings.NETWORKS_DIR, device=settings.LUNA_DEVICE, queue_rows=4096))
+    try:
+        engine.warm_up(frozenset({"face_detector", "face_mesh", "face_descriptor"}))
+        pipeline, item = Pipeline(engine, PLAN), ImageInput(portrait(), "portrait.jpg")
+        pipeline.process(item)
+        recorded, engine.recorded = engine.recorded or [], None
+        network, crops = recorded[-1]
+        concurrency, threads = 32 if is_cuda else 8, int(str(engine.status()["threads"]))
+        pictures = PICTURES_AT_ONCE if is_cuda else 1
+
+        def rates(own: Callable[[], object], rows: list[tuple[str, Tensor]]) -> tuple[float, float]:
+            bare = alone(rows, pictures)
+            turns = [(speed(own, concurrency).rate, speed(bare, threads).rate) for _ in range(TURNS)]
+            ours, theirs = map(mean, zip(*turns, strict=True))
+            return ours, theirs * pictures
+
+        faces = rates(lambda: engine.run(network, crops, engine.deadline()), recorded[-1:])
+        chain = rates(lambda: pipeline.process(item), recorded)
+    finally:
+        engine.close()
+    goals = (f"≥ {GOAL_FACES_PER_S:,} faces/s", f"ratio ≥ {GOAL_RATIO}") if is_cuda else ("", "")
+    where = f"{settings.LUNA_DEVICE}, {concurrency} at a time"
+    return [
+        Row(f"descriptors, {where}", faces[0], "faces/s", faces[1], faces[0] / faces[1], goals[0]),
+        Row(f"detection to descriptor, {where}", chain[0], "images/s", chain[1], chain[0] / chain[1], goals[1]),
+    ]
+
+
+def alone(recorded: list[tuple[str, Tensor]], pictures: int) -> Callable[[], object]:
+    """Runs what the networks were fed with for one picture, as often as for `pictures`."""
+    registry, device = Registry(settings.NETWORKS_DIR), Device(settings.LUNA_DEVICE)
+    runs: list[tuple[OnnxSession, Tensor]] = []
+    for name, tensor in recorded:
+        network = registry.get(name)
+        session = OnnxSession(network.path, device)
+        rows = np.concatenate([tensor] * pictures)
+        batch = network.manifest.batch_sizes[-1 if device.is_cuda else 0]
+        runs += [(session, rows[start : start + batch]) for start in range(0, len(rows), batch)]
+    return lambda: [session.run(part) for session, part in runs]
