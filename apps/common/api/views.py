@@ -10,7 +10,6 @@ from rest_framework.views import APIView
 from apps.common.api.fields import parse_uuid
 from apps.common.errors import LunaError
 
-
 BY_BODY: tuple[()] = ()
 """In `permissions`: which rights are needed depends on the body; the view asks for them (`access.require_right`)."""
 
