@@ -1,7 +1,7 @@
 """Ethnicity by a classification network, as a step of the basic attributes.
 
-There is none in the embedded set. The pack `gear` brings one whose accuracy was not measured: it is off until it is
-chosen with `networks use ethnicity gear`.
+There is none in the embedded set. The pack `gear` brings one that calls most people caucasian (on seven photographs of
+one black man it is right four times): it is off until it is chosen with `networks use ethnicity gear`.
 """
 
 from collections.abc import Sequence
