@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404
 from django.http.request import RawPostDataException
@@ -37,6 +37,8 @@ def as_luna_error(error: Exception) -> LunaError | None:
         return LunaError(12013)
     if isinstance(error, RequestDataTooBig):
         return LunaError(37003)
+    if isinstance(error, SuspiciousOperation):  # a form of too many parts
+        return LunaError(12046, "a form has too many fields or files")
     if isinstance(error, RawPostDataException):
         return LunaError(12030)
     if isinstance(error, DataError):

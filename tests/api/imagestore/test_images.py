@@ -5,6 +5,7 @@ import base64
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from apps.imagestore.models import StoredObject
 from tests.api.imagestore.conftest import picture, post, refused, stored
@@ -133,3 +134,8 @@ def test_others_see_nothing(client: Client, stranger: Client) -> None:
     for answer in (stranger.get(path), stranger.delete(path)):
         refused(answer, 404, 13003)
     assert stranger.head(path).status_code == 404
+
+
+def test_a_form_of_too_many_fields(client: Client) -> None:
+    fields = encode_multipart(BOUNDARY, {f"field{number}": "x" for number in range(1001)})
+    refused(client.put("/6/images", fields, MULTIPART_CONTENT), 400, 12046)

@@ -26,12 +26,12 @@ from tests.factories import NOON, make_account, make_event, make_version, unit_v
 
 pytestmark = pytest.mark.django_db
 DIMENSION = 24
-OTHER_VERSION = 9002
+OTHER_VERSION = 9702
 
 
 @pytest.fixture
 def version() -> DescriptorVersion:
-    return make_version(9001, DIMENSION)
+    return make_version(9701, DIMENSION)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def share(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> fl
     return request.param
 
 
-def make_faces(account: Account, vectors: Vector, version: int = 9001, **columns: object) -> list[Face]:
+def make_faces(account: Account, vectors: Vector, version: int = 9701, **columns: object) -> list[Face]:
     faces: list[Face] = Face.objects.bulk_create([Face(account=account, **columns) for _ in vectors])
     rows = [
         FaceDescriptor(face=face, version=version, vector=vector) for face, vector in zip(faces, vectors, strict=True)
@@ -63,7 +63,7 @@ def make_list(account: Account, faces: Sequence[Face]) -> List:
     return row
 
 
-def probe(vector: Vector, version: int = 9001) -> Probe:
+def probe(vector: Vector, version: int = 9701) -> Probe:
     return Probe("p", "raw_descriptor", version, vector)
 
 
@@ -180,9 +180,9 @@ def test_accounts_do_not_see_each_other(account: Account, version: DescriptorVer
     vectors = unit_vectors(2, DIMENSION)
     faces = make_faces(account, vectors)
     row = make_list(account, faces)
-    event = make_event(account, EventDescriptorData(9001, vectors[0]))
+    event = make_event(account, EventDescriptorData(9701, vectors[0]))
     attribute = attribute_create(
-        account_id=account.account_id, data=AttributeData(descriptors=(DescriptorData(9001, vectors[0]),))
+        account_id=account.account_id, data=AttributeData(descriptors=(DescriptorData(9701, vectors[0]),))
     )
 
     def blocks(scope: Scope) -> list[Candidates]:
@@ -237,7 +237,7 @@ def test_other_versions_are_left_out(account: Account, version: DescriptorVersio
     old, new = unit_vectors(1, DIMENSION), unit_vectors(1, 8)
     make_faces(account, old)
     (face,) = make_faces(account, new, OTHER_VERSION)
-    make_event(account, EventDescriptorData(9001, old[0]))
+    make_event(account, EventDescriptorData(9701, old[0]))
     scope = Scope(account.account_id)
     (found,) = match(probes=[probe(new[0], OTHER_VERSION)], candidates=FaceCandidates(scope=scope))
     assert [each.object_id for each in found] == [face.face_id]
@@ -253,7 +253,7 @@ def test_other_versions_are_left_out(account: Account, version: DescriptorVersio
 def test_events_are_found_as_a_plain_scan_finds_them(account: Account, version: DescriptorVersion) -> None:
     vectors = unit_vectors(41, DIMENSION)
     events = [
-        make_event(account, EventDescriptorData(9001, vector), source=("gate", "door")[number % 2])
+        make_event(account, EventDescriptorData(9701, vector), source=("gate", "door")[number % 2])
         for number, vector in enumerate(vectors[1:])
     ]
     candidates = EventCandidates(scope=Scope(account.account_id), filters={"sources": ["gate"]}, limit=10)
@@ -267,7 +267,7 @@ def test_events_are_found_as_a_plain_scan_finds_them(account: Account, version: 
 def test_attributes_are_found_as_a_plain_scan_finds_them(account: Account, version: DescriptorVersion) -> None:
     vectors = unit_vectors(31, DIMENSION)
     made = [
-        attribute_create(account_id=account.account_id, data=AttributeData(descriptors=(DescriptorData(9001, vector),)))
+        attribute_create(account_id=account.account_id, data=AttributeData(descriptors=(DescriptorData(9701, vector),)))
         for vector in vectors[1:]
     ]
     ids = [attribute.attribute_id for attribute in made]
@@ -285,7 +285,7 @@ def test_number_of_queries_depends_on_probes_and_blocks_only(
 ) -> None:
     vectors = unit_vectors(50, DIMENSION)
     make_list(account, make_faces(account, vectors))
-    make_event(account, EventDescriptorData(9001, vectors[0]))
+    make_event(account, EventDescriptorData(9701, vectors[0]))
     scope = Scope(account.account_id)
     blocks: list[Candidates] = [FaceCandidates(scope=scope, limit=limit) for limit in (1, 50)]
     with django_assert_num_queries(2 * 3 + 3 + 1):  # faces; events and once their rows
