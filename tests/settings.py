@@ -7,12 +7,14 @@ import os
 
 from luna.embedded.addresses import CHECKOUT
 
-# Tests have services and files of their own; the built networks are those of the checkout.
+# Tests have services and files of their own (Redis is emptied before each); the built networks are the checkout's.
+for foreign in ("DATABASE_URL", "REDIS_URL"):
+    os.environ.pop(foreign, None)
 os.environ.setdefault("LUNA_NETWORKS_DIR", str(CHECKOUT / "var" / "networks"))
 os.environ.setdefault("LUNA_CACHE_DIR", str(CHECKOUT / "var" / "cache"))
 os.environ.setdefault("LUNA_VAR_DIR", str(CHECKOUT / "var" / "test"))
 
-from luna.settings import *  # noqa: F403
+from luna.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["default"] = {  # noqa: F405
