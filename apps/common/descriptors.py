@@ -19,6 +19,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,20 @@ class DescriptorVersion:
         return self.dimension * (4 if self.raw_encoding == "float32-le" else 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A stored face or event without a descriptor of some version, and the samples that one can be made of.
+
+    `generation` is that of a face's attribute.
+    """
+
+    key: int  # inside the database
+    object_id: UUID
+    account_id: UUID
+    samples: tuple[UUID, ...]
+    generation: int = 0
+
+
 class DescriptorRegistry:
     """The versions that this process knows, and the one of each kind that new descriptors get."""
 
@@ -101,6 +116,10 @@ class DescriptorRegistry:
         if kind not in self._defaults:
             raise LunaError(200005, f"{kind}_descriptor")
         return self._versions[self._defaults[kind]]
+
+    def defaults(self) -> frozenset[int]:
+        """The default version of each kind that has one."""
+        return frozenset(self._defaults.values())
 
     def all(self) -> Sequence[DescriptorVersion]:
         return [self._versions[key] for key in sorted(self._versions)]

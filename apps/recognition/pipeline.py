@@ -4,7 +4,7 @@ then the plan's estimators in order of their needs.
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -50,6 +50,7 @@ from apps.recognition.types import (
 )
 
 REDETECTION_IOU = 0.3
+DESCRIPTOR_TASKS = ("face_descriptor", "body_descriptor")  # also the names of their estimators
 IDENTITY: Matrix = np.array([[1.0, 0, 0], [0, 1.0, 0]])
 NO_WARP: Image = np.zeros((0, 0, 3), np.uint8)
 
@@ -59,7 +60,7 @@ class _Run:
     """The networks as one picture uses them (`Networks` of estimators), and what its stages cost."""
 
     engine: Engine
-    descriptor_network: str | None
+    descriptor_networks: Mapping[str, str]  # by task
     deadline: float
     clock: Clock = field(default_factory=Clock)
 
@@ -74,10 +75,8 @@ class _Run:
     def manifest(self, network: str) -> Manifest:
         return self.engine.manifest(network)
 
-    def for_descriptor(self) -> Manifest:
-        if self.descriptor_network is None:
-            raise LunaError(200005, "face_descriptor")
-        return self.engine.manifest(self.descriptor_network)
+    def for_descriptor(self, task: str) -> Manifest:
+        return self.engine.manifest(self.descriptor_networks[task])
 
 
 class Pipeline:
@@ -99,7 +98,7 @@ class Pipeline:
             for each in self._estimators
         )
         self._wants_bodies = plan.detect_body or bool(self._names[SceneEstimator])
-        self._descriptor_network = _descriptor_network(engine, plan.descriptor_version)
+        self._descriptor_networks = _descriptor_networks(engine, plan)
 
     def process(self, item: ImageInput) -> ImageResult:
         """The faces and bodies of one picture, best first (score × area), or the error of this picture.
@@ -108,7 +107,7 @@ class Pipeline:
         decode, detect, detect_bodies and every estimator of faces and bodies; `networks` is the part of their sum that
         was spent waiting for networks. Raises LunaError with status 503 where the engine is overloaded.
         """
-        run = _Run(self._engine, self._descriptor_network, self._engine.deadline())
+        run = _Run(self._engine, self._descriptor_networks, self._engine.deadline())
         started = time.perf_counter()
         try:
             result = self._process(item, run)
@@ -237,13 +236,16 @@ def _names_of(kind: type[AnyEstimator], plan: Plan) -> frozenset[str]:
     return frozenset(name for name in plan.estimators if wanted and isinstance(known[name], kind))
 
 
-def _descriptor_network(engine: Engine, version: int | None) -> str | None:
-    if version is None:
-        return engine.tasks.get("face_descriptor")
-    network = engine.descriptor_networks().get(version)
-    if network is None or engine.manifest(network).task != "face_descriptor":
-        raise LunaError(200003, version)
-    return network
+def _descriptor_networks(engine: Engine, plan: Plan) -> dict[str, str]:
+    """By task, the network of the plan's version where it names one. Raises LunaError 200003."""
+    networks = {task: engine.tasks[task] for task in DESCRIPTOR_TASKS if task in engine.tasks}
+    if plan.descriptor_version is not None:
+        network = engine.descriptor_networks().get(plan.descriptor_version)
+        task = None if network is None else engine.manifest(network).task
+        if network is None or task not in plan.estimators:
+            raise LunaError(200003, plan.descriptor_version)
+        networks[task] = network
+    return networks
 
 
 def _with_times(result: ImageResult, stage_ms: dict[str, float]) -> ImageResult:

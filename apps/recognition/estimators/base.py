@@ -33,8 +33,8 @@ class Networks(Protocol):
     def manifest(self, network: str) -> Manifest:
         """Of an installed network."""
 
-    def for_descriptor(self) -> Manifest:
-        """The network of the plan's descriptor version."""
+    def for_descriptor(self, task: str) -> Manifest:
+        """The network of the plan's descriptor version, else the one that serves the task."""
 
 
 @dataclass(slots=True, eq=False)

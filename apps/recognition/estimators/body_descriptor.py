@@ -24,7 +24,7 @@ class BodyDescriptorEstimator(BodyEstimator):
 
     def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[Descriptor]:
         """Of every body."""
-        network = networks.for_task("body_descriptor")
+        network = networks.for_descriptor(self.name)
         spec = network.descriptor
         assert spec is not None  # noqa: S101 (a manifest of this task has one; checked when it is read)
         crops = np.stack([_scaled(subject.warp, network.input) for subject in subjects])

@@ -37,7 +37,7 @@ class FaceDescriptorEstimator(Estimator):
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Descriptor]:
         """Of every face."""
-        network = networks.for_descriptor()
+        network = networks.for_descriptor(self.name)
         spec = network.descriptor
         assert spec is not None  # noqa: S101 (a manifest of this task has one; checked when it is read)
         alignment = check_alignment(network.name, spec.alignment)

@@ -213,7 +213,7 @@ class Labeller:
         assert task in ("glasses", "headwear")
         return self.network
 
-    def for_descriptor(self) -> Any:
+    def for_descriptor(self, task: str) -> Any:
         raise AssertionError
 
     def manifest(self, network: str) -> Any:

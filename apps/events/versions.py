@@ -1,0 +1,61 @@
+"""Descriptors of a further version, beside those that events have."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+
+from apps.common.descriptors import Kind, Sampled
+from apps.common.scope import Scope
+from apps.events.models import Event, EventDescriptor
+from apps.events.types import EventDescriptorData
+
+DETECTIONS: Mapping[Kind, str] = {"face": "face_detections", "body": "body_detections"}
+
+
+def events_lacking(*, scope: Scope, version: int, others: Collection[int]) -> QuerySet[Event]:
+    """Events with a descriptor of one of `others`, the versions of the same kind, but none of `version`."""
+    descriptors = EventDescriptor.objects.filter(event=OuterRef("pk"))
+    rows: QuerySet[Event] = Event.objects.for_scope(scope).filter(
+        Exists(descriptors.filter(version__in=others)), ~Exists(descriptors.filter(version=version))
+    )
+    return rows
+
+
+def events_lacking_after(
+    *, scope: Scope, kind: Kind, version: int, others: Collection[int], key: int, limit: int
+) -> list[Sampled]:
+    """The next events of `events_lacking` behind a key, in the order of their keys. One query."""
+    rows = events_lacking(scope=scope, version=version, others=others).filter(pk__gt=key).order_by("pk")
+    columns = rows.values_list("pk", "event_id", "account_id", DETECTIONS[kind])
+    return [
+        Sampled(key, event_id, account_id, _samples(detections))
+        for key, event_id, account_id, detections in columns[:limit]
+    ]
+
+
+def event_descriptors_add(*, kind: Kind, version: int, found: Sequence[tuple[Sampled, EventDescriptorData]]) -> int:
+    """Adds descriptors that were made from samples, in one transaction. Returns how many.
+
+    An event that was deleted, has forgotten its samples (an erased person) or has the version meanwhile gets none.
+    """
+    with transaction.atomic():
+        keys = [event.key for event, _ in found]
+        events = Event.objects.unscoped().filter(pk__in=keys).order_by("id").select_for_update(no_key=True)
+        there = {key: _samples(detections) for key, detections in events.values_list("pk", DETECTIONS[kind])}
+        described = EventDescriptor.objects.filter(event__in=list(there), version=version)
+        for key in described.values_list("event_id", flat=True):
+            del there[key]
+        rows = [
+            EventDescriptor(event_id=event.key, version=version, vector=descriptor.vector, score=descriptor.score)
+            for event, descriptor in found
+            if there.get(event.key) == event.samples
+        ]
+        EventDescriptor.objects.bulk_create(rows)
+    return len(rows)
+
+
+def _samples(detections: Sequence[Mapping[str, Any]]) -> tuple[UUID, ...]:
+    return tuple(UUID(detection["sample_id"]) for detection in detections if detection.get("sample_id"))

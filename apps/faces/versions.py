@@ -1,0 +1,70 @@
+"""Descriptors of a further version, beside those that faces have."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from apps.common.descriptors import Sampled
+from apps.common.scope import Scope
+from apps.faces.models import Face, FaceAttribute, FaceDescriptor
+from apps.faces.selectors import faces_filter
+from apps.faces.types import DescriptorData, FaceFilters
+
+
+def faces_lacking(*, scope: Scope, version: int, list_id: UUID | None = None) -> QuerySet[FaceAttribute]:
+    """Attributes of the faces that have, or once had, a descriptor, but none of `version`; in no order."""
+    descriptors = FaceDescriptor.objects.filter(face=OuterRef("pk"))
+    rows = FaceAttribute.objects.filter(
+        Exists(descriptors) | ~Q(descriptor_samples=[]), ~Exists(descriptors.filter(version=version))
+    )
+    if scope.account_id is None and list_id is None:
+        return rows
+    return rows.filter(face__in=faces_filter(scope=scope, filters=FaceFilters(list_id=list_id)))
+
+
+def faces_lacking_after(
+    *, scope: Scope, version: int, list_id: UUID | None = None, key: int, limit: int
+) -> list[Sampled]:
+    """The next faces of `faces_lacking` behind a key, in the order of their keys. One query."""
+    rows = faces_lacking(scope=scope, version=version, list_id=list_id).filter(pk__gt=key).order_by("pk")
+    columns = rows.values_list("pk", "face__face_id", "face__account_id", "descriptor_samples", "generation")
+    return [
+        Sampled(key, face_id, account_id, tuple(samples), generation)
+        for key, face_id, account_id, samples, generation in columns[:limit]
+    ]
+
+
+def face_descriptors_add(*, version: int, found: Sequence[tuple[Sampled, DescriptorData]]) -> int:
+    """Adds descriptors that were made from samples, in one transaction. Returns how many.
+
+    A face that was deleted, whose attribute was replaced or that has the version meanwhile gets none. Samples are
+    compared, too: the attribute after one that was deleted counts from generation 0 again.
+    """
+    with transaction.atomic():
+        keys = [face.key for face, _ in found]
+        faces = Face.objects.unscoped().filter(pk__in=keys).order_by("id").select_for_update(no_key=True)
+        locked = list(faces.values_list("pk", flat=True))
+        there = {
+            key: (generation, tuple(samples))
+            for key, generation, samples in FaceAttribute.objects.filter(pk__in=locked).values_list(
+                "pk", "generation", "descriptor_samples"
+            )
+        }
+        described = FaceDescriptor.objects.filter(face__in=locked, version=version).values_list("face_id", flat=True)
+        for key in described:
+            there.pop(key, None)
+        rows = [
+            FaceDescriptor(
+                face_id=face.key,
+                version=version,
+                vector=descriptor.vector,
+                score=descriptor.score,
+                generation=face.generation,
+            )
+            for face, descriptor in found
+            if there.get(face.key) == (face.generation, face.samples)
+        ]
+        FaceDescriptor.objects.bulk_create(rows)
+    return len(rows)

@@ -1,0 +1,94 @@
+"""`manage.py additional_extract`: descriptors of another version from the stored samples."""
+
+from collections import Counter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from apps.common.api.fields import parse_uuid
+from apps.common.descriptors import versions
+from apps.common.errors import LunaError
+from apps.common.scope import Scope
+from apps.faces.selectors import list_get
+from apps.handlers.reextraction import BATCH_OBJECTS, AdditionalExtraction, Batch, Objects
+
+
+class Command(BaseCommand):
+    help = "Additional extraction: gives faces (and events) that lack a descriptor version one, from their samples."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--descriptor-version", type=int, required=True, metavar="N")
+        parser.add_argument("--account", metavar="ID", help="only this account's; default: everybody's")
+        parser.add_argument("--list", metavar="ID", help="only the faces of this list, and no events")
+        parser.add_argument("--events", action="store_true", help="events, too; of a body version events alone")
+        parser.add_argument("--batch", type=int, default=BATCH_OBJECTS, metavar="N", help="objects a transaction")
+        parser.add_argument("--dry-run", action="store_true", help="say who would get one, and change nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Prints a line for each object that failed, and what became of all. Ends with 1 when some failed."""
+        failed = 0
+        try:
+            for extraction in _extractions(options):
+                failed += self._run(extraction, dry_run=options["dry_run"])
+        except (LunaError, ValueError) as error:
+            raise CommandError(error.detail if isinstance(error, LunaError) else str(error)) from error
+        except KeyboardInterrupt:
+            raise CommandError("stopped; what is extracted stays, run it again for the rest") from None
+        if failed:
+            raise CommandError(f"{failed} could not be extracted")
+
+    def _run(self, extraction: AdditionalExtraction, *, dry_run: bool) -> int:
+        extraction.check()
+        total: Counter[str] = Counter()
+        with tqdm(total=extraction.count(), unit=extraction.objects[:-1], desc=extraction.objects) as bar:
+            for batch in extraction.run(dry_run=dry_run):
+                self._note(batch, total)
+                bar.update(batch.size)
+        self.stdout.write(
+            f"{extraction.objects}: {total['extracted']} {'to extract' if dry_run else 'extracted'}, "
+            f"{total['without_samples']} without samples (kept as they are), "
+            f"{total['changed']} changed meanwhile, {total['failed']} failed"
+        )
+        return total["failed"]
+
+    def _note(self, batch: Batch, total: Counter[str]) -> None:
+        total.update(
+            extracted=batch.extracted,
+            changed=batch.changed,
+            without_samples=batch.without_samples,
+            failed=len(batch.failed),
+        )
+        for object_id, reason in batch.failed:
+            self.stderr.write(f"{object_id}: {reason}")
+
+
+def _extractions(options: dict[str, Any]) -> list[AdditionalExtraction]:
+    """Raises LunaError 12036, 22003, ValueError."""
+    version = versions.get(options["descriptor_version"])
+    scope = Scope(_uuid(options["account"]))
+    list_id = _uuid(options["list"])
+    if options["batch"] < 1:
+        raise ValueError("a batch has at least one object")
+    if list_id is not None:
+        if options["events"]:
+            raise ValueError("a list holds faces, no events")
+        list_get(scope=scope, list_id=list_id)
+    objects: list[Objects] = ["faces"] if version.kind == "face" or list_id is not None else []
+    if options["events"]:
+        objects.append("events")
+    if not objects:
+        raise ValueError(f"descriptor version {version.version} is of bodies, which only events have: say --events")
+    return [
+        AdditionalExtraction(
+            objects=each, version=version, scope=scope, list_id=list_id, batch_objects=options["batch"]
+        )
+        for each in objects
+    ]  # fmt: skip
+
+
+def _uuid(text: str | None) -> Any:
+    value = parse_uuid(text)
+    if text is not None and value is None:
+        raise ValueError(f"{text!r} is no UUID")
+    return value

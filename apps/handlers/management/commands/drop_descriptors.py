@@ -1,0 +1,52 @@
+"""`manage.py drop_descriptors`: the end of a descriptor version that nobody wants any more."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from apps.common.api.fields import parse_uuid
+from apps.common.scope import Scope
+from apps.handlers.reextraction import Objects
+from apps.handlers.versions import descriptors_alone, descriptors_drop, descriptors_of, is_default
+
+
+class Command(BaseCommand):
+    help = "Removes the descriptors of a version from faces (and events). Samples stay."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--descriptor-version", type=int, required=True, metavar="N")
+        parser.add_argument("--account", metavar="ID", help="only this account's; default: everybody's")
+        parser.add_argument("--events", action="store_true", help="events, too")
+        parser.add_argument("--force", action="store_true", help="also where it is the only descriptor")
+        parser.add_argument("--dry-run", action="store_true", help="say what would go, and leave it")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Says how many went. Ends with 1, and removes nothing, for a default version and where some would be alone."""
+        number: int = options["descriptor_version"]
+        account_id = parse_uuid(options["account"])
+        if options["account"] and account_id is None:
+            raise CommandError(f"{options['account']!r} is no UUID")
+        if is_default(number):
+            raise CommandError(f"descriptor version {number} is the default; choose another with `networks use` first")
+        scope = Scope(account_id)
+        chosen: list[Objects] = ["faces", "events"] if options["events"] else ["faces"]
+        for objects in chosen:
+            alone = descriptors_alone(objects=objects, scope=scope, number=number).count()
+            self.stdout.write(f"{objects}: {alone} have no descriptor but this")
+            if alone and not options["force"]:
+                raise CommandError(f"{alone} {objects} would be left without a descriptor; --force removes them, too")
+        for objects in chosen:
+            self._drop(objects, scope, number, options)
+
+    def _drop(self, objects: Objects, scope: Scope, number: int, options: dict[str, Any]) -> None:
+        count = descriptors_of(objects=objects, scope=scope, number=number).count()
+        if options["dry_run"]:
+            self.stdout.write(f"{objects}: {count} to remove")
+            return
+        removed = 0
+        with tqdm(total=count, unit="descriptor", desc=objects) as bar:
+            for batch in descriptors_drop(objects=objects, scope=scope, number=number, force=options["force"]):
+                removed += batch
+                bar.update(batch)
+        self.stdout.write(f"{objects}: {removed} removed")

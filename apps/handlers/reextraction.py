@@ -1,0 +1,208 @@
+"""Additional extraction: descriptors of another version, made from the stored samples of faces and events.
+
+What is there stays: a descriptor is added beside those of other versions. Whoever has the version already is passed
+over, and every batch is committed by itself, so a run that was cut off goes on where it was.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from apps.accounts.services import audit_write
+from apps.common.descriptors import DescriptorVersion, Kind, Sampled, versions
+from apps.common.errors import LunaError
+from apps.common.scope import Scope
+from apps.events.types import EventDescriptorData
+from apps.events.versions import event_descriptors_add, events_lacking, events_lacking_after
+from apps.faces.types import DescriptorData
+from apps.faces.versions import face_descriptors_add, faces_lacking, faces_lacking_after
+from apps.imagestore.choices import Bucket
+from apps.imagestore.failures import storage_errors
+from apps.imagestore.models import StoredObject
+from apps.imagestore.selectors import objects_get
+from apps.imagestore.services import object_open
+from apps.recognition.aggregation import mean_descriptor
+from apps.recognition.api.sources import stored_landmarks5
+from apps.recognition.estimators.face_descriptor import Descriptor
+from apps.recognition.facade import recognise
+from apps.recognition.types import ImageInput, ImageResult, ImageType, Plan
+
+Objects = Literal["faces", "events"]
+
+BATCH_OBJECTS = 100
+BUCKETS: Mapping[Kind, Bucket] = {"face": Bucket.FACE_SAMPLES, "body": Bucket.BODY_SAMPLES}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What became of some faces or events. Those that were not extracted are as they were before."""
+
+    extracted: int = 0  # in a rehearsal: those that have samples
+    changed: int = 0  # deleted, given another attribute, or described by somebody else meanwhile
+    without_samples: int = 0
+    failed: tuple[tuple[UUID, str], ...] = ()  # id and reason
+
+    @property
+    def size(self) -> int:
+        return self.extracted + self.changed + self.without_samples + len(self.failed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdditionalExtraction:
+    """Whose descriptors of which version are made. A list narrows faces only.
+
+    Samples that are left serve where others are gone; several are averaged as at first. Raises ValueError for bodies of
+    faces: only events have bodies.
+    """
+
+    objects: Objects
+    version: DescriptorVersion
+    scope: Scope
+    list_id: UUID | None = None
+    batch_objects: int = BATCH_OBJECTS
+
+    def __post_init__(self) -> None:
+        if self.objects == "faces" and self.version.kind != "face":
+            raise ValueError(f"descriptor version {self.version.version} is of bodies, which faces have not")
+
+    def check(self) -> None:
+        """Raises LunaError 200003 or 200005 when no installed network gives the version."""
+        recognise([], self._plan)
+
+    def count(self) -> int:
+        """How many lack the version now."""
+        number = self.version.version
+        if self.objects == "faces":
+            return faces_lacking(scope=self.scope, version=number, list_id=self.list_id).count()
+        return events_lacking(scope=self.scope, version=number, others=self._others).count()
+
+    def run(self, *, dry_run: bool = False) -> Iterator[Batch]:
+        """Extracts batch by batch; whoever stops asking for the next has cancelled the rest.
+
+        Leaves an audit line before it begins. Raises what `check` raises, and LunaError with status 503 where the
+        engine is overloaded or away.
+        """
+        self.check()
+        if not dry_run:
+            audit_write(
+                action="additional_extract",
+                object_type=f"{self.objects[:-1]}_descriptor",
+                object_id=f"version {self.version.version}",
+                account_id=self.scope.account_id,
+            )
+        key = 0
+        while found := self._after(key):
+            key = found[-1].key
+            yield self._batch(found, dry_run)
+
+    def _batch(self, found: Sequence[Sampled], dry_run: bool) -> Batch:
+        stored = _stored(found, self.version.kind)
+        sampled = [each for each in found if stored[each.key]]
+        lacking = len(found) - len(sampled)
+        if dry_run:
+            return Batch(extracted=len(sampled), without_samples=lacking)
+        described, failed = self._described(sampled, stored)
+        added = self._add(described) if described else 0
+        return Batch(
+            extracted=added, changed=len(described) - added, without_samples=lacking, failed=tuple(failed)
+        )  # fmt: skip
+
+    def _described(
+        self, sampled: Sequence[Sampled], stored: Mapping[int, Sequence[StoredObject]]
+    ) -> tuple[list[tuple[Sampled, Descriptor]], list[tuple[UUID, str]]]:
+        """Descriptors of those that have samples, and why others have none."""
+        failed: list[tuple[UUID, str]] = []
+        pictures: dict[int, list[ImageInput]] = {}
+        for each in sampled:
+            try:
+                pictures[each.key] = [_picture(row, self.version.kind) for row in stored[each.key]]
+            except LunaError as error:
+                failed.append((each.object_id, error.detail))
+        results = iter(recognise([picture for of_one in pictures.values() for picture in of_one], self._plan))
+        described = []
+        for each in sampled:
+            if each.key in pictures:
+                own = [next(results) for _ in pictures[each.key]]
+                try:
+                    described.append((each, _descriptor([_estimated(result, self.version.kind) for result in own])))
+                except LunaError as error:
+                    failed.append((each.object_id, error.detail))
+        return described, failed
+
+    @property
+    def _plan(self) -> Plan:
+        kind = self.version.kind
+        return Plan(
+            detect_face=kind == "face",
+            detect_body=kind == "body",
+            estimators=frozenset({f"{kind}_descriptor"}),
+            descriptor_version=self.version.version,
+            warp=False,
+        )
+
+    @property
+    def _others(self) -> list[int]:
+        known = (version for version in versions.all() if version.kind == self.version.kind)
+        return [version.version for version in known if version != self.version]
+
+    def _after(self, key: int) -> list[Sampled]:
+        number, limit = self.version.version, self.batch_objects
+        if self.objects == "faces":
+            return faces_lacking_after(
+                scope=self.scope, version=number, list_id=self.list_id, key=key, limit=limit
+            )  # fmt: skip
+        return events_lacking_after(
+            scope=self.scope, kind=self.version.kind, version=number, others=self._others, key=key, limit=limit
+        )
+
+    def _add(self, described: Sequence[tuple[Sampled, Descriptor]]) -> int:
+        number = self.version.version
+        if self.objects == "faces":
+            return face_descriptors_add(
+                version=number, found=[(face, DescriptorData(number, d.vector, d.score)) for face, d in described]
+            )
+        return event_descriptors_add(
+            kind=self.version.kind,
+            version=number,
+            found=[(event, EventDescriptorData(number, d.vector, self._score(d))) for event, d in described],
+        )
+
+    def _score(self, descriptor: Descriptor) -> float | None:
+        """A body's is its detection's, which a sample does not tell."""
+        return descriptor.score if self.version.kind == "face" else None
+
+
+def _stored(found: Sequence[Sampled], kind: Kind) -> dict[int, list[StoredObject]]:
+    """Rows of the samples that are still there, by key. One query an account: samples of others are not seen."""
+    rows: dict[tuple[UUID, UUID], StoredObject] = {}
+    for account_id in {each.account_id for each in found}:
+        wanted = [sample for each in found if each.account_id == account_id for sample in each.samples]
+        known = objects_get(scope=Scope(account_id), bucket=BUCKETS[kind], object_ids=wanted)
+        rows |= {(account_id, sample): row for sample, row in known.items()}
+    return {
+        each.key: [rows[each.account_id, sample] for sample in each.samples if (each.account_id, sample) in rows]
+        for each in found
+    }
+
+
+def _picture(row: StoredObject, kind: Kind) -> ImageInput:
+    """Raises LunaError when the bytes cannot be read."""
+    with storage_errors(row.bucket, "get"), object_open(stored=row) as file:
+        data = file.read()
+    image_type = ImageType.FACE_WARP if kind == "face" else ImageType.BODY_WARP
+    return ImageInput(data, str(row.object_id), image_type, landmarks5=stored_landmarks5(row.meta))
+
+
+def _estimated(result: ImageResult, kind: Kind) -> Descriptor:
+    """Raises LunaError for a sample that cannot be read or shows nobody."""
+    if result.error is not None:
+        raise result.error
+    found = result.faces if kind == "face" else result.bodies
+    descriptor = found[0].estimations[f"{kind}_descriptor"]
+    assert isinstance(descriptor, Descriptor)  # noqa: S101 (the plan asks for it)
+    return descriptor
+
+
+def _descriptor(found: Sequence[Descriptor]) -> Descriptor:
+    return found[0] if len(found) == 1 else mean_descriptor(found)

@@ -1,0 +1,127 @@
+"""Which descriptor versions there are, who has descriptors of them, and the end of a version."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, QuerySet
+
+from apps.accounts.services import audit_write
+from apps.common.descriptors import DescriptorVersion, versions
+from apps.common.scope import Scope
+from apps.events.models import Event, EventDescriptor
+from apps.faces.models import Face, FaceDescriptor
+from apps.handlers.reextraction import Objects
+from apps.recognition.networks.registry import Registry, State
+from apps.recognition.networks.specs import Manifest
+
+BATCH_ROWS = 1000
+MODELS: Mapping[Objects, tuple[Any, Any, str]] = {
+    "faces": (FaceDescriptor, Face, "face"),
+    "events": (EventDescriptor, Event, "event"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionUse:
+    """A descriptor version and who has it. Without `version` it is of a network that nobody knows any more."""
+
+    number: int
+    version: DescriptorVersion | None
+    manifest: Manifest | None
+    installed: bool
+    default: bool  # of this process
+    next_default: bool  # from the next start on
+    faces: int
+    faces_lacking: int | None  # that have descriptors, but none of this; of face versions
+    events: int
+
+
+def versions_used() -> list[VersionUse]:
+    """Every version that is registered or stored, in order. Three queries, each over an index alone."""
+    faces = _counts("faces")
+    events = _counts("events")
+    described = FaceDescriptor.objects.values("face_id").distinct().count()
+    known = {version.version: version for version in versions.all()}
+    networks = Registry(settings.NETWORKS_DIR)
+    return [
+        _use(number, known.get(number), networks, faces.get(number, 0), events.get(number, 0), described)
+        for number in sorted({*known, *faces, *events})
+    ]
+
+
+def _use(
+    number: int, version: DescriptorVersion | None, networks: Registry, faces: int, events: int, described: int
+) -> VersionUse:
+    manifest = None if version is None else networks.manifests.get(version.network)
+    return VersionUse(
+        number=number,
+        version=version,
+        manifest=manifest,
+        installed=manifest is not None and networks.state(manifest.name) is State.INSTALLED,
+        default=is_default(number),
+        next_default=manifest is not None and networks.selected(manifest.task) == manifest.name,
+        faces=faces,
+        faces_lacking=described - faces if version is not None and version.kind == "face" else None,
+        events=events,
+    )
+
+
+def is_default(number: int) -> bool:
+    return number in versions.defaults()
+
+
+def _counts(objects: Objects) -> dict[int, int]:
+    """How many descriptors of each version there are: there is one an owner and version."""
+    rows = MODELS[objects][0].objects.values_list("version").annotate(Count("id"))
+    return dict(rows)
+
+
+def descriptors_of(*, objects: Objects, scope: Scope, number: int) -> QuerySet[Any]:
+    """Descriptors of a version, in no order."""
+    model, owner, name = MODELS[objects]
+    rows: QuerySet[Any] = model.objects.filter(version=number)
+    if scope.account_id is None:
+        return rows
+    return rows.filter(**{f"{name}__in": owner.objects.for_scope(scope)})
+
+
+def descriptors_alone(*, objects: Objects, scope: Scope, number: int) -> QuerySet[Any]:
+    """Those that are the only one of their face or event."""
+    return descriptors_of(objects=objects, scope=scope, number=number).filter(~Exists(_others(objects, number)))
+
+
+def _others(objects: Objects, number: int) -> QuerySet[Any]:
+    model, _, name = MODELS[objects]
+    others: QuerySet[Any] = model.objects.filter(**{name: OuterRef(name)}).exclude(version=number)
+    return others
+
+
+def descriptors_drop(*, objects: Objects, scope: Scope, number: int, force: bool = False) -> Iterator[int]:
+    """Removes the descriptors of a version, batch by batch, each committed; yields how many went.
+
+    The only descriptor of a face or event stays, unless `force` takes it, too. Leaves an audit line before it begins.
+    Raises ValueError for a default version.
+    """
+    if is_default(number):
+        raise ValueError(f"descriptor version {number} is the default; choose another with `networks use` first")
+    audit_write(
+        action="delete",
+        object_type=f"{objects[:-1]}_descriptor",
+        object_id=f"version {number}",
+        account_id=scope.account_id,
+    )
+    model, owner, name = MODELS[objects]
+    chosen = descriptors_of(objects=objects, scope=scope, number=number).order_by("pk")
+    last = 0
+    while rows := list(chosen.filter(pk__gt=last).values_list("pk", f"{name}_id")[:BATCH_ROWS]):
+        last = rows[-1][0]
+        with transaction.atomic():
+            # Locked, or two of these at a time could each take the other's last descriptor for one that stays.
+            owners = owner.objects.unscoped().filter(pk__in=[key for _, key in rows]).order_by("id")
+            list(owners.select_for_update(no_key=True).values_list("pk", flat=True))
+            going = model.objects.filter(pk__in=[key for key, _ in rows])
+            removed, _ = (going if force else going.filter(Exists(_others(objects, number)))).delete()
+        yield removed
