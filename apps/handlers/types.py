@@ -93,8 +93,12 @@ class Person:
 
     @property
     def has_face(self) -> bool:
-        """Is anything known of the face? Who comes as a raw descriptor was not sighted."""
-        return not self.sightings or any(sighting.face is not None for sighting in self.sightings)
+        """Is anything known of the face? Who comes as a descriptor was not sighted."""
+        return self.descriptor is not None or any(sighting.face is not None for sighting in self.sightings)
+
+    @property
+    def has_body(self) -> bool:
+        return self.body_descriptor is not None or any(sighting.body is not None for sighting in self.sightings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

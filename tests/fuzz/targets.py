@@ -185,7 +185,9 @@ FORMS = [
     b"Content-Type: image/x-png-base64\r\n\r\ncGl4ZWxz\r\n--X\r\n"
     b'Content-Disposition: form-data; name="meta"\r\n\r\n{"a": 1}\r\n--X\r\n'
     b'Content-Disposition: form-data; name="d"; filename="d"\r\nContent-Type: application/x-vl-face-descriptor\r\n'
-    b"Content-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--X--\r\n",
+    b"Content-Transfer-Encoding: base64\r\n\r\nAAAA\r\n"
+    b'--X\r\nContent-Disposition: form-data; name="x"; filename="x"\r\n'
+    b"Content-Type: application/x-vl-xpk-base64\r\n\r\n" + base64_encode(XPK[0]).encode() + b"\r\n--X--\r\n",
 ]
 BODIES = {
     "raw match": (_match_raw, RAW_MATCHES),

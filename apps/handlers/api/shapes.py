@@ -127,7 +127,7 @@ def _face_attributes(person: Person) -> dict[str, Any]:
 
 def _body_attributes(person: Person) -> dict[str, Any] | None:
     """Null without a body; `score` is that of the descriptor."""
-    if all(sighting.body is None for sighting in person.sightings):
+    if not person.has_body:
         return None
     score = None if person.body_descriptor is None else person.body_descriptor.score
     return {

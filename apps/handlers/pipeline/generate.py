@@ -9,7 +9,7 @@ from apps.common.clock import Clock
 from apps.common.errors import LunaError
 from apps.common.filters import accepts
 from apps.handlers.pipeline.matching import persons_match
-from apps.handlers.pipeline.persons import person_of_descriptor, persons_of_sightings
+from apps.handlers.pipeline.persons import persons_of_descriptors, persons_of_sightings
 from apps.handlers.pipeline.recognition import outcome_of, plan_of, sightings_of
 from apps.handlers.pipeline.storage import persons_store
 from apps.handlers.policies import Policies
@@ -19,7 +19,8 @@ from apps.handlers.types import (
     ImageOutcome,
     Person,
 )
-from apps.recognition.api.input_types import Inputs
+from apps.matching.references import MAX_REFERENCES
+from apps.recognition.api.input_types import DescriptorFile, Inputs
 from apps.recognition.pictures import Seen, check_one_person, recognise_pictures
 from apps.recognition.types import MultifacePolicy
 
@@ -35,9 +36,9 @@ def generate_events(
     """One event a person (or one in all, aggregated), stored and published as the policies say.
 
     A picture that fails does not stop the others, unless it was the whole request: then its error is raised, as is
-    LunaError 200005 for an estimator that is not there, 34003 for aggregation of raw descriptors, 11069 for candidates
-    of an account that is not visible, 11038 or 11053 for several faces or bodies in a picture to be aggregated, and
-    what storing raises.
+    LunaError 200005 for an estimator that is not there, 34003 for aggregation of descriptors, 31007 for too many of
+    them, 12027 for a lone one under policies that need a picture, 11069 for candidates of an account that is not
+    visible, 11038 or 11053 for several faces or bodies in a picture to be aggregated, and what storing raises.
     """
     if params.aggregate and inputs.descriptors:
         raise LunaError(34003)
@@ -48,14 +49,9 @@ def generate_events(
         check_one_person(seen)
     persons = persons_of_sightings(sightings_of(seen), handler_id=handler_id, params=params, meta=inputs.meta)
     outcomes = [outcome_of(each) for each in seen]
-    for name, data in inputs.descriptors:
-        try:
-            persons.append(person_of_descriptor(data, handler_id=handler_id, params=params, meta=inputs.meta))
-            outcomes.append(ImageOutcome(filename=name))
-        except LunaError as error:
-            if inputs.alone:
-                raise
-            outcomes.append(ImageOutcome(filename=name, error=error))
+    for file in _usable(inputs, policies):
+        outcomes.append(ImageOutcome(filename=file.filename, error=file.error))
+        persons += persons_of_descriptors(file, handler_id=handler_id, params=params, meta=inputs.meta)
     with clock.stage("match"):
         persons = persons_match(persons=persons, policies=policies.match_policy, principal=principal)
     persons = [_tagged(person, policies) for person in persons]
@@ -72,6 +68,19 @@ def generate_events(
         coordinates=policies.detect_policy.people_count_coordinates,
         stage_ms={**clock.stage_ms, **{f"image.{name}": ms for name, ms in _sums(seen).items()}},
     )
+
+
+def _usable(inputs: Inputs, policies: Policies) -> list[DescriptorFile]:
+    """The descriptors of a request, with an error where the policies ask for more than a descriptor tells."""
+    if sum(len(file.descriptors) for file in inputs.descriptors) > MAX_REFERENCES:
+        raise LunaError(31007, MAX_REFERENCES)
+    asked = policies.needing_pictures
+    if not inputs.descriptors or not asked:
+        return list(inputs.descriptors)
+    refused = LunaError(12027, f"A descriptor holds no picture for this. Path: 'policies.{asked[0]}'")
+    if inputs.alone:
+        raise refused
+    return [replace(file, descriptors=(), error=file.error or refused) for file in inputs.descriptors]
 
 
 def _tagged(person: Person, policies: Policies) -> Person:

@@ -5,7 +5,6 @@ from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
-from apps.common.descriptors import DescriptorVersion, Vector, raw_decode, sdk_decode, versions
 from apps.common.filters.words import Deepfake, Emotion, Liveness, Mask
 from apps.common.times import utc_now
 from apps.events.types import EventDraft, EventOrigin
@@ -14,6 +13,7 @@ from apps.handlers.pipeline.attributes import basic_of, descriptor_of
 from apps.handlers.pipeline.bodies import body_columns
 from apps.handlers.types import EventParams, Person, Sighting
 from apps.recognition.aggregation import aggregate
+from apps.recognition.api.input_types import DescriptorFile
 from apps.recognition.body_aggregation import aggregate_bodies
 from apps.recognition.screening import predominant
 
@@ -41,18 +41,19 @@ def persons_of_sightings(
     return [_person(tuple(sightings), face, body, handler_id, params, meta)]
 
 
-def person_of_descriptor(
-    data: bytes, *, handler_id: UUID | None, params: EventParams, meta: Mapping[str, Any] | None
-) -> Person:
-    """Someone known by a raw descriptor alone. Raises LunaError 12034, 12036, 12038."""
-    version, vector = decode_descriptor(data)
-    return Person(descriptor=DescriptorData(version.version, vector), draft=_draft({}, {}, handler_id, params, meta))
-
-
-def decode_descriptor(data: bytes) -> tuple[DescriptorVersion, Vector]:
-    """SDK form, or raw bytes of the default version. Raises LunaError 12034, 12036, 12038."""
-    default = versions.default("face")
-    return (default, raw_decode(data, default)) if len(data) == default.raw_bytes else sdk_decode(data)
+def persons_of_descriptors(
+    file: DescriptorFile, *, handler_id: UUID | None, params: EventParams, meta: Mapping[str, Any] | None
+) -> list[Person]:
+    """Those who are known by their descriptors alone, one each."""
+    persons = []
+    for version, vector in file.descriptors:
+        found = DescriptorData(version.version, vector)
+        draft = _draft({}, {}, handler_id, params, _joined(meta, file.details.meta))
+        of_face = version.kind == "face"
+        persons.append(
+            Person(descriptor=found if of_face else None, body_descriptor=None if of_face else found, draft=draft)
+        )
+    return persons
 
 
 def _person(

@@ -54,6 +54,19 @@ class Policies:
             wanted |= self.extract_policy.body_estimators
         return wanted
 
+    @property
+    def needing_pictures(self) -> tuple[str, ...]:
+        """Paths of the members that ask for what a descriptor alone does not tell: estimations, checks and limits."""
+        extract = self.extract_policy
+        of_extract = {
+            "extract_basic_attributes": extract.extract_basic_attributes,
+            "fd_score_threshold": extract.fd_score_threshold > 0,
+        }
+        return (
+            *(f"detect_policy.{name}" for name in self.detect_policy.needing_pictures),
+            *(f"extract_policy.{name}" for name, asks in of_extract.items() if asks),
+        )
+
 
 class PoliciesSerializer(PolicySerializer):
     detect_policy = DetectPolicySerializer(required=False)

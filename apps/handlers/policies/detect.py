@@ -103,6 +103,24 @@ class DetectPolicy:
         wanted |= {name for name, needs in needed.items() if needs}
         return frozenset(wanted)
 
+    @property
+    def needing_pictures(self) -> list[str]:
+        """Members that ask for an estimation, a check or a limit."""
+        asks = {
+            **{flag: name in self.shown for flag, name in FACE_FLAGS.items()},
+            "body_attributes": bool(self.shown & set(BODY_FLAGS.values())),
+            "estimate_people_count": self.estimate_people_count,
+            "extract_exif": self.extract_exif,
+            "estimate_liveness": self.estimate_liveness.estimate,
+            "estimate_deepfake": self.estimate_deepfake.estimate,
+            "face_quality": self.face_quality.estimate,
+            **{f"{angle}_threshold": True for angle in self.angle_thresholds},
+            "mask_states": bool(self.mask_states),
+            "liveness_states": bool(self.estimate_liveness.liveness_states),
+            "deepfake_states": bool(self.estimate_deepfake.deepfake_states),
+        }
+        return [name for name, asked in asks.items() if asked]
+
 
 class StatesField(serializers.ListField):
     """An array of numbers that pass; an empty one is an error."""

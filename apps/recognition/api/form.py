@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 from django.conf import settings
@@ -10,12 +10,14 @@ from rest_framework.request import Request
 
 from apps.common.api.validation import checked_data
 from apps.common.errors import LunaError
+from apps.recognition.api.descriptors import descriptors_decode
 from apps.recognition.api.input_schemas import BOXES, MAX_IMAGES, MAX_META_BYTES, DocumentsSerializer
-from apps.recognition.api.input_types import Details, Inputs, Picture, Rules
+from apps.recognition.api.input_types import DescriptorFile, Details, Inputs, Picture, Rules
 from apps.recognition.api.media import (
     BASE64_TYPES,
-    FACE_DESCRIPTOR_TYPE,
+    DESCRIPTOR_TYPES,
     IMAGE_TYPES,
+    MAX_DESCRIPTOR_BYTES,
     UNSAID_TYPES,
     image_bytes,
     wire_bytes,
@@ -24,7 +26,6 @@ from apps.recognition.api.multipart import Part, read_parts
 from apps.recognition.types import ImageInput, ImageType, Rect
 
 FACE_BOXES, BODY_BOXES = BOXES
-T = TypeVar("T")
 TRUSTED_HEADER = "x-luna-trusted-detections"
 MAX_DOCUMENT_BYTES = 2 * MAX_META_BYTES
 
@@ -36,7 +37,7 @@ class Form:
         self.rules = rules
         self.trusted = trusted
         self.files: dict[str, Part] = {}
-        self.descriptors: dict[str, bytes] = {}
+        self.descriptors: dict[str, Part] = {}
         self.documents: dict[str, Any] = {}
         boxes = BOXES if rules.bodies else (FACE_BOXES,)
         self.known = {*boxes, *rules.parts, *rules.details}
@@ -45,10 +46,10 @@ class Form:
         """Raises LunaError 11029, 11046, 11048, 11049, 12039, 12040, 12041, 12002."""
         if part.name in self.known and part.content_type not in IMAGE_TYPES:
             self._add_document(part)
-        elif self.rules.descriptors and part.content_type == FACE_DESCRIPTOR_TYPE:
-            self._add_file(part, self.descriptors, part.data)
+        elif self.rules.descriptors and part.content_type in DESCRIPTOR_TYPES:
+            self._add_file(part, self.descriptors)
         elif part.content_type in IMAGE_TYPES | BASE64_TYPES or (part.filename and part.content_type in UNSAID_TYPES):
-            self._add_file(part, self.files, part)
+            self._add_file(part, self.files)
         elif part.filename:
             raise LunaError(11029)
         else:
@@ -68,11 +69,11 @@ class Form:
         if part.name in BOXES:
             self.trusted |= is_trusted(part.headers.get(TRUSTED_HEADER))
 
-    def _add_file(self, part: Part, files: dict[str, T], value: T) -> None:
+    def _add_file(self, part: Part, files: dict[str, Part]) -> None:
         name = part.filename or part.name
         if name in self.files or name in self.descriptors:
             raise LunaError(11046, name)
-        files[name] = value
+        files[name] = part
         if len(self.files) + len(self.descriptors) > MAX_IMAGES:
             raise LunaError(11049, f"More than {MAX_IMAGES} images in one request")
 
@@ -87,7 +88,7 @@ class Form:
         common_meta = details.get("meta", {}).pop(None, None)
         return Inputs(
             pictures=tuple(self._picture(name, part, boxes, details) for name, part in self.files.items()),
-            descriptors=tuple(self.descriptors.items()),
+            descriptors=tuple(_descriptor_file(name, part, details) for name, part in self.descriptors.items()),
             meta=common_meta,
             parts={name: value for name, value in self.documents.items() if name in self.rules.parts},
         )
@@ -131,8 +132,23 @@ class Form:
             ),
             content_type=part.content_type,
             error=error,
-            details=Details(**{detail: values.get(name, values.get(None)) for detail, values in details.items()}),
+            details=_details_of(name, details),
         )
+
+
+def _descriptor_file(name: str, part: Part, details: Mapping[str, Mapping[str | None, Any]]) -> DescriptorFile:
+    own = _details_of(name, details)
+    try:
+        if len(part.data) > MAX_DESCRIPTOR_BYTES:
+            raise LunaError(37003)
+        return DescriptorFile(filename=name, descriptors=descriptors_decode(part.data, part.content_type), details=own)
+    except LunaError as error:
+        return DescriptorFile(filename=name, error=error, details=own)
+
+
+def _details_of(name: str, details: Mapping[str, Mapping[str | None, Any]]) -> Details:
+    """What is said of this file, or else of all."""
+    return Details(**{detail: values.get(name, values.get(None)) for detail, values in details.items()})
 
 
 def is_trusted(header: str | None) -> bool:

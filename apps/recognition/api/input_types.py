@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from apps.common.descriptors import DescriptorVersion, Vector
 from apps.common.errors import LunaError
 from apps.recognition.types import ImageInput, ImageType
 
@@ -15,8 +16,8 @@ class Rules:
     """What a resource takes beside images and references to them.
 
     `account_id`: whose stored images and samples may be named, None for nobody's. `parts`: names of further JSON parts
-    of a multipart body. `details`: names of `Details` that may be given. `descriptors`: whether raw face descriptors
-    may stand in for images. `bodies`: whether boxes of bodies may be given.
+    of a multipart body. `details`: names of `Details` that may be given. `descriptors`: whether descriptors
+    and XPK files may stand in for images. `bodies`: whether boxes of bodies may be given.
     """
 
     account_id: UUID | None
@@ -50,14 +51,24 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Inputs:
-    """A request's images in its order, raw descriptors by name, common `meta`, other JSON parts by name.
+class DescriptorFile:
+    """What stands in for an image: one descriptor, those of an XPK file, or the error that kept it from being read."""
 
-    `alone`: the body was one image itself, so its error is the request's.
+    filename: str
+    descriptors: tuple[tuple[DescriptorVersion, Vector], ...] = ()
+    error: LunaError | None = None
+    details: Details = Details()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Inputs:
+    """A request's images in its order, descriptors in theirs, common `meta`, other JSON parts by name.
+
+    `alone`: the body was one image or descriptor itself, so its error is the request's.
     """
 
     pictures: tuple[Picture, ...] = ()
-    descriptors: tuple[tuple[str, bytes], ...] = ()
+    descriptors: tuple[DescriptorFile, ...] = ()
     meta: Mapping[str, Any] | None = None
     parts: Mapping[str, Any] = field(default_factory=dict)
     alone: bool = False

@@ -13,15 +13,23 @@ from rest_framework.request import Request
 
 from apps.common.api.validation import checked_data
 from apps.common.errors import LunaError
+from apps.recognition.api.descriptors import descriptors_decode
 from apps.recognition.api.form import read_form
 from apps.recognition.api.input_schemas import ReferencesSerializer, detail_fields
-from apps.recognition.api.input_types import Details, Inputs, Picture, Rules
-from apps.recognition.api.media import BASE64_TYPES, FACE_DESCRIPTOR_TYPE, IMAGE_TYPES, image_bytes, wire_bytes
+from apps.recognition.api.input_types import DescriptorFile, Details, Inputs, Picture, Rules
+from apps.recognition.api.media import (
+    BASE64_TYPES,
+    DESCRIPTOR_TYPES,
+    IMAGE_TYPES,
+    MAX_DESCRIPTOR_BYTES,
+    image_bytes,
+    wire_bytes,
+)
 from apps.recognition.api.sources import Loaded, load_samples, load_urls
 from apps.recognition.types import ImageInput, ImageType
 
 MAX_JSON_BYTES = 4 * 1024**2
-MAX_DESCRIPTOR_BYTES = 64 * 1024
+LONE_DESCRIPTOR_NAME = "raw_descriptor"
 
 
 def read_inputs(request: Request, rules: Rules) -> Inputs:
@@ -29,16 +37,16 @@ def read_inputs(request: Request, rules: Rules) -> Inputs:
 
     Raises LunaError 12017 for a content type that holds no images, 12030 for an empty body, 18001 for bad Base64,
     12002/12027/12047 for bad JSON, 11029, 11045-11050, 12039-12041, 12046 for bad multipart bodies, 37003 for what is
-    too large.
+    too large, what `descriptors_decode` raises.
     """
     content_type = request.content_type.partition(";")[0].strip().lower()
     if content_type == "multipart/form-data":
         return read_form(request, rules)
     if content_type in ("application/json", "application/msgpack"):
         return _from_references(_read_json(request, content_type), rules)
-    if content_type == FACE_DESCRIPTOR_TYPE and rules.descriptors:
-        data = _read_body(request, MAX_DESCRIPTOR_BYTES)
-        return Inputs(descriptors=(("raw_descriptor", data),), alone=True)
+    if content_type in DESCRIPTOR_TYPES and rules.descriptors:
+        found = descriptors_decode(_read_body(request, MAX_DESCRIPTOR_BYTES), content_type)
+        return Inputs(descriptors=(DescriptorFile(filename=LONE_DESCRIPTOR_NAME, descriptors=found),), alone=True)
     if content_type not in IMAGE_TYPES | BASE64_TYPES:
         raise LunaError(12017)
     data = _read_body(request, wire_bytes(settings.LUNA_MAX_IMAGE_BYTES, content_type))

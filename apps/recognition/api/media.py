@@ -19,6 +19,15 @@ BASE64_TYPES = frozenset(
 # What programs send that do not know an image's type; the bytes decide.
 UNSAID_TYPES = frozenset({"", "application/octet-stream"})
 FACE_DESCRIPTOR_TYPE = "application/x-vl-face-descriptor"
+BODY_DESCRIPTOR_TYPE = "application/x-vl-body-descriptor"
+XPK_TYPE = "application/x-vl-xpk"
+BASE64_SUFFIX = "-base64"
+DESCRIPTOR_TYPES = frozenset(
+    f"{name}{suffix}"
+    for name in (FACE_DESCRIPTOR_TYPE, BODY_DESCRIPTOR_TYPE, XPK_TYPE)
+    for suffix in ("", BASE64_SUFFIX)
+)
+MAX_DESCRIPTOR_BYTES = 256 * 1024  # on the wire; thirty in Base64 fit
 BLANKS = b" \t\r\n"
 
 

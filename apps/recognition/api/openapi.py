@@ -3,7 +3,7 @@
 from typing import Any
 
 from apps.recognition.api.input_schemas import ReferencesSerializer
-from apps.recognition.api.media import FACE_DESCRIPTOR_TYPE
+from apps.recognition.api.media import BASE64_SUFFIX, DESCRIPTOR_TYPES
 
 BYTES = {"type": "string", "format": "binary"}
 JSON_PART = {"type": "string", "description": "JSON"}
@@ -21,7 +21,9 @@ def image_request(*, bodies: bool = False, policies: bool = False, descriptors: 
     request: dict[str, Any] = dict.fromkeys(DOCUMENTED_TYPES, BYTES)
     request |= {name: {"type": "string"} for name in DOCUMENTED_BASE64_TYPES}
     if descriptors:
-        request[FACE_DESCRIPTOR_TYPE] = BYTES
+        request |= {
+            name: {"type": "string"} if name.endswith(BASE64_SUFFIX) else BYTES for name in sorted(DESCRIPTOR_TYPES)
+        }
     return request | {
         "application/json": ReferencesSerializer,
         "multipart/form-data": {"type": "object", "properties": parts},

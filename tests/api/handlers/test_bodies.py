@@ -16,7 +16,7 @@ from apps.common.filters.words import ApparentGender, Colour, Presence
 from apps.events.models import Event, EventDescriptor
 from apps.recognition import facade
 from tests.api.handlers.conftest import JPEG, Stored, astronaut, make_handler, sample
-from tests.api.handlers.test_events import Count, generate
+from tests.api.handlers.requests import Count, generate
 from tests.unit.recognition.graphs import channel_means, directory_with_embedded, engine_of, install
 
 pytestmark = pytest.mark.django_db

@@ -12,10 +12,12 @@ from django.test import override_settings
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
+from apps.common.descriptors import raw_encode, versions
 from apps.common.errors import LunaError
 from apps.recognition.api.input_types import Inputs, Rules
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.types import ImageType, Rect
+from tests.factories import unit_vectors
 
 DETAILS = frozenset({"meta", "detect_time", "detect_ts", "image_origin"})
 RULES = Rules(account_id=None, parts=frozenset({"policies"}), details=DETAILS, descriptors=True, bodies=True)
@@ -86,8 +88,13 @@ class TestOneImage:
         assert inputs.pictures[0].image.image_type is ImageType.FACE_WARP
 
     def test_a_descriptor_where_it_is_allowed(self) -> None:
-        assert read(b"\x00\x01", "application/x-vl-face-descriptor").descriptors == (("raw_descriptor", b"\x00\x01"),)
-        assert code_of(read, b"\x00", "application/x-vl-face-descriptor", Rules(account_id=None)) == 12017
+        version = versions.default("face")
+        data = raw_encode(unit_vectors(1, version.dimension)[0], version)
+        inputs = read(data, "application/x-vl-face-descriptor")
+        (file,) = inputs.descriptors
+        assert (file.filename, [found for found, _ in file.descriptors]) == ("raw_descriptor", [version])
+        assert inputs.alone
+        assert code_of(read, data, "application/x-vl-face-descriptor", Rules(account_id=None)) == 12017
 
 
 class TestForm:

@@ -1,0 +1,51 @@
+"""Descriptors that stand in for images: of faces, of bodies, or XPK files of several."""
+
+from collections.abc import Callable, Mapping
+
+from apps.common.descriptors import (
+    SDK_SIGNATURE,
+    DescriptorVersion,
+    Kind,
+    Vector,
+    base64_decode,
+    raw_decode,
+    sdk_decode,
+    versions,
+)
+from apps.common.errors import LunaError
+from apps.common.xpk import xpk_decode
+from apps.recognition.api.media import BASE64_SUFFIX, BLANKS, BODY_DESCRIPTOR_TYPE, FACE_DESCRIPTOR_TYPE, XPK_TYPE
+
+Decoded = tuple[DescriptorVersion, Vector]
+
+
+def descriptors_decode(data: bytes, content_type: str) -> tuple[Decoded, ...]:
+    """The descriptors behind a content type of `media.DESCRIPTOR_TYPES`: unit vectors with their versions.
+
+    Raises LunaError 22012 for bad Base64; 12034, 12036, 12038 for a descriptor of wrong length, of a version that is
+    unknown or of the other kind, or that is none; 12035, 12037 for an XPK file that is none or holds none; 200005 for
+    raw bytes where no network gives descriptors of their kind.
+    """
+    if content_type.endswith(BASE64_SUFFIX):
+        # Bytes that are no ASCII become characters that are no Base64.
+        data = base64_decode(data.translate(None, BLANKS).decode("latin-1"))
+    return tuple(_DECODERS[content_type.removesuffix(BASE64_SUFFIX)](data))
+
+
+def _one(data: bytes, kind: Kind) -> list[Decoded]:
+    """In SDK form, or raw bytes of the default version."""
+    if not data.endswith(SDK_SIGNATURE):
+        default = versions.default(kind)
+        if len(data) == default.raw_bytes:
+            return [(default, raw_decode(data, default))]
+    version, vector = sdk_decode(data)
+    if version.kind != kind:
+        raise LunaError(12036, version.version)
+    return [(version, vector)]
+
+
+_DECODERS: Mapping[str, Callable[[bytes], list[Decoded]]] = {
+    FACE_DESCRIPTOR_TYPE: lambda data: _one(data, "face"),
+    BODY_DESCRIPTOR_TYPE: lambda data: _one(data, "body"),
+    XPK_TYPE: xpk_decode,
+}

@@ -1,0 +1,36 @@
+"""Requests for events, and what they are answered with."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from tests.api.handlers.conftest import JPEG, JSON, Stored
+
+Count = Callable[[], Stored]
+
+
+def generate(client: Client, handler: str, data: Any, content_type: str = JPEG, query: str = "", **headers: str) -> Any:
+    answer = client.post(f"{handler}/events{query}", data, content_type, headers=headers)
+    assert answer.status_code == 201, answer.json()
+    return answer.json()
+
+
+def generate_form(client: Client, handler: str, *, query: str = "", **parts: Any) -> Any:
+    """Parts: bytes become files of that name, the rest JSON."""
+    data = {
+        name: SimpleUploadedFile(name, value, JPEG) if isinstance(value, bytes) else json.dumps(value)
+        for name, value in parts.items()
+    }
+    return client.post(f"{handler}/events{query}", data)
+
+
+def error_of(answer: Any) -> tuple[int, int]:
+    return answer.status_code, answer.json()["error_code"]
+
+
+def make_list(client: Client) -> str:
+    list_id: str = client.post("/6/lists", {"user_data": "people"}, JSON).json()["list_id"]
+    return list_id
