@@ -2,17 +2,23 @@
 
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import QuerySet
 
 from apps.accounts.models import Account, Token
 from apps.common.errors import LunaError
 from apps.common.paging import Page
 
+COLUMNS = [field.attname for field in Account._meta.concrete_fields]
+FIND = f"SELECT {', '.join(COLUMNS)} FROM accounts_account WHERE account_id = %s"  # noqa: S608 - names of our columns
+
 
 def account_find(account_id: UUID) -> Account | None:
     """Nearly every request asks, so the SQL is written by hand: Django takes longer to make it than to run it."""
-    rows = Account.objects.raw("SELECT * FROM accounts_account WHERE account_id = %s", [account_id])
-    return next(iter(rows), None)
+    with connection.cursor() as cursor:
+        cursor.execute(FIND, [account_id])
+        row = cursor.fetchone()
+    return None if row is None else Account.from_db(connection.alias, COLUMNS, row)
 
 
 def account_get(account_id: UUID) -> Account:

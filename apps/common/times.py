@@ -26,7 +26,7 @@ def format_time(value: datetime | None) -> str | None:
     """RFC 3339 in UTC with microseconds, the form of every time in an answer."""
     if value is None:
         return None
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return value.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str) -> datetime:

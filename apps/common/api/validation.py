@@ -46,10 +46,11 @@ def checked_data(
     serializer_class: type[serializers.BaseSerializer[Any]], data: Any, **context: object
 ) -> dict[str, Any]:
     """`data` (decoded JSON) as validated values; `context` is the serializer's. Raises LunaError 12027."""
-    serializer = serializer_class(data=data, context=context)
-    if not serializer.is_valid():
-        raise LunaError(12027, describe_validation(serializer.errors))
-    return dict(serializer.validated_data)
+    serializer = serializer_class(context=context) if context else _kept(serializer_class)
+    try:
+        return dict(serializer.run_validation(data))
+    except serializers.ValidationError as error:
+        raise LunaError(12027, describe_validation(error.detail)) from error
 
 
 def refuse_unknown(data: Any, known: set[str]) -> None:

@@ -1,6 +1,7 @@
 """Faces, lists and attributes as JSON."""
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ FACE_TARGETS = (
 DESCRIPTOR = "face_descriptor"
 ATTRIBUTE_TARGETS = ("attribute_id", "account_id", "create_time", "basic_attributes", DESCRIPTOR)
 FACE_ATTRIBUTE_TARGETS = ("create_time", "basic_attributes", "samples", DESCRIPTOR)
+repeated_id = lru_cache(1024)(str)  # accounts and lists: a page names the same ones with every face
 
 
 def targets_check(targets: Sequence[str], known: Sequence[str]) -> frozenset[str]:
@@ -33,7 +35,7 @@ def face_shape(face: Face | FaceRow, targets: Collection[str] = FACE_TARGETS) ->
     """A face; `lists` needs one that came through `selectors.with_list_ids`."""
     shape: dict[str, Any] = {
         "face_id": str(face.face_id),
-        "account_id": str(face.account_id),
+        "account_id": repeated_id(face.account_id),
         "event_id": face.event_id and str(face.event_id),
         "user_data": face.user_data,
         "create_time": format_time(face.create_time),
@@ -41,7 +43,9 @@ def face_shape(face: Face | FaceRow, targets: Collection[str] = FACE_TARGETS) ->
         "avatar": face.avatar or None,
     }
     if "lists" in targets:
-        shape["lists"] = [str(list_id) for list_id in face_lists(face)]
+        shape["lists"] = [repeated_id(list_id) for list_id in face_lists(face)]
+    if len(targets) == len(FACE_TARGETS):
+        return shape
     return {name: value for name, value in shape.items() if name in targets}
 
 
