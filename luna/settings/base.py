@@ -243,7 +243,7 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024**2
 # --- Recognition ----------------------------------------------------------------------------------------------
 LUNA_DEVICE = env.str("LUNA_DEVICE", default="cpu")  # cpu | cuda | cuda:N
 LUNA_GPU_MEMORY_BYTES = env.int("LUNA_GPU_MEMORY_BYTES", default=0)  # bound of each network's arena; 0: none
-LUNA_INFERENCE_URL = env.str("LUNA_INFERENCE_URL", default="")  # http, https, grpc or grpcs: who runs the networks instead
+LUNA_INFERENCE_URL = env.str("LUNA_INFERENCE_URL", default="")  # who runs the networks: http(s):// or grpc(s)://
 LUNA_ENGINE_THREADS = env.int("LUNA_ENGINE_THREADS", default=0)  # 0: one per core
 LUNA_MAX_IMAGE_BYTES = env.int("LUNA_MAX_IMAGE_BYTES", default=15 * 1024**2)
 LUNA_MAX_IMAGE_PIXELS = env.int("LUNA_MAX_IMAGE_PIXELS", default=50_000_000)

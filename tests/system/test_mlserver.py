@@ -1,4 +1,4 @@
-"""The platform's networks on a real MLServer: `make mlserver` installs it and runs this."""
+"""The platform's networks on a real MLServer, by both protocols: `make mlserver` installs it and runs this."""
 
 import json
 import os
@@ -17,15 +17,16 @@ from django.conf import settings
 from apps.common.errors import LunaError
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
+from apps.recognition.engine.heads.base import LONGER_SIDE_PX
 from apps.recognition.networks.registry import Registry
 from apps.recognition.pipeline import Pipeline
-from apps.recognition.types import ImageInput, Plan
+from apps.recognition.types import ImageInput, ImageResult, Plan
 from tests.unit.recognition.pictures import astronaut, encoded
 
 RUNTIME = Path(__file__).parent / "mlserver"
 PROGRAM = shutil.which("mlserver", path=f"{Path('.venv-mlserver/bin').resolve()}:{os.environ.get('PATH', '')}")
 PLAN = Plan(estimators=frozenset({"face_descriptor"}))
-START_TIMEOUT_S = 90
+START_TIMEOUT_S, RECOVERY_S = 90, 5
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="MLServer is not installed: make mlserver")
 
@@ -57,11 +58,12 @@ class MLServer:
             (folder / "model-settings.json").write_text(json.dumps(model))
         http, grpc = free_ports(2)
         server = {
-            "host": "127.0.0.1", "http_port": http, "grpc_port": grpc, "metrics_endpoint": None, "parallel_workers": 0,
+            "host": "127.0.0.1", "http_port": http, "grpc_port": grpc, "grpc_max_message_length": -1,
+            "metrics_endpoint": None, "parallel_workers": 0,
         }  # fmt: skip
         (directory / "settings.json").write_text(json.dumps(server))
         self.directory = directory
-        self.url = f"http://127.0.0.1:{http}"
+        self.urls = {"http": f"http://127.0.0.1:{http}", "grpc": f"grpc://127.0.0.1:{grpc}"}
         self.start()
 
     def start(self) -> None:
@@ -73,7 +75,7 @@ class MLServer:
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                if httpx.get(f"{self.url}/v2/health/ready", trust_env=False).is_success:
+                if httpx.get(f"{self.urls['http']}/v2/health/ready", trust_env=False).is_success:
                     return
             except httpx.TransportError:
                 pass
@@ -94,25 +96,57 @@ def server(tmp_path: Path) -> Iterator[MLServer]:
 
 def test_mlserver_recognises_dies_and_comes_back(server: MLServer) -> None:
     local = Engine(EngineConfig(settings.NETWORKS_DIR))
-    remote = Engine(EngineConfig(settings.NETWORKS_DIR, inference_url=server.url))
+    remotes = [Engine(EngineConfig(settings.NETWORKS_DIR, inference_url=url)) for url in server.urls.values()]
+    pipelines = [Pipeline(remote, PLAN) for remote in remotes]
     picture = ImageInput(encoded(astronaut()))
     try:
         (expected,) = Pipeline(local, PLAN).process(picture).faces
-        pipeline = Pipeline(remote, PLAN)
 
-        def check() -> None:
-            (face,) = pipeline.process(picture).faces
+        def check(result: ImageResult) -> None:
+            (face,) = result.faces
             assert face.rect == expected.rect
             ours, theirs = (each.estimations["face_descriptor"].vector for each in (expected, face))
             np.testing.assert_allclose(theirs, ours, atol=1e-5)
 
-        check()
+        for pipeline in pipelines:
+            check(pipeline.process(picture))
         server.kill()
-        with pytest.raises(LunaError) as caught:
-            pipeline.process(picture)
-        assert (caught.value.code, caught.value.status) == (100035, 503)
+        for pipeline in pipelines:
+            with pytest.raises(LunaError) as caught:
+                pipeline.process(picture)
+            assert (caught.value.code, caught.value.status) == (100035, 503)
         server.start()
-        check()
+        for pipeline in pipelines:
+            check(when_back(pipeline, picture))
+    finally:
+        for engine in (local, *remotes):
+            engine.close()
+
+
+@pytest.mark.parametrize("way", ["http", "grpc"])
+def test_mlserver_takes_the_largest_batch_of_the_detector(server: MLServer, way: str) -> None:
+    local = Engine(EngineConfig(settings.NETWORKS_DIR))
+    remote = Engine(EngineConfig(settings.NETWORKS_DIR, inference_url=server.urls[way]))
+    try:
+        manifest = local.manifest(local.tasks["face_detector"])
+        side, rows = LONGER_SIDE_PX, manifest.batch_sizes[-1]
+        shape = (rows, manifest.input.height or side, manifest.input.width or side, 3)
+        tensor = manifest.input.tensor(np.random.default_rng(4).integers(0, 256, shape, np.uint8))
+        ours, theirs = (each.run(manifest.name, tensor, each.deadline()) for each in (local, remote))
+        for name, values in ours.items():
+            np.testing.assert_allclose(theirs[name], values, atol=1e-3)
     finally:
         local.close()
         remote.close()
+
+
+def when_back(pipeline: Pipeline, picture: ImageInput) -> ImageResult:
+    """What is recognised once the connection stands again, which gRPC tries every second."""
+    deadline = time.monotonic() + RECOVERY_S
+    while True:
+        try:
+            return pipeline.process(picture)
+        except LunaError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from apps.recognition.engine.batching import Batcher
 from apps.recognition.engine.config import EngineConfig
-from apps.recognition.engine.open_inference import InferenceServer, RemoteSession
+from apps.recognition.engine.open_inference import connect
 from apps.recognition.engine.sessions import (
     Device,
     OnnxSession,
@@ -118,8 +118,8 @@ class RemoteBackend:
     def __init__(self, config: EngineConfig) -> None:
         self.name = config.inference_url
         self.threads = config.threads or REMOTE_CONNECTIONS
-        self._server = InferenceServer(config.inference_url, connections=self.threads)
-        self._sessions: dict[str, RemoteSession] = {}
+        self._server = connect(config.inference_url, connections=self.threads)
+        self._ready: set[str] = set()
 
     @property
     def waiting_rows(self) -> int:
@@ -129,21 +129,27 @@ class RemoteBackend:
     @property
     def loaded(self) -> list[str]:
         """Names of the models that the server was found to have."""
-        return sorted(self._sessions)
+        return sorted(self._ready)
 
     def load(self, manifest: Manifest) -> None:
         """Asks the server whether it has the model."""
-        if manifest.name not in self._sessions:
-            self._sessions[manifest.name] = RemoteSession(self._server, manifest)
+        if manifest.name not in self._ready:
+            self._server.check_ready(manifest.name)
+            self._ready.add(manifest.name)
 
     def warm_up(self, manifest: Manifest, shapes: Iterable[Shape]) -> None:
         """Warming is the server's own business."""
         self.load(manifest)
 
     def run(self, manifest: Manifest, tensor: Tensor, deadline: float) -> list[Tensor]:
-        """Raises as InferenceServer.infer does."""
-        self.load(manifest)
-        return with_batch_axis(manifest, self._sessions[manifest.name].run(tensor, deadline))
+        """In as few calls as the manifest's largest batch allows. Raises as InferenceServer.infer does."""
+        largest = manifest.batch_sizes[-1]
+        parts = [
+            with_batch_axis(manifest, self._server.infer(manifest, tensor[start : start + largest], deadline))
+            for start in range(0, len(tensor), largest)
+        ]
+        self._ready.add(manifest.name)
+        return [np.concatenate(values) for values in zip(*parts, strict=True)]
 
     def close(self) -> None:
         """Closes the connections."""

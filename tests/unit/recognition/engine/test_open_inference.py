@@ -6,48 +6,59 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
-import httpx
+import grpc
 import numpy as np
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 
 from apps.common.errors import LunaError
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.errors import EngineError
-from apps.recognition.engine.open_inference import InferenceServer
+from apps.recognition.engine.open_inference import connect
+from apps.recognition.engine.open_inference.messages import MESSAGES
+from apps.recognition.networks.specs import Manifest
 from apps.recognition.pipeline import Pipeline
-from apps.recognition.types import ImageInput, Plan
+from apps.recognition.types import ImageInput, ImageResult, Plan
+from tests.unit.recognition.engine.grpc_server import started
 from tests.unit.recognition.pictures import astronaut, encoded
 
-PROGRAM = Path(__file__).parent / "inference_server.py"
 PLAN = Plan(estimators=frozenset({"face_descriptor", "basic_attributes"}))
+RECOVERY_S = 5
 
 
 class Server:
-    """The small server as a process of its own, on a port that it keeps."""
+    """A small server as a process of its own, on a port that it keeps. `form`: binary or json (HTTP), or grpc."""
 
     def __init__(self, form: str, networks: Path = settings.NETWORKS_DIR) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self.arguments = [sys.executable, str(PROGRAM), str(self.port), str(networks), form]
-        self.url = f"http://127.0.0.1:{self.port}"
+        way = "grpc" if form == "grpc" else "http"
+        module = f"tests.unit.recognition.engine.{way}_server"
+        self.arguments = [sys.executable, "-m", module, str(self.port), str(networks), form]
+        self.url = f"{way}://127.0.0.1:{self.port}"
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen(self.arguments)
+        self.process = subprocess.Popen(self.arguments, cwd=settings.BASE_DIR)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
-                httpx.get(f"{self.url}/v2", trust_env=False)
+                socket.create_connection(("127.0.0.1", self.port)).close()
                 return
-            except httpx.TransportError:
+            except OSError:
                 time.sleep(0.05)
         raise TimeoutError("the server does not start")
 
@@ -56,7 +67,19 @@ class Server:
         self.process.wait()
 
 
-@pytest.fixture(params=["binary", "json"])
+def eventually(call: Callable[[], ImageResult]) -> ImageResult:
+    """What `call` answers when it no longer meets an absent server."""
+    deadline = time.monotonic() + RECOVERY_S
+    while True:
+        try:
+            return call()
+        except LunaError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+@pytest.fixture(params=["binary", "json", "grpc"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     running = Server(request.param)
     yield running
@@ -82,18 +105,21 @@ def test_a_server_answers_as_this_process_does_dies_and_comes_back(server: Serve
         assert remote.tasks["face_descriptor"] in status["loaded"]
 
         server.kill()
-        with pytest.raises(LunaError) as caught:
-            pipeline.process(picture)
-        assert (caught.value.code, caught.value.status) == (100035, 503)
+        for _ in range(2):
+            with pytest.raises(LunaError) as caught:
+                pipeline.process(picture)
+            assert (caught.value.code, caught.value.status) == (100035, 503)
+            assert caught.value.headers["Retry-After"] == "1"
 
         server.start()
-        assert pipeline.process(picture).faces[0].rect == expected.rect
+        assert eventually(lambda: pipeline.process(picture)).faces[0].rect == expected.rect
     finally:
         remote.close()
 
 
-def test_more_rows_than_the_largest_batch_go_in_parts(engine: Engine) -> None:
-    server = Server("binary")
+@pytest.mark.parametrize("form", ["binary", "grpc"])
+def test_more_rows_than_the_largest_batch_go_in_parts(engine: Engine, form: str) -> None:
+    server = Server(form)
     remote = remote_engine(server)
     try:
         manifest = engine.manifest(engine.tasks["emotion"])
@@ -111,21 +137,43 @@ def test_more_rows_than_the_largest_batch_go_in_parts(engine: Engine) -> None:
         server.kill()
 
 
-def test_a_server_that_is_not_there_stops_the_start(engine: Engine) -> None:
-    with pytest.raises(EngineError, match=r"^The inference server http://127\.0\.0\.1:9 does not answer: .*\.$"):
-        Engine(replace(engine.config, inference_url="http://127.0.0.1:9"))
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "grpc://127.0.0.1:9", "grpcs://127.0.0.1:9"])
+def test_a_server_that_is_not_there_stops_the_start(engine: Engine, url: str) -> None:
+    with pytest.raises(EngineError, match=rf"^The inference server {url} does not answer: .*\.$"):
+        Engine(replace(engine.config, inference_url=url))
 
 
-def test_a_server_without_the_model_stops_the_start(tmp_path: Path) -> None:
-    server = Server("json", tmp_path)
+@pytest.mark.parametrize("url", ["ftp://host:1", "host:1", "grpc://host", "grpc://host:x", "grpc://h:1/v2", "grpcs://"])
+def test_an_address_of_another_kind_stops_the_start(engine: Engine, url: str) -> None:
+    with pytest.raises(EngineError, match=rf"^LUNA_INFERENCE_URL must be.*, not '{url}'\.$"):
+        Engine(replace(engine.config, inference_url=url))
+
+
+@pytest.mark.parametrize(("form", "why"), [("json", ": status 404"), ("grpc", "")])
+def test_a_server_without_the_model_stops_the_start(tmp_path: Path, form: str, why: str) -> None:
+    server = Server(form, tmp_path)
     try:
-        with pytest.raises(EngineError, match=r"has no model blazeface that is ready: status 404\.$"):
+        with pytest.raises(EngineError, match=rf"has no model blazeface that is ready{why}\.$"):
             remote_engine(server)
     finally:
         server.kill()
 
 
-class Odd(BaseHTTPRequestHandler):
+def refused(url: str, manifest: Manifest, seconds: float = 5) -> LunaError:
+    """What one picture is refused with."""
+    client = connect(url, connections=2)
+    tensor = np.zeros((1, *manifest.input.shape), np.float32)
+    try:
+        with pytest.raises(LunaError) as caught:
+            client.infer(manifest, tensor, time.monotonic() + seconds)
+    finally:
+        client.close()
+    assert caught.value.status == 503
+    assert caught.value.headers["Retry-After"] == "1"
+    return caught.value
+
+
+class OddHttp(BaseHTTPRequestHandler):
     """Answers every inference with `reply`: a status and a body."""
 
     reply = (200, b"{}")
@@ -150,8 +198,8 @@ class Odd(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def odd() -> Iterator[str]:
-    running = HTTPServer(("127.0.0.1", 0), Odd)
+def odd_http() -> Iterator[str]:
+    running = ThreadingHTTPServer(("127.0.0.1", 0), OddHttp)
     thread = threading.Thread(target=running.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{running.server_port}"
@@ -165,29 +213,180 @@ def odd() -> Iterator[str]:
     [
         (500, b"{}"), (200, b"{}"), (200, b"nonsense"), (200, b'{"outputs": [{"name": "emotion"}]}'),
         (200, b'{"outputs": [{"name": "emotion", "datatype": "FP32", "shape": [1, 7], "data": [1, 2]}]}'),
-        (200, b'{"outputs": 3}'),
+        (200, b'{"outputs": [{"name": "emotion", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]}'),
+        (200, b'{"outputs": [{"name": "emotion", "datatype": "FP32", "shape": [1], "data": [1]}]}'),
+        (200, b'{"outputs": [{"name": "emotion", "datatype": "UINT8", "shape": [1], "data": [256]}]}'),
+        (200, b'{"outputs": [{"name": "other", "datatype": "FP32", "shape": [1], "data": [1]}]}'),
+        (200, b'{"outputs": 3}'), (200, b'{"outputs": ["emotion"]}'),
     ],
 )  # fmt: skip
-def test_answers_that_are_not_of_the_protocol_are_503(
-    odd: str, engine: Engine, monkeypatch: pytest.MonkeyPatch, reply: tuple[int, bytes]
+def test_answers_over_http_that_are_not_of_the_protocol_are_503(
+    odd_http: str, engine: Engine, monkeypatch: pytest.MonkeyPatch, reply: tuple[int, bytes]
 ) -> None:
-    monkeypatch.setattr(Odd, "reply", reply)
-    client = InferenceServer(odd, connections=2)
-    manifest = engine.manifest(engine.tasks["emotion"])
-    with pytest.raises(LunaError) as caught:
-        client.infer(manifest, np.zeros((1, 64, 64, 1), np.float32), time.monotonic() + 5)
+    monkeypatch.setattr(OddHttp, "reply", reply)
+    assert refused(odd_http, engine.manifest("emotion")).code == 100035
+
+
+class OddGrpc:
+    """Is ready unless told otherwise, and answers every inference with what `reply` makes."""
+
+    is_ready = True
+    reply: Callable[[Any, grpc.ServicerContext], Any]
+
+    def ServerReady(self, request: Any, context: grpc.ServicerContext) -> Any:
+        return MESSAGES["ServerReadyResponse"](ready=self.is_ready)
+
+    def ModelReady(self, request: Any, context: grpc.ServicerContext) -> Any:
+        return context.abort(grpc.StatusCode.NOT_FOUND, f"no {request.name}\nat all")
+
+    def ModelInfer(self, request: Any, context: grpc.ServicerContext) -> Any:
+        return self.reply(request, context)
+
+    def answers(self, *contents: bytes, **output: object) -> None:
+        """One output, of the emotion network's name and type unless told otherwise."""
+        described = {"name": "emotion", "datatype": "FP32", "shape": [1, 7]} | output
+        answer = MESSAGES["ModelInferResponse"](outputs=[described], raw_output_contents=contents)
+        self.reply = lambda request, context: answer
+
+
+@pytest.fixture
+def odd_grpc() -> Iterator[tuple[OddGrpc, str]]:
+    methods = OddGrpc()
+    running, port = started(methods, "127.0.0.1:0")
+    yield methods, f"grpc://127.0.0.1:{port}"
+    running.stop(None).wait()
+
+
+SEVEN = np.arange(7, dtype="<f4").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("contents", "output"),
+    [
+        ((), {}), ((SEVEN,), {"name": "other"}), ((SEVEN,), {"datatype": "BYTES"}), ((SEVEN[:-1],), {}),
+        ((SEVEN[:-4],), {}), ((SEVEN, SEVEN), {}), ((SEVEN,), {"shape": [7]}), ((SEVEN,), {"shape": [7, 1]}),
+        ((SEVEN * 2,), {"shape": [2, 7]}), ((), {"contents": {"fp32_contents": [1, 2]}}),
+        ((), {"datatype": "UINT8", "contents": {"fp32_contents": range(7)}}),
+    ],
+)  # fmt: skip
+def test_answers_over_grpc_that_are_not_of_the_protocol_are_503(
+    odd_grpc: tuple[OddGrpc, str], engine: Engine, contents: tuple[bytes, ...], output: dict[str, object]
+) -> None:
+    methods, url = odd_grpc
+    methods.answers(*contents, **output)
+    assert refused(url, engine.manifest("emotion")).code == 100035
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.RESOURCE_EXHAUSTED])
+def test_what_a_grpc_server_says_of_its_failure_is_in_the_answer(
+    odd_grpc: tuple[OddGrpc, str], engine: Engine, code: grpc.StatusCode
+) -> None:
+    methods, url = odd_grpc
+    methods.reply = lambda request, context: context.abort(code, "too tired")
+    error = refused(url, engine.manifest("emotion"))
+    assert error.code == 100035
+    assert f"inference server: {code.name}: too tired" in error.detail
+
+
+@pytest.mark.parametrize(
+    ("contents", "output"),
+    [
+        ((SEVEN,), {}), ((), {"contents": {"fp32_contents": range(7)}}),
+        ((), {"datatype": "FP64", "contents": {"fp64_contents": range(7)}}),
+        ((np.arange(7, dtype="<f2").tobytes(),), {"datatype": "FP16"}),
+    ],
+)  # fmt: skip
+def test_raw_and_typed_answers_are_read(
+    odd_grpc: tuple[OddGrpc, str], engine: Engine, contents: tuple[bytes, ...], output: dict[str, object]
+) -> None:
+    methods, url = odd_grpc
+    methods.answers(*contents, **output)
+    client = connect(url, connections=1)
+    (found,) = client.infer(engine.manifest("emotion"), np.zeros((1, 64, 64, 1), np.float32), time.monotonic() + 5)
     client.close()
-    assert (caught.value.code, caught.value.status) == (100035, 503)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, np.arange(7, dtype=np.float32)[None])
 
 
+def test_large_tensors_pass_both_ways(odd_grpc: tuple[OddGrpc, str], engine: Engine) -> None:
+    methods, url = odd_grpc
+    manifest = engine.manifest("emotion")
+    wide = replace(manifest, outputs=(replace(manifest.outputs[0], name="echo", shape=(640, 640, 3)),))
+    methods.reply = lambda request, context: MESSAGES["ModelInferResponse"](
+        outputs=[{"name": "echo", "datatype": "FP32", "shape": request.inputs[0].shape}],
+        raw_output_contents=request.raw_input_contents,
+    )
+    tensor = np.random.default_rng(2).random((4, 640, 640, 3), np.float32)  # 20 MB; gRPC takes 4 unless told
+    client = connect(url, connections=1)
+    (found,) = client.infer(wide, tensor, time.monotonic() + 30)
+    client.close()
+    np.testing.assert_array_equal(found, tensor)
+
+
+def test_a_grpc_server_that_is_not_ready_stops_the_start(odd_grpc: tuple[OddGrpc, str], engine: Engine) -> None:
+    methods, url = odd_grpc
+    with pytest.raises(EngineError, match=r"has no model blazeface that is ready: NOT_FOUND: no blazeface\.$"):
+        Engine(replace(engine.config, inference_url=url))
+    methods.is_ready = False
+    with pytest.raises(EngineError, match=rf"^The inference server {url} is not ready\.$"):
+        Engine(replace(engine.config, inference_url=url))
+
+
+@pytest.mark.parametrize("way", ["http", "grpc"])
 def test_a_slow_server_is_not_waited_for_longer_than_the_deadline(
-    odd: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    odd_http: str, odd_grpc: tuple[OddGrpc, str], engine: Engine, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    monkeypatch.setattr(Odd, "delay_s", 1.5)
-    client = InferenceServer(odd, connections=2)
-    started = time.monotonic()
-    with pytest.raises(LunaError) as caught:
-        client.infer(engine.manifest("emotion"), np.zeros((1, 64, 64, 1), np.float32), time.monotonic() + 0.3)
-    client.close()
-    assert time.monotonic() - started < 1.4
-    assert (caught.value.code, caught.value.status) == (37001, 503)
+    methods, url = odd_grpc
+    monkeypatch.setattr(OddHttp, "delay_s", 1.5)
+    methods.reply = lambda request, context: time.sleep(1.5)
+    started_s = time.monotonic()
+    error = refused(url if way == "grpc" else odd_http, engine.manifest("emotion"), 0.3)
+    assert time.monotonic() - started_s < 1.4
+    assert error.code == 37001
+
+
+def test_a_certificate_is_checked(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, key = self_signed()
+    methods = OddGrpc()
+    methods.answers(SEVEN)
+    running, port = started(methods, "127.0.0.1:0", grpc.ssl_server_credentials([(key, certificate)]))
+    try:
+        with pytest.raises(EngineError, match=r"does not answer: UNAVAILABLE: .*CERTIFICATE_VERIFY_FAILED"):
+            connect(f"grpcs://127.0.0.1:{port}", connections=1)
+        trusted = tmp_path / "roots.pem"
+        trusted.write_bytes(certificate)
+        program = (
+            "import numpy, time; from apps.recognition.engine.open_inference import connect;"
+            "from apps.recognition.networks.registry import Registry; from pathlib import Path;"
+            f"found = connect('grpcs://127.0.0.1:{port}', connections=1).infer("
+            f"Registry(Path({str(settings.NETWORKS_DIR)!r})).get('emotion').manifest,"
+            "numpy.zeros((1, 64, 64, 1), numpy.float32), time.monotonic() + 5); print(found[0].shape)"
+        )
+        environment = {"PATH": "", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(trusted)}
+        answer = subprocess.check_output([sys.executable, "-c", program], cwd=settings.BASE_DIR, env=environment)
+        assert answer == b"(1, 7)\n"
+    finally:
+        running.stop(None).wait()
+
+
+def self_signed() -> tuple[bytes, bytes]:
+    """A certificate for 127.0.0.1 and its key, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM), secret

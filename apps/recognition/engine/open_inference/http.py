@@ -1,29 +1,33 @@
-"""Networks on another machine, by the Open Inference Protocol v2 over HTTP (Triton, KServe, MLServer).
+"""The protocol over HTTP. Tensors travel in its binary form where the server has it, else as JSON."""
 
-Requests go out as they come: joining them into batches is left to that server. Tensors travel in the protocol's binary
-form where the server has it, else as JSON. When the server is away, requests are answered with 503 until it is back.
-"""
-
-import time
 from typing import Any
 
 import httpx
 import numpy as np
 import orjson
 
-from apps.common.errors import LunaError
 from apps.recognition.engine.errors import EngineError
+from apps.recognition.engine.open_inference.shared import (
+    CONNECT_TIMEOUT_S,
+    DATATYPES,
+    DTYPES,
+    away,
+    checked,
+    first_line,
+    from_raw,
+    late,
+    raw,
+    seconds_left,
+)
 from apps.recognition.engine.sessions import Tensor
 from apps.recognition.networks.specs import Manifest
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 BINARY_EXTENSION = "binary_tensor_data"
-DATATYPES = {"float32": "FP32", "uint8": "UINT8"}
-DTYPES = {name: np.dtype(dtype) for dtype, name in DATATYPES.items()} | {"FP64": np.dtype("f8"), "FP16": np.dtype("f2")}
-CONNECT_TIMEOUT_S = 3.0
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError)  # what reading nonsense raises
 
 
-class InferenceServer:
+class HttpServer:
     """The server at an address. Raises EngineError where it does not answer as the protocol says."""
 
     def __init__(self, url: str, *, connections: int) -> None:
@@ -46,25 +50,18 @@ class InferenceServer:
             raise EngineError(message) from error
 
     def infer(self, manifest: Manifest, tensor: Tensor, deadline: float) -> list[Tensor]:
-        """The outputs in the manifest's order. `deadline`: a time.monotonic().
-
-        Raises LunaError with status 503: 37001 where the deadline passes, 100035 where the server is away or refuses.
-        """
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
-            raise LunaError(37001, 0, status=503, headers={"Retry-After": "1"})
+        """As InferenceServer.infer."""
+        left_s = seconds_left(deadline)
         body, headers = self._request(manifest, tensor)
         timeout = httpx.Timeout(left_s, connect=min(left_s, CONNECT_TIMEOUT_S))
         path = f"/v2/models/{manifest.name}/infer"
         try:
             answer = self._client.post(path, content=body, headers=headers, timeout=timeout).raise_for_status()
-            found = _answer(answer)
-            return [found[output.name] for output in manifest.outputs]
+            return checked(manifest, len(tensor), _outputs(answer))
         except httpx.ReadTimeout as error:
-            raise LunaError(37001, round(left_s, 1), status=503, headers={"Retry-After": "1"}) from error
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            message = f"inference server: {_reason(error)}"
-            raise LunaError(100035, message, status=503, headers={"Retry-After": "1"}) from error
+            raise late(left_s) from error
+        except (httpx.HTTPError, *MALFORMED) as error:
+            raise away(_reason(error)) from error
 
     def close(self) -> None:
         """Closes the connections."""
@@ -77,54 +74,33 @@ class InferenceServer:
             "datatype": DATATYPES[manifest.input.dtype],
         }
         outputs: list[dict[str, Any]] = [{"name": output.name} for output in manifest.outputs]
-        flat = np.ascontiguousarray(tensor).reshape(-1)
         if not self.binary:
-            body = {"inputs": [entry | {"data": flat}], "outputs": outputs}
+            body = {"inputs": [entry | {"data": np.ascontiguousarray(tensor).reshape(-1)}], "outputs": outputs}
             return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY), {"Content-Type": "application/json"}
-        entry["parameters"] = {"binary_data_size": flat.nbytes}
+        entry["parameters"] = {"binary_data_size": tensor.nbytes}
         for output in outputs:
             output["parameters"] = {"binary_data": True}
         head = orjson.dumps({"inputs": [entry], "outputs": outputs})
         headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(head))}
-        return head + flat.astype(flat.dtype.newbyteorder("<")).tobytes(), headers
+        return head + raw(tensor), headers
 
 
-class RemoteSession:
-    """A network of the server; one batch of any size at a time."""
-
-    def __init__(self, server: InferenceServer, manifest: Manifest) -> None:
-        server.check_ready(manifest.name)
-        self._server = server
-        self._manifest = manifest
-        self.outputs = tuple(output.name for output in manifest.outputs)
-
-    def run(self, tensor: Tensor, deadline: float) -> list[Tensor]:
-        """The outputs for `tensor`, in as few calls as the manifest's largest batch allows."""
-        largest = self._manifest.batch_sizes[-1]
-        parts = [
-            self._server.infer(self._manifest, tensor[start : start + largest], deadline)
-            for start in range(0, len(tensor), largest)
-        ]
-        return [np.concatenate(values) for values in zip(*parts, strict=True)]
-
-
-def _answer(answer: httpx.Response) -> dict[str, Tensor]:
-    """Outputs by name. Raises ValueError, KeyError or TypeError for what is not of the protocol."""
+def _outputs(answer: httpx.Response) -> dict[str, Tensor]:
+    """By name. Raises one of MALFORMED for what is not of the protocol."""
     length = int(answer.headers.get(HEADER_LENGTH, 0)) or len(answer.content)
     head, tail = orjson.loads(answer.content[:length]), memoryview(answer.content)[length:]
     found: dict[str, Tensor] = {}
     for output in head["outputs"]:
-        dtype = DTYPES[output["datatype"]]
         size = output.get("parameters", {}).get("binary_data_size")
         if size is None:
-            values = np.array(output["data"], dtype)
+            values = np.array(output["data"], DTYPES[output["datatype"]])
         else:
-            values, tail = np.frombuffer(tail[:size], dtype.newbyteorder("<")), tail[size:]
-        found[output["name"]] = values.reshape(output["shape"]).astype(np.float32)
+            values, tail = from_raw(tail[:size], output["datatype"]), tail[size:]
+        found[output["name"]] = values.reshape(output["shape"])
     return found
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, httpx.HTTPStatusError):
         return f"status {error.response.status_code}"
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return first_line(error)

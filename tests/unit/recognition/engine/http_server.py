@@ -1,4 +1,4 @@
-"""A small server of the Open Inference Protocol v2: `python inference_server.py PORT DIRECTORY binary|json`.
+"""A small server of the Open Inference Protocol v2 over HTTP: `python -m …http_server PORT DIRECTORY binary|json`.
 
 Every ONNX file of the directory is a model. It is no more than the client's tests need.
 """
