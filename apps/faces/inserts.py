@@ -58,14 +58,16 @@ def faces_insert(faces: Sequence[Face], drafts: Sequence[FaceDraft]) -> None:
     """Inserts faces with what their drafts know of them, and gives the faces their keys."""
     now = faces[0].create_time
     columns = ([getattr(face, name) for face in faces] for name in COLUMNS)
-    statement, parameters = FACES, [faces[0].account_id, now, now, *columns]
+    statement = FACES
+    parameters: list[Any] = [faces[0].account_id, now, now, *columns]
     described = [
         (face, draft.attribute, draft.attribute_id)
         for face, draft in zip(faces, drafts, strict=True)
         if draft.attribute is not None
     ]
     if described:
-        statement, parameters = DESCRIBED_FACES, [*parameters, now, *_descriptions(described)]
+        statement = DESCRIBED_FACES
+        parameters += [now, *_descriptions(described)]
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         keys = dict(cursor.fetchall())

@@ -46,7 +46,7 @@ def checked_data(
     serializer_class: type[serializers.BaseSerializer[Any]], data: Any, **context: object
 ) -> dict[str, Any]:
     """`data` (decoded JSON) as validated values; `context` is the serializer's. Raises LunaError 12027."""
-    serializer = serializer_class(context=context) if context else _kept(serializer_class)
+    serializer = serializer_class(context=context) if context else _kept(serializer_class)  # type: ignore[arg-type]
     try:
         return dict(serializer.run_validation(data))
     except serializers.ValidationError as error:
