@@ -5,6 +5,7 @@ their mention of the person.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -25,7 +26,8 @@ from apps.faces.attributes import KEY, client, unpack
 from apps.faces.models import Face, FaceAttribute
 from apps.faces.services import faces_delete
 from apps.imagestore import files
-from apps.imagestore.choices import Bucket
+from apps.imagestore.buckets import BUCKET_NAME
+from apps.imagestore.choices import Bucket, Kind
 from apps.imagestore.failures import FAILURES
 from apps.imagestore.models import StoredObject
 
@@ -36,7 +38,9 @@ KEPT = frozenset(
         "city", "area", "district", "street", "house_number", "longitude", "latitude",
     }
 )  # fmt: skip
-PATHS = {"/6/samples/faces": Bucket.FACE_SAMPLES, "/6/samples/bodies": Bucket.BODY_SAMPLES, "/6/images": Bucket.IMAGES}
+PATHS = {"/6/samples/faces": Bucket.FACE_SAMPLES, "/6/samples/bodies": Bucket.BODY_SAMPLES, "/6/images": Bucket.IMAGES,
+         "/6/objects": Bucket.OBJECTS}  # fmt: skip
+SHELF_PATH = re.compile(rf"/1/buckets/({BUCKET_NAME.pattern}/(?:{'|'.join(Kind.values)}))$", re.ASCII)
 SCAN_KEYS = 500
 
 Key = tuple[str, UUID]  # bucket and object id
@@ -126,7 +130,7 @@ def _events(events: Q, faces: Iterable[Face]) -> list[Event]:
     rows = Event.objects.unscoped().filter(
         events | Q(face_id__in=[face.face_id for face in faces]) | Q(event_id__in=made_by)
     )
-    return list(rows.order_by("pk"))
+    return list(rows.order_by("pk").select_for_update())  # nobody describes them anew meanwhile
 
 
 def _stored(faces: Iterable[Face], attributes: Iterable[FaceAttribute], events: Iterable[Event]) -> QuerySet[Any]:
@@ -162,9 +166,13 @@ def _path_keys(address: str | None) -> Iterator[Key]:
     """The object that a path of this platform names, also behind a host; nothing for other addresses."""
     head, _, last = (address or "").rpartition("/")
     object_id = parse_uuid(last)
+    if object_id is None:
+        return
     for path, bucket in PATHS.items():
-        if object_id is not None and head.endswith(path):
+        if head.endswith(path):
             yield bucket, object_id
+    if shelf := SHELF_PATH.search(head):
+        yield shelf[1], object_id
 
 
 def _mentions(faces: Iterable[Face], events: Iterable[Event]) -> QuerySet[Event]:

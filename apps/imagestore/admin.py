@@ -19,9 +19,9 @@ from apps.accounts.adminbase import DeletingAdmin
 from apps.accounts.services import audit_write
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
-from apps.imagestore.choices import Bucket
+from apps.imagestore.choices import Bucket, audit_type, holds_pictures
 from apps.imagestore.models import StoredObject
-from apps.imagestore.selectors import IMAGE_BUCKETS, object_get
+from apps.imagestore.selectors import object_get
 from apps.imagestore.services import object_delete, object_read
 
 THUMBNAIL_PIXELS = 480
@@ -65,11 +65,11 @@ class StoredObjectAdmin(DeletingAdmin):
 
     @display(description="")
     def picture(self, stored: StoredObject) -> SafeString:
-        return thumbnail(stored.object_id if stored.bucket in IMAGE_BUCKETS else None, stored.bucket)
+        return thumbnail(stored.object_id if holds_pictures(stored.bucket) else None, stored.bucket)
 
     @display(description="picture")
     def large_picture(self, stored: StoredObject) -> SafeString:
-        return thumbnail(stored.object_id if stored.bucket in IMAGE_BUCKETS else None, stored.bucket, large=True)
+        return thumbnail(stored.object_id if holds_pictures(stored.bucket) else None, stored.bucket, large=True)
 
     @display(description="size", ordering="size_bytes")
     def size(self, stored: StoredObject) -> str:
@@ -77,7 +77,7 @@ class StoredObjectAdmin(DeletingAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.thumbnail_view)
-        own = path("<str:bucket>/<uuid:object_id>/thumbnail/", view, name="imagestore_thumbnail")
+        own = path("<path:bucket>/<uuid:object_id>/thumbnail/", view, name="imagestore_thumbnail")
         return [own, *super().get_urls()]
 
     @staticmethod
@@ -93,7 +93,7 @@ class StoredObjectAdmin(DeletingAdmin):
             raise Http404("there is no such picture") from error
         audit_write(
             action="view",
-            object_type=bucket,
+            object_type=audit_type(bucket),
             object_id=object_id,
             account_id=stored.account_id,
             actor=actor_of(request),
@@ -105,7 +105,7 @@ class StoredObjectAdmin(DeletingAdmin):
             object_delete(account_id=row.account_id, bucket=row.bucket, object_id=row.object_id)
             audit_write(
                 action="delete",
-                object_type=row.bucket,
+                object_type=audit_type(row.bucket),
                 object_id=row.object_id,
                 account_id=row.account_id,
                 actor=actor_of(request),

@@ -14,7 +14,7 @@ from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.imagestore import files
-from apps.imagestore.choices import Bucket
+from apps.imagestore.choices import Bucket, Kind, shelves
 from apps.imagestore.failures import storage_errors
 from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.selectors import objects_get
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)  # what S3 takes, too
 CLEAN_UP_LOCK = 5_020_001  # of all advisory locks of the database, this one is the clean-up's
 BATCH_ROWS = 500
+PLATFORM = {Kind.IMAGES: Bucket.IMAGES, Kind.OBJECTS: Bucket.OBJECTS}
 
 
 def buckets_list() -> list[StoredBucket]:
@@ -66,17 +67,35 @@ def bucket_ttl_set(*, name: str, ttl_days: int) -> None:
     days = None if ttl_days == KEEP else ttl_days
     bucket_get(name=name)
     StoredBucket.objects.update_or_create(name=name, defaults={"ttl_days": days})
-    followers = StoredObject.objects.unscoped().filter(bucket=name, ttl_days__isnull=True)
+    followers = StoredObject.objects.unscoped().filter(bucket__in=shelves(name), ttl_days__isnull=True)
     followers.update(expiry_time=None if days is None else F("create_time") + timedelta(days=days))
 
 
 @transaction.atomic
 def bucket_delete(*, name: str) -> None:
     """Removes a bucket that is empty and not one of the platform's. Raises LunaError 13005, 12033."""
-    bucket = bucket_get(name=name)
-    if name in Bucket.values or StoredObject.objects.unscoped().filter(bucket=name).exists():
+    if name in Bucket.values:
+        raise LunaError(12033)
+    bucket = StoredBucket.objects.select_for_update().filter(name=name).first()  # nobody stores in it now
+    if bucket is None:
+        raise LunaError(13005, name)
+    if StoredObject.objects.unscoped().filter(bucket__in=shelves(name)).exists():
         raise LunaError(12033)
     bucket.delete()
+
+
+def shelf_get(*, name: str, kind: Kind) -> str:
+    """Where the objects of a kind lie in a bucket: what rows call their `bucket`.
+
+    Of the platform's buckets the two that hold just this kind. Raises LunaError 13005 for no bucket, 12033 for the
+    platform's others, which have resources and rights of their own.
+    """
+    bucket_get(name=name)
+    if name == PLATFORM[kind]:
+        return name
+    if name in Bucket.values:
+        raise LunaError(12033, f"bucket {name} has resources of its own")
+    return f"{name}/{kind}"
 
 
 @transaction.atomic

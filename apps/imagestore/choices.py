@@ -1,3 +1,5 @@
+"""Buckets and what lies in them."""
+
 from django.db import models
 
 
@@ -10,3 +12,36 @@ class Bucket(models.TextChoices):
     OBJECTS = "visionlabs-objects"
     TASK_RESULT = "task-result"
     PORTRAITS = "portraits"
+
+
+class Kind(models.TextChoices):
+    """What a bucket that somebody made holds, each on a shelf of its own: `<bucket>/<kind>`.
+
+    A row's `bucket` is then the shelf, so nothing of one kind is found among the other. The platform's buckets hold one
+    kind each and have no shelves.
+    """
+
+    IMAGES = "images"
+    OBJECTS = "objects"
+
+
+PICTURES = frozenset({Bucket.FACE_SAMPLES, Bucket.BODY_SAMPLES, Bucket.IMAGES, Bucket.PORTRAITS})
+
+
+def shelves(bucket: str) -> list[str]:
+    """Every value of a row's `bucket` that means this bucket."""
+    return [bucket] if bucket in Bucket.values else [f"{bucket}/{kind}" for kind in Kind.values]
+
+
+def bucket_of(shelf: str) -> str:
+    return shelf.partition("/")[0]
+
+
+def audit_type(shelf: str) -> str:
+    """What an audit line calls an object of `shelf`: names of buckets may be longer than it has room for."""
+    _, made, kind = shelf.partition("/")
+    return kind.removesuffix("s") if made else shelf
+
+
+def holds_pictures(shelf: str) -> bool:
+    return shelf in PICTURES or shelf.endswith(f"/{Kind.IMAGES}")

@@ -18,8 +18,8 @@ from django.core.files.storage import default_storage
 from apps.common.api.fields import parse_uuid
 from apps.common.times import utc_now
 from apps.imagestore import files
-from apps.imagestore.choices import Bucket
-from apps.imagestore.models import StoredBucket, StoredObject
+from apps.imagestore.choices import shelves
+from apps.imagestore.models import StoredObject
 from apps.imagestore.types import NewObject
 
 MIN_AGE = timedelta(hours=1)  # a younger file without a row may be one that is being stored now
@@ -112,7 +112,7 @@ def _json(name: str) -> object:
 
 def files_check(deep: bool) -> Iterator[Fault]:
     """Files that no row names: left over from a crash, or nobody's at all."""
-    for bucket in sorted({*Bucket.values, *StoredBucket.objects.values_list("name", flat=True)}):
+    for bucket in sorted(shelf for root in _entries("")[0] for shelf in shelves(root)):
         for folder in sorted(_entries(bucket)[0]):
             names = sorted(_entries(f"{bucket}/{folder}")[1])
             ids = {object_id for name in names if (object_id := _object_id(name))}

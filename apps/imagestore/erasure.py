@@ -4,14 +4,14 @@ from typing import Any
 from uuid import UUID
 
 from apps.accounts.erasure import account_erasing
-from apps.imagestore import files
+from apps.imagestore.claims import remove_on_commit
 from apps.imagestore.models import StoredObject
 
 
 def files_erase(*, account_id: UUID) -> None:
     """Removes the files of all objects of an account when the transaction commits; the rows go with the account."""
     rows = StoredObject.objects.for_account(account_id).values_list("bucket", "object_id", "content_type")
-    files.remove_on_commit(list(rows))
+    remove_on_commit(list(rows))
 
 
 def on_account_erasing(sender: Any, account_id: UUID, **kwargs: Any) -> None:

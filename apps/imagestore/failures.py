@@ -9,7 +9,7 @@ from botocore.exceptions import ReadTimeoutError as S3ReadTimeoutError
 from urllib3.exceptions import HTTPError
 
 from apps.common.errors import LunaError
-from apps.imagestore.selectors import IMAGE_BUCKETS
+from apps.imagestore.choices import holds_pictures
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def storage_errors(bucket: str, action: str) -> Iterator[None]:
 
 def failure_code(error: Exception, bucket: str, action: str) -> int:
     """19xxx for a disk, 20006 to 20009 for S3 that refuses, is slow or away, else 20xxx by what was tried."""
-    other = bucket not in IMAGE_BUCKETS
+    other = not holds_pictures(bucket)
     if isinstance(error, EndpointConnectionError):  # botocore's own are OSErrors, too
         return 20008
     if isinstance(error, ConnectTimeoutError):

@@ -10,7 +10,6 @@ from uuid import UUID
 import orjson
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
-from django.db import transaction
 
 from apps.imagestore.choices import Bucket
 from apps.imagestore.storage import DiskStorage
@@ -138,12 +137,6 @@ def remove_all(keys: Sequence[tuple[str, UUID, str]]) -> None:
     else:
         for name in names:
             default_storage.delete(name)
-
-
-def remove_on_commit(keys: Sequence[tuple[str, UUID, str]]) -> None:
-    """Removes the files once the rows are gone for good. Where that fails it is logged, and fsck finds them."""
-    # A lambda: Django names a failing hook by its __qualname__, which a partial does not have.
-    transaction.on_commit(lambda: remove_all(keys), robust=True)
 
 
 def exists(name: str) -> bool:

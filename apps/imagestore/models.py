@@ -27,7 +27,7 @@ class StoredObject(AccountOwned):
     """
 
     id = models.BigAutoField(primary_key=True)
-    bucket = models.CharField(max_length=64)
+    bucket = models.CharField(max_length=80)  # of one that somebody made: `<bucket>/images`, `<bucket>/objects`
     object_id = models.UUIDField(default=uuid.uuid4)
     content_type = models.CharField(max_length=128)
     size_bytes = models.BigIntegerField()

@@ -9,15 +9,13 @@ from django.db.models import Q, QuerySet
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.common.times import utc_now
-from apps.imagestore.choices import Bucket
+from apps.imagestore.choices import bucket_of, holds_pictures
 from apps.imagestore.models import StoredObject
-
-IMAGE_BUCKETS = frozenset({Bucket.FACE_SAMPLES, Bucket.BODY_SAMPLES, Bucket.IMAGES, Bucket.PORTRAITS})
 
 
 def not_found(bucket: str, object_id: object) -> LunaError:
     """13003 for pictures, 13007 for everything else."""
-    return LunaError(13003 if bucket in IMAGE_BUCKETS else 13007, object_id)
+    return LunaError(13003 if holds_pictures(bucket) else 13007, object_id)
 
 
 def objects_live(*, scope: Scope, bucket: str) -> QuerySet[StoredObject]:
@@ -43,6 +41,14 @@ def objects_get(*, scope: Scope, bucket: str, object_ids: Sequence[UUID]) -> dic
 def bucket_ttl_days(*, bucket: str) -> int | None:
     """Time to live in days of objects that bring none; None keeps them. A bucket that nobody set up keeps."""
     with connection.cursor() as cursor:  # every sample asks, and Django takes longer to make the SQL than to run it
-        cursor.execute("SELECT ttl_days FROM imagestore_storedbucket WHERE name = %s", [bucket])
+        cursor.execute("SELECT ttl_days FROM imagestore_storedbucket WHERE name = %s", [bucket_of(bucket)])
         row = cursor.fetchone()
     return None if row is None else row[0]
+
+
+def bucket_hold(*, name: str) -> None:
+    """Keeps a bucket from being deleted until the transaction ends. Raises LunaError 13005."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM imagestore_storedbucket WHERE name = %s FOR KEY SHARE", [name])
+        if cursor.fetchone() is None:
+            raise LunaError(13005, name)

@@ -17,10 +17,11 @@ from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.imagestore import files
-from apps.imagestore.choices import Bucket
+from apps.imagestore.choices import Bucket, bucket_of
+from apps.imagestore.claims import claim, remove_on_commit
 from apps.imagestore.failures import FAILURES, storage_errors
 from apps.imagestore.models import StoredObject
-from apps.imagestore.selectors import bucket_ttl_days, object_get, objects_get
+from apps.imagestore.selectors import bucket_hold, bucket_ttl_days, object_get, objects_get
 from apps.imagestore.types import KEEP, TTL_DAYS, NewObject, Readable
 
 __all__ = [
@@ -31,7 +32,7 @@ __all__ = [
 
 def object_store(
     *,
-    bucket: Bucket,
+    bucket: str,
     account_id: UUID,
     data: bytes | Readable,
     content_type: str,
@@ -41,8 +42,8 @@ def object_store(
 ) -> StoredObject:
     """Stores bytes, or a stream that is read once and never held whole.
 
-    Raises LunaError 13008 when the id is taken, 12012 for a time to live that is not in the list, 19001/19007 when
-    the storage fails; nothing is stored then.
+    Raises LunaError 13008 when the id is taken, 13005 when the bucket is gone, 12012 for a time to live that is not in
+    the list, 19001/19007 when the storage fails; nothing is stored then.
     """
     item = NewObject(
         bucket=bucket,
@@ -53,9 +54,12 @@ def object_store(
         ttl_days=ttl_days,
         meta=meta or {},
     )
-    if object_id and StoredObject.objects.unscoped().filter(bucket=bucket, object_id=object_id).exists():
-        raise LunaError(13008, object_id)
-    return samples_store(items=[item])[0]
+    if object_id is None:
+        return samples_store(items=[item])[0]
+    with claim(bucket=bucket, object_id=object_id) as ours:
+        if not ours or StoredObject.objects.unscoped().filter(bucket=bucket, object_id=object_id).exists():
+            raise LunaError(13008, object_id)
+        return samples_store(items=[item])[0]
 
 
 def samples_store(*, items: Sequence[NewObject]) -> list[StoredObject]:
@@ -86,10 +90,7 @@ def samples_store(*, items: Sequence[NewObject]) -> list[StoredObject]:
         for item, (size_bytes, sha256) in zip(items, written, strict=True)
     ]
     try:
-        if len(rows) == 1:  # one statement; `bulk_create` adds a transaction's begin and end
-            rows[0].save(force_insert=True)
-        else:
-            StoredObject.objects.bulk_create(rows)
+        _insert(rows)
     except IntegrityError as error:  # the files belong to the row that was there first
         raise LunaError(13008, items[0].object_id) from error
     except (OperationalError, InterfaceError):
@@ -100,6 +101,20 @@ def samples_store(*, items: Sequence[NewObject]) -> list[StoredObject]:
                 files.remove(item.bucket, item.object_id, item.content_type)
         raise
     return rows
+
+
+def _insert(rows: Sequence[StoredObject]) -> None:
+    """Raises LunaError 13005 when somebody's bucket is gone by now; the platform's stay."""
+    names = {bucket_of(row.bucket) for row in rows} - {*Bucket.values}
+    if names:
+        with transaction.atomic():
+            for name in sorted(names):
+                bucket_hold(name=name)
+            StoredObject.objects.bulk_create(rows)
+    elif len(rows) == 1:  # one statement; `bulk_create` adds a transaction's begin and end
+        rows[0].save(force_insert=True)
+    else:
+        StoredObject.objects.bulk_create(rows)
 
 
 def object_read(*, scope: Scope, bucket: str, object_id: UUID) -> bytes:
@@ -132,7 +147,7 @@ def objects_delete(*, account_id: UUID, bucket: str, object_ids: Sequence[UUID])
 def _delete(rows: Sequence[StoredObject]) -> None:
     with transaction.atomic():
         StoredObject.objects.unscoped().filter(pk__in=[row.pk for row in rows]).delete()
-        files.remove_on_commit([(row.bucket, row.object_id, row.content_type) for row in rows])
+        remove_on_commit([(row.bucket, row.object_id, row.content_type) for row in rows])
 
 
 def check_ttl(ttl_days: int | None) -> None:

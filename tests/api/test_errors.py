@@ -181,6 +181,12 @@ def buckets(method: str, path: str) -> Case:
     return lambda world: getattr(basic_client(make_account(AccountType.ADMIN)), method)(path)
 
 
+def id_that_is_taken(world: World) -> Any:
+    path = f"/1/buckets/{Bucket.OBJECTS}/objects/{uuid4()}"
+    assert world.send("put", path, b"first", ZIP).status_code == 201
+    return world.send("put", path, b"second", ZIP)
+
+
 def attribute_used_twice(world: World) -> Any:
     attribute_id = world.made("/6/attributes", {"basic_attributes": {"attributes": {"age": 30}}})
     return twice("/6/faces", {"attribute": {"attribute_id": attribute_id}})(world)
@@ -304,6 +310,7 @@ CASES: dict[int, Case] = {
     13005: buckets("get", "/1/buckets/nobody"),
     13006: buckets("post", "/1/buckets?bucket=portraits"),
     13007: ask("get", f"/6/objects/{NOBODY}"),
+    13008: id_that_is_taken,
     13009: ask("put", "/6/objects", {"object_ids": TOO_MANY, "ttl": 1}),
     19001: on_broken_disk(*SAMPLE),
     19006: lost_file("/6/samples/faces", Bucket.FACE_SAMPLES),

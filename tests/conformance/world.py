@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import models
 from django.test import Client
 
+from apps.imagestore.buckets import bucket_create
 from tests.api.handlers.conftest import astronaut
 
 JSON, JPEG = "application/json", "image/jpeg"
@@ -35,14 +36,22 @@ def make_world(client: Client) -> dict[str, str]:
     face_id = event["face"]["face_id"]
     linked = client.patch(f"/6/lists/{list_id}/faces", {"action": "attach", "face_ids": [face_id]}, JSON)
     assert linked.status_code in (200, 204), linked.content
+    image_id = made(client, "/6/images", astronaut(), JPEG)["image_id"]
+    object_id = made(client, "/6/objects", {"text": MARK})["object_id"]
+    bucket = bucket_create(name="bucket-of-everybody").name
+    for path, body, media_type in (("images", astronaut(), JPEG), ("objects", {"text": MARK}, JSON)):
+        key = image_id if path == "images" else object_id
+        stored = client.put(f"/1/buckets/{bucket}/{path}/{key}", body, media_type)
+        assert stored.status_code == 201, stored.content
     return {
         "handler_id": handler["handler_id"],
         "list_id": list_id,
         "event_id": event["event_id"],
         "face_id": face_id,
         "sample_id": event["detections"][0]["samples"]["face"]["sample_id"],
-        "image_id": made(client, "/6/images", astronaut(), JPEG)["image_id"],
-        "object_id": made(client, "/6/objects", {"text": MARK})["object_id"],
+        "image_id": image_id,
+        "object_id": object_id,
+        "bucket": bucket,
         "attribute_id": event["face_attributes"]["attribute_id"],
         "token_id": made(client, "/6/tokens", {"description": MARK, "permissions": {}})["token_id"],
     }

@@ -55,17 +55,27 @@ class SampleTtlBody(SampleIdsBody):
     ttl = ttl_field()
 
 
-class ImageTtlBody(StrictSerializer):
-    """Images and their new time to live in days, -1 for ever."""
+class ImageIdsBody(StrictSerializer):
+    """Images to delete."""
 
     image_ids = IdsField(13004)
+
+
+class ImageTtlBody(ImageIdsBody):
+    """Images and their new time to live in days, -1 for ever."""
+
     ttl = ttl_field()
 
 
-class ObjectTtlBody(StrictSerializer):
-    """Objects and their new time to live in days, -1 for ever."""
+class ObjectIdsBody(StrictSerializer):
+    """Objects to delete."""
 
     object_ids = IdsField(13009)
+
+
+class ObjectTtlBody(ObjectIdsBody):
+    """Objects and their new time to live in days, -1 for ever."""
+
     ttl = ttl_field()
 
 

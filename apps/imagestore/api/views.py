@@ -2,6 +2,7 @@
 
 import mimetypes
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.conf import settings
 from django.http.response import HttpResponseBase
@@ -41,10 +42,10 @@ from apps.imagestore.api.serializers import (
     TtlQuery,
 )
 from apps.imagestore.buckets import objects_ttl_set
-from apps.imagestore.choices import Bucket
+from apps.imagestore.choices import Bucket, holds_pictures
 from apps.imagestore.models import StoredObject
 from apps.imagestore.pictures import CONTENT_TYPES, Picture, picture_check, sample_check
-from apps.imagestore.selectors import IMAGE_BUCKETS, object_get
+from apps.imagestore.selectors import object_get
 from apps.imagestore.services import NewObject, object_delete, object_store, objects_delete, samples_store
 
 DONE = OpenApiResponse(description="Done.")
@@ -60,12 +61,14 @@ PICTURES = dict.fromkeys(sorted(CONTENT_TYPES), OpenApiTypes.BINARY)
 class StoredView(LunaView):
     """One stored object of a bucket."""
 
-    bucket: ClassVar[Bucket]
+    bucket: str
     kind: ClassVar[str]  # in permissions and audit lines
 
+    def key(self, text: str) -> UUID:
+        return path_uuid(text, 13003 if holds_pictures(self.bucket) else 13007)
+
     def stored(self, request: Request, object_id: str) -> StoredObject:
-        code = 13003 if self.bucket in IMAGE_BUCKETS else 13007
-        return object_get(scope=read_scope(request), bucket=self.bucket, object_id=path_uuid(object_id, code))
+        return object_get(scope=read_scope(request), bucket=self.bucket, object_id=self.key(object_id))
 
     def content(self, request: Request, stored: StoredObject, headers: dict[str, str]) -> HttpResponseBase:
         response = content_response(request, stored, headers)
@@ -79,13 +82,11 @@ class StoredView(LunaView):
         return response
 
     def remove(self, request: Request, object_id: str) -> Response:
-        code = 13003 if self.bucket in IMAGE_BUCKETS else 13007
-        account_id = write_account(request)
-        object_delete(account_id=account_id, bucket=self.bucket, object_id=path_uuid(object_id, code))
+        object_delete(account_id=write_account(request), bucket=self.bucket, object_id=self.key(object_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-def ttl_change(request: Request, bucket: Bucket, body: dict[str, Any], ids: str) -> Response:
+def ttl_change(request: Request, bucket: str, body: dict[str, Any], ids: str) -> Response:
     objects_ttl_set(
         account_id=write_account(request), bucket=bucket, object_ids=body[ids], ttl_days=body["ttl"]
     )  # fmt: skip
@@ -183,6 +184,8 @@ class BodySampleView(SampleView):
 class ImagesView(LunaView):
     """Source images."""
 
+    bucket: str = Bucket.IMAGES
+    path = "/6/images"
     permissions = {"POST": ("image", "creation"), "PUT": ("image", "deletion")}
     parser_classes = (*LunaView.parser_classes, MultiPartParser)
 
@@ -205,7 +208,7 @@ class ImagesView(LunaView):
         stored = samples_store(
             items=[
                 NewObject(
-                    bucket=Bucket.IMAGES,
+                    bucket=self.bucket,
                     account_id=write_account(request),
                     data=picture.data,
                     content_type=picture.content_type,
@@ -216,13 +219,13 @@ class ImagesView(LunaView):
             ]
         )
         if not several:
-            return created("image_id", stored[0].object_id, f"/6/images/{stored[0].object_id}")
-        answers = [{"image_id": str(row.object_id), **links(f"/6/images/{row.object_id}")} for row in stored]
+            return created("image_id", stored[0].object_id, f"{self.path}/{stored[0].object_id}")
+        answers = [{"image_id": str(row.object_id), **links(f"{self.path}/{row.object_id}")} for row in stored]
         return Response({"images": answers}, status=status.HTTP_201_CREATED)
 
     @extend_schema(summary="Change the time to live of images", request=ImageTtlBody, responses={204: DONE})
     def put(self, request: Request) -> Response:
-        return ttl_change(request, Bucket.IMAGES, checked_body(ImageTtlBody, request), "image_ids")
+        return ttl_change(request, self.bucket, checked_body(ImageTtlBody, request), "image_ids")
 
 
 def picture_of_body(request: Request) -> Picture:
@@ -263,7 +266,8 @@ def pictures_of_form(request: Request) -> list[Picture]:
 class ImageView(StoredView):
     """One source image."""
 
-    bucket, kind = Bucket.IMAGES, "image"
+    bucket: str = Bucket.IMAGES
+    kind = "image"
     permissions = {"GET": ("image", "view"), "DELETE": ("image", "deletion")}
 
     @extend_schema(
@@ -299,6 +303,8 @@ class ImageView(StoredView):
 class ObjectsView(LunaView):
     """Anything: archives, reports, texts."""
 
+    bucket: str = Bucket.OBJECTS
+    path = "/6/objects"
     permissions = {"POST": ("object", "creation"), "PUT": ("object", "deletion")}
 
     @extend_schema(
@@ -308,28 +314,35 @@ class ObjectsView(LunaView):
         responses={201: ObjectCreated},
     )
     def post(self, request: Request) -> Response:
-        query = checked_query(TtlQuery, request)
-        content_type = request.META.get("CONTENT_TYPE") or "application/octet-stream"
-        if len(content_type) > MAX_CONTENT_TYPE_CHARACTERS or not header_safe(content_type) or "/" not in content_type:
-            raise LunaError(12017)
-        stored = object_store(
-            bucket=Bucket.OBJECTS,
-            account_id=write_account(request),
-            data=BodyStream(request),
-            content_type=content_type,
-            ttl_days=query.get("ttl"),
-        )
-        return created("object_id", stored.object_id, f"/6/objects/{stored.object_id}")
+        stored = object_of_body(request, self.bucket)
+        return created("object_id", stored.object_id, f"{self.path}/{stored.object_id}")
 
     @extend_schema(summary="Change the time to live of objects", request=ObjectTtlBody, responses={204: DONE})
     def put(self, request: Request) -> Response:
-        return ttl_change(request, Bucket.OBJECTS, checked_body(ObjectTtlBody, request), "object_ids")
+        return ttl_change(request, self.bucket, checked_body(ObjectTtlBody, request), "object_ids")
+
+
+def object_of_body(request: Request, bucket: str, object_id: UUID | None = None) -> StoredObject:
+    """Stores the body as it arrives. Raises LunaError 12017 for a media type that is none."""
+    query = checked_query(TtlQuery, request)
+    content_type = request.META.get("CONTENT_TYPE") or "application/octet-stream"
+    if len(content_type) > MAX_CONTENT_TYPE_CHARACTERS or not header_safe(content_type) or "/" not in content_type:
+        raise LunaError(12017)
+    return object_store(
+        bucket=bucket,
+        account_id=write_account(request),
+        data=BodyStream(request),
+        content_type=content_type,
+        object_id=object_id,
+        ttl_days=query.get("ttl"),
+    )
 
 
 class ObjectView(StoredView):
     """One object."""
 
-    bucket, kind = Bucket.OBJECTS, "object"
+    bucket: str = Bucket.OBJECTS
+    kind = "object"
     permissions = {"GET": ("object", "view"), "DELETE": ("object", "deletion")}
 
     @extend_schema(

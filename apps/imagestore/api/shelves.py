@@ -1,0 +1,124 @@
+"""Images and objects in a bucket that is named, below `/1` as in the Image Store service.
+
+The same resources as `/6/images` and `/6/objects`, on other shelves; and as there everybody sees his own. Here a client
+may also choose the id.
+"""
+
+from typing import Any, ClassVar
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts.access import write_account
+from apps.common.api.responses import created
+from apps.common.api.validation import checked_body, checked_query
+from apps.common.api.views import LunaView
+from apps.imagestore.api.buckets import bucket_name
+from apps.imagestore.api.content import meta_of_headers
+from apps.imagestore.api.serializers import ImageCreated, ImageIdsBody, ObjectCreated, ObjectIdsBody, TtlQuery
+from apps.imagestore.api.views import (
+    DONE,
+    PICTURES,
+    ImagesView,
+    ImageView,
+    ObjectsView,
+    ObjectView,
+    object_of_body,
+    picture_of_body,
+)
+from apps.imagestore.buckets import shelf_get
+from apps.imagestore.choices import Kind
+from apps.imagestore.services import object_store, objects_delete
+
+
+class InBucket(LunaView):
+    """Takes the bucket out of the path, so that the resource below it is the same as without."""
+
+    shelf: ClassVar[Kind]
+    bucket: str
+    path: str
+
+    def dispatch(self, request: HttpRequest, *args: Any, bucket: str, **kwargs: Any) -> HttpResponseBase:
+        self.bucket = bucket
+        return super().dispatch(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Who may not ask is not told which buckets there are."""
+        super().initial(request, *args, **kwargs)
+        name = bucket_name(self.bucket)
+        self.bucket, self.path = shelf_get(name=name, kind=self.shelf), f"/1/buckets/{name}/{self.shelf}"
+
+
+class BucketImagesView(InBucket, ImagesView):
+    """Images in a bucket."""
+
+    shelf = Kind.IMAGES
+    permissions = {**ImagesView.permissions, "DELETE": ("image", "deletion")}
+
+    @extend_schema(summary="Delete images", request=ImageIdsBody, responses={204: DONE})
+    def delete(self, request: Request) -> Response:
+        body = checked_body(ImageIdsBody, request)
+        objects_delete(account_id=write_account(request), bucket=self.bucket, object_ids=body["image_ids"])
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class BucketImageView(InBucket, ImageView):
+    """One image in a bucket."""
+
+    shelf = Kind.IMAGES
+    permissions = {**ImageView.permissions, "PUT": ("image", "creation")}
+
+    @extend_schema(
+        summary="Store an image under an id of one's own",
+        request=PICTURES,
+        parameters=[TtlQuery],
+        responses={201: ImageCreated},
+    )
+    def put(self, request: Request, image_id: str) -> Response:
+        query = checked_query(TtlQuery, request)
+        picture = picture_of_body(request)
+        stored = object_store(
+            bucket=self.bucket,
+            account_id=write_account(request),
+            data=picture.data,
+            content_type=picture.content_type,
+            object_id=self.key(image_id),
+            ttl_days=query.get("ttl"),
+            meta=meta_of_headers(request),
+        )
+        return created("image_id", stored.object_id, f"{self.path}/{stored.object_id}")
+
+
+class BucketObjectsView(InBucket, ObjectsView):
+    """Objects in a bucket."""
+
+    shelf = Kind.OBJECTS
+    permissions = {**ObjectsView.permissions, "DELETE": ("object", "deletion")}
+
+    @extend_schema(summary="Delete objects", request=ObjectIdsBody, responses={204: DONE})
+    def delete(self, request: Request) -> Response:
+        body = checked_body(ObjectIdsBody, request)
+        objects_delete(account_id=write_account(request), bucket=self.bucket, object_ids=body["object_ids"])
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class BucketObjectView(InBucket, ObjectView):
+    """One object in a bucket."""
+
+    shelf = Kind.OBJECTS
+    permissions = {**ObjectView.permissions, "PUT": ("object", "creation")}
+
+    @extend_schema(
+        summary="Store an object under an id of one's own",
+        request={"*/*": OpenApiTypes.BINARY},
+        parameters=[TtlQuery],
+        responses={201: ObjectCreated},
+    )
+    def put(self, request: Request, object_id: str) -> Response:
+        stored = object_of_body(request, self.bucket, self.key(object_id))
+        return created("object_id", stored.object_id, f"{self.path}/{stored.object_id}")
