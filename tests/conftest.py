@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 from django.conf import settings
+from django.core.cache import caches
 
 from apps.common.descriptors import versions
 from luna.embedded import services
@@ -43,9 +44,10 @@ def redis_client() -> Iterator[redis.Redis]:
 
 
 @pytest.fixture(autouse=True)
-def _empty_redis(redis_client: redis.Redis) -> None:
+def _empty_caches(redis_client: redis.Redis) -> None:
     """No key of one test is seen by the next."""
     redis_client.flushdb()
+    caches["process"].clear()
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,9 @@
 Argon2 takes some 50 ms by design. A pair that was right is therefore remembered for `LUNA_CREDENTIALS_CACHE_S` under
 an HMAC of itself, together with a digest of the stored hash. The account's row is read on every request, so a changed
 password, a deactivated and a deleted account lose access at once all the same.
+
+Each process remembers the last pair of a login and address as well, and forgets it when another password comes from
+there: who guesses is always held up by the count of failures that all processes share.
 """
 
 import hashlib
@@ -11,7 +14,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
-from django.core.cache import cache
+from django.core.cache import cache, caches
 
 from apps.accounts import selectors
 from apps.accounts.models import Account
@@ -33,27 +36,31 @@ def password_verify(*, login: str, password: str, address: str | None = None) ->
     login = login.strip().lower()
     failures = FailureCounter(login, address)
     key = f"credentials:{_digest(login, password)}"
-    cached = cache.get_many((failures.key, key))
-    failures.check(cached.get(failures.key, 0))
-    account = _remembered(key, cached.get(key))
+    last, remembered = caches["process"].get(failures.key, ("", None))
+    if not hmac.compare_digest(last, key):
+        caches["process"].delete(failures.key)
+        cached = cache.get_many((failures.key, key))
+        failures.check(cached.get(failures.key, 0))
+        last, remembered = "", cached.get(key)
+    account = None if remembered is None else _remembered(*remembered)
     if account is None:
         account = selectors.account_by_login(login)
         if not _password_fits(account, password) or account is None or not account.is_active:
+            caches["process"].delete(failures.key)
             failures.add()
             raise LunaError(41006)
-        cache.set(key, (account.account_id.hex, _digest(account.password)), settings.LUNA_CREDENTIALS_CACHE_S)
+        last, remembered = "", (account.account_id.hex, _digest(account.password))
+        cache.set(key, remembered, settings.LUNA_CREDENTIALS_CACHE_S)
+    if not last:
+        caches["process"].set(failures.key, (key, remembered), settings.LUNA_CREDENTIALS_CACHE_S)
     return account
 
 
-def _remembered(key: str, remembered: tuple[str, str] | None) -> Account | None:
-    if remembered is None:
-        return None
-    account_id, stamp = remembered
+def _remembered(account_id: str, stamp: str) -> Account | None:
+    """The account, unless its password is another by now or it may not log in."""
     account = selectors.account_find(UUID(account_id))
-    if account is None or not account.is_active or not hmac.compare_digest(stamp, _digest(account.password)):
-        cache.delete(key)
-        return None
-    return account
+    fits = account is not None and account.is_active and hmac.compare_digest(stamp, _digest(account.password))
+    return account if fits else None
 
 
 def _password_fits(account: Account | None, password: str) -> bool:

@@ -4,6 +4,7 @@ import base64
 import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import jwt
@@ -116,6 +117,29 @@ def test_too_many_failures_from_one_address(account: Account, settings: Settings
     assert right.get("/6/account", REMOTE_ADDR="192.0.2.7").status_code == 200
     assert basic_client(make_account()).get("/6/account").status_code == 200
     assert_error(Client().post("/6/credentials", {"login": account.login, "password": "wrong"}, JSON), 429, 11065)
+
+
+def test_a_remembered_password_does_not_help_who_guesses(account: Account, settings: Settings) -> None:
+    """The right one is at hand in this process all the time; it answers no more, once others failed too often."""
+    settings.LUNA_FAILED_LOGINS = 2
+    wrong, right = basic(f"{account.login}:wrong"), basic_client(account)
+    assert right.get("/6/account").status_code == 200
+    assert_error(wrong.get("/6/account"), 401, 41006)
+    assert right.get("/6/account").status_code == 200
+    assert_error(wrong.get("/6/account"), 401, 41006)
+    for _ in range(2):
+        assert_error(right.get("/6/account"), 429, 11065)
+
+
+def test_a_remembered_password_needs_no_cache(account: Account, redis_client: Any) -> None:
+    client = basic_client(account)
+    assert client.get("/6/account").status_code == 200
+    redis_client.flushdb()
+    with patch("apps.accounts.credentials.check_password", side_effect=AssertionError):
+        assert client.get("/6/account").status_code == 200
+    account.set_password("another password")
+    account.save()
+    assert_error(client.get("/6/account"), 401, 41006)
 
 
 def test_account_header(account: Account, settings: Settings) -> None:
