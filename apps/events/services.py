@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -53,7 +54,7 @@ def events_create(*, account_id: UUID, records: Sequence[EventRecord]) -> None:
         for record in records
         for each in record.descriptors
     ]
-    parameters = [account_id, utc_now(), orjson.dumps(events).decode(), orjson.dumps(descriptors).decode()]
+    parameters: list[Any] = [account_id, utc_now(), orjson.dumps(events).decode(), orjson.dumps(descriptors).decode()]
     try:
         with connection.cursor() as cursor:
             cursor.execute(STATEMENT, parameters)

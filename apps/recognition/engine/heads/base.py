@@ -102,15 +102,13 @@ class Head(ABC):
             output.activated(outputs[output.name]).reshape(len(places), -1, output.shape[-1]) for output in self.outputs
         ]
         boxes, scores, points = self.candidates(values, *shape)
-        found = []
-        for index, anchor in np.argwhere(scores >= self.score_threshold):
-            window = places[index]
-            origin = np.array([window.x, window.y], np.float32)
-            box = boxes[index, anchor].reshape(2, 2) / window.scale + origin
-            keypoints = points[index, anchor] / window.scale + origin
-            score = float(scores[index, anchor])
-            found.append(Detection(box.reshape(4).astype(np.float32), score, keypoints.astype(np.float32)))
-        return suppressed(found, self.nms_iou)
+        chosen = np.nonzero(scores >= self.score_threshold)
+        scales = np.array([place.scale for place in places], np.float32)[chosen[0], None, None]
+        origins = np.array([(place.x, place.y) for place in places], np.float32)[chosen[0], None]
+        corners = boxes[chosen].reshape(-1, 2, 2) / scales + origins
+        keypoints = points[chosen] / scales + origins
+        found = map(Detection, corners.reshape(-1, 4), scores[chosen].tolist(), keypoints)
+        return suppressed(list(found), self.nms_iou)
 
     @abstractmethod
     def candidates(self, values: Sequence[Values], height: int, width: int) -> Candidates:

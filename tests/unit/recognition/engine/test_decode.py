@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from apps.common.errors import LunaError
 from apps.recognition.engine.decode import Decoded, decode
@@ -111,6 +111,23 @@ def test_exif_orientation_turns_the_picture(kind: str) -> None:
     assert result.pixels.shape == (60, 40, 3)
     expected = np.rot90(gradient(), k=-1)
     assert np.abs(result.pixels.astype(int) - expected).mean() < 8
+
+
+@pytest.mark.parametrize("orientation", range(10))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_every_orientation_turns_as_pillow_does(kind: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(RGB, kind, exif=exif)
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    np.testing.assert_array_equal(read(data).pixels, np.asarray(upright))
+
+
+@pytest.mark.parametrize("options", [{"subsampling": 0}, {"subsampling": 1}, {"subsampling": 2, "progressive": True}])
+@pytest.mark.parametrize("size", [(60, 40), (33, 17)])
+def test_jpeg_has_the_pixels_that_pillow_sees(size: tuple[int, int], options: dict[str, object]) -> None:
+    data = saved(RGB.resize(size), "JPEG", **options)
+    np.testing.assert_array_equal(read(data).pixels, np.asarray(Image.open(io.BytesIO(data))))
 
 
 def test_exif_orientation_can_be_ignored() -> None:
