@@ -47,7 +47,8 @@ def aggregate(estimations: Sequence[Mapping[str, object]]) -> dict[str, object]:
         worn = [each.occlusion for each in masks if each.occlusion is not None]
         results["mask"] = Mask(_mean_scores([each.scores for each in masks]), _mean_scores(worn) if worn else None)
     if deepfakes := _every(estimations, "deepfake", Deepfake):
-        results["deepfake"] = replace(deepfakes[0], score=float(np.mean([each.score for each in deepfakes])))
+        score = float(np.mean([each.score for each in deepfakes]))
+        results["deepfake"] = replace(deepfakes[0], real=score, looks_fake=False)
     return results
 
 

@@ -11,11 +11,15 @@ from apps.recognition.types import ImageResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionThresholds:
-    """0..1; None leaves what the estimator says. `liveness_quality`: below it liveness is unknown."""
+    """0..1; None leaves what the estimator says. `liveness_quality`: below it liveness is unknown.
+
+    `deepfake_first_look`: does it count what the preliminary network says?
+    """
 
     liveness: float | None = None
     liveness_quality: float | None = None
     deepfake: float | None = None
+    deepfake_first_look: bool = True
 
     def over(self, others: "PredictionThresholds") -> "PredictionThresholds":
         """These, and `others` where there are none."""
@@ -23,6 +27,7 @@ class PredictionThresholds:
             liveness=others.liveness if self.liveness is None else self.liveness,
             liveness_quality=others.liveness_quality if self.liveness_quality is None else self.liveness_quality,
             deepfake=others.deepfake if self.deepfake is None else self.deepfake,
+            deepfake_first_look=self.deepfake_first_look,
         )
 
 
@@ -45,6 +50,10 @@ def _judged(estimations: Mapping[str, object], thresholds: PredictionThresholds)
                 liveness.quality_threshold if thresholds.liveness_quality is None else thresholds.liveness_quality
             ),
         )
-    if isinstance(deepfake, Deepfake) and thresholds.deepfake is not None:
-        changed["deepfake"] = replace(deepfake, threshold=thresholds.deepfake)
+    if isinstance(deepfake, Deepfake):
+        changed["deepfake"] = replace(
+            deepfake,
+            threshold=deepfake.threshold if thresholds.deepfake is None else thresholds.deepfake,
+            looks_fake=deepfake.looks_fake and thresholds.deepfake_first_look,
+        )
     return MappingProxyType(changed)

@@ -16,6 +16,7 @@ from apps.recognition.types import MultifacePolicy
 
 MAX_ANGLE_DEGREES = 180.0
 ANGLES = ("pitch", "roll", "yaw")
+FULL_MODE = 2  # of deepfake
 
 # Flags of the policy and the estimators that they ask for.
 FACE_FLAGS: Mapping[str, str] = {
@@ -49,11 +50,14 @@ class LivenessPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeepfakePolicy:
-    """Threshold 0..1 of `real`, None for the platform's; states as in `words.Deepfake`."""
+    """Threshold 0..1 of `real`, None for the platform's; states as in `words.Deepfake`.
+
+    `mode` 2 looks at the face in its picture first, where a network for that is installed; 1 does not.
+    """
 
     estimate: bool = False
     real_threshold: float | None = None
-    mode: int = 2
+    mode: int = FULL_MODE
     deepfake_states: tuple[int, ...] = ()
 
 
@@ -91,6 +95,7 @@ class DetectPolicy:
             liveness=self.estimate_liveness.liveness_threshold,
             liveness_quality=self.estimate_liveness.quality_threshold,
             deepfake=self.estimate_deepfake.real_threshold,
+            deepfake_first_look=self.estimate_deepfake.mode == FULL_MODE,
         )
 
     @property
@@ -152,7 +157,7 @@ class DeepfakeSerializer(PolicySerializer):
     policy = DeepfakePolicy
     estimate = FlagField(required=False)
     real_threshold = score_field()
-    mode = serializers.IntegerField(min_value=1, max_value=2, required=False)
+    mode = serializers.IntegerField(min_value=1, max_value=FULL_MODE, required=False)
     deepfake_states = StatesField(Deepfake)
 
 

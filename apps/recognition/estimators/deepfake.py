@@ -1,29 +1,34 @@
 """Deepfake by a classification network with the labels `real` and `fake`, or one of them.
 
-There is none in the embedded set: without a network of the task `deepfake` the estimator is unavailable.
+There is none in the embedded set: without a network of the task `deepfake` the estimator is unavailable. Where there is
+one for a first look, too (`deepfake_preliminary`), whom that finds fake scores 0.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from apps.recognition.estimators.base import Estimator, Networks, Subject
-from apps.recognition.estimators.labelled import label_scores
+from apps.recognition.estimators.deepfake_preliminary import REAL_THRESHOLD, FirstLook, real_scores
 from apps.recognition.networks.labels import FAKE, REAL
-
-REAL_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Deepfake:
-    """`score`: the probability that the face is real, 0..1."""
+    """`real`: what the network says, 0..1. `looks_fake`: what the first look says."""
 
-    score: float
+    real: float
     threshold: float = REAL_THRESHOLD
+    looks_fake: bool = False
+
+    @property
+    def score(self) -> float:
+        """The probability that the face is real, 0..1."""
+        return 0.0 if self.looks_fake else self.real
 
     @property
     def predominant(self) -> str:
         """`real` or `fake`."""
-        return REAL if self.score >= self.threshold else FAKE
+        return REAL if self.real >= self.threshold and not self.looks_fake else FAKE
 
 
 class DeepfakeEstimator(Estimator):
@@ -31,13 +36,14 @@ class DeepfakeEstimator(Estimator):
 
     name = "deepfake"
     needs = ("mesh",)
+    wants = ("deepfake_preliminary",)
     tasks = ("deepfake",)
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Deepfake]:
         """Of every face."""
         return [
-            Deepfake(scores[REAL] if REAL in scores else 1.0 - scores[FAKE])
-            for scores in label_scores(subjects, networks, "deepfake")
+            Deepfake(real, looks_fake=subject.results.get("deepfake_preliminary") == FirstLook(fake=True))
+            for subject, real in zip(subjects, real_scores(subjects, networks, "deepfake"), strict=True)
         ]
 
 

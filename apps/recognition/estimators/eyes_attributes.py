@@ -1,17 +1,18 @@
 """Eyes open or closed, from the eyelids of the iris network: the widest gap between the lids over the eye's width.
 
 Open eyes of 40 photographed faces measure .20 to .45, four eyes that look down with closed lids −.01 to .10, one
-smiling pair of slits .10 and .14. `occluded` is never said: no network of the embedded set tells an eye behind dark
-glasses or hair.
+smiling pair of slits .10 and .14. `occluded` needs a network of the task `face_occlusion` that tells eyes: none of the
+embedded set knows an eye behind dark glasses or hair.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from apps.recognition.estimators.base import Estimator, Networks, Subject
+from apps.recognition.estimators.face_occlusion import OCCLUDED_THRESHOLD, covered_parts
 from apps.recognition.estimators.iris import INNER_CORNER, IRIS, LOWER_LID, OUTER_CORNER, UPPER_LID, Eye, Eyes
 from apps.recognition.types import Points
 
@@ -49,15 +50,15 @@ class EyesAttributes:
 
 
 class EyesAttributesEstimator(Estimator):
-    """Geometry of the iris network's points."""
+    """Geometry of the iris network's points, and which eyes are covered where a network tells."""
 
     name = "eyes_attributes"
     needs = ("iris",)
+    wants = ("face_occlusion",)
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[EyesAttributes]:
         """Of every face."""
-        found = [subject.result("iris", Eyes) for subject in subjects]
-        return [EyesAttributes(left_eye=_attributes(eyes.right), right_eye=_attributes(eyes.left)) for eyes in found]
+        return [_both(subject.result("iris", Eyes), covered_parts(subject)) for subject in subjects]
 
 
 def openness(eye: Eye) -> float:
@@ -66,9 +67,18 @@ def openness(eye: Eye) -> float:
     return float((eye.crop[LOWER_LID, 1] - eye.crop[UPPER_LID, 1]).max()) / width
 
 
-def _attributes(eye: Eye) -> EyeAttributes:
+def _both(eyes: Eyes, covered: Mapping[str, float]) -> EyesAttributes:
+    return EyesAttributes(
+        left_eye=_attributes(eyes.right, covered.get("left_eye", 0.0)),
+        right_eye=_attributes(eyes.left, covered.get("right_eye", 0.0)),
+    )
+
+
+def _attributes(eye: Eye, covered: float) -> EyeAttributes:
     gap = openness(eye)
     state = EyeState.CLOSED if gap < CLOSED_BELOW else EyeState.OPEN
+    if covered >= OCCLUDED_THRESHOLD:
+        state = EyeState.OCCLUDED
     return EyeAttributes(state, gap, _iris_points(eye), eye.points[list(EYELID_POINTS)])
 
 

@@ -29,6 +29,12 @@ class FaceOcclusion:
         return {part: score >= OCCLUDED_THRESHOLD for part, score in self.scores.items()}
 
 
+def covered_parts(subject: Subject) -> Mapping[str, float]:
+    """How likely each part that a network knows is covered, 0..1; empty without a network."""
+    found = subject.results.get("face_occlusion")
+    return found.scores if isinstance(found, FaceOcclusion) else {}
+
+
 class FaceOcclusionEstimator(Estimator):
     """One run of the network a face."""
 

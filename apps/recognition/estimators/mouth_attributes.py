@@ -3,7 +3,7 @@
 Opened: the sigmoid of ISO/IEC 29794-5's "mouth closed" turned around (inner lips' gap over the distance from the eyes
 to the chin, one half at .2), on the mesh. Smile: the probability of happiness that the emotion network gives, which
 told smiling from other mouths better than the mesh's mouth width and corners did. Teeth: a smile whose lips part.
-`occluded` is not said: no network of the embedded set tells it.
+`occluded` is what a network of the task `face_occlusion` says of the mouth; there is none in the embedded set.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from apps.recognition.engine.mesh import CHIN, EYE_CORNERS, Mesh
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.emotions import Emotions
+from apps.recognition.estimators.face_occlusion import covered_parts
 from apps.recognition.estimators.measures import sigmoid
 
 UPPER_INNER_LIP, LOWER_INNER_LIP = (82, 13, 312), (87, 14, 317)
@@ -34,15 +35,20 @@ class MouthAttributes:
 
 
 class MouthAttributesEstimator(Estimator):
-    """Geometry of the mesh and the emotion network's result."""
+    """Geometry of the mesh, the emotion network's result, and that of the network that tells what is covered."""
 
     name = "mouth_attributes"
     needs = ("mesh", "emotions")
+    wants = ("face_occlusion",)
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[MouthAttributes]:
         """Of every face."""
         return [
-            _mouth(lip_gap(subject.result("mesh", Mesh).shape), subject.result("emotions", Emotions).happiness)
+            _mouth(
+                lip_gap(subject.result("mesh", Mesh).shape),
+                subject.result("emotions", Emotions).happiness,
+                covered_parts(subject).get("mouth"),
+            )
             for subject in subjects
         ]
 
@@ -54,10 +60,14 @@ def lip_gap(shape: NDArray[np.float32]) -> float:
     return float(max(gap, 0.0) / np.linalg.norm(eyes - shape[CHIN]))
 
 
-def _mouth(gap: float, smile: float) -> MouthAttributes:
+def _mouth(gap: float, smile: float, occluded: float | None) -> MouthAttributes:
     teeth = smile * sigmoid(gap, TEETH_CENTRE, TEETH_WIDTH)
     return MouthAttributes(
-        opened=sigmoid(gap, OPEN_CENTRE, OPEN_WIDTH), smile=smile, regular=smile - teeth, with_teeth=teeth
+        opened=sigmoid(gap, OPEN_CENTRE, OPEN_WIDTH),
+        smile=smile,
+        regular=smile - teeth,
+        with_teeth=teeth,
+        occluded=occluded,
     )
 
 

@@ -19,6 +19,7 @@ _WORDS: Mapping[str, tuple[tuple[str, ...] | None, tuple[str, ...]]] = {
     "mask": (MASKS, MASKS),
     "liveness": (None, (LIVE,)),
     "deepfake": ((REAL, FAKE), (REAL, FAKE)),
+    "deepfake_preliminary": ((REAL, FAKE), (REAL, FAKE)),
     "ethnicity": ((*ETHNICITIES, "other"), ETHNICITIES),
     "face_occlusion": (FACE_PARTS, FACE_PARTS),
     "glasses": (GLASSES, GLASSES),

@@ -28,7 +28,7 @@ MANIFEST_DIR = Path(__file__).parent / "manifests"
 TASKS = (
     "face_detector", "face_mesh", "iris", "face_descriptor", "age_sex", "emotion", "antispoof", "liveness",
     "object_detector", "body_pose", "body_descriptor", "ethnicity", "deepfake", "mask", "glasses", "headwear",
-    "face_occlusion",
+    "face_occlusion", "deepfake_preliminary",
 )  # fmt: skip
 FORMATS = ("tfjs", "dlib-resnet", "openvino", "onnx")
 HEADS = ("blazeface", "yunet", "scrfd", "retinaface")

@@ -17,7 +17,9 @@ from apps.events.models import Event
 from apps.faces.models import FaceAttribute
 from apps.recognition import facade
 from tests.api.handlers.conftest import JPEG, astronaut, make_handler
-from tests.unit.recognition.graphs import Graph, directory_with_embedded, install
+from tests.unit.recognition.checks.pictures import recoloured
+from tests.unit.recognition.graphs import Graph, colour_scores, directory_with_embedded, install
+from tests.unit.recognition.pictures import encoded
 
 pytestmark = pytest.mark.django_db
 ENTRY = {"shape": [3, 8, 8], "layout": "NCHW", "colour": "RGB", "std": [255.0], "crop_scale": 1.0}
@@ -49,6 +51,12 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
             directory, saying(values).model(), name=f"tiny-{task}", task=task, outputs=[output], entry=ENTRY,
             **thresholds,
         )  # fmt: skip
+    output = {"name": "values", "shape": [2], "labels": ["real", "fake"], "activation": "softmax"}
+    first_look = colour_scores("R", "B").model()  # blue faces are fake
+    install(
+        directory, first_look, name="tiny-first-look", task="deepfake_preliminary", outputs=[output], entry=ENTRY,
+        thresholds={"real": 0.6},
+    )  # fmt: skip
     return directory
 
 
@@ -121,6 +129,20 @@ def test_thresholds_decide(client: Client, policy: Any, column: str, prediction:
     assert attributes[column]["prediction"] == prediction
     numbers = {"spoof": 0, "real": 1, "unknown": 2, "fake": 0}
     assert getattr(Event.objects.unscoped().get(), column) == numbers[prediction]
+
+
+@pytest.mark.parametrize(
+    ("mode", "prediction", "score"), [({}, "fake", 0.0), ({"mode": 2}, "fake", 0.0), ({"mode": 1}, "real", 0.7)]
+)
+def test_deepfake_mode_2_looks_at_the_picture_first(client: Client, mode: Any, prediction: str, score: float) -> None:
+    """The tiny network for the first look takes a blue face for a fake."""
+    blue = encoded(recoloured(lambda values: values * [0.4, 0.6, 1.4]))
+    for picture, expected in ((blue, (prediction, score)), (astronaut(), ("real", 0.7))):
+        path = make_handler(client, {"detect_policy": {"estimate_deepfake": {"estimate": 1, **mode}}})
+        (event,) = client.post(f"{path}/events", picture, "image/png").json()["events"]
+        found = event["detections"][0]["samples"]["face"]["detection"]["attributes"]["deepfake"]
+        assert (found["prediction"], found["score"]) == (expected[0], pytest.approx(expected[1]))
+        assert client.get(event["url"]).json()["deepfake"] == int(expected[0] == "real")
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,16 @@ def channel_means(outputs: int = 3, *, layout: str = "NCHW", size: int = 8, batc
     return graph
 
 
+def colour_scores(*colours: str) -> Graph:
+    """A network whose output `values` is highest for that of the `colours` ("R", "G", "B") which the crop has most of."""
+    graph = Graph([3, 8, 8])
+    means = graph.node("ReduceMean", "input", axes=[2, 3], keepdims=0)
+    weights = [[20.0 * (colour == channel) for colour in colours] for channel in "RGB"]
+    graph.node("MatMul", means, graph.weight(weights), output="values")
+    graph.output("values", [len(colours)])
+    return graph
+
+
 def directory_with_embedded(directory: Path) -> Path:
     """`directory` with links to the embedded networks."""
     directory.mkdir(parents=True, exist_ok=True)

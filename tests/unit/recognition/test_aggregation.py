@@ -74,6 +74,9 @@ def test_deepfakes() -> None:
     found = aggregate([{"deepfake": Deepfake(0.9)}, {"deepfake": Deepfake(0.3)}])["deepfake"]
     assert isinstance(found, Deepfake)
     assert found.score == pytest.approx(0.6)
+    found = aggregate([{"deepfake": Deepfake(0.9)}, {"deepfake": Deepfake(0.8, looks_fake=True)}])["deepfake"]
+    assert isinstance(found, Deepfake)
+    assert (found.score, found.predominant) == (pytest.approx(0.45), "fake")
 
 
 def test_what_only_some_faces_tell() -> None:

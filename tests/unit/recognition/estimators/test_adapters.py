@@ -23,7 +23,14 @@ from apps.recognition.networks.packs import network_use
 from apps.recognition.networks.registry import Registry
 from apps.recognition.pipeline import Pipeline
 from apps.recognition.types import ImageInput, ImageType, Plan
-from tests.unit.recognition.graphs import Graph, channel_means, directory_with_embedded, engine_of, install
+from tests.unit.recognition.graphs import (
+    Graph,
+    channel_means,
+    colour_scores,
+    directory_with_embedded,
+    engine_of,
+    install,
+)
 from tests.unit.recognition.pictures import astronaut, encoded
 
 COLOUR = (200, 100, 50)  # R, G, B
@@ -113,6 +120,48 @@ def test_face_occlusion(networks: Path) -> None:
     assert block["face_occlusion"] == {"mouth_occluded": 1, "nose_occluded": 0, "hair_occluded": 0}
     assert block["estimations"]["overall_score"] == pytest.approx(R, abs=0.005)
     assert block["prediction"] == 1
+
+
+def test_covered_mouth_and_eyes(networks: Path) -> None:
+    """Of a warp that is mostly red, then mostly blue."""
+    for colours, covered in (("RGG", {"left_eye"}), ("BRB", {"mouth"}), ("BBB", set())):
+        labels = ("left_eye", "mouth", "right_eye")
+        output = scores(*labels, activation="softmax")
+        name = f"tiny-{colours.lower()}"
+        model = colour_scores(*colours).model()
+        install(networks, model, name=name, task="face_occlusion", outputs=[output], entry=entry())
+        eyes = seen(networks, "eyes_attributes")
+        assert (eyes.left_eye.state == "occluded", eyes.right_eye.state == "occluded") == ("left_eye" in covered, False)
+        mouth = seen(networks, "mouth_attributes").occluded
+        assert 0 <= mouth <= 1
+        assert (mouth > 0.5) is ("mouth" in covered)
+
+
+def test_without_a_network_nothing_is_said_to_be_covered(networks: Path) -> None:
+    assert seen(networks, "mouth_attributes").occluded is None
+    assert seen(networks, "eyes_attributes").left_eye.state != "occluded"
+
+
+@pytest.mark.parametrize(("labels", "looks_fake"), [(("real", "fake"), False), (("fake", "real"), True)])
+def test_the_first_look_for_deepfakes(networks: Path, labels: tuple[str, ...], looks_fake: bool) -> None:
+    """It sees the picture; a warp has none."""
+    output = {"outputs": [scores(*labels, activation="softmax")], "entry": entry()}
+    install(networks, colour_scores("R", "B").model(), name="tiny-look", task="deepfake_preliminary", **output)
+    certain = [scores("real", "fake", activation="softmax")]
+    install(
+        networks, colour_scores("R", "G").model(), name="tiny-fake", task="deepfake", outputs=certain, entry=entry()
+    )  # fmt: skip
+    engine = engine_of(networks)
+    try:
+        pipeline = Pipeline(engine, Plan(estimators=frozenset({"deepfake"})))
+        (face,) = pipeline.process(ImageInput(encoded(astronaut()))).faces
+    finally:
+        engine.close()
+    found = face.estimations["deepfake"]
+    assert found.real > 0.5
+    assert (found.looks_fake, found.score) == (looks_fake, 0.0 if looks_fake else found.real)
+    assert replace(found, threshold=0.0).predominant == ("fake" if looks_fake else "real")
+    assert not seen(networks, "deepfake").looks_fake
 
 
 def test_ethnicity_joins_the_basic_attributes(networks: Path) -> None:
