@@ -21,16 +21,11 @@ from apps.common.descriptors import (
     raw_encode,
     sdk_decode,
     sdk_encode,
-    versions,
 )
 from apps.common.errors import LunaError
+from tests.unit.common.conftest import BENT, BYTES, FLOATS
 
 LINE = Calibration(((-1.0, 0.0), (1.0, 1.0)))
-BENT = Calibration(((-1.0, 0.0), (0.0, 0.1), (0.5, 0.4), (0.9, 0.95), (1.0, 1.0)))
-FLOATS = DescriptorVersion(9001, "face", "test", 16, "float32-le", BENT)
-BYTES = DescriptorVersion(9002, "face", "test", 64, "uint8", BENT)
-versions.register(FLOATS)
-versions.register(BYTES)
 
 components = st.lists(st.floats(-1, 1, width=32), min_size=16, max_size=16).filter(
     lambda values: float(np.linalg.norm(values)) > 1e-3

@@ -65,7 +65,7 @@ def channel_means(outputs: int = 3, *, layout: str = "NCHW", size: int = 8, batc
 
 
 def colour_scores(*colours: str) -> Graph:
-    """A network whose output `values` is highest for that of the `colours` ("R", "G", "B") which the crop has most of."""
+    """A network whose output `values` is highest for that of the `colours` ("R", "G", "B") of which there is most."""
     graph = Graph([3, 8, 8])
     means = graph.node("ReduceMean", "input", axes=[2, 3], keepdims=0)
     weights = [[20.0 * (colour == channel) for colour in colours] for channel in "RGB"]
