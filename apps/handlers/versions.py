@@ -75,7 +75,7 @@ def is_default(number: int) -> bool:
 
 def _counts(objects: Objects) -> dict[int, int]:
     """How many descriptors of each version there are: there is one an owner and version."""
-    rows = MODELS[objects][0].objects.values_list("version").annotate(Count("id"))
+    rows = MODELS[objects][0].objects.values_list("version").annotate(rows=Count("*"))
     return dict(rows)
 
 

@@ -48,6 +48,11 @@ UNFOLD = {
                 "items": [
                     _page("Handlers", "account_tree", "handlers_handler"),
                     _page("Stored pictures", "photo_library", "imagestore_storedobject"),
+                    {
+                        "title": "Descriptor versions",
+                        "icon": "fingerprint",
+                        "link": reverse_lazy("descriptor_versions"),
+                    },
                 ],
             },
             {

@@ -4,9 +4,11 @@ from django.contrib import admin
 from django.contrib.staticfiles.views import serve
 from django.urls import include, path
 
+from apps.handlers.versions_page import descriptor_versions
 from luna.urls import api
 
 urlpatterns = [
+    path("admin/descriptor-versions/", admin.site.admin_view(descriptor_versions), name="descriptor_versions"),
     path("admin/", admin.site.urls),
     path("static/<path:path>", serve, {"insecure": True}),  # a few files of the admin and the API page
     path("", include(api)),

@@ -15,16 +15,19 @@ from PIL import Image
 
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord, Token
+from apps.common.descriptors import versions
 from apps.events.models import Event
+from apps.events.types import EventDescriptorData
 from apps.faces.models import Face, List
 from apps.faces.services import face_create, list_create
-from apps.faces.types import AttributeData, BasicData
+from apps.faces.types import AttributeData, BasicData, DescriptorData
 from apps.handlers.models import Handler
+from apps.handlers.versions import versions_used
 from apps.imagestore.choices import Bucket
 from apps.imagestore.files import data_name
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import object_store
-from tests.factories import PASSWORD, make_account, make_event, token_client
+from tests.factories import PASSWORD, make_account, make_event, make_version, token_client, unit_vectors
 
 pytestmark = pytest.mark.django_db
 
@@ -319,3 +322,56 @@ def test_events_and_audit_lines_cannot_be_changed(site: Client, owner: Account, 
 def test_static_files_of_the_site_are_there() -> None:
     for name in ("luna/admin.css", "unfold/css/styles.css"):
         assert finders.find(name), name
+
+
+VERSIONS = "/admin/descriptor-versions/"
+
+
+def test_the_page_of_versions_counts_who_has_which(
+    site: Client, owner: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = make_version(9201, 3), make_version(9202, 3)
+    unregistered = 9203
+    monkeypatch.setitem(versions._defaults, "face", first.version)
+    vectors = unit_vectors(3, 3)
+    for numbers in ((first.version,), (first.version, second.version), (unregistered,)):
+        found = tuple(DescriptorData(number, vectors[0]) for number in numbers)
+        face_create(account_id=owner.account_id, attribute=AttributeData(found))
+    face_create(account_id=owner.account_id)  # without a descriptor: it lacks none
+    make_event(owner, EventDescriptorData(second.version, vectors[0]))
+
+    used = {use.number: use for use in versions_used()}
+
+    counted = {number: (used[number].faces, used[number].faces_lacking, used[number].events) for number in used}
+    assert counted[first.version] == (2, 1, 0)
+    assert counted[second.version] == (1, 2, 1)
+    assert counted[unregistered] == (1, None, 0)
+    assert counted[1001] == (0, 3, 0)
+    assert [used[number].default for number in (first.version, second.version, 1001)] == [True, False, False]
+    assert (used[1001].installed, used[1001].next_default, used[first.version].installed) == (True, True, False)
+    page = site.get(VERSIONS).content.decode()
+    for text in ("9203", "unknown", "dlib-resnet", "default from the next start on", "not installed", "float32-le"):
+        assert text in page
+
+
+def test_the_page_of_versions_costs_the_same_however_many_there_are(site: Client, owner: Account) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as context:
+            assert site.get(VERSIONS).status_code == 200
+        return len(context)
+
+    few = queries()
+    for number in range(9300, 9310):
+        version = make_version(number, 3)
+        data = AttributeData((DescriptorData(version.version, unit_vectors(1, 3)[0]),))
+        face_create(account_id=owner.account_id, attribute=data)
+    assert queries() == few == 5  # session, user, descriptors of faces, of events, faces that have any
+
+
+def test_the_page_of_versions_is_for_staff_and_changes_nothing(site: Client, owner: Account) -> None:
+    client = Client()
+    assert client.get(VERSIONS).status_code == 302
+    client.force_login(owner)
+    assert client.get(VERSIONS).status_code == 302
+    assert site.post(VERSIONS).status_code == 405
+    assert VERSIONS in site.get("/admin/").content.decode()
