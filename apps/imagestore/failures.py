@@ -9,6 +9,7 @@ from botocore.exceptions import ReadTimeoutError as S3ReadTimeoutError
 from urllib3.exceptions import HTTPError
 
 from apps.common.errors import LunaError
+from apps.imagestore.breaker import StoreAwayError
 from apps.imagestore.choices import holds_pictures
 
 logger = logging.getLogger(__name__)
@@ -18,13 +19,20 @@ DISK = {"save": (19001, 19007), "remove": (19002, 19008), "get": (19006, 19010)}
 S3 = {"save": (20001, 20013), "remove": (20002, 20014), "get": (20012, 20016)}
 FAILURES = (OSError, BotoCoreError, ClientError, HTTPError)
 FORBIDDEN = (401, 403)
+RETRY_AFTER_S = "5"
 
 
 @contextmanager
 def storage_errors(bucket: str, action: str) -> Iterator[None]:
-    """Turns a failure of the storage into the platform's error. `action` is save, get or remove."""
+    """Turns a failure of the storage into the platform's error: 503 when it was not even asked.
+
+    `action` is save, get or remove.
+    """
     try:
         yield
+    except StoreAwayError as error:
+        logger.warning("the image store cannot %s in bucket %s: %s", action, bucket, error)
+        raise LunaError(20005, headers={"Retry-After": RETRY_AFTER_S}) from error
     except FAILURES as error:
         logger.exception("the image store cannot %s in bucket %s", action, bucket)
         raise LunaError(failure_code(error, bucket, action)) from error

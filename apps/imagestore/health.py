@@ -5,11 +5,15 @@ from tempfile import TemporaryFile
 
 from django.core.files.storage import FileSystemStorage, default_storage
 
+from apps.imagestore.breaker import Breaker
 from apps.imagestore.storage import DIRECTORY_MODE
 
 
 def image_store_check() -> None:
-    """Raises OSError when the folder takes no new file. Other storages answer for themselves when they are used."""
+    """Raises OSError when the folder takes no new file, or while S3 does not answer those who use it."""
+    breaker: Breaker | None = getattr(default_storage, "breaker", None)
+    if breaker is not None and breaker.is_open:
+        raise OSError("S3 does not answer")
     if isinstance(default_storage, FileSystemStorage):
         folder = default_storage.location
         Path(folder).mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)

@@ -13,16 +13,22 @@ from typing import Any
 import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 from django.core.files.base import File
 from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
+from urllib3.exceptions import HTTPError
 
+from apps.imagestore.breaker import Breaker
 from apps.imagestore.types import TTL_DAYS
 
-CONNECT_TIMEOUT_S = 5
-READ_TIMEOUT_S = 15  # of silence
-ATTEMPTS = 2  # so that a client has its error within a minute: one write, and one clean-up after it
+CONNECT_TIMEOUT_S = 3.0
+READ_TIMEOUT_S = 8.0  # of silence
+ATTEMPTS = 2
+FAILURES = 3  # in a row, until S3 is left alone
+PAUSE_S = 5.0  # for so long
+PATIENCE_S = 1.0  # of a call for which all others must be waited for
+AT_ONCE = 12  # calls of a process
 PART_BYTES = 8 * 1024**2
 PARTS_AT_A_TIME = 2  # of one upload: what is held of a stream in memory
 EXPIRE_TAG = "vl-expire"
@@ -36,18 +42,46 @@ def _session(access_key: str | None, secret_key: str | None) -> boto3.Session:
     return boto3.Session(aws_access_key_id=access_key, aws_secret_access_key=secret_key)
 
 
-class S3Store(S3Storage):
-    """django-storages' S3, with bounded waiting and memory, and files that are read as they arrive."""
+def is_silence(error: BaseException) -> bool | None:
+    """Whether nobody answered; None when the error says nothing of S3."""
+    if isinstance(error, HTTPClientError | ConnectionError | HTTPError):
+        return True
+    return False if isinstance(error, ClientError | FileNotFoundError) else None
 
-    def __init__(self, *, lifecycle: bool = False, **settings: Any) -> None:
+
+class S3Store(S3Storage):
+    """django-storages' S3, with bounded waiting and memory, and files that are read as they arrive.
+
+    While S3 is silent most calls fail at once (`StoreAwayError`): a process has threads for something else, too.
+    """
+
+    def __init__(
+        self,
+        *,
+        lifecycle: bool = False,
+        at_once: int = AT_ONCE,
+        connect_timeout_s: float | None = None,
+        read_timeout_s: float | None = None,
+        attempts: int | None = None,
+        pause_s: float | None = None,
+        **settings: Any,
+    ) -> None:
         self.lifecycle = lifecycle
+        self.breaker = Breaker(
+            at_once=at_once,
+            failures=FAILURES,
+            pause_s=PAUSE_S if pause_s is None else pause_s,
+            patience_s=PATIENCE_S,
+            is_failure=is_silence,
+        )
         style = "path" if settings.get("endpoint_url") else "auto"
         config = Config(
             s3={"addressing_style": style},
             signature_version="s3v4",
-            connect_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=READ_TIMEOUT_S,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            connect_timeout=connect_timeout_s or CONNECT_TIMEOUT_S,
+            read_timeout=read_timeout_s or READ_TIMEOUT_S,
+            retries={"mode": "standard", "total_max_attempts": attempts or ATTEMPTS},
+            max_pool_connections=at_once + PARTS_AT_A_TIME,
         )
         transfer = TransferConfig(
             multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=PARTS_AT_A_TIME
@@ -65,8 +99,20 @@ class S3Store(S3Storage):
 
     def _open(self, name: str, mode: str = "rb") -> "File[bytes]":
         key = self._normalize_name(clean_name(name))
-        reader = S3Reader(self.connection.meta.client, self.bucket_name, key)
+        reader = S3Reader(self.connection.meta.client, self.bucket_name, key, self.breaker)
         return File(io.BufferedReader(reader, PART_BYTES // 8), name)
+
+    def _save(self, name: str, content: "File[Any]") -> str:
+        with self.breaker.guard():
+            return str(super()._save(name, content))
+
+    def delete(self, name: str) -> None:
+        with self.breaker.guard():
+            super().delete(name)
+
+    def exists(self, name: str) -> bool:
+        with self.breaker.guard():
+            return bool(super().exists(name))
 
     def _get_write_parameters(self, name: str, content: Any = None) -> dict[str, Any]:
         parameters: dict[str, Any] = super()._get_write_parameters(name, content)
@@ -79,10 +125,11 @@ class S3Store(S3Storage):
         """Lets S3 remove a file `days` after it was written, or keep it."""
         key = {"Bucket": self.bucket_name, "Key": self._normalize_name(clean_name(name))}
         client = self.connection.meta.client
-        if days in TTL_DAYS:
-            client.put_object_tagging(**key, Tagging={"TagSet": [{"Key": EXPIRE_TAG, "Value": str(days)}]})
-        else:
-            client.delete_object_tagging(**key)
+        with self.breaker.guard():
+            if days in TTL_DAYS:
+                client.put_object_tagging(**key, Tagging={"TagSet": [{"Key": EXPIRE_TAG, "Value": str(days)}]})
+            else:
+                client.delete_object_tagging(**key)
 
     def rules_put(self) -> None:
         """Gives the S3 bucket a rule for every number of days; other rules stay."""
@@ -110,8 +157,8 @@ class S3Store(S3Storage):
 class S3Reader(io.RawIOBase):
     """An object's bytes from S3, asked for when they are read, from where the reader stands."""
 
-    def __init__(self, client: Any, bucket: str, key: str) -> None:
-        self.client, self.bucket, self.key = client, bucket, key
+    def __init__(self, client: Any, bucket: str, key: str, breaker: Breaker) -> None:
+        self.client, self.bucket, self.key, self.breaker = client, bucket, key, breaker
         self.position = 0
         self.size, self.body = self._get(0)
 
@@ -119,7 +166,8 @@ class S3Reader(io.RawIOBase):
         """Size of the whole object and the body from `start` on. Raises FileNotFoundError."""
         wanted = {"Range": f"bytes={start}-"} if start else {}
         try:
-            answer = self.client.get_object(Bucket=self.bucket, Key=self.key, **wanted)
+            with self.breaker.guard():
+                answer = self.client.get_object(Bucket=self.bucket, Key=self.key, **wanted)
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                 raise FileNotFoundError(self.key) from error
@@ -147,7 +195,8 @@ class S3Reader(io.RawIOBase):
             return 0
         if self.body is None:
             _, self.body = self._get(self.position)
-        chunk = self.body.read(len(buffer))
+        with self.breaker.guard():
+            chunk = self.body.read(len(buffer))
         buffer[: len(chunk)] = chunk
         self.position += len(chunk)
         return len(chunk)

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import environ
 from celery.schedules import crontab
 
+from apps.recognition.switches import SWITCHES, variable
 from luna.embedded.addresses import celery_broker_url, database_url, networks_dir, redis_url, var_dir
 from luna.embedded.secrets import secret_key
 from luna.settings.admin import UNFOLD  # noqa: F401
@@ -157,6 +158,12 @@ if env.str("LUNA_S3_BUCKET", default=""):
             "region_name": env.str("LUNA_S3_REGION", default="us-east-1"),
             "verify": env.bool("LUNA_S3_VERIFY_SSL", default=True),
             "lifecycle": env.bool("LUNA_S3_LIFECYCLE", default=False),
+            "connect_timeout_s": env.float("LUNA_S3_CONNECT_TIMEOUT_S", default=3.0),
+            "read_timeout_s": env.float("LUNA_S3_READ_TIMEOUT_S", default=8.0),
+            "attempts": env.int("LUNA_S3_ATTEMPTS", default=2),
+            "pause_s": env.float("LUNA_S3_PAUSE_S", default=5.0),
+            # Of the HTTP threads some are always left for what does not need the Image Store.
+            "at_once": max(1, env.int("LUNA_HTTP_THREADS", default=16) * 3 // 4),
         },
     }
 STORAGES: dict[str, dict[str, Any]] = {
@@ -247,6 +254,11 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024**2
 LUNA_DEVICE = env.str("LUNA_DEVICE", default="cpu")  # cpu | cuda | cuda:N
 LUNA_GPU_MEMORY_BYTES = env.int("LUNA_GPU_MEMORY_BYTES", default=0)  # bound of each network's arena; 0: none
 LUNA_INFERENCE_URL = env.str("LUNA_INFERENCE_URL", default="")  # who runs the networks: http(s):// or grpc(s)://
+# Detectors and estimators, on or off: `LUNA_ENABLE_GAZE_ESTIMATOR=0` (docs/operations.md).
+LUNA_ENABLE_ALL_ESTIMATORS_BY_DEFAULT = env.bool("LUNA_ENABLE_ALL_ESTIMATORS_BY_DEFAULT", default=True)
+LUNA_ENABLE = {
+    switch: env.bool(variable(switch), default=LUNA_ENABLE_ALL_ESTIMATORS_BY_DEFAULT) for switch in SWITCHES
+}
 LUNA_ENGINE_THREADS = env.int("LUNA_ENGINE_THREADS", default=0)  # 0: one per core
 LUNA_MAX_IMAGE_BYTES = env.int("LUNA_MAX_IMAGE_BYTES", default=15 * 1024**2)
 LUNA_MAX_IMAGE_PIXELS = env.int("LUNA_MAX_IMAGE_PIXELS", default=50_000_000)

@@ -177,6 +177,13 @@ def s3_is_away(world: World) -> Any:
     return world.send("post", "/6/objects", b"x", ZIP)
 
 
+def s3_is_left_alone(world: World) -> Any:
+    world.in_s3(f"http://127.0.0.1:{free_port()}")
+    for _ in range(s3.FAILURES):
+        world.send("post", "/6/objects", b"x", ZIP)
+    return world.send("post", "/6/objects", b"x", ZIP)
+
+
 def buckets(method: str, path: str) -> Case:
     return lambda world: getattr(basic_client(make_account(AccountType.ADMIN)), method)(path)
 
@@ -317,6 +324,7 @@ CASES: dict[int, Case] = {
     19007: on_broken_disk(*OBJECT),
     19010: lost_file("/6/objects", Bucket.OBJECTS),
     20001: into_s3(*SAMPLE, SERVER_ERROR),
+    20005: s3_is_left_alone,
     20006: into_s3(*OBJECT, FORBIDDEN),
     20007: into_s3(*OBJECT, b""),
     20008: s3_is_away,

@@ -118,8 +118,12 @@ def test_a_server_that_dies(client: Client, settings: object) -> None:
         in_s3(settings, address)
         key = stored(client, "/6/objects", b"bytes", ZIP)
     started = time.monotonic()
-    for answer, _ in every_request(client, key):
-        refused(answer, 500, 20008)
+    first, *rest = every_request(client, key)
+    refused(first[0], 500, 20008)
+    for answer, _ in rest:  # after three calls in a row, a clean-up among them, nobody asks any more
+        assert (answer.status_code, answer.json()["error_code"]) in ((500, 20008), (503, 20005))
+    refused(rest[-1][0], 503, 20005)
+    assert rest[-1][0].headers["Retry-After"] == "5"
     assert time.monotonic() - started < 30
     assert StoredObject.objects.unscoped().count() == 1
     assert client.head(f"/6/objects/{key}").status_code == 200
@@ -137,6 +141,7 @@ def test_a_server_that_never_answers(
 ) -> None:
     """A read waits `ATTEMPTS` times, a write as long again for its clean-up, however many files it has."""
     monkeypatch.setattr(s3, "READ_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(s3, "FAILURES", 99)
     with deaf_server() as address:
         in_s3(settings, address)
         started = time.monotonic()

@@ -21,9 +21,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def s3_server() -> Iterator[str]:
+def s3_server(port: int | None = None) -> Iterator[str]:
     """The address of a running server with an empty bucket."""
-    port = free_port()
+    port = port or free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         stdout=subprocess.DEVNULL,
