@@ -1,7 +1,8 @@
 """The chain from detection to descriptor on `LUNA_DEVICE`, decoding included, beside the same networks alone on it.
 
 Alone means: ONNX Runtime running the same rows with nothing around, on CUDA in each network's largest batch, on a CPU
-one by one on every core. Run it on a GPU: `LUNA_DEVICE=cuda python -m tests.perf device`.
+one by one on every core. Run it on a GPU: `LUNA_DEVICE=cuda python -m tests.perf device`. There it also says what
+page-locked memory is worth: batches that are written into it and run, beside the same in ordinary memory.
 """
 
 from collections.abc import Callable
@@ -11,11 +12,12 @@ import numpy as np
 from django.conf import settings
 
 from apps.recognition.engine.config import EngineConfig
+from apps.recognition.engine.pinned import PinnedBuffers, cuda_runtime
 from apps.recognition.engine.sessions import Device, OnnxSession, Tensor
 from apps.recognition.networks.registry import Registry
 from apps.recognition.pipeline import Pipeline
 from apps.recognition.types import ImageInput, Plan
-from tests.perf.engine import TURNS, RecordingEngine, portrait, speed
+from tests.perf.engine import TURNS, RecordingEngine, portrait, speed, speeds
 from tests.perf.report import Row
 
 PLAN = Plan(estimators=frozenset({"face_descriptor"}))
@@ -44,14 +46,31 @@ def bench() -> list[Row]:
 
         faces = rates(lambda: engine.run(network, crops, engine.deadline()), recorded[-1:])
         chain = rates(lambda: pipeline.process(item), recorded)
+        batch = np.concatenate([crops] * PICTURES_AT_ONCE)[: engine.manifest(network).batch_sizes[-1]]
     finally:
         engine.close()
     goals = (f"≥ {GOAL_FACES_PER_S:,} faces/s", f"ratio ≥ {GOAL_RATIO}") if is_cuda else ("", "")
     where = f"{settings.LUNA_DEVICE}, {concurrency} at a time"
-    return [
+    rows = [
         Row(f"descriptors, {where}", faces[0], "faces/s", faces[1], faces[0] / faces[1], goals[0]),
         Row(f"detection to descriptor, {where}", chain[0], "images/s", chain[1], chain[0] / chain[1], goals[1]),
     ]
+    return [*rows, pinned(network, batch)] if is_cuda else rows
+
+
+def pinned(network: str, batch: Tensor) -> Row:
+    """Batches of one network a second from page-locked memory, beside ordinary memory; one thread, no engine."""
+    device = Device(settings.LUNA_DEVICE)
+    session = OnnxSession(Registry(settings.NETWORKS_DIR).get(network).path, device)
+    places = [PinnedBuffers(device, cuda_runtime(device)).empty(batch.shape, batch.dtype), np.empty_like(batch)]
+
+    def run(place: Tensor) -> None:
+        place[:] = batch
+        session.run(place)
+
+    locked, ordinary = speeds([lambda place=place: run(place) for place in places], 1)
+    name = f"{network}, {len(batch)} a batch, page-locked beside ordinary memory"
+    return Row(name, locked.rate, "batches/s", ordinary.rate, locked.rate / ordinary.rate)
 
 
 def alone(recorded: list[tuple[str, Tensor]], pictures: int) -> Callable[[], object]:

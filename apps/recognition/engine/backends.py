@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from apps.recognition.engine.batching import Batcher
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.open_inference import connect
+from apps.recognition.engine.pinned import PinnedBuffers, cuda_runtime
 from apps.recognition.engine.sessions import (
     Device,
     OnnxSession,
@@ -64,7 +66,14 @@ class LocalBackend:
         self._sessions: dict[str, OnnxSession] = {}
         self._loading = threading.Lock()
         sizes = {name: self._batch_sizes(manifest) for name, manifest in networks.items()}
-        self._batcher = Batcher(self._run, sizes, workers=self.threads, queue_rows=config.queue_rows)
+        pinned = PinnedBuffers(self._device, cuda_runtime(self._device)) if self._device.is_cuda else None
+        self._batcher = Batcher(
+            self._run,
+            sizes,
+            workers=self.threads,
+            queue_rows=config.queue_rows,
+            empty=pinned.empty if pinned else None,
+        )
 
     @property
     def waiting_rows(self) -> int:
@@ -89,11 +98,15 @@ class LocalBackend:
                 self._sessions[manifest.name] = session
 
     def warm_up(self, manifest: Manifest, shapes: Sequence[Shape]) -> None:
-        """In every batch size, so that no request pays for it."""
+        """In every batch size, so that no request pays for it; on CUDA in every worker, for each has streams."""
         self.load(manifest)
         for shape in shapes:
             for rows in self._batch_sizes(manifest):
-                self._sessions[manifest.name].run(zeros(manifest, rows, shape))
+                run = partial(self._sessions[manifest.name].run, zeros(manifest, rows, shape))
+                if self._device.is_cuda:
+                    self._batcher.everywhere(run)
+                else:
+                    run()
 
     def run(self, manifest: Manifest, tensor: Tensor, deadline: float) -> list[Tensor]:
         """Raises as Batcher.run does."""

@@ -16,6 +16,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +26,8 @@ from apps.recognition.engine.errors import EngineError
 from apps.recognition.engine.sessions import Tensor
 
 Runner = Callable[[str, Tensor], list[Tensor]]
+_Errand = tuple[Future[object], Callable[[], object]]
+Allocator = Callable[[tuple[int, ...], np.dtype[Any]], Tensor]
 
 
 class _Request:
@@ -59,20 +63,33 @@ class _Chunk:
 
 
 class Batcher:
-    """The queue and its workers. `batch_sizes`: of each network, rising."""
+    """The queue and its workers. `batch_sizes`: of each network, rising.
+
+    `empty`: gives a worker the memory that every batch goes through, which it may give again once the batch has run;
+    None: a batch that needs no joining is run where it lies.
+    """
 
     def __init__(
-        self, runner: Runner, batch_sizes: Mapping[str, Sequence[int]], *, workers: int, queue_rows: int
+        self,
+        runner: Runner,
+        batch_sizes: Mapping[str, Sequence[int]],
+        *,
+        workers: int,
+        queue_rows: int,
+        empty: Allocator | None = None,
     ) -> None:
         self._runner = runner
+        self._empty = empty
         self._batch_sizes = batch_sizes
         self._queue_rows = queue_rows
         self._queue: deque[_Chunk] = deque()
         self._waiting_rows = 0
         self._changed = threading.Condition()
         self._closed = False
+        self._errands: list[deque[_Errand]] = [deque() for _ in range(workers)]
         self._workers = [
-            threading.Thread(target=self._work, name=f"luna-engine-{number}", daemon=True) for number in range(workers)
+            threading.Thread(target=self._work, args=(errands,), name=f"luna-engine-{number}", daemon=True)
+            for number, errands in enumerate(self._errands)
         ]
         for worker in self._workers:
             worker.start()
@@ -111,6 +128,19 @@ class Batcher:
             return parts[0]
         return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
+    def everywhere(self, call: Callable[[], object]) -> None:
+        """Calls it once in every worker, for what a device keeps for each thread. Raises what it raises."""
+        futures: list[Future[object]] = []
+        with self._changed:
+            if self._closed:
+                raise EngineError("The engine is closed.")
+            for errands in self._errands:
+                futures.append(Future())
+                errands.append((futures[-1], call))
+            self._changed.notify_all()
+        for future in futures:
+            future.result()
+
     def close(self) -> None:
         """Lets the running batches end, refuses the waiting ones, and joins the workers."""
         with self._changed:
@@ -123,16 +153,28 @@ class Batcher:
         for worker in self._workers:
             worker.join()
 
-    def _work(self) -> None:
+    def _work(self, errands: deque[_Errand]) -> None:
         while True:
             with self._changed:
-                while not self._queue and not self._closed:
+                while not (self._queue or errands or self._closed):
                     self._changed.wait()
                 if self._closed:
-                    return
-                batch = self._take()
-            if batch:
+                    break
+                errand = errands.popleft() if errands else None
+                batch = [] if errand else self._take()
+            if errand:
+                self._do(*errand)
+            elif batch:
                 self._run(batch)
+        for future, _ in errands:
+            future.set_exception(EngineError("The engine is closed."))
+
+    @staticmethod
+    def _do(future: Future[object], call: Callable[[], object]) -> None:
+        try:
+            future.set_result(call())
+        except Exception as error:
+            future.set_exception(error)
 
     def _take(self) -> list[_Chunk]:
         """The oldest chunk and the waiting ones that fit into its batch. Called with the lock held."""
@@ -187,10 +229,11 @@ class Batcher:
         rows = sum(chunk.rows for chunk in batch)
         size = next(size for size in self._batch_sizes[network] if size >= rows)
         first = batch[0]
-        if len(batch) == 1 and size == rows:
-            return first.request.tensor[first.start : first.stop]
         tensor = first.request.tensor
-        joined = np.zeros((size, *tensor.shape[1:]), tensor.dtype)
+        if self._empty is None and len(batch) == 1 and size == rows:
+            return tensor[first.start : first.stop]
+        joined = (self._empty or np.empty)((size, *tensor.shape[1:]), tensor.dtype)
+        joined[rows:] = 0
         row = 0
         for chunk in batch:
             joined[row : row + chunk.rows] = chunk.request.tensor[chunk.start : chunk.stop]

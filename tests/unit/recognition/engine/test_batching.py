@@ -71,6 +71,23 @@ def test_a_lone_request_runs_in_one_batch_padded_to_a_declared_size(make: Make, 
     assert network.batches == [4]
 
 
+def test_batches_go_through_the_memory_that_is_given(network: Doubler) -> None:
+    memory = np.full((4, 3), 9, np.float32)
+    seen: list[Tensor] = []
+
+    def runner(name: str, tensor: Tensor) -> list[Tensor]:
+        assert tensor.base is memory
+        seen.append(tensor.copy())
+        return network(name, tensor)
+
+    batcher = Batcher(runner, {"a": (1, 4)}, workers=1, queue_rows=9, empty=lambda shape, dtype: memory[: shape[0]])
+    for values in ((1, 2, 3), (4,), (5, 6, 7, 8)):
+        np.testing.assert_array_equal(batcher.run("a", rows(*values), soon())[0], rows(*values) * 2)
+    batcher.close()
+    for batch, expected in zip(seen, [(1, 2, 3, 0), (4,), (5, 6, 7, 8)], strict=True):  # padded with nothing of before
+        np.testing.assert_array_equal(batch, rows(*expected))
+
+
 def test_a_large_request_is_split_and_put_together_in_order(make: Make, network: Doubler) -> None:
     values = np.arange(19, dtype=np.float32)
     doubled, _ = make(workers=3).run("a", rows(*values), soon())
@@ -160,6 +177,37 @@ def test_close_refuses_what_waits_and_what_comes(make: Make, network: Doubler) -
         assert len(running.result()[0]) == 1
     with pytest.raises(EngineError):
         batcher.run("a", rows(1), soon())
+
+
+def test_an_errand_is_done_once_in_every_worker(make: Make) -> None:
+    batcher = make(workers=3)
+    names: list[str] = []
+    batcher.everywhere(lambda: names.append(threading.current_thread().name))
+    assert sorted(names) == ["luna-engine-0", "luna-engine-1", "luna-engine-2"]
+    with pytest.raises(ZeroDivisionError):
+        batcher.everywhere(lambda: 1 / 0)
+    np.testing.assert_array_equal(batcher.run("a", rows(1), soon())[0], rows(2))
+
+
+def test_close_refuses_errands(make: Make, network: Doubler) -> None:
+    batcher = make()
+    network.go.clear()
+    with ThreadPoolExecutor(3) as pool:
+        running = pool.submit(batcher.run, "a", rows(1), soon())
+        network.entered.acquire()
+        errand = pool.submit(batcher.everywhere, network.go.wait)
+        while not any(batcher._errands):
+            time.sleep(0.001)
+        closing = pool.submit(batcher.close)
+        while not batcher._closed:
+            time.sleep(0.001)
+        network.go.set()
+        with pytest.raises(EngineError, match="closed"):
+            errand.result()
+        closing.result()
+        running.result()
+    with pytest.raises(EngineError, match="closed"):
+        batcher.everywhere(network.go.wait)
 
 
 def test_inputs_of_other_shapes_are_not_joined(make: Make, network: Doubler) -> None:
