@@ -63,12 +63,20 @@ class Extracted:
 
 
 def attributes_extract(
-    *, account_id: UUID, sample_ids: Sequence[UUID], policy: ExtractPolicy, together: bool, ttl_s: int | None
+    *,
+    account_id: UUID,
+    sample_ids: Sequence[UUID],
+    policy: ExtractPolicy,
+    version: int | None = None,
+    together: bool,
+    ttl_s: int | None,
 ) -> list[Extracted]:
     """Extracts from stored face samples: one attribute a sample, or one of all `together`.
 
+    `version` of the descriptors; None: that of new ones.
+
     Samples whose descriptor scores below the policy's threshold give none. Raises LunaError 11052 when nothing is to be
-    extracted, 11031 for a sample that is not there, 200005.
+    extracted, 11031 for a sample that is not there, 200005, 200003 for a version that no installed network gives.
     """
     if not policy.face_estimators:
         raise LunaError(11052)
@@ -81,7 +89,8 @@ def attributes_extract(
         for sample_id, each in zip(sample_ids, loaded, strict=True)
     ]
     found = []
-    for sample_id, result in zip(sample_ids, recognise(images, Plan(estimators=policy.face_estimators)), strict=True):
+    plan = Plan(estimators=policy.face_estimators, descriptor_version=version)
+    for sample_id, result in zip(sample_ids, recognise(images, plan), strict=True):
         if result.error is not None:
             raise result.error
         estimations = result.faces[0].estimations

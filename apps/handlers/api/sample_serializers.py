@@ -60,6 +60,9 @@ class DetectorAnswer(serializers.Serializer[Any]):
 
 class ExtractorQuery(serializers.Serializer[Any]):
     extract_descriptor = FlagField(default=True)
+    descriptor_version = serializers.IntegerField(
+        min_value=1, required=False, help_text="default: the version of new descriptors"
+    )
     extract_basic_attributes = FlagField(default=False)
     aggregate_attributes = FlagField(default=False)
     ttl = serializers.IntegerField(min_value=1, max_value=MAX_TTL_S, required=False)

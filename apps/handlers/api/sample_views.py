@@ -78,6 +78,7 @@ class ExtractorView(LunaView):
                 extract_basic_attributes=query["extract_basic_attributes"],
                 fd_score_threshold=query["fd_score_threshold"],
             ),
+            version=query.get("descriptor_version") if query["extract_descriptor"] else None,
             together=query["aggregate_attributes"],
             ttl_s=query.get("ttl"),
         )

@@ -136,6 +136,9 @@ class MatchBody(StrictSerializer):
 
 class MatchQuery(serializers.Serializer[Any]):
     account_id = serializers.UUIDField(required=False)
+    descriptor_version = serializers.IntegerField(
+        min_value=1, required=False, help_text="of faces; default: the version of new descriptors"
+    )
 
 
 class MatchedReference(serializers.Serializer[Any]):

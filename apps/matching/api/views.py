@@ -11,7 +11,7 @@ from apps.accounts.access import principal_of_request, read_scope, require_right
 from apps.accounts.permissions import MATCHING
 from apps.common.api.validation import checked_body, checked_query
 from apps.common.api.views import BY_BODY, LunaView
-from apps.common.descriptors import versions
+from apps.common.descriptors import DescriptorVersion, versions
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.faces.api.serializers import face_filters
@@ -48,7 +48,7 @@ class MatchFacesView(LunaView):
         responses={200: MatchAnswer(many=True)},
     )
     def post(self, request: Request) -> Response:
-        checked_query(MatchQuery, request)
+        version = version_of(checked_query(MatchQuery, request).get("descriptor_version"))
         body = checked_body(MatchBody, request)
         references, candidates = body["references"], body["candidates"]
         check_rights(request, references, candidates)
@@ -56,7 +56,7 @@ class MatchFacesView(LunaView):
         scope = read_scope(request)
         blocks = [candidates_of(request, scope, block) for block in candidates]
         targets = [targets_check(block, given["targets"]) for block, given in zip(blocks, candidates, strict=True)]
-        resolved = references_resolve(scope=scope, references=references, version=versions.default("face"))
+        resolved = references_resolve(scope=scope, references=references, version=version)
         found = match_all(probes=[probe for _, probe in resolved], candidates=blocks)
         asked: Any = request.data
         filters = [
@@ -105,6 +105,16 @@ class MatchRawView(LunaView):
                 ]
             }
         )
+
+
+def version_of(number: int | None) -> DescriptorVersion:
+    """The version to compare. Raises LunaError 12036 for one that is not known, or is not of faces."""
+    if number is None:
+        return versions.default("face")
+    version = versions.get(number)
+    if version.kind != "face":
+        raise LunaError(12036, number)
+    return version
 
 
 def probes_of(given: Sequence[Reference], most: int) -> list[Probe]:

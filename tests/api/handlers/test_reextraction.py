@@ -109,16 +109,17 @@ def numbers(face_id: str) -> list[int]:
     return list(rows.values_list("version", flat=True))
 
 
-def matched(client: Client, face_id: str) -> Any:
+def matched(client: Client, face_id: str, version: int | None = None) -> Any:
     body = {
         "references": [{"type": "face", "id": face_id}],
         "candidates": [{"filters": {"origin": "faces"}, "limit": 10}],
     }
-    return client.post("/6/matcher/faces", body, JSON)
+    query = "" if version is None else f"?descriptor_version={version}"
+    return client.post(f"/6/matcher/faces{query}", body, JSON)
 
 
-def similarities(client: Client, face_id: str) -> dict[str, float]:
-    answer = matched(client, face_id)
+def similarities(client: Client, face_id: str, version: int | None = None) -> dict[str, float]:
+    answer = matched(client, face_id, version)
     assert answer.status_code == 200, answer.json()
     result = answer.json()[0]["matches"][0]["result"]
     return {each["face"]["face_id"]: each["similarity"] for each in result}
@@ -170,6 +171,27 @@ class TestMatching:
         assert similarities(client, new).keys() == {new}
         use(FIRST)
         assert similarities(client, old).keys() == {old}
+
+    def test_a_request_chooses_the_version(self, client: Client) -> None:
+        """Without `descriptor_version` it is the default."""
+        woman, man = enrol(client, astronaut()), enrol(client, sample(1))
+        command()
+        default, chosen = similarities(client, woman), similarities(client, woman, SECOND)
+        assert default == similarities(client, woman, FIRST)
+        assert default.keys() == chosen.keys() == {woman, man}
+        assert default[man] != pytest.approx(chosen[man], abs=1e-3)
+        for version, code in ((4242, 12036), (BODY, 12036), (0, 12012), (1002, 22018)):
+            assert matched(client, woman, version).json()["error_code"] == code
+
+    def test_the_extractor_gives_the_version_that_is_asked_for(self, client: Client) -> None:
+        (sample_id,) = samples_of(client)
+        for query, version in (("", FIRST), (f"?descriptor_version={SECOND}", SECOND)):
+            attribute_id = extract(client, [sample_id], query).json()[0]["attribute_id"]
+            shown = client.get(f"/6/attributes/{attribute_id}", {"targets": "face_descriptor"}).json()
+            assert [each["version"] for each in shown["face_descriptor"]] == [version]
+        for version in (4242, 1002, BODY):
+            answer = extract(client, [sample_id], f"?descriptor_version={version}")
+            assert (answer.status_code, answer.json()["error_code"]) == (400, 200003)
 
     def test_policies_compare_the_default_version(self, client: Client, use: Callable[[int], None]) -> None:
         face_id = enrol(client, astronaut())
