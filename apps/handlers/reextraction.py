@@ -139,6 +139,7 @@ class AdditionalExtraction:
             estimators=frozenset({f"{kind}_descriptor"}),
             descriptor_version=self.version.version,
             warp=False,
+            body_warp=False,
         )
 
     @property

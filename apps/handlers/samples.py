@@ -89,7 +89,7 @@ def attributes_extract(
         for sample_id, each in zip(sample_ids, loaded, strict=True)
     ]
     found = []
-    plan = Plan(estimators=policy.face_estimators, descriptor_version=version)
+    plan = Plan(estimators=policy.face_estimators, descriptor_version=version, warp=False)
     for sample_id, result in zip(sample_ids, recognise(images, plan), strict=True):
         if result.error is not None:
             raise result.error

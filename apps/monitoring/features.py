@@ -18,10 +18,11 @@ RESOURCES = {
 }
 ESTIMATORS = {
     "people_counter": "people_count",
-    "body_attributes": "body_attributes",
+    "face_quality": "quality",
+    "body_attributes": "body_basic_attributes",
+    "liveness": "liveness",
     "deepfake": "deepfake",
 }
-CHECKS = {"face_quality": "/6/iso", "liveness": "/6/liveness"}
 
 _estimators: list[Callable[[], Collection[str]]] = []
 
@@ -38,7 +39,7 @@ def features() -> Mapping[str, object]:
     components = {component: is_routed(path) for component, path in RESOURCES.items()}
     return {
         "license": True,
-        "estimations": estimations | {check: is_routed(path) for check, path in CHECKS.items()},
+        "estimations": estimations,
         # Websockets have no route here.
         "components": components | {"sender": apps.is_installed("apps.sender")},
     }

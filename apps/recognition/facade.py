@@ -15,13 +15,15 @@ from django.conf import settings
 
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
-from apps.recognition.estimators.registry import all_estimators, available
+from apps.recognition.estimators.registry import available, ordered
 from apps.recognition.pipeline import Pipeline
+from apps.recognition.switches import BODY_DETECTOR, FACE_DETECTOR, HUMAN_DETECTOR, names_off
 from apps.recognition.thresholds import PredictionThresholds
 from apps.recognition.types import ImageInput, ImageResult, Plan
 
 # Pictures of one request that are worked on at a time: the others' decoded pixels would only wait in memory.
 PICTURES_AT_ONCE = 4
+FACE_TASKS, BODY_TASKS = {"face_detector", "face_mesh"}, {"object_detector", "body_pose"}
 
 _lock = threading.Lock()
 _engine: Engine | None = None
@@ -64,14 +66,25 @@ def warm_up() -> None:
 
     Raises EngineError with one sentence where the device or a network is missing: call it when the process starts.
     """
-    used = {task for estimator in all_estimators().values() for task in estimator.tasks}
-    engine().warm_up(frozenset(used) | {"face_detector"})
+    running = engine()
+    off = running.config.off
+    used = {task for each in ordered(available_estimators(), running.tasks, off) for task in each.tasks}
+    for tasks, detector in (FACE_TASKS, FACE_DETECTOR), (BODY_TASKS, BODY_DETECTOR):
+        if not {detector, HUMAN_DETECTOR} <= off:
+            used |= tasks
+    running.warm_up(frozenset(used))
+
+
+def available_estimators() -> frozenset[str]:
+    """The estimators that a plan may name: they are on, and their networks are installed."""
+    running = engine()
+    return available(running.tasks, running.config.off)
 
 
 def engine_status() -> dict[str, object]:
     """Device, threads, queue, networks by task, the loaded ones, and the estimators that a plan may name."""
     running = engine()
-    return running.status() | {"estimators": sorted(available(running.tasks))}
+    return running.status() | {"estimators": sorted(available_estimators())}
 
 
 def shut_down() -> None:
@@ -115,6 +128,7 @@ def _config() -> EngineConfig:
         max_image_bytes=settings.LUNA_MAX_IMAGE_BYTES,
         max_image_pixels=settings.LUNA_MAX_IMAGE_PIXELS,
         auto_rotation=settings.LUNA_AUTO_ROTATION,
+        off=names_off(settings.LUNA_ENABLE),
     )
 
 

@@ -4,7 +4,7 @@ then the plan's estimators in order of their needs.
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -36,6 +36,7 @@ from apps.recognition.estimators.mesh import run_mesh
 from apps.recognition.estimators.registry import all_estimators, ordered
 from apps.recognition.networks.specs import Manifest
 from apps.recognition.orientation import turned_upright
+from apps.recognition.switches import BODY_DETECTOR, BODY_WARP, FACE_DETECTOR, FACE_WARP, HUMAN_DETECTOR
 from apps.recognition.types import (
     WARP_SIZE_PX,
     Body,
@@ -88,9 +89,10 @@ class Pipeline:
     def __init__(self, engine: Engine, plan: Plan) -> None:
         if plan.detect_body and not {"object_detector", "body_pose"} <= engine.tasks.keys():
             raise LunaError(200005, "human_body")
+        _check_warps(plan, engine.config.off)
         self._engine = engine
         self._plan = plan
-        ordered(plan.estimators, engine.tasks)  # what is unavailable is refused, detected or not
+        ordered(plan.estimators, engine.tasks, engine.config.off)  # what is unavailable is refused, detected or not
         self._names = {kind: _names_of(kind, plan) for kind in (Estimator, BodyEstimator, SceneEstimator)}
         self._estimators = ordered(frozenset().union(*self._names.values()), engine.tasks)
         self._wants_faces = plan.detect_face or any(
@@ -105,8 +107,11 @@ class Pipeline:
 
         Where one alone is wanted, it is the best face's person, without any face the best body. `stage_ms` holds
         decode, detect, detect_bodies and every estimator of faces and bodies; `networks` is the part of their sum that
-        was spent waiting for networks. Raises LunaError with status 503 where the engine is overloaded.
+        was spent waiting for networks. Raises LunaError with status 503 where the engine is overloaded, 200005 where
+        the detector that the picture needs is switched off.
         """
+        if item.image_type is ImageType.RAW:
+            _check_detectors(self._plan, self._engine.config.off)
         run = _Run(self._engine, self._descriptor_networks, self._engine.deadline())
         started = time.perf_counter()
         try:
@@ -218,7 +223,7 @@ class Pipeline:
             rect=_rect(subject),
             score=subject.score,
             keypoints=subject.keypoints,
-            warp=subject.warp,
+            warp=subject.warp if self._plan.body_warp else NO_WARP,
             face_index=number if self._plan.detect_face else None,
             estimations=MappingProxyType({name: subject.results[name] for name in self._names[BodyEstimator]}),
         )
@@ -234,6 +239,21 @@ def _names_of(kind: type[AnyEstimator], plan: Plan) -> frozenset[str]:
     wanted = {Estimator: plan.detect_face, BodyEstimator: plan.detect_body}.get(kind, True)
     known = all_estimators()
     return frozenset(name for name in plan.estimators if wanted and isinstance(known[name], kind))
+
+
+def _check_warps(plan: Plan, off: Collection[str]) -> None:
+    for name, wanted in ((FACE_WARP, plan.detect_face and plan.warp), (BODY_WARP, plan.detect_body and plan.body_warp)):
+        if wanted and name in off:
+            raise LunaError(200005, name)
+
+
+def _check_detectors(plan: Plan, off: Collection[str]) -> None:
+    """Faces and bodies together may be found by the detector of both, or by one each."""
+    if plan.detect_face and plan.detect_body and HUMAN_DETECTOR not in off:
+        return
+    for name, wanted in ((FACE_DETECTOR, plan.detect_face), (BODY_DETECTOR, plan.detect_body)):
+        if wanted and name in off:
+            raise LunaError(200005, name)
 
 
 def _descriptor_networks(engine: Engine, plan: Plan) -> dict[str, str]:

@@ -72,7 +72,7 @@ class Plan:
     `estimators` holds API names ("head_pose", "face_descriptor", ...). An unknown or unavailable one is
     LunaError 200005 for the whole request, an unknown `descriptor_version` 200003. Those of faces and of bodies are
     left out where none are detected; those of the picture are always made. `score_threshold` holds for faces and
-    bodies.
+    bodies. `warp` and `body_warp`: does the caller want the warps of faces and of bodies?
     """
 
     detect_face: bool = True
@@ -84,6 +84,7 @@ class Plan:
     score_threshold: float | None = None
     descriptor_version: int | None = None
     warp: bool = True
+    body_warp: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

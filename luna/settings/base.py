@@ -138,6 +138,7 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE = {
     "image store clean-up": {"task": "imagestore.clean_up", "schedule": crontab(hour=1, minute=0)},
+    "deleted accounts": {"task": "accounts.erase", "schedule": crontab(minute="*/10")},
     "audit log retention": {"task": "accounts.audit_prune", "schedule": crontab(hour=2, minute=0)},
 }
 
@@ -256,9 +257,7 @@ LUNA_GPU_MEMORY_BYTES = env.int("LUNA_GPU_MEMORY_BYTES", default=0)  # bound of 
 LUNA_INFERENCE_URL = env.str("LUNA_INFERENCE_URL", default="")  # who runs the networks: http(s):// or grpc(s)://
 # Detectors and estimators, on or off: `LUNA_ENABLE_GAZE_ESTIMATOR=0` (docs/operations.md).
 LUNA_ENABLE_ALL_ESTIMATORS_BY_DEFAULT = env.bool("LUNA_ENABLE_ALL_ESTIMATORS_BY_DEFAULT", default=True)
-LUNA_ENABLE = {
-    switch: env.bool(variable(switch), default=LUNA_ENABLE_ALL_ESTIMATORS_BY_DEFAULT) for switch in SWITCHES
-}
+LUNA_ENABLE = {switch: env.bool(variable(switch), default=LUNA_ENABLE_ALL_ESTIMATORS_BY_DEFAULT) for switch in SWITCHES}
 LUNA_ENGINE_THREADS = env.int("LUNA_ENGINE_THREADS", default=0)  # 0: one per core
 LUNA_MAX_IMAGE_BYTES = env.int("LUNA_MAX_IMAGE_BYTES", default=15 * 1024**2)
 LUNA_MAX_IMAGE_PIXELS = env.int("LUNA_MAX_IMAGE_PIXELS", default=50_000_000)

@@ -11,7 +11,7 @@ from apps.recognition.types import Plan
 
 def plan_of(policies: Policies, *, use_exif: bool) -> Plan:
     """What the engine is asked for."""
-    detect = policies.detect_policy
+    detect, storage = policies.detect_policy, policies.storage_policy
     return Plan(
         detect_face=detect.detect_face,
         detect_body=detect.detect_body,
@@ -19,6 +19,8 @@ def plan_of(policies: Policies, *, use_exif: bool) -> Plan:
         multiface=detect.multiface_policy,
         use_exif=use_exif,
         extract_exif=detect.extract_exif,
+        warp=storage.face_sample_policy.store_sample,
+        body_warp=storage.body_sample_policy.store_sample,
     )
 
 

@@ -197,15 +197,17 @@ def _shown(query: dict[str, Any]) -> Shown:
 
 
 def _plan(query: dict[str, Any], shown: Shown, limits: Limits) -> Plan:
+    landmarks5 = {"landmarks5"} if query["estimate_landmarks5"] else frozenset()
     return Plan(
         detect_face=query["detect_face"],
         detect_body=query["detect_body"],
-        estimators=shown.faces | shown.bodies | shown.picture | limits.estimators,
+        estimators=shown.faces | shown.bodies | shown.picture | limits.estimators | landmarks5,
         multiface=MultifacePolicy(query["multiface_policy"]),
         use_exif=query["use_exif_info"],
         extract_exif=query["extract_exif"],
         score_threshold=query.get("score_threshold"),
         warp=query["estimate_face_warp"],
+        body_warp=query["estimate_body_warp"],
     )
 
 

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from apps.recognition.checks.evaluate import ESTIMATION, check_faces, estimators_for
 from apps.recognition.checks.thresholds import Threshold
-from apps.recognition.estimators.registry import available
-from apps.recognition.facade import engine, recognise
+from apps.recognition.facade import available_estimators, recognise
 from apps.recognition.types import ImageInput, ImageResult, Plan
 
 
@@ -21,6 +20,6 @@ def recognise_checked(
     wanted = plan.estimators - {ESTIMATION}
     if not thresholds:
         return recognise(images, replace(plan, estimators=wanted))
-    needed = estimators_for(thresholds, available(engine().tasks))
+    needed = estimators_for(thresholds, available_estimators())
     results = recognise(images, replace(plan, estimators=wanted | needed))
     return [check_faces(image, result, thresholds) for image, result in zip(images, results, strict=True)]

@@ -13,7 +13,7 @@ class EngineConfig:
 
     `queue_rows` bounds the inputs that wait for a network, over all requests; the largest is 0.8 MB. `deadline_s`
     bounds the time from a request's start to the start of its last network. `auto_rotation`: are pictures turned by
-    quarters until their faces stand upright?
+    quarters until their faces stand upright? `off`: what is switched off, by the names of `switches`.
     """
 
     networks_dir: Path
@@ -26,3 +26,4 @@ class EngineConfig:
     max_image_bytes: int = 15 * 1024**2
     max_image_pixels: int = 50_000_000
     auto_rotation: bool = False
+    off: frozenset[str] = frozenset()

@@ -13,6 +13,7 @@ from apps.recognition.engine.warps import check_alignment
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.registry import Registry, State
 from apps.recognition.networks.specs import Manifest
+from apps.recognition.switches import FACE_DETECTOR, HUMAN_DETECTOR
 
 REQUIRED_TASKS = ("face_detector", "face_mesh", "face_descriptor")
 
@@ -29,13 +30,15 @@ class Engine:
         self._registry, self._networks, self._tasks = _installed(config)
         detector = self._networks[self._tasks["face_detector"]]
         self._head = head_for(detector)
-        descriptor = self._networks[self._tasks["face_descriptor"]]
-        check_alignment(descriptor.name, descriptor.descriptor.alignment if descriptor.descriptor else None)
+        if "face_descriptor" in self._tasks:
+            descriptor = self._networks[self._tasks["face_descriptor"]]
+            check_alignment(descriptor.name, descriptor.descriptor.alignment if descriptor.descriptor else None)
         self._backend: Backend = (
             RemoteBackend(config) if config.inference_url else LocalBackend(config, self._registry, self._networks)
         )
         try:
-            self._backend.load(detector)  # tells at once whether the device works
+            if not {FACE_DETECTOR, HUMAN_DETECTOR} <= config.off:
+                self._backend.load(detector)  # tells at once whether the device works
         except EngineError:
             self._backend.close()
             raise
@@ -101,6 +104,8 @@ def _installed(config: EngineConfig) -> tuple[Registry, dict[str, Manifest], dic
         registry = Registry(config.networks_dir)
         tasks = {task: registry.for_task(task).manifest.name for task in registry.available_tasks()}
         for task in REQUIRED_TASKS:
+            if task == "face_descriptor" and task in config.off:
+                continue
             registry.for_task(task)
         for companion in _with_companions(registry, tasks.values()):
             registry.get(companion)

@@ -22,11 +22,11 @@ def all_estimators() -> Mapping[str, AnyEstimator]:
     return MappingProxyType(found)
 
 
-def ordered(names: Collection[str], tasks: Collection[str]) -> tuple[AnyEstimator, ...]:
+def ordered(names: Collection[str], tasks: Collection[str], off: Collection[str] = ()) -> tuple[AnyEstimator, ...]:
     """The estimators for the public `names` and all that they need, each once and after its needs.
 
-    `tasks` are those with an installed network. Raises LunaError 200005 with the name asked for where there is no such
-    estimator, or one of its networks is absent.
+    `tasks` are those with an installed network, `off` names that are switched off. Raises LunaError 200005 with the
+    name asked for where there is no such estimator, it is off, or one of its networks is absent.
     """
     known = all_estimators()
     order: dict[str, AnyEstimator] = {}
@@ -40,18 +40,18 @@ def ordered(names: Collection[str], tasks: Collection[str]) -> tuple[AnyEstimato
         order.setdefault(name, estimator)
 
     for name in sorted(names):
-        if name in known and not known[name].public:
+        if name in off or (name in known and not known[name].public):
             raise LunaError(200005, name)
         visit(name, name)
     return tuple(order.values())
 
 
-def available(tasks: Collection[str]) -> frozenset[str]:
-    """The public estimators whose networks are all installed."""
+def available(tasks: Collection[str], off: Collection[str] = ()) -> frozenset[str]:
+    """The public estimators that are on and whose networks are all installed."""
     names = set()
     for name, estimator in all_estimators().items():
         try:
-            ordered([name], tasks)
+            ordered([name], tasks, off)
         except LunaError:
             continue
         if estimator.public:
