@@ -162,6 +162,7 @@ class TestForm:
             ([image(), ("face_bounding_boxes", [{"filename": "a.jpg", "face_bounding_boxes": [{"x": 1}]}])], 12027),
             ([image(), ("body_bounding_boxes", [{"filename": "a.jpg", "body_bounding_boxes": [RECT, RECT]}])], 11045),
             ([image(), ("body_bounding_boxes", [{"filename": "b.jpg", "body_bounding_boxes": [RECT]}])], 11049),
+            ([image(), ("meta", (None, b" " * (2**22 + 1), "application/json"))], 37003),
             ([image(), ("meta", {"a b": 1})], 12027),
             ([image(), ("meta", {"a": ["\x00"]})], 12027),
             ([image(), ("meta", 7)], 12027),
@@ -174,6 +175,9 @@ class TestForm:
     )  # fmt: skip
     def test_refused(self, parts: Any, code: int) -> None:
         assert code_of(read_form, *parts) == code
+
+    def test_no_body(self) -> None:
+        assert code_of(read, b"", "multipart/form-data; boundary=X") == 12030
 
     def test_no_boxes_for_warps(self) -> None:
         rules = Rules(account_id=None, image_type=ImageType.FACE_WARP)
@@ -213,6 +217,13 @@ class TestReferences:
     )
     def test_refused(self, body: Any, code: int) -> None:
         assert code_of(read, body, "application/json") == code
+
+    def test_boxes_of_bodies_where_faces_alone_are_looked_for(self) -> None:
+        faces = Rules(account_id=None)
+        body = {"urls": [{"url": "http://a/", "body_bounding_boxes": [RECT]}]}
+        assert code_of(read, body, "application/json", faces) == 200005
+        boxes = [{"filename": "a.jpg", "body_bounding_boxes": [RECT]}]
+        assert code_of(read_form, image(), ("body_bounding_boxes", boxes), rules=faces) == 12039
 
     def test_what_cannot_be_downloaded_is_that_images_error(self) -> None:
         urls = ["http://127.0.0.1/secret", "file:///etc/passwd", f"/6/images/{uuid4()}"]

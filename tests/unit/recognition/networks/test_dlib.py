@@ -92,6 +92,8 @@ def test_the_affine_is_folded_into_the_convolution(tmp_path):
         lambda data: b"",
         lambda data: data + tag("fc_2") + integer(1) + integer(1) + tensor([1.0]),
         lambda data: data.replace(tag("con_4"), tag("fc_2"), 1),
+        lambda data: data.replace(tag("con_4"), tag("affine_"), 1),
+        lambda data: data.replace(integer(32) + integer(7), integer(31) + integer(7), 1),
     ],
 )
 def test_another_file_is_refused(tmp_path, damage):

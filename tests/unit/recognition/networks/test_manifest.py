@@ -128,6 +128,14 @@ def test_the_default_descriptor_is_fully_declared():
         ("[263], [362]", "[263], [468]", r"vertices 0\.\.467"),
         ("[263], [362]", "[263]", r"a list of vertices for each of"),
         ("mirror_average = true", 'mirror_average = "yes"', r"`mirror_average` must be true or false, not 'yes'"),
+        (
+            'meaning = "descriptor"',
+            'meaning = "descriptor"\n\n[[outputs]]\nname = "descriptor"\nshape = [1]\nmeaning = "again"',
+            r"two outputs have one name",
+        ),
+        ('meaning = "descriptor"', 'meaning = "descriptor"\nbatch_axis = false', r"wants `batch_sizes = \[1\]`"),
+        ('format = "dlib-resnet"', 'format = "tfjs"', r"must name the same outputs as \[\[outputs\]\]"),
+        ("crop = [150, 150]", "crop = [150]", r"`crop` must be \[height, width\]"),
         ("[licence]", "[licence", r"dlib-resnet.toml: is not valid TOML"),
     ],
 )

@@ -125,6 +125,7 @@ def test_a_wrong_file_is_refused_and_nothing_stays(own):
         (("shape = [4, 4, 1]", "shape = [8, 4, 1]"), r"input input is FLOAT \[4, 4, 1\]"),
         (("opset = 17", "opset = 16"), "the model has opset 17, the manifest says 16"),
         (('file = "own.onnx"', 'file = "tiny.onnx"'), r"networks tiny and own have one file tiny\.onnx"),
+        (('pack = "better"', "default = true"), "only a network of the project can be a `default`"),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused(own, change, message):
@@ -132,6 +133,13 @@ def test_a_manifest_that_does_not_fit_is_refused(own, change, message):
     with pytest.raises(NetworkError, match=message):
         add(own)
     assert not (own.networks / "own.onnx").exists()
+
+
+def test_a_network_is_added_once(own):
+    manifest = load_manifest(own.own)
+    add(own)
+    with pytest.raises(NetworkError, match="there is a network own already"):
+        own.registry().check_addable(manifest)
 
 
 def test_a_file_that_is_no_network_is_refused(own):

@@ -234,6 +234,39 @@ def test_an_unknown_operation_is_named(tmp_path):
         convert(tmp_path, [node("strange", "Einsum", "input")], {}, (5, 6, 3))
 
 
+@pytest.mark.parametrize("function", ["Relu", "Sigmoid", "Sqrt", "Tanh"])
+@pytest.mark.parametrize("after_pool", [True, False])
+def test_functions_of_each_element(tmp_path, function, after_pool):
+    pool = node("pool", "MaxPool", "input", ksize=[1, 1, 1, 1], strides=[1, 1, 1, 1], padding="VALID")
+    nodes = [*([pool] if after_pool else []), node("out", function, "pool" if after_pool else "input")]
+    functions = {
+        "Relu": lambda x: np.maximum(x, 0), "Sigmoid": lambda x: 1 / (1 + np.exp(-x)), "Sqrt": np.sqrt,
+        "Tanh": np.tanh,
+    }  # fmt: skip
+    image = np.abs(IMAGE)
+    check(convert(tmp_path, nodes, {}, (5, 6, 3)), functions[function](image), image)
+
+
+def test_a_shape_that_leaves_a_side_open(tmp_path):
+    nodes = [node("rows", "Reshape", "input", "shape")]
+    weights = {"shape": np.array([1, -1, 3], np.int32)}
+    check(convert(tmp_path, nodes, weights, (30, 3)), IMAGE.reshape(2, 30, 3))
+
+
+def test_what_must_be_constant_and_is_not_is_named(tmp_path):
+    with pytest.raises(NetworkError, match="node 'input' must be a constant to be converted"):
+        convert(tmp_path, [node("rows", "Reshape", "input", "input")], {}, (30, 3))
+
+
+def test_an_unknown_activation_is_named(tmp_path):
+    kernel = RANDOM.normal(size=(3, 3, 3, 4)).astype(np.float32)
+    nodes = [
+        node("conv", "_FusedConv2D", "input", "kernel", strides=[1, 1, 1, 1], padding="SAME", fused_ops=["Mish"])
+    ]  # fmt: skip
+    with pytest.raises(NetworkError, match="activation Mish is not supported"):
+        convert(tmp_path, nodes, {"kernel": kernel}, (5, 6, 4))
+
+
 def test_an_absent_node_is_named(tmp_path):
     graph = tfjs.load_graph(write_graph(tmp_path, [placeholder()], {}))
     for input_node, output in (("absent", "input"), ("input", "absent")):
