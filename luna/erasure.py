@@ -16,9 +16,11 @@ from django.db import transaction
 from django.db.models import Field, Q, QuerySet
 from redis.exceptions import ResponseError
 
+from apps.accounts.erasure import Progress, rows_count
+from apps.accounts.erasure import account_erase as erasure_run
 from apps.accounts.idempotency import answers_forget
 from apps.accounts.models import Account
-from apps.accounts.services import account_delete, audit_write
+from apps.accounts.services import account_close, audit_write
 from apps.common.api.fields import parse_uuid
 from apps.common.times import format_time, utc_now
 from apps.events.models import Event, EventDescriptor
@@ -48,7 +50,7 @@ Key = tuple[str, UUID]  # bucket and object id
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What was erased: ids and numbers, nothing of a person's face."""
+    """What was erased: ids and numbers, nothing of a person's face. Of an account only how many rows of each table."""
 
     receipt_id: str
     time: str | None
@@ -60,31 +62,33 @@ class Receipt:
     objects: list[str] = field(default_factory=list)
     temporary_attributes: int = 0
     files_left: list[str] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
 
     def as_json(self) -> str:
         return json.dumps(asdict(self), indent=2)
 
 
-def account_erase(*, account: Account, dry_run: bool) -> Receipt:
-    """Erases an account with all that it owns. Raises LunaError 12033 for the last administrator."""
-    stored = list(StoredObject.objects.for_account(account.account_id))
-    events = Event.objects.for_account(account.account_id).values_list("event_id", flat=True)
-    faces = Face.objects.for_account(account.account_id).values_list("face_id", flat=True)
-    receipt = Receipt(
+def account_erase(*, account: Account, dry_run: bool, progress: Progress | None = None) -> Receipt | None:
+    """Erases an account with all that it owns, in steps: after a crash, or an error of the storage, it goes on with the
+    next call. None while another process is at it. Raises LunaError 12033 for the last administrator.
+    """
+    account_id = account.account_id
+    if dry_run:
+        rows = rows_count(account_id)
+    else:
+        account_close(account=account)
+        erasure = erasure_run(account_id=account_id, progress=progress)
+        if erasure is None:
+            return None
+        rows = dict(erasure.removed)
+        _compact_redis()
+    return Receipt(
         receipt_id=str(uuid4()),
         time=format_time(utc_now()),
-        subject=f"account {account.account_id}",
+        subject=f"account {account_id}",
         dry_run=dry_run,
-        faces=sorted(map(str, faces)),
-        events=sorted(map(str, events)),
-        objects=_names(stored),
+        rows={table: count for table, count in rows.items() if count},
     )
-    if not dry_run:
-        account_delete(account=account)
-        answers_forget(account.account_id)
-        _compact_redis()
-        receipt.files_left.extend(_files_left(stored))
-    return receipt
 
 
 def person_erase(*, subject: str, faces: Q, events: Q, dry_run: bool) -> Receipt:

@@ -1,10 +1,150 @@
-"""What goes when an account goes.
+"""What goes when an account goes: everything, in small steps, and on after a crash.
 
-Rows that belong to an account are deleted with it by the database. A room that keeps something elsewhere (files, keys
-in Redis) connects to `account_erasing` in its `AppConfig.ready()`; receivers get `account_id: UUID`, run inside the
-transaction while the rows still exist, and leave what cannot be undone to `transaction.on_commit`.
+The account is closed first (`services.account_delete`), so that nobody comes in. Then its rows go in batches of bounded
+size, each in a transaction of its own: an account may own millions. What is left when a process dies, or when the time
+of a request is over, goes with the next `account_erase`, of the periodic job or of `manage.py erase`.
+
+A room that keeps something elsewhere (files, keys in Redis) connects to `account_erasing` in its `AppConfig.ready()`.
+Receivers get `account_id: UUID` and `erasure: Erasure`, run outside a transaction while the rows still exist, and may
+be called again; an error of theirs leaves the account closed, for another time.
 """
 
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import CASCADE, Model
 from django.dispatch import Signal
 
+from apps.accounts.idempotency import answers_forget
+from apps.accounts.models import Account
+
+logger = logging.getLogger(__name__)
+
 account_erasing = Signal()
+
+BATCH_ROWS = 1000
+ATTEMPTS = 3  # while requests that began before the account was closed still add rows
+
+Progress = Callable[[str, int], None]  # a table, and how many of its rows have gone
+
+
+class OutOfTimeError(Exception):
+    """The rest has to wait for another time."""
+
+
+class Erasure:
+    """One go at an account: counts what went, tells of it, and ends when its time is over."""
+
+    def __init__(self, limit_s: float | None = None, progress: Progress | None = None) -> None:
+        self.removed: Counter[str] = Counter()
+        self._ends = None if limit_s is None else time.monotonic() + limit_s
+        self._progress = progress
+
+    def went(self, table: str, rows: int) -> None:
+        """To be called after every batch. Raises OutOfTimeError."""
+        self.removed[table] += rows
+        if self._progress is not None and rows:
+            self._progress(table, self.removed[table])
+        if self._ends is not None and time.monotonic() > self._ends:
+            raise OutOfTimeError
+
+
+def accounts_to_erase() -> list[UUID]:
+    """Accounts that are closed and not yet gone."""
+    return list(Account.objects.filter(deletion_time__isnull=False).values_list("account_id", flat=True))
+
+
+def account_erase(
+    *, account_id: UUID, limit_s: float | None = None, progress: Progress | None = None
+) -> Erasure | None:
+    """Removes a closed account with all that it owns; None when something is left, or another process is at it.
+
+    Errors of the database and of a storage come through; then, too, a later call goes on.
+    """
+    erasure = Erasure(limit_s, progress)
+    with _lock(account_id) as ours:
+        if not ours:
+            return None
+        try:
+            for attempt in range(ATTEMPTS):
+                account_erasing.send(sender=Account, account_id=account_id, erasure=erasure)
+                for model, column in references(Account):
+                    rows_erase(erasure=erasure, model=model, column=column, owners=[account_id])
+                answers_forget(account_id)
+                if _row_delete(account_id, last=attempt == ATTEMPTS - 1):
+                    return erasure
+        except OutOfTimeError:
+            logger.info("account_id=%s is closed; what is left of it goes later", account_id)
+    return None
+
+
+def references(model: type[Model]) -> list[tuple[Any, str]]:
+    """The models whose rows belong to a row of `model`, each with the column that says so."""
+    relations: list[Any] = [each for each in model._meta.get_fields(include_hidden=True) if not each.concrete]
+    return [
+        (relation.related_model, relation.field.column)
+        for relation in relations
+        if getattr(relation, "on_delete", None) is CASCADE
+    ]
+
+
+def rows_erase(*, erasure: Erasure, model: Any, column: str, owners: Sequence[Any]) -> None:
+    """Removes the rows whose `column` is one of `owners`, what belongs to them first."""
+    table, key = model._meta.db_table, model._meta.pk.column
+    below = references(model)
+    # Unordered: with an order PostgreSQL may walk through all keys of the table to find the few.
+    found = f'SELECT "{key}" FROM "{table}" WHERE "{column}" = ANY(%s) LIMIT {BATCH_ROWS}'  # noqa: S608 - our names
+    while keys := _column(found, owners):
+        for child, reference in below:
+            rows_erase(erasure=erasure, model=child, column=reference, owners=keys)
+        gone = _column(f'DELETE FROM "{table}" WHERE "{key}" = ANY(%s) RETURNING 1', keys)  # noqa: S608 - our names
+        erasure.went(table, len(gone))
+
+
+def rows_count(account_id: UUID) -> dict[str, int]:
+    """How many rows an account owns, by table."""
+    counts = {}
+    for model, column in references(Account):
+        table = model._meta.db_table
+        counts[table] = _column(f'SELECT count(*) FROM "{table}" WHERE "{column}" = ANY(%s)', [account_id])[0]  # noqa: S608
+    return {table: count for table, count in counts.items() if count}
+
+
+def _column(statement: str, values: Sequence[Any]) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [list(values)])
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _row_delete(account_id: UUID, *, last: bool) -> bool:
+    """The account's own row, when nothing belongs to it any more. Raises IntegrityError when that is so for long."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("DELETE FROM accounts_account WHERE account_id = %s", [account_id])
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    except IntegrityError:
+        if last:
+            raise
+        return False
+    return True
+
+
+@contextmanager
+def _lock(account_id: UUID) -> Iterator[bool]:
+    """Whether this process may erase the account now; the lock ends with the connection."""
+    name = f"erase account {account_id}"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name])
+        (ours,) = cursor.fetchone() or (False,)
+    try:
+        yield ours
+    finally:
+        if ours:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [name])

@@ -33,6 +33,7 @@ class Account(AbstractBaseUser):
     is_active = models.BooleanField(default=True)
     create_time = models.DateTimeField(auto_now_add=True)
     last_update_time = models.DateTimeField(auto_now=True)
+    deletion_time = models.DateTimeField(null=True, editable=False)  # closed then; its data is going
 
     USERNAME_FIELD = "login"
     REQUIRED_FIELDS: ClassVar[list[str]] = []

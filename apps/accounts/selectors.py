@@ -35,8 +35,8 @@ def account_by_login(login: str) -> Account | None:
 
 
 def accounts_page(*, page: Page) -> QuerySet[Account]:
-    """Accounts, the newest first."""
-    return Account.objects.order_by("-create_time", "account_id")[page.slice]
+    """Accounts that are not being deleted, the newest first."""
+    return Account.objects.filter(deletion_time__isnull=True).order_by("-create_time", "account_id")[page.slice]
 
 
 def token_find(token_id: UUID) -> Token | None:

@@ -3,8 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-
 from apps.accounts.erasure import account_erasing
 from apps.common.errors import LunaError
 from apps.faces.attributes import KEY, client, unpack
@@ -30,8 +28,7 @@ def _owner(key: bytes, value: bytes) -> UUID | None:
 
 
 def on_account_erasing(sender: Any, account_id: UUID, **kwargs: Any) -> None:
-    # A lambda: Django names a failing hook by its __qualname__, which a partial does not have.
-    transaction.on_commit(lambda: attributes_erase(account_id=account_id), robust=True)
+    attributes_erase(account_id=account_id)
 
 
 def connect() -> None:

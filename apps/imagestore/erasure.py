@@ -3,19 +3,26 @@
 from typing import Any
 from uuid import UUID
 
-from apps.accounts.erasure import account_erasing
-from apps.imagestore.claims import remove_on_commit
+from apps.accounts.erasure import BATCH_ROWS, Erasure, account_erasing
+from apps.imagestore import files
+from apps.imagestore.failures import storage_errors
 from apps.imagestore.models import StoredObject
 
 
-def files_erase(*, account_id: UUID) -> None:
-    """Removes the files of all objects of an account when the transaction commits; the rows go with the account."""
-    rows = StoredObject.objects.for_account(account_id).values_list("bucket", "object_id", "content_type")
-    remove_on_commit(list(rows))
+def objects_erase(*, account_id: UUID, erasure: Erasure) -> None:
+    """Removes all objects of an account, the files first: a row without its file is found again, a file without its
+    row is not. Raises LunaError when the storage fails.
+    """
+    mine = StoredObject.objects.for_account(account_id)
+    while rows := list(mine.values_list("pk", "bucket", "object_id", "content_type")[:BATCH_ROWS]):
+        with storage_errors(rows[0][1], "remove"):
+            files.remove_all([row[1:] for row in rows])
+        StoredObject.objects.unscoped().filter(pk__in=[row[0] for row in rows]).delete()
+        erasure.went(StoredObject._meta.db_table, len(rows))
 
 
-def on_account_erasing(sender: Any, account_id: UUID, **kwargs: Any) -> None:
-    files_erase(account_id=account_id)
+def on_account_erasing(sender: Any, account_id: UUID, erasure: Erasure, **kwargs: Any) -> None:
+    objects_erase(account_id=account_id, erasure=erasure)
 
 
 def connect() -> None:

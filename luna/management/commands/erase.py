@@ -45,7 +45,10 @@ class Command(BaseCommand):
             account = Account.objects.filter(pk=self._uuid(options["account"])).first()
             if account is None:
                 raise CommandError(f"there is no account {options['account']}")
-            return account_erase(account=account, dry_run=dry_run)
+            receipt = account_erase(account=account, dry_run=dry_run, progress=self._progress)
+            if receipt is None:
+                raise CommandError("another process is erasing this account")
+            return receipt
         if options["face_id"]:
             face_id = self._uuid(options["face_id"])
             subject = f"face {face_id}"
@@ -61,6 +64,9 @@ class Command(BaseCommand):
         if not receipt.faces and not receipt.events:
             raise CommandError(f"nothing is known of {subject}")
         return receipt
+
+    def _progress(self, table: str, rows: int) -> None:
+        self.stderr.write(f"{rows:>12,} rows of {table} are gone")
 
     def _uuid(self, text: str) -> Any:
         value = parse_uuid(text)
