@@ -80,8 +80,6 @@ def _check_bounds(size_bytes: int, size_px: tuple[int, int], *, max_bytes: int, 
         raise LunaError(100012, f"{size_bytes} bytes, at most {max_bytes} are accepted")
     if width * height > max_pixels or max(size_px) > MAX_SIDE_PX:
         raise LunaError(100012, f"{width}x{height}, at most {max_pixels} pixels are accepted")
-    if min(size_px) < 1:
-        raise LunaError(18003)
 
 
 def _rgb(picture: Pillow.Image) -> Pillow.Image:

@@ -1,5 +1,7 @@
 """What the API tells from a picture's EXIF data."""
 
+import math
+
 from PIL.Image import Exif
 from PIL.TiffImagePlugin import IFDRational
 
@@ -40,11 +42,11 @@ def _degrees(parts: object, hemisphere: object, negative: str) -> float | None:
 
 
 def _plain(value: object) -> str | int | float | None:
-    """A JSON value of a tag's value; None for what has none (binary data, a division by zero)."""
+    """A JSON value of a tag's value; None for what has none (binary data, a division by zero, NaN)."""
     if isinstance(value, IFDRational):
         return float(value) if value.denominator else None
     if isinstance(value, bytes):
         value = value.decode("ascii", "ignore")
     if isinstance(value, str):
         return "".join(char for char in value if char.isprintable()).strip()[:MAX_TEXT] or None
-    return value if isinstance(value, int | float) else None
+    return value if isinstance(value, int | float) and math.isfinite(value) else None

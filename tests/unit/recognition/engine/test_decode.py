@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin
 
 from apps.common.errors import LunaError
 from apps.recognition.engine.decode import Decoded, decode
@@ -162,6 +162,13 @@ def test_what_is_no_picture_is_18003(data: bytes) -> None:
     assert caught.value.status == 400
 
 
+@pytest.mark.parametrize("size", [(0, 1), (1, 0), (0, 0)])
+def test_a_picture_without_pixels_is_18003(size: tuple[int, int]) -> None:
+    with pytest.raises(LunaError) as caught:
+        read(png_header(*size))
+    assert caught.value.code == 18003
+
+
 def png_header(width: int, height: int) -> bytes:
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -202,6 +209,21 @@ def test_exif_is_told_in_plain_values() -> None:
         "latitude": -10.5,
         "longitude": 20.01,
     }
+
+
+@pytest.mark.parametrize(
+    "latitude", [(10.0, 30.0), "10", (1.0, 2.0, float("nan")), (TiffImagePlugin.IFDRational(1, 0), 0.0, 0.0)]
+)
+def test_a_place_that_cannot_be_read_is_not_told(latitude: object) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8825).update({1: "N", 2: latitude, 3: "E", 4: (20.0, 0.0, 36.0)})
+    assert read_exif(exif) == {"longitude": 20.01}
+
+
+def test_text_that_is_kept_as_bytes_is_told_as_far_as_it_is_text() -> None:
+    exif = Image.Exif()
+    exif[0x0131] = b"soft\xff\x00ware"
+    assert read_exif(exif) == {"software": "software"}
 
 
 def test_a_picture_without_exif_tells_nothing() -> None:

@@ -100,8 +100,10 @@ def test_a_server_answers_as_this_process_does_dies_and_comes_back(server: Serve
         assert face.rect == expected.rect
         ours, theirs = (each.estimations["face_descriptor"].vector for each in (expected, face))
         np.testing.assert_allclose(theirs, ours, atol=1e-5)
+        remote.warm_up(frozenset({"emotion"}))
         status = remote.status()
-        assert status["device"] == server.url
+        assert (status["device"], status["queue_rows"]) == (server.url, 0)
+        assert remote.tasks["emotion"] in status["loaded"]
         assert remote.tasks["face_descriptor"] in status["loaded"]
 
         server.kill()

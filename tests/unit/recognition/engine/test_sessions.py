@@ -56,7 +56,22 @@ def test_cuda_is_asked_for_with_its_device_and_bound(monkeypatch: pytest.MonkeyP
     assert "gpu_mem_limit" not in Device("cuda").providers()[0][1]
 
 
+def test_a_file_that_is_no_network_stops_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(b"nonsense")
+    with pytest.raises(EngineError, match=r"^Network file .*mine\.onnx cannot be loaded on cpu: .*"):
+        OnnxSession(path, Device("cpu"))
+
+
 needs_gpu = pytest.mark.skipif(not any(Path("/dev").glob("nvidia[0-9]*")), reason="there is no GPU")
+
+
+@pytest.mark.skipif(any(Path("/dev").glob("nvidia[0-9]*")), reason="there is a GPU")
+def test_a_session_that_falls_back_to_the_cpu_stops_the_start(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    path = engine.config.networks_dir / engine.manifest(engine.tasks["emotion"]).file
+    with pytest.raises(EngineError, match=r"^LUNA_DEVICE=cuda, but CUDA does not start here"):
+        OnnxSession(path, Device("cuda"))
 
 
 @pytest.fixture(scope="module")
