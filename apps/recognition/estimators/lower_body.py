@@ -92,8 +92,6 @@ def _skirt_or_shorts(body: BodySubject, skin: Lab, cloth: Lab) -> str:
     left, right = (_along(body, *thigh, BETWEEN_AT) for thigh in THIGHS)
     side = BETWEEN_SIDE * float(np.linalg.norm(body.keypoints[pose.LEFT_KNEE, :2] - body.keypoints[pose.LEFT_HIP, :2]))
     on_left, between, on_right = (patch(body, centre, side) for centre in (left, (left + right) / 2, right))
-    if not (len(on_left) and len(between) and len(on_right)):
-        return UNKNOWN
     if share_like(between, cloth) >= BARE_FROM:
         return "skirt"
     open_between = max(share_like(between, cloth), share_like(between, skin)) <= COVERED_UP_TO

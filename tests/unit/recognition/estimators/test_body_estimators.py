@@ -11,7 +11,7 @@ from apps.recognition.body_aggregation import aggregate_bodies
 from apps.recognition.engine.core import Engine
 from apps.recognition.estimators import accessories, colours, lower_body, upper_body
 from apps.recognition.estimators.accessories import Accessories
-from apps.recognition.estimators.base import BodySubject, Networks
+from apps.recognition.estimators.base import BodySubject, Networks, Scene
 from apps.recognition.estimators.body_basic_attributes import BodyBasicAttributes
 from apps.recognition.estimators.lower_body import LowerBody
 from apps.recognition.estimators.people_count import ESTIMATOR as PEOPLE_COUNT
@@ -164,6 +164,20 @@ class TestLowerBody:
         result = lower(figure(unseen=(0, 1, 2)))
         assert (result.garment, result.colours[0]) == ("unknown", "blue")
 
+    @pytest.mark.parametrize(("height_px", "garment"), [(480, "unknown"), (600, "unknown"), (701, "shorts")])
+    def test_what_the_pictures_edge_cuts_off_is_not_told(self, height_px: int, garment: str) -> None:
+        """It cuts the thighs, the shins, the feet."""
+        body = figure(legs="shorts")
+        body.image = body.image[:height_px]
+        assert (lower(body).garment, lower(body).shoes) == (garment, "unknown")
+
+    @pytest.mark.parametrize("legs", ["trousers", "shorts", "skirt"])
+    def test_nobody_is_too_small_to_be_looked_at(self, legs: str) -> None:
+        body = figure(legs=legs)
+        body.image = cv2.resize(body.image, None, fx=0.06, fy=0.06, interpolation=cv2.INTER_AREA)
+        body.keypoints[:, :2] *= 0.06
+        assert lower(body).garment == "unknown"
+
     def test_boots_of_another_colour_are_no_trousers(self) -> None:
         body = figure(legs="shorts")
         for start, end in (((262, 550), (280, 700)), ((138, 550), (120, 700))):
@@ -265,6 +279,14 @@ def test_people_count_is_of_the_picture_whatever_is_selected(engine: Engine) -> 
     plan = Plan(estimators=frozenset({PEOPLE_COUNT.name}), score_threshold=1.0)
     result = Pipeline(engine, plan).process(ImageInput(samples()[5]))
     assert (result.faces, result.estimations["people_count"].count) == ((), 4)
+
+
+def test_a_head_that_nobody_sees_is_below_the_top_of_its_body() -> None:
+    hidden, shown = figure(unseen=(0, 1, 2, 3, 4)), figure()
+    (x, y), (head_x, head_y) = (
+        PEOPLE_COUNT.estimate(Scene(body.image, (), (body,))).coordinates[0] for body in (hidden, shown)
+    )
+    assert (abs(x - head_x) < 20, abs(y - head_y) < 60) == (True, True)
 
 
 class TestTogether:

@@ -19,6 +19,8 @@ from apps.recognition.estimators.eyebrows import BROWS, eyebrows
 from apps.recognition.estimators.eyes_attributes import EyeAttributes, EyesAttributes, EyeState
 from apps.recognition.estimators.glasses import ESTIMATOR as GLASSES_ESTIMATOR
 from apps.recognition.estimators.headwear import ESTIMATOR as HEADWEAR_ESTIMATOR
+from apps.recognition.estimators.iris import Eye
+from apps.recognition.estimators.red_eyes import red_share
 from apps.recognition.estimators.registry import all_estimators, ordered
 from apps.recognition.estimators.skin import cheek_pixels, cielab
 from apps.recognition.networks.labels import GLASSES
@@ -107,6 +109,13 @@ def test_one_red_eye_is_enough(pipeline: Pipeline) -> None:
     pixels = pictures.scaled(3)
     cv2.circle(pixels, (EYES[1][0] * 3, EYES[1][1] * 3), 9, (220, 40, 60), -1)
     assert estimations(pipeline, pixels)["red_eyes"].red
+
+
+def test_an_eye_outside_of_the_picture_is_not_red() -> None:
+    red = np.full((40, 40, 3), (250, 20, 20), np.uint8)
+    points = np.full((76, 2), 20, np.float32)
+    assert red_share(red, Eye(points, points)) == 1
+    assert red_share(red, Eye(points, points - 200)) == red_share(red, Eye(points, points + 200)) == 0
 
 
 @pytest.mark.parametrize("level", [20, 128, 240])
