@@ -18,7 +18,7 @@ from apps.imagestore.choices import Bucket, Kind, shelves
 from apps.imagestore.failures import storage_errors
 from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.selectors import objects_get
-from apps.imagestore.services import check_ttl, expiry_time
+from apps.imagestore.services import check_ttl
 from apps.imagestore.types import KEEP
 
 logger = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ def objects_ttl_set(*, account_id: UUID, bucket: str, object_ids: Sequence[UUID]
         raise LunaError(11020, f"objects ({min(missing)})")
     for row in rows.values():
         row.ttl_days = ttl_days
-        row.expiry_time = expiry_time(ttl_days, None, row.create_time)
+        row.expiry_time = None if ttl_days == KEEP else row.create_time + timedelta(days=ttl_days)
     StoredObject.objects.unscoped().bulk_update(rows.values(), ("ttl_days", "expiry_time"), batch_size=BATCH_ROWS)
     if files.expires_by_itself():
         with storage_errors(bucket, "save"):

@@ -81,6 +81,12 @@ def write_all(items: Sequence[NewObject]) -> list[tuple[int, str]]:
     return [(reader.size_bytes, reader.sha256) for reader in readers]
 
 
+def measure(item: NewObject) -> tuple[int, str]:
+    """What `write_all` will return of an object whose data are bytes."""
+    data = item.stream().read()
+    return len(data), hashlib.sha256(data).hexdigest()
+
+
 def save_each(contents: Sequence[tuple[str, "File[Any]"]]) -> None:
     """Saves one after the other; when one fails, those before it are removed.
 

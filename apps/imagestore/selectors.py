@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.common.times import utc_now
-from apps.imagestore.choices import bucket_of, holds_pictures
+from apps.imagestore.choices import holds_pictures
 from apps.imagestore.models import StoredObject
 
 
@@ -36,14 +36,6 @@ def object_get(*, scope: Scope, bucket: str, object_id: UUID) -> StoredObject:
 def objects_get(*, scope: Scope, bucket: str, object_ids: Sequence[UUID]) -> dict[UUID, StoredObject]:
     """Those of `object_ids` that are there, by id."""
     return {row.object_id: row for row in objects_live(scope=scope, bucket=bucket).filter(object_id__in=object_ids)}
-
-
-def bucket_ttl_days(*, bucket: str) -> int | None:
-    """Time to live in days of objects that bring none; None keeps them. A bucket that nobody set up keeps."""
-    with connection.cursor() as cursor:  # every sample asks, and Django takes longer to make the SQL than to run it
-        cursor.execute("SELECT ttl_days FROM imagestore_storedbucket WHERE name = %s", [bucket_of(bucket)])
-        row = cursor.fetchone()
-    return None if row is None else row[0]
 
 
 def bucket_hold(*, name: str) -> None:

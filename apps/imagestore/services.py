@@ -1,17 +1,18 @@
 """Writing to the Image Store.
 
-The file is written, synced and renamed first, then its row goes in with the caller's transaction. Deleting goes the
+The file is written, synced and renamed before its row is committed. Deleting goes the
 other way: the row with the transaction, the file after the commit. A crash in between leaves a file that no row names,
 which `manage.py fsck` removes; never a row without its bytes.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, nullcontext, suppress
 from uuid import UUID, uuid4
 
+import orjson
 from django.core.files.base import File
-from django.db import IntegrityError, InterfaceError, OperationalError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
@@ -21,13 +22,38 @@ from apps.imagestore.choices import Bucket, bucket_of
 from apps.imagestore.claims import claim, remove_on_commit
 from apps.imagestore.failures import FAILURES, storage_errors
 from apps.imagestore.models import StoredObject
-from apps.imagestore.selectors import bucket_hold, bucket_ttl_days, object_get, objects_get
+from apps.imagestore.selectors import bucket_hold, object_get, objects_get
 from apps.imagestore.types import KEEP, TTL_DAYS, NewObject, Readable
 
 __all__ = [
     "Bucket", "NewObject", "object_delete", "object_open", "object_read", "object_store", "objects_delete",
-    "samples_store",
+    "samples_store", "samples_storing",
 ]  # fmt: skip
+
+COLUMNS = (
+    "account_id",
+    "bucket",
+    "object_id",
+    "content_type",
+    "size_bytes",
+    "sha256",
+    "meta",
+    "create_time",
+    "ttl_days",
+)
+# Every sample waits for it, so it is written by hand: the ORM takes longer to make its statements than PostgreSQL to
+# run them. An object's own time to live decides, else its bucket's.
+INSERT = f"""
+INSERT INTO imagestore_storedobject ({", ".join(COLUMNS)}, expiry_time)
+SELECT {", ".join(f"given.{name}" for name in COLUMNS)},
+    given.create_time + make_interval(days => nullif(coalesce(given.ttl_days, b.ttl_days)::int, {KEEP}))
+FROM json_populate_recordset(NULL::imagestore_storedobject, %s) AS given
+LEFT JOIN imagestore_storedbucket b ON b.name = split_part(given.bucket, '/', 1)
+RETURNING bucket, object_id, id, expiry_time
+"""  # noqa: S608 (names of our own columns)
+WRITERS = 8
+
+_writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="samples")
 
 
 def object_store(
@@ -71,9 +97,46 @@ def samples_store(*, items: Sequence[NewObject]) -> list[StoredObject]:
         return []
     for item in items:
         check_ttl(item.ttl_days)
-    bucket_ttls = {bucket: bucket_ttl_days(bucket=bucket) for bucket in {item.bucket for item in items}}
     with storage_errors(items[0].bucket, "save"):
         written = files.write_all(items)
+    try:
+        return _insert(items, written)
+    except LunaError as error:
+        if error.code != 13008:  # the files belong to the row that was there first
+            _remove(items)
+        raise
+    except (OperationalError, InterfaceError):
+        raise  # the connection broke, perhaps after the commit: the rows may be there and need their files
+    except BaseException:
+        _remove(items)
+        raise
+
+
+@contextmanager
+def samples_storing(*, items: Sequence[NewObject]) -> Iterator[None]:
+    """Stores several objects under fresh ids in the caller's transaction; their data are bytes.
+
+    The files are written by a thread of their own while the caller goes on with the transaction, and are on the disk
+    when the context is left. Raises like `object_store`; where it or the caller fails, files may have been written,
+    which the caller removes.
+    """
+    if not items:
+        yield
+        return
+    for item in items:
+        check_ttl(item.ttl_days)
+    writing = _writers.submit(files.write_all, items)
+    try:
+        _insert(items, [files.measure(item) for item in items])
+        yield
+    finally:
+        wait([writing])
+    with storage_errors(items[0].bucket, "save"):
+        writing.result()
+
+
+def _insert(items: Sequence[NewObject], written: Sequence[tuple[int, str]]) -> list[StoredObject]:
+    """One row each. Raises LunaError 13008 for an id that is taken, 13005 when somebody's bucket is gone by now."""
     now = utc_now()
     rows = [
         StoredObject(
@@ -84,37 +147,30 @@ def samples_store(*, items: Sequence[NewObject]) -> list[StoredObject]:
             size_bytes=size_bytes,
             sha256=sha256,
             meta=dict(item.meta),
+            create_time=now,
             ttl_days=item.ttl_days,
-            expiry_time=expiry_time(item.ttl_days, bucket_ttls[item.bucket], now),
         )
         for item, (size_bytes, sha256) in zip(items, written, strict=True)
     ]
+    given = orjson.dumps([{name: getattr(row, name) for name in COLUMNS} for row in rows]).decode()
+    buckets = {bucket_of(row.bucket) for row in rows} - {*Bucket.values}  # the platform's own stay
     try:
-        _insert(rows)
-    except IntegrityError as error:  # the files belong to the row that was there first
+        with transaction.atomic() if buckets else nullcontext(), connection.cursor() as cursor:
+            for name in sorted(buckets):
+                bucket_hold(name=name)
+            cursor.execute(INSERT, [given])
+            made = {(bucket, object_id): rest for bucket, object_id, *rest in cursor.fetchall()}
+    except IntegrityError as error:
         raise LunaError(13008, items[0].object_id) from error
-    except (OperationalError, InterfaceError):
-        raise  # the connection broke, perhaps after the commit: the rows may be there and need their files
-    except BaseException:
-        for item in items:
-            with suppress(*FAILURES):
-                files.remove(item.bucket, item.object_id, item.content_type)
-        raise
+    for row in rows:
+        row.pk, row.expiry_time = made[row.bucket, row.object_id]
     return rows
 
 
-def _insert(rows: Sequence[StoredObject]) -> None:
-    """Raises LunaError 13005 when somebody's bucket is gone by now; the platform's stay."""
-    names = {bucket_of(row.bucket) for row in rows} - {*Bucket.values}
-    if names:
-        with transaction.atomic():
-            for name in sorted(names):
-                bucket_hold(name=name)
-            StoredObject.objects.bulk_create(rows)
-    elif len(rows) == 1:  # one statement; `bulk_create` adds a transaction's begin and end
-        rows[0].save(force_insert=True)
-    else:
-        StoredObject.objects.bulk_create(rows)
+def _remove(items: Sequence[NewObject]) -> None:
+    for item in items:
+        with suppress(*FAILURES):
+            files.remove(item.bucket, item.object_id, item.content_type)
 
 
 def object_read(*, scope: Scope, bucket: str, object_id: UUID) -> bytes:
@@ -153,9 +209,3 @@ def _delete(rows: Sequence[StoredObject]) -> None:
 def check_ttl(ttl_days: int | None) -> None:
     if ttl_days is not None and ttl_days != KEEP and ttl_days not in TTL_DAYS:
         raise LunaError(12012, f"'ttl'. It is one of {', '.join(map(str, (KEEP, *TTL_DAYS)))}")
-
-
-def expiry_time(ttl_days: int | None, bucket_ttl: int | None, created: datetime) -> datetime | None:
-    """When an object ends: its own time to live decides, else its bucket's."""
-    days = bucket_ttl if ttl_days is None else ttl_days
-    return None if days is None or days == KEEP else created + timedelta(days=days)

@@ -1,7 +1,7 @@
 """What is kept: first decided for all persons, then written in one transaction.
 
-Files are synced before the transaction; events, faces, links, descriptors and samples' rows go in together, with
-statements for all persons at once. Whoever listens is told after the commit. A failure leaves nothing behind.
+Events, faces, links, descriptors and samples' rows go in together, with statements for all persons at once; files are
+written and synced meanwhile, before the commit. Whoever listens is told after it. A failure leaves nothing behind.
 """
 
 import logging
@@ -26,7 +26,7 @@ from apps.handlers.pipeline.pictures import origin_bytes, sample_meta
 from apps.handlers.policies.storage import FacePolicy, ImageOriginPolicy, SamplePolicy, StoragePolicy
 from apps.handlers.types import Person, Sighting
 from apps.imagestore import files
-from apps.imagestore.services import Bucket, NewObject, samples_store
+from apps.imagestore.services import Bucket, NewObject, samples_storing
 from apps.recognition.api.input_schemas import MAX_ORIGIN_CHARACTERS
 from apps.recognition.api.input_types import Picture
 from apps.recognition.api.shapes import rect_block
@@ -57,9 +57,11 @@ def persons_store(
     batch = Batch()
     attributes: list[UUID] = []
     decided = [_decided(person, policy, account_id, batch) for person in persons]
-    with _all_or_nothing(account_id, batch.objects, attributes), transaction.atomic():
-        if batch.objects:
-            samples_store(items=batch.objects)
+    with (
+        _all_or_nothing(account_id, batch.objects, attributes),
+        transaction.atomic(),
+        samples_storing(items=batch.objects),
+    ):
         decided = [_with_attribute(person, policy, account_id, attributes) for person in decided]
         records = [_record(person) for person in decided if _wanted(person, policy.event_policy.store_event,
                                                                     policy.event_policy.filters)]  # fmt: skip
