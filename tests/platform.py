@@ -1,0 +1,49 @@
+"""The platform's HTTP behind a real server in the test process: its own pool of threads, real transactions."""
+
+import base64
+import http.client
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+from django.core.wsgi import get_wsgi_application
+from django.db import connections
+
+from luna.http import WSGIPool
+from tests.factories import PASSWORD
+from tests.ws.server import serving
+
+
+@contextmanager
+def platform(threads: int) -> Iterator[int]:
+    """Its port on loopback. Tests that use it need `transactional_db`."""
+    pool = WSGIPool(get_wsgi_application(), threads=threads, max_body_bytes=10**6)
+    try:
+        with serving(pool) as port:
+            yield port
+    finally:
+        barrier = threading.Barrier(threads)  # every thread closes its connection: the database is to be dropped
+        closing = [pool.threads.submit(lambda: (connections.close_all(), barrier.wait(10))) for _ in range(threads)]
+        for each in closing:
+            each.result()
+
+
+class Caller:
+    """One kept connection of one account."""
+
+    def __init__(self, port: int, login: str) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        credentials = base64.b64encode(f"{login}:{PASSWORD}".encode()).decode()
+        self.headers = {"Authorization": f"Basic {credentials}"}
+
+    def ask(
+        self, method: str, path: str, body: Any = None, content_type: str = "application/json"
+    ) -> tuple[int, dict[str, Any]]:
+        """Status and JSON of the answer. A body that is not bytes goes as JSON."""
+        data = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
+        self.connection.request(method, path, data, self.headers | {"Content-Type": content_type})
+        answer = self.connection.getresponse()
+        content = answer.read()
+        return answer.status, orjson.loads(content) if content else {}
