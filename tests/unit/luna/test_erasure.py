@@ -18,7 +18,7 @@ from apps.faces import services
 from apps.faces.attributes import attribute_create
 from apps.faces.models import Face
 from apps.faces.types import AttributeData, BasicData, DescriptorData
-from apps.imagestore.models import StoredObject
+from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.services import Bucket, NewObject, samples_store
 from tests.factories import make_account, make_event, unit_vectors
 from tests.unit.imagestore.conftest import store_dir
@@ -35,14 +35,16 @@ class Person:
         self.jpeg = f"jpeg of {name}".encode()
         self.vector = unit_vectors(1, 16, seed)[0]
         key = account.account_id
-        buckets = (Bucket.FACE_SAMPLES, Bucket.FACE_SAMPLES, Bucket.BODY_SAMPLES, Bucket.IMAGES)
+        StoredBucket.objects.get_or_create(name="people")
+        shelf = "people/images"
+        buckets = (Bucket.FACE_SAMPLES, Bucket.FACE_SAMPLES, Bucket.BODY_SAMPLES, Bucket.IMAGES, shelf)
         stored = samples_store(
             items=[
                 NewObject(account_id=key, bucket=bucket, data=self.jpeg, content_type="image/jpeg")
                 for bucket in buckets
             ]
         )  # fmt: skip
-        sample, avatar, body, image = (row.object_id for row in stored)
+        sample, avatar, body, image, elsewhere = (row.object_id for row in stored)
         data = AttributeData(
             (DescriptorData(VERSION, self.vector, 0.9),), BasicData(age=33), descriptor_samples=(sample,)
         )  # fmt: skip
@@ -57,7 +59,7 @@ class Person:
             meta={"name": name},
             track_id=name,
             face_detections=[{"sample_id": str(sample), "image_origin": f"http://host/6/images/{image}"}],
-            body_detections=[{"sample_id": str(body), "image_origin": None}],
+            body_detections=[{"sample_id": str(body), "image_origin": f"/1/buckets/{shelf}/{elsewhere}"}],
         )
         self.face = services.face_create(
             account_id=key,
@@ -148,7 +150,7 @@ def test_nothing_of_a_person_is_left(
     ]
     assert receipt["faces"] == [str(alice.face.face_id)]
     assert receipt["events"] == [str(alice.event.event_id)]
-    assert (len(receipt["objects"]), receipt["mentions"], receipt["temporary_attributes"]) == (4, 1, 1)
+    assert (len(receipt["objects"]), receipt["mentions"], receipt["temporary_attributes"]) == (5, 1, 1)
     assert receipt["files_left"] == []
     (kept,) = (tmp_path / "receipts").iterdir()
     assert json.loads(kept.read_text()) == receipt
@@ -159,7 +161,7 @@ def test_nothing_of_a_person_is_left(
     mentioned.refresh_from_db()
     assert [each["face"]["user_data"] for each in mentioned.match_result[0]["candidates"]] == ["bob-y"]
     assert mentioned.top_similar_object_id is None
-    assert StoredObject.objects.unscoped().count() == 8
+    assert StoredObject.objects.unscoped().count() == 10
     assert EventDescriptor.objects.count() == Face.objects.unscoped().count() == 2
     assert [line.object_id for line in AuditRecord.objects.filter(action="erase")] == [str(alice.face.face_id)]
 
@@ -172,7 +174,7 @@ def test_an_external_id_in_one_account(account: Account, tmp_path: Path) -> None
     receipts = ("--receipts", str(tmp_path / "receipts"))
     run("--external-id", "carol", "--of-account", str(account.account_id), *receipts)
     assert [face.pk for face in Face.objects.unscoped()] == [stays.face.pk]
-    assert StoredObject.objects.for_account(other.account_id).count() == 4
+    assert StoredObject.objects.for_account(other.account_id).count() == 5
 
 
 @pytest.mark.django_db(transaction=True)
@@ -185,7 +187,7 @@ def test_an_account(account: Account, store_dir: Path, redis_client: redis.Redis
     receipt = run(*arguments)
     assert plan["rows"].items() <= receipt["rows"].items()
     tables = ("faces_face", "faces_facedescriptor", "events_event", "imagestore_storedobject")
-    assert [receipt["rows"][table] for table in tables] == [1, 1, 1, 4]
+    assert [receipt["rows"][table] for table in tables] == [1, 1, 1, 5]
     after = everything(store_dir, redis_client)
     assert {name for name, trace in traces(dave).items() if trace in after} == set()
     assert {name for name, trace in traces(erin).items() if trace not in after} == set()
