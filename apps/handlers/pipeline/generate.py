@@ -42,6 +42,7 @@ def generate_events(
     """
     if params.aggregate and inputs.descriptors:
         raise LunaError(34003)
+    files = _usable(inputs, policies)
     clock = Clock()
     with clock.stage("recognise"):
         seen = recognise_pictures(inputs, plan_of(policies, use_exif=params.use_exif), policies.limits)
@@ -49,7 +50,7 @@ def generate_events(
         check_one_person(seen)
     persons = persons_of_sightings(sightings_of(seen), handler_id=handler_id, params=params, meta=inputs.meta)
     outcomes = [outcome_of(each) for each in seen]
-    for file in _usable(inputs, policies):
+    for file in files:
         outcomes.append(ImageOutcome(filename=file.filename, error=file.error))
         persons += persons_of_descriptors(file, handler_id=handler_id, params=params, meta=inputs.meta)
     with clock.stage("match"):
