@@ -6,10 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import IntegrityError, connection
+from django.db import IntegrityError
 from pgvector import Vector as PgVector
 
 from apps.common.errors import LunaError
+from apps.common.prepared import prepared_cursor
 from apps.common.times import utc_now
 from apps.events.models import Event
 from apps.events.types import EventDescriptorData, EventDraft, EventRecord
@@ -56,7 +57,7 @@ def events_create(*, account_id: UUID, records: Sequence[EventRecord]) -> None:
     ]
     parameters: list[Any] = [account_id, utc_now(), orjson.dumps(events).decode(), orjson.dumps(descriptors).decode()]
     try:
-        with connection.cursor() as cursor:
+        with prepared_cursor() as cursor:
             cursor.execute(STATEMENT, parameters)
     except IntegrityError as error:
         raise LunaError(23003, ", ".join(str(record.draft.event_id) for record in records)) from error

@@ -11,10 +11,11 @@ from functools import lru_cache
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 from pgvector import Vector as PgVector
 
 from apps.common.descriptors import DescriptorVersion, Vector
+from apps.common.prepared import prepared_cursor
 from apps.common.scope import Scope
 from apps.faces.models import Face
 from apps.faces.selectors import faces_filter
@@ -31,14 +32,15 @@ SCAN = """
 PROPOSE = """
     SELECT d.face_id, d.distance FROM ({scan}) d WHERE true{members} ORDER BY d.distance, d.face_id LIMIT %s
 """
-STATEMENT = """
-WITH nearest AS MATERIALIZED ({nearest})
-SELECT f.*, nearest.distance, ARRAY(
+FIELDS = [field.attname for field in Face._meta.concrete_fields]
+STATEMENT = f"""
+WITH nearest AS MATERIALIZED ({{nearest}})
+SELECT {", ".join(f"f.{name}" for name in FIELDS)}, nearest.distance, ARRAY(
     SELECT l.list_id FROM faces_listface x JOIN faces_list l ON l.id = x.list_id WHERE x.face_id = f.id ORDER BY x.id
 ) AS list_ids
 FROM nearest JOIN faces_face f ON f.id = nearest.face_id
 ORDER BY nearest.distance, f.id
-"""
+"""  # noqa: S608 (names of our own columns)
 IN_LIST = (
     "SELECT x.face_id FROM faces_listface x JOIN faces_list l ON l.id = x.list_id "
     "WHERE l.list_id = %s AND (%s::uuid IS NULL OR l.account_id = %s)"
@@ -51,6 +53,7 @@ SHARE_MIN = 0.5  # below, comparing all costs more than the join
 PROPOSALS_PER_RESULT = 4  # one in two proposals is a candidate: enough of them, nearly always
 PROPOSALS_MIN = 64
 CENSUS_LIFETIME_S = 60
+FEW = 1000  # up to so many candidates a plan takes longer to make than to run, and any plan will do
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,20 +88,31 @@ def faces_nearest(
     except EmptyResultSet:  # an empty list of ids: no face holds to it
         return []
     probe = (PgVector(vector).to_text(), version.version)
-    simple = replace(filters, list_id=None) == FaceFilters()  # others come once and are not worth counting
-    if simple and members and _large(members[0], limit):
-        proposals = max(PROPOSALS_MIN, PROPOSALS_PER_RESULT * limit)
-        scan = SCAN.format(dimension=version.dimension, members="")
-        nearest = PROPOSE.format(scan=scan, members=members[0].condition)
-        found = _faces(nearest, [*probe, proposals, *members[0].parameters, limit])
-        if len(found) == limit:  # who was not proposed is farther than all of these
-            return found
+    few = False
+    if members and replace(filters, list_id=None) == FaceFilters():  # others come once and are not worth counting
+        count, share = _census(members[0], int(time.monotonic() / CENSUS_LIFETIME_S))
+        few = count <= FEW
+        if not few and count >= limit and share >= SHARE_MIN:
+            proposals = max(PROPOSALS_MIN, PROPOSALS_PER_RESULT * limit)
+            scan = SCAN.format(dimension=version.dimension, members="")
+            nearest = PROPOSE.format(scan=scan, members=members[0].condition)
+            found = _faces(nearest, [*probe, proposals, *members[0].parameters, limit])
+            if len(found) == limit:  # who was not proposed is farther than all of these
+                return found
     scan = SCAN.format(dimension=version.dimension, members="".join(each.condition for each in members))
-    return _faces(scan, [*probe, *(value for each in members for value in each.parameters), limit])
+    return _faces(scan, [*probe, *(value for each in members for value in each.parameters), limit], prepare=few)
 
 
-def _faces(nearest: str, parameters: list[Any]) -> list[NearFace]:
-    return [NearFace(row, -row.distance) for row in Face.everything.raw(STATEMENT.format(nearest=nearest), parameters)]
+def _faces(nearest: str, parameters: list[Any], *, prepare: bool = False) -> list[NearFace]:
+    with prepared_cursor() if prepare else connection.cursor() as cursor:
+        cursor.execute(STATEMENT.format(nearest=nearest), parameters)
+        rows = cursor.fetchall()
+    found = []
+    for *values, distance, list_ids in rows:
+        face: Any = Face.from_db(DEFAULT_DB_ALIAS, FIELDS, values)
+        face.list_ids = list_ids
+        found.append(NearFace(face, -distance))
+    return found
 
 
 @lru_cache(maxsize=256)
@@ -118,15 +132,12 @@ def _members(scope: Scope, filters: FaceFilters) -> list[Members]:
     return members
 
 
-def _large(members: Members, limit: int) -> bool:
-    """Whether proposals will hold `limit` members. A guess: it decides how they are found, not which."""
-    count, share = _census(members, int(time.monotonic() / CENSUS_LIFETIME_S))
-    return count >= limit and share >= SHARE_MIN
-
-
 @lru_cache(maxsize=4096)
 def _census(members: Members, _period: int) -> tuple[int, float]:
-    """How many there are, and which part of all descriptors is theirs, about; counted anew in every period."""
+    """How many there are, and which part of all descriptors is theirs, about; counted anew in every period.
+
+    A guess: it decides how candidates are found, not which.
+    """
     with connection.cursor() as cursor:
         cursor.execute(COUNT.format(members=members.sql), members.parameters)
         count, rows = cursor.fetchone()

@@ -1,8 +1,8 @@
 """Writing to the Image Store.
 
-The file is written, synced and renamed before its row is committed. Deleting goes the
-other way: the row with the transaction, the file after the commit. A crash in between leaves a file that no row names,
-which `manage.py fsck` removes; never a row without its bytes.
+The file is written, synced and renamed before its row is committed. Deleting goes the other way: the row with the
+transaction, the file after the commit. A crash in between leaves a file that no row names, which `manage.py fsck`
+removes; never a row without its bytes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,9 +12,10 @@ from uuid import UUID, uuid4
 
 import orjson
 from django.core.files.base import File
-from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 
 from apps.common.errors import LunaError
+from apps.common.prepared import prepared_cursor
 from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.imagestore import files
@@ -155,7 +156,7 @@ def _insert(items: Sequence[NewObject], written: Sequence[tuple[int, str]]) -> l
     given = orjson.dumps([{name: getattr(row, name) for name in COLUMNS} for row in rows]).decode()
     buckets = {bucket_of(row.bucket) for row in rows} - {*Bucket.values}  # the platform's own stay
     try:
-        with transaction.atomic() if buckets else nullcontext(), connection.cursor() as cursor:
+        with transaction.atomic() if buckets else nullcontext(), prepared_cursor() as cursor:
             for name in sorted(buckets):
                 bucket_hold(name=name)
             cursor.execute(INSERT, [given])

@@ -110,7 +110,8 @@ DATABASES = {
         "ENGINE": "luna.postgresql",
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"application_name": "luna", "connect_timeout": 10},
+        # Only cursors of `apps.common.prepared` prepare anything: from its fifth execution on.
+        "OPTIONS": {"application_name": "luna", "connect_timeout": 10, "prepare_threshold": 5},
     }
 }
 # The host may be the directory of a socket, which a URL holds escaped.

@@ -39,11 +39,11 @@ def account() -> Account:
     return make_account()
 
 
-@pytest.fixture(params=[0.0, 1.0], ids=["joined", "proposed"])
+@pytest.fixture(params=[(100, 1.0), (10_000, 0.0), (10_000, 1.0)], ids=["prepared", "joined", "proposed"])
 def share(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
-    """Candidates are found in one of two ways, as they are few or many among all faces."""
-    monkeypatch.setattr(nearest, "_census", lambda members, period: (100, request.param))
-    return request.param
+    """Candidates are found in one of three ways, as they are few, or few or many among all faces."""
+    monkeypatch.setattr(nearest, "_census", lambda members, period: request.param)
+    return request.param[1]
 
 
 def make_faces(account: Account, vectors: Vector, version: int = 9701, **columns: object) -> list[Face]:
@@ -206,7 +206,7 @@ def test_proposals_that_do_not_suffice(
     account: Account, version: DescriptorVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A wrong guess of how many candidates there are costs time, never a candidate."""
-    monkeypatch.setattr(nearest, "_census", lambda members, period: (5, 1.0))
+    monkeypatch.setattr(nearest, "_census", lambda members, period: (10_000, 1.0))
     vector = unit_vectors(1, DIMENSION)[0]
     crowd = make_faces(account, np.stack([vector] * 70))
     far = make_faces(account, unit_vectors(5, DIMENSION, seed=5))
@@ -230,6 +230,16 @@ def test_a_census_is_taken_once_in_its_period(
     for queries in (2, 1):
         with django_assert_num_queries(queries):
             assert len(best(vectors[0], candidates)) == 20
+
+
+def test_a_statement_planned_once_sees_what_comes_later(account: Account, version: DescriptorVersion) -> None:
+    candidates = FaceCandidates(scope=Scope(account.account_id), limit=20)
+    vectors = unit_vectors(12, DIMENSION)
+    for count, vector in enumerate(vectors, start=1):
+        make_faces(account, vector[None])
+        found = best(vector, candidates)
+        assert len(found) == count
+        assert found[0].similarity == pytest.approx(1.0, abs=1e-6)
 
 
 def test_other_versions_are_left_out(account: Account, version: DescriptorVersion) -> None:
