@@ -14,7 +14,7 @@ from apps.faces.attributes import attribute_check
 from apps.faces.inserts import faces_insert, faces_link
 from apps.faces.links import batches, faces_lock, faces_lock_of_lists, link, lists_lock, unlink, unlink_everywhere
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListDeletion, ListFace
-from apps.faces.types import AttributeData, BasicData, DescriptorData, FaceDraft
+from apps.faces.types import AttributeData, BasicData, FaceDraft
 
 MAX_AVATAR_CHARACTERS = 256
 
@@ -150,35 +150,6 @@ def _attribute_create(face: Face, data: AttributeData, attribute_id: UUID | None
         FaceDescriptor(face=face, version=each.version, vector=each.vector, score=each.score, generation=generation)
         for each in data.descriptors
     )
-
-
-def face_descriptor_set(
-    *,
-    account_id: UUID,
-    face_id: UUID,
-    descriptor: DescriptorData,
-    generation: int,
-    samples: Sequence[UUID] | None = None,
-) -> None:
-    """Adds or replaces the descriptor of one version, made from the samples of the face's attribute.
-
-    Raises LunaError 22002, 22010 for a face without attribute, 22015 when the attribute was replaced since it was of
-    `generation`, 22025 when its samples are not `samples`.
-    """
-    with transaction.atomic():
-        face = _face_lock(account_id, face_id)
-        attribute = FaceAttribute.objects.filter(face=face).first()
-        if attribute is None:
-            raise LunaError(22010, face_id)
-        if attribute.generation != generation:
-            raise LunaError(22015, face_id, attribute.generation, generation)
-        if samples is not None and set(samples) != set(attribute.descriptor_samples):
-            raise LunaError(22025, face_id)
-        FaceDescriptor.objects.update_or_create(
-            face=face,
-            version=descriptor.version,
-            defaults={"vector": descriptor.vector, "score": descriptor.score, "generation": generation},
-        )
 
 
 def face_attribute_delete(*, account_id: UUID, face_id: UUID) -> None:

@@ -89,6 +89,9 @@ class SdkQuery(serializers.Serializer[Any]):
         choices=[(each.value, each.name) for each in MultifacePolicy], default=MultifacePolicy.ALL.value
     )
     score_threshold = FiniteFloatField(min_value=0, max_value=1, required=False)
+    descriptor_version = serializers.IntegerField(
+        min_value=1, required=False, help_text="default: the version of new descriptors"
+    )
     face_descriptor_score_threshold = FiniteFloatField(min_value=0, max_value=1, default=0.0)
     mask_states = CommaListField(child=NumberField(numbers=Mask), max_length=len(Mask), default=list)
     liveness_states = CommaListField(child=NumberField(numbers=Liveness), max_length=len(Liveness), default=list)
@@ -198,14 +201,17 @@ def _shown(query: dict[str, Any]) -> Shown:
 
 def _plan(query: dict[str, Any], shown: Shown, limits: Limits) -> Plan:
     landmarks5 = {"landmarks5"} if query["estimate_landmarks5"] else frozenset()
+    estimators = shown.faces | shown.bodies | shown.picture | limits.estimators | landmarks5
+    described = not estimators.isdisjoint(("face_descriptor", "body_descriptor"))
     return Plan(
         detect_face=query["detect_face"],
         detect_body=query["detect_body"],
-        estimators=shown.faces | shown.bodies | shown.picture | limits.estimators | landmarks5,
+        estimators=estimators,
         multiface=MultifacePolicy(query["multiface_policy"]),
         use_exif=query["use_exif_info"],
         extract_exif=query["extract_exif"],
         score_threshold=query.get("score_threshold"),
+        descriptor_version=query.get("descriptor_version") if described else None,
         warp=query["estimate_face_warp"],
         body_warp=query["estimate_body_warp"],
     )

@@ -1,5 +1,6 @@
 """Additional extraction: descriptors of a second version beside those of the first, and matching by either."""
 
+import base64
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from PIL import Image
 from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import Account, AuditRecord
-from apps.common.descriptors import Calibration, DescriptorVersion, versions
+from apps.common.descriptors import Calibration, DescriptorVersion, sdk_decode, versions
 from apps.common.scope import Scope
 from apps.events.models import Event, EventDescriptor
 from apps.faces import services
@@ -193,6 +194,19 @@ class TestMatching:
             answer = extract(client, [sample_id], f"?descriptor_version={version}")
             assert (answer.status_code, answer.json()["error_code"]) == (400, 200003)
 
+    def test_the_sdk_gives_the_version_that_is_asked_for(self, client: Client) -> None:
+        def descriptor(query: str) -> Any:
+            answer = client.post(f"/6/sdk?estimate_face_descriptor=1{query}", astronaut(), JPEG).json()
+            if "error_code" in answer:
+                return answer["error_code"]
+            block = answer["images_estimations"][0]["estimations"][0]["face"]["attributes"]["descriptor"]
+            return sdk_decode(base64.b64decode(block["sdk_descriptor"]))[0].version
+
+        assert descriptor("") == FIRST
+        assert descriptor(f"&descriptor_version={SECOND}") == SECOND
+        assert descriptor(f"&descriptor_version={BODY}") == descriptor("&descriptor_version=4242") == 200003
+        assert client.post(f"/6/sdk?descriptor_version={SECOND}", astronaut(), JPEG).status_code == 200
+
     def test_policies_compare_the_default_version(self, client: Client, use: Callable[[int], None]) -> None:
         face_id = enrol(client, astronaut())
         path = make_handler(client, {"match_policy": [{"label": "all", "candidates": {"origin": "faces"}}]})
@@ -347,8 +361,7 @@ class TestInterruption:
                 )  # fmt: skip
                 services.face_attribute_set(**where, attribute=attribute)
             elif change == "described":
-                descriptor = DescriptorData(SECOND, unit_vectors(1, 3)[0])
-                services.face_descriptor_set(**where, descriptor=descriptor, generation=0)
+                FaceDescriptor.objects.create(face=face, version=SECOND, vector=unit_vectors(1, 3)[0])
             else:
                 services.face_delete(**where)
             return results

@@ -284,30 +284,6 @@ def test_pages_cost_a_fixed_number_of_queries(account: UUID, django_assert_num_q
                 assert [selectors.face_lists(face) for face in page] == [[list_id]] * size
 
 
-def test_a_descriptor_is_added_to_the_generation_that_it_was_made_of(account: UUID, stranger: UUID) -> None:
-    samples = (uuid4(), uuid4())
-    data = AttributeData(attribute_data(1, 77).descriptors, descriptor_samples=samples)
-    face_id = services.face_create(account_id=account, attribute=data).face_id
-    bare = services.face_create(account_id=account).face_id
-    new = attribute_data(2, 78).descriptors[0]
-    where = {"account_id": account, "face_id": face_id, "descriptor": new}
-    services.face_descriptor_set(**where, generation=0, samples=samples[::-1])
-    services.face_descriptor_set(**where, generation=0)
-    assert sorted(FaceDescriptor.objects.values_list("version", flat=True)) == [77, 78]
-    services.face_attribute_set(account_id=account, face_id=face_id, attribute=data)
-    for change, code in (
-        ({"generation": 0}, 22015),
-        ({"generation": 1, "samples": samples[:1]}, 22025),
-        ({"generation": 1, "face_id": bare}, 22010),
-        ({"generation": 1, "face_id": uuid4()}, 22002),
-        ({"generation": 1, "account_id": stranger}, 22002),
-    ):
-        with pytest.raises(LunaError) as caught:
-            services.face_descriptor_set(**where | change)
-        assert caught.value.code == code
-    assert [row.version for row in FaceDescriptor.objects.all()] == [77]
-
-
 def test_a_reader_can_follow_a_list(account: UUID) -> None:
     list_id = services.list_create(account_id=account).list_id
     faces = [services.face_create(account_id=account, lists=[list_id]).face_id for _ in range(4)]
