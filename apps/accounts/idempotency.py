@@ -2,7 +2,8 @@
 
 The answer of a request that succeeded is kept in Redis for a day, for its account and its key. While a request is at
 work its key is taken; when its process dies then, the key stays taken: nobody knows whether it was done. A request
-that failed frees its key. Answers of accounts, tokens and credentials are not kept: they hold secrets.
+that failed frees its key. Answers of accounts, tokens and credentials are not kept: they hold secrets. An answer is
+given to the same credentials with the same rights only, for nobody asks again here what they allow.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+import orjson
 import ormsgpack
 import redis
 from django.conf import settings
@@ -17,6 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from apps.accounts.authentication import ACCOUNT_HEADER, principal_of, remote_address
+from apps.accounts.principal import Principal
 from apps.common.errors import LunaError
 from apps.common.middleware import GetResponse, error_response
 
@@ -51,11 +54,11 @@ class IdempotencyMiddleware:
             return self.get_response(request)
         if not (0 < len(key) <= MAX_KEY_CHARACTERS and key.isascii() and key.isprintable()):
             return error_response(LunaError(12046, f"{HEADER} is not 1 to {MAX_KEY_CHARACTERS} printable characters"))
-        account_id = account_of(request)
-        if account_id is None or request.path.startswith(SECRET_PATHS):
+        principal = client_of(request)
+        if principal is None or request.path.startswith(SECRET_PATHS):
             return self.get_response(request)
-        name = KEY.format(account_id, hashlib.sha256(key.encode()).hexdigest())
-        asked = fingerprint(request)
+        name = KEY.format(principal.account_id, hashlib.sha256(key.encode()).hexdigest())
+        asked = fingerprint(request, principal)
         known: Any = claim(name, asked)
         return self._do(request, name, asked) if known is None else answer(known, asked)
 
@@ -73,23 +76,24 @@ class IdempotencyMiddleware:
         return response
 
 
-def account_of(request: HttpRequest) -> UUID | None:
+def client_of(request: HttpRequest) -> Principal | None:
     """Whose request it is; None for nobody's and for wrong credentials, which the resource itself answers."""
     try:
-        principal = principal_of(
+        return principal_of(
             authorization=request.headers.get("Authorization"),
             account_header=request.headers.get(ACCOUNT_HEADER),
             address=remote_address(request),
         )
     except LunaError:
         return None
-    return None if principal is None else principal.account_id
 
 
-def fingerprint(request: HttpRequest) -> bytes:
-    """What makes two requests the same: address, media type and body."""
+def fingerprint(request: HttpRequest, principal: Principal) -> bytes:
+    """What makes two requests the same: credentials and their rights, address, media type and body."""
     length = str(request.META.get("CONTENT_LENGTH") or "0")
-    digest = hashlib.sha256("\n".join((request.get_full_path(), request.content_type or "", length)).encode())
+    rights = (principal.token_id, principal.verified, principal.sees_all_accounts, principal.permissions)
+    digest = hashlib.sha256(orjson.dumps(rights, option=orjson.OPT_SORT_KEYS))
+    digest.update("\n".join((request.get_full_path(), request.content_type or "", length)).encode())
     if length.isdigit() and int(length) <= MAX_HASHED_BYTES:
         digest.update(request.body)
     return digest.digest()

@@ -10,10 +10,11 @@ import redis
 from django.db import connection
 from django.test import Client
 
-from apps.accounts.models import Token
+from apps.accounts.models import Account, Token
 from apps.faces import services
 from apps.faces.models import Face
 from apps.imagestore.models import StoredObject
+from tests.api.accounts.helpers import issue
 from tests.api.faces.conftest import refused
 from tests.factories import basic_client, client_of, make_account
 
@@ -113,6 +114,22 @@ def test_wrong_credentials_get_no_answer(account: Any, client: Client) -> None:
     wrong = Client(headers={"Authorization": "Bearer x"})
     refused(create(wrong, "k"), 401, 11062)
     refused(create(Client(), "k"), 403, 12010)
+
+
+def test_an_answer_is_for_the_same_rights(account: Account) -> None:
+    """Who has the key and lacks the right, or lost it, learns nothing from what was answered before."""
+    owner = basic_client(account)
+    token_id, token, _ = issue(account, permissions={"face": ["creation"]})
+    _, powerless, _ = issue(account, permissions={})
+    first = create(token, "k")
+    assert first.status_code == 201
+    assert create(token, "k").content == first.content
+    for other in (powerless, owner, client_of(account)):
+        assert "another request" in refused(create(other, "k"), 400, 12046)
+    assert owner.put(f"/6/tokens/{token_id}", {"permissions": {}}, content_type="application/json").status_code == 204
+    refused(create(token, "k"), 400, 12046)
+    refused(create(token, "new"), 403, 11059)
+    assert faces() == 1
 
 
 @pytest.mark.django_db(transaction=True)
