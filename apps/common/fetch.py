@@ -22,6 +22,8 @@ MAX_REDIRECTS = 3
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 DEFAULT_TIMEOUT_S = 10.0
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# All of IPv6 that is given out. What lies outside leads inwards: site-local, translated and IPv4-compatible addresses.
+UNICAST6 = ipaddress.ip_network("2000::/3")
 
 FAILURES = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, ssl.SSLError)
 
@@ -54,6 +56,8 @@ def is_public(address: Address) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(inner)
+        if address not in UNICAST6:
+            return False
     return address.is_global and not address.is_multicast
 
 

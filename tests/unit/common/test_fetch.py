@@ -1,13 +1,16 @@
 """Downloads by URL: what is refused, and that nothing waits or grows without bound."""
 
 import ipaddress
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
+from apps.common import fetch as fetch_module
 from apps.common.fetch import FetchError, fetch, is_public
 
 
@@ -115,6 +118,41 @@ def test_the_deadline_spans_the_whole_download(origin: str, path: str) -> None:
     assert time.monotonic() - start < 2
 
 
+def answers_of(*addresses: str) -> Callable[..., list[Any]]:
+    """A name server that gives the next of these addresses each time it is asked, whatever the name."""
+    left = iter(addresses)
+    real = socket.getaddrinfo
+
+    def answer(host: str, port: int, *args: Any, **kwargs: Any) -> list[Any]:
+        named = host if host[0].isdigit() else next(left)
+        return real(named, port, *args, **kwargs)
+
+    return answer
+
+
+def test_a_name_that_changes_its_address_is_asked_once(origin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was checked is what is connected to: a second answer would lead elsewhere (DNS rebinding)."""
+    monkeypatch.setattr(socket, "getaddrinfo", answers_of("127.0.0.1"))  # a second question is StopIteration
+    monkeypatch.setattr(fetch_module, "is_public", lambda address: str(address) == "127.0.0.1")
+    port = origin.rpartition(":")[2]
+    assert fetch(f"http://rebinding.test:{port}/image", max_bytes=100).data == b"picture"
+
+
+def test_a_name_is_checked_again_after_a_redirect(origin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", answers_of("127.0.0.1", "127.0.0.2"))
+    monkeypatch.setattr(fetch_module, "is_public", lambda address: str(address) == "127.0.0.1")
+    port = origin.rpartition(":")[2]
+    with pytest.raises(FetchError, match=r"127\.0\.0\.2, which is not public"):
+        fetch(f"http://a.test:{port}/redirect/http://b.test:{port}/image", max_bytes=100)
+
+
+def test_a_name_with_one_private_address_among_others_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (text, 80)) for text in ("8.8.8.8", "10.0.0.1")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: answers)
+    with pytest.raises(FetchError, match=r"10\.0\.0\.1, which is not public"):
+        fetch("http://both.test/", max_bytes=100)
+
+
 def test_private_addresses_are_refused_unless_allowed(origin: str) -> None:
     with pytest.raises(FetchError, match="not public"):
         fetch(f"{origin}/image", max_bytes=100)
@@ -151,6 +189,8 @@ def test_bad_addresses_are_refused(url: str) -> None:
         ("127.0.0.1", False), ("10.1.2.3", False), ("192.168.0.1", False), ("169.254.169.254", False),
         ("100.64.0.1", False), ("0.0.0.1", False), ("224.0.0.1", False), ("::1", False), ("fe80::1", False),
         ("fc00::1", False), ("::ffff:10.0.0.1", False), ("2002:a00:1::", False), ("64:ff9b::10.0.0.1", False),
+        ("::127.0.0.1", False), ("::ffff:0:10.0.0.1", False), ("64:ff9b:1::10.0.0.1", False), ("fec0::1", False),
+        ("2001::1", False), ("2001:db8::1", False), ("ff0e::1", False), ("5f00::1", False),
     ],
 )  # fmt: skip
 def test_which_addresses_are_public(address: str, public: bool) -> None:
