@@ -5,6 +5,7 @@ by HS256 with a key derived from the platform's secret, or by ES256 where `LUNA_
 algorithm in force is accepted, so a change of it ends all older tokens.
 """
 
+import base64
 import hashlib
 import hmac
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from django.core.exceptions import ImproperlyConfigured
 from apps.common.api.fields import parse_uuid
 from apps.common.errors import LunaError
 
+PEM_START = "-----BEGIN"
+PEM_START_BASE64 = base64.b64encode(PEM_START.encode()[:9]).decode()
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:
@@ -33,7 +37,7 @@ class Signature:
 
 
 def signature() -> Signature:
-    """What tokens are signed with. Raises ImproperlyConfigured for a key that is no prime256v1 key."""
+    """What tokens are signed with. Raises ImproperlyConfigured for a key that is no prime256v1 key or unreadable."""
     return _signature(settings.SECRET_KEY, settings.LUNA_JWT_ECDSA_KEY, settings.LUNA_JWT_ECDSA_KEY_PASSWORD)
 
 
@@ -42,11 +46,22 @@ def _signature(secret: str, ecdsa_key: str, password: str) -> Signature:
     if not ecdsa_key:
         key = hmac.new(secret.encode(), b"luna.accounts.jwt", hashlib.sha256).digest()
         return Signature("HS256", key, key)
-    pem = ecdsa_key.encode() if ecdsa_key.startswith("-----BEGIN") else Path(ecdsa_key).read_bytes()
-    private = load_pem_private_key(pem, password.encode() or None)
+    try:
+        private = load_pem_private_key(_pem(ecdsa_key), password.encode() or None)
+    except (OSError, TypeError, ValueError) as error:
+        raise ImproperlyConfigured(f"LUNA_JWT_ECDSA_KEY cannot be read: {error}") from error
     if not isinstance(private, EllipticCurvePrivateKey) or not isinstance(private.curve, SECP256R1):
         raise ImproperlyConfigured("LUNA_JWT_ECDSA_KEY is not a private key on the curve prime256v1")
     return Signature("ES256", private, private.public_key())
+
+
+def _pem(key: str) -> bytes:
+    """What the setting holds: PEM, its Base64, or the name of a file of PEM."""
+    if key.startswith(PEM_START):
+        return key.encode()
+    if key.startswith(PEM_START_BASE64):
+        return base64.b64decode(key, validate=True)
+    return Path(key).read_bytes()
 
 
 def token_encode(*, account_id: UUID, token_id: UUID) -> str:

@@ -201,8 +201,13 @@ AUTH_PASSWORD_VALIDATORS = [
 LUNA_FAILED_LOGINS = env.int("LUNA_FAILED_LOGINS", default=10)
 LUNA_FAILED_LOGINS_WINDOW_S = env.int("LUNA_FAILED_LOGINS_WINDOW_S", default=60)
 LUNA_AUDIT_RETENTION_DAYS = env.int("LUNA_AUDIT_RETENTION_DAYS", default=0)  # 0: for ever
-LUNA_JWT_ECDSA_KEY = env.str("LUNA_JWT_ECDSA_KEY", default="", multiline=True)  # PEM or a file's name: then ES256
-LUNA_JWT_ECDSA_KEY_PASSWORD = env.str("LUNA_JWT_ECDSA_KEY_PASSWORD", default="")
+# PEM, its Base64, or a file's name: tokens are signed by ES256 then. The platform's own names are understood, too.
+LUNA_JWT_ECDSA_KEY = env.str(
+    "LUNA_JWT_ECDSA_KEY", default=env.str("ACCOUNTS_JWT_ECDSA_KEY", default="", multiline=True), multiline=True
+)
+LUNA_JWT_ECDSA_KEY_PASSWORD = env.str(
+    "LUNA_JWT_ECDSA_KEY_PASSWORD", default=env.str("ACCOUNTS_JWT_ECDSA_KEY_PASSWORD", default="")
+)
 
 # --- Sender ---------------------------------------------------------------------------------------------------
 # What one websocket may have waiting before it is ended as a slow reader, and how often its credentials are looked at.

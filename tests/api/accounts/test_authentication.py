@@ -2,7 +2,12 @@
 
 import base64
 import logging
+import os
+import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
@@ -218,6 +223,64 @@ def test_es256_and_the_change_to_it(account: Account, settings: Settings, tmp_pa
     settings.LUNA_JWT_ECDSA_KEY = pem(ec.generate_private_key(ec.SECP256R1()))
     settings.LUNA_JWT_ECDSA_KEY_PASSWORD = ""
     assert_error(new.get("/6/account"), 401, 11062)
+
+
+def openssl_key(*encryption: str) -> str:
+    """A key as `openssl ecparam` writes it, with the parameters before it or encrypted in the old form."""
+    made = subprocess.run(
+        ["openssl", "ecparam", "-genkey", "-name", "prime256v1"], check=True, capture_output=True
+    ).stdout  # fmt: skip
+    if encryption:
+        made = subprocess.run(
+            ["openssl", "ec", "-aes256", *encryption], input=made, check=True, capture_output=True
+        ).stdout  # fmt: skip
+    return made.decode()
+
+
+@pytest.mark.parametrize("form", ["PEM", "Base64", "file"])
+@pytest.mark.parametrize("password", ["", "open sesame"])
+def test_keys_in_all_forms(settings: Settings, tmp_path: Path, form: str, password: str) -> None:
+    if shutil.which("openssl") is None:
+        key = pem(ec.generate_private_key(ec.SECP256R1()), password.encode())
+    else:
+        key = openssl_key("-passout", f"pass:{password}") if password else openssl_key()
+    (tmp_path / "key.pem").write_text(key)
+    base64_of_key = base64.b64encode(key.encode()).decode()
+    settings.LUNA_JWT_ECDSA_KEY = {"PEM": key, "Base64": base64_of_key, "file": str(tmp_path / "key.pem")}[form]
+    settings.LUNA_JWT_ECDSA_KEY_PASSWORD = password
+    ids = {"account_id": uuid4(), "token_id": uuid4()}
+    assert token_decode(token_encode(**ids)) == tuple(ids.values())
+
+
+@pytest.mark.parametrize(
+    "key", ["/nowhere.pem", "-----BEGIN nonsense", base64.b64encode(b"-----BEGIN x").decode(), "x"]
+)
+def test_keys_that_cannot_be_read(settings: Settings, key: str) -> None:
+    settings.LUNA_JWT_ECDSA_KEY = key
+    with pytest.raises(ImproperlyConfigured, match="cannot be read"):
+        signature()
+
+
+@pytest.mark.parametrize("password", ["", "wrong"])
+def test_a_key_with_the_wrong_password(settings: Settings, password: str) -> None:
+    settings.LUNA_JWT_ECDSA_KEY = pem(ec.generate_private_key(ec.SECP256R1()), b"right")
+    settings.LUNA_JWT_ECDSA_KEY_PASSWORD = password
+    with pytest.raises(ImproperlyConfigured, match="cannot be read"):
+        signature()
+
+
+@pytest.mark.parametrize("prefix", ["LUNA", "ACCOUNTS"])
+def test_the_key_comes_from_the_environment_and_a_bad_one_stops_the_start(prefix: str) -> None:
+    names = {f"{prefix}_JWT_ECDSA_KEY": "/nowhere.pem", f"{prefix}_JWT_ECDSA_KEY_PASSWORD": "p"}
+    started = subprocess.run(
+        [sys.executable, "-c", "import django; django.setup()"],
+        env={**os.environ, **names, "DJANGO_SETTINGS_MODULE": "luna.settings"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert started.returncode != 0
+    assert "LUNA_JWT_ECDSA_KEY cannot be read: [Errno 2] No such file or directory: '/nowhere.pem'" in started.stderr
 
 
 def test_public_key_of_es256_is_no_secret_of_hs256(settings: Settings) -> None:
