@@ -33,8 +33,6 @@ class PredictionThresholds:
 
 def judged(result: ImageResult, thresholds: PredictionThresholds) -> ImageResult:
     """The same with predictions by these thresholds."""
-    if thresholds == PredictionThresholds():
-        return result
     faces = [replace(face, estimations=_judged(face.estimations, thresholds)) for face in result.faces]
     return replace(result, faces=tuple(faces))
 
