@@ -107,10 +107,13 @@ class Command(BaseCommand):
         for manifest in members:
             if manifest.licence.caveat:
                 self.stdout.write(f"{manifest.name}: {manifest.licence.caveat}")
-            if use and manifest.name not in companions:
+            if manifest.name in companions or manifest.name == registry.selected(manifest.task):
+                continue
+            if use:
                 self._use(Registry(registry.directory), manifest.task, manifest.name)
-        if not use:
-            self.stdout.write("Nothing uses them yet: `python manage.py networks use TASK NETWORK`")
+            else:
+                way = f"python manage.py networks use {manifest.task} {manifest.name}"
+                self.stdout.write(f"{manifest.name} serves nothing yet: `{way}`")
 
     def _use(self, registry: Registry, task: str, name: str) -> None:
         from apps.recognition.networks.packs import network_use
