@@ -18,12 +18,19 @@ from apps.accounts.models import Account, AuditRecord, Token
 from apps.accounts.permissions import is_within
 from apps.accounts.principal import Actor, Principal
 from apps.common.errors import LunaError
+from apps.common.prepared import prepared_cursor
 from apps.common.request_id import current_request_id
 from apps.common.times import utc_now
 
 logger = logging.getLogger(__name__)
 
 ERASE_S = 20.0  # of a request that deletes an account
+# Every read of a sample waits for its line: the ORM takes longer to make the statement than PostgreSQL to run it. After
+# it come the object's id and its account, of every line.
+AUDIT_INSERT = """
+INSERT INTO accounts_auditrecord
+    (time, account_id, token_id, action, object_type, request_id, remote_address, object_id, object_account_id)
+SELECT %s::timestamptz, %s::uuid, %s::uuid, %s::text, %s::text, %s::text, %s::inet"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,25 +209,22 @@ def audit_write(
     `action` is a verb (view, create, update, delete), `account_id` the owner of the objects, `actor` who did it
     (`access.actor_of(request)`); without one it was the platform itself.
     """
-    actor = actor or Actor()
-    ids = [*object_ids] if object_id is None else [object_id, *object_ids]
-    records = [
-        AuditRecord(
-            account_id=actor.account_id,
-            token_id=actor.token_id,
-            action=action,
-            object_type=object_type,
-            object_id=str(each),
-            object_account_id=account_id,
-            request_id=current_request_id.get(),
-            remote_address=actor.remote_address,
+    ids = [str(each) for each in (*(() if object_id is None else (object_id,)), *object_ids)]
+    if not ids:
+        return
+    with prepared_cursor() as cursor:
+        cursor.execute(
+            f"{AUDIT_INSERT}, named, %s::uuid FROM unnest(%s::text[]) AS named",
+            [*audit_values(action=action, object_type=object_type, actor=actor), account_id, ids],
         )
-        for each in ids
-    ]
-    if len(records) == 1:  # one statement; `bulk_create` adds a transaction's begin and end
-        records[0].save(force_insert=True)
-    else:
-        AuditRecord.objects.bulk_create(records)
+
+
+def audit_values(*, action: str, object_type: str, actor: Actor | None = None) -> list[Any]:
+    """What `AUDIT_INSERT` takes."""
+    actor = actor or Actor()
+    return [
+        utc_now(), actor.account_id, actor.token_id, action, object_type, current_request_id.get(), actor.remote_address
+    ]  # fmt: skip
 
 
 def audit_prune(*, before: datetime) -> int:

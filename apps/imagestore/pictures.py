@@ -4,6 +4,8 @@ import base64
 import binascii
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
@@ -34,6 +36,28 @@ def picture_check(*, data: bytes, content_type: str, max_pixels: int) -> Picture
     Raises LunaError 12030 for no bytes, 12017 for a media type that is no picture's, 12025 when the bytes are not
     what the type says or show more than `max_pixels`.
     """
+    with _opened(data, content_type, max_pixels) as (picture, _):
+        return picture
+
+
+def sample_check(*, data: bytes, content_type: str, size: tuple[int, int]) -> Picture:
+    """A warp: a whole JPEG or PNG of `size` (width, height). Raises like `picture_check`, and LunaError 11030."""
+    with _opened(data, content_type, max_pixels=2**31) as (picture, image):
+        if (picture.width, picture.height) != size:
+            raise LunaError(11030)
+        if image.format not in SAMPLE_FORMATS:
+            raise LunaError(12017)
+        try:
+            image.draft("L", (1, 1))  # of a JPEG all bytes are read, but few pixels are made of them
+            image.load()  # a cut file is found here and not at extraction
+        except (OSError, SyntaxError, ValueError) as error:
+            raise LunaError(12025) from error
+        return picture
+
+
+@contextmanager
+def _opened(data: bytes, content_type: str, max_pixels: int) -> Iterator[tuple[Picture, Image.Image]]:
+    """A picture and its image, of which only the header was read. Raises as `picture_check`."""
     declared = content_type.partition(";")[0].strip().lower()
     if declared in BASE64_TYPES:
         declared, data = BASE64_TYPES[declared], decode_base64(data)
@@ -43,24 +67,9 @@ def picture_check(*, data: bytes, content_type: str, max_pixels: int) -> Picture
         raise LunaError(12030)
     with open_image(data) as image:
         actual, (width, height) = FORMATS[str(image.format)], image.size
-    if actual != SYNONYMS.get(declared, declared) or width * height > max_pixels:
-        raise LunaError(12025)
-    return Picture(data, actual, width, height)
-
-
-def sample_check(*, data: bytes, content_type: str, size: tuple[int, int]) -> Picture:
-    """A warp: a whole JPEG or PNG of `size` (width, height). Raises like `picture_check`, and LunaError 11030."""
-    picture = picture_check(data=data, content_type=content_type, max_pixels=2**31)
-    if (picture.width, picture.height) != size:
-        raise LunaError(11030)
-    with open_image(picture.data) as image:
-        if image.format not in SAMPLE_FORMATS:
-            raise LunaError(12017)
-        try:
-            image.load()  # a few hundred pixels: a cut file is found here and not at extraction
-        except (OSError, SyntaxError, ValueError) as error:
-            raise LunaError(12025) from error
-    return picture
+        if actual != SYNONYMS.get(declared, declared) or width * height > max_pixels:
+            raise LunaError(12025)
+        yield Picture(data, actual, width, height), image
 
 
 def open_image(data: bytes) -> Image.Image:

@@ -12,8 +12,10 @@ from uuid import UUID, uuid4
 
 import orjson
 from django.core.files.base import File
-from django.db import IntegrityError, InterfaceError, OperationalError, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, InterfaceError, OperationalError, transaction
 
+from apps.accounts.principal import Actor
+from apps.accounts.services import AUDIT_INSERT, audit_values
 from apps.common.errors import LunaError
 from apps.common.prepared import prepared_cursor
 from apps.common.scope import Scope
@@ -23,12 +25,12 @@ from apps.imagestore.choices import Bucket, bucket_of
 from apps.imagestore.claims import claim, remove_on_commit
 from apps.imagestore.failures import FAILURES, storage_errors
 from apps.imagestore.models import StoredObject
-from apps.imagestore.selectors import bucket_hold, object_get, objects_get
+from apps.imagestore.selectors import bucket_hold, not_found, object_get, objects_get
 from apps.imagestore.types import KEEP, TTL_DAYS, NewObject, Readable
 
 __all__ = [
-    "Bucket", "NewObject", "object_delete", "object_open", "object_read", "object_store", "objects_delete",
-    "samples_store", "samples_storing",
+    "Bucket", "NewObject", "object_delete", "object_open", "object_read", "object_store", "object_view",
+    "objects_delete", "samples_store", "samples_storing",
 ]  # fmt: skip
 
 COLUMNS = (
@@ -51,6 +53,16 @@ SELECT {", ".join(f"given.{name}" for name in COLUMNS)},
 FROM json_populate_recordset(NULL::imagestore_storedobject, %s) AS given
 LEFT JOIN imagestore_storedbucket b ON b.name = split_part(given.bucket, '/', 1)
 RETURNING bucket, object_id, id, expiry_time
+"""  # noqa: S608 (names of our own columns)
+FIELDS = [field.attname for field in StoredObject._meta.concrete_fields]
+# An object and the audit line of its reader, in one statement: no bytes are sent without it.
+VIEW = f"""
+WITH found AS (
+    SELECT {", ".join(FIELDS)} FROM imagestore_storedobject
+    WHERE bucket = %s AND object_id = %s AND (%s::uuid IS NULL OR account_id = %s::uuid)
+        AND (expiry_time IS NULL OR expiry_time > %s)
+), line AS ({AUDIT_INSERT}, object_id::text, account_id FROM found)
+SELECT * FROM found
 """  # noqa: S608 (names of our own columns)
 WRITERS = 8
 
@@ -178,6 +190,22 @@ def object_read(*, scope: Scope, bucket: str, object_id: UUID) -> bytes:
     """The bytes of an object. Raises LunaError 13003/13007 when it is not there, 19006/19010 when its file fails."""
     with object_open(stored=object_get(scope=scope, bucket=bucket, object_id=object_id)) as file:
         return file.read()
+
+
+def object_view(*, scope: Scope, bucket: str, object_id: UUID, kind: str, actor: Actor) -> StoredObject:
+    """The row of an object that `actor` is about to be shown, with the audit line of it; `kind` is what the line says.
+
+    Raises LunaError 13003/13007 when it is not there.
+    """
+    audit = audit_values(action="view", object_type=kind, actor=actor)
+    with prepared_cursor() as cursor:
+        cursor.execute(VIEW, [bucket, object_id, scope.account_id, scope.account_id, utc_now(), *audit])
+        row = cursor.fetchone()
+    if row is None:
+        raise not_found(bucket, object_id)
+    stored: StoredObject = StoredObject.from_db(DEFAULT_DB_ALIAS, FIELDS, row)
+    stored.meta = orjson.loads(row[FIELDS.index("meta")])
+    return stored
 
 
 def object_open(*, stored: StoredObject) -> "File[bytes]":

@@ -4,6 +4,7 @@ import os
 import uuid
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,9 +113,13 @@ def make_directory(path: Path, stop: Path) -> set[Path]:
 
 def sync(files: Sequence[int], folders: Iterable[Path]) -> None:
     """Waits until open files and folders are on the disk: all at the same time, which costs little more than one."""
-    syncing = [_pool.submit(os.fsync, file) for file in files]
-    syncing += [_pool.submit(sync_directory, folder) for folder in folders]
-    wait(syncing)
+    work = [*(partial(os.fsync, file) for file in files), *(partial(sync_directory, folder) for folder in folders)]
+    syncing = [_pool.submit(each) for each in work[1:]]
+    try:
+        if work:
+            work[0]()  # this thread has nothing else to do
+    finally:
+        wait(syncing)
     for done in syncing:
         done.result()
 

@@ -15,7 +15,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.access import actor_of, read_scope, write_account
-from apps.accounts.services import audit_write
 from apps.common.api.responses import created, links
 from apps.common.api.validation import checked_body, checked_query
 from apps.common.api.views import LunaView, path_uuid
@@ -46,7 +45,7 @@ from apps.imagestore.choices import Bucket, holds_pictures
 from apps.imagestore.models import StoredObject
 from apps.imagestore.pictures import CONTENT_TYPES, Picture, picture_check, sample_check
 from apps.imagestore.selectors import object_get
-from apps.imagestore.services import NewObject, object_delete, object_store, objects_delete, samples_store
+from apps.imagestore.services import NewObject, object_delete, object_store, object_view, objects_delete, samples_store
 
 DONE = OpenApiResponse(description="Done.")
 MAX_CONTENT_TYPE_CHARACTERS = 128
@@ -70,16 +69,15 @@ class StoredView(LunaView):
     def stored(self, request: Request, object_id: str) -> StoredObject:
         return object_get(scope=read_scope(request), bucket=self.bucket, object_id=self.key(object_id))
 
-    def content(self, request: Request, stored: StoredObject, headers: dict[str, str]) -> HttpResponseBase:
-        response = content_response(request, stored, headers)
-        audit_write(
-            action="view",
-            object_type=self.kind,
-            object_id=stored.object_id,
-            account_id=stored.account_id,
+    def viewed(self, request: Request, object_id: str) -> StoredObject:
+        """As `stored`, for what is going to be sent."""
+        return object_view(
+            scope=read_scope(request),
+            bucket=self.bucket,
+            object_id=self.key(object_id),
+            kind=self.kind,
             actor=actor_of(request),
         )
-        return response
 
     def remove(self, request: Request, object_id: str) -> Response:
         object_delete(account_id=write_account(request), bucket=self.bucket, object_id=self.key(object_id))
@@ -157,7 +155,7 @@ class SampleView(StoredView):
         summary="Get a sample", parameters=[ACCOUNT, RANGE, IF_NONE_MATCH], responses={**BYTES, **CONDITIONAL}
     )
     def get(self, request: Request, sample_id: str) -> HttpResponseBase:
-        return self.content(request, self.stored(request, sample_id), {})
+        return content_response(request, self.viewed(request, sample_id))
 
     def head(self, request: Request, sample_id: str) -> HttpResponseBase:
         return head_response(self.stored(request, sample_id))
@@ -277,8 +275,8 @@ class ImageView(StoredView):
     )
     def get(self, request: Request, image_id: str) -> HttpResponseBase:
         headers_of = self.meta_headers(request)
-        stored = self.stored(request, image_id)
-        return self.content(request, stored, headers_of(stored))
+        stored = self.viewed(request, image_id)
+        return content_response(request, stored, headers_of(stored))
 
     def head(self, request: Request, image_id: str) -> HttpResponseBase:
         headers_of = self.meta_headers(request)
@@ -351,8 +349,8 @@ class ObjectView(StoredView):
         responses={(200, "*/*"): OpenApiTypes.BINARY, (206, "*/*"): OpenApiTypes.BINARY, **CONDITIONAL},
     )
     def get(self, request: Request, object_id: str) -> HttpResponseBase:
-        stored = self.stored(request, object_id)
-        return self.content(request, stored, disposition(stored))
+        stored = self.viewed(request, object_id)
+        return content_response(request, stored, disposition(stored))
 
     def head(self, request: Request, object_id: str) -> HttpResponseBase:
         stored = self.stored(request, object_id)

@@ -51,7 +51,7 @@ def test_it_comes_and_goes(
     head = client.head(url)
     assert (head.status_code, head.headers["Content-Length"]) == (200, str(len(data)))
     assert "X-Luna-Expiry-Date" in head.headers
-    assert [line.object_type for line in AuditRecord.objects.filter(action="view")] == [kind] * 3
+    assert [line.object_type for line in AuditRecord.objects.filter(action="view")] == [kind] * 4
     assert client.delete(url).status_code == 204
     for answer in (client.get(url), client.delete(url)):
         refused(answer, 404, gone)
