@@ -45,8 +45,10 @@ class LunaAuthentication(BaseAuthentication):
             account_header=request.headers.get(ACCOUNT_HEADER),
             address=remote_address(request),
         )
+        if principal is None:
+            return None
         log_invoker(principal)
-        return None if principal is None else (principal, None)
+        return principal, None
 
     def authenticate_header(self, request: Request) -> str:
         return BASIC_CHALLENGE
@@ -57,10 +59,13 @@ def remote_address(request: HttpRequest | Request) -> str | None:
     return request.META.get("REMOTE_ADDR") or None
 
 
-def log_invoker(principal: Principal | None) -> None:
-    if principal is None:
-        logger.info("invoked without an account")
-    elif principal.token_id is None:
+def nobody() -> None:
+    """DRF's user of a request without credentials, open resources included."""
+    logger.info("invoked without an account")
+
+
+def log_invoker(principal: Principal) -> None:
+    if principal.token_id is None:
         logger.info("invoked by account_id=%s", principal.account_id)
     else:
         logger.info("invoked by account_id=%s token_id=%s", principal.account_id, principal.token_id)

@@ -18,12 +18,12 @@ from django.conf import settings
 from django.http import QueryDict
 
 from apps.accounts.access import require_right
-from apps.accounts.authentication import ACCOUNT_HEADER, principal_of
+from apps.accounts.authentication import ACCOUNT_HEADER, log_invoker, principal_of
 from apps.common.api.fields import parse_uuid
 from apps.common.api.validation import checked_parameters
 from apps.common.errors import LunaError
 from apps.common.filters import Filters, SubscriptionSerializer, accepts
-from apps.common.request_id import HEADER, accept_request_id
+from apps.common.request_id import HEADER, accept_request_id, current_request_id
 from apps.sender import selectors
 from apps.sender.hub import Close, Subscription, hub
 from apps.sender.selectors import Session
@@ -67,6 +67,7 @@ class Handshake:
         )
         if principal is None:
             raise LunaError(29001)
+        log_invoker(principal)
         require_right(principal, "event", "view")
         session = selectors.session_of(account_id=principal.account_id, token_id=principal.token_id)
         if session is None:
@@ -87,6 +88,7 @@ async def events_socket(scope: Mapping[str, Any], receive: Receive, send: Send) 
     await receive()  # websocket.connect
     handshake = Handshake.of(scope)
     request_id = accept_request_id(handshake.headers.get(HEADER.lower()))
+    current_request_id.set(request_id)  # the server runs each connection in a context of its own
     try:
         subscription = await _subscribe(handshake)
     except LunaError as error:

@@ -230,7 +230,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_SCHEMA_CLASS": "apps.common.api.schema.LunaSchema",
     "EXCEPTION_HANDLER": "apps.common.api.exceptions.exception_handler",
-    "UNAUTHENTICATED_USER": None,
+    "UNAUTHENTICATED_USER": "apps.accounts.authentication.nobody",
     "UNAUTHENTICATED_TOKEN": None,
     "URL_FORMAT_OVERRIDE": None,  # `Accept` alone chooses the format
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",

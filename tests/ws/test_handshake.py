@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +14,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from apps.accounts.models import Account, Token
 from apps.accounts.services import account_delete, account_update, token_delete
+from apps.common.middleware import RequestIdFilter
 from apps.common.times import utc_now
 from apps.sender import consumers
 from tests.ws.conftest import Listen, User, received_id, small_socket
@@ -38,6 +40,17 @@ def test_basic_bearer_and_account_header_open(listen: Listen, user: User) -> Non
     sent = user.publish()
 
     assert [received_id(client) for client in clients] == [sent] * 3
+
+
+def test_who_listens_stands_in_the_log(listen: Listen, user: User, caplog: pytest.LogCaptureFixture) -> None:
+    token_id, bearer = user.bearer(VIEW)
+    request_id = "1536751345,8b8b5937-2e9c-4e8b-a7a7-5caf86621b5a"
+    caplog.handler.addFilter(RequestIdFilter())
+    with caplog.at_level(logging.INFO, "apps.accounts.authentication"):
+        listen({**bearer, "Luna-Request-Id": request_id})
+    (line,) = (record for record in caplog.records if record.name == "apps.accounts.authentication")
+    assert line.getMessage() == f"invoked by account_id={user.account_id} token_id={token_id}"
+    assert line.request_id == request_id
 
 
 @pytest.mark.parametrize(
