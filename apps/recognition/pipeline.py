@@ -22,7 +22,7 @@ from apps.recognition.engine.detection import Detection, Window, iou
 from apps.recognition.engine.exif import read_exif
 from apps.recognition.engine.geometry import Matrix, resample
 from apps.recognition.engine.mesh import Mesh
-from apps.recognition.engine.warps import cut_warp, warp_matrix
+from apps.recognition.engine.warps import cut_warp
 from apps.recognition.estimators.base import (
     AnyEstimator,
     BodyEstimator,
@@ -333,7 +333,7 @@ def _meshes(image: Image, detections: Sequence[Detection], run: _Run) -> list[Me
 
 def _subject(image: Image, detected: Detection, face: Mesh) -> Subject:
     landmarks5 = mesh.five_points(face.points)
-    warp, warp_landmarks5 = cut_warp(image, landmarks5)
+    warp, warp_landmarks5, matrix = cut_warp(image, landmarks5)
     return Subject(
         image=image,
         box=detected.box,
@@ -341,7 +341,7 @@ def _subject(image: Image, detected: Detection, face: Mesh) -> Subject:
         landmarks5=landmarks5,
         warp=warp,
         warp_landmarks5=warp_landmarks5,
-        warp_matrix=warp_matrix(landmarks5),
+        warp_matrix=matrix,
         results={"mesh": face},
     )
 

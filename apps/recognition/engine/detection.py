@@ -1,5 +1,6 @@
 """Detections, the windows of a picture that detectors see, and non-maximum suppression."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -48,7 +49,7 @@ def letterboxed(
     small = resized(image, scale)
     left, top = (shape[1] - small.shape[1]) // 2, (shape[0] - small.shape[0]) // 2
     total = scale * image_scale
-    return slice_of(small, -left, -top, shape)[None], [Window(-left / total, -top / total, total)]
+    return slices_of(small, [(-left, -top)], shape), [Window(-left / total, -top / total, total)]
 
 
 def resized(image: Image, scale: float) -> Image:
@@ -58,15 +59,19 @@ def resized(image: Image, scale: float) -> Image:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if averaged else cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
-def slice_of(image: Image, left: int, top: int, shape: tuple[int, int]) -> Image:
-    """The part of `shape` (height, width) that begins at (left, top); black outside of the picture."""
+def slices_of(image: Image, corners: Sequence[tuple[int, int]], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """The parts of `shape` (height, width) that begin at each (left, top): uint8 RGB [N, H, W, 3].
+
+    Black outside of the picture.
+    """
     height, width = shape
-    canvas = np.zeros((height, width, 3), np.uint8)
-    part = image[max(0, top) : top + height, max(0, left) : left + width]
-    y, x = max(0, -top), max(0, -left)
-    part = part[: height - y, : width - x]
-    canvas[y : y + part.shape[0], x : x + part.shape[1]] = part
-    return canvas
+    canvases = np.zeros((len(corners), height, width, 3), np.uint8)
+    for canvas, (left, top) in zip(canvases, corners, strict=True):
+        part = image[max(0, top) : top + height, max(0, left) : left + width]
+        y, x = max(0, -top), max(0, -left)
+        part = part[: height - y, : width - x]
+        canvas[y : y + part.shape[0], x : x + part.shape[1]] = part
+    return canvases
 
 
 def suppressed(detections: list[Detection], nms_iou: float) -> list[Detection]:

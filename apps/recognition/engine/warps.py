@@ -27,10 +27,10 @@ def warp_matrix(landmarks5: Points) -> Matrix:
     return similarity_transform(landmarks5, WARP_TEMPLATE)
 
 
-def cut_warp(image: Image, landmarks5: Points) -> tuple[Image, Points]:
-    """The face's warp, uint8 RGB [250, 250, 3], and the five points in it, float32 [5, 2]."""
+def cut_warp(image: Image, landmarks5: Points) -> tuple[Image, Points, Matrix]:
+    """The face's warp, uint8 RGB [250, 250, 3], the five points in it, float32 [5, 2], and the matrix to it."""
     matrix = warp_matrix(landmarks5)
-    return resample(image, matrix, WARP_SIZE_PX), apply(matrix, landmarks5)
+    return resample(image, matrix, WARP_SIZE_PX), apply(matrix, landmarks5), matrix
 
 
 def aligned_crops(warps: Sequence[Image], landmarks5: Sequence[Points], alignment: Alignment) -> NDArray[np.uint8]:

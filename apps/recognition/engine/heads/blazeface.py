@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.recognition.engine.detection import Window, letterboxed, resized, slice_of
+from apps.recognition.engine.detection import Window, letterboxed, resized, slices_of
 from apps.recognition.engine.heads.base import Candidates, Head, Values, grid
 from apps.recognition.types import Image
 
@@ -42,8 +42,7 @@ class BlazeFace(Head):
         tiles = [
             (round(left * scale), round(top * scale)) for top in _starts(height, tile) for left in _starts(width, tile)
         ]
-        parts = [slice_of(scaled, left, top, (size, size))[None] for left, top in tiles]
-        return np.concatenate([crops, *parts]), places + [
+        return np.concatenate([crops, slices_of(scaled, tiles, (size, size))]), places + [
             Window(left / scale, top / scale, scale) for left, top in tiles
         ]
 

@@ -66,6 +66,6 @@ def test_resample_outside_of_the_picture_is_black() -> None:
 def test_warp_brings_five_points_to_the_template() -> None:
     image = np.zeros((400, 400, 3), np.uint8)
     points = (WARP_TEMPLATE * 0.8 + [60, 40]).astype(np.float32)
-    warp, landmarks5 = cut_warp(image, points)
+    warp, landmarks5, _ = cut_warp(image, points)
     assert warp.shape == (250, 250, 3)
     np.testing.assert_allclose(landmarks5, WARP_TEMPLATE, atol=1e-3)
