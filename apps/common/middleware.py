@@ -21,6 +21,7 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 PAGES = ("/admin", "/static")  # for people: these keep Django's own error pages
 STATUS_CODES = {400: 12046, 404: 12013, 405: 12021, 413: 37003, 415: 12024}
 INFLATE_CHUNK_BYTES = 64 * 1024
+MAX_GZIP_MEMBERS = 20_000  # what lies behind a member is copied for the next
 BODY_IN_MEMORY_BYTES = 1024**2
 
 
@@ -119,18 +120,26 @@ class ContentEncodingMiddleware:
 def inflate(request: HttpRequest, encoding: str) -> IO[bytes]:
     """The decoded body, in memory while it is small, else in a temporary file.
 
-    Raises zlib.error for garbage or a cut stream, LunaError 37003 when it grows beyond `MAX_REQUEST_BYTES`: never
-    more than one chunk of it is decoded at a time.
+    gzip may have several members, one after another. Raises zlib.error for garbage, a cut stream or bytes behind it,
+    LunaError 37003 when it grows beyond `MAX_REQUEST_BYTES`: never more than one chunk of it is decoded at a time.
     """
     chunk = request.read(INFLATE_CHUNK_BYTES)
     decoder = decoder_of(chunk, encoding)
+    members = 1
     body: IO[bytes] = tempfile.SpooledTemporaryFile(BODY_IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
     try:
-        while chunk:
-            body.write(decoder.decompress(chunk, INFLATE_CHUNK_BYTES))
+        piece = b""
+        while chunk or len(piece) == INFLATE_CHUNK_BYTES:  # the last bytes of a stream may stand for more than a chunk
+            piece = decoder.decompress(chunk, INFLATE_CHUNK_BYTES)
+            body.write(piece)
             if body.tell() > settings.MAX_REQUEST_BYTES:
                 raise LunaError(37003)
-            chunk = decoder.unconsumed_tail or request.read(INFLATE_CHUNK_BYTES)
+            chunk = decoder.unconsumed_tail or decoder.unused_data or request.read(INFLATE_CHUNK_BYTES)
+            if decoder.eof and chunk:
+                members += 1
+                if encoding != "gzip" or members > MAX_GZIP_MEMBERS:
+                    raise zlib.error("the stream is followed by something else")
+                decoder = decoder_of(chunk, encoding)
         if not decoder.eof:
             raise zlib.error("the stream ends early")
     except BaseException:

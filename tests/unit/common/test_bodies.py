@@ -3,6 +3,7 @@
 import gzip
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -44,6 +45,9 @@ def bare_deflate(data: bytes) -> bytes:
         (zlib.compress(BODY), DEFLATE),
         (bare_deflate(BODY), DEFLATE),
         (gzip.compress(BODY[:-1] + b" " * 300_000 + BODY[-1:]), GZIP),
+        (gzip.compress(BODY[:9]) + gzip.compress(b"") + gzip.compress(BODY[9:]), GZIP),
+        (b"".join(gzip.compress(BODY[at : at + 1]) for at in range(len(BODY))) + gzip.compress(b" " * 300_000), GZIP),
+        (gzip.compress(BODY, 0) + b"".join([gzip.compress(b" " * 9)] * 9_000), GZIP),  # members across chunks
     ],
 )
 def test_understood(body: bytes, headers: dict[str, str]) -> None:
@@ -60,12 +64,25 @@ def test_understood(body: bytes, headers: dict[str, str]) -> None:
         (b"\x78", DEFLATE, 400, 12045),
         (BODY, DEFLATE, 400, 12045),
         (zlib.compress(BODY)[:-3], DEFLATE, 400, 12045),
+        (gzip.compress(BODY) + b"more", GZIP, 400, 12044),
+        (gzip.compress(BODY) + gzip.compress(BODY)[:-3], GZIP, 400, 12044),
+        (zlib.compress(BODY) + b"more", DEFLATE, 400, 12045),
+        (zlib.compress(BODY[:9]) + zlib.compress(BODY[9:]), DEFLATE, 400, 12045),
+        (bare_deflate(BODY) + b" " * 100_000, DEFLATE, 400, 12045),
         (BODY, {"Content-Encoding": "br"}, 415, 12024),
         (gzip.compress(gzip.compress(BODY)), {"Content-Encoding": "gzip, gzip"}, 415, 12024),
     ],
 )
 def test_refused(body: bytes, headers: dict[str, str], status: int, code: int) -> None:
     assert_error(send(body, headers), status, code)
+
+
+@pytest.mark.parametrize("size", [1, 2, 65_535, 65_536, 65_537, 65_700, 131_072, 131_073, 131_330])
+@pytest.mark.parametrize("pack", [bare_deflate, zlib.compress, gzip.compress])
+def test_the_end_of_a_stream_is_not_lost(pack: Callable[[bytes], bytes], size: int) -> None:
+    """Its last bytes may stand for a few hundred of the body, on either side of the border between two chunks."""
+    body = BODY + b" " * (size - len(BODY))
+    assert_error(send(pack(body), GZIP if pack is gzip.compress else DEFLATE), 400, 12016)
 
 
 @hypothesis_settings(max_examples=60)
