@@ -80,7 +80,9 @@ class AccountAdmin(DeletingAdmin, UserAdmin):
     def save_model(self, request: HttpRequest, obj: Account, form: ModelForm, change: bool) -> None:
         actor = actor_of(request)
         if change:
-            account_update(account=obj, actor=actor)
+            account_update(
+                account=obj, actor=actor, **{name: form.cleaned_data[name] for name in form.changed_data}
+            )  # fmt: skip
             return
         account_create(
             login=obj.login,

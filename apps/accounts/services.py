@@ -76,27 +76,32 @@ def account_update(
     password: str | None = None,
     account_type: str | None = None,
     description: str | None = None,
+    is_active: bool | None = None,
     actor: Actor | None = None,
-) -> Account:
-    """Changes what is not None; a new password ends what was remembered of the old one at once.
+) -> None:
+    """Changes what is not None, and nothing else: an account that was closed meanwhile stays closed.
 
-    Raises LunaError 41001 for a login that is taken, 41004 for the type of an administrator.
+    A new password ends what was remembered of the old one at once. Raises LunaError 41001 for a login that is taken,
+    41004 for the type of an administrator, 15012 for an account that is closed by now.
     """
     if account_type not in (None, account.account_type) and account.account_type == AccountType.ADMIN:
         raise LunaError(41004, account.account_id)
-    changes = {"login": login and login.lower(), "account_type": account_type, "description": description}
-    for name, value in changes.items():
-        if value is not None:
-            setattr(account, name, value)
-    if password is not None:
-        account.set_password(password)
+    given = {
+        "login": login and login.lower(),
+        "password": None if password is None else make_password(password),
+        "account_type": account_type,
+        "description": description,
+        "is_active": is_active,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    rows = Account.objects.filter(account_id=account.account_id, deletion_time__isnull=True)
     try:
         with transaction.atomic():
-            account.save()
+            if not rows.update(**changes, last_update_time=utc_now()):
+                raise LunaError(15012, account.account_id)
             _audit(account, "update", actor)
     except IntegrityError as error:
         raise LunaError(41001, login) from error
-    return account
 
 
 def account_delete(*, account: Account, actor: Actor | None = None) -> None:

@@ -25,7 +25,7 @@ from apps.accounts.permissions import (
     is_within,
 )
 from apps.accounts.principal import Actor, Principal
-from apps.accounts.services import audit_write
+from apps.accounts.services import account_close, account_update, audit_write
 from apps.common.errors import LunaError
 from apps.common.scope import UnscopedQueryError
 from apps.common.times import utc_now
@@ -75,6 +75,27 @@ def test_random_password_is_printed_once() -> None:
 def test_passwords_are_kept_by_argon2(settings: Settings) -> None:
     settings.PASSWORD_HASHERS = base.PASSWORD_HASHERS
     assert identify_hasher(make_account().password).algorithm == "argon2"
+
+
+def test_a_change_does_not_open_an_account_that_is_closed_meanwhile() -> None:
+    account = make_account()
+    known = Account.objects.get(pk=account.pk)
+    account_close(account=account)
+    with pytest.raises(LunaError) as refused:
+        account_update(account=known, password="another", login="back@luna.test")
+    assert refused.value.code == 15012
+    closed = Account.objects.get(pk=account.pk)
+    assert (closed.is_active, closed.login) == (False, f"{account.pk}@deleted.invalid")
+    assert closed.deletion_time is not None
+
+
+def test_changes_at_one_time_do_not_undo_each_other() -> None:
+    account = make_account()
+    one, other = (Account.objects.get(pk=account.pk) for _ in range(2))
+    account_update(account=one, is_active=False)
+    account_update(account=other, description="front desk")
+    account.refresh_from_db()
+    assert (account.is_active, account.description) == (False, "front desk")
 
 
 def test_audit_lines_in_one_insert(django_assert_num_queries: DjangoAssertNumQueries) -> None:
