@@ -97,7 +97,7 @@ class EventDescriptor(models.Model):
     """A descriptor of an event's face or body: a unit vector of the version's dimension."""
 
     id = models.BigAutoField(primary_key=True)
-    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="descriptors")
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="descriptors", db_index=False)
     version = models.PositiveIntegerField()
     vector = PlainVectorField()
     score = models.FloatField(null=True)

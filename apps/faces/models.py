@@ -62,7 +62,7 @@ class FaceDescriptor(models.Model):
     """
 
     id = models.BigAutoField(primary_key=True)
-    face = models.ForeignKey(Face, on_delete=models.CASCADE, related_name="descriptors")
+    face = models.ForeignKey(Face, on_delete=models.CASCADE, related_name="descriptors", db_index=False)
     version = models.PositiveIntegerField()
     vector = PlainVectorField()
     score = models.FloatField(null=True)
@@ -94,7 +94,7 @@ class ListFace(models.Model):
     """A face is in a list since `link_time`."""
 
     id = models.BigAutoField(primary_key=True)
-    list = models.ForeignKey(List, on_delete=models.CASCADE, related_name="links")
+    list = models.ForeignKey(List, on_delete=models.CASCADE, related_name="links", db_index=False)
     face = models.ForeignKey(Face, on_delete=models.CASCADE, related_name="links")
     link_key = models.BigIntegerField()
     link_time = models.DateTimeField(auto_now_add=True)
@@ -111,7 +111,7 @@ class ListUnlink(models.Model):
     """A face was in a list until `unlink_time`. The face may be gone: its id is plain."""
 
     id = models.BigAutoField(primary_key=True)
-    list = models.ForeignKey(List, on_delete=models.CASCADE, related_name="unlinks")
+    list = models.ForeignKey(List, on_delete=models.CASCADE, related_name="unlinks", db_index=False)
     face_id = models.UUIDField()
     link_key = models.BigIntegerField()
     unlink_key = models.BigIntegerField()
