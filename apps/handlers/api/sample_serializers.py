@@ -13,7 +13,7 @@ from apps.handlers.policies import Policies
 from apps.handlers.policies.detect import FACE_FLAGS, MAX_ANGLE_DEGREES, DetectPolicy
 from apps.handlers.policies.extract import ExtractPolicy
 from apps.handlers.policies.face_quality import FaceQualityPolicy
-from apps.recognition.types import MultifacePolicy
+from apps.recognition.types import ImageType, MultifacePolicy
 
 MAX_SAMPLES = 100
 FLAGS: Mapping[str, str] = {**FACE_FLAGS, "estimate_face_quality": "face_quality", "estimate_liveness": "liveness"}
@@ -25,8 +25,11 @@ def angle_field() -> FiniteFloatField:
 
 
 class DetectorQuery(ImageQuery):
-    """Gives `policies`: the detector is a handler that detects and stores samples."""
+    """Gives `policies`: the detector is a handler that detects and stores samples. A body's warp shows it no face."""
 
+    image_type = serializers.ChoiceField(
+        choices=[(each.value, each.name) for each in (ImageType.RAW, ImageType.FACE_WARP)], default=0
+    )
     multiface_policy = serializers.ChoiceField(choices=[(each.value, each.name) for each in MultifacePolicy], default=1)
     extract_exif = FlagField(default=False)
     pitch_threshold = angle_field()

@@ -110,6 +110,9 @@ class SdkQuery(serializers.Serializer[Any]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs["detect_face"] and not attrs["detect_body"]:
             raise serializers.ValidationError({"detect_face": "nothing is detected."})
+        for kind, needed in ((ImageType.FACE_WARP, "detect_face"), (ImageType.BODY_WARP, "detect_body")):
+            if attrs["image_type"] == kind and not attrs[needed]:
+                raise serializers.ValidationError({"image_type": f"{kind.value} needs '{needed}'."})
         return attrs
 
 

@@ -143,6 +143,8 @@ class TestParameters:
         ("resources", "query"),
         [
             (RESOURCES, "image_type=3"),
+            (("sdk", "detector", "iso", "liveness"), "image_type=2"),
+            (("sdk",), "image_type=1&detect_face=0&detect_body=1"),
             (RESOURCES, "use_exif_info=yes"),
             (("sdk", "detector", "iso"), "multiface_policy=3"),
             (("sdk", "detector"), "yaw_threshold=181"),
