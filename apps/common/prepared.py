@@ -16,7 +16,8 @@ def prepared_cursor() -> Iterator[CursorWrapper]:
     an INSERT of an event .5 ms instead of .8, a match among few faces .06 instead of .36. Only for statements whose
     best plan does not depend on the parameters, and with their types written out where PostgreSQL cannot tell them.
     """
-    with connection.cursor():  # connects, and looks after a connection that has rested
-        wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
+    connection.close_if_health_check_failed()  # as `connection.cursor` begins
+    connection.ensure_connection()
+    wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
     with wrapped(Cursor(connection.connection)) as cursor:  # type: ignore[arg-type]
         yield cursor

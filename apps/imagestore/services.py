@@ -8,6 +8,7 @@ removes; never a row without its bytes.
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext, suppress
+from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
@@ -113,7 +114,7 @@ def samples_store(*, items: Sequence[NewObject]) -> list[StoredObject]:
     with storage_errors(items[0].bucket, "save"):
         written = files.write_all(items)
     try:
-        return _insert(items, written)
+        return [StoredObject(**row) for row in _insert(items, written)]
     except LunaError as error:
         if error.code != 13008:  # the files belong to the row that was there first
             _remove(items)
@@ -148,36 +149,36 @@ def samples_storing(*, items: Sequence[NewObject]) -> Iterator[None]:
         writing.result()
 
 
-def _insert(items: Sequence[NewObject], written: Sequence[tuple[int, str]]) -> list[StoredObject]:
-    """One row each. Raises LunaError 13008 for an id that is taken, 13005 when somebody's bucket is gone by now."""
+def _insert(items: Sequence[NewObject], written: Sequence[tuple[int, str]]) -> list[dict[str, Any]]:
+    """One row each, returned with all its columns.
+
+    Raises LunaError 13008 for an id that is taken, 13005 when somebody's bucket is gone by now.
+    """
     now = utc_now()
     rows = [
-        StoredObject(
-            account_id=item.account_id,
-            bucket=item.bucket,
-            object_id=item.object_id,
-            content_type=item.content_type,
-            size_bytes=size_bytes,
-            sha256=sha256,
-            meta=dict(item.meta),
-            create_time=now,
-            ttl_days=item.ttl_days,
-        )
+        {
+            "account_id": item.account_id,
+            "bucket": item.bucket,
+            "object_id": item.object_id,
+            "content_type": item.content_type,
+            "size_bytes": size_bytes,
+            "sha256": sha256,
+            "meta": dict(item.meta),
+            "create_time": now,
+            "ttl_days": item.ttl_days,
+        }
         for item, (size_bytes, sha256) in zip(items, written, strict=True)
     ]
-    given = orjson.dumps([{name: getattr(row, name) for name in COLUMNS} for row in rows]).decode()
-    buckets = {bucket_of(row.bucket) for row in rows} - {*Bucket.values}  # the platform's own stay
+    buckets = {bucket_of(item.bucket) for item in items} - {*Bucket.values}  # the platform's own stay
     try:
         with transaction.atomic() if buckets else nullcontext(), prepared_cursor() as cursor:
             for name in sorted(buckets):
                 bucket_hold(name=name)
-            cursor.execute(INSERT, [given])
-            made = {(bucket, object_id): rest for bucket, object_id, *rest in cursor.fetchall()}
+            cursor.execute(INSERT, [orjson.dumps(rows).decode()])
+            made = {(bucket, object_id): {"id": key, "expiry_time": end} for bucket, object_id, key, end in cursor}
     except IntegrityError as error:
         raise LunaError(13008, items[0].object_id) from error
-    for row in rows:
-        row.pk, row.expiry_time = made[row.bucket, row.object_id]
-    return rows
+    return [row | made[row["bucket"], row["object_id"]] for row in rows]
 
 
 def _remove(items: Sequence[NewObject]) -> None:

@@ -53,7 +53,9 @@ class BlazeFace(Head):
     def candidates(self, values: Sequence[Values], height: int, width: int) -> Candidates:
         """As the network was trained: sizes and offsets in network pixels."""
         scores = np.concatenate(values[:2], 1)[..., 0]
-        placed = (np.concatenate(values[2:], 1) + _anchors(height, width)).reshape(*scores.shape, 8, 2)
+        rows = np.concatenate(values[2:], 1)
+        rows += _anchors(height, width)
+        placed = rows.reshape(*scores.shape, 8, 2)
         centres, halves = placed[:, :, 0], placed[:, :, 1] / 2
         return np.concatenate([centres - halves, centres + halves], -1), scores, placed[:, :, 2:]
 
