@@ -30,6 +30,7 @@ from apps.faces.services import faces_delete
 from apps.imagestore import files
 from apps.imagestore.buckets import BUCKET_NAME
 from apps.imagestore.choices import Bucket, Kind
+from apps.imagestore.claims import remove_gone
 from apps.imagestore.failures import FAILURES
 from apps.imagestore.models import StoredObject
 
@@ -119,7 +120,7 @@ def person_erase(*, subject: str, faces: Q, events: Q, dry_run: bool) -> Receipt
         StoredObject.objects.unscoped().filter(pk__in=[row.pk for row in stored]).delete()
     for row in stored:
         with suppress(*FAILURES):  # the receipt names what is left
-            files.remove(row.bucket, row.object_id, row.content_type)
+            remove_gone([(row.bucket, row.object_id, row.content_type)])
     for account_id in {row.account_id for row in (*found, *seen, *mentions)}:
         answers_forget(account_id)
     erased = _temporary_erase({row.attribute_id for row in attributes}, {row.object_id for row in stored})

@@ -15,7 +15,7 @@ from tests.unit.imagestore.s3 import options, s3_server
 from tests.unit.imagestore.test_s3 import deaf_server
 
 THREADS, AT_ONCE, CLIENTS = 8, 5, 16
-READ_TIMEOUT_S, PAUSE_S, SILENCE_S = 1.5, 0.5, 5.0
+READ_TIMEOUT_S, PAUSE_S, SILENCE_S = 1.5, 0.5, 3.5
 
 
 @pytest.fixture

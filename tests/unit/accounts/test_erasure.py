@@ -23,6 +23,7 @@ from tests.factories import PASSWORD, basic_client, client_of, make_account, mak
 from tests.unit.imagestore.conftest import store_dir, stored_names
 
 __all__ = ["store_dir"]
+FACES = 6_000
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -48,7 +49,7 @@ def rows_of(account: Account) -> dict[str, int]:
 
 def test_much_goes_with_bounded_memory_and_in_bounded_batches(store_dir: Path) -> None:
     account, staying = make_account(), make_account()
-    crowd(account, 20_000)
+    crowd(account, FACES)
     crowd(staying, 3, 2)
     seen: list[tuple[str, int]] = []
     services.account_close(account=account)
@@ -61,14 +62,14 @@ def test_much_goes_with_bounded_memory_and_in_bounded_batches(store_dir: Path) -
     assert done is not None
     print(f"{sum(done.removed.values())} rows in {len(seen)} batches, {peak_bytes / 1e6:.1f} MB")
     assert {table: rows for table, rows in done.removed.items() if rows} == {
-        "faces_face": 20_000,
-        "faces_faceattribute": 20_000,
-        "faces_facedescriptor": 20_000,
+        "faces_face": FACES,
+        "faces_faceattribute": FACES,
+        "faces_facedescriptor": FACES,
         "faces_list": 1,
-        "faces_listface": 20_000,
-        "faces_listunlink": 20_000,
+        "faces_listface": FACES,
+        "faces_listunlink": FACES,
     }
-    assert len(seen) == 5 * 20_000 // BATCH_ROWS + 1
+    assert len(seen) == 5 * FACES // BATCH_ROWS + 1
     assert peak_bytes < 5e6
     assert not Account.objects.filter(pk=account.pk).exists()
     assert rows_of(staying) == {"Face": 3, "List": 1, "StoredObject": 2}
