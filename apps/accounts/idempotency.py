@@ -30,6 +30,7 @@ LIFETIME_S = 24 * 3600
 MAX_KEY_CHARACTERS = 255
 MAX_ANSWER_BYTES = 1024**2
 MAX_HASHED_BYTES = 1024**2  # larger bodies are told apart by their length
+PATHS = ("/6/", "/1/")
 SECRET_PATHS = ("/6/accounts", "/6/account", "/6/tokens", "/6/credentials")
 KEPT_HEADERS = ("Content-Type", "Location")
 AT_WORK = b"at work"
@@ -50,7 +51,7 @@ class IdempotencyMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         key = request.headers.get(HEADER)
-        if key is None or request.method != "POST" or not request.path.startswith("/6/"):
+        if key is None or request.method != "POST" or not request.path.startswith(PATHS):
             return self.get_response(request)
         if not (0 < len(key) <= MAX_KEY_CHARACTERS and key.isascii() and key.isprintable()):
             return error_response(LunaError(12046, f"{HEADER} is not 1 to {MAX_KEY_CHARACTERS} printable characters"))

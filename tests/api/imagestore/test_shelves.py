@@ -116,6 +116,16 @@ def test_metadata_and_forms(client: Client, bucket: str) -> None:
     refused(post(client, f"/1/buckets/{bucket}/objects", b"", "a/b"), 400, 12030)
 
 
+def test_a_request_that_is_sent_again_stores_nothing_more(client: Client, bucket: str) -> None:
+    sent = [
+        client.post(f"/1/buckets/{bucket}/objects", DATA, content_type="a/b", headers={"Idempotency-Key": "one"})
+        for _ in range(2)
+    ]
+    assert sent[0].json() == sent[1].json()
+    assert sent[1].headers["Idempotency-Replayed"] == "true"
+    assert StoredObject.objects.unscoped().count() == 1
+
+
 @pytest.mark.parametrize(
     ("name", "status", "code"),
     [
