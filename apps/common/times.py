@@ -34,7 +34,13 @@ def parse_time(text: str) -> datetime:
     value = parse_datetime(text.strip())
     if value is None:
         raise ValueError(f"{text!r} is not an RFC 3339 time")
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
+    if value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    try:
+        value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text!r} lies outside the years 1 to 9999 of UTC") from error
+    return value
 
 
 def parse_filter_time(text: str, now: datetime | None = None) -> datetime:

@@ -239,9 +239,9 @@ def avatar_check(avatar: str | None) -> None:
         return
     try:
         parts = urlsplit(avatar)
+        absolute = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError as error:
         raise LunaError(22009) from error
-    absolute = parts.scheme in ("http", "https") and parts.netloc
-    own_path = not parts.scheme and not parts.netloc and avatar.startswith("/6/")
+    own_path = avatar.startswith("/6/") and ".." not in parts.path.split("/")  # which would lead out of the API
     if len(avatar) > MAX_AVATAR_CHARACTERS or not (absolute or own_path) or not avatar.isprintable() or " " in avatar:
         raise LunaError(22009)

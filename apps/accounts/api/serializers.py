@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from apps.accounts.choices import AccountType, VisibilityArea
 from apps.accounts.permissions import CREATION, MAX_LISTED_HANDLERS, MODIFICATION, OBJECT_RIGHTS, RESOURCES
-from apps.common.api.fields import CommaListField, FlagField
+from apps.common.api.fields import CommaListField, FlagField, UUIDField
 from apps.common.api.validation import StrictSerializer
 from apps.common.errors import LunaError
 from apps.common.paging import PageQuery
@@ -47,7 +47,7 @@ class AccountPatch(StrictSerializer):
 class AccountSerializer(serializers.Serializer[Any]):
     """Which of these are there, `targets` says."""
 
-    account_id = serializers.UUIDField(required=False)
+    account_id = UUIDField(required=False)
     login = serializers.CharField(required=False)
     account_type = serializers.ChoiceField(AccountType.choices, required=False)
     description = serializers.CharField(required=False)
@@ -90,8 +90,8 @@ class EmitEventsBody(StrictSerializer):
     """Which handlers may be used for event generation; an empty list restricts nothing."""
 
     allowed = FlagField()
-    white_list = serializers.ListField(child=serializers.UUIDField(), max_length=MAX_LISTED_HANDLERS, required=False)
-    black_list = serializers.ListField(child=serializers.UUIDField(), max_length=MAX_LISTED_HANDLERS, required=False)
+    white_list = serializers.ListField(child=UUIDField(), max_length=MAX_LISTED_HANDLERS, required=False)
+    black_list = serializers.ListField(child=UUIDField(), max_length=MAX_LISTED_HANDLERS, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         lists = {name: [str(each) for each in attrs.get(name, ())] for name in ("white_list", "black_list")}
@@ -136,8 +136,8 @@ class TokenQuery(serializers.Serializer[Any]):
 class TokenSerializer(serializers.Serializer[Any]):
     """A token as it is stored; the JWT itself is given out at creation only."""
 
-    token_id = serializers.UUIDField()
-    account_id = serializers.UUIDField()
+    token_id = UUIDField()
+    account_id = UUIDField()
     description = serializers.CharField()
     expiration_time = serializers.DateTimeField(allow_null=True)
     permissions = serializers.DictField()
@@ -156,7 +156,7 @@ class CredentialsBody(StrictSerializer):
     login = serializers.CharField(max_length=128, required=False)
     password = serializers.CharField(trim_whitespace=False, max_length=MAX_PASSWORD_LENGTH, required=False)
     token = serializers.CharField(max_length=4096, required=False)
-    account_id = serializers.UUIDField(required=False)
+    account_id = UUIDField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if set(attrs) not in ({"login", "password"}, {"token"}, {"account_id"}):
@@ -165,7 +165,7 @@ class CredentialsBody(StrictSerializer):
 
 
 class CredentialsSerializer(serializers.Serializer[Any]):
-    account_id = serializers.UUIDField()
+    account_id = UUIDField()
     account_type = serializers.ChoiceField(AccountType.choices)
     permissions = serializers.DictField(required=False)
     visibility_area = serializers.ChoiceField(VisibilityArea.choices, required=False)

@@ -30,6 +30,16 @@ class FilterTimeField(serializers.Field[datetime, str, str, Any]):
         return value.isoformat()
 
 
+class UUIDField(serializers.UUIDField):
+    """A UUID in its one form; DRF's field also takes numbers, braces and `urn:`."""
+
+    def to_internal_value(self, data: Any) -> UUID:
+        value = parse_uuid(data)
+        if value is None:
+            self.fail("invalid", value=data)
+        return value
+
+
 class FlagField(serializers.IntegerField):
     """The platform's booleans: 0 or 1."""
 
@@ -67,7 +77,7 @@ class CommaListField(serializers.ListField):
 
 def uuid_list(**kwargs: Any) -> CommaListField:
     """`a,b,c` of UUIDs."""
-    return CommaListField(child=serializers.UUIDField(), required=False, **kwargs)
+    return CommaListField(child=UUIDField(), required=False, **kwargs)
 
 
 def parse_uuid(text: object) -> UUID | None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from apps.common.api.fields import FilterTimeField
+from apps.common.api.fields import FilterTimeField, UUIDField
 from apps.common.filters.words import Number
 from apps.common.times import parse_time
 
@@ -68,5 +68,5 @@ def _time_fact(value: datetime | str) -> datetime:
     return value if isinstance(value, datetime) else parse_time(value)
 
 
-UUID_KIND = Kind(serializers.UUIDField, _uuid_fact)
+UUID_KIND = Kind(UUIDField, _uuid_fact)
 TIME_KIND = Kind(FilterTimeField, _time_fact)

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.common.api.fields import CommaListField
+from apps.common.api.fields import CommaListField, UUIDField
 from apps.common.filters import EventFilterSerializer
 from apps.common.filters.words import (
     ApparentGender,
@@ -27,7 +27,7 @@ from apps.common.paging import PageQuery
 
 class TargetsQuery(serializers.Serializer[Any]):
     targets = CommaListField(child=serializers.CharField(), default=())
-    account_id = serializers.UUIDField(required=False)
+    account_id = UUIDField(required=False)
 
 
 class EventsQuery(EventFilterSerializer, TargetsQuery, PageQuery):
@@ -50,7 +50,7 @@ def _words(numbers: type[Number]) -> serializers.ListField:
 class TopMatchSerializer(serializers.Serializer[Any]):
     label = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # DRF takes a declared field out
     similarity = serializers.FloatField(allow_null=True)
-    object_id = serializers.UUIDField(allow_null=True)
+    object_id = UUIDField(allow_null=True)
     object_type = _number(ObjectType)
     external_id = serializers.CharField(allow_null=True)
 
@@ -118,11 +118,11 @@ class LocationSerializer(serializers.Serializer[Any]):
 class StoredEventSerializer(serializers.Serializer[Any]):
     """An event as it is stored; `targets` of a request leave out the other members."""
 
-    event_id = serializers.UUIDField(required=False)
-    account_id = serializers.UUIDField(required=False)
-    handler_id = serializers.UUIDField(required=False, allow_null=True)
+    event_id = UUIDField(required=False)
+    account_id = UUIDField(required=False)
+    handler_id = UUIDField(required=False, allow_null=True)
     source = serializers.CharField(required=False, allow_null=True)  # type: ignore[assignment]
-    stream_id = serializers.UUIDField(required=False, allow_null=True)
+    stream_id = UUIDField(required=False, allow_null=True)
     track_id = serializers.CharField(required=False, allow_null=True)
     external_id = serializers.CharField(required=False)
     user_data = serializers.CharField(required=False)
@@ -130,7 +130,7 @@ class StoredEventSerializer(serializers.Serializer[Any]):
     create_time = serializers.DateTimeField(required=False)
     end_time = serializers.DateTimeField(required=False)
     insert_time = serializers.DateTimeField(required=False)
-    face_id = serializers.UUIDField(required=False, allow_null=True)
+    face_id = UUIDField(required=False, allow_null=True)
     gender = _number(Gender)
     age = serializers.IntegerField(required=False, allow_null=True)
     emotion = _number(Emotion)
@@ -138,7 +138,7 @@ class StoredEventSerializer(serializers.Serializer[Any]):
     mask = _number(Mask)
     liveness = _number(Liveness)
     deepfake = _number(Deepfake)
-    attach_result = serializers.ListField(child=serializers.UUIDField(), required=False)
+    attach_result = serializers.ListField(child=UUIDField(), required=False)
     top_match = TopMatchSerializer(required=False, allow_null=True)
     match_result = serializers.ListField(child=serializers.DictField(), required=False)
     face_detections = serializers.ListField(child=serializers.DictField(), required=False)

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.common.api.fields import CommaListField, FilterTimeField, FlagField, uuid_list
+from apps.common.api.fields import CommaListField, FilterTimeField, FlagField, UUIDField, uuid_list
 from apps.common.api.responses import created_serializer
 from apps.common.api.validation import StrictSerializer
 from apps.common.paging import PageQuery
@@ -31,7 +31,7 @@ class TextField(serializers.CharField):
 
 def ids_field(**kwargs: Any) -> serializers.ListField:
     """An array of 1 to 1000 UUIDs."""
-    return serializers.ListField(child=serializers.UUIDField(), **{"min_length": 1, "max_length": MAX_IDS} | kwargs)
+    return serializers.ListField(child=UUIDField(), **{"min_length": 1, "max_length": MAX_IDS} | kwargs)
 
 
 # --- attributes -----------------------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ class AttributeBody(AttributeDataBody):
 class FaceAttributeBody(AttributeDataBody):
     """A temporary attribute by its id, or data from outside."""
 
-    attribute_id = serializers.UUIDField(required=False)
+    attribute_id = UUIDField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "attribute_id" in attrs and len(attrs) > 1:
@@ -95,7 +95,7 @@ class TargetsQuery(serializers.Serializer[Any]):
     """Which parts to return."""
 
     targets = CommaListField(child=serializers.CharField(), default=())
-    account_id = serializers.UUIDField(required=False)
+    account_id = UUIDField(required=False)
 
 
 class AttributesQuery(TargetsQuery):
@@ -105,8 +105,8 @@ class AttributesQuery(TargetsQuery):
 class AttributeSerializer(serializers.Serializer[Any]):
     """A temporary attribute."""
 
-    attribute_id = serializers.UUIDField(required=False)
-    account_id = serializers.UUIDField(required=False)
+    attribute_id = UUIDField(required=False)
+    account_id = UUIDField(required=False)
     create_time = serializers.DateTimeField(required=False)
     basic_attributes = BasicBody(required=False, allow_null=True)
     face_descriptor = DescriptorBody(many=True, required=False)
@@ -121,7 +121,7 @@ class AttributesSerializer(serializers.Serializer[Any]):
 class SampleSerializer(serializers.Serializer[Any]):
     """`type`: 1 served the descriptor, 5 the basic attributes."""
 
-    sample_id = serializers.UUIDField()
+    sample_id = UUIDField()
     type = serializers.IntegerField()
 
 
@@ -141,7 +141,7 @@ class FacePatch(StrictSerializer):
     external_id = TextField(max_length=36)
     user_data = TextField(max_length=128)
     avatar = TextField(allow_null=True)
-    event_id = serializers.UUIDField(required=False, allow_null=True)
+    event_id = UUIDField(required=False, allow_null=True)
 
 
 class FaceBody(FacePatch):
@@ -158,18 +158,18 @@ class FaceIdsBody(StrictSerializer):
 class FaceFilterQuery(serializers.Serializer[Any]):
     """Which faces. Times may be relative, `now-7d`."""
 
-    account_id = serializers.UUIDField(required=False)
+    account_id = UUIDField(required=False)
     user_data = TextField(max_length=128)
-    event_id = serializers.UUIDField(required=False)
+    event_id = UUIDField(required=False)
     event_ids = uuid_list()
     external_ids = CommaListField(child=TextField(max_length=36), required=False)
     face_ids = uuid_list()
-    list_id = serializers.UUIDField(required=False)
+    list_id = UUIDField(required=False)
     create_time__gte = FilterTimeField(required=False)
     create_time__lt = FilterTimeField(required=False)
-    face_id__gte = serializers.UUIDField(required=False)
-    face_id__lt = serializers.UUIDField(required=False)
-    face_id__lte = serializers.UUIDField(required=False)
+    face_id__gte = UUIDField(required=False)
+    face_id__lt = UUIDField(required=False)
+    face_id__lte = UUIDField(required=False)
 
 
 class FacesQuery(FaceFilterQuery, TargetsQuery, PageQuery):
@@ -191,14 +191,14 @@ def face_filters(query: dict[str, Any]) -> FaceFilters:
 class FaceSerializer(serializers.Serializer[Any]):
     """A face; `targets` leave parts out."""
 
-    face_id = serializers.UUIDField(required=False)
-    account_id = serializers.UUIDField(required=False)
-    event_id = serializers.UUIDField(required=False, allow_null=True)
+    face_id = UUIDField(required=False)
+    account_id = UUIDField(required=False)
+    event_id = UUIDField(required=False, allow_null=True)
     user_data = serializers.CharField(required=False, allow_blank=True)
     create_time = serializers.DateTimeField(required=False)
     external_id = serializers.CharField(required=False, allow_blank=True)
     avatar = serializers.CharField(required=False, allow_null=True)
-    lists = serializers.ListField(child=serializers.UUIDField(), required=False)
+    lists = serializers.ListField(child=UUIDField(), required=False)
 
 
 class FacesSerializer(serializers.Serializer[Any]):
@@ -250,7 +250,7 @@ class WithFacesQuery(serializers.Serializer[Any]):
 class ListFilterQuery(serializers.Serializer[Any]):
     """Which lists. Times may be relative, `now-7d`."""
 
-    account_id = serializers.UUIDField(required=False)
+    account_id = UUIDField(required=False)
     list_ids = uuid_list()
     user_data = TextField(max_length=128)
     create_time__gte = FilterTimeField(required=False)
@@ -271,8 +271,8 @@ def list_filters(query: dict[str, Any]) -> ListFilters:
 class ListSerializer(serializers.Serializer[Any]):
     """A list."""
 
-    list_id = serializers.UUIDField()
-    account_id = serializers.UUIDField()
+    list_id = UUIDField()
+    account_id = UUIDField()
     user_data = serializers.CharField(allow_blank=True)
     create_time = serializers.DateTimeField()
     last_update_time = serializers.DateTimeField()

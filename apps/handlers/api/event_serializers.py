@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.common.api.fields import CommaListField, FlagField
+from apps.common.api.fields import CommaListField, FlagField, UUIDField
 from apps.common.filters.kinds import FiniteFloatField
 from apps.recognition.api.answers import StatusSerializer
 from apps.recognition.types import ImageType
@@ -29,7 +29,7 @@ class EventsQuery(ImageQuery):
     external_id = serializers.CharField(max_length=36, allow_blank=True, default="")
     user_data = serializers.CharField(max_length=128, allow_blank=True, default="")
     source = serializers.CharField(max_length=128, default=None)  # type: ignore[assignment]  # DRF takes it out
-    stream_id = serializers.UUIDField(default=None)
+    stream_id = UUIDField(default=None)
     track_id = serializers.CharField(max_length=36, default=None)
     tags = CommaListField(child=serializers.CharField(max_length=36), max_length=MAX_TAGS, default=list)
     city = serializers.CharField(max_length=36, default=None)
@@ -56,11 +56,11 @@ class ImageOutcomeSerializer(StatusSerializer):
 class GeneratedEventSerializer(serializers.Serializer[Any]):
     """An event as it was made: words instead of numbers, with samples, matches and the stored face."""
 
-    event_id = serializers.UUIDField()
+    event_id = UUIDField()
     url = serializers.CharField()
     external_url = serializers.CharField()
     source = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # DRF takes it out
-    stream_id = serializers.UUIDField(allow_null=True)
+    stream_id = UUIDField(allow_null=True)
     track_id = serializers.CharField(allow_null=True)
     external_id = serializers.CharField(allow_blank=True)
     user_data = serializers.CharField(allow_blank=True)

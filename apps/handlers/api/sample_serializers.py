@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.common.api.fields import FlagField
+from apps.common.api.fields import FlagField, UUIDField
 from apps.common.filters.kinds import FiniteFloatField
 from apps.faces.attributes import MAX_TTL_S
 from apps.handlers.api.event_serializers import ImageOutcomeSerializer, ImageQuery
@@ -75,13 +75,13 @@ class ExtractorQuery(serializers.Serializer[Any]):
 class SampleIds(serializers.Serializer[Any]):
     """Wraps the array of the body, so that errors name a path."""
 
-    samples = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=MAX_SAMPLES)
+    samples = serializers.ListField(child=UUIDField(), allow_empty=False, max_length=MAX_SAMPLES)
 
 
 class ExtractedSerializer(serializers.Serializer[Any]):
-    attribute_id = serializers.UUIDField()
+    attribute_id = UUIDField()
     url = serializers.CharField()
     external_url = serializers.CharField()
-    samples = serializers.ListField(child=serializers.UUIDField())
+    samples = serializers.ListField(child=UUIDField())
     score = serializers.FloatField(allow_null=True)
     basic_attributes = serializers.DictField(allow_null=True)

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.common.api.fields import FlagField
+from apps.common.api.fields import FlagField, UUIDField
 from apps.common.api.validation import StrictSerializer
 from apps.common.paging import PageQuery
 from apps.handlers.choices import HandlerType
@@ -25,7 +25,7 @@ class HandlerBody(StrictSerializer):
     description = serializers.CharField(max_length=MAX_DESCRIPTION_CHARACTERS, allow_blank=True, default="")
     handler_type = serializers.ChoiceField(choices=HandlerType.choices, required=False)
     is_dynamic = FlagField(required=False, help_text="Older spelling of `handler_type` 0 and 1.")
-    lambda_id = serializers.UUIDField(required=False)
+    lambda_id = UUIDField(required=False)
     policies = PoliciesJSONField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -41,7 +41,7 @@ class HandlerBody(StrictSerializer):
 class HandlersCountQuery(serializers.Serializer[Any]):
     description = serializers.CharField(max_length=MAX_DESCRIPTION_CHARACTERS, allow_blank=True, required=False)
     handler_type = serializers.ChoiceField(choices=HandlerType.choices, required=False)
-    account_id = serializers.UUIDField(required=False)
+    account_id = UUIDField(required=False)
 
 
 class HandlersQuery(HandlersCountQuery, PageQuery):
@@ -49,11 +49,11 @@ class HandlersQuery(HandlersCountQuery, PageQuery):
 
 
 class HandlerSerializer(serializers.Serializer[Any]):
-    handler_id = serializers.UUIDField()
-    account_id = serializers.UUIDField()
+    handler_id = UUIDField()
+    account_id = UUIDField()
     description = serializers.CharField()
     handler_type = serializers.ChoiceField(choices=HandlerType.choices)
-    lambda_id = serializers.UUIDField(allow_null=True)
+    lambda_id = UUIDField(allow_null=True)
     policies = serializers.DictField(allow_null=True)
     create_time = serializers.DateTimeField()
     last_update_time = serializers.DateTimeField()
@@ -64,4 +64,4 @@ class HandlersAnswer(serializers.Serializer[Any]):
 
 
 class AccountQuery(serializers.Serializer[Any]):
-    account_id = serializers.UUIDField(required=False)
+    account_id = UUIDField(required=False)

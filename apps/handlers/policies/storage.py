@@ -7,7 +7,7 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from apps.common.api.fields import FlagField
+from apps.common.api.fields import FlagField, UUIDField
 from apps.common.filters import Filters
 from apps.faces.attributes import DEFAULT_TTL_S, MAX_TTL_S
 from apps.handlers.policies.base import MAX_ITEMS, FiltersSerializer, PolicySerializer
@@ -120,7 +120,7 @@ class AttributePolicySerializer(PolicySerializer):
 
 class LinkPolicySerializer(PolicySerializer):
     policy = LinkPolicy
-    list_id = serializers.UUIDField()
+    list_id = UUIDField()
     filters = FiltersSerializer(required=False)
 
 

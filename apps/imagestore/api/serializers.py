@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.common.api.fields import FlagField
+from apps.common.api.fields import FlagField, UUIDField
 from apps.common.api.responses import created_serializer
 from apps.common.api.validation import StrictSerializer
 from apps.common.errors import LunaError
@@ -31,7 +31,7 @@ class IdsField(serializers.ListField):
 
     def __init__(self, too_many: int) -> None:
         self.too_many = too_many
-        super().__init__(child=serializers.UUIDField(), min_length=1, max_length=MAX_IDS)
+        super().__init__(child=UUIDField(), min_length=1, max_length=MAX_IDS)
 
     def to_internal_value(self, data: Any) -> list[Any]:
         if isinstance(data, list) and len(data) > MAX_IDS:

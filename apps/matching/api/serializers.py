@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
-from apps.common.api.fields import parse_uuid
+from apps.common.api.fields import UUIDField, parse_uuid
 from apps.common.api.validation import StrictSerializer
 from apps.common.filters import EventFilterSerializer
 from apps.common.filters.kinds import FiniteFloatField
@@ -84,7 +84,7 @@ class EventCandidateFilters(EventFilterSerializer):
 
     strict = True
     origin = serializers.ChoiceField(choices=(EVENTS,))
-    account_id = serializers.UUIDField(required=False)
+    account_id = UUIDField(required=False)
 
 
 class AttributeCandidateFilters(StrictSerializer):
@@ -92,7 +92,7 @@ class AttributeCandidateFilters(StrictSerializer):
 
     origin = serializers.ChoiceField(choices=(ATTRIBUTES,))
     attribute_ids = ids_field()
-    account_id = serializers.UUIDField(required=False)
+    account_id = UUIDField(required=False)
 
 
 FILTERS: Mapping[str, type[serializers.Serializer[Any]]] = {
@@ -135,7 +135,7 @@ class MatchBody(StrictSerializer):
 
 
 class MatchQuery(serializers.Serializer[Any]):
-    account_id = serializers.UUIDField(required=False)
+    account_id = UUIDField(required=False)
     descriptor_version = serializers.IntegerField(
         min_value=1, required=False, help_text="of faces; default: the version of new descriptors"
     )
@@ -147,8 +147,8 @@ class MatchedReference(serializers.Serializer[Any]):
 
 
 class MatchedAttribute(serializers.Serializer[Any]):
-    attribute_id = serializers.UUIDField(required=False)
-    account_id = serializers.UUIDField(required=False)
+    attribute_id = UUIDField(required=False)
+    account_id = UUIDField(required=False)
     create_time = serializers.DateTimeField(required=False)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from rest_framework import serializers
 
-from apps.common.api.fields import FlagField
+from apps.common.api.fields import FlagField, UUIDField
 from apps.common.api.validation import StrictSerializer
 from apps.common.times import parse_time
 from apps.recognition.types import Rect
@@ -107,7 +107,7 @@ class UrlSerializer(ReferenceSerializer):
 
 class SampleSerializer(ReferenceSerializer):
     key = "sample_id"
-    sample_id = serializers.UUIDField()
+    sample_id = UUIDField()
 
 
 class ReferencesSerializer(StrictSerializer):

@@ -15,6 +15,7 @@ from tests.factories import basic_client, ids, make_account, token_client
 
 Versions = dict[int, DescriptorVersion]
 NUL = "a\x00b"
+KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
 
 def found(client: Client, **query: Any) -> list[UUID]:
@@ -67,6 +68,11 @@ def test_an_empty_face(client: Client) -> None:
         ({"avatar": "https://h/" + "x" * 247}, 400, 22009),
         ({"avatar": NUL}, 400, 12027),
         ({"event_id": "x"}, 400, 12027),
+        ({"event_id": 1}, 400, 12027),
+        ({"event_id": True}, 400, 12027),
+        ({"event_id": "urn:uuid:" + KEY}, 400, 12027),
+        ({"lists": [KEY.replace("-", "")]}, 400, 12027),
+        ({"user_data": "\U0001f600" * 129}, 400, 12027),
         ({"unknown": 1}, 400, 12027),
         ([], 400, 12027),
         ("x", 400, 12027),
@@ -180,7 +186,9 @@ def test_filters_and_counts(client: Client, stranger: Client, versions: Versions
         "page=0", "page=x", "page=99999999999999999999", "page_size=0", "page_size=101", "page_size=1000000000",
         "face_ids=x", "list_id=x", "event_id=1", "create_time__gte=yesterday", "create_time__lt=now-1x",
         "face_id__gte=x", "user_data=%00", "external_ids=%00", "external_ids=" + "x" * 37, "user_data=" + "x" * 129,
-        "account_id=x", "face_ids=" + ",".join([str(UUID(int=1))] * 1001),
+        "account_id=x", "event_id=urn:uuid:" + KEY, "list_id=" + KEY.replace("-", ""), "face_id__lt={" + KEY + "}",
+        "create_time__lt=9999-12-31T23:59:59-01:00", "create_time__gte=0001-01-01T00:00:00%2B01:00",
+        "face_ids=" + ",".join([str(UUID(int=1))] * 1001),
     ],
 )  # fmt: skip
 def test_bad_queries(client: Client, query: str) -> None:

@@ -84,7 +84,22 @@ def test_an_attribute_serves_one_face(account: UUID) -> None:
 
 
 @pytest.mark.parametrize(
-    "avatar", ["a picture", "ftp://host/a", "/etc/passwd", "http://", "https://h/" + "a" * 247, "https://h/\n", "//h/a"]
+    "avatar",
+    [
+        "a picture",
+        "ftp://host/a",
+        "/etc/passwd",
+        "http://",
+        "https://h/" + "a" * 247,
+        "https://h/\n",
+        "//h/a",
+        "http://:80/a",
+        "http://h:99999/a",
+        "http://h:x/a",
+        "http://[::1",
+        "/6/../admin/",
+        "data:image/png,a",
+    ],
 )
 def test_an_avatar_is_a_url(account: UUID, avatar: str) -> None:
     with pytest.raises(LunaError) as caught:
