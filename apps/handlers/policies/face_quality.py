@@ -41,10 +41,18 @@ class FaceQualityPolicy:
 
 
 class RangeSerializer(StrictSerializer):
-    """`{min, max}`; the side that is missing becomes the extreme value."""
+    """`{min, max}` within the values that there can be; the side that is missing becomes the extreme value."""
 
-    min = FiniteFloatField(required=False, allow_null=True)
-    max = FiniteFloatField(required=False, allow_null=True)
+    def __init__(self, domain: tuple[float | None, float | None]) -> None:
+        super().__init__()
+        self.domain = domain
+
+    def get_fields(self) -> dict[str, Any]:
+        low, high = self.domain
+        return {
+            side: FiniteFloatField(min_value=low, max_value=high, required=False, allow_null=True)
+            for side in ("min", "max")
+        }
 
     def to_internal_value(self, data: Any) -> tuple[float | None, float | None]:
         values = super().to_internal_value(data)
@@ -77,7 +85,7 @@ class ThresholdField(serializers.Field[Threshold, Any, Any, Any]):
     def to_internal_value(self, data: Any) -> Threshold:
         own = self.own
         if isinstance(own, Between):
-            return own.with_bounds(*RangeSerializer().run_validation(data))
+            return own.with_bounds(*RangeSerializer(own.domain).run_validation(data))
         if isinstance(own, OneOf):
             words = serializers.MultipleChoiceField(choices=own.words, allow_empty=False).run_validation(data)
             return replace(own, accepted=tuple(word for word in own.words if word in words))
