@@ -245,5 +245,12 @@ def _files_left(rows: Iterable[StoredObject]) -> list[str]:
             files.data_name(row.bucket, row.object_id, row.content_type),
             files.meta_name(row.bucket, row.object_id),
         )
-        if files.exists(name)
+        if _may_be_left(name)
     )
+
+
+def _may_be_left(name: str) -> bool:
+    try:
+        return files.exists(name)
+    except FAILURES:  # a storage that cannot tell
+        return True

@@ -18,6 +18,7 @@ from apps.faces import services
 from apps.faces.attributes import attribute_create
 from apps.faces.models import Face
 from apps.faces.types import AttributeData, BasicData, DescriptorData
+from apps.imagestore import files
 from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.services import Bucket, NewObject, samples_store
 from tests.factories import make_account, make_event, unit_vectors
@@ -192,6 +193,25 @@ def test_an_account(account: Account, store_dir: Path, redis_client: redis.Redis
     assert {name for name, trace in traces(dave).items() if trace in after} == set()
     assert {name for name, trace in traces(erin).items() if trace not in after} == set()
     assert not Account.objects.filter(pk=account.pk).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_storage_that_is_away_keeps_no_receipt_back(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grace = Person(account, "grace", 1)
+
+    def away(*_: object) -> None:
+        raise OSError("the storage is away")
+
+    monkeypatch.setattr(files, "remove", away)
+    monkeypatch.setattr(files, "remove_all", away)
+    monkeypatch.setattr(files, "exists", away)
+    with pytest.raises(CommandError, match="10 files could not be removed"):
+        run("--face-id", str(grace.face.face_id), "--receipts", str(tmp_path / "receipts"))
+    (kept,) = (tmp_path / "receipts").iterdir()
+    assert len(json.loads(kept.read_text())["files_left"]) == 10
+    assert not Face.objects.unscoped().exists()
 
 
 @pytest.mark.parametrize(
