@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -65,6 +65,13 @@ def meta_name(bucket: str, object_id: UUID) -> str:
 
 def write_all(items: Sequence[NewObject]) -> list[tuple[int, str]]:
     """Writes both files of every object, or none; returns size in bytes and SHA-256 (hex) of the data of each."""
+    written, finish = begin_all(items)
+    finish()
+    return written
+
+
+def begin_all(items: Sequence[NewObject]) -> tuple[list[tuple[int, str]], Callable[[], None]]:
+    """Begins `write_all`: what it returns, and what waits until the files are kept for good; that must be called."""
     readers = [CountingReader(item.stream()) for item in items]
     contents: list[tuple[str, File[Any]]] = []
     for item, reader in zip(items, readers, strict=True):
@@ -74,17 +81,16 @@ def write_all(items: Sequence[NewObject]) -> list[tuple[int, str]]:
             content.expire_days = item.ttl_days  # type: ignore[attr-defined]  # for S3Store
         contents.append((meta_name(item.bucket, item.object_id), described))
         contents.append((data_name(item.bucket, item.object_id, item.content_type), data))
+    finish = begin_each(contents)
+    return [(reader.size_bytes, reader.sha256) for reader in readers], finish
+
+
+def begin_each(contents: Sequence[tuple[str, "File[Any]"]]) -> Callable[[], None]:
+    """Begins to save; what is returned waits until all of it is kept. Only a disk goes on by itself."""
     if isinstance(default_storage, DiskStorage):
-        default_storage.save_all(contents)
-    else:
-        save_each(contents)
-    return [(reader.size_bytes, reader.sha256) for reader in readers]
-
-
-def measure(item: NewObject) -> tuple[int, str]:
-    """What `write_all` will return of an object whose data are bytes."""
-    data = item.stream().read()
-    return len(data), hashlib.sha256(data).hexdigest()
+        return default_storage.begin_all(contents)
+    save_each(contents)
+    return lambda: None
 
 
 def save_each(contents: Sequence[tuple[str, "File[Any]"]]) -> None:

@@ -6,7 +6,6 @@ removes; never a row without its bytes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 from uuid import UUID, uuid4
@@ -65,9 +64,6 @@ WITH found AS (
 ), line AS ({AUDIT_INSERT}, object_id::text, account_id FROM found)
 SELECT * FROM found
 """  # noqa: S608 (names of our own columns)
-WRITERS = 8
-
-_writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="samples")
 
 
 def object_store(
@@ -128,25 +124,27 @@ def samples_store(*, items: Sequence[NewObject]) -> list[StoredObject]:
 
 @contextmanager
 def samples_storing(*, items: Sequence[NewObject]) -> Iterator[None]:
-    """Stores several objects under fresh ids in the caller's transaction; their data are bytes.
+    """Stores several objects under fresh ids in the caller's transaction.
 
-    The files are written by a thread of their own while the caller goes on with the transaction, and are on the disk
-    when the context is left. Raises like `object_store`; where it or the caller fails, files may have been written,
-    which the caller removes.
+    The disk syncs their files while the caller goes on with the transaction, and has them when the context is left.
+    Raises like `object_store`; where it or the caller fails, files may have been written, which the caller removes.
     """
     if not items:
         yield
         return
     for item in items:
         check_ttl(item.ttl_days)
-    writing = _writers.submit(files.write_all, items)
-    try:
-        _insert(items, [files.measure(item) for item in items])
-        yield
-    finally:
-        wait([writing])
     with storage_errors(items[0].bucket, "save"):
-        writing.result()
+        written, finish = files.begin_all(items)
+    try:
+        _insert(items, written)
+        yield
+    except BaseException:
+        with suppress(*FAILURES):
+            finish()
+        raise
+    with storage_errors(items[0].bucket, "save"):
+        finish()
 
 
 def _insert(items: Sequence[NewObject], written: Sequence[tuple[int, str]]) -> list[dict[str, Any]]:

@@ -2,8 +2,9 @@
 
 import os
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,27 +40,42 @@ class DiskStorage(FileSystemStorage):
     def save_all(self, contents: Sequence[tuple[str, "File[Any]"]]) -> None:
         """Saves all of them or, when one fails, none. They are synced together: disks take many at the cost of one."""
         saved: list[Path] = []
-        try:
+        with unlinked_on_failure(saved):
             for start in range(0, len(contents), SYNC_FILES):
-                self._save_batch(contents[start : start + SYNC_FILES], saved)
-        except BaseException:
-            for path in saved:
-                path.unlink(missing_ok=True)
-            raise
+                with ExitStack() as opened:
+                    sync(*self._write(contents[start : start + SYNC_FILES], saved, opened))
 
-    def _save_batch(self, contents: Iterable[tuple[str, "File[Any]"]], saved: list[Path]) -> None:
+    def begin_all(self, contents: Sequence[tuple[str, "File[Any]"]]) -> Callable[[], None]:
+        """Begins `save_all`: all is written, and what is returned waits until it is on the disk. It must be called."""
+        if len(contents) > SYNC_FILES:
+            self.save_all(contents)
+            return lambda: None
+        saved: list[Path] = []
+        with unlinked_on_failure(saved), ExitStack() as opened:
+            syncing = [_pool.submit(each) for each in syncs(*self._write(contents, saved, opened))]
+            files = opened.pop_all()
+
+        def finish() -> None:
+            with unlinked_on_failure(saved), files:
+                wait(syncing)
+                for done in syncing:
+                    done.result()
+
+        return finish
+
+    def _write(
+        self, contents: Iterable[tuple[str, "File[Any]"]], saved: list[Path], opened: ExitStack
+    ) -> tuple[list[int], set[Path]]:
+        """The files and folders to be synced; `opened` closes the files."""
         files: list[int] = []
         folders: set[Path] = set()
-        try:
-            for name, content in contents:
-                path = Path(self.path(name))
-                folders |= make_directory(path.parent, stop=Path(self.location)) | {path.parent}
-                files.append(write_file(path, content))
-                saved.append(path)
-            sync(files, folders)
-        finally:
-            for descriptor in files:
-                os.close(descriptor)
+        for name, content in contents:
+            path = Path(self.path(name))
+            folders |= make_directory(path.parent, stop=Path(self.location)) | {path.parent}
+            files.append(write_file(path, content))
+            opened.callback(os.close, files[-1])
+            saved.append(path)
+        return files, folders
 
     def delete(self, name: str) -> None:
         """Removes a file for good; one that is not there is no error."""
@@ -111,9 +127,23 @@ def make_directory(path: Path, stop: Path) -> set[Path]:
     return changed | {path.parent}
 
 
+@contextmanager
+def unlinked_on_failure(paths: Sequence[Path]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def syncs(files: Sequence[int], folders: Iterable[Path]) -> list[Callable[[], None]]:
+    return [*(partial(os.fsync, file) for file in files), *(partial(sync_directory, folder) for folder in folders)]
+
+
 def sync(files: Sequence[int], folders: Iterable[Path]) -> None:
     """Waits until open files and folders are on the disk: all at the same time, which costs little more than one."""
-    work = [*(partial(os.fsync, file) for file in files), *(partial(sync_directory, folder) for folder in folders)]
+    work = syncs(files, folders)
     syncing = [_pool.submit(each) for each in work[1:]]
     try:
         if work:

@@ -1,7 +1,7 @@
 """What is kept: first decided for all persons, then written in one transaction.
 
 Events, faces, links, descriptors and samples' rows go in together, with statements for all persons at once; files are
-written and synced meanwhile, before the commit. Whoever listens is told after it. A failure leaves nothing behind.
+synced meanwhile, before the commit. Whoever listens is told after it. A failure leaves nothing behind.
 """
 
 import logging

@@ -81,13 +81,18 @@ class TestAllOrNothing:
     ) -> None:
         handler = make_handler(client)
         before = stored()
-        works = storage.files.write_all
+        works = storage.files.begin_all
 
-        def fails(items: Any) -> None:
-            works(items)
-            raise OSError
+        def fails(items: Any) -> Any:
+            written, finish = works(items)
 
-        monkeypatch.setattr(storage.files, "write_all", fails)
+            def finish_badly() -> None:
+                finish()
+                raise OSError
+
+            return written, finish_badly
+
+        monkeypatch.setattr(storage.files, "begin_all", fails)
         assert error_of(client.post(f"{handler}/events", astronaut(), JPEG)) == (500, 19001)
         assert stored() == before
 
