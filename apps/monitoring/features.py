@@ -1,4 +1,4 @@
-"""What this installation can do: read off its routes and off the estimators that the recognition room names."""
+"""What this installation can do: read off its routes and off what the recognition room says of its estimators."""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -16,30 +16,23 @@ RESOURCES = {
     "human_matching": "/6/matcher/bodies",
     "lambdas": "/6/lambdas",
 }
-ESTIMATORS = {
-    "people_counter": "people_count",
-    "face_quality": "quality",
-    "body_attributes": "body_basic_attributes",
-    "liveness": "liveness",
-    "deepfake": "deepfake",
-}
+ESTIMATIONS = ("people_counter", "face_quality", "body_attributes", "liveness", "deepfake")
 
-_estimators: list[Callable[[], Collection[str]]] = []
+_available: list[Callable[[], Collection[str]]] = []
 
 
-def register_estimators(names: Callable[[], Collection[str]]) -> None:
-    """`names` tells which estimators have their networks now."""
-    _estimators[:] = [names]
+def register_estimations(names: Callable[[], Collection[str]]) -> None:
+    """`names` tells which of `ESTIMATIONS` can be made now."""
+    _available[:] = [names]
 
 
 def features() -> Mapping[str, object]:
     """`{license, estimations, components}`, each thing true or false."""
-    names = {name for estimators in _estimators for name in estimators()}
-    estimations = {feature: estimator in names for feature, estimator in ESTIMATORS.items()}
+    available = {name for names in _available for name in names()}
     components = {component: is_routed(path) for component, path in RESOURCES.items()}
     return {
         "license": True,
-        "estimations": estimations,
+        "estimations": {name: name in available for name in ESTIMATIONS},
         # Websockets have no route here.
         "components": components | {"sender": apps.is_installed("apps.sender")},
     }

@@ -2,7 +2,7 @@ from django.apps import AppConfig
 from django.conf import settings
 
 from apps.common.descriptors import versions
-from apps.monitoring.features import register_estimators
+from apps.monitoring.features import register_estimations
 from apps.monitoring.health import checks
 from apps.recognition.networks.registry import Registry
 from apps.recognition.versions import register_versions
@@ -14,8 +14,8 @@ class RecognitionConfig(AppConfig):
 
     def ready(self) -> None:
         """Tells the platform which descriptor versions the known networks give, and how to check the engine."""
-        from apps.recognition.health import estimators_available, recognition_check
+        from apps.recognition.health import features_available, recognition_check
 
         checks.register("recognition", recognition_check)
-        register_estimators(estimators_available)
+        register_estimations(features_available)
         register_versions(Registry(settings.NETWORKS_DIR), versions)

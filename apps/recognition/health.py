@@ -1,12 +1,13 @@
 """Whether pictures can be recognised now."""
 
 from apps.recognition import facade
+from apps.recognition.estimators.registry import all_estimators
 
 
-def estimators_available() -> list[str]:
-    """The estimators whose networks are installed."""
-    names: list[str] = facade.engine_status()["estimators"]  # type: ignore[assignment]
-    return names
+def features_available() -> frozenset[str]:
+    """The features of a licence of which at least one estimator is on and has its networks."""
+    features = (all_estimators()[name].feature for name in facade.available_estimators())
+    return frozenset(feature for feature in features if feature is not None)
 
 
 def recognition_check() -> None:

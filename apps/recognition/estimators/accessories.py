@@ -36,6 +36,7 @@ class AccessoriesEstimator(BodyEstimator):
     """One run of the network a body."""
 
     name = "accessories"
+    feature = "body_attributes"
     tasks = ("object_detector",)
 
     def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[Accessories]:

@@ -42,6 +42,7 @@ class BackgroundEstimator(Estimator):
     """Image statistics; no network of its own."""
 
     name = "background"
+    feature = "face_quality"
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Background | None]:
         """Of every face in a picture; None for warps and where next to nothing is seen beside the head."""

@@ -93,7 +93,7 @@ class AnyEstimator(ABC):
     """`name`: of the API for public ones. `needs`: names of estimators. `tasks`: network tasks.
 
     `wants`: needs that are left out where they have no network. `public`: may a plan ask for it, or is it a step of
-    others?
+    others? `feature`: what of a licence allows it, by its name in `/6/features`; None for what every licence does.
     """
 
     name: ClassVar[str]
@@ -101,6 +101,7 @@ class AnyEstimator(ABC):
     wants: ClassVar[tuple[str, ...]] = ()
     tasks: ClassVar[tuple[str, ...]] = ()
     public: ClassVar[bool] = True
+    feature: ClassVar[str | None] = None
 
 
 class Estimator(AnyEstimator):

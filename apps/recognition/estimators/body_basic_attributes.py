@@ -32,6 +32,7 @@ class BodyBasicAttributesEstimator(BodyEstimator):
     """What is said of the face of the same person."""
 
     name = "body_basic_attributes"
+    feature = "body_attributes"
     faces = True
     needs = ("basic_attributes",)
 

@@ -35,6 +35,7 @@ class DeepfakeEstimator(Estimator):
     """One run of the network a face."""
 
     name = "deepfake"
+    feature = "deepfake"
     needs = ("mesh",)
     wants = ("deepfake_preliminary",)
     tasks = ("deepfake",)

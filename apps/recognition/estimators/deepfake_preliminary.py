@@ -32,6 +32,7 @@ class DeepfakePreliminaryEstimator(Estimator):
     """One run of the network a face."""
 
     name = "deepfake_preliminary"
+    feature = "deepfake"
     needs = ("mesh",)
     tasks = ("deepfake_preliminary",)
     public = False

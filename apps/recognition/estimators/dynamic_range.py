@@ -24,6 +24,7 @@ class DynamicRangeEstimator(Estimator):
     """Image statistics inside the hull of the mesh; no network of its own."""
 
     name = "dynamic_range"
+    feature = "face_quality"
     needs = ("mesh",)
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[DynamicRange | None]:

@@ -33,6 +33,7 @@ class EyebrowsEstimator(Estimator):
     """Geometry of the mesh and the openness of the eyes; no network of its own."""
 
     name = "eyebrows"
+    feature = "face_quality"
     needs = ("mesh", "eyes_attributes")
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Eyebrows]:

@@ -31,6 +31,7 @@ class FaceColorTypeEstimator(Estimator):
     """Image statistics inside the hull of the mesh; no network of its own."""
 
     name = "face_color_type"
+    feature = "face_quality"
     needs = ("mesh",)
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[FaceColorType]:

@@ -20,6 +20,7 @@ class HeadwearEstimator(Estimator):
     """One run of the network a face."""
 
     name = "headwear"
+    feature = "face_quality"
     needs = ("mesh",)
     tasks = ("headwear",)
 

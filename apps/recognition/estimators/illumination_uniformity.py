@@ -24,6 +24,7 @@ class IlluminationUniformityEstimator(Estimator):
     """Image statistics; no network of its own."""
 
     name = "illumination_uniformity"
+    feature = "face_quality"
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[IlluminationUniformity | None]:
         """Of every face in a picture; None for warps."""

@@ -48,6 +48,7 @@ class LivenessEstimator(Estimator):
     """One run of the network, and of each companion, a face."""
 
     name = "liveness"
+    feature = "liveness"
     needs = ("mesh",)
     tasks = ("liveness",)
 

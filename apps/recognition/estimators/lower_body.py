@@ -54,6 +54,7 @@ class LowerBodyEstimator(BodyEstimator):
     """Regions of the pose."""
 
     name = "lower_body"
+    feature = "body_attributes"
     faces = True
 
     def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[LowerBody]:

@@ -34,6 +34,7 @@ class NaturalLightEstimator(Estimator):
     """Image statistics; no network of its own."""
 
     name = "natural_light"
+    feature = "face_quality"
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[NaturalLight]:
         """Of every face."""

@@ -28,6 +28,7 @@ class PeopleCountEstimator(SceneEstimator):
     """Counts what detection found."""
 
     name = "people_count"
+    feature = "people_counter"
     tasks = ("object_detector", "body_pose")
 
     def estimate(self, scene: Scene) -> PeopleCount:

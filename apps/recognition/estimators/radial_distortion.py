@@ -46,6 +46,7 @@ class RadialDistortionEstimator(Estimator):
     """Image statistics of the whole picture; no network of its own."""
 
     name = "radial_distortion"
+    feature = "face_quality"
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[RadialDistortion | None]:
         """The picture's, for every face in it; None for warps and for pictures without straight things."""

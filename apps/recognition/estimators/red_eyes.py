@@ -35,6 +35,7 @@ class RedEyesEstimator(Estimator):
     """Colours inside the iris network's points."""
 
     name = "red_eyes"
+    feature = "face_quality"
     needs = ("iris",)
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[RedEyes]:

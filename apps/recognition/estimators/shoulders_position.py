@@ -37,6 +37,7 @@ class ShouldersPositionEstimator(Estimator):
     """One run of the pose network a face."""
 
     name = "shoulders_position"
+    feature = "face_quality"
     tasks = ("body_pose",)
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[ShouldersPosition | None]:

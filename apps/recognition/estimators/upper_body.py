@@ -40,6 +40,7 @@ class UpperBodyEstimator(BodyEstimator):
     """Regions of the pose."""
 
     name = "upper_body"
+    feature = "body_attributes"
     faces = True
 
     def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[UpperBody]:
