@@ -16,6 +16,7 @@ FLAG_THRESHOLD = 0.5
 
 EYE_CORNERS = ((33, 133), (362, 263))  # image-left and image-right eye
 FIVE_POINTS = ((33, 133), (362, 263), (1,), (61,), (291,))  # eyes, nose tip, mouth corners
+_PAIRS = np.array([(group[0], group[-1]) for group in FIVE_POINTS])  # the mean of a point with itself is the point
 CHIN = 152
 
 
@@ -45,14 +46,9 @@ def decode(raw: NDArray[np.float32], flag: float, matrix: Matrix) -> Mesh:
     return Mesh(apply(inverse(matrix), shape[:, :2]), shape, flag, matrix)
 
 
-def mean_points(points: Points, groups: tuple[tuple[int, ...], ...]) -> Points:
-    """For each group of vertices their mean, float32 [len(groups), 2]."""
-    return np.stack([points[list(group)].mean(0) for group in groups]).astype(np.float32)
-
-
 def five_points(points: Points) -> Points:
     """Image-left eye, image-right eye, nose tip, image-left and image-right mouth corner: float32 [5, 2]."""
-    return mean_points(points, FIVE_POINTS)
+    return np.asarray(points[_PAIRS].mean(1), np.float32)
 
 
 def bounding_box(points: Points) -> NDArray[np.float32]:
