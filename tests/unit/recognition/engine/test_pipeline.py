@@ -1,5 +1,6 @@
 """The whole chain with real networks: who is found, what a descriptor depends on, what policies and warps do."""
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -9,6 +10,7 @@ import pytest
 from apps.common.errors import LunaError
 from apps.recognition.engine.core import Engine
 from apps.recognition.estimators.face_descriptor import Descriptor
+from apps.recognition.estimators.registry import available
 from apps.recognition.pipeline import Pipeline
 from apps.recognition.types import Face, ImageInput, ImageResult, ImageType, MultifacePolicy, Plan, Rect
 from tests.unit.recognition.pictures import astronaut, encoded, samples
@@ -226,3 +228,24 @@ def test_bodies_are_not_silently_left_out(engine: Engine, monkeypatch: pytest.Mo
     with pytest.raises(LunaError) as caught:
         Pipeline(engine, Plan(detect_body=True))
     assert caught.value.code == 200005
+
+
+def test_no_network_looks_at_the_same_thing_twice(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is asked for together: with everything on, every network sees every crop once."""
+    seen: Counter[tuple[str, bytes]] = Counter()
+    runs: Counter[str] = Counter()
+    run = engine.run
+
+    def watched(network: str, tensor: np.ndarray, deadline: float) -> dict[str, np.ndarray]:
+        runs[network] += 1
+        seen.update((network, crop.tobytes()) for crop in tensor)
+        return run(network, tensor, deadline)
+
+    monkeypatch.setattr(engine, "run", watched)
+    everything = available(engine.tasks)
+    result = found(engine, encoded(astronaut()), Plan(detect_body=True, estimators=everything))
+    assert result.error is None
+    assert everything == {*result.estimations, *result.faces[0].estimations, *result.bodies[0].estimations}
+    assert max(seen.values()) == 1
+    twice = {"movenet-lightning": 2, "centernet": 2}  # body and shoulders; picture and body, for backpacks
+    assert runs == {network: twice.get(network, 1) for network in runs}
