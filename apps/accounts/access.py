@@ -8,7 +8,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from apps.accounts.authentication import remote_address
-from apps.accounts.permissions import EMIT_EVENTS, emits_events, handler_is_listed_out
+from apps.accounts.permissions import EMIT_EVENTS, VIEW, emits_events, handler_is_listed_out
 from apps.accounts.principal import Actor, Principal
 from apps.common.api.fields import parse_uuid
 from apps.common.errors import LunaError
@@ -85,6 +85,12 @@ def account_if_any(request: Request) -> UUID | None:
     """Whose stored images and samples a public resource may name: nobody's without credentials."""
     principal: object = request.user
     return principal.account_id if isinstance(principal, Principal) else None
+
+
+def may_view(request: Request, kind: str) -> bool:
+    """Whether the client of a public resource may see stored objects of a kind, by the rights of his token."""
+    principal: object = request.user
+    return isinstance(principal, Principal) and principal.may(kind, VIEW)
 
 
 def read_scope(request: Request) -> Scope:

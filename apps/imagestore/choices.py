@@ -25,6 +25,14 @@ class Kind(models.TextChoices):
     OBJECTS = "objects"
 
 
+AUDIT_TYPES = {
+    Bucket.FACE_SAMPLES: "face_sample",
+    Bucket.BODY_SAMPLES: "body_sample",
+    Bucket.IMAGES: "image",
+    Bucket.OBJECTS: "object",
+    Bucket.TASK_RESULT: "task_result",
+    Bucket.PORTRAITS: "portrait",
+}
 PICTURES = frozenset({Bucket.FACE_SAMPLES, Bucket.BODY_SAMPLES, Bucket.IMAGES, Bucket.PORTRAITS})
 
 
@@ -38,9 +46,9 @@ def bucket_of(shelf: str) -> str:
 
 
 def audit_type(shelf: str) -> str:
-    """What an audit line calls an object of `shelf`: names of buckets may be longer than it has room for."""
+    """What an audit line calls an object of `shelf`; the kinds of permissions have the same names."""
     _, made, kind = shelf.partition("/")
-    return kind.removesuffix("s") if made else shelf
+    return kind.removesuffix("s") if made else AUDIT_TYPES[Bucket(shelf)]
 
 
 def holds_pictures(shelf: str) -> bool:

@@ -1,6 +1,6 @@
 """What a request for recognition holds, once it is read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from apps.common.descriptors import DescriptorVersion, Vector
 from apps.common.errors import LunaError
+from apps.recognition.api.sources import everything
 from apps.recognition.types import ImageInput, ImageType
 
 
@@ -17,7 +18,8 @@ class Rules:
 
     `account_id`: whose stored images and samples may be named, None for nobody's. `parts`: names of further JSON parts
     of a multipart body. `details`: names of `Details` that may be given. `descriptors`: whether descriptors
-    and XPK files may stand in for images. `bodies`: whether boxes of bodies may be given.
+    and XPK files may stand in for images. `bodies`: whether boxes of bodies may be given. `readable`: which stored
+    objects the client may name, by their kind in permissions; what he may not is not there.
     """
 
     account_id: UUID | None
@@ -26,6 +28,7 @@ class Rules:
     details: frozenset[str] = frozenset()
     descriptors: bool = False
     bodies: bool = False
+    readable: Callable[[str], bool] = everything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

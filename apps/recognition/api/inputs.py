@@ -4,6 +4,7 @@ What concerns the request as a whole is raised as LunaError; what concerns one o
 the others are processed.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -11,8 +12,12 @@ import ormsgpack
 from django.conf import settings
 from rest_framework.request import Request
 
+from apps.accounts.access import actor_of
+from apps.accounts.services import audit_write
 from apps.common.api.validation import checked_data
 from apps.common.errors import LunaError
+from apps.imagestore.choices import audit_type
+from apps.imagestore.models import StoredObject
 from apps.recognition.api.descriptors import descriptors_decode
 from apps.recognition.api.form import read_form
 from apps.recognition.api.input_schemas import ReferencesSerializer, detail_fields
@@ -43,7 +48,7 @@ def read_inputs(request: Request, rules: Rules) -> Inputs:
     if content_type == "multipart/form-data":
         return read_form(request, rules)
     if content_type in ("application/json", "application/msgpack"):
-        return _from_references(_read_json(request, content_type), rules)
+        return _from_references(request, _read_json(request, content_type), rules)
     if content_type in DESCRIPTOR_TYPES and rules.descriptors:
         found = descriptors_decode(_read_body(request, MAX_DESCRIPTOR_BYTES), content_type)
         return Inputs(descriptors=(DescriptorFile(filename=LONE_DESCRIPTOR_NAME, descriptors=found),), alone=True)
@@ -73,18 +78,33 @@ def _read_json(request: Request, content_type: str) -> Any:
         raise LunaError(12047, "", "not MessagePack") from error
 
 
-def _from_references(body: Any, rules: Rules) -> Inputs:
+def _from_references(request: Request, body: Any, rules: Rules) -> Inputs:
     """Raises LunaError 11045, 11047, 12027."""
     checked = checked_data(ReferencesSerializer, body)
     references = checked.get("urls") or checked["samples"]
     for reference in references:
         _check_reference(reference, rules)
     if "urls" in checked:
-        loaded = load_urls([reference["url"] for reference in references], rules.account_id)
+        loaded = load_urls([reference["url"] for reference in references], rules.account_id, rules.readable)
     else:
-        loaded = load_samples([reference["sample_id"] for reference in references], rules.account_id)
+        sample_ids = [reference["sample_id"] for reference in references]
+        loaded = load_samples(sample_ids, rules.account_id, rules.readable)
+    _audit(request, [each.stored for each in loaded if each.stored is not None])
     pictures = tuple(_picture(*pair, rules) for pair in zip(references, loaded, strict=True))
     return Inputs(pictures=pictures, meta=checked.get("meta") if "meta" in rules.details else None)
+
+
+def _audit(request: Request, read: Sequence[StoredObject]) -> None:
+    """A line for each stored object: its warp or descriptor may be part of the answer."""
+    for bucket in sorted({row.bucket for row in read}):
+        rows = [row for row in read if row.bucket == bucket]
+        audit_write(
+            action="view",
+            object_type=audit_type(bucket),
+            object_ids=dict.fromkeys(row.object_id for row in rows),
+            account_id=rows[0].account_id,
+            actor=actor_of(request),
+        )
 
 
 def _check_reference(reference: dict[str, Any], rules: Rules) -> None:

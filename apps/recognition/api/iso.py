@@ -1,5 +1,6 @@
 """POST /6/iso: the checks of ISO/IEC 19794-5, with fixed thresholds. Nothing is stored."""
 
+from functools import partial
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -7,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.access import account_if_any
+from apps.accounts.access import account_if_any, may_view
 from apps.common.api.fields import FlagField
 from apps.common.api.validation import checked_query
 from apps.common.api.views import LunaView
@@ -87,7 +88,11 @@ class IsoView(LunaView):
     )
     def post(self, request: Request) -> Response:
         query = checked_query(IsoQuery, request)
-        rules = Rules(account_id=account_if_any(request), image_type=ImageType(query["image_type"]))
+        rules = Rules(
+            account_id=account_if_any(request),
+            image_type=ImageType(query["image_type"]),
+            readable=partial(may_view, request),
+        )
         plan = Plan(
             multiface=MultifacePolicy(query["multiface_policy"]),
             use_exif=query["use_exif_info"],

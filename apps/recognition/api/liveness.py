@@ -1,6 +1,7 @@
 """POST /6/liveness: is it a face before the camera? Thresholds are those of the installation. Nothing is stored."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
@@ -8,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.access import account_if_any
+from apps.accounts.access import account_if_any, may_view
 from apps.common.api.fields import FlagField
 from apps.common.api.validation import checked_query
 from apps.common.api.views import LunaView
@@ -74,7 +75,10 @@ class LivenessView(LunaView):
     def post(self, request: Request) -> Response:
         query = checked_query(LivenessQuery, request)
         rules = Rules(
-            account_id=account_if_any(request), image_type=ImageType(query["image_type"]), details=frozenset({"meta"})
+            account_id=account_if_any(request),
+            image_type=ImageType(query["image_type"]),
+            details=frozenset({"meta"}),
+            readable=partial(may_view, request),
         )
         plan = Plan(
             estimators=frozenset({ESTIMATION}),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
@@ -9,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.access import account_if_any
+from apps.accounts.access import account_if_any, may_view
 from apps.common.api.fields import CommaListField, FlagField
 from apps.common.api.validation import checked_query
 from apps.common.api.views import LunaView
@@ -167,7 +168,12 @@ class SdkView(LunaView):
         query = checked_query(SdkQuery, request)
         shown = _shown(query)
         limits = _limits(query)
-        rules = Rules(account_id=account_if_any(request), image_type=ImageType(query["image_type"]), bodies=True)
+        rules = Rules(
+            account_id=account_if_any(request),
+            image_type=ImageType(query["image_type"]),
+            bodies=True,
+            readable=partial(may_view, request),
+        )
         seen = recognise_pictures(read_inputs(request, rules), _plan(query, shown, limits), limits)
         if query["aggregate_attributes"] and query["multiface_policy"] != MultifacePolicy.BEST:
             check_one_person(seen)

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,45 +10,58 @@ from uuid import UUID
 import numpy as np
 from django.conf import settings
 
+from apps.common.api.fields import parse_uuid
 from apps.common.errors import LunaError
 from apps.common.fetch import FetchError, fetch
 from apps.common.scope import Scope
-from apps.imagestore.choices import Bucket
-from apps.imagestore.selectors import objects_get
-from apps.imagestore.services import object_open, object_read
+from apps.imagestore.buckets import BUCKET_NAME
+from apps.imagestore.choices import Bucket, Kind, audit_type
+from apps.imagestore.models import StoredObject
+from apps.imagestore.selectors import object_get, objects_get
+from apps.imagestore.services import object_open
 from apps.recognition.types import Points
 
 logger = logging.getLogger(__name__)
 
 FETCH_THREADS = 8
-UUID_TEXT = r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
-OWN_PATHS = (
-    (re.compile(rf"/6/images/{UUID_TEXT}"), Bucket.IMAGES),
-    (re.compile(rf"/6/samples/faces/{UUID_TEXT}"), Bucket.FACE_SAMPLES),
-    (re.compile(rf"/6/samples/bodies/{UUID_TEXT}"), Bucket.BODY_SAMPLES),
-)
+OWN_PATHS = {
+    "/6/images": Bucket.IMAGES,
+    "/6/samples/faces": Bucket.FACE_SAMPLES,
+    "/6/samples/bodies": Bucket.BODY_SAMPLES,
+}
+SHELF_PATH = re.compile(rf"/1/buckets/({BUCKET_NAME.pattern})/{Kind.IMAGES}", re.ASCII)
 # Servers that do not know what they serve; everything else that is no image is refused.
 NEUTRAL_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
-    """Bytes of an image, or why there are none. `landmarks5` as in `ImageInput`, for warps of our own."""
+    """Bytes of an image, or why there are none. `landmarks5` as in `ImageInput`, for warps of our own; `stored`: the
+    row of an image that came from the Image Store."""
 
     data: bytes = b""
     error: LunaError | None = None
     landmarks5: Points | None = None
+    stored: StoredObject | None = None
 
 
-def load_urls(urls: Sequence[str], account_id: UUID | None) -> list[Loaded]:
-    """The images at `urls`, in this order. Our own are read from the Image Store, as this account may.
+Readable = Callable[[str], bool]  # takes the kind of an object, "face_sample" or "image"
+
+
+def everything(kind: str) -> bool:
+    """For who may use all that the account has."""
+    return True
+
+
+def load_urls(urls: Sequence[str], account_id: UUID | None, readable: Readable = everything) -> list[Loaded]:
+    """The images at `urls`, in this order. Our own are read from the Image Store, as this client may.
 
     An image that cannot be had is LunaError 11027, one that says it is something else 11028.
     """
     results: dict[int, Loaded] = {}
     for position, url in enumerate(urls):
         if (own := own_object(url)) is not None:
-            results[position] = _own(url, *own, account_id)
+            results[position] = _own(url, *own, account_id, readable)
     rest = [position for position in range(len(urls)) if position not in results]
     if len(rest) == 1:
         results[rest[0]] = _fetched(urls[rest[0]])
@@ -58,10 +71,12 @@ def load_urls(urls: Sequence[str], account_id: UUID | None) -> list[Loaded]:
     return [results[position] for position in range(len(urls))]
 
 
-def load_samples(sample_ids: Sequence[UUID], account_id: UUID | None) -> list[Loaded]:
+def load_samples(
+    sample_ids: Sequence[UUID], account_id: UUID | None, readable: Readable = everything
+) -> list[Loaded]:  # fmt: skip
     """Stored face samples, in this order; one that is missing is LunaError 11031."""
     rows = {}
-    if account_id is not None:
+    if account_id is not None and readable(audit_type(Bucket.FACE_SAMPLES)):
         rows = objects_get(scope=Scope(account_id), bucket=Bucket.FACE_SAMPLES, object_ids=sample_ids)
     results = []
     for sample_id in sample_ids:
@@ -70,7 +85,7 @@ def load_samples(sample_ids: Sequence[UUID], account_id: UUID | None) -> list[Lo
             results.append(Loaded(error=LunaError(11031, sample_id)))
             continue
         with object_open(stored=row) as file:
-            results.append(Loaded(file.read(), landmarks5=stored_landmarks5(row.meta)))
+            results.append(Loaded(file.read(), landmarks5=stored_landmarks5(row.meta), stored=row))
     return results
 
 
@@ -80,20 +95,27 @@ def stored_landmarks5(meta: dict[str, object]) -> Points | None:
     return None if points is None else np.asarray(points, np.float32)
 
 
-def own_object(url: str) -> tuple[Bucket, UUID] | None:
-    """Bucket and id when the URL names an object of this platform."""
-    path = url.removeprefix(settings.LUNA_EXTERNAL_ADDRESS.rstrip("/"))
-    for pattern, bucket in OWN_PATHS:
-        if match := pattern.fullmatch(path):
-            return bucket, UUID(match[1])
+def own_object(url: str) -> tuple[str, UUID] | None:
+    """Bucket and id when the URL names an image or sample of this platform."""
+    folder, _, name = url.removeprefix(settings.LUNA_EXTERNAL_ADDRESS.rstrip("/")).rpartition("/")
+    object_id = parse_uuid(name)
+    if object_id is None:
+        return None
+    if folder in OWN_PATHS:
+        return OWN_PATHS[folder], object_id
+    if match := SHELF_PATH.fullmatch(folder):
+        own = match[1] == Bucket.IMAGES
+        return (Bucket.IMAGES if own else f"{match[1]}/{Kind.IMAGES}"), object_id
     return None
 
 
-def _own(url: str, bucket: Bucket, object_id: UUID, account_id: UUID | None) -> Loaded:
+def _own(url: str, bucket: str, object_id: UUID, account_id: UUID | None, readable: Readable) -> Loaded:
     try:
-        if account_id is None:
+        if account_id is None or not readable(audit_type(bucket)):
             raise LunaError(11027, url)
-        return Loaded(object_read(scope=Scope(account_id), bucket=bucket, object_id=object_id))
+        row = object_get(scope=Scope(account_id), bucket=bucket, object_id=object_id)
+        with object_open(stored=row) as file:
+            return Loaded(file.read(), stored=row)
     except LunaError as error:
         return Loaded(error=error if error.status >= 500 else LunaError(11027, url))
 

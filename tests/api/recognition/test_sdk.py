@@ -10,11 +10,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
 
-from apps.accounts.models import Account
+from apps.accounts.choices import AccountType
+from apps.accounts.models import Account, AuditRecord
 from apps.common.descriptors import sdk_decode
 from apps.common.errors import LunaError
 from tests.api.handlers.conftest import JPEG, JSON, Stored, astronaut, encoded, nobody, sample, stored  # noqa: F401
-from tests.factories import client_of, make_account, token_client
+from tests.factories import basic_client, client_of, make_account, token_client
 
 pytestmark = pytest.mark.django_db
 
@@ -137,4 +138,50 @@ def test_stored_images_are_the_accounts_own(account: Account) -> None:
     assert len(faces(sdk(data={"urls": [url]}, content_type=JSON, client=own))) == 1
     for client in (Client(), client_of(make_account())):
         (image,) = sdk(data={"urls": [url]}, content_type=JSON, client=client)["images_estimations"]
+        assert image["error"]["error_code"] == 11027
+
+
+@pytest.mark.parametrize("path", ["/6/sdk", "/6/iso", "/6/liveness"])
+def test_a_token_names_the_stored_objects_that_it_may_view(account: Account, path: str) -> None:
+    """The warp of a stored picture is in the answer: who may not see the one does not see the other."""
+    own = client_of(account)
+    image = own.post("/6/images", astronaut(), JPEG).json()["url"]
+    sample_id = own.post("/6/samples/faces", encoded(Image.new("RGB", (250, 250))), JPEG).json()["sample_id"]
+    rights: dict[str, Any] = {"resources": ["sdk", "iso", "liveness"]}
+
+    def codes(**permissions: Any) -> list[int]:
+        client = token_client(account, **rights, **permissions)
+        found = []
+        for body in ({"urls": [image]}, {"samples": [sample_id]}):
+            (answer,) = next(iter(client.post(path, body, JSON).json().values()))
+            found.append(answer["error"]["error_code"])
+        return found
+
+    of_image, of_sample = codes(image=["view"], face_sample=["view"])
+    assert (of_image, of_sample == 11031) == (0, False)
+    assert codes(image=["creation"], face_sample=["deletion"]) == [11027, 11031]
+    assert codes(face_sample=["view"])[0] == 11027
+    assert codes(image=["view"])[1] == 11031
+
+
+def test_what_is_read_from_the_store_leaves_an_audit_line(account: Account) -> None:
+    own = client_of(account)
+    path = own.post("/6/images", astronaut(), JPEG).json()["url"]
+    image_id = path.rpartition("/")[2]
+    urls = [path, path.upper().replace("/6/IMAGES", "/6/images"), f"/6/images/{account.account_id}"]
+    sdk("?estimate_face_warp=1", data={"urls": urls}, content_type=JSON, client=own)
+    line = AuditRecord.objects.get(action="view")
+    assert (line.object_type, line.object_id) == ("image", image_id)
+    assert line.account_id == line.object_account_id == account.account_id
+
+
+def test_images_in_buckets(account: Account) -> None:
+    admin, own = basic_client(make_account(AccountType.ADMIN)), client_of(account)
+    admin.post("/1/buckets?bucket=people")
+    for bucket, kind in (("people", "image"), ("visionlabs-image-origin", "image")):
+        path = own.post(f"/1/buckets/{bucket}/images", astronaut(), JPEG).json()["url"]
+        assert len(faces(sdk(data={"urls": [path]}, content_type=JSON, client=own))) == 1
+        line = AuditRecord.objects.get(action="view", object_id=path.rpartition("/")[2])
+        assert line.object_type == kind
+        (image,) = sdk(data={"urls": [path]}, content_type=JSON)["images_estimations"]
         assert image["error"]["error_code"] == 11027

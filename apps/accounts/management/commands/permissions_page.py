@@ -24,7 +24,9 @@ TAIL = """\
 Rights that depend on the request come on top:
 - a face that is made or changed together with a link to a list: `list`.`modification`;
 - lists that are deleted together with their faces: `face`.`deletion`;
-- matching: `matching` of each kind of object that is a reference or a candidate (`face`, `event`, `attribute`).
+- matching: `matching` of each kind of object that is a reference or a candidate (`face`, `event`, `attribute`);
+- stored images and samples that `/6/sdk`, `/6/iso` or `/6/liveness` are to look at: `view` of their kind, without it
+  they are not there.
 
 `emit_events` is an object: `allowed` (0 or 1), `white_list` and `black_list` of up to 100 handler ids. An empty list
 restricts nothing; with a list the token cannot have the rights `creation` and `modification` of handlers. What event
