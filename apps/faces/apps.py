@@ -13,3 +13,4 @@ class FacesConfig(AppConfig):
         checks.register("descriptors", consistency.descriptors_check)
         checks.register("lists", consistency.lists_check)
         checks.register("samples of faces", consistency.samples_check)
+        checks.register("keys in Redis", consistency.redis_check)

@@ -1,20 +1,25 @@
-"""Checks that faces, lists, descriptors and samples agree, for `manage.py fsck`."""
+"""Checks that faces, lists, descriptors, samples and what waits in Redis agree, for `manage.py fsck`."""
 
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, F, Func, IntegerField, Max, Q, QuerySet
 
+from apps.accounts import idempotency
+from apps.accounts.models import Account
 from apps.common.api.fields import parse_uuid
 from apps.common.descriptors import versions
+from apps.common.errors import LunaError
+from apps.faces.attributes import KEY, client, unpack
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List
 from apps.imagestore.choices import Bucket
 from apps.imagestore.consistency import Fault
 from apps.imagestore.models import StoredObject
 
 BATCH_ROWS = 1000
+SCAN_KEYS = 500
 
 
 def descriptors_check(deep: bool) -> Iterator[Fault]:
@@ -106,3 +111,34 @@ def _drop_sample(key: int, sample: UUID) -> None:
 
 def _drop_avatar(key: int) -> None:
     Face.objects.unscoped().filter(pk=key).update(avatar="")
+
+
+def redis_check(deep: bool) -> Iterator[Fault]:
+    """Temporary attributes that cannot be read, and those and kept answers of accounts that are gone."""
+
+    @cache
+    def known(account_id: UUID | None) -> bool:
+        return account_id is not None and Account.objects.filter(account_id=account_id).exists()
+
+    for key in client().scan_iter(KEY.format("*"), count=SCAN_KEYS):
+        name = key.decode()
+        value: Any = client().get(key)
+        attribute_id = parse_uuid(name.rpartition(":")[2])
+        if value is None:  # its time ended meanwhile
+            continue
+        try:
+            readable = attribute_id is not None and unpack(attribute_id, value)
+        except LunaError:
+            readable = False
+        if not readable:
+            yield Fault("temporary attribute that cannot be read", name, partial(_forget, key))
+        elif not known(readable.account_id):
+            yield Fault("temporary attribute of no account", name, partial(_forget, key))
+    for key in client().scan_iter(idempotency.KEY.format("*", "*"), count=SCAN_KEYS):
+        name = key.decode()
+        if not known(parse_uuid(name.split(":")[2])):
+            yield Fault("kept answer of no account", name, partial(_forget, key))
+
+
+def _forget(key: bytes) -> None:
+    client().delete(key)

@@ -8,15 +8,21 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+import redis
 from django.core.management import CommandError, call_command
 
+from apps.accounts import idempotency
+from apps.accounts.models import Account
+from apps.events.models import EventDescriptor
+from apps.events.types import EventDescriptorData
 from apps.faces import services
+from apps.faces.attributes import KEY, attribute_create
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List
 from apps.faces.types import AttributeData, FaceDraft
 from apps.imagestore.consistency import checks
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import Bucket, NewObject, object_store, samples_store
-from tests.factories import make_version
+from tests.factories import make_event, make_version, unit_vectors
 from tests.unit.faces.conftest import attribute_data
 from tests.unit.imagestore.conftest import store_dir
 
@@ -125,6 +131,37 @@ def test_planted_faults(account: UUID, store_dir: Path) -> None:
     assert FaceAttribute.objects.filter(face=faces[2]).exists()
     assert FaceAttribute.objects.get(face=faces[0]).descriptor_samples == []
     assert Face.objects.for_account(account).get(pk=faces[0].pk).avatar == ""
+
+
+@pytest.mark.usefixtures("_sound")
+def test_descriptors_of_events(account: UUID) -> None:
+    owner = Account.objects.get(pk=account)
+    vector = unit_vectors(1, 128)[0]
+    wrong, right = (make_event(owner, EventDescriptorData(VERSION, vector, 0.9)) for _ in range(2))
+    EventDescriptor.objects.filter(event=wrong).update(vector=[1.0, 0.0])
+    assert kinds() == {"descriptor of the wrong dimension": 1}
+    run("--mend")
+    assert [row.event_id for row in EventDescriptor.objects.all()] == [right.pk]
+
+
+@pytest.mark.usefixtures("_sound")
+def test_what_waits_in_redis(account: UUID, redis_client: redis.Redis) -> None:
+    kept = attribute_create(account_id=account, data=attribute_data(1)).attribute_id
+    attribute_create(account_id=uuid4(), data=attribute_data(2))
+    redis_client.set(KEY.format(uuid4()), b"nonsense")
+    for owner in (account, uuid4()):
+        redis_client.set(idempotency.KEY.format(owner, "0" * 64), b"an answer")
+    expected = {
+        "temporary attribute that cannot be read": 1,
+        "temporary attribute of no account": 1,
+        "kept answer of no account": 1,
+    }
+    assert kinds() == expected
+    assert "Everything agrees now." in run("--mend")
+    assert {name.decode() for name in redis_client.scan_iter()} == {
+        KEY.format(kept),
+        idempotency.KEY.format(account, "0" * 64),
+    }
 
 
 @pytest.mark.usefixtures("_sound")

@@ -1,0 +1,25 @@
+"""Checks that descriptors of events fit their version, for `manage.py fsck`."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from django.db.models import F, Func, IntegerField
+
+from apps.common.descriptors import versions
+from apps.events.models import EventDescriptor
+from apps.imagestore.consistency import Fault
+
+
+def descriptors_check(deep: bool) -> Iterator[Fault]:
+    """Descriptors of the wrong dimension."""
+    for version in versions.all():
+        rows = EventDescriptor.objects.filter(version=version.version).annotate(
+            dimension=Func(F("vector"), function="vector_dims", output_field=IntegerField())
+        )
+        for row in rows.exclude(dimension=version.dimension).select_related("event").iterator():
+            subject = f"event {row.event.event_id} version {row.version}"
+            yield Fault("descriptor of the wrong dimension", subject, partial(_remove, row.pk))
+
+
+def _remove(key: int) -> None:
+    EventDescriptor.objects.filter(pk=key).delete()
