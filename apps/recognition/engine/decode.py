@@ -59,13 +59,21 @@ def decode(data: bytes, *, max_bytes: int, max_pixels: int, use_exif: bool = Tru
             if pixels is None:
                 picture.load()
                 pixels = np.asarray(_rgb(picture), np.uint8)
-            exif = picture.getexif()  # after load: PNG may carry it behind the pixels, TIFF turns itself there
+            exif = _exif(picture)  # after load: PNG may carry it behind the pixels, TIFF turns itself there
             turn = TURNS.get(exif.get(ORIENTATION_TAG, 1)) if use_exif else None
             return Decoded(pixels if turn is None else turn(pixels), picture.format or "", exif)
     except LunaError:
         raise
     except Exception as error:  # damaged files make Pillow's decoders raise a dozen kinds of errors
         raise LunaError(18003) from error
+
+
+def _exif(picture: Pillow.Image) -> Pillow.Exif:
+    """The tags; none where they are damaged, the pixels are there all the same."""
+    try:
+        return picture.getexif()
+    except Exception:  # as above: many kinds of errors
+        return Pillow.Exif()
 
 
 def _jpeg(data: bytes) -> Image | None:

@@ -226,5 +226,14 @@ def test_text_that_is_kept_as_bytes_is_told_as_far_as_it_is_text() -> None:
     assert read_exif(exif) == {"software": "software"}
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("tail", [b"", b"no TIFF", b"XX*\x00\x00\x00\x00\x08", b"II*\x00\xff\xff\xff\xff"])
+def test_damaged_exif_costs_no_picture(kind: str, tail: bytes) -> None:
+    result = read(saved(RGB, kind, exif=b"Exif\x00\x00" + tail))
+    assert result.pixels.shape == (40, 60, 3)
+    assert read_exif(result.exif) == {}
+
+
 def test_a_picture_without_exif_tells_nothing() -> None:
     assert read_exif(read(whole_jpeg()).exif) == {}
