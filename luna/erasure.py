@@ -6,7 +6,7 @@ their mention of the person.
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -113,6 +113,9 @@ def person_erase(*, subject: str, faces: Q, events: Q, dry_run: bool) -> Receipt
         if dry_run:
             return receipt
         _forget_events(seen, mentions, {str(face.face_id) for face in found})
+        for account_id in sorted({event.account_id for event in seen}):
+            theirs = [event.event_id for event in seen if event.account_id == account_id]
+            audit_write(action="erase", object_type="event", object_ids=theirs, account_id=account_id)
         for account_id in sorted({face.account_id for face in found}):
             mine = [face.face_id for face in found if face.account_id == account_id]
             faces_delete(account_id=account_id, face_ids=mine)
@@ -129,12 +132,16 @@ def person_erase(*, subject: str, faces: Q, events: Q, dry_run: bool) -> Receipt
     return receipt
 
 
-def _events(events: Q, faces: Iterable[Face]) -> list[Event]:
-    """Events of the subject: named by it, of one of its faces, or the one that a face was made by."""
-    made_by = {face.event_id for face in faces if face.event_id}
-    rows = Event.objects.unscoped().filter(
-        events | Q(face_id__in=[face.face_id for face in faces]) | Q(event_id__in=made_by)
-    )
+def _events(events: Q, faces: Sequence[Face]) -> list[Event]:
+    """Events of the subject: named by it, of one of its faces, or the one that a face was made by.
+
+    A client may write any event's id into a face; another account's event is not touched by it.
+    """
+    wanted = events | Q(face_id__in=[face.face_id for face in faces])
+    for account_id in {face.account_id for face in faces}:
+        made_by = [face.event_id for face in faces if face.account_id == account_id and face.event_id]
+        wanted |= Q(account_id=account_id, event_id__in=made_by)
+    rows = Event.objects.unscoped().filter(wanted)
     return list(rows.order_by("pk").select_for_update())  # nobody describes them anew meanwhile
 
 

@@ -164,7 +164,20 @@ def test_nothing_of_a_person_is_left(
     assert mentioned.top_similar_object_id is None
     assert StoredObject.objects.unscoped().count() == 10
     assert EventDescriptor.objects.count() == Face.objects.unscoped().count() == 2
-    assert [line.object_id for line in AuditRecord.objects.filter(action="erase")] == [str(alice.face.face_id)]
+    assert {(line.object_type, line.object_id) for line in AuditRecord.objects.filter(action="erase")} == {
+        ("face", str(alice.face.face_id)),
+        ("event", str(alice.event.event_id)),
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_face_that_names_the_event_of_another_account(account: Account, tmp_path: Path) -> None:
+    victim = Person(make_account(), "victim", 1)
+    face = services.face_create(account_id=account.account_id, external_id="eve", event_id=victim.event.event_id)
+    receipt = run("--face-id", str(face.face_id), "--receipts", str(tmp_path / "receipts"))
+    assert (receipt["faces"], receipt["events"], receipt["objects"]) == ([str(face.face_id)], [], [])
+    kept = Event.objects.unscoped().get(pk=victim.event.pk)
+    assert (kept.external_id, kept.meta, kept.descriptors.count()) == ("victim", {"name": "victim"}, 1)
 
 
 @pytest.mark.django_db(transaction=True)
