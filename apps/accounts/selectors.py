@@ -2,12 +2,13 @@
 
 from uuid import UUID
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import QuerySet
 
 from apps.accounts.models import Account, Token
 from apps.common.errors import LunaError
 from apps.common.paging import Page
+from apps.common.prepared import prepared_cursor
 
 COLUMNS = [field.attname for field in Account._meta.concrete_fields]
 FIND = f"SELECT {', '.join(COLUMNS)} FROM accounts_account WHERE account_id = %s"  # noqa: S608 - names of our columns
@@ -15,10 +16,10 @@ FIND = f"SELECT {', '.join(COLUMNS)} FROM accounts_account WHERE account_id = %s
 
 def account_find(account_id: UUID) -> Account | None:
     """Nearly every request asks, so the SQL is written by hand: Django takes longer to make it than to run it."""
-    with connection.cursor() as cursor:
+    with prepared_cursor() as cursor:
         cursor.execute(FIND, [account_id])
         row = cursor.fetchone()
-    return None if row is None else Account.from_db(connection.alias, COLUMNS, row)
+    return None if row is None else Account.from_db(DEFAULT_DB_ALIAS, COLUMNS, row)
 
 
 def account_get(account_id: UUID) -> Account:
