@@ -44,7 +44,7 @@ def sample_check(*, data: bytes, content_type: str, size: tuple[int, int]) -> Pi
     """A warp: a whole JPEG or PNG of `size` (width, height). Raises like `picture_check`, and LunaError 11030."""
     with _opened(data, content_type, max_pixels=2**31) as (picture, image):
         if (picture.width, picture.height) != size:
-            raise LunaError(11030)
+            raise LunaError(11030, f"{size[0]}x{size[1]}")
         if image.format not in SAMPLE_FORMATS:
             raise LunaError(12017)
         try:

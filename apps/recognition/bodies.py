@@ -40,7 +40,7 @@ def find_bodies(
 def body_of_warp(warp: Image, networks: Networks) -> BodySubject:
     """The one body of a warp. Raises LunaError 11030 for another size."""
     if warp.shape[:2] != (BODY_WARP_HEIGHT_PX, BODY_WARP_WIDTH_PX):
-        raise LunaError(11030)
+        raise LunaError(11030, f"{BODY_WARP_WIDTH_PX}x{BODY_WARP_HEIGHT_PX}")
     box = np.array([0, 0, BODY_WARP_WIDTH_PX, BODY_WARP_HEIGHT_PX], np.float32)
     (keypoints,) = _keypoints(warp, [box], networks)
     return BodySubject(image=warp, box=box, score=1.0, keypoints=keypoints, warp=warp)

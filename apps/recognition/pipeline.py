@@ -352,7 +352,7 @@ def _warp_subjects(image: Image, item: ImageInput, run: _Run) -> list[Subject]:
     Raises LunaError 11030 for another size, 11047 for boxes, 100009 where no face is found.
     """
     if image.shape[:2] != (WARP_SIZE_PX, WARP_SIZE_PX):
-        raise LunaError(11030)
+        raise LunaError(11030, f"{WARP_SIZE_PX}x{WARP_SIZE_PX}")
     if item.face_boxes:
         raise LunaError(11047)
     if item.landmarks5 is not None:

@@ -209,8 +209,9 @@ def _shown(query: dict[str, Any]) -> Shown:
 
 
 def _plan(query: dict[str, Any], shown: Shown, limits: Limits) -> Plan:
-    landmarks5 = {"landmarks5"} if query["estimate_landmarks5"] else frozenset()
-    estimators = shown.faces | shown.bodies | shown.picture | limits.estimators | landmarks5
+    asked = {"landmarks5": query["estimate_landmarks5"], "face_descriptor": limits.descriptor_score > 0}
+    estimators = shown.faces | shown.bodies | shown.picture | limits.estimators
+    estimators |= {name for name, wanted in asked.items() if wanted}
     described = not estimators.isdisjoint(("face_descriptor", "body_descriptor"))
     return Plan(
         detect_face=query["detect_face"],

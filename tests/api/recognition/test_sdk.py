@@ -96,6 +96,14 @@ def test_filters() -> None:
     assert faces(body) == []
 
 
+def test_a_score_filters_although_no_descriptor_is_asked_for() -> None:
+    body = sdk("?face_descriptor_score_threshold=1")
+    (filtered,) = body["filtered_estimations"]
+    assert [reason["filter_name"] for reason in filtered["filter_reasons"]] == ["fd_score_threshold"]
+    assert filtered["face"]["detection"]["attributes"] == {}
+    assert len(faces(sdk("?face_descriptor_score_threshold=0.5"))) == 1
+
+
 @pytest.mark.parametrize("flag", ["deepfake", "body_descriptor", "image_modification"])
 def test_what_is_not_installed(flag: str) -> None:
     answer = Client().post(f"/6/sdk?estimate_{flag}=1", astronaut(), JPEG)

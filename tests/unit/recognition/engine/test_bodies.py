@@ -149,6 +149,7 @@ class TestWarps:
     def test_another_size_is_refused(self, engine: Engine, size: tuple[int, int]) -> None:
         result = found(engine, np.zeros((*size, 3), np.uint8), image_type=ImageType.BODY_WARP)
         assert result.error.code == 11030
+        assert result.error.detail == "Image size is not equal to 128x250"
 
     def test_a_face_warp_shows_no_body(self, engine: Engine) -> None:
         (face,) = found(engine, astronaut(), Plan()).faces

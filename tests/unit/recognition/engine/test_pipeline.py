@@ -136,6 +136,7 @@ def test_a_warp_without_a_face_says_so(engine: Engine) -> None:
 def test_a_warp_of_another_size_is_refused(engine: Engine, size: tuple[int, int]) -> None:
     result = found(engine, encoded(np.zeros((*size, 3), np.uint8)), image_type=ImageType.FACE_WARP)
     assert result.error.code == 11030
+    assert result.error.detail == "Image size is not equal to 250x250"
 
 
 def test_boxes_for_a_warp_are_refused(engine: Engine, portrait: Face) -> None:
