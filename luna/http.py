@@ -155,6 +155,7 @@ def environment(scope: Scope, body: IO[bytes]) -> dict[str, Any]:
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
+        "luna.headers": scope["headers"],  # as they came: WSGI cannot tell `_` from `-` in their names
     }
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")

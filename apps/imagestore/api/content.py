@@ -1,6 +1,7 @@
 """Bytes in and out: bounded bodies, streams, ranges, conditional requests."""
 
 import re
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, BinaryIO
 
@@ -55,12 +56,22 @@ class BodyStream:
         return chunk
 
 
+def headers_as_sent(request: Request) -> Iterator[tuple[str, str]]:
+    """Names in lower case, and values. Our server hands them over as they came; elsewhere `_` in a name is lost."""
+    raw = request.META.get("luna.headers")
+    if raw is None:
+        yield from ((name.lower(), value) for name, value in request.headers.items())
+    else:
+        yield from ((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw)
+
+
 def meta_of_headers(request: Request) -> dict[str, str]:
     """The `X-Luna-Meta-*` headers, keys in lower case. Raises LunaError 12046 for odd or too many ones."""
-    meta = {}
-    for name, value in request.headers.items():
-        if name.lower().startswith(META_PREFIX.lower()):
-            key = name[len(META_PREFIX) :].lower()
+    meta: dict[str, str] = {}
+    for name, sent in headers_as_sent(request):
+        if name.startswith(META_PREFIX.lower()):
+            key = name[len(META_PREFIX) :]
+            value = f"{meta[key]},{sent}" if key in meta else sent
             if not META_KEY.fullmatch(key) or len(value) > MAX_META_CHARACTERS or not header_safe(value):
                 raise LunaError(12046, f"header {META_PREFIX}* with an odd key or value")
             meta[key] = value
@@ -94,7 +105,7 @@ def content_response(request: Request, stored: StoredObject, headers: dict[str, 
     Raises LunaError 12046 (status 416) for a range outside, 19006/19010 when the file fails.
     """
     headers = {**object_headers(stored), **(headers or {})}
-    if headers["ETag"] in tags(request.headers.get("If-None-Match", "")):
+    if not tags(request.headers.get("If-None-Match", "")).isdisjoint((headers["ETag"], "*")):
         return HttpResponse(status=304, headers=headers)
     first, last = byte_range(request, stored)
     count = last - first + 1

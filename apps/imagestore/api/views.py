@@ -26,6 +26,7 @@ from apps.imagestore.api.content import (
     content_response,
     head_response,
     header_safe,
+    headers_as_sent,
     meta_of_headers,
 )
 from apps.imagestore.api.serializers import (
@@ -286,7 +287,9 @@ class ImageView(StoredView):
     @staticmethod
     def meta_headers(request: Request) -> Any:
         """What to say of an image's metadata: all with `with_meta=1` (query parameter or header), else nothing."""
-        with_meta = checked_query(ImageQuery, request)["with_meta"] or request.headers.get("with_meta") == "1"
+        with_meta = checked_query(ImageQuery, request)["with_meta"] or any(
+            name in ("with_meta", "with-meta") and value == "1" for name, value in headers_as_sent(request)
+        )
 
         def headers(stored: StoredObject) -> dict[str, str]:
             return {META_PREFIX + key: str(value) for key, value in stored.meta.items()} if with_meta else {}

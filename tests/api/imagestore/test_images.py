@@ -1,13 +1,17 @@
 """/6/images."""
 
 import base64
+import io
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
+from apps.accounts.models import Account
 from apps.imagestore.models import StoredObject
+from luna.http import environment
 from tests.api.imagestore.conftest import picture, post, refused, stored
 from tests.api.imagestore.test_samples import png_header
 
@@ -104,6 +108,28 @@ def test_metadata_comes_back_when_asked_for(client: Client) -> None:
     for got in (client.get(path), client.get(f"{path}?with_meta=0")):
         assert not [name for name in got.headers if name.lower().startswith("x-luna-meta")]
     refused(client.get(f"{path}?with_meta=2"), 400, 12012)
+
+
+def ask(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Any:
+    """The answer to a request as our server hands it over: Django's client knows no `_` in names of headers."""
+    scope = {
+        "method": method, "raw_path": path.encode(), "query_string": b"", "http_version": "1.1", "scheme": "http",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }  # fmt: skip
+    stream = io.BytesIO()
+    stream.write(body)
+    return Client().request(**environment(scope, stream))
+
+
+def test_names_with_underscores_are_not_lost(account: Account) -> None:
+    own = {"Luna-Account-Id": str(account.account_id)}
+    sent = {"X-Luna-Meta-user_id": "7", "X-Luna-Meta-User-Id": "8", "Content-Type": "image/jpeg"}
+    path = ask("POST", "/6/images", own | sent, picture((5, 5))).json()["url"]
+    for asked in ({"with_meta": "1"}, {"with-meta": "1"}):
+        got = ask("HEAD", path, own | asked).headers
+        found = {name.lower(): value for name, value in got.items() if name.lower().startswith("x-luna-meta")}
+        assert found == {"x-luna-meta-user_id": "7", "x-luna-meta-user-id": "8"}
+    assert ask("GET", path, {"Luna_Account_Id": own["Luna-Account-Id"]}).status_code == 403
 
 
 @pytest.mark.parametrize(
