@@ -14,6 +14,7 @@ from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord
 from apps.common.descriptors import sdk_decode
 from apps.common.errors import LunaError
+from apps.recognition import facade
 from tests.api.handlers.conftest import JPEG, JSON, Stored, astronaut, encoded, nobody, sample, stored  # noqa: F401
 from tests.factories import basic_client, client_of, make_account, token_client
 
@@ -94,6 +95,25 @@ def test_filters() -> None:
     assert [reason["filter_name"] for reason in filtered["filter_reasons"]] == ["roll_threshold", "fd_score_threshold"]
     assert filtered["face"]["detection"]["attributes"].keys() == {"descriptor"}
     assert faces(body) == []
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_pictures_without_exif_are_turned_by_a_setting(quarters: int, settings: Any) -> None:
+    data = encoded(Image.open(io.BytesIO(astronaut())).rotate(90 * quarters, expand=True), quality=95)
+    (upright,) = faces(sdk())
+    assert not any(near(upright, face) for face in faces(sdk(data=data)))
+    settings.LUNA_AUTO_ROTATION = True
+    facade.shut_down()
+    try:
+        (face,) = faces(sdk(data=data))
+    finally:
+        facade.shut_down()
+    assert near(upright, face)
+
+
+def near(one: Any, other: Any) -> bool:
+    """The five points within eight pixels."""
+    return bool(np.abs(np.subtract(one["detection"]["landmarks5"], other["detection"]["landmarks5"])).max() < 8)
 
 
 def test_a_score_filters_although_no_descriptor_is_asked_for() -> None:
