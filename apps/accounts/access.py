@@ -37,7 +37,8 @@ class AccountPermission(BasePermission):
             if needed is None:
                 raise LunaError(11064)
             if needed:
-                require_right(principal, *needed, handler_id=view.kwargs.get("handler_id"))
+                handler_id = view.kwargs.get("handler_id")  # in either case; the lists of tokens hold the lower one
+                require_right(principal, *needed, handler_id=parse_uuid(handler_id) or handler_id)
         return True
 
 

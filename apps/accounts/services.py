@@ -166,11 +166,15 @@ def token_replace(
     """Everything but the id anew; the JWT stays valid.
 
     Raises LunaError 41003 for no such token, 41009 for a `visibility_area` above the principal's, 11059 when a token
-    would grant more than it has itself.
+    would grant more than it has itself, or for longer.
     """
     _check_visibility(principal, visibility_area)
     if principal.permissions is not None and not is_within(permissions, principal.permissions):
         raise LunaError(11059, "the granted", "everything that the new token may do")
+    if principal.token_id is not None:
+        own = selectors.token_get(account_id=principal.account_id, token_id=principal.token_id).expiration_time
+        if own is not None and (expiration_time is None or expiration_time > own):
+            raise LunaError(11059, "the granted", "the time after its own expiration")
     token = selectors.token_get(account_id=principal.account_id, token_id=token_id)
     token.permissions = dict(permissions)
     token.description = description

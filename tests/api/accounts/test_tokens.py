@@ -1,5 +1,6 @@
 """/6/tokens: what a token may say, do, and make of itself."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,6 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord, Token
 from apps.accounts.permissions import OBJECT_RIGHTS, RESOURCES, all_permissions
+from apps.common.times import utc_now
 from tests.api.accounts.helpers import JSON, assert_error, issue
 from tests.factories import basic_client, client_of, make_account
 
@@ -178,6 +180,22 @@ def test_rights_on_tokens(account: Account) -> None:
     assert_error(viewer.delete(path), 403, 11059)
     _, remover, _ = issue(account, permissions={"token": ["deletion"]})
     assert remover.delete(path).status_code == 204
+
+
+def test_token_does_not_outlive_itself(account: Account) -> None:
+    """Who may change tokens could make of an hour for ever otherwise."""
+    soon, sooner, later = ((utc_now() + timedelta(minutes=n)).isoformat() for n in (60, 30, 90))
+    rights = {"token": ["modification"]}
+    other, _, _ = issue(account, permissions={})
+    own, client, _ = issue(account, permissions=rights, expiration_time=soon)
+    for token_id in (own, other):
+        for time in (None, later):
+            body = {"permissions": rights, "expiration_time": time}
+            assert_error(client.put(f"/6/tokens/{token_id}", body, JSON), 403, 11059)
+    for time in (soon, sooner):
+        body = {"permissions": rights, "expiration_time": time}
+        assert client.put(f"/6/tokens/{own}", body, JSON).status_code == 204
+    assert basic_client(account).put(f"/6/tokens/{own}", {"permissions": rights}, JSON).status_code == 204
 
 
 def test_token_grants_nothing_that_it_lacks(account: Account) -> None:

@@ -40,7 +40,8 @@ class TestAccess:
         assert stored() == before
         for lists in ({"white_list": []}, {"white_list": [handler_id]}):
             token = token_client(account, emit_events={"allowed": 1, "black_list": [], **lists})
-            assert len(generate(token, handler, astronaut())["events"]) == 1
+            for path in (handler, f"/6/handlers/{handler_id.upper()}"):
+                assert len(generate(token, path, astronaut())["events"]) == 1
 
     def test_no_credentials(self, client: Client, stored: Count) -> None:
         handler = make_handler(client)
