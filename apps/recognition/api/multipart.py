@@ -33,15 +33,21 @@ class Part:
 
 
 def read_parts(stream: Any, content_type: str, *, max_part_bytes: int) -> Iterator[Part]:
-    """The parts of a body as they arrive. Raises LunaError 12046 for a body that is not multipart, or cut."""
+    """The parts of a body as they arrive.
+
+    Raises LunaError 12046 for a body that is not multipart or cut, and for a part that does not say its name.
+    """
     boundary = parse_header_parameters(content_type)[1].get("boundary", "")
     if not boundary or not boundary.isascii() or len(boundary) > MAX_BOUNDARY_BYTES:
         raise LunaError(12046, "the multipart boundary is missing")
     watched = _Watched(stream)
     try:
-        for kind, headers, body in Parser(LazyStream(ChunkIter(cast(Any, watched), CHUNK_BYTES)), boundary.encode()):
+        parser = Parser(LazyStream(ChunkIter(cast(Any, watched), CHUNK_BYTES)), boundary.encode())
+        for number, (kind, headers, body) in enumerate(parser):
             if kind != RAW:
                 yield _read_part(headers, body, max_part_bytes)
+            elif number and body.read(2) != b"--":  # what stands before the parts, and behind them, is none
+                raise LunaError(12046, "a part of the multipart body has no Content-Disposition that can be read")
     except (MultiPartParserError, InputStreamExhausted, UnicodeDecodeError) as error:
         raise LunaError(12046, "the multipart body is broken") from error
     if f"--{boundary}--".encode() not in watched.tail:

@@ -188,6 +188,28 @@ class TestForm:
     def test_no_boundary(self, content_type: str) -> None:
         assert code_of(read, b"--X--", content_type) == 12046
 
+    @pytest.mark.parametrize("place", ["first", "last"])
+    @pytest.mark.parametrize(
+        "head",
+        [
+            b"",
+            b"Content-Type: image/jpeg\r\n",
+            b'Content-Disposition: form-data; name="image"; filename="\xe4.jpg"\r\n',
+            b"--Content-Disposition form-data\r\n",
+        ],
+    )
+    def test_a_part_without_a_readable_name_is_not_passed_over(self, head: bytes, place: str) -> None:
+        parts = [b'Content-Disposition: form-data; name="image"; filename="a"\r\n', head]
+        body = b"".join(b"--X\r\n" + part + b"\r\npixels\r\n" for part in parts[:: -1 if place == "first" else 1])
+        content_type = "multipart/form-data; boundary=X"
+        assert code_of(read, body + b"--X--\r\n", content_type) == 12046
+
+    def test_what_stands_around_the_parts_is(self) -> None:
+        part = b'--X\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\npixels\r\n'
+        body = b"before\r\n\r\nall\r\n" + part + b"--X--\r\nbehind\r\n\r\nall"
+        (picture,) = read(body, "multipart/form-data; boundary=X").pictures
+        assert picture.image.data == b"pixels"
+
     @override_settings(LUNA_MAX_IMAGE_BYTES=30)
     def test_one_too_large_image_does_not_stop_the_others(self) -> None:
         inputs = read_form(image("a.jpg", b"x" * 1000), image("b.jpg", b"x" * 30))
