@@ -1,9 +1,12 @@
 """Rows that belong to an account are reached through a scope, in every room."""
 
+import re
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.db import models
 
 from apps.accounts.models import AccountOwned
@@ -46,6 +49,18 @@ def test_owned_models_refuse_to_be_read_without_an_account(model: type[AccountOw
     assert where == str(model.objects.for_scope(Scope(account_id)).query.where)
     assert not model.objects.for_scope(Scope(None)).query.where
     assert not model.objects.unscoped().query.where
+
+
+def test_the_ways_around_a_scope_are_taken_where_they_may_be() -> None:
+    """`everything` is the admin site's; views go through selectors and services, which are given a scope."""
+    sources = {path: path.read_text() for path in (Path(settings.BASE_DIR) / "apps").rglob("*.py")}
+    assert len(sources) > 200
+    found = {
+        path for path, text in sources.items() if re.search(r"\.everything\b|_base_manager|_default_manager", text)
+    }
+    assert {path.name for path in found} <= {"admin.py", "adminbase.py"}
+    views = {path for path, text in sources.items() if "api" in path.parts and ".unscoped(" in text}
+    assert views == set()
 
 
 def test_what_a_scope_allows() -> None:
