@@ -1,4 +1,4 @@
-"""A backpack, by the object detector's class of that name on a closer look at each body.
+"""A backpack, by the object detector's class of that name (COCO) on a closer look at each body.
 
 `no` is said only of bodies whose shoulders are seen: the network has then looked at the place and found nothing.
 """

@@ -1,7 +1,8 @@
 """Age and sex by faceres on the square around the mesh × 1.3, mean of the crop and its mirror image.
 
-Age is the expected value over the network's 100 classes. Ages of adults come out 4 to 5 years too young (mean error 5.4
-to 6.4 years on two sets), so 4.5 years are added, less below 20. Sex was right for .96 to 1.00 of the faces.
+The network is FaceRes (after A. Savchenko, HSE_FaceRec_tf). Age is the expected value over its 100 classes. Ages of
+adults come out 4 to 5 years too young (mean error 5.4 to 6.4 years on two sets), so 4.5 years are added, less below 20.
+Sex was right for .96 to 1.00 of the faces.
 `ethnicities` is None without a network for it, as in the embedded set.
 """
 

@@ -1,10 +1,10 @@
 """Liveness: is it a face before the camera, or a picture of one? Advisory: it stops nothing by itself.
 
-`probability` is the mean of the installed network's and its companions' class `live`. The embedded network tells
-screens from faces with an area under the ROC curve of .88 to .90 and prints with .58 to .64; the pack `minifasnet` .97
-and .83 (synthetic attacks; of real flat spoofs it caught 8 of 8, of paper masks 0 of 5, and rejected 6 of 36 real
-faces). `quality` is the descriptor's suitability of the warp: sharp, lit and frontal; below its threshold the answer is
-"unknown".
+`probability` is the mean of the installed network's and its companions' class `live`. The embedded one,
+livenessnet, tells screens from faces with an area under the ROC curve of .88 to .90 and prints with .58 to .64; the
+pack `minifasnet` .97 and .83 (synthetic attacks; of real flat spoofs it caught 8 of 8, of paper masks 0 of 5, and
+rejected 6 of 36 real faces). `quality` is the descriptor's suitability of the warp: sharp, lit and frontal; below its
+threshold the answer is "unknown".
 """
 
 from collections.abc import Sequence
