@@ -7,6 +7,7 @@ from rest_framework import serializers
 from apps.common.api.fields import CommaListField, FilterTimeField, FlagField, UUIDField, uuid_list
 from apps.common.api.responses import created_serializer
 from apps.common.api.validation import StrictSerializer
+from apps.common.filters.kinds import FiniteFloatField
 from apps.common.paging import PageQuery
 from apps.faces.attributes import DEFAULT_TTL_S, MAX_TTL_S
 from apps.faces.types import FaceFilters, ListFilters
@@ -53,11 +54,12 @@ class BasicAttributesBody(StrictSerializer):
 
 
 class DescriptorBody(StrictSerializer):
-    """A descriptor in Base64, or an XPK file of several; `version` goes with raw ones."""
+    """A descriptor in Base64, or an XPK file of several; `version` goes with raw ones. Taken as it is answered."""
 
     type = serializers.ChoiceField(choices=(RAW, SDK, XPK))
     data = TextField(required=True)  # type: ignore[assignment]  # DRF takes a declared field out
     version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False)
+    score = FiniteFloatField(min_value=0, max_value=1, required=False, allow_null=True)
 
 
 class DescriptorsBody(StrictSerializer):

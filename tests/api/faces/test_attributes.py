@@ -24,7 +24,8 @@ Versions = dict[int, DescriptorVersion]
 
 def test_an_attribute_comes_back(client: Client, account: Account, versions: Versions) -> None:
     samples = [str(uuid4()), str(uuid4())]
-    body = external(raw(versions[VERSION], 1), sdk(versions[OTHER], 2), age=30, gender=1, ethnicity=4)
+    scored = raw(versions[VERSION], 1, score=0.75)
+    body = external(scored, sdk(versions[OTHER], 2), age=30, gender=1, ethnicity=4)
     body["face_descriptors"]["samples"] = samples
     body["basic_attributes"]["samples"] = samples[:1]
     key = made(client, "/6/attributes", body)
@@ -38,7 +39,9 @@ def test_an_attribute_comes_back(client: Client, account: Account, versions: Ver
         "url": f"/6/attributes/{key}",
     }
     found = client.get(f"/6/attributes/{key}?targets=face_descriptor").json()["face_descriptor"]
-    assert [item["version"] for item in found] == [VERSION, OTHER]
+    assert [(item["version"], item["score"]) for item in found] == [(VERSION, 0.75), (OTHER, None)]
+    again = made(client, "/6/attributes", {"face_descriptors": {"descriptors": found}})
+    assert client.get(f"/6/attributes/{again}?targets=face_descriptor").json()["face_descriptor"] == found
     version, vector = sdk_decode(base64.b64decode(found[0]["data"]))
     np.testing.assert_allclose(vector, unit_vectors(1, version.dimension, 1)[0], atol=1e-6)
     assert client.get(f"/6/attributes/{key}/samples").json() == {
@@ -138,6 +141,10 @@ def bad_data(versions: Versions) -> list[tuple[dict[str, Any], int, int]]:
         (external(raw(version, data=base64_of(nan))), 400, 12038),
         (external(raw(version, data=base64_of(bytes(64)))), 400, 12038),
         (external(raw(version) | {"version": 7}), 400, 12036),
+        (external(sdk(version) | {"version": OTHER}), 400, 12027),
+        (external(xpk(xpk_encode([base64.b64decode(sdk(version)["data"])])) | {"version": OTHER}), 400, 12027),
+        (external(raw(version) | {"score": 1.1}), 400, 12027),
+        (external(raw(version) | {"score": "much"}), 400, 12027),
         (external({"type": "sdk_descriptor", "data": base64_of(bytes(72))}), 400, 12038),
         (external({"type": "sdk_descriptor", "data": base64_of(b"x")}), 400, 12038),
         (external(xpk(b"")), 400, 12037),
