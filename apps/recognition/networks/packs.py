@@ -6,6 +6,7 @@ A pack is one or more manifests of one `pack` name. A user's own network is a ma
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from apps.recognition.networks.builder import build_network
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.manifest import load_manifest
 from apps.recognition.networks.reference import Verification, has_reference, record_reference, verify
-from apps.recognition.networks.registry import ADDED_MANIFESTS, SELECTION_FILE, Registry
+from apps.recognition.networks.registry import ADDED_MANIFESTS, SELECTION_FILE, Registry, State
+from apps.recognition.networks.sources import source_files
 from apps.recognition.networks.specs import Manifest
 
 
@@ -38,6 +40,16 @@ def pack_members(registry: Registry, target: str) -> list[Manifest]:
         members = [registry.manifest(target)]
     names = dict.fromkeys(name for manifest in members for name in (manifest.name, *manifest.companions))
     return [registry.manifest(name) for name in names]
+
+
+def pack_add(
+    registry: Registry, members: Sequence[Manifest], *, cache: Path, folder: Path | None = None
+) -> list[Added]:
+    """`network_add` of all members; none is added before the files of all are there and right. Raises NetworkError."""
+    for manifest in members:
+        if registry.manifests.get(manifest.name) == manifest and registry.state(manifest.name) is not State.INSTALLED:
+            source_files(manifest, cache=cache, folder=folder)
+    return [network_add(registry, manifest, cache=cache, folder=folder) for manifest in members]
 
 
 def network_add(registry: Registry, manifest: Manifest, *, cache: Path, folder: Path | None = None) -> Added:

@@ -99,7 +99,7 @@ class Command(BaseCommand):
         from apps.recognition.networks import packs
 
         members = packs.pack_members(registry, target)
-        added = [packs.network_add(registry, manifest, cache=settings.CACHE_DIR, folder=folder) for manifest in members]
+        added = packs.pack_add(registry, members, cache=settings.CACHE_DIR, folder=folder)
         if target.endswith(".toml"):
             packs.manifest_keep(registry, Path(target))
         self.stdout.write(report.table(report.ADD_HEADER, report.added_rows(added, registry)))

@@ -12,7 +12,14 @@ from apps.recognition.networks import sources
 from apps.recognition.networks.builder import build_network
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.manifest import load_manifest, load_manifests
-from apps.recognition.networks.packs import manifest_keep, network_add, network_remove, network_use, pack_members
+from apps.recognition.networks.packs import (
+    manifest_keep,
+    network_add,
+    network_remove,
+    network_use,
+    pack_add,
+    pack_members,
+)
 from apps.recognition.networks.registry import Registry, State
 from apps.recognition.networks.specs import SourceFile
 
@@ -115,6 +122,24 @@ def test_a_wrong_file_is_refused_and_nothing_stays(own):
     with pytest.raises(NetworkError, match="refused"):
         add(own)
     assert sorted(path.name for path in own.networks.iterdir()) == before
+
+
+def test_a_pack_is_added_whole_or_not_at_all(own):
+    for name, bias in (("one", 0.1), ("two", 0.2)):
+        data = onnx_file(bias)
+        (own.folder / f"{name}.onnx").write_bytes(data)
+        (own.manifests / f"{name}.toml").write_text(own_manifest(data, own, name))
+    registry = own.registry()
+    members = pack_members(registry, "better")
+    assert [member.name for member in members] == ["one", "two"]
+    right = (own.folder / "two.onnx").read_bytes()
+    (own.folder / "two.onnx").write_bytes(right + b"x")
+    with pytest.raises(NetworkError, match=r"network two: .* refused"):
+        pack_add(registry, members, cache=own.cache, folder=own.folder)
+    assert {registry.state(name) for name in ("one", "two")} == {State.MISSING}
+    (own.folder / "two.onnx").write_bytes(right)
+    assert len(pack_add(registry, members, cache=own.cache, folder=own.folder)) == 2
+    assert len(pack_add(registry, members, cache=own.cache, folder=own.folder / "gone")) == 2  # nothing is needed now
 
 
 @pytest.mark.parametrize(
