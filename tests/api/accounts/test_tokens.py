@@ -1,5 +1,6 @@
 """/6/tokens: what a token may say, do, and make of itself."""
 
+import logging
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -180,6 +181,14 @@ def test_rights_on_tokens(account: Account) -> None:
     assert_error(viewer.delete(path), 403, 11059)
     _, remover, _ = issue(account, permissions={"token": ["deletion"]})
     assert remover.delete(path).status_code == 204
+
+
+def test_who_made_and_revoked_a_token_stands_in_the_log(account: Account, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "apps.accounts.services"):
+        token_id, _, _ = issue(account, permissions={})
+        basic_client(account).delete(f"/6/tokens/{token_id}")
+    lines = [record.getMessage() for record in caplog.records if record.name == "apps.accounts.services"]
+    assert lines == [f"account_id={account.pk} {verb} token_id={token_id}" for verb in ("created", "deleted")]
 
 
 def test_token_does_not_outlive_itself(account: Account) -> None:
