@@ -25,6 +25,7 @@ from apps.common.times import utc_now
 logger = logging.getLogger(__name__)
 
 ACCOUNT_HEADER = "Luna-Account-Id"
+REFUSED = "luna.refused"  # in a request's META: the error of its credentials, where somebody looked at them before
 BASIC_CHALLENGE = "Basic realm='login:password'"
 BEARER_CHALLENGE = "Bearer"
 
@@ -40,6 +41,8 @@ class LunaAuthentication(BaseAuthentication):
     """The authentication of every resource of the API and, through `principal_of`, of the websocket."""
 
     def authenticate(self, request: Request) -> tuple[Principal, None] | None:
+        if REFUSED in request.META:
+            raise request.META[REFUSED]
         principal = principal_of(
             authorization=request.headers.get("Authorization"),
             account_header=request.headers.get(ACCOUNT_HEADER),

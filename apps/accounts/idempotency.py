@@ -18,7 +18,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from apps.accounts.authentication import ACCOUNT_HEADER, principal_of, remote_address
+from apps.accounts.authentication import ACCOUNT_HEADER, REFUSED, principal_of, remote_address
 from apps.accounts.principal import Principal
 from apps.common.errors import LunaError
 from apps.common.middleware import GetResponse, error_response
@@ -85,7 +85,8 @@ def client_of(request: HttpRequest) -> Principal | None:
             account_header=request.headers.get(ACCOUNT_HEADER),
             address=remote_address(request),
         )
-    except LunaError:
+    except LunaError as error:
+        request.META[REFUSED] = error  # so that one wrong password is not counted twice
         return None
 
 

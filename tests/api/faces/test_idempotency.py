@@ -1,5 +1,6 @@
 """`Idempotency-Key`: a retried POST is safe."""
 
+import base64
 import threading
 from typing import Any
 from uuid import uuid4
@@ -114,6 +115,15 @@ def test_wrong_credentials_get_no_answer(account: Any, client: Client) -> None:
     wrong = Client(headers={"Authorization": "Bearer x"})
     refused(create(wrong, "k"), 401, 11062)
     refused(create(Client(), "k"), 403, 12010)
+
+
+def test_a_wrong_password_counts_once(account: Account, settings: Any) -> None:
+    settings.LUNA_FAILED_LOGINS = 3
+    credentials = base64.b64encode(f"{account.login}:wrong".encode()).decode()
+    guesser = Client(headers={"Authorization": f"Basic {credentials}"})
+    for _ in range(3):
+        assert create(guesser, "k").headers["WWW-Authenticate"].startswith("Basic")
+    refused(create(guesser, "k"), 429, 11065)
 
 
 def test_an_answer_is_for_the_same_rights(account: Account) -> None:
