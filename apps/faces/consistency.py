@@ -5,6 +5,7 @@ from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Count, F, Func, IntegerField, Max, Q, QuerySet
 
 from apps.accounts import idempotency
@@ -13,7 +14,8 @@ from apps.common.api.fields import parse_uuid
 from apps.common.descriptors import versions
 from apps.common.errors import LunaError
 from apps.faces.attributes import KEY, client, unpack
-from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List
+from apps.faces.links import lists_lock
+from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListFace, ListUnlink
 from apps.imagestore.choices import Bucket
 from apps.imagestore.consistency import Fault
 from apps.imagestore.models import StoredObject
@@ -60,7 +62,22 @@ def lists_check(deep: bool) -> Iterator[Fault]:
     )
     wrong = ~Q(faces=F("link_key") - F("unlink_key")) | Q(link_max__gt=F("link_key")) | Q(log_max__gt=F("unlink_key"))
     for row in rows.filter(wrong).order_by("pk").iterator():
-        yield Fault("list with wrong keys", f"list {row.list_id}")
+        yield Fault("list with wrong keys", f"list {row.list_id}", partial(_mend_keys, row.account_id, row.list_id))
+
+
+@transaction.atomic
+def _mend_keys(account_id: UUID, list_id: UUID) -> None:
+    """Raises what is too small, so that no key that a reader may have seen is given again."""
+    try:
+        row = lists_lock(account_id=account_id, list_ids=[list_id])[list_id]
+    except LunaError:  # deleted meanwhile
+        return
+    links = ListFace.objects.filter(list=row).aggregate(number=Count("pk"), last=Max("link_key"))
+    unlinked = ListUnlink.objects.filter(list=row).aggregate(last=Max("unlink_key"))["last"]
+    row.link_key = max(row.link_key, links["last"] or 0)
+    row.unlink_key = max(row.unlink_key, unlinked or 0, row.link_key - links["number"])
+    row.link_key = row.unlink_key + links["number"]
+    row.save(update_fields=("link_key", "unlink_key"))
 
 
 def samples_check(deep: bool) -> Iterator[Fault]:
