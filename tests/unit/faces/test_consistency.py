@@ -12,7 +12,7 @@ import redis
 from django.core.management import CommandError, call_command
 
 from apps.accounts import idempotency
-from apps.accounts.models import Account
+from apps.accounts.models import Account, AuditRecord
 from apps.events.models import EventDescriptor
 from apps.events.types import EventDescriptorData
 from apps.faces import services
@@ -121,10 +121,15 @@ def test_planted_faults(account: UUID, store_dir: Path) -> None:
     with pytest.raises(CommandError, match="12 faults are left"):
         run("--deep")
     assert kinds() == expected  # looking changes nothing
+    assert not AuditRecord.objects.filter(action="mend").exists()
     with pytest.raises(CommandError, match="2 faults are left"):
         run("--deep", "--mend")
     # The lost row is gone now, so the face that names it shows.
-    assert kinds() == {"file of another size": 1, "file with other bytes": 1}  # these need a person
+    needs_a_person = {"file of another size": 1, "file with other bytes": 1}
+    assert kinds() == needs_a_person
+    lines = AuditRecord.objects.filter(action="mend", object_type="fault").values_list("object_id", flat=True)
+    of_the_lost_row = {"attribute of a lost sample", "avatar of a lost sample"}
+    assert sorted(lines) == sorted((expected.keys() | of_the_lost_row) - needs_a_person.keys())
     assert young.exists()
     assert not StoredObject.objects.unscoped().filter(pk=lost.pk).exists()
     assert FaceAttribute.objects.filter(face=faces[2]).exists()

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from apps.accounts.services import audit_write
 from apps.imagestore.consistency import checks
 
 
@@ -16,13 +17,15 @@ class Command(BaseCommand):
         parser.add_argument("--deep", action="store_true", help="read all bytes and compare their SHA-256")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Prints a line for each fault. Ends with 1 while some are left."""
+        """Prints each fault, ends with 1 while some are left. Each kind that is mended leaves an audit line."""
         found: Counter[str] = Counter()
         left = 0
         for fault in checks.run(options["deep"]):
             found[fault.kind] += 1
             mended = options["mend"] and fault.mend is not None
             if mended and fault.mend is not None:
+                if found[fault.kind] == 1:
+                    audit_write(action="mend", object_type="fault", object_id=fault.kind)
                 fault.mend()
             else:
                 left += 1

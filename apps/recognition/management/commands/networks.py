@@ -6,13 +6,17 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, ProgrammingError
 from tqdm import tqdm
 
+from apps.accounts.models import AuditRecord
+from apps.accounts.services import audit_write
 from apps.recognition.networks import report
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.registry import Registry, State
 
 ARGUMENTS = ("names", "target", "folder", "use", "task", "name", "device", "seconds")
+MAX_NAME = AuditRecord._meta.get_field("object_id").max_length
 
 
 class Command(BaseCommand):
@@ -102,6 +106,7 @@ class Command(BaseCommand):
         added = packs.pack_add(registry, members, cache=settings.CACHE_DIR, folder=folder)
         if target.endswith(".toml"):
             packs.manifest_keep(registry, Path(target))
+        self._audit("add", *(manifest.name for manifest in members))
         self.stdout.write(report.table(report.ADD_HEADER, report.added_rows(added, registry)))
         companions = {name for manifest in members for name in manifest.companions}
         for manifest in members:
@@ -120,6 +125,7 @@ class Command(BaseCommand):
 
         before = registry.selected(task)
         network_use(registry, task, name)
+        self._audit("use", name)
         self.stdout.write(f"{name} serves {task} from the next start on, before it was {before or 'nothing'}")
         descriptor = registry.manifest(name).descriptor
         if descriptor is not None:
@@ -132,4 +138,12 @@ class Command(BaseCommand):
         from apps.recognition.networks.packs import network_remove
 
         network_remove(registry, name)
+        self._audit("remove", name)
         self.stdout.write(f"removed {name}")
+
+    def _audit(self, action: str, *names: str) -> None:
+        """A line for each network, where a database is there already: networks may come first."""
+        try:
+            audit_write(action=action, object_type="network", object_ids=[name[:MAX_NAME] for name in names])
+        except (OperationalError, ProgrammingError) as error:
+            self.stderr.write(f"No audit line was written: {str(error).splitlines()[0]}")

@@ -5,8 +5,10 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, ProgrammingError
 from django.test import override_settings
 
+from apps.accounts.models import AuditRecord
 from apps.recognition.management.commands import networks as command
 from tests.unit.recognition.networks.test_packs import onnx_file, own_manifest
 
@@ -19,7 +21,7 @@ def call(tiny, monkeypatch):
     def run(*arguments: str) -> str:
         out = StringIO()
         with override_settings(NETWORKS_DIR=tiny.networks, CACHE_DIR=tiny.cache):
-            call_command("networks", *arguments, stdout=out)
+            call_command("networks", *arguments, stdout=out, stderr=out)
         return out.getvalue()
 
     return run
@@ -75,6 +77,7 @@ def test_verify_refuses_a_network_that_differs(monkeypatch):
     assert "DIFFERS" in out.getvalue()
 
 
+@pytest.mark.django_db
 def test_add_use_and_remove(call, tiny, tmp_path):
     call("build")
     data = onnx_file()
@@ -89,16 +92,35 @@ def test_add_use_and_remove(call, tiny, tmp_path):
         call("remove", "own")
     call("use", "emotion", "tiny")
     assert "removed own" in call("remove", "own")
+    lines = AuditRecord.objects.order_by("id").values_list("action", "object_type", "object_id")
+    assert [" ".join(line) for line in lines] == [
+        "add network own", "use network own", "use network tiny", "remove network own",
+    ]  # fmt: skip
 
 
+@pytest.mark.parametrize("error", [OperationalError("no socket\nDoes it run?"), ProgrammingError("no table")])
+def test_networks_may_come_before_the_database(call, monkeypatch, error):
+    def audit_write(**_):
+        raise error
+
+    call("build")
+    monkeypatch.setattr(command, "audit_write", audit_write)
+    said, done = call("use", "emotion", "tiny").splitlines()
+    assert said == f"No audit line was written: {str(error).splitlines()[0]}"
+    assert "tiny serves emotion" in done
+
+
+@pytest.mark.django_db
 def test_add_and_use_at_once(call, tiny, tmp_path):
     data = onnx_file()
     (tmp_path / "own.onnx").write_bytes(data)
     (tmp_path / "own.toml").write_text(own_manifest(data, tiny))
     printed = call("add", str(tmp_path / "own.toml"), "--from", str(tmp_path), "--use")
     assert "own serves emotion from the next start on, before it was tiny" in printed
+    assert set(AuditRecord.objects.values_list("action", "object_id")) == {("add", "own"), ("use", "own")}
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("use", [(), ("--use",)])
 def test_of_what_serves_already_nothing_is_said(call, tiny, use):
     call("build")
