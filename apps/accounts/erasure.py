@@ -12,8 +12,7 @@ be called again; an error of theirs leaves the account closed, for another time.
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +22,7 @@ from django.dispatch import Signal
 
 from apps.accounts.idempotency import answers_forget
 from apps.accounts.models import Account
+from apps.common.locks import advisory_lock
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def account_erase(
     Errors of the database and of a storage come through; then, too, a later call goes on.
     """
     erasure = Erasure(limit_s, progress)
-    with _lock(account_id) as ours:
+    with advisory_lock(f"erase account {account_id}") as ours:
         if not ours:
             return None
         try:
@@ -133,18 +133,3 @@ def _row_delete(account_id: UUID, *, last: bool) -> bool:
             raise
         return False
     return True
-
-
-@contextmanager
-def _lock(account_id: UUID) -> Iterator[bool]:
-    """Whether this process may erase the account now; the lock ends with the connection."""
-    name = f"erase account {account_id}"
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name])
-        (ours,) = cursor.fetchone() or (False,)
-    try:
-        yield ours
-    finally:
-        if ours:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [name])

@@ -2,15 +2,15 @@
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 
 from apps.common.errors import LunaError
+from apps.common.locks import advisory_lock
 from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.imagestore import files
@@ -24,7 +24,7 @@ from apps.imagestore.types import KEEP
 logger = logging.getLogger(__name__)
 
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)  # what S3 takes, too
-CLEAN_UP_LOCK = 5_020_001  # of all advisory locks of the database, this one is the clean-up's
+CLEAN_UP = "image store clean-up"  # its lock
 BATCH_ROWS = 500
 PLATFORM = {Kind.IMAGES: Bucket.IMAGES, Kind.OBJECTS: Bucket.OBJECTS}
 
@@ -122,7 +122,7 @@ def expired_delete() -> int | None:
 
     An object whose file cannot be removed stays for the next time, unseen.
     """
-    with clean_up_lock() as ours:
+    with advisory_lock(CLEAN_UP) as ours:
         if not ours:
             return None
         removed, last = 0, 0
@@ -146,16 +146,3 @@ def _remove_file(row: StoredObject) -> bool:
     except LunaError:
         return False
     return True
-
-
-@contextmanager
-def clean_up_lock() -> Iterator[bool]:
-    """Whether this process may clean up now; the database holds the lock and forgets it with the connection."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [CLEAN_UP_LOCK])
-        (ours,) = cursor.fetchone() or (False,)
-        try:
-            yield ours
-        finally:
-            if ours:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [CLEAN_UP_LOCK])

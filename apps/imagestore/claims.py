@@ -4,12 +4,13 @@ Ids that the platform makes are written once. A chosen one may be written by two
 its deleted namesake are being removed: whoever touches such files holds the id.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
+from apps.common.locks import advisory_lock
 from apps.imagestore import files
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
@@ -17,21 +18,9 @@ from apps.imagestore.models import StoredObject
 Key = tuple[str, UUID, str]  # bucket, id, content type
 
 
-@contextmanager
-def claim(*, bucket: str, object_id: UUID, wait: bool = False) -> Iterator[bool]:
-    """Whether this connection holds the id now; with `wait` it does. A dead connection holds nothing."""
-    name = f"{bucket}/{object_id}"
-    with connection.cursor() as cursor:
-        if wait:
-            cursor.execute("SELECT true FROM pg_advisory_lock(hashtextextended(%s, 0))", [name])
-        else:
-            cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name])
-        (ours,) = cursor.fetchone() or (False,)
-        try:
-            yield ours
-        finally:
-            if ours:
-                cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [name])
+def claim(*, bucket: str, object_id: UUID, wait: bool = False) -> AbstractContextManager[bool]:
+    """Whether this connection holds the id now; with `wait` it does."""
+    return advisory_lock(f"{bucket}/{object_id}", wait=wait)
 
 
 def remove_on_commit(keys: Sequence[Key]) -> None:

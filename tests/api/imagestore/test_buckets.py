@@ -11,9 +11,10 @@ from django.test import Client
 
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account
+from apps.common.locks import advisory_lock
 from apps.common.times import utc_now
 from apps.imagestore import files
-from apps.imagestore.buckets import clean_up_lock, expired_delete
+from apps.imagestore.buckets import CLEAN_UP, expired_delete
 from apps.imagestore.jobs import clean_up
 from apps.imagestore.models import StoredBucket, StoredObject
 from luna.celery import app
@@ -191,7 +192,7 @@ def test_one_process_cleans_up_at_a_time() -> None:
         thread.start()
         thread.join()
 
-    with clean_up_lock() as ours:
+    with advisory_lock(CLEAN_UP) as ours:
         assert ours
         run_other()
     run_other()
