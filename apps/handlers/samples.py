@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from apps.accounts.principal import Actor
+from apps.accounts.services import audit_write
 from apps.common.errors import LunaError
 from apps.faces.attributes import attribute_create
 from apps.handlers.pipeline.attributes import attribute_of, basic_of, descriptor_of
@@ -12,6 +14,7 @@ from apps.handlers.pipeline.storage import face_sample
 from apps.handlers.policies import Policies
 from apps.handlers.policies.extract import ExtractPolicy
 from apps.handlers.types import ImageOutcome, Sighting
+from apps.imagestore.choices import Bucket, audit_type
 from apps.imagestore.services import NewObject, samples_store
 from apps.recognition.aggregation import aggregate
 from apps.recognition.api.input_types import Inputs
@@ -70,10 +73,11 @@ def attributes_extract(
     version: int | None = None,
     together: bool,
     ttl_s: int | None,
+    actor: Actor,
 ) -> list[Extracted]:
     """Extracts from stored face samples: one attribute a sample, or one of all `together`.
 
-    `version` of the descriptors; None: that of new ones.
+    `version` of the descriptors; None: that of new ones. Each sample that is read leaves an audit line of `actor`.
 
     Samples whose descriptor scores below the policy's threshold give none. Raises LunaError 11052 when nothing is to be
     extracted, 11031 for a sample that is not there, 200005, 200003 for a version that no installed network gives.
@@ -84,6 +88,13 @@ def attributes_extract(
     for each in loaded:
         if each.error is not None:
             raise each.error
+    audit_write(
+        action="view",
+        object_type=audit_type(Bucket.FACE_SAMPLES),
+        object_ids=sample_ids,
+        account_id=account_id,
+        actor=actor,
+    )
     images = [
         ImageInput(each.data, str(sample_id), ImageType.FACE_WARP, landmarks5=each.landmarks5)
         for sample_id, each in zip(sample_ids, loaded, strict=True)

@@ -7,7 +7,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.access import write_account
+from apps.accounts.access import actor_of, write_account
 from apps.common.api.responses import links
 from apps.common.api.validation import checked_data, checked_query
 from apps.common.api.views import LunaView
@@ -81,6 +81,7 @@ class ExtractorView(LunaView):
             version=query.get("descriptor_version") if query["extract_descriptor"] else None,
             together=query["aggregate_attributes"],
             ttl_s=query.get("ttl"),
+            actor=actor_of(request),
         )
         return Response([_extracted(each) for each in extracted], status=status.HTTP_201_CREATED)
 

@@ -7,8 +7,9 @@ from uuid import uuid4
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 
-from apps.accounts.models import Account
+from apps.accounts.models import Account, AuditRecord
 from tests.api.handlers.conftest import JPEG, JSON, Stored, astronaut, nobody, sample
 from tests.factories import client_of, make_account, token_client
 
@@ -153,6 +154,22 @@ class TestExtractor:
         before = stored()
         assert extract(client, [sample_id, str(uuid4())]).json()["error_code"] == 11031
         assert stored() == before
+
+    def test_each_sample_leaves_an_audit_line(
+        self, client: Client, account: Account, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        samples = samples_of(client, sample(1))
+        extract(client, [*samples, str(uuid4())])
+        assert not AuditRecord.objects.filter(action="view").exists()
+        for number in (1, len(samples)):
+            # account, samples, audit lines
+            with django_assert_num_queries(3):
+                extract(client, [*samples[:number], samples[0]])
+            lines = AuditRecord.objects.filter(action="view", object_type="face_sample")
+            assert [(line.object_id, line.account_id, line.object_account_id) for line in lines.order_by("id")] == [
+                (sample_id, account.account_id, account.account_id) for sample_id in samples[:number]
+            ]
+            lines.delete()
 
     def test_samples_of_another_account(self, client: Client) -> None:
         (sample_id,) = samples_of(client)
