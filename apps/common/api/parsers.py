@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgpack
 import orjson
 import ormsgpack
 from django.conf import settings
@@ -17,6 +18,20 @@ def read_bounded(stream: Any) -> bytes:
     if len(body) > settings.MAX_JSON_BYTES:
         raise LunaError(37003)
     return body
+
+
+def msgpack_decode(body: bytes) -> Any:
+    """What a MessagePack body holds. Raises LunaError 12047, also when anything follows the one object."""
+    try:
+        decoded = ormsgpack.unpackb(body)
+    except ormsgpack.MsgpackDecodeError as error:
+        raise LunaError(12047, "", "not MessagePack") from error
+    end = msgpack.Unpacker(max_buffer_size=len(body))  # ormsgpack does not say where the object ended
+    end.feed(body)
+    end.skip()
+    if end.tell() != len(body):
+        raise LunaError(12047, "", "bytes behind the object")
+    return decoded
 
 
 class JSONParser(BaseParser):
@@ -36,7 +51,4 @@ class MsgPackParser(BaseParser):
     media_type = "application/msgpack"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
-        try:
-            return ormsgpack.unpackb(read_bounded(stream))
-        except ormsgpack.MsgpackDecodeError as error:
-            raise LunaError(12047, "", "not MessagePack") from error
+        return msgpack_decode(read_bounded(stream))

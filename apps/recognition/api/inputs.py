@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-import ormsgpack
 from django.conf import settings
 from rest_framework.request import Request
 
 from apps.accounts.access import actor_of
 from apps.accounts.services import audit_write
+from apps.common.api.parsers import msgpack_decode
 from apps.common.api.validation import checked_data
 from apps.common.errors import LunaError
 from apps.imagestore.choices import audit_type
@@ -70,12 +70,12 @@ def _read_body(request: Request, max_bytes: int) -> bytes:
 
 def _read_json(request: Request, content_type: str) -> Any:
     data = _read_body(request, MAX_JSON_BYTES)
+    if content_type == "application/msgpack":
+        return msgpack_decode(data)
     try:
-        return orjson.loads(data) if content_type == "application/json" else ormsgpack.unpackb(data)
+        return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise LunaError(12002) from error
-    except ormsgpack.MsgpackDecodeError as error:
-        raise LunaError(12047, "", "not MessagePack") from error
 
 
 def _from_references(request: Request, body: Any, rules: Rules) -> Inputs:

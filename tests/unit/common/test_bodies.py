@@ -108,7 +108,10 @@ def test_bomb_costs_little(settings: Settings) -> None:
 def test_messagepack() -> None:
     packed = "application/msgpack"
     assert_error(send(ormsgpack.packb(CREDENTIALS), {}, packed), 400, 12016)
-    assert_error(send(b"\xc1", {}, packed), 400, 12047)
+    for broken in (b"\xc1", ormsgpack.packb(CREDENTIALS)[:-1], b"\x91" * 5000, b"\xa1\xff", b"\xd6\xff" + bytes(4)):
+        assert_error(send(broken, {}, packed), 400, 12047)
+    for tail in (b"\x00", b"\xc1", b"\n", ormsgpack.packb(CREDENTIALS)):
+        assert_error(send(ormsgpack.packb(CREDENTIALS) + tail, {}, packed), 400, 12047)
     answer = send(BODY, {"Accept": packed})
     assert answer.headers["Content-Type"] == packed
     assert ormsgpack.unpackb(answer.content)["error_code"] == 12016

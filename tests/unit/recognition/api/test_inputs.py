@@ -263,3 +263,8 @@ class TestReferences:
     def test_what_json_cannot_hold(self, value: Any) -> None:
         body = ormsgpack.packb({"urls": ["http://127.0.0.1/"], "meta": {"a": [value]}})
         assert code_of(read, body, "application/msgpack") == 12027
+
+    @pytest.mark.parametrize("tail", [b"\xc0", b"\xc1", b"\r\n"])
+    def test_nothing_may_follow_the_object(self, tail: bytes) -> None:
+        body = ormsgpack.packb({"urls": ["http://127.0.0.1/"]})
+        assert code_of(read, body + tail, "application/msgpack") == 12047
