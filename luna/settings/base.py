@@ -284,5 +284,8 @@ LOGGING = {
         "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]},
     },
     "root": {"handlers": ["console"], "level": env.str("LUNA_LOG_LEVEL", default="INFO")},
-    "loggers": {"django.request": {"level": "CRITICAL"}},
+    "loggers": {
+        "django.request": {"level": "CRITICAL"},
+        "httpx": {"level": "WARNING"},  # a line for each call of an inference server, addresses with all that is in them
+    },
 }

@@ -1,6 +1,7 @@
 """Downloads by URL: what is refused, and that nothing waits or grows without bound."""
 
 import ipaddress
+import logging
 import socket
 import threading
 import time
@@ -16,7 +17,7 @@ from apps.common.fetch import FetchError, fetch, is_public
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        getattr(self, f"answer_{self.path.strip('/').partition('/')[0]}")()
+        getattr(self, f"answer_{self.path.partition('?')[0].strip('/').partition('/')[0]}")()
 
     def answer_image(self) -> None:
         self.send_response(200)
@@ -99,6 +100,15 @@ def test_an_answer_comes_with_its_content_type(origin: str) -> None:
 def test_redirects_are_followed(origin: str) -> None:
     assert get(f"{origin}/redirect//image") == b"picture"
     assert get(f"{origin}/redirect/{origin}/image") == b"picture"
+
+
+def test_what_an_address_holds_is_not_logged(origin: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Presigned addresses and those of webhooks open what they name to whoever reads them."""
+    with caplog.at_level(logging.INFO):
+        get(f"{origin}/redirect//image?signature=7f3a")
+        with pytest.raises(FetchError) as refused:
+            get(f"{origin}/missing?signature=7f3a")
+    assert "7f3a" not in caplog.text + str(refused.value)
 
 
 @pytest.mark.parametrize(
