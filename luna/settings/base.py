@@ -286,6 +286,6 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": env.str("LUNA_LOG_LEVEL", default="INFO")},
     "loggers": {
         "django.request": {"level": "CRITICAL"},
-        "httpx": {"level": "WARNING"},  # a line for each call of an inference server, addresses with all that is in them
+        "httpx": {"level": "WARNING"},  # else a line for each call of an inference server
     },
 }
