@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from django.db import IntegrityError, connection, transaction
 
 from apps.common.errors import LunaError
+from apps.common.integrity import is_taken
 from apps.common.times import utc_now
 from apps.faces.attributes import attribute_check
 from apps.faces.inserts import faces_insert, faces_link
@@ -81,6 +82,8 @@ def faces_create(*, account_id: UUID, drafts: Sequence[FaceDraft]) -> list[Face]
         try:
             faces_insert(faces, drafts)
         except IntegrityError as error:
+            if not is_taken(error):
+                raise
             raise LunaError(22001) from error
         if members:
             faces_link(account_id, members)
@@ -178,6 +181,8 @@ def list_create(*, account_id: UUID, user_data: str = "", list_id: UUID | None =
     try:
         row: List = List.objects.create(account_id=account_id, user_data=user_data, list_id=list_id or uuid4())
     except IntegrityError as error:
+        if not is_taken(error):
+            raise
         raise LunaError(22026, list_id) from error
     return row
 

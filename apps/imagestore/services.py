@@ -17,6 +17,7 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, InterfaceError, Operatio
 from apps.accounts.principal import Actor
 from apps.accounts.services import AUDIT_INSERT, audit_values
 from apps.common.errors import LunaError
+from apps.common.integrity import is_taken
 from apps.common.prepared import prepared_cursor
 from apps.common.scope import Scope
 from apps.common.times import utc_now
@@ -175,6 +176,8 @@ def _insert(items: Sequence[NewObject], written: Sequence[tuple[int, str]]) -> l
             cursor.execute(INSERT, [orjson.dumps(rows).decode()])
             made = {(bucket, object_id): {"id": key, "expiry_time": end} for bucket, object_id, key, end in cursor}
     except IntegrityError as error:
+        if not is_taken(error):
+            raise
         raise LunaError(13008, items[0].object_id) from error
     return [row | made[row["bucket"], row["object_id"]] for row in rows]
 

@@ -4,13 +4,14 @@ import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404
 from django.http.request import RawPostDataException
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from apps.common.errors import LunaError
+from apps.common.integrity import lost_account
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ def as_luna_error(error: Exception) -> LunaError | None:
         return LunaError(12030)
     if isinstance(error, DataError):
         return LunaError(12031, "a value is one that the database cannot hold")
+    if isinstance(error, IntegrityError) and (account_id := lost_account(error)):
+        return LunaError(15012, account_id)
     if isinstance(error, OperationalError | InterfaceError):
         logger.error("the database is out of reach: %s", error)
         return LunaError(10016)

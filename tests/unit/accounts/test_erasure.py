@@ -3,14 +3,14 @@
 import tracemalloc
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from apps.accounts import erasure, services
+from apps.accounts import erasure, selectors, services
 from apps.accounts.erasure import BATCH_ROWS, account_erase, accounts_to_erase, rows_count
 from apps.accounts.jobs import erase
 from apps.accounts.models import Account, AuditRecord
@@ -19,6 +19,7 @@ from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListFac
 from apps.imagestore import files
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import Bucket, NewObject, samples_store
+from tests.api.imagestore.conftest import picture
 from tests.factories import PASSWORD, basic_client, client_of, make_account, make_event, unit_vectors
 from tests.unit.imagestore.conftest import store_dir, stored_names
 
@@ -176,3 +177,25 @@ def test_what_a_late_request_adds_goes_too(monkeypatch: pytest.MonkeyPatch) -> N
     assert done is not None
     assert done.removed["faces_face"] == 3
     assert not Account.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "content_type"),
+    [
+        ("/6/faces", {}, "application/json"),
+        ("/6/lists", {}, "application/json"),
+        ("/6/handlers", {"policies": {}}, "application/json"),
+        ("/6/objects", b"{}", "application/json"),
+        ("/6/images", picture(), "image/jpeg"),
+    ],
+)
+def test_what_comes_too_late_is_of_no_account(
+    monkeypatch: pytest.MonkeyPatch, store_dir: Path, path: str, body: Any, content_type: str
+) -> None:
+    """The account goes after the request was let in."""
+    account = Account(account_id=uuid4(), login="gone@luna.test")
+    monkeypatch.setattr(selectors, "account_find", lambda account_id: account)
+    answer = client_of(account).post(path, body, content_type)
+    assert (answer.status_code, answer.json()["error_code"]) == (404, 15012)
+    assert str(account.account_id) in answer.json()["detail"]
+    assert stored_names() == []
