@@ -38,6 +38,16 @@ def test_every_route_says_what_a_token_needs(route: Route) -> None:
     assert set(route.view.permissions) <= {method.upper() for method in dir(route.view)}
 
 
+def test_whatever_takes_json_takes_messagepack() -> None:
+    bodies = {
+        (method, path): operation["requestBody"]["content"].get
+        for path, methods in plain()["paths"].items()
+        for method, operation in methods.items()
+        if "requestBody" in operation
+    }
+    assert [name for name, body in bodies.items() if body("application/json") != body("application/msgpack")] == []
+
+
 def test_every_operation_is_described() -> None:
     operations = [
         (method, path, operation) for path, methods in plain()["paths"].items() for method, operation in methods.items()

@@ -26,6 +26,8 @@ from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request
 from apps.recognition.api.shapes import estimation_block
 
+SAMPLE_IDS = {"type": "array", "items": {"type": "string", "format": "uuid"}}
+
 
 class DetectorView(LunaView):
     permissions: ClassVar = {"POST": ("face_sample", "creation")}
@@ -64,7 +66,7 @@ class ExtractorView(LunaView):
         summary="extract attributes",
         description="Temporary attributes from stored face samples; the body is an array of their ids.",
         parameters=[ExtractorQuery],
-        request={"application/json": {"type": "array", "items": {"type": "string", "format": "uuid"}}},
+        request=dict.fromkeys(("application/json", "application/msgpack"), SAMPLE_IDS),
         responses={201: ExtractedSerializer(many=True)},
     )
     def post(self, request: Request) -> Response:

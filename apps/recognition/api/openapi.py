@@ -26,5 +26,6 @@ def image_request(*, bodies: bool = False, policies: bool = False, descriptors: 
         }
     return request | {
         "application/json": ReferencesSerializer,
+        "application/msgpack": ReferencesSerializer,
         "multipart/form-data": {"type": "object", "properties": parts},
     }
