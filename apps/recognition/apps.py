@@ -4,6 +4,7 @@ from django.conf import settings
 from apps.common.descriptors import versions
 from apps.monitoring.features import register_estimations
 from apps.monitoring.health import checks
+from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.registry import Registry
 from apps.recognition.versions import register_versions
 
@@ -13,9 +14,16 @@ class RecognitionConfig(AppConfig):
     verbose_name = "Recognition"
 
     def ready(self) -> None:
-        """Tells the platform which descriptor versions the known networks give, and how to check the engine."""
+        """Tells the platform which descriptor versions the known networks give, and how to check the engine.
+
+        Ends the process with a sentence when the networks' directory is not as it must be: no command, no web process
+        and no worker can know then which descriptors are the default.
+        """
         from apps.recognition.health import features_available, recognition_check
 
         checks.register("recognition", recognition_check)
         register_estimations(features_available)
-        register_versions(Registry(settings.NETWORKS_DIR), versions)
+        try:
+            register_versions(Registry(settings.NETWORKS_DIR), versions)
+        except NetworkError as error:
+            raise SystemExit(f"Luna cannot start: {error}") from error

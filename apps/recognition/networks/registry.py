@@ -18,6 +18,7 @@ from apps.recognition.networks.sources import sha256_of
 from apps.recognition.networks.specs import Manifest
 
 SELECTION_FILE = "selection.json"
+WITHOUT_SELECTION = "without it the default networks serve"
 ADDED_MANIFESTS = "manifests"
 
 
@@ -108,6 +109,8 @@ class Registry:
             raise NetworkError(f"there is no task {task!r}; tasks are {', '.join(TASKS)}")
         chosen = self.selection().get(task)
         if chosen is not None:
+            if chosen not in self._manifests:
+                raise NetworkError(f"{SELECTION_FILE}: there is no network {chosen!r}")
             if self.manifest(chosen).task != task:
                 raise NetworkError(f"{SELECTION_FILE}: network {chosen} does not serve the task {task}")
             return chosen
@@ -132,9 +135,9 @@ class Registry:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise NetworkError(f"{path}: cannot be read: {error}") from error
+            raise NetworkError(f"{path}: cannot be read, {WITHOUT_SELECTION}: {error}") from error
         if not isinstance(selection, dict) or any(not isinstance(name, str) for name in selection.values()):
-            raise NetworkError(f"{path}: must be an object of task and network names")
+            raise NetworkError(f"{path}: must be an object of task and network names, {WITHOUT_SELECTION}")
         return selection
 
 

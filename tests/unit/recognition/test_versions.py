@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from django.apps import apps
+from pytest_django import Settings
 
 from apps.common.descriptors import DescriptorRegistry
 from apps.common.errors import LunaError
@@ -52,3 +54,26 @@ def test_every_version_of_the_project_is_known_and_bodies_have_none(tmp_path: Pa
     with pytest.raises(LunaError) as caught:
         versions.default("body")
     assert caught.value.code == 200005
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("selection.json", '{"face_descriptor": '),
+        ("selection.json", '["face_descriptor"]'),
+        ("selection.json", '{"face_descriptor": "absent"}'),
+        ("manifests/own.toml", "name ="),
+    ],
+)
+def test_a_damaged_directory_ends_every_start_with_a_sentence(
+    tmp_path: Path, settings: Settings, file: str, text: str
+) -> None:
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / file).write_text(text)
+    settings.NETWORKS_DIR = tmp_path
+    with pytest.raises(SystemExit) as caught:
+        apps.get_app_config("recognition").ready()
+    said = caught.value.code
+    assert isinstance(said, str)
+    assert said.startswith("Luna cannot start: ")
+    assert Path(file).name in said
