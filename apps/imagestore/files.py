@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -17,18 +18,24 @@ from apps.imagestore.types import NewObject, Readable
 
 SAMPLE_BUCKETS = frozenset({Bucket.FACE_SAMPLES, Bucket.BODY_SAMPLES})
 EXTENSIONS = {"image/jpeg": ".jpg", "image/png": ".png"}
+ASIDE_BYTES = 256 * 1024  # a piece so large is hashed by a thread of its own, meanwhile it is written
+HASHERS = 4
+
+_hashers = ThreadPoolExecutor(HASHERS, thread_name_prefix="sha256")
 
 
 class CountingReader(io.RawIOBase):
-    """Passes a stream through once and learns its size and SHA-256 on the way."""
+    """Passes a stream through once and learns its size and SHA-256 on the way: of large ones while they are written."""
 
     def __init__(self, stream: Readable) -> None:
         self.stream = stream
         self.size_bytes = 0
         self._hash = hashlib.sha256()
+        self._hashing: Future[None] | None = None
 
     @property
     def sha256(self) -> str:
+        self._hashed()
         return self._hash.hexdigest()
 
     def readable(self) -> bool:
@@ -47,7 +54,16 @@ class CountingReader(io.RawIOBase):
 
     def _count(self, chunk: bytes) -> None:
         self.size_bytes += len(chunk)
-        self._hash.update(chunk)
+        self._hashed()
+        if len(chunk) < ASIDE_BYTES:
+            self._hash.update(chunk)
+        else:
+            self._hashing = _hashers.submit(self._hash.update, chunk)
+
+    def _hashed(self) -> None:
+        if self._hashing is not None:
+            self._hashing.result()
+            self._hashing = None
 
 
 def folder(bucket: str, object_id: UUID) -> str:

@@ -3,7 +3,7 @@
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ CHUNK_BYTES = 1024 * 1024
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 SYNC_THREADS = 8
+SYNC_BYTES = 8 * 1024**2  # of one file that are written before the disk is told to begin
 SYNC_FILES = 32  # files that are written before they are synced together
 
 _pool = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="sync")
@@ -102,13 +103,22 @@ def write_file(path: Path, content: "File[Any]") -> int:
     """Writes `content` under a temporary name, renames it, and returns the open file, not yet synced."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+    syncing: list[Future[None]] = []  # of a large file, what the disk may have already: the last one waits for less
+    unsynced = 0
     try:
         while chunk := content.read(CHUNK_BYTES):
             view = memoryview(chunk)
             while view:
                 view = view[os.write(descriptor, view) :]
+            unsynced += len(chunk)
+            if unsynced >= SYNC_BYTES and all(each.done() for each in syncing):
+                syncing.append(_pool.submit(os.fdatasync, descriptor))
+                unsynced = 0
+        for each in syncing:
+            each.result()  # a disk tells an error once
         os.replace(temporary, path)
     except BaseException:
+        wait(syncing)
         os.close(descriptor)
         temporary.unlink(missing_ok=True)
         raise

@@ -16,6 +16,7 @@ from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.selectors import object_get
 from apps.imagestore.services import NewObject, object_delete, object_read, object_store, objects_delete, samples_store
+from apps.imagestore.storage import SYNC_BYTES
 
 IMAGE = b"\xff\xd8 bytes of a picture"
 
@@ -156,6 +157,38 @@ def test_a_failed_write_leaves_nothing(
             assert caught.value.code == code
     assert files_below(store_dir) == before
     assert rows() == 1
+
+
+def test_large_objects_are_synced_and_hashed_meanwhile(
+    account: UUID, store_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = os.urandom(3 * SYNC_BYTES + 7)
+    synced: list[int] = []
+    works = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda file: synced.append(os.fstat(file).st_size) or works(file))
+    thing = object_store(bucket=Bucket.OBJECTS, account_id=account, data=io.BytesIO(data), content_type="video/mp4")
+    assert synced
+    assert synced[0] >= SYNC_BYTES
+    assert object_read(scope=Scope(account), bucket=Bucket.OBJECTS, object_id=thing.object_id) == data
+    assert (thing.size_bytes, thing.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+
+
+def test_an_error_that_the_disk_tells_early_is_not_lost(
+    account: UUID, store_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells it once: the last sync would succeed."""
+
+    def broken(file: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    opened = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, "fdatasync", broken)
+    with pytest.raises(LunaError) as caught:
+        samples_store(items=[sample(account, bucket=Bucket.OBJECTS, data=io.BytesIO(bytes(2 * SYNC_BYTES)))])
+    assert caught.value.code == 19007
+    assert files_below(store_dir) == []
+    assert rows() == 0
+    assert len(os.listdir("/proc/self/fd")) == opened
 
 
 def test_a_failure_in_the_middle_leaves_none(account: UUID, store_dir: Path) -> None:
