@@ -20,6 +20,8 @@ from tests.system.conftest import Platform
 
 EVENTS = 200
 CONCURRENCY = 8
+KILLED = ("web-1", "redis", "worker", "postgres")
+LONGEST_S = 120
 PROCESS_LINE = re.compile(r"^(\S+)\s+(\d+)$", re.MULTILINE)
 
 
@@ -87,7 +89,7 @@ def wait_healthy(platform: Platform, within_s: float = 60) -> None:
 
 
 def kill_in_turn(platform: Platform, done: threading.Event, killed: list[str]) -> None:
-    for name in itertools.cycle(("web-1", "redis", "worker", "postgres")):
+    for name in itertools.cycle(KILLED):
         if done.wait(4):
             return
         pid = pids(platform).get(name)
@@ -104,16 +106,25 @@ def test_acknowledged_events_survive_kills(platform: Platform, account: httpx.Cl
     killed: list[str] = []
     killer = threading.Thread(target=kill_in_turn, args=(platform, done, killed))
     killer.start()
-    tracks = [f"track-{number}" for number in range(EVENTS)]
+    tracks: list[str] = []
+    end = time.monotonic() + LONGEST_S
+
+    def clients_work() -> None:
+        """However fast the machine is, every process is killed among the requests."""
+        while len(tracks) < EVENTS or (not set(KILLED) <= set(killed) and time.monotonic() < end):
+            track = str(uuid.uuid4())
+            tracks.append(track)
+            generate(account, handler_id, photograph, track, tally)
+
     with ThreadPoolExecutor(CONCURRENCY) as pool:
-        for _ in pool.map(lambda track: generate(account, handler_id, photograph, track, tally), tracks):
-            pass
+        for working in [pool.submit(clients_work) for _ in range(CONCURRENCY)]:
+            working.result()
     done.set()
     killer.join()
     wait_healthy(platform)
 
     print(f"{len(tally.acknowledged)} events acknowledged, {tally.failed} requests failed, killed {killed}")
-    assert {"web-1", "redis", "worker", "postgres"} <= set(killed)
+    assert set(KILLED) <= set(killed)
     assert tally.acknowledged
     for event in tally.acknowledged:
         check_event(account, event, list_id)
