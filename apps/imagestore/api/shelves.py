@@ -10,7 +10,6 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -28,12 +27,13 @@ from apps.imagestore.api.views import (
     ImageView,
     ObjectsView,
     ObjectView,
+    deletion,
     object_of_body,
     picture_of_body,
 )
 from apps.imagestore.buckets import shelf_get
 from apps.imagestore.choices import Kind
-from apps.imagestore.services import object_store, objects_delete
+from apps.imagestore.services import object_store
 
 
 class InBucket(LunaView):
@@ -62,9 +62,7 @@ class BucketImagesView(InBucket, ImagesView):
 
     @extend_schema(summary="Delete images", request=ImageIdsBody, responses={204: DONE})
     def delete(self, request: Request) -> Response:
-        body = checked_body(ImageIdsBody, request)
-        objects_delete(account_id=write_account(request), bucket=self.bucket, object_ids=body["image_ids"])
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return deletion(request, self.bucket, checked_body(ImageIdsBody, request)["image_ids"])
 
 
 class BucketImageView(InBucket, ImageView):
@@ -102,9 +100,7 @@ class BucketObjectsView(InBucket, ObjectsView):
 
     @extend_schema(summary="Delete objects", request=ObjectIdsBody, responses={204: DONE})
     def delete(self, request: Request) -> Response:
-        body = checked_body(ObjectIdsBody, request)
-        objects_delete(account_id=write_account(request), bucket=self.bucket, object_ids=body["object_ids"])
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return deletion(request, self.bucket, checked_body(ObjectIdsBody, request)["object_ids"])
 
 
 class BucketObjectView(InBucket, ObjectView):

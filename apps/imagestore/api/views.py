@@ -1,6 +1,7 @@
 """Samples, images and objects."""
 
 import mimetypes
+from collections.abc import Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -85,6 +86,11 @@ class StoredView(LunaView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+def deletion(request: Request, bucket: str, object_ids: Sequence[UUID]) -> Response:
+    objects_delete(account_id=write_account(request), bucket=bucket, object_ids=object_ids)
+    return Response(status=status.HTTP_204_NO_CONTENT)
+
+
 def ttl_change(request: Request, bucket: str, body: dict[str, Any], ids: str) -> Response:
     objects_ttl_set(
         account_id=write_account(request), bucket=bucket, object_ids=body[ids], ttl_days=body["ttl"]
@@ -118,9 +124,7 @@ class SamplesView(LunaView):
 
     @extend_schema(summary="Delete samples", request=SampleIdsBody, responses={204: DONE})
     def delete(self, request: Request) -> Response:
-        body = checked_body(SampleIdsBody, request)
-        objects_delete(account_id=write_account(request), bucket=self.bucket, object_ids=body["sample_ids"])
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return deletion(request, self.bucket, checked_body(SampleIdsBody, request)["sample_ids"])
 
     @extend_schema(summary="Change the time to live of samples", request=SampleTtlBody, responses={204: DONE})
     def put(self, request: Request) -> Response:
