@@ -12,6 +12,7 @@ from apps.recognition.estimators.deepfake import Deepfake
 from apps.recognition.estimators.emotions import Emotions
 from apps.recognition.estimators.ethnicity import Ethnicities
 from apps.recognition.estimators.face_descriptor import Descriptor
+from apps.recognition.estimators.labelled import mean_scores
 from apps.recognition.estimators.liveness import Liveness
 from apps.recognition.estimators.mask import Mask
 
@@ -26,9 +27,9 @@ def aggregate(estimations: Sequence[Mapping[str, object]]) -> dict[str, object]:
     The descriptor is the mean of the unit vectors, brought to length 1; its score the mean of the scores.
     """
     results: dict[str, object] = {}
-    if descriptors := _every(estimations, "face_descriptor", Descriptor):
+    if descriptors := every(estimations, "face_descriptor", Descriptor):
         results["face_descriptor"] = mean_descriptor(descriptors)
-    if basics := _every(estimations, "basic_attributes", BasicAttributes):
+    if basics := every(estimations, "basic_attributes", BasicAttributes):
         male = float(np.mean([each.male for each in basics]))
         age = round(float(np.mean([each.age for each in basics])))
         results["basic_attributes"] = BasicAttributes(
@@ -37,27 +38,23 @@ def aggregate(estimations: Sequence[Mapping[str, object]]) -> dict[str, object]:
             male=male,
             ethnicities=_mean_ethnicities([each.ethnicities for each in basics if each.ethnicities is not None]),
         )
-    if emotions := _every(estimations, "emotions", Emotions):
+    if emotions := every(estimations, "emotions", Emotions):
         means = {each.name: float(np.mean([getattr(one, each.name) for one in emotions])) for each in fields(Emotions)}
         results["emotions"] = Emotions(**means)
-    if liveness := _every(estimations, "liveness", Liveness):
+    if liveness := every(estimations, "liveness", Liveness):
         probability, quality = np.mean([[each.probability, each.quality] for each in liveness], 0)
         results["liveness"] = replace(liveness[0], probability=float(probability), quality=float(quality))
-    if masks := _every(estimations, "mask", Mask):
+    if masks := every(estimations, "mask", Mask):
         worn = [each.occlusion for each in masks if each.occlusion is not None]
-        results["mask"] = Mask(_mean_scores([each.scores for each in masks]), _mean_scores(worn) if worn else None)
-    if deepfakes := _every(estimations, "deepfake", Deepfake):
+        results["mask"] = Mask(mean_scores([each.scores for each in masks]), mean_scores(worn) if worn else None)
+    if deepfakes := every(estimations, "deepfake", Deepfake):
         score = float(np.mean([each.score for each in deepfakes]))
         results["deepfake"] = replace(deepfakes[0], real=score, looks_fake=False)
     return results
 
 
 def _mean_ethnicities(found: Sequence[Ethnicities]) -> Ethnicities | None:
-    return Ethnicities(_mean_scores([each.scores for each in found])) if found else None
-
-
-def _mean_scores(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
+    return Ethnicities(mean_scores([each.scores for each in found])) if found else None
 
 
 def mean_descriptor(descriptors: Sequence[Descriptor]) -> Descriptor:
@@ -66,5 +63,6 @@ def mean_descriptor(descriptors: Sequence[Descriptor]) -> Descriptor:
     return Descriptor(descriptors[0].version, vector, float(np.mean([each.score for each in descriptors])))
 
 
-def _every(estimations: Sequence[Mapping[str, object]], name: str, kind: type[T]) -> list[T]:
+def every(estimations: Sequence[Mapping[str, object]], name: str, kind: type[T]) -> list[T]:
+    """What an estimator said, of those of which it said something."""
     return [value for found in estimations if isinstance(value := found.get(name), kind)]

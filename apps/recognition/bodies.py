@@ -1,20 +1,18 @@
 """The bodies of one picture on their way: boxes, poses, warps, and the faces that belong to them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import numpy as np
 
 from apps.common.errors import LunaError
 from apps.recognition.engine import bodies, objects, pose
 from apps.recognition.engine.bodies import Box
-from apps.recognition.engine.detection import iou
+from apps.recognition.engine.detection import corners_of, seen_in
 from apps.recognition.engine.objects import PERSON, Found, Window
 from apps.recognition.estimators.base import BodySubject, Networks, Subject
 from apps.recognition.types import BODY_WARP_HEIGHT_PX, BODY_WARP_WIDTH_PX, Image, Keypoints, Rect
 
 CROWD_FROM = 3  # persons; from here on the picture is looked at in tiles, too
-REDETECTION_IOU = 0.3
 BOX_WINDOW_SCALE = 1.5
 
 
@@ -68,13 +66,9 @@ def _detected(image: Image, windows: Sequence[Window], networks: Networks) -> li
 
 def _in_box(image: Image, box: Rect, trusted: bool, networks: Networks) -> Found | None:
     """The person that the detector sees in a box: what overlaps it best, else the box itself where it is trusted."""
-    height, width = image.shape[:2]
-    if min(box.width, box.height) < 1 or not (-box.width < box.x < width and -box.height < box.y < height):
-        raise LunaError(100016, f"{asdict(box)} in a picture of {width}x{height}")
-    corners = np.array([box.x, box.y, box.x + box.width, box.y + box.height], np.float32)
-    seen = _detected(image, [objects.around(corners, BOX_WINDOW_SCALE)], networks)
-    best = max(seen, key=lambda found: iou(found.box, corners), default=None)
-    if best is not None and iou(best.box, corners) >= REDETECTION_IOU:
+    corners = corners_of(image, box)
+    best = seen_in(corners, _detected(image, [objects.around(corners, BOX_WINDOW_SCALE)], networks))
+    if best is not None:
         return best
     return Found(corners, 1.0, PERSON, complete=True) if trusted else None
 

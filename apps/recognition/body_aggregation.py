@@ -5,11 +5,10 @@ A picture that does not show something has no say in it.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
 
 import numpy as np
 
-from apps.recognition.aggregation import mean_descriptor
+from apps.recognition.aggregation import every, mean_descriptor
 from apps.recognition.estimators.accessories import Accessories
 from apps.recognition.estimators.body_basic_attributes import BodyBasicAttributes
 from apps.recognition.estimators.colours import MOST_COLOURS, UNKNOWN
@@ -17,29 +16,27 @@ from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.estimators.lower_body import LowerBody
 from apps.recognition.estimators.upper_body import UpperBody
 
-T = TypeVar("T")
-
 
 def aggregate_bodies(estimations: Sequence[Mapping[str, object]]) -> dict[str, object]:
     """Of bodies of one person, by API name; what none of them has is left out."""
     results: dict[str, object] = {}
-    if descriptors := _every(estimations, "body_descriptor", Descriptor):
+    if descriptors := every(estimations, "body_descriptor", Descriptor):
         results["body_descriptor"] = mean_descriptor(descriptors)
-    if basics := _every(estimations, "body_basic_attributes", BodyBasicAttributes):
+    if basics := every(estimations, "body_basic_attributes", BodyBasicAttributes):
         age = _mean(each.age for each in basics)
         male = _mean(each.male for each in basics)
         results["body_basic_attributes"] = BodyBasicAttributes(None if age is None else round(age), male)
-    if uppers := _every(estimations, "upper_body", UpperBody):
+    if uppers := every(estimations, "upper_body", UpperBody):
         results["upper_body"] = UpperBody(
             _colours([each.colours for each in uppers]), _mean(each.bare for each in uppers)
         )
-    if lowers := _every(estimations, "lower_body", LowerBody):
+    if lowers := every(estimations, "lower_body", LowerBody):
         results["lower_body"] = LowerBody(
             garment=_commonest(each.garment for each in lowers),
             colours=_colours([each.colours for each in lowers]),
             shoes=_commonest(each.shoes for each in lowers),
         )
-    if accessories := _every(estimations, "accessories", Accessories):
+    if accessories := every(estimations, "accessories", Accessories):
         seen = [each for each in accessories if each.backpack_state != UNKNOWN] or accessories
         results["accessories"] = Accessories(
             backpack=float(np.mean([each.backpack for each in seen])),
@@ -47,10 +44,6 @@ def aggregate_bodies(estimations: Sequence[Mapping[str, object]]) -> dict[str, o
             shoulders_seen=any(each.shoulders_seen for each in seen),
         )
     return results
-
-
-def _every(estimations: Sequence[Mapping[str, object]], name: str, kind: type[T]) -> list[T]:
-    return [value for found in estimations if isinstance(value := found.get(name), kind)]
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

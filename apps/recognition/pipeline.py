@@ -18,7 +18,7 @@ from apps.recognition.bodies import body_of_warp, find_bodies, joined
 from apps.recognition.engine import mesh
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.decode import decode
-from apps.recognition.engine.detection import Detection, Window, iou
+from apps.recognition.engine.detection import Detection, Window, corners_of, seen_in
 from apps.recognition.engine.exif import read_exif
 from apps.recognition.engine.geometry import Matrix, resample
 from apps.recognition.engine.mesh import Mesh
@@ -50,7 +50,6 @@ from apps.recognition.types import (
     Rect,
 )
 
-REDETECTION_IOU = 0.3
 DESCRIPTOR_TASKS = ("face_descriptor", "body_descriptor")  # also the names of their estimators
 IDENTITY: Matrix = np.array([[1.0, 0, 0], [0, 1.0, 0]])
 NO_WARP: Image = np.zeros((0, 0, 3), np.uint8)
@@ -311,13 +310,9 @@ def _seen(crops: NDArray[np.uint8], places: Sequence[Window], run: _Run) -> list
 
 def _in_box(image: Image, box: Rect, trusted: bool, run: _Run) -> Detection | None:
     """The face that the detector sees in a box: what overlaps it best, else the box itself where it is trusted."""
-    height, width = image.shape[:2]
-    if min(box.width, box.height) < 1 or not (-box.width < box.x < width and -box.height < box.y < height):
-        raise LunaError(100016, f"{asdict(box)} in a picture of {width}x{height}")
-    corners = np.array([box.x, box.y, box.x + box.width, box.y + box.height], np.float32)
-    seen = _seen(*run.engine.head.window_around(image, corners), run)
-    best = max(seen, key=lambda found: iou(found.box, corners), default=None)
-    if best is not None and iou(best.box, corners) >= REDETECTION_IOU:
+    corners = corners_of(image, box)
+    best = seen_in(corners, _seen(*run.engine.head.window_around(image, corners), run))
+    if best is not None:
         return best
     return Detection.upright(corners) if trusted else None
 

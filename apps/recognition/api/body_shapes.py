@@ -111,13 +111,14 @@ def _accessories(value: Accessories) -> Json:
     }
 
 
-def _descriptor(value: Descriptor) -> Json:
+def descriptor_block(value: Descriptor) -> Json:
+    """Of a face or a body, in the SDK's form."""
     data = sdk_encode(value.vector, versions.get(value.version))
     return {"sdk_descriptor": base64_encode(data), "score": _score(value.score)}
 
 
 _SHAPES: dict[str, tuple[type, Callable[..., Json]]] = {
-    "body_descriptor": (Descriptor, _descriptor),
+    "body_descriptor": (Descriptor, descriptor_block),
     "body_basic_attributes": (BodyBasicAttributes, _basic_attributes),
     "upper_body": (UpperBody, _upper_body),
     "lower_body": (LowerBody, _lower_body),

@@ -14,7 +14,7 @@ from apps.accounts.access import account_if_any, may_view
 from apps.common.api.fields import CommaListField, FlagField
 from apps.common.api.validation import checked_query
 from apps.common.api.views import LunaView
-from apps.common.descriptors import base64_encode, sdk_encode, versions
+from apps.common.descriptors import base64_encode
 from apps.common.filters.kinds import FiniteFloatField, NumberField
 from apps.common.filters.words import Deepfake, Liveness, Mask
 from apps.recognition.aggregation import aggregate
@@ -25,7 +25,12 @@ from apps.recognition.api.answers import (
     shown_estimations,
     status_block,
 )
-from apps.recognition.api.body_shapes import body_attributes_block, body_detection_block, people_block
+from apps.recognition.api.body_shapes import (
+    body_attributes_block,
+    body_detection_block,
+    descriptor_block,
+    people_block,
+)
 from apps.recognition.api.input_types import Rules
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request
@@ -273,8 +278,7 @@ def _attributes(estimations: Mapping[str, object]) -> Json:
         attributes["basic_attributes"] = estimation_block("basic_attributes", estimations["basic_attributes"])
     descriptor = estimations.get("face_descriptor")
     if isinstance(descriptor, Descriptor):
-        data = sdk_encode(descriptor.vector, versions.get(descriptor.version))
-        attributes["descriptor"] = {"sdk_descriptor": base64_encode(data), "score": round(descriptor.score, 4)}
+        attributes["descriptor"] = descriptor_block(descriptor)
     return attributes
 
 

@@ -1,16 +1,30 @@
 """Detections, the windows of a picture that detectors see, and non-maximum suppression."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.common.errors import LunaError
 from apps.recognition.engine.geometry import ANTIALIAS_BELOW_SCALE
-from apps.recognition.types import Image
+from apps.recognition.types import Image, Rect
 
 NMS_CONTAINED = 0.7  # a box that lies in another by this share shows the same face
+REDETECTION_IOU = 0.3
+
+
+class Boxed(Protocol):
+    """A detection of a face or a body."""
+
+    @property
+    def box(self) -> NDArray[np.float32]:
+        """float32 [4] x1, y1, x2, y2 in picture pixels."""
+
+
+Seen = TypeVar("Seen", bound=Boxed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,3 +113,17 @@ def _areas(box: NDArray[np.float32], other: NDArray[np.float32]) -> tuple[float,
     height = min(box[3], other[3]) - max(box[1], other[1])
     areas = [max(1e-6, float((b[2] - b[0]) * (b[3] - b[1]))) for b in (box, other)]
     return max(0.0, float(width)) * max(0.0, float(height)), areas[0], areas[1]
+
+
+def corners_of(image: Image, box: Rect) -> NDArray[np.float32]:
+    """float32 [4] x1, y1, x2, y2 of a box that came with a picture. Raises LunaError 100016 for one outside of it."""
+    height, width = image.shape[:2]
+    if min(box.width, box.height) < 1 or not (-box.width < box.x < width and -box.height < box.y < height):
+        raise LunaError(100016, f"{asdict(box)} in a picture of {width}x{height}")
+    return np.array([box.x, box.y, box.x + box.width, box.y + box.height], np.float32)
+
+
+def seen_in(corners: NDArray[np.float32], seen: Sequence[Seen]) -> Seen | None:
+    """What overlaps a box best, where it does so enough."""
+    best = max(seen, key=lambda found: iou(found.box, corners), default=None)
+    return best if best is not None and iou(best.box, corners) >= REDETECTION_IOU else None

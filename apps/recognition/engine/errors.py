@@ -3,3 +3,8 @@
 
 class EngineError(Exception):
     """The engine cannot start or go on as it is configured; the message says in one sentence what to do."""
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in short."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

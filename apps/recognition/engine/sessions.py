@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from apps.recognition.engine.errors import EngineError
+from apps.recognition.engine.errors import EngineError, first_line
 
 Tensor = NDArray[Any]
 
@@ -163,8 +163,4 @@ def _opened(path: Path, device: Device, options: ort.SessionOptions) -> ort.Infe
     try:
         return ort.InferenceSession(str(path), options, providers=device.providers())
     except Exception as error:  # onnxruntime raises classes of its C++ side without a common base
-        raise EngineError(f"Network file {path} cannot be loaded on {device.name}: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise EngineError(f"Network file {path} cannot be loaded on {device.name}: {first_line(error)}") from error

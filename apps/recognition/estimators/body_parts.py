@@ -15,6 +15,8 @@ from apps.recognition.estimators.skin import cheek_pixels, cielab
 Pixels = NDArray[np.uint8]  # [N, 3], RGB
 Lab = NDArray[np.float64]  # [3]
 
+BARE_FROM, COVERED_UP_TO = 0.5, 0.2  # the share of skin in an arm or a leg
+CLOTH_IS_SKIN = 18.0  # the distance of their colours below which nothing can be said
 LIGHTNESS_WEIGHT = 0.5
 FACE_SEEN = 0.5  # the score of nose and eyes: from behind they are guessed with less
 LEAST_CLOTH = 0.25  # of a region
@@ -81,8 +83,7 @@ def without_skin(pixels: Pixels, skin: Lab | None) -> Pixels:
     """What of a region may be cloth; all of it where hardly anything is left without the skin."""
     if skin is None or not len(pixels):
         return pixels
-    away = np.linalg.norm((cielab(pixels) - skin) * [LIGHTNESS_WEIGHT, 1, 1], axis=1)
-    rest: Pixels = pixels[away > ALIKE]
+    rest: Pixels = pixels[_away(pixels, skin) > ALIKE]
     return rest if len(rest) >= LEAST_CLOTH * len(pixels) else pixels
 
 
@@ -98,8 +99,12 @@ def apart(colour: Lab, other: Lab) -> float:
 
 def share_like(pixels: Pixels, colour: Lab) -> float:
     """The share of pixels that have this colour."""
-    away = np.linalg.norm((cielab(pixels) - colour) * [LIGHTNESS_WEIGHT, 1, 1], axis=1)
-    return float((away <= ALIKE).mean())
+    return float((_away(pixels, colour) <= ALIKE).mean())
+
+
+def _away(pixels: Pixels, colour: Lab) -> NDArray[np.float64]:
+    """The weighted distance of each pixel."""
+    return np.asarray(np.linalg.norm((cielab(pixels) - colour) * [LIGHTNESS_WEIGHT, 1, 1], axis=1))
 
 
 def _inside(body: BodySubject, corners: NDArray[np.floating]) -> Pixels:

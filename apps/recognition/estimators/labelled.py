@@ -33,7 +33,8 @@ def label_scores(subjects: Sequence[Subject], networks: Networks, task: str) -> 
     """
     network = networks.for_task(task)
     members = [network, *map(networks.manifest, network.companions)]
-    return _mean([output_scores(subjects, networks, member, member.labelled_output.name) for member in members])
+    found = [output_scores(subjects, networks, member, member.labelled_output.name) for member in members]
+    return [mean_scores(scores) for scores in zip(*found, strict=True)]
 
 
 def output_scores(subjects: Sequence[Subject], networks: Networks, network: Manifest, name: str) -> list[Scores]:
@@ -63,8 +64,6 @@ _CROPS: Mapping[str, Callable[[Sequence[Subject], InputSpec], NDArray[np.uint8]]
 }
 
 
-def _mean(members: Sequence[Sequence[Scores]]) -> list[Scores]:
-    return [
-        {label: float(np.mean([one[label] for one in scores])) for label in scores[0]}
-        for scores in zip(*members, strict=True)
-    ]
+def mean_scores(found: Sequence[Scores]) -> dict[str, float]:
+    """Of each label."""
+    return {label: float(np.mean([each[label] for each in found])) for label in found[0]}

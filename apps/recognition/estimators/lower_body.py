@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from apps.recognition.engine import pose
 from apps.recognition.estimators.base import BodyEstimator, BodySubject, Networks
 from apps.recognition.estimators.body_parts import (
+    BARE_FROM,
+    CLOTH_IS_SKIN,
+    COVERED_UP_TO,
     Lab,
     Pixels,
     apart,
@@ -31,8 +34,6 @@ from apps.recognition.estimators.colours import LEAST_PIXELS, UNKNOWN, named, pl
 THIGHS = ((pose.LEFT_HIP, pose.LEFT_KNEE), (pose.RIGHT_HIP, pose.RIGHT_KNEE))
 SHINS = ((pose.LEFT_KNEE, pose.LEFT_ANKLE), (pose.RIGHT_KNEE, pose.RIGHT_ANKLE))
 HIPS_PART, THIGH_PART, ABOVE_KNEES_PART, SHIN_PART = (-0.1, 0.3), (0.1, 0.9), (0.75, 0.95), (0.2, 0.8)
-BARE_FROM, COVERED_UP_TO = 0.5, 0.2  # the share of skin
-CLOTH_IS_SKIN = 18.0
 SAME_CLOTH = 20.0
 BETWEEN_AT, BETWEEN_SIDE = 0.5, 0.15  # of the thigh
 UPRIGHT = 0.7  # the share of a standing one's thigh that goes down
@@ -76,8 +77,8 @@ def _lower_body(body: BodySubject) -> LowerBody:
 
 
 def _garment(body: BodySubject, skin: Lab, cloth: Lab) -> str:
-    above_knees, shins = _both(body, THIGHS, ABOVE_KNEES_PART), _both(body, SHINS, SHIN_PART)
-    legs = shins if len(shins) >= LEAST_PIXELS else above_knees
+    shins = _both(body, SHINS, SHIN_PART)
+    legs = shins if len(shins) >= LEAST_PIXELS else _both(body, THIGHS, ABOVE_KNEES_PART)
     if len(legs) < LEAST_PIXELS:
         return UNKNOWN
     bare = share_like(legs, skin)
@@ -93,9 +94,10 @@ def _skirt_or_shorts(body: BodySubject, skin: Lab, cloth: Lab) -> str:
     left, right = (_along(body, *thigh, BETWEEN_AT) for thigh in THIGHS)
     side = BETWEEN_SIDE * float(np.linalg.norm(body.keypoints[pose.LEFT_KNEE, :2] - body.keypoints[pose.LEFT_HIP, :2]))
     on_left, between, on_right = (patch(body, centre, side) for centre in (left, (left + right) / 2, right))
-    if share_like(between, cloth) >= BARE_FROM:
+    clothed = share_like(between, cloth)
+    if clothed >= BARE_FROM:
         return "skirt"
-    open_between = max(share_like(between, cloth), share_like(between, skin)) <= COVERED_UP_TO
+    open_between = max(clothed, share_like(between, skin)) <= COVERED_UP_TO
     covered = min(share_like(on_left, cloth), share_like(on_right, cloth)) >= BARE_FROM
     return "shorts" if open_between and covered else UNKNOWN
 

@@ -11,14 +11,24 @@ from dataclasses import dataclass
 
 from apps.recognition.engine import pose
 from apps.recognition.estimators.base import BodyEstimator, BodySubject, Networks
-from apps.recognition.estimators.body_parts import Lab, apart, colour_of, limb, share_like, skin_of, torso, without_skin
+from apps.recognition.estimators.body_parts import (
+    BARE_FROM,
+    CLOTH_IS_SKIN,
+    COVERED_UP_TO,
+    Lab,
+    apart,
+    colour_of,
+    limb,
+    share_like,
+    skin_of,
+    torso,
+    without_skin,
+)
 from apps.recognition.estimators.colours import LEAST_PIXELS, UNKNOWN, named
 
 FOREARMS = ((pose.LEFT_ELBOW, pose.LEFT_WRIST), (pose.RIGHT_ELBOW, pose.RIGHT_WRIST))
 UPPER_ARMS = ((pose.LEFT_SHOULDER, pose.LEFT_ELBOW), (pose.RIGHT_SHOULDER, pose.RIGHT_ELBOW))
 FOREARM_PART, UPPER_ARM_PART = (0.2, 0.7), (0.5, 0.9)
-BARE_FROM, COVERED_UP_TO = 0.5, 0.2  # the share of skin in an arm
-CLOTH_IS_SKIN = 18.0  # the distance of their colours below which nothing can be said
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from apps.recognition.networks.specs import Manifest
 
 MASKS = ("medical_mask", "missing", "occluded")
-MASK_OCCLUSIONS = ("correct", "mouth", "clear", "chin", "partially", "full")
 LIVE, REAL, FAKE = "live", "real", "fake"
 ETHNICITIES = ("african_american", "indian", "asian", "caucasian")
 FACE_PARTS = ("hair", "lower_face", "mouth", "nose", "left_eye", "right_eye", "forehead")

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import grpc
 import numpy as np
 
-from apps.recognition.engine.errors import EngineError
+from apps.recognition.engine.errors import EngineError, first_line
 from apps.recognition.engine.open_inference.messages import MESSAGES, SERVICE
 from apps.recognition.engine.open_inference.shared import (
     CONNECT_TIMEOUT_S,
@@ -14,7 +14,6 @@ from apps.recognition.engine.open_inference.shared import (
     DTYPES,
     away,
     checked,
-    first_line,
     from_raw,
     late,
     raw,

@@ -6,14 +6,13 @@ import httpx
 import numpy as np
 import orjson
 
-from apps.recognition.engine.errors import EngineError
+from apps.recognition.engine.errors import EngineError, first_line
 from apps.recognition.engine.open_inference.shared import (
     CONNECT_TIMEOUT_S,
     DATATYPES,
     DTYPES,
     away,
     checked,
-    first_line,
     from_raw,
     late,
     raw,

@@ -32,11 +32,6 @@ def away(reason: str) -> LunaError:
     return LunaError(100035, f"inference server: {reason}", status=503, headers={"Retry-After": "1"})
 
 
-def first_line(error: Exception) -> str:
-    """What an error says, in short."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
 def raw(tensor: Tensor) -> bytes:
     """The protocol's binary form: rows one after the other, little-endian."""
     return np.ascontiguousarray(tensor, tensor.dtype.newbyteorder("<")).tobytes()
