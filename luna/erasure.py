@@ -22,14 +22,15 @@ from apps.accounts.idempotency import answers_forget
 from apps.accounts.models import Account
 from apps.accounts.services import account_close, audit_write
 from apps.common.api.fields import parse_uuid
+from apps.common.redis_client import client
 from apps.common.times import format_time, utc_now
 from apps.events.models import Event, EventDescriptor
-from apps.faces.attributes import KEY, client, unpack
+from apps.faces.attributes import KEY, unpack
 from apps.faces.models import Face, FaceAttribute
 from apps.faces.services import faces_delete
 from apps.imagestore import files
 from apps.imagestore.buckets import BUCKET_NAME
-from apps.imagestore.choices import Bucket, Kind
+from apps.imagestore.choices import Bucket, Kind, shelf
 from apps.imagestore.claims import remove_gone
 from apps.imagestore.failures import FAILURES
 from apps.imagestore.models import StoredObject
@@ -43,7 +44,7 @@ KEPT = frozenset(
 )  # fmt: skip
 PATHS = {"/6/samples/faces": Bucket.FACE_SAMPLES, "/6/samples/bodies": Bucket.BODY_SAMPLES, "/6/images": Bucket.IMAGES,
          "/6/objects": Bucket.OBJECTS}  # fmt: skip
-SHELF_PATH = re.compile(rf"/1/buckets/({BUCKET_NAME.pattern}/(?:{'|'.join(Kind.values)}))$", re.ASCII)
+SHELF_PATH = re.compile(rf"/1/buckets/({BUCKET_NAME.pattern})/({'|'.join(Kind.values)})$", re.ASCII)
 SCAN_KEYS = 500
 
 Key = tuple[str, UUID]  # bucket and object id
@@ -183,8 +184,8 @@ def _path_keys(address: str | None) -> Iterator[Key]:
     for path, bucket in PATHS.items():
         if head.endswith(path):
             yield bucket, object_id
-    if shelf := SHELF_PATH.search(head):
-        yield shelf[1], object_id
+    if found := SHELF_PATH.search(head):
+        yield shelf(*found.groups()), object_id
 
 
 def _mentions(faces: Iterable[Face], events: Iterable[Event]) -> QuerySet[Event]:

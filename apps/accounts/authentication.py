@@ -43,11 +43,7 @@ class LunaAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Principal, None] | None:
         if REFUSED in request.META:
             raise request.META[REFUSED]
-        principal = principal_of(
-            authorization=request.headers.get("Authorization"),
-            account_header=request.headers.get(ACCOUNT_HEADER),
-            address=remote_address(request),
-        )
+        principal = principal_of_headers(request)
         if principal is None:
             return None
         log_invoker(principal)
@@ -72,6 +68,15 @@ def log_invoker(principal: Principal) -> None:
         logger.info("invoked by account_id=%s", principal.account_id)
     else:
         logger.info("invoked by account_id=%s token_id=%s", principal.account_id, principal.token_id)
+
+
+def principal_of_headers(request: HttpRequest | Request) -> Principal | None:
+    """As `principal_of`, of a request over HTTP."""
+    return principal_of(
+        authorization=request.headers.get("Authorization"),
+        account_header=request.headers.get(ACCOUNT_HEADER),
+        address=remote_address(request),
+    )
 
 
 def principal_of(*, authorization: str | None, account_header: str | None, address: str | None) -> Principal | None:

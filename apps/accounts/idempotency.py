@@ -7,21 +7,19 @@ given to the same credentials with the same rights only, for nobody asks again h
 """
 
 import hashlib
-from functools import cache
 from typing import Any
 from uuid import UUID
 
 import orjson
 import ormsgpack
-import redis
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from apps.accounts.authentication import ACCOUNT_HEADER, REFUSED, principal_of, remote_address
+from apps.accounts.authentication import REFUSED, principal_of_headers
 from apps.accounts.principal import Principal
 from apps.common.errors import LunaError
 from apps.common.middleware import GetResponse, error_response
+from apps.common.redis_client import client
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -34,12 +32,6 @@ PATHS = ("/6/", "/1/")
 SECRET_PATHS = ("/6/accounts", "/6/account", "/6/tokens", "/6/credentials")
 KEPT_HEADERS = ("Content-Type", "Location")
 AT_WORK = b"at work"
-
-
-@cache
-def client() -> redis.Redis:
-    """This process's pool of connections."""
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=10, health_check_interval=30)
 
 
 class IdempotencyMiddleware:
@@ -80,11 +72,7 @@ class IdempotencyMiddleware:
 def client_of(request: HttpRequest) -> Principal | None:
     """Whose request it is; None for nobody's and for wrong credentials, which the resource itself answers."""
     try:
-        return principal_of(
-            authorization=request.headers.get("Authorization"),
-            account_header=request.headers.get(ACCOUNT_HEADER),
-            address=remote_address(request),
-        )
+        return principal_of_headers(request)
     except LunaError as error:
         request.META[REFUSED] = error  # so that one wrong password is not counted twice
         return None

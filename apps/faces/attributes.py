@@ -6,16 +6,14 @@ MessagePack; vectors are float32 little-endian bytes.
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
 import ormsgpack
-import redis
-from django.conf import settings
 
 from apps.common.errors import LunaError
+from apps.common.redis_client import client
 from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.faces.types import AttributeData, BasicData, DescriptorData, TemporaryAttribute
@@ -23,12 +21,6 @@ from apps.faces.types import AttributeData, BasicData, DescriptorData, Temporary
 DEFAULT_TTL_S = 300
 MAX_TTL_S = 86_400
 KEY = "luna:attribute:{}"
-
-
-@cache
-def client() -> redis.Redis:
-    """This process's pool of connections."""
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=10, health_check_interval=30)
 
 
 def attribute_check(data: AttributeData) -> None:

@@ -13,7 +13,8 @@ from apps.accounts.models import Account
 from apps.common.api.fields import parse_uuid
 from apps.common.descriptors import versions
 from apps.common.errors import LunaError
-from apps.faces.attributes import KEY, client, unpack
+from apps.common.redis_client import client
+from apps.faces.attributes import KEY, unpack
 from apps.faces.links import lists_lock
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListFace, ListUnlink
 from apps.imagestore.choices import Bucket

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from apps.accounts.erasure import account_erasing
 from apps.common.errors import LunaError
-from apps.faces.attributes import KEY, client, unpack
+from apps.common.redis_client import client
+from apps.faces.attributes import KEY, unpack
 
 SCAN_KEYS = 500
 

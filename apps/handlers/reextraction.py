@@ -18,10 +18,9 @@ from apps.events.versions import event_descriptors_add, events_lacking, events_l
 from apps.faces.types import DescriptorData
 from apps.faces.versions import face_descriptors_add, faces_lacking, faces_lacking_after
 from apps.imagestore.choices import Bucket
-from apps.imagestore.failures import storage_errors
 from apps.imagestore.models import StoredObject
 from apps.imagestore.selectors import objects_get
-from apps.imagestore.services import object_open
+from apps.imagestore.services import object_bytes
 from apps.recognition.aggregation import mean_descriptor
 from apps.recognition.api.sources import stored_landmarks5
 from apps.recognition.estimators.face_descriptor import Descriptor
@@ -189,10 +188,8 @@ def _stored(found: Sequence[Sampled], kind: Kind) -> dict[int, list[StoredObject
 
 def _picture(row: StoredObject, kind: Kind) -> ImageInput:
     """Raises LunaError when the bytes cannot be read."""
-    with storage_errors(row.bucket, "get"), object_open(stored=row) as file:
-        data = file.read()
     image_type = ImageType.FACE_WARP if kind == "face" else ImageType.BODY_WARP
-    return ImageInput(data, str(row.object_id), image_type, landmarks5=stored_landmarks5(row.meta))
+    return ImageInput(object_bytes(stored=row), str(row.object_id), image_type, landmarks5=stored_landmarks5(row.meta))
 
 
 def _estimated(result: ImageResult, kind: Kind) -> Descriptor:

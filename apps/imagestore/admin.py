@@ -22,7 +22,7 @@ from apps.common.scope import Scope
 from apps.imagestore.choices import Bucket, audit_type, holds_pictures
 from apps.imagestore.models import StoredObject
 from apps.imagestore.selectors import object_get
-from apps.imagestore.services import object_delete, object_read
+from apps.imagestore.services import object_bytes, object_delete
 
 THUMBNAIL_PIXELS = 480
 SMALL_PX, LARGE_PX = 48, 180
@@ -84,11 +84,9 @@ class StoredObjectAdmin(DeletingAdmin):
     @cache_control(no_store=True)
     def thumbnail_view(request: HttpRequest, bucket: str, object_id: UUID) -> HttpResponse:
         """A small JPEG of a stored picture, for staff."""
-        everybody = Scope(None)
         try:
-            stored = object_get(scope=everybody, bucket=bucket, object_id=object_id)
-            data = object_read(scope=everybody, bucket=bucket, object_id=object_id)
-            jpeg = _small_jpeg(data)
+            stored = object_get(scope=Scope(None), bucket=bucket, object_id=object_id)
+            jpeg = _small_jpeg(object_bytes(stored=stored))
         except (LunaError, UnidentifiedImageError, OSError) as error:
             raise Http404("there is no such picture") from error
         audit_write(

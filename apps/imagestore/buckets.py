@@ -14,7 +14,7 @@ from apps.common.locks import advisory_lock
 from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.imagestore import files
-from apps.imagestore.choices import Bucket, Kind, shelves
+from apps.imagestore.choices import PLATFORM, Bucket, Kind, shelf, shelves
 from apps.imagestore.failures import storage_errors
 from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.selectors import objects_get
@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)  # what S3 takes, too
 CLEAN_UP = "image store clean-up"  # its lock
 BATCH_ROWS = 500
-PLATFORM = {Kind.IMAGES: Bucket.IMAGES, Kind.OBJECTS: Bucket.OBJECTS}
 
 
 def buckets_list() -> list[StoredBucket]:
@@ -91,11 +90,9 @@ def shelf_get(*, name: str, kind: Kind) -> str:
     platform's others, which have resources and rights of their own.
     """
     bucket_get(name=name)
-    if name == PLATFORM[kind]:
-        return name
-    if name in Bucket.values:
+    if name in Bucket.values and name != PLATFORM[kind]:
         raise LunaError(12033, f"bucket {name} has resources of its own")
-    return f"{name}/{kind}"
+    return shelf(name, kind)
 
 
 @transaction.atomic

@@ -25,6 +25,8 @@ class Kind(models.TextChoices):
     OBJECTS = "objects"
 
 
+PLATFORM = {Kind.IMAGES: Bucket.IMAGES, Kind.OBJECTS: Bucket.OBJECTS}
+
 AUDIT_TYPES = {
     Bucket.FACE_SAMPLES: "face_sample",
     Bucket.BODY_SAMPLES: "body_sample",
@@ -39,6 +41,11 @@ PICTURES = frozenset({Bucket.FACE_SAMPLES, Bucket.BODY_SAMPLES, Bucket.IMAGES, B
 def shelves(bucket: str) -> list[str]:
     """Every value of a row's `bucket` that means this bucket."""
     return [bucket] if bucket in Bucket.values else [f"{bucket}/{kind}" for kind in Kind.values]
+
+
+def shelf(bucket: str, kind: str) -> str:
+    """What rows of a kind in a bucket call their `bucket`."""
+    return bucket if bucket == PLATFORM[Kind(kind)] else f"{bucket}/{kind}"
 
 
 def bucket_of(shelf: str) -> str:

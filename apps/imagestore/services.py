@@ -30,7 +30,7 @@ from apps.imagestore.selectors import bucket_hold, not_found, object_get, object
 from apps.imagestore.types import KEEP, TTL_DAYS, NewObject, Readable
 
 __all__ = [
-    "Bucket", "NewObject", "object_delete", "object_open", "object_read", "object_store", "object_view",
+    "Bucket", "NewObject", "object_bytes", "object_delete", "object_open", "object_read", "object_store", "object_view",
     "objects_delete", "samples_store", "samples_storing",
 ]  # fmt: skip
 
@@ -190,8 +190,7 @@ def _remove(items: Sequence[NewObject]) -> None:
 
 def object_read(*, scope: Scope, bucket: str, object_id: UUID) -> bytes:
     """The bytes of an object. Raises LunaError 13003/13007 when it is not there, 19006/19010 when its file fails."""
-    with object_open(stored=object_get(scope=scope, bucket=bucket, object_id=object_id)) as file:
-        return file.read()
+    return object_bytes(stored=object_get(scope=scope, bucket=bucket, object_id=object_id))
 
 
 def object_view(*, scope: Scope, bucket: str, object_id: UUID, kind: str, actor: Actor) -> StoredObject:
@@ -214,6 +213,12 @@ def object_open(*, stored: StoredObject) -> "File[bytes]":
     """The bytes of a row, open for reading; the caller closes. Raises LunaError 19006/19010."""
     with storage_errors(stored.bucket, "get"):
         return files.read(stored.bucket, stored.object_id, stored.content_type)
+
+
+def object_bytes(*, stored: StoredObject) -> bytes:
+    """All bytes of a row. Raises LunaError 19006/19010."""
+    with storage_errors(stored.bucket, "get"), object_open(stored=stored) as file:
+        return file.read()
 
 
 def object_delete(*, account_id: UUID, bucket: str, object_id: UUID) -> None:

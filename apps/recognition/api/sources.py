@@ -15,10 +15,10 @@ from apps.common.errors import LunaError
 from apps.common.fetch import FetchError, fetch
 from apps.common.scope import Scope
 from apps.imagestore.buckets import BUCKET_NAME
-from apps.imagestore.choices import Bucket, Kind, audit_type
+from apps.imagestore.choices import Bucket, Kind, audit_type, shelf
 from apps.imagestore.models import StoredObject
 from apps.imagestore.selectors import object_get, objects_get
-from apps.imagestore.services import object_open
+from apps.imagestore.services import object_bytes
 from apps.recognition.types import Points
 
 logger = logging.getLogger(__name__)
@@ -84,8 +84,7 @@ def load_samples(
         if row is None:
             results.append(Loaded(error=LunaError(11031, sample_id)))
             continue
-        with object_open(stored=row) as file:
-            results.append(Loaded(file.read(), landmarks5=stored_landmarks5(row.meta), stored=row))
+        results.append(Loaded(object_bytes(stored=row), landmarks5=stored_landmarks5(row.meta), stored=row))
     return results
 
 
@@ -104,8 +103,7 @@ def own_object(url: str) -> tuple[str, UUID] | None:
     if folder in OWN_PATHS:
         return OWN_PATHS[folder], object_id
     if match := SHELF_PATH.fullmatch(folder):
-        own = match[1] == Bucket.IMAGES
-        return (Bucket.IMAGES if own else f"{match[1]}/{Kind.IMAGES}"), object_id
+        return shelf(match[1], Kind.IMAGES), object_id
     return None
 
 
@@ -114,8 +112,7 @@ def _own(url: str, bucket: str, object_id: UUID, account_id: UUID | None, readab
         if account_id is None or not readable(audit_type(bucket)):
             raise LunaError(11027, url)
         row = object_get(scope=Scope(account_id), bucket=bucket, object_id=object_id)
-        with object_open(stored=row) as file:
-            return Loaded(file.read(), stored=row)
+        return Loaded(object_bytes(stored=row), stored=row)
     except LunaError as error:
         return Loaded(error=error if error.status >= 500 else LunaError(11027, url))
 

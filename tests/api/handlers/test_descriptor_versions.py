@@ -152,6 +152,14 @@ class TestDrop:
         assert numbers(face_id) == [FIRST]
         assert AuditRecord.objects.filter(action="delete", object_id=f"version {SECOND}").count() == 2
 
+    @pytest.mark.parametrize("account_id", ["", "everybody"])
+    def test_an_account_that_is_none_is_not_everybody(self, client: Client, account_id: str) -> None:
+        face_id = enrol(client, astronaut())
+        command()
+        with pytest.raises(CommandError, match="is no UUID"):
+            self.drop("--account", account_id)
+        assert numbers(face_id) == [FIRST, SECOND]
+
     def test_the_default_stays(self, client: Client) -> None:
         face_id = enrol(client, astronaut())
         with pytest.raises(CommandError, match="default"):

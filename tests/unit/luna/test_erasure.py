@@ -171,6 +171,27 @@ def test_nothing_of_a_person_is_left(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("address", "bucket"),
+    [
+        ("/6/images/{}", "visionlabs-image-origin"),
+        ("http://host/1/buckets/visionlabs-image-origin/images/{}", "visionlabs-image-origin"),
+        ("http://host/1/buckets/visionlabs-objects/objects/{}", "visionlabs-objects"),
+        ("http://host/1/buckets/people/images/{}", "people/images"),
+    ],
+)
+def test_an_avatar_goes_under_every_address_that_it_has(
+    account: Account, tmp_path: Path, address: str, bucket: str
+) -> None:
+    StoredBucket.objects.get_or_create(name="people")
+    (stored,) = samples_store(
+        items=[NewObject(account_id=account.account_id, bucket=bucket, data=b"jpeg", content_type="image/jpeg")]
+    )
+    face = services.face_create(account_id=account.account_id, avatar=address.format(stored.object_id))
+    call_command("erase", "--face-id", str(face.face_id), "--receipts", str(tmp_path))
+    assert not StoredObject.objects.unscoped().exists()
+
+
 def test_a_face_that_names_the_event_of_another_account(account: Account, tmp_path: Path) -> None:
     victim = Person(make_account(), "victim", 1)
     face = services.face_create(account_id=account.account_id, external_id="eve", event_id=victim.event.event_id)

@@ -25,7 +25,7 @@ class Command(BaseCommand):
         """Says how many went. Ends with 1, and removes nothing, for a default version and where some would be alone."""
         number: int = options["descriptor_version"]
         account_id = parse_uuid(options["account"])
-        if options["account"] and account_id is None:
+        if options["account"] is not None and account_id is None:
             raise CommandError(f"{options['account']!r} is no UUID")
         if is_default(number):
             raise CommandError(f"descriptor version {number} is the default; choose another with `networks use` first")
