@@ -76,7 +76,8 @@ class FailureCounter:
     def __init__(self, login: str, address: str | None) -> None:
         self.key = f"failed-logins:{_digest(login, address or '')}"
 
-    def check(self, failures: int) -> None:
+    @staticmethod
+    def check(failures: int) -> None:
         if failures >= settings.LUNA_FAILED_LOGINS:
             window_s = settings.LUNA_FAILED_LOGINS_WINDOW_S
             raise LunaError(

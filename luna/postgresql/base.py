@@ -12,7 +12,7 @@ from django.db.backends.postgresql import base
 class DatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
         """False when the server has closed the connection. Between requests it sends nothing else, unless it stops."""
-        if self.connection is None or self.connection.closed or self.connection.broken:
+        if self.connection is None or self.connection.closed:
             return False
         poll = select.poll()
         poll.register(self.connection.fileno(), select.POLLIN)

@@ -104,6 +104,7 @@ STATIC_ROOT = VAR_DIR / "static"
 
 # --- Data -----------------------------------------------------------------------------------------------------
 # Connections live as long as their thread: HTTP runs in a fixed pool of threads (luna/asgi.py).
+LUNA_HTTP_THREADS = env.int("LUNA_HTTP_THREADS", default=16)  # per web process; each holds a database connection
 DATABASES = {
     "default": env.db_url_config(database_url())
     | {
@@ -165,7 +166,7 @@ if env.str("LUNA_S3_BUCKET", default=""):
             "attempts": env.int("LUNA_S3_ATTEMPTS", default=2),
             "pause_s": env.float("LUNA_S3_PAUSE_S", default=5.0),
             # Of the HTTP threads some are always left for what does not need the Image Store.
-            "at_once": max(1, env.int("LUNA_HTTP_THREADS", default=16) * 3 // 4),
+            "at_once": max(1, LUNA_HTTP_THREADS * 3 // 4),
         },
     }
 STORAGES: dict[str, dict[str, Any]] = {
@@ -250,7 +251,6 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["apps.common.api.schema.add_error_responses"],
 }
 LUNA_EXTERNAL_ADDRESS = env.str("LUNA_EXTERNAL_ADDRESS", default="http://127.0.0.1:5000")
-LUNA_HTTP_THREADS = env.int("LUNA_HTTP_THREADS", default=16)  # per web process; each holds a database connection
 MAX_REQUEST_BYTES = env.int("LUNA_MAX_REQUEST_BYTES", default=1024**3)
 MAX_JSON_BYTES = env.int("LUNA_MAX_JSON_BYTES", default=64 * 1024**2)
 DATA_UPLOAD_MAX_MEMORY_SIZE = None  # MAX_REQUEST_BYTES bounds every body, multipart included

@@ -235,11 +235,14 @@ def _stored_detection(sighting: Sighting, rect: Rect, sample_id: UUID | None) ->
 def _tell_on_commit(account_id: UUID, person: Person, policy: StoragePolicy, shown: frozenset[str]) -> None:
     """Websockets once, however many policies want it; each webhook for itself."""
     facts = person.draft.facts()
-    message = event_message(person, shown)
     notification = policy.notification_policy
     callbacks = [each for each in policy.callbacks if each.enable and accepts(each.filters, facts)]
     webhooks = [each.webhook for each in callbacks if each.webhook is not None]
-    if _wanted(person, notification.send_notification, notification.filters) or len(webhooks) < len(callbacks):
+    sockets = _wanted(person, notification.send_notification, notification.filters) or len(webhooks) < len(callbacks)
+    if not sockets and not webhooks:
+        return
+    message = event_message(person, shown)
+    if sockets:
         transaction.on_commit(lambda: event_publish(account_id=account_id, facts=facts, message=message), robust=True)
     for webhook in webhooks:
         transaction.on_commit(partial(webhook_call, webhook=webhook, message=message), robust=True)

@@ -101,12 +101,7 @@ class DetectPolicy:
     @property
     def estimators(self) -> frozenset[str]:
         """What is shown, and what is asked for in other ways than by limits."""
-        wanted = set(self.shown)
-        needed = {
-            "people_count": self.estimate_people_count,
-        }
-        wanted |= {name for name, needs in needed.items() if needs}
-        return frozenset(wanted)
+        return self.shown | {"people_count"} if self.estimate_people_count else self.shown
 
     @property
     def needing_pictures(self) -> list[str]:
