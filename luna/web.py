@@ -63,7 +63,7 @@ def serve(fd: int) -> None:
         ws_per_message_deflate=False,  # a compressor per subscriber costs more memory than it saves traffic
     )
     config.load()
-    from apps.recognition import facade  # Django is set up now
+    from apps.recognition.run import facade  # Django is set up now
 
     try:
         facade.warm_up()

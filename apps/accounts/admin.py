@@ -12,7 +12,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTime
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from apps.accounts.access import actor_of
+from apps.accounts.auth.access import actor_of
 from apps.accounts.adminbase import DeletingAdmin, LunaAdmin
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord, Token

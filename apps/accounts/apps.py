@@ -7,6 +7,6 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.accounts.api import schema  # noqa: F401 - registers itself
-        from apps.accounts.bearer import signature
+        from apps.accounts.auth.bearer import signature
 
         signature()  # a key that cannot be used stops the start, not the first request

@@ -15,8 +15,8 @@ import ormsgpack
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from apps.accounts.authentication import REFUSED, principal_of_headers
-from apps.accounts.principal import Principal
+from apps.accounts.auth.authentication import REFUSED, principal_of_headers
+from apps.accounts.auth.principal import Principal
 from apps.common.errors import LunaError
 from apps.common.middleware import GetResponse, error_response
 from apps.common.redis_client import client

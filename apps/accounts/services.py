@@ -11,12 +11,12 @@ from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
 
 from apps.accounts import selectors
-from apps.accounts.bearer import token_encode
+from apps.accounts.auth.bearer import token_encode
 from apps.accounts.choices import AccountType, VisibilityArea
 from apps.accounts.erasure import account_erase
 from apps.accounts.models import Account, AuditRecord, Token
-from apps.accounts.permissions import is_within
-from apps.accounts.principal import Actor, Principal
+from apps.accounts.auth.permissions import is_within
+from apps.accounts.auth.principal import Actor, Principal
 from apps.common.errors import LunaError
 from apps.common.prepared import prepared_cursor
 from apps.common.request_id import current_request_id

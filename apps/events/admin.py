@@ -12,7 +12,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTime
 from unfold.decorators import display
 
 from apps.accounts.adminbase import LunaAdmin
-from apps.common.filters import words
+from apps.common.filters import enums as words
 from apps.events.models import Event
 from apps.imagestore.admin import sample_of, thumbnail
 from apps.imagestore.choices import Bucket

@@ -41,7 +41,7 @@ class EventOrigin:
 class EventDraft(EventOrigin):
     """An event to be stored; an attribute for every column of `Event` of the same name and meaning.
 
-    Without `end_time` an event ends when it begins. Numbers stand for words as `apps.common.filters.words` says.
+    Without `end_time` an event ends when it begins. Numbers stand for words as `apps.common.filters.enums` says.
     """
 
     event_id: UUID = field(default_factory=uuid4)

@@ -14,10 +14,10 @@ from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
-from apps.accounts.access import actor_of
+from apps.accounts.auth.access import actor_of
 from apps.accounts.adminbase import DeletingAdmin, OwnedSelectFilter
 from apps.accounts.services import audit_write
-from apps.common.filters.words import Gender
+from apps.common.filters.enums import Gender
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
 from apps.faces.services import face_update, faces_delete, list_create, list_update, lists_delete
 from apps.imagestore.admin import sample_of, thumbnail

@@ -10,7 +10,7 @@ from django.db.models import Count, F, Func, IntegerField, Max, Q, QuerySet
 
 from apps.accounts import idempotency
 from apps.accounts.models import Account
-from apps.common.api.fields import parse_uuid
+from apps.common.fields import parse_uuid
 from apps.common.descriptors import versions
 from apps.common.errors import LunaError
 from apps.common.redis_client import client

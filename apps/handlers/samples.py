@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from apps.accounts.principal import Actor
+from apps.accounts.auth.principal import Actor
 from apps.accounts.services import audit_write
 from apps.common.errors import LunaError
 from apps.faces.attributes import attribute_create
@@ -16,12 +16,12 @@ from apps.handlers.policies.extract import ExtractPolicy
 from apps.handlers.types import ImageOutcome, Sighting
 from apps.imagestore.choices import Bucket, audit_type
 from apps.imagestore.services import NewObject, samples_store
-from apps.recognition.aggregation import aggregate
-from apps.recognition.api.input_types import Inputs
-from apps.recognition.api.sources import load_samples
+from apps.recognition.request.aggregation import aggregate
+from apps.recognition.inputs.types import Inputs
+from apps.recognition.inputs.sources import load_samples
 from apps.recognition.estimators.face_descriptor import Descriptor
-from apps.recognition.facade import recognise
-from apps.recognition.pictures import Rejected, recognise_pictures
+from apps.recognition.run.facade import recognise
+from apps.recognition.run.pictures import Rejected, recognise_pictures
 from apps.recognition.types import ImageInput, ImageType, Plan
 
 

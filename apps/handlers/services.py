@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from apps.accounts.principal import Principal
+from apps.accounts.auth.principal import Principal
 from apps.common.errors import LunaError
 from apps.common.times import utc_now
 from apps.handlers.choices import HandlerType

@@ -15,7 +15,7 @@ import orjson
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
-from apps.common.api.fields import parse_uuid
+from apps.common.fields import parse_uuid
 from apps.common.times import utc_now
 from apps.imagestore import files
 from apps.imagestore.choices import shelves

@@ -14,7 +14,7 @@ import orjson
 from django.core.files.base import File
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, InterfaceError, OperationalError, transaction
 
-from apps.accounts.principal import Actor
+from apps.accounts.auth.principal import Actor
 from apps.accounts.services import AUDIT_INSERT, audit_values
 from apps.common.errors import LunaError
 from apps.common.integrity import is_taken
@@ -23,7 +23,7 @@ from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.imagestore import files
 from apps.imagestore.choices import Bucket, bucket_of
-from apps.imagestore.claims import claim, remove_on_commit
+from apps.imagestore.id_locks import claim, remove_on_commit
 from apps.imagestore.failures import FAILURES, storage_errors
 from apps.imagestore.models import StoredObject
 from apps.imagestore.selectors import bucket_hold, not_found, object_get, objects_get

@@ -11,7 +11,7 @@ from apps.common.scope import Scope
 from apps.events.selectors import event_vectors
 from apps.faces.attributes import attributes_get
 from apps.faces.selectors import face_vectors
-from apps.faces.wire import descriptors_parse
+from apps.faces.attribute_input import descriptors_parse
 from apps.matching.types import Probe, Reference
 
 MAX_REFERENCES = 30

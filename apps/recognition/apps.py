@@ -6,7 +6,7 @@ from apps.monitoring.features import register_estimations
 from apps.monitoring.health import checks
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.registry import Registry
-from apps.recognition.versions import register_versions
+from apps.recognition.descriptor_versions import register_versions
 
 
 class RecognitionConfig(AppConfig):

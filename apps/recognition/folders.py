@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.recognition.estimators.face_descriptor import Descriptor
-from apps.recognition.facade import recognise
+from apps.recognition.run.facade import recognise
 from apps.recognition.types import ImageInput, MultifacePolicy, Plan
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp", ".gif"})

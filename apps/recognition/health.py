@@ -1,6 +1,6 @@
 """Whether pictures can be recognised now."""
 
-from apps.recognition import facade
+from apps.recognition.run import facade
 from apps.recognition.estimators.registry import all_estimators
 
 

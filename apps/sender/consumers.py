@@ -17,10 +17,10 @@ import orjson
 from django.conf import settings
 from django.http import QueryDict
 
-from apps.accounts.access import require_right
-from apps.accounts.authentication import ACCOUNT_HEADER, log_invoker, principal_of
-from apps.common.api.fields import parse_uuid
-from apps.common.api.validation import checked_parameters
+from apps.accounts.auth.access import require_right
+from apps.accounts.auth.authentication import ACCOUNT_HEADER, log_invoker, principal_of
+from apps.common.fields import parse_uuid
+from apps.common.validation import checked_parameters
 from apps.common.errors import LunaError
 from apps.common.filters import Filters, SubscriptionSerializer, accepts
 from apps.common.request_id import HEADER, accept_request_id, current_request_id

@@ -177,7 +177,7 @@ STORAGES: dict[str, dict[str, Any]] = {
 # --- Accounts -------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.Account"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
-AUTHENTICATION_BACKENDS = ["apps.accounts.backends.AccountBackend"]
+AUTHENTICATION_BACKENDS = ["apps.accounts.auth.backends.AccountBackend"]
 LOGIN_URL = "/admin/login/"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -218,8 +218,8 @@ LUNA_SENDER_RECHECK_S = env.float("LUNA_SENDER_RECHECK_S", default=10.0)
 
 # --- HTTP -----------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.LunaAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["apps.accounts.access.AccountPermission"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.auth.authentication.LunaAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["apps.accounts.auth.access.AccountPermission"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apps.common.api.renderers.TolerantNegotiation",
     "DEFAULT_RENDERER_CLASSES": [
         "apps.common.api.renderers.JSONRenderer",
@@ -231,7 +231,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_SCHEMA_CLASS": "apps.common.api.schema.LunaSchema",
     "EXCEPTION_HANDLER": "apps.common.api.exceptions.exception_handler",
-    "UNAUTHENTICATED_USER": "apps.accounts.authentication.nobody",
+    "UNAUTHENTICATED_USER": "apps.accounts.auth.authentication.nobody",
     "UNAUTHENTICATED_TOKEN": None,
     "URL_FORMAT_OVERRIDE": None,  # `Accept` alone chooses the format
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.staticfiles.views import serve
 from django.urls import include, path
 
-from apps.handlers.versions_page import descriptor_versions
+from apps.descriptors.admin import descriptor_versions
 from luna.urls import api
 
 urlpatterns = [

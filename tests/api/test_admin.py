@@ -22,7 +22,7 @@ from apps.faces.models import Face, List
 from apps.faces.services import face_create, list_create
 from apps.faces.types import AttributeData, BasicData, DescriptorData
 from apps.handlers.models import Handler
-from apps.handlers.versions import versions_used
+from apps.descriptors.versions import versions_used
 from apps.imagestore.choices import Bucket
 from apps.imagestore.files import data_name
 from apps.imagestore.models import StoredObject

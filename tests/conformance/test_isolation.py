@@ -8,7 +8,7 @@ import redis
 from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from apps.accounts.permissions import all_permissions
+from apps.accounts.auth.permissions import all_permissions
 from apps.accounts.services import account_delete
 from tests.api.accounts.helpers import issue
 from tests.api.handlers.conftest import astronaut

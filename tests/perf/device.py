@@ -15,7 +15,7 @@ from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.pinned import PinnedBuffers, cuda_runtime
 from apps.recognition.engine.sessions import Device, OnnxSession, Tensor
 from apps.recognition.networks.registry import Registry
-from apps.recognition.pipeline import Pipeline
+from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, Plan
 from tests.perf.engine import TURNS, RecordingEngine, portrait, speed, speeds
 from tests.perf.report import Row

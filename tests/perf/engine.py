@@ -22,7 +22,7 @@ from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.sessions import Tensor
 from apps.recognition.networks.registry import Registry
-from apps.recognition.pipeline import Pipeline
+from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, Plan
 from tests.perf.report import Row
 

@@ -17,7 +17,7 @@ from apps.recognition.api.sdk import BODY_FLAGS, FACE_FLAGS, IMAGE_FLAGS
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 from apps.recognition.estimators.registry import available
-from apps.recognition.pipeline import Pipeline
+from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, Plan
 from tests.perf.engine import RecordingEngine, bare_ways, portrait
 from tests.perf.report import Row, percentile

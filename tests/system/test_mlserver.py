@@ -19,7 +19,7 @@ from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.heads.base import LONGER_SIDE_PX
 from apps.recognition.networks.registry import Registry
-from apps.recognition.pipeline import Pipeline
+from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, ImageResult, Plan
 from tests.unit.recognition.pictures import astronaut, encoded
 

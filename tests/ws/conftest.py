@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from apps.accounts.principal import Principal
+from apps.accounts.auth.principal import Principal
 from apps.accounts.services import account_create, token_create
 from apps.sender.services import event_publish
 from tests.ws.server import serving

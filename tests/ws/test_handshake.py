@@ -46,9 +46,9 @@ def test_who_listens_stands_in_the_log(listen: Listen, user: User, caplog: pytes
     token_id, bearer = user.bearer(VIEW)
     request_id = "1536751345,8b8b5937-2e9c-4e8b-a7a7-5caf86621b5a"
     caplog.handler.addFilter(RequestIdFilter())
-    with caplog.at_level(logging.INFO, "apps.accounts.authentication"):
+    with caplog.at_level(logging.INFO, "apps.accounts.auth.authentication"):
         listen({**bearer, "Luna-Request-Id": request_id})
-    (line,) = (record for record in caplog.records if record.name == "apps.accounts.authentication")
+    (line,) = (record for record in caplog.records if record.name == "apps.accounts.auth.authentication")
     assert line.getMessage() == f"invoked by account_id={user.account_id} token_id={token_id}"
     assert line.request_id == request_id
 

@@ -4,11 +4,11 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
-from apps.accounts.authentication import ACCOUNT_HEADER
+from apps.accounts.auth.authentication import ACCOUNT_HEADER
 
 
 class LunaAuthenticationScheme(OpenApiAuthenticationExtension):
-    target_class = "apps.accounts.authentication.LunaAuthentication"
+    target_class = "apps.accounts.auth.authentication.LunaAuthentication"
     name = ["BasicAuth", "BearerAuth", "LunaAccountIdAuth"]
 
     def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[str]]]:

@@ -6,9 +6,9 @@ from django.conf import settings
 from rest_framework import serializers
 
 from apps.accounts.choices import AccountType, VisibilityArea
-from apps.accounts.permissions import CREATION, MAX_LISTED_HANDLERS, MODIFICATION, OBJECT_RIGHTS, RESOURCES
-from apps.common.api.fields import CommaListField, FlagField, UUIDField
-from apps.common.api.validation import StrictSerializer
+from apps.accounts.auth.permissions import CREATION, MAX_LISTED_HANDLERS, MODIFICATION, OBJECT_RIGHTS, RESOURCES
+from apps.common.fields import CommaListField, FlagField, UUIDField
+from apps.common.validation import StrictSerializer
 from apps.common.errors import LunaError
 from apps.common.paging import PageQuery
 
@@ -103,7 +103,7 @@ def _rights_field(rights: tuple[str, ...]) -> serializers.ListField:
 
 
 class PermissionsBody(StrictSerializer):
-    """The table of `apps.accounts.permissions` as a body; a kind that is missing grants nothing."""
+    """The table of `apps.accounts.auth.permissions` as a body; a kind that is missing grants nothing."""
 
     resources = _rights_field(RESOURCES)
     emit_events = EmitEventsBody(required=False)

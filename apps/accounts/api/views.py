@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts import selectors, services
-from apps.accounts.access import actor_of, principal_of_request, require_password
+from apps.accounts.auth.access import actor_of, principal_of_request, require_password
 from apps.accounts.api.serializers import (
     AccountBody,
     AccountPatch,
@@ -25,7 +25,7 @@ from apps.accounts.api.serializers import (
     TokenSerializer,
     TokensSerializer,
 )
-from apps.accounts.authentication import (
+from apps.accounts.auth.authentication import (
     ACCOUNT_HEADER,
     BASIC_CHALLENGE,
     LunaAuthentication,
@@ -35,12 +35,12 @@ from apps.accounts.authentication import (
     unauthorized,
 )
 from apps.accounts.choices import AccountType
-from apps.accounts.credentials import password_verify
-from apps.accounts.permissions import all_permissions
-from apps.accounts.principal import Principal
-from apps.common.api.fields import parse_uuid
+from apps.accounts.auth.credentials import password_verify
+from apps.accounts.auth.permissions import all_permissions
+from apps.accounts.auth.principal import Principal
+from apps.common.fields import parse_uuid
 from apps.common.api.responses import count_serializer, created, created_serializer
-from apps.common.api.validation import checked_body, checked_query
+from apps.common.validation import checked_body, checked_query
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
 from apps.common.paging import Page, PageQuery

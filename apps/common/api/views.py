@@ -7,7 +7,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from apps.common.api.fields import parse_uuid
+from apps.common.fields import parse_uuid
 from apps.common.errors import LunaError
 
 BY_BODY: tuple[()] = ()

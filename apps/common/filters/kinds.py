@@ -9,8 +9,8 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from apps.common.api.fields import FilterTimeField, UUIDField
-from apps.common.filters.words import Number
+from apps.common.fields import FilterTimeField, UUIDField
+from apps.common.filters.enums import Number
 from apps.common.times import parse_time
 
 AnyField = serializers.Field[Any, Any, Any, Any]

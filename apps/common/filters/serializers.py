@@ -7,8 +7,8 @@ from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from apps.common.api.fields import CommaListField
-from apps.common.api.validation import refuse_unknown
+from apps.common.fields import CommaListField
+from apps.common.validation import refuse_unknown
 from apps.common.filters import terms
 from apps.common.filters.conditions import AREA, MATCH, Box, LabelSimilarity
 from apps.common.filters.kinds import AnyField, FiniteFloatField

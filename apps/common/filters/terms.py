@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from apps.common.filters import words
+from apps.common.filters import enums as words
 from apps.common.filters.kinds import TIME_KIND, UUID_KIND, Kind, number, real, text, whole
 from apps.common.filters.operators import BOUNDS, EQUAL, ONE_OF, OVERLAP, Operator
 

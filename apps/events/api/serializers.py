@@ -4,9 +4,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.common.api.fields import CommaListField, UUIDField
+from apps.common.fields import CommaListField, UUIDField
 from apps.common.filters import EventFilterSerializer
-from apps.common.filters.words import (
+from apps.common.filters.enums import (
     ApparentGender,
     Colour,
     Deepfake,

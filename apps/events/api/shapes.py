@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.common.errors import LunaError
-from apps.common.filters.words import Colour, Garment, Number, PlainColour, SleeveLength
+from apps.common.filters.enums import Colour, Garment, Number, PlainColour, SleeveLength
 from apps.common.times import format_time
 from apps.events.models import Event
 from apps.events.types import EventDraft

@@ -12,7 +12,7 @@ from apps.common.times import format_time
 from apps.faces.models import Face, FaceAttribute, List
 from apps.faces.selectors import face_lists
 from apps.faces.types import FaceRow, TemporaryAttribute
-from apps.faces.wire import descriptor_shape
+from apps.faces.attribute_input import descriptor_shape
 
 FACE_TARGETS = (
     "face_id", "account_id", "event_id", "user_data", "create_time", "external_id", "avatar", "lists",

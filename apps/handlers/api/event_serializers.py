@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.common.api.fields import CommaListField, FlagField, UUIDField
+from apps.common.fields import CommaListField, FlagField, UUIDField
 from apps.common.filters.kinds import FiniteFloatField
 from apps.recognition.api.answers import StatusSerializer
 from apps.recognition.types import ImageType

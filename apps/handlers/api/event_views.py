@@ -9,9 +9,9 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.access import principal_of_request
-from apps.accounts.permissions import EMIT_EVENTS
-from apps.common.api.validation import checked_query
+from apps.accounts.auth.access import principal_of_request
+from apps.accounts.auth.permissions import EMIT_EVENTS
+from apps.common.validation import checked_query
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
@@ -24,7 +24,7 @@ from apps.handlers.pipeline.generate import generate_events
 from apps.handlers.policies import Policies, policies_of_text
 from apps.handlers.selectors import handler_get
 from apps.handlers.types import EventParams
-from apps.recognition.api.input_types import Rules
+from apps.recognition.inputs.types import Rules
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request
 

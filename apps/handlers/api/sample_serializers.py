@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.common.api.fields import FlagField, UUIDField
+from apps.common.fields import FlagField, UUIDField
 from apps.common.filters.kinds import FiniteFloatField
 from apps.faces.attributes import MAX_TTL_S
 from apps.handlers.api.event_serializers import ImageOutcomeSerializer, ImageQuery

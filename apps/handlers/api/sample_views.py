@@ -7,9 +7,9 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.access import actor_of, write_account
+from apps.accounts.auth.access import actor_of, write_account
 from apps.common.api.responses import links
-from apps.common.api.validation import checked_data, checked_query
+from apps.common.validation import checked_data, checked_query
 from apps.common.api.views import LunaView
 from apps.handlers.api.sample_serializers import (
     DetectorAnswer,
@@ -21,7 +21,7 @@ from apps.handlers.api.sample_serializers import (
 from apps.handlers.api.shapes import filtered_block, image_block, sample_block
 from apps.handlers.policies.extract import ExtractPolicy
 from apps.handlers.samples import Extracted, ImageDetections, attributes_extract, faces_detect
-from apps.recognition.api.input_types import Rules
+from apps.recognition.inputs.types import Rules
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request
 from apps.recognition.api.shapes import estimation_block

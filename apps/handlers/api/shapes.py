@@ -11,7 +11,7 @@ from apps.handlers.types import GenerationResult, ImageOutcome, Person, Sighting
 from apps.recognition.api.answers import reasons_block, shown_detection, shown_estimations, status_block
 from apps.recognition.api.body_shapes import body_attributes_block, body_detection_block, people_block
 from apps.recognition.api.shapes import attributes_block, estimation_block
-from apps.recognition.pictures import Rejected
+from apps.recognition.run.pictures import Rejected
 
 AGGREGATED = ("emotions", "mask", "liveness", "deepfake")
 

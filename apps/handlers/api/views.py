@@ -7,9 +7,9 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.access import principal_of_request, read_scope, write_account
+from apps.accounts.auth.access import principal_of_request, read_scope, write_account
 from apps.common.api.responses import count_serializer, created, created_serializer
-from apps.common.api.validation import checked_body, checked_query
+from apps.common.validation import checked_body, checked_query
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
 from apps.common.paging import Page

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from apps.common.filters.words import EthnicGroup
+from apps.common.filters.enums import EthnicGroup
 from apps.faces.types import AttributeData, BasicData, DescriptorData
 from apps.recognition.estimators.basic_attributes import BasicAttributes
 from apps.recognition.estimators.face_descriptor import Descriptor
-from apps.recognition.screening import predominant
+from apps.recognition.request.screening import predominant
 
 
 def descriptor_of(estimations: Mapping[str, object], name: str = "face_descriptor") -> DescriptorData | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from apps.common.filters.words import ApparentGender, Colour, Garment, PlainColour, Presence, SleeveLength
+from apps.common.filters.enums import ApparentGender, Colour, Garment, PlainColour, Presence, SleeveLength
 from apps.recognition.estimators.accessories import Accessories
 from apps.recognition.estimators.body_basic_attributes import BodyBasicAttributes
 from apps.recognition.estimators.lower_body import LowerBody

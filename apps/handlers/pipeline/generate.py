@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from apps.accounts.principal import Principal
+from apps.accounts.auth.principal import Principal
 from apps.common.clock import Clock
 from apps.common.errors import LunaError
 from apps.common.filters import accepts
@@ -20,8 +20,8 @@ from apps.handlers.types import (
     Person,
 )
 from apps.matching.references import MAX_REFERENCES
-from apps.recognition.api.input_types import DescriptorFile, Inputs
-from apps.recognition.pictures import Seen, check_one_person, recognise_pictures
+from apps.recognition.inputs.types import DescriptorFile, Inputs
+from apps.recognition.run.pictures import Seen, check_one_person, recognise_pictures
 from apps.recognition.types import MultifacePolicy
 
 

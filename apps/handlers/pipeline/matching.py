@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from apps.accounts.principal import Principal
+from apps.accounts.auth.principal import Principal
 from apps.common.filters import accepts
-from apps.common.filters.words import ObjectType
+from apps.common.filters.enums import ObjectType
 from apps.common.scope import Scope
 from apps.common.times import format_time
 from apps.events.models import Event

@@ -5,17 +5,17 @@ from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
-from apps.common.filters.words import Deepfake, Emotion, Liveness, Mask
+from apps.common.filters.enums import Deepfake, Emotion, Liveness, Mask
 from apps.common.times import utc_now
 from apps.events.types import EventDraft, EventOrigin
 from apps.faces.types import BasicData, DescriptorData
 from apps.handlers.pipeline.attributes import basic_of, descriptor_of
 from apps.handlers.pipeline.bodies import body_columns
 from apps.handlers.types import EventParams, Person, Sighting
-from apps.recognition.aggregation import aggregate
-from apps.recognition.api.input_types import DescriptorFile
-from apps.recognition.body_aggregation import aggregate_bodies
-from apps.recognition.screening import predominant
+from apps.recognition.request.aggregation import aggregate
+from apps.recognition.inputs.types import DescriptorFile
+from apps.recognition.request.body_aggregation import aggregate_bodies
+from apps.recognition.request.screening import predominant
 
 
 def persons_of_sightings(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from apps.handlers.policies import Policies
 from apps.handlers.types import ImageOutcome, Sighting
 from apps.recognition.estimators.people_count import PeopleCount
-from apps.recognition.pictures import Seen
+from apps.recognition.run.pictures import Seen
 from apps.recognition.types import Plan
 
 

@@ -22,13 +22,13 @@ from apps.faces.services import faces_create
 from apps.faces.types import AttributeData, FaceDraft
 from apps.handlers.api.shapes import event_message
 from apps.handlers.pipeline.attributes import attribute_of, basic_of
-from apps.handlers.pipeline.pictures import origin_bytes, sample_meta
+from apps.handlers.pipeline.origins import origin_bytes, sample_meta
 from apps.handlers.policies.storage import FacePolicy, ImageOriginPolicy, SamplePolicy, StoragePolicy
 from apps.handlers.types import Person, Sighting
 from apps.imagestore import files
 from apps.imagestore.services import Bucket, NewObject, samples_storing
 from apps.recognition.api.input_schemas import MAX_ORIGIN_CHARACTERS
-from apps.recognition.api.input_types import Picture
+from apps.recognition.inputs.types import Picture
 from apps.recognition.api.shapes import rect_block
 from apps.recognition.encoding import warp_bytes
 from apps.recognition.types import Face as RecognisedFace

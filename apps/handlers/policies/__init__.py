@@ -10,14 +10,14 @@ from typing import Any
 import orjson
 from rest_framework import serializers
 
-from apps.common.api.validation import checked_data
+from apps.common.validation import checked_data
 from apps.handlers.policies.base import MAX_ITEMS, PolicySerializer
 from apps.handlers.policies.detect import DetectPolicy, DetectPolicySerializer
 from apps.handlers.policies.extract import ExtractPolicy, ExtractPolicySerializer
 from apps.handlers.policies.match import MatchPolicy, MatchPolicySerializer
 from apps.handlers.policies.storage import StoragePolicy, StoragePolicySerializer
 from apps.handlers.policies.tags import ConditionalTag, ConditionalTagSerializer
-from apps.recognition.screening import Limits
+from apps.recognition.request.screening import Limits
 
 __all__ = ["Policies", "PoliciesSerializer", "policies_of_text", "policies_parse"]
 

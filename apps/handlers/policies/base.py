@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from apps.common.api.validation import StrictSerializer
+from apps.common.validation import StrictSerializer
 from apps.common.filters import Filters, PolicyFilterSerializer
 
 MAX_ITEMS = 30

@@ -6,8 +6,8 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from apps.common.api.fields import FlagField
-from apps.common.api.validation import StrictSerializer
+from apps.common.fields import FlagField
+from apps.common.validation import StrictSerializer
 from apps.common.filters import Filters
 from apps.common.secrets import Secret
 from apps.handlers.policies.base import FiltersSerializer, PolicySerializer

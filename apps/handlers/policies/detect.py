@@ -6,12 +6,12 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.common.api.fields import FlagField
+from apps.common.fields import FlagField
 from apps.common.filters.kinds import FiniteFloatField, NumberField
-from apps.common.filters.words import Deepfake, Liveness, Mask, Number
+from apps.common.filters.enums import Deepfake, Liveness, Mask, Number
 from apps.handlers.policies.base import PolicySerializer
 from apps.handlers.policies.face_quality import FaceQualityPolicy, FaceQualitySerializer
-from apps.recognition.thresholds import PredictionThresholds
+from apps.recognition.request.thresholds import PredictionThresholds
 from apps.recognition.types import MultifacePolicy
 
 MAX_ANGLE_DEGREES = 180.0

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from apps.common.api.fields import FlagField
+from apps.common.fields import FlagField
 from apps.handlers.policies.base import PolicySerializer
 from apps.handlers.policies.detect import score_field
 

@@ -7,8 +7,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.common.api.fields import FlagField
-from apps.common.api.validation import StrictSerializer, refuse_unknown
+from apps.common.fields import FlagField
+from apps.common.validation import StrictSerializer, refuse_unknown
 from apps.common.filters.kinds import FiniteFloatField
 from apps.handlers.policies.base import PolicySerializer
 from apps.recognition.checks.table import CHECKS

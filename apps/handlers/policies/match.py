@@ -8,7 +8,7 @@ from uuid import UUID
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
-from apps.accounts.principal import Principal
+from apps.accounts.auth.principal import Principal
 from apps.common.errors import LunaError
 from apps.common.filters import Filters
 from apps.faces.api.serializers import face_filters

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from apps.common.api.fields import FlagField, UUIDField
+from apps.common.fields import FlagField, UUIDField
 from apps.common.filters import Filters
 from apps.faces.attributes import DEFAULT_TTL_S, MAX_TTL_S
 from apps.handlers.policies.base import MAX_ITEMS, FiltersSerializer, PolicySerializer

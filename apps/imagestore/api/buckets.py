@@ -7,11 +7,11 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.access import actor_of, require_password
+from apps.accounts.auth.access import actor_of, require_password
 from apps.accounts.choices import AccountType
 from apps.accounts.services import audit_write
 from apps.common.api.responses import links
-from apps.common.api.validation import checked_query
+from apps.common.validation import checked_query
 from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
 from apps.common.times import format_time

@@ -4,9 +4,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.common.api.fields import FlagField, UUIDField
+from apps.common.fields import FlagField, UUIDField
 from apps.common.api.responses import created_serializer
-from apps.common.api.validation import StrictSerializer
+from apps.common.validation import StrictSerializer
 from apps.common.errors import LunaError
 from apps.imagestore.types import KEEP, TTL_DAYS
 

@@ -13,9 +13,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.access import write_account
+from apps.accounts.auth.access import write_account
 from apps.common.api.responses import created
-from apps.common.api.validation import checked_body, checked_query
+from apps.common.validation import checked_body, checked_query
 from apps.common.api.views import LunaView
 from apps.imagestore.api.buckets import bucket_name
 from apps.imagestore.api.content import meta_of_headers

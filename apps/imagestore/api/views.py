@@ -15,9 +15,9 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.access import actor_of, read_scope, write_account
+from apps.accounts.auth.access import actor_of, read_scope, write_account
 from apps.common.api.responses import created, links
-from apps.common.api.validation import checked_body, checked_query
+from apps.common.validation import checked_body, checked_query
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
 from apps.imagestore.api.content import (
@@ -45,7 +45,7 @@ from apps.imagestore.api.serializers import (
 from apps.imagestore.buckets import objects_ttl_set
 from apps.imagestore.choices import Bucket, holds_pictures
 from apps.imagestore.models import StoredObject
-from apps.imagestore.pictures import CONTENT_TYPES, Picture, picture_check, sample_check
+from apps.imagestore.image_headers import CONTENT_TYPES, Picture, picture_check, sample_check
 from apps.imagestore.selectors import object_get
 from apps.imagestore.services import NewObject, object_delete, object_store, object_view, objects_delete, samples_store
 

@@ -6,13 +6,13 @@ from typing import Any
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
-from apps.common.api.fields import UUIDField, parse_uuid
-from apps.common.api.validation import StrictSerializer
+from apps.common.fields import UUIDField, parse_uuid
+from apps.common.validation import StrictSerializer
 from apps.common.filters import EventFilterSerializer
 from apps.common.filters.kinds import FiniteFloatField
 from apps.events.api.serializers import StoredEventSerializer
 from apps.faces.api.serializers import FaceFilterQuery, FaceSerializer, TextField, ids_field
-from apps.faces.wire import RAW, SDK, XPK
+from apps.faces.attribute_input import RAW, SDK, XPK
 from apps.matching.types import DEFAULT_LIMIT, Reference
 
 FACES, EVENTS, ATTRIBUTES = "faces", "events", "attributes"

@@ -7,9 +7,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.access import principal_of_request, read_scope, require_right
-from apps.accounts.permissions import MATCHING
-from apps.common.api.validation import checked_body, checked_query
+from apps.accounts.auth.access import principal_of_request, read_scope, require_right
+from apps.accounts.auth.permissions import MATCHING
+from apps.common.validation import checked_body, checked_query
 from apps.common.api.views import BY_BODY, LunaView
 from apps.common.descriptors import DescriptorVersion, versions
 from apps.common.errors import LunaError

@@ -8,14 +8,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.common.api.fields import FlagField
+from apps.common.fields import FlagField
 from apps.common.api.schema import ErrorSerializer
-from apps.common.api.validation import checked_query
+from apps.common.validation import checked_query
 from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
 from apps.monitoring.features import features
 from apps.monitoring.health import CheckResult, checks
-from apps.monitoring.versions import versions
+from apps.monitoring.service_versions import versions
 
 
 class HealthQuery(serializers.Serializer[Any]):

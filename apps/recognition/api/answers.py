@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from apps.common.errors import LunaError, error_body
 from apps.recognition.api.shapes import Json, detection_block
-from apps.recognition.screening import Reason
+from apps.recognition.request.screening import Reason
 from apps.recognition.types import Face
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from apps.common.descriptors import base64_encode, sdk_encode, versions
-from apps.common.filters.words import Presence
+from apps.common.filters.enums import Presence
 from apps.recognition.api.shapes import Json, rect_block
 from apps.recognition.estimators.accessories import Accessories
 from apps.recognition.estimators.body_basic_attributes import BodyBasicAttributes

@@ -8,12 +8,12 @@ import orjson
 from django.conf import settings
 from rest_framework.request import Request
 
-from apps.common.api.validation import checked_data
+from apps.common.validation import checked_data
 from apps.common.errors import LunaError
-from apps.recognition.api.descriptors import descriptors_decode
+from apps.recognition.inputs.descriptors import descriptors_decode
 from apps.recognition.api.input_schemas import BOXES, MAX_IMAGES, MAX_META_BYTES, DocumentsSerializer
-from apps.recognition.api.input_types import DescriptorFile, Details, Inputs, Picture, Rules
-from apps.recognition.api.media import (
+from apps.recognition.inputs.types import DescriptorFile, Details, Inputs, Picture, Rules
+from apps.recognition.inputs.media import (
     BASE64_TYPES,
     DESCRIPTOR_TYPES,
     IMAGE_TYPES,

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 from rest_framework import serializers
 
-from apps.common.api.fields import FlagField, UUIDField
-from apps.common.api.validation import StrictSerializer
+from apps.common.fields import FlagField, UUIDField
+from apps.common.validation import StrictSerializer
 from apps.common.times import parse_time
 from apps.recognition.types import Rect
 

@@ -11,18 +11,18 @@ import orjson
 from django.conf import settings
 from rest_framework.request import Request
 
-from apps.accounts.access import actor_of
+from apps.accounts.auth.access import actor_of
 from apps.accounts.services import audit_write
 from apps.common.api.parsers import msgpack_decode
-from apps.common.api.validation import checked_data
+from apps.common.validation import checked_data
 from apps.common.errors import LunaError
 from apps.imagestore.choices import audit_type
 from apps.imagestore.models import StoredObject
-from apps.recognition.api.descriptors import descriptors_decode
+from apps.recognition.inputs.descriptors import descriptors_decode
 from apps.recognition.api.form import read_form
 from apps.recognition.api.input_schemas import ReferencesSerializer, detail_fields
-from apps.recognition.api.input_types import DescriptorFile, Details, Inputs, Picture, Rules
-from apps.recognition.api.media import (
+from apps.recognition.inputs.types import DescriptorFile, Details, Inputs, Picture, Rules
+from apps.recognition.inputs.media import (
     BASE64_TYPES,
     DESCRIPTOR_TYPES,
     IMAGE_TYPES,
@@ -30,7 +30,7 @@ from apps.recognition.api.media import (
     image_bytes,
     wire_bytes,
 )
-from apps.recognition.api.sources import Loaded, load_samples, load_urls
+from apps.recognition.inputs.sources import Loaded, load_samples, load_urls
 from apps.recognition.types import ImageInput, ImageType
 
 MAX_JSON_BYTES = 4 * 1024**2

@@ -9,20 +9,20 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.access import account_if_any, may_view
-from apps.common.api.fields import FlagField
-from apps.common.api.validation import checked_query
+from apps.accounts.auth.access import account_if_any, may_view
+from apps.common.fields import FlagField
+from apps.common.validation import checked_query
 from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
-from apps.recognition.aggregation import aggregate
+from apps.recognition.request.aggregation import aggregate
 from apps.recognition.api.answers import StatusSerializer, status_block
-from apps.recognition.api.input_types import Rules
+from apps.recognition.inputs.types import Rules
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request
 from apps.recognition.api.shapes import Json, liveness_number_block
 from apps.recognition.estimators.liveness import Liveness
-from apps.recognition.pictures import Seen, recognise_pictures
-from apps.recognition.screening import Limits
+from apps.recognition.run.pictures import Seen, recognise_pictures
+from apps.recognition.request.screening import Limits
 from apps.recognition.types import ImageType, MultifacePolicy, Plan
 
 ESTIMATION = "liveness"

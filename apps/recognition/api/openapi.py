@@ -3,7 +3,7 @@
 from typing import Any
 
 from apps.recognition.api.input_schemas import ReferencesSerializer
-from apps.recognition.api.media import BASE64_SUFFIX, DESCRIPTOR_TYPES
+from apps.recognition.inputs.media import BASE64_SUFFIX, DESCRIPTOR_TYPES
 
 BYTES = {"type": "string", "format": "binary"}
 JSON_PART = {"type": "string", "description": "JSON"}

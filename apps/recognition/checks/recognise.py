@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from apps.recognition.checks.evaluate import ESTIMATION, check_faces, estimators_for
 from apps.recognition.checks.thresholds import Threshold
-from apps.recognition.facade import available_estimators, recognise
+from apps.recognition.run.facade import available_estimators, recognise
 from apps.recognition.types import ImageInput, ImageResult, Plan
 
 

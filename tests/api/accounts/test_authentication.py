@@ -25,7 +25,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from pytest_django import Settings
 
-from apps.accounts.bearer import signature, token_decode, token_encode
+from apps.accounts.auth.bearer import signature, token_decode, token_encode
 from apps.accounts.models import Account
 from apps.common.errors import LunaError
 from tests.api.accounts.helpers import JSON, assert_error, bearer, issue
@@ -140,7 +140,7 @@ def test_a_remembered_password_needs_no_cache(account: Account, redis_client: An
     client = basic_client(account)
     assert client.get("/6/account").status_code == 200
     redis_client.flushdb()
-    with patch("apps.accounts.credentials.check_password", side_effect=AssertionError):
+    with patch("apps.accounts.auth.credentials.check_password", side_effect=AssertionError):
         assert client.get("/6/account").status_code == 200
     account.set_password("another password")
     account.save()
@@ -300,7 +300,7 @@ def test_foreign_curve_is_refused(settings: Settings) -> None:
 
 def test_who_asked_stands_in_the_log(account: Account, caplog: pytest.LogCaptureFixture) -> None:
     token_id, client, _ = issue(account, permissions=VIEW)
-    with caplog.at_level(logging.INFO, "apps.accounts.authentication"):
+    with caplog.at_level(logging.INFO, "apps.accounts.auth.authentication"):
         caplog.clear()
         basic_client(account).get("/6/account")
         client.get("/6/account")

@@ -17,10 +17,10 @@ from apps.common.scope import Scope
 from apps.faces import services
 from apps.faces.models import Face, FaceDescriptor
 from apps.faces.types import AttributeData, DescriptorData
-from apps.handlers.reextraction import AdditionalExtraction, Batch
+from apps.descriptors.extraction import AdditionalExtraction, Batch
 from apps.imagestore.choices import Bucket
 from apps.imagestore.services import object_store
-from apps.recognition import facade
+from apps.recognition.run import facade
 from tests.api.handlers.conftest import JPEG, JSON, encoded
 from tests.api.handlers.test_samples import extract, samples_of
 from tests.factories import unit_vectors

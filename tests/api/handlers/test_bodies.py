@@ -12,9 +12,9 @@ from django.test import Client
 
 from apps.accounts.models import Account
 from apps.common.descriptors import Calibration, DescriptorVersion, sdk_decode, versions
-from apps.common.filters.words import ApparentGender, Colour, Presence
+from apps.common.filters.enums import ApparentGender, Colour, Presence
 from apps.events.models import Event, EventDescriptor
-from apps.recognition import facade
+from apps.recognition.run import facade
 from tests.api.handlers.conftest import JPEG, Stored, astronaut, make_handler, sample
 from tests.api.handlers.requests import Count, generate
 from tests.unit.recognition.graphs import channel_means, directory_with_embedded, engine_of, install

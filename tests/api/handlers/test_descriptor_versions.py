@@ -16,7 +16,7 @@ from apps.common.scope import Scope
 from apps.events.models import EventDescriptor
 from apps.faces.models import FaceDescriptor
 from apps.faces.types import DescriptorData
-from apps.handlers.versions import descriptors_drop
+from apps.descriptors.versions import descriptors_drop
 from tests.api.handlers.conftest import JPEG, JSON, astronaut, make_handler, sample
 from tests.api.handlers.second_version import (
     BODY,

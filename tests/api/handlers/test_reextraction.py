@@ -20,13 +20,13 @@ from apps.events.models import Event, EventDescriptor
 from apps.faces import services
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor
 from apps.faces.types import AttributeData, BasicData, DescriptorData
-from apps.handlers import reextraction
-from apps.handlers.reextraction import AdditionalExtraction
+from apps.descriptors import extraction as reextraction
+from apps.descriptors.extraction import AdditionalExtraction
 from apps.imagestore.choices import Bucket
 from apps.imagestore.files import data_name
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import object_store
-from apps.recognition import facade
+from apps.recognition.run import facade
 from tests.api.handlers.conftest import JPEG, astronaut, make_handler
 from tests.api.handlers.second_version import (
     BODY,

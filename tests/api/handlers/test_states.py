@@ -15,7 +15,7 @@ from django.test import Client
 
 from apps.events.models import Event
 from apps.faces.models import FaceAttribute
-from apps.recognition import facade
+from apps.recognition.run import facade
 from tests.api.handlers.conftest import JPEG, astronaut, make_handler
 from tests.unit.recognition.checks.pictures import recoloured
 from tests.unit.recognition.graphs import Graph, colour_scores, directory_with_embedded, install

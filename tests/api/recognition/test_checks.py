@@ -12,7 +12,7 @@ import cv2
 import pytest
 from django.conf import settings
 
-from apps.recognition import facade
+from apps.recognition.run import facade
 from apps.recognition.checks.table import CHECKS
 from tests.factories import client_of, make_account
 from tests.unit.recognition.checks import pictures

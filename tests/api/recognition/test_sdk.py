@@ -14,7 +14,7 @@ from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord
 from apps.common.descriptors import sdk_decode
 from apps.common.errors import LunaError
-from apps.recognition import facade
+from apps.recognition.run import facade
 from tests.api.handlers.conftest import JPEG, JSON, Stored, astronaut, encoded, nobody, sample, stored  # noqa: F401
 from tests.factories import basic_client, client_of, make_account, token_client
 

@@ -12,11 +12,11 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from apps.accounts.access import require_resource, require_right
+from apps.accounts.auth.access import require_resource, require_right
 from apps.accounts.choices import AccountType
 from apps.accounts.jobs import audit_prune
 from apps.accounts.models import Account, AuditRecord, Token
-from apps.accounts.permissions import (
+from apps.accounts.auth.permissions import (
     EMIT_EVENTS,
     OBJECT_RIGHTS,
     RESOURCES,
@@ -24,7 +24,7 @@ from apps.accounts.permissions import (
     handler_is_listed_out,
     is_within,
 )
-from apps.accounts.principal import Actor, Principal
+from apps.accounts.auth.principal import Actor, Principal
 from apps.accounts.services import account_close, account_update, audit_write
 from apps.common.errors import LunaError
 from apps.common.scope import UnscopedQueryError

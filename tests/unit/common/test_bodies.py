@@ -15,8 +15,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from apps.common.api.fields import CommaListField, FlagField, parse_uuid, uuid_list
-from apps.common.api.validation import StrictSerializer, checked_data
+from apps.common.fields import CommaListField, FlagField, parse_uuid, uuid_list
+from apps.common.validation import StrictSerializer, checked_data
 from apps.common.errors import LunaError
 from tests.api.accounts.helpers import JSON, assert_error
 

@@ -15,7 +15,7 @@ from apps.common.scope import Scope
 from apps.faces import services
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor
 from apps.faces.types import AttributeData, DescriptorData
-from apps.faces.versions import face_descriptors_add, faces_lacking, faces_lacking_after
+from apps.faces.descriptors import face_descriptors_add, faces_lacking, faces_lacking_after
 
 OLD, NEW = 77, 78
 FACES = 40

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from apps.accounts.principal import Principal
+from apps.accounts.auth.principal import Principal
 from apps.common.errors import LunaError
 from apps.common.filters import accepts
 from apps.common.times import utc_now

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from apps.recognition.aggregation import aggregate
+from apps.recognition.request.aggregation import aggregate
 from apps.recognition.estimators.basic_attributes import BasicAttributes
 from apps.recognition.estimators.deepfake import Deepfake
 from apps.recognition.estimators.emotions import Emotions

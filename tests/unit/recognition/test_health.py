@@ -3,7 +3,7 @@
 import pytest
 
 from apps.monitoring.features import ESTIMATIONS
-from apps.recognition import facade
+from apps.recognition.run import facade
 from apps.recognition.estimators.registry import all_estimators
 from apps.recognition.health import features_available, recognition_check
 

@@ -7,7 +7,7 @@ import pytest
 
 from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.estimators.head_pose import HeadPose
-from apps.recognition.screening import Limits, Reason, screen
+from apps.recognition.request.screening import Limits, Reason, screen
 from apps.recognition.types import Face, Rect
 
 

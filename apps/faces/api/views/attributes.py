@@ -7,10 +7,10 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.access import actor_of, read_scope, write_account
+from apps.accounts.auth.access import actor_of, read_scope, write_account
 from apps.accounts.services import audit_write
 from apps.common.api.responses import created
-from apps.common.api.validation import checked_body, checked_query
+from apps.common.validation import checked_body, checked_query
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
 from apps.faces.api.serializers import (
@@ -25,7 +25,7 @@ from apps.faces.api.serializers import (
 from apps.faces.api.shapes import ATTRIBUTE_TARGETS, DESCRIPTOR, attribute_shape, samples_shape, targets_check
 from apps.faces.attributes import attribute_create, attribute_delete, attribute_get, attributes_get
 from apps.faces.types import TemporaryAttribute
-from apps.faces.wire import attribute_parse
+from apps.faces.attribute_input import attribute_parse
 
 DONE = OpenApiResponse(description="Done.")
 

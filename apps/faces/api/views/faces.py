@@ -7,9 +7,9 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.access import principal_of_request, read_scope, require_right, write_account
+from apps.accounts.auth.access import principal_of_request, read_scope, require_right, write_account
 from apps.common.api.responses import count_serializer, created
-from apps.common.api.validation import checked_body, checked_query
+from apps.common.validation import checked_body, checked_query
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
 from apps.common.paging import Page
@@ -42,7 +42,7 @@ from apps.faces.api.shapes import (
 from apps.faces.api.views.attributes import DONE, audit_descriptors
 from apps.faces.attributes import attribute_get
 from apps.faces.models import FaceAttribute
-from apps.faces.wire import attribute_parse
+from apps.faces.attribute_input import attribute_parse
 
 
 def attribute_of_body(request: Request, body: dict[str, Any] | None) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.access import principal_of_request, read_scope, require_right, write_account
+from apps.accounts.auth.access import principal_of_request, read_scope, require_right, write_account
 from apps.common.api.responses import count_serializer, created
-from apps.common.api.validation import checked_body, checked_query
+from apps.common.validation import checked_body, checked_query
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.paging import Page
 from apps.faces import selectors, services

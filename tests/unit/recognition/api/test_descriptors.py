@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from apps.common.descriptors import SDK_TRAILER, Calibration, DescriptorVersion, raw_encode, sdk_encode, versions
 from apps.common.errors import LunaError
 from apps.common.xpk import xpk_encode
-from apps.recognition.api.descriptors import descriptors_decode
-from apps.recognition.api.media import DESCRIPTOR_TYPES
+from apps.recognition.inputs.descriptors import descriptors_decode
+from apps.recognition.inputs.media import DESCRIPTOR_TYPES
 from tests.factories import make_version, unit_vectors
 
 FACE, BODY, XPK = (f"application/x-vl-{name}" for name in ("face-descriptor", "body-descriptor", "xpk"))

@@ -14,7 +14,7 @@ from rest_framework.test import APIRequestFactory
 
 from apps.common.descriptors import raw_encode, versions
 from apps.common.errors import LunaError
-from apps.recognition.api.input_types import Inputs, Rules
+from apps.recognition.inputs.types import Inputs, Rules
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.types import ImageType, Rect
 from tests.factories import unit_vectors

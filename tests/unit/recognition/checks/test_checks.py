@@ -7,7 +7,7 @@ from apps.recognition.checks.table import CHECKS, DEFAULT_THRESHOLDS, Evidence
 from apps.recognition.checks.thresholds import Between, OneOf
 from apps.recognition.engine.core import Engine
 from apps.recognition.estimators.registry import available
-from apps.recognition.pipeline import Pipeline
+from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, ImageResult, ImageType, MultifacePolicy, Plan
 from tests.unit.recognition.checks import pictures
 from tests.unit.recognition.pictures import encoded

@@ -10,7 +10,7 @@ from apps.recognition.engine import bodies, objects, pose
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.geometry import apply
 from apps.recognition.estimators.people_count import PeopleCount
-from apps.recognition.pipeline import Pipeline
+from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, ImageResult, ImageType, MultifacePolicy, Plan, Rect
 from tests.unit.recognition.pictures import astronaut, encoded, samples
 

@@ -7,7 +7,7 @@ import pytest
 
 from apps.common.descriptors import versions
 from apps.common.errors import LunaError
-from apps.recognition import facade
+from apps.recognition.run import facade
 from apps.recognition.types import ImageInput, MultifacePolicy, Plan
 from tests.unit.recognition.pictures import astronaut, encoded, samples
 

@@ -17,7 +17,7 @@ from apps.recognition.engine.errors import EngineError
 from apps.recognition.engine.heads import HEADS, head_for
 from apps.recognition.networks.manifest import HEADS as MANIFEST_HEADS
 from apps.recognition.networks.specs import Manifest
-from apps.recognition.pipeline import Pipeline
+from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, Plan, Rect
 from tests.unit.recognition.graphs import ANY, Graph, directory_with_embedded, engine_of, install
 from tests.unit.recognition.pictures import astronaut, encoded

@@ -29,7 +29,7 @@ from apps.recognition.engine.errors import EngineError
 from apps.recognition.engine.open_inference import connect
 from apps.recognition.engine.open_inference.messages import MESSAGES
 from apps.recognition.networks.specs import Manifest
-from apps.recognition.pipeline import Pipeline
+from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, ImageResult, Plan
 from tests.unit.recognition.engine.grpc_server import started
 from tests.unit.recognition.pictures import astronaut, encoded

@@ -11,7 +11,7 @@ from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.decode import decode
 from apps.recognition.estimators.face_descriptor import Descriptor
-from apps.recognition.pipeline import Pipeline
+from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import Face, ImageInput, ImageResult, ImageType, Plan, Rect
 from tests.unit.recognition.pictures import astronaut, encoded, samples
 

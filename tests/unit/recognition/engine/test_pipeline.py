@@ -11,7 +11,7 @@ from apps.common.errors import LunaError
 from apps.recognition.engine.core import Engine
 from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.estimators.registry import available
-from apps.recognition.pipeline import Pipeline
+from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import Face, ImageInput, ImageResult, ImageType, MultifacePolicy, Plan, Rect
 from tests.unit.recognition.pictures import astronaut, encoded, samples
 

@@ -15,7 +15,7 @@ from apps.recognition.estimators.registry import available
 from apps.recognition.networks.reference import reference_images
 from apps.recognition.networks.registry import Registry, State
 from apps.recognition.networks.specs import Manifest
-from apps.recognition.pipeline import Pipeline
+from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, Plan
 from tests.unit.recognition.pictures import astronaut, encoded, samples
 

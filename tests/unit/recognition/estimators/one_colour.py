@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from apps.recognition.engine.warps import WARP_TEMPLATE
-from apps.recognition.pipeline import Pipeline
+from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, ImageType, Plan
 from tests.unit.recognition.graphs import engine_of
 from tests.unit.recognition.pictures import encoded

@@ -11,7 +11,7 @@ from apps.recognition.engine.core import Engine
 from apps.recognition.engine.errors import EngineError
 from apps.recognition.engine.warps import WARP_TEMPLATE
 from apps.recognition.networks.errors import NetworkError
-from apps.recognition.pipeline import Pipeline
+from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, ImageType, Plan
 from tests.unit.recognition.estimators.one_colour import COLOUR, B, G, R, entry, seen
 from tests.unit.recognition.graphs import (

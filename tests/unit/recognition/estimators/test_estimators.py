@@ -14,7 +14,7 @@ from apps.recognition.estimators.basic_attributes import corrected_age
 from apps.recognition.estimators.measures import luminance, sharpness
 from apps.recognition.estimators.quality import uniformity
 from apps.recognition.estimators.registry import available
-from apps.recognition.pipeline import Pipeline
+from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import Face, ImageInput, ImageType, Plan
 from tests.unit.recognition.pictures import astronaut, encoded, samples
 

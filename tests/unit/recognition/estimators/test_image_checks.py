@@ -25,7 +25,7 @@ from apps.recognition.estimators.registry import all_estimators, ordered
 from apps.recognition.estimators.skin import cheek_pixels, cielab
 from apps.recognition.networks.labels import GLASSES
 from apps.recognition.networks.specs import OutputSpec
-from apps.recognition.pipeline import Pipeline
+from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import Face, ImageInput, ImageType, Plan
 from tests.unit.recognition.checks import pictures
 from tests.unit.recognition.checks.pictures import EYES, Pixels

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from apps.common.filters.words import Deepfake, Liveness, Mask, Number
+from apps.common.filters.enums import Deepfake, Liveness, Mask, Number
 from apps.recognition.checks.evaluate import ESTIMATION, CheckReport
 from apps.recognition.checks.thresholds import Threshold
 from apps.recognition.estimators.face_descriptor import Descriptor
-from apps.recognition.thresholds import PredictionThresholds
+from apps.recognition.request.thresholds import PredictionThresholds
 from apps.recognition.types import Face
 
 

@@ -16,9 +16,9 @@ from django.conf import settings
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 from apps.recognition.estimators.registry import available, ordered
-from apps.recognition.pipeline import Pipeline
+from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.switches import BODY_DETECTOR, FACE_DETECTOR, HUMAN_DETECTOR, names_off
-from apps.recognition.thresholds import PredictionThresholds
+from apps.recognition.request.thresholds import PredictionThresholds
 from apps.recognition.types import ImageInput, ImageResult, Plan
 
 # Pictures of one request that are worked on at a time: the others' decoded pixels would only wait in memory.

@@ -13,7 +13,7 @@ from apps.common.descriptors import DescriptorVersion, versions
 from apps.common.scope import Scope
 from apps.events.models import Event, EventDescriptor
 from apps.faces.models import Face, FaceDescriptor
-from apps.handlers.reextraction import Objects
+from apps.descriptors.extraction import Objects
 from apps.recognition.networks.registry import Registry, State
 from apps.recognition.networks.specs import Manifest
 

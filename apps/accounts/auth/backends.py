@@ -5,8 +5,8 @@ from typing import Any
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 
-from apps.accounts.authentication import remote_address
-from apps.accounts.credentials import password_verify
+from apps.accounts.auth.authentication import remote_address
+from apps.accounts.auth.credentials import password_verify
 from apps.accounts.models import Account
 from apps.common.errors import LunaError
 

@@ -14,7 +14,7 @@ from apps.common.descriptors import (
 )
 from apps.common.errors import LunaError
 from apps.common.xpk import xpk_decode
-from apps.recognition.api.media import BASE64_SUFFIX, BLANKS, BODY_DESCRIPTOR_TYPE, FACE_DESCRIPTOR_TYPE, XPK_TYPE
+from apps.recognition.inputs.media import BASE64_SUFFIX, BLANKS, BODY_DESCRIPTOR_TYPE, FACE_DESCRIPTOR_TYPE, XPK_TYPE
 
 Decoded = tuple[DescriptorVersion, Vector]
 

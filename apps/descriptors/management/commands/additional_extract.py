@@ -6,12 +6,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from apps.common.api.fields import parse_uuid
+from apps.common.fields import parse_uuid
 from apps.common.descriptors import versions
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.faces.selectors import list_get
-from apps.handlers.reextraction import BATCH_OBJECTS, AdditionalExtraction, Batch, Objects
+from apps.descriptors.extraction import BATCH_OBJECTS, AdditionalExtraction, Batch, Objects
 
 
 class Command(BaseCommand):

@@ -7,7 +7,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
-from apps.handlers.versions import VersionUse, versions_used
+from apps.descriptors.versions import VersionUse, versions_used
 from apps.recognition.networks.specs import Manifest
 
 HEADERS = (

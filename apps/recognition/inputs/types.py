@@ -8,7 +8,7 @@ from uuid import UUID
 
 from apps.common.descriptors import DescriptorVersion, Vector
 from apps.common.errors import LunaError
-from apps.recognition.api.sources import everything
+from apps.recognition.inputs.sources import everything
 from apps.recognition.types import ImageInput, ImageType
 
 

@@ -14,17 +14,17 @@ from apps.common.descriptors import DescriptorVersion, Kind, Sampled, versions
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.events.types import EventDescriptorData
-from apps.events.versions import event_descriptors_add, events_lacking, events_lacking_after
+from apps.events.descriptors import event_descriptors_add, events_lacking, events_lacking_after
 from apps.faces.types import DescriptorData
-from apps.faces.versions import face_descriptors_add, faces_lacking, faces_lacking_after
+from apps.faces.descriptors import face_descriptors_add, faces_lacking, faces_lacking_after
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
 from apps.imagestore.selectors import objects_get
 from apps.imagestore.services import object_bytes
-from apps.recognition.aggregation import mean_descriptor
-from apps.recognition.api.sources import stored_landmarks5
+from apps.recognition.request.aggregation import mean_descriptor
+from apps.recognition.inputs.sources import stored_landmarks5
 from apps.recognition.estimators.face_descriptor import Descriptor
-from apps.recognition.facade import recognise
+from apps.recognition.run.facade import recognise
 from apps.recognition.types import ImageInput, ImageResult, ImageType, Plan
 
 Objects = Literal["faces", "events"]

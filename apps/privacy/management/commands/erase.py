@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 
 from apps.accounts.models import Account
-from apps.common.api.fields import parse_uuid
-from luna.erasure import Receipt, account_erase, person_erase
+from apps.common.fields import parse_uuid
+from apps.privacy.erasure import Receipt, account_erase, person_erase
 
 NOBODY = Q(pk__in=())
 

@@ -5,10 +5,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from apps.common.api.fields import parse_uuid
+from apps.common.fields import parse_uuid
 from apps.common.scope import Scope
-from apps.handlers.reextraction import Objects
-from apps.handlers.versions import descriptors_alone, descriptors_drop, descriptors_of, is_default
+from apps.descriptors.extraction import Objects
+from apps.descriptors.versions import descriptors_alone, descriptors_drop, descriptors_of, is_default
 
 
 class Command(BaseCommand):

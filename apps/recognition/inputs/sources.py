@@ -10,7 +10,7 @@ from uuid import UUID
 import numpy as np
 from django.conf import settings
 
-from apps.common.api.fields import parse_uuid
+from apps.common.fields import parse_uuid
 from apps.common.errors import LunaError
 from apps.common.fetch import FetchError, fetch
 from apps.common.scope import Scope

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from apps.common.clock import Clock
 from apps.common.errors import LunaError
-from apps.recognition.bodies import body_of_warp, find_bodies, joined
+from apps.recognition.run.bodies import body_of_warp, find_bodies, joined
 from apps.recognition.engine import mesh
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.decode import decode
@@ -35,7 +35,7 @@ from apps.recognition.estimators.base import (
 from apps.recognition.estimators.mesh import run_mesh
 from apps.recognition.estimators.registry import all_estimators, ordered
 from apps.recognition.networks.specs import Manifest
-from apps.recognition.orientation import turned_upright
+from apps.recognition.run.orientation import turned_upright
 from apps.recognition.switches import BODY_DETECTOR, BODY_WARP, FACE_DETECTOR, FACE_WARP, HUMAN_DETECTOR
 from apps.recognition.types import (
     WARP_SIZE_PX,

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from apps.common.errors import LunaError
-from apps.recognition.api.input_types import Inputs, Picture
+from apps.recognition.inputs.types import Inputs, Picture
 from apps.recognition.checks.recognise import recognise_checked
-from apps.recognition.facade import prediction_thresholds
-from apps.recognition.screening import Limits, Reason, screen
-from apps.recognition.thresholds import judged
+from apps.recognition.run.facade import prediction_thresholds
+from apps.recognition.request.screening import Limits, Reason, screen
+from apps.recognition.request.thresholds import judged
 from apps.recognition.types import Body, Face, ImageResult, Plan
 
 

@@ -21,7 +21,7 @@ from apps.accounts.erasure import account_erase as erasure_run
 from apps.accounts.idempotency import answers_forget
 from apps.accounts.models import Account
 from apps.accounts.services import account_close, audit_write
-from apps.common.api.fields import parse_uuid
+from apps.common.fields import parse_uuid
 from apps.common.redis_client import client
 from apps.common.times import format_time, utc_now
 from apps.events.models import Event, EventDescriptor
@@ -31,7 +31,7 @@ from apps.faces.services import faces_delete
 from apps.imagestore import files
 from apps.imagestore.buckets import BUCKET_NAME
 from apps.imagestore.choices import Bucket, Kind, shelf
-from apps.imagestore.claims import remove_gone
+from apps.imagestore.id_locks import remove_gone
 from apps.imagestore.failures import FAILURES
 from apps.imagestore.models import StoredObject
 

@@ -7,10 +7,10 @@ from django.http import HttpRequest
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from apps.accounts.authentication import remote_address
-from apps.accounts.permissions import EMIT_EVENTS, VIEW, emits_events, handler_is_listed_out
-from apps.accounts.principal import Actor, Principal
-from apps.common.api.fields import parse_uuid
+from apps.accounts.auth.authentication import remote_address
+from apps.accounts.auth.permissions import EMIT_EVENTS, VIEW, emits_events, handler_is_listed_out
+from apps.accounts.auth.principal import Actor, Principal
+from apps.common.fields import parse_uuid
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from apps.recognition.aggregation import every, mean_descriptor
+from apps.recognition.request.aggregation import every, mean_descriptor
 from apps.recognition.estimators.accessories import Accessories
 from apps.recognition.estimators.body_basic_attributes import BodyBasicAttributes
 from apps.recognition.estimators.colours import MOST_COLOURS, UNKNOWN

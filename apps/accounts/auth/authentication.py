@@ -14,11 +14,11 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from apps.accounts import selectors
-from apps.accounts.bearer import token_decode
+from apps.accounts.auth.bearer import token_decode
 from apps.accounts.choices import VisibilityArea
-from apps.accounts.credentials import password_verify
-from apps.accounts.principal import Principal
-from apps.common.api.fields import parse_uuid
+from apps.accounts.auth.credentials import password_verify
+from apps.accounts.auth.principal import Principal
+from apps.common.fields import parse_uuid
 from apps.common.errors import LunaError
 from apps.common.times import utc_now
 
