@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.request_id import HEADER, accept_request_id
 
@@ -56,30 +57,32 @@ class WSGIPool:
             if answer.begun:  # the server closes the connection: the client sees that the answer is cut
                 raise
             logger.exception("unhandled exception on %s %s", scope["method"], scope["path"])
-            await send_error(send, scope, LunaError(1))
+            await send_error(send, scope, LunaError(errors.INTERNAL_ERROR))
             return
         for message in messages:
             await send(message)
 
     async def _receive_body(self, scope: Scope, receive: Callable[..., Any], body: IO[bytes]) -> bool:
-        """Take the body in; False when the client left before its end. Raises LunaError 37002, 37003, 12046."""
+        """Take the body in; False when the client left before its end. Raises LunaError REQUEST_TIMEOUT,
+        PAYLOAD_TOO_LARGE, INVALID_REQUEST.
+        """
         announced = header(scope, b"content-length")
         if announced and not announced.isdigit():
-            raise LunaError(12046, "Content-Length is not a number")
+            raise LunaError(errors.INVALID_REQUEST, "Content-Length is not a number")
         if announced and int(announced) > self.max_body_bytes:
-            raise LunaError(37003)
+            raise LunaError(errors.PAYLOAD_TOO_LARGE)
         more = True
         while more:
             try:
                 async with asyncio.timeout(CLIENT_TIMEOUT_S):  # not `wait_for`, which makes a task of every piece
                     message = await receive()
             except TimeoutError:
-                raise LunaError(37002, CLIENT_TIMEOUT_S) from None
+                raise LunaError(errors.REQUEST_TIMEOUT, CLIENT_TIMEOUT_S) from None
             if message["type"] == "http.disconnect":
                 return False
             body.write(message.get("body", b""))
             if body.tell() > self.max_body_bytes:
-                raise LunaError(37003)
+                raise LunaError(errors.PAYLOAD_TOO_LARGE)
             more = message.get("more_body", False)
         return True
 

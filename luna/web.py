@@ -11,6 +11,7 @@ import traceback
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from luna.http import error_answer
 
@@ -42,7 +43,7 @@ class Protocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        headers, body = error_answer(LunaError(12046, msg))
+        headers, body = error_answer(LunaError(errors.INVALID_REQUEST, msg))
         lines = [name + b": " + value + b"\r\n" for name, value in (*self.server_state.default_headers, *headers)]
         self.transport.write(b"".join([STATUS_LINE[400], *lines, b"\r\n", body]))
         self.transport.close()

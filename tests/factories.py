@@ -9,9 +9,9 @@ from uuid import UUID
 import numpy as np
 from django.test import Client
 
+from apps.accounts.auth.principal import Principal
 from apps.accounts.choices import AccountType, VisibilityArea
 from apps.accounts.models import Account
-from apps.accounts.auth.principal import Principal
 from apps.accounts.services import account_create, token_create
 from apps.common.descriptors import Calibration, DescriptorVersion, Vector, versions
 from apps.events.models import Event

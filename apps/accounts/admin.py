@@ -12,8 +12,8 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTime
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from apps.accounts.auth.access import actor_of
 from apps.accounts.adminbase import DeletingAdmin, LunaAdmin
+from apps.accounts.auth.access import actor_of
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord, Token
 from apps.accounts.services import account_create, account_delete, account_update, audit_write, token_delete

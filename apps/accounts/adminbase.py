@@ -18,8 +18,8 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.contrib.filters.forms import AutocompleteDropdownForm
 
-from apps.common.fields import parse_uuid
 from apps.common.errors import LunaError
+from apps.common.fields import parse_uuid
 
 View = Callable[..., HttpResponse]
 

@@ -17,6 +17,7 @@ from django.http.response import HttpResponseBase
 
 from apps.accounts.auth.authentication import REFUSED, principal_of_headers
 from apps.accounts.auth.principal import Principal
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.middleware import GetResponse, error_response
 from apps.common.redis_client import client
@@ -35,8 +36,8 @@ AT_WORK = b"at work"
 
 
 class IdempotencyMiddleware:
-    """Answers what was answered before; refuses a key that is used for another request (400 and 12046) or whose
-    request is still at work (409 and 12046)."""
+    """Answers what was answered before; refuses a key that is used for another request (400 and INVALID_REQUEST) or
+    whose request is still at work (409 and INVALID_REQUEST)."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -46,7 +47,9 @@ class IdempotencyMiddleware:
         if key is None or request.method != "POST" or not request.path.startswith(PATHS):
             return self.get_response(request)
         if not (0 < len(key) <= MAX_KEY_CHARACTERS and key.isascii() and key.isprintable()):
-            return error_response(LunaError(12046, f"{HEADER} is not 1 to {MAX_KEY_CHARACTERS} printable characters"))
+            return error_response(
+                LunaError(errors.INVALID_REQUEST, f"{HEADER} is not 1 to {MAX_KEY_CHARACTERS} printable characters")
+            )
         principal = client_of(request)
         if principal is None or request.path.startswith(SECRET_PATHS):
             return self.get_response(request)
@@ -102,10 +105,10 @@ def claim(name: str, asked: bytes) -> Any:
 
 def answer(known: dict[str, Any], asked: bytes) -> HttpResponse:
     if known["asked"] != asked:
-        return error_response(LunaError(12046, f"the {HEADER} was used for another request"))
+        return error_response(LunaError(errors.INVALID_REQUEST, f"the {HEADER} was used for another request"))
     if known.get("state") == AT_WORK:
         problem = f"the request of this {HEADER} is at work, or its outcome is not known"
-        return error_response(LunaError(12046, problem, status=409, headers={"Retry-After": "1"}))
+        return error_response(LunaError(errors.INVALID_REQUEST, problem, status=409, headers={"Retry-After": "1"}))
     headers = {**known["headers"], REPLAYED: "true"}
     return HttpResponse(known["content"], status=known["status"], headers=headers)
 

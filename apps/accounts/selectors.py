@@ -6,6 +6,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.models import QuerySet
 
 from apps.accounts.models import Account, Token
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.paging import Page
 from apps.common.prepared import prepared_cursor
@@ -23,10 +24,10 @@ def account_find(account_id: UUID) -> Account | None:
 
 
 def account_get(account_id: UUID) -> Account:
-    """Raises LunaError 15012 when there is no such account."""
+    """Raises LunaError ACCOUNT_NOT_FOUND when there is no such account."""
     account = account_find(account_id)
     if account is None:
-        raise LunaError(15012, account_id)
+        raise LunaError(errors.ACCOUNT_NOT_FOUND, account_id)
     return account
 
 
@@ -46,10 +47,10 @@ def token_find(token_id: UUID) -> Token | None:
 
 
 def token_get(*, account_id: UUID, token_id: UUID) -> Token:
-    """Raises LunaError 41003 when the account has no such token."""
+    """Raises LunaError TOKEN_NOT_FOUND when the account has no such token."""
     token = Token.objects.for_account(account_id).filter(token_id=token_id).first()
     if token is None:
-        raise LunaError(41003, token_id)
+        raise LunaError(errors.TOKEN_NOT_FOUND, token_id)
     return token
 
 

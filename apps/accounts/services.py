@@ -12,11 +12,12 @@ from django.db import IntegrityError, transaction
 
 from apps.accounts import selectors
 from apps.accounts.auth.bearer import token_encode
+from apps.accounts.auth.permissions import is_within
+from apps.accounts.auth.principal import Actor, Principal
 from apps.accounts.choices import AccountType, VisibilityArea
 from apps.accounts.erasure import account_erase
 from apps.accounts.models import Account, AuditRecord, Token
-from apps.accounts.auth.permissions import is_within
-from apps.accounts.auth.principal import Actor, Principal
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.prepared import prepared_cursor
 from apps.common.request_id import current_request_id
@@ -50,7 +51,7 @@ def account_create(
     account_id: UUID | None = None,
     actor: Actor | None = None,
 ) -> Account:
-    """A new account. Raises LunaError 41001 for a login that is taken, 41002 for an id that is."""
+    """A new account. Raises LunaError LOGIN_EXISTS for a login that is taken, ACCOUNT_EXISTS for an id that is."""
     account = Account(
         account_id=account_id or uuid4(),
         login=login.lower(),
@@ -64,8 +65,8 @@ def account_create(
             _audit(account, "create", actor)
     except IntegrityError as error:
         if selectors.account_find(account.account_id) is not None:
-            raise LunaError(41002, account.account_id) from error
-        raise LunaError(41001, login) from error
+            raise LunaError(errors.ACCOUNT_EXISTS, account.account_id) from error
+        raise LunaError(errors.LOGIN_EXISTS, login) from error
     return account
 
 
@@ -81,11 +82,11 @@ def account_update(
 ) -> None:
     """Changes what is not None, and nothing else: an account that was closed meanwhile stays closed.
 
-    A new password ends what was remembered of the old one at once. Raises LunaError 41001 for a login that is taken,
-    41004 for the type of an administrator, 15012 for an account that is closed by now.
+    A new password ends what was remembered of the old one at once. Raises LunaError LOGIN_EXISTS for a login that is
+    taken, ADMIN_TYPE_FIXED for the type of an administrator, ACCOUNT_NOT_FOUND for an account that is closed by now.
     """
     if account_type not in (None, account.account_type) and account.account_type == AccountType.ADMIN:
-        raise LunaError(41004, account.account_id)
+        raise LunaError(errors.ADMIN_TYPE_FIXED, account.account_id)
     given = {
         "login": login and login.lower(),
         "password": None if password is None else make_password(password),
@@ -98,16 +99,17 @@ def account_update(
     try:
         with transaction.atomic():
             if not rows.update(**changes, last_update_time=utc_now()):
-                raise LunaError(15012, account.account_id)
+                raise LunaError(errors.ACCOUNT_NOT_FOUND, account.account_id)
             _audit(account, "update", actor)
     except IntegrityError as error:
-        raise LunaError(41001, login) from error
+        raise LunaError(errors.LOGIN_EXISTS, login) from error
 
 
 def account_delete(*, account: Account, actor: Actor | None = None) -> None:
     """Closes an account at once, and removes it with its tokens and all its data after the commit.
 
-    What cannot be removed in `ERASE_S` goes with the periodic job. Raises LunaError 12033 for the last administrator.
+    What cannot be removed in `ERASE_S` goes with the periodic job. Raises LunaError ACCESS_DENIED for the last
+    administrator.
     """
     account_close(account=account, actor=actor)
     # A lambda: Django names a failing hook by its __qualname__, which a partial does not have.
@@ -116,11 +118,11 @@ def account_delete(*, account: Account, actor: Actor | None = None) -> None:
 
 @transaction.atomic
 def account_close(*, account: Account, actor: Actor | None = None) -> None:
-    """Ends all ways into an account for good and frees its login. Raises LunaError 12033 as `account_delete`."""
+    """End all ways into an account and free its login. Raises LunaError ACCESS_DENIED as `account_delete`."""
     if account.account_type == AccountType.ADMIN:
         admins = Account.objects.select_for_update().filter(account_type=AccountType.ADMIN, is_active=True)
         if not admins.exclude(account_id=account.account_id).exists():
-            raise LunaError(12033, "the last administrator cannot be deleted")
+            raise LunaError(errors.ACCESS_DENIED, "the last administrator cannot be deleted")
     changed = Account.objects.filter(account_id=account.account_id, deletion_time__isnull=True).update(
         is_active=False, deletion_time=utc_now(), login=f"{account.account_id}@deleted.invalid", description=""
     )
@@ -137,7 +139,9 @@ def token_create(
     visibility_area: str = VisibilityArea.ACCOUNT,
     actor: Actor | None = None,
 ) -> IssuedToken:
-    """A new token of the principal's account. Raises LunaError 41009 for a `visibility_area` above the principal's."""
+    """A new token of the principal's account. Raises LunaError UNACCEPTABLE_PERMISSIONS for a `visibility_area` above
+    the principal's.
+    """
     _check_visibility(principal, visibility_area)
     with transaction.atomic():
         token = Token.objects.create(
@@ -165,16 +169,16 @@ def token_replace(
 ) -> Token:
     """Everything but the id anew; the JWT stays valid.
 
-    Raises LunaError 41003 for no such token, 41009 for a `visibility_area` above the principal's, 11059 when a token
-    would grant more than it has itself, or for longer.
+    Raises LunaError TOKEN_NOT_FOUND for no such token, UNACCEPTABLE_PERMISSIONS for a `visibility_area` above the
+    principal's, PERMISSION_DENIED when a token would grant more than it has itself, or for longer.
     """
     _check_visibility(principal, visibility_area)
     if principal.permissions is not None and not is_within(permissions, principal.permissions):
-        raise LunaError(11059, "the granted", "everything that the new token may do")
+        raise LunaError(errors.PERMISSION_DENIED, "the granted", "everything that the new token may do")
     if principal.token_id is not None:
         own = selectors.token_get(account_id=principal.account_id, token_id=principal.token_id).expiration_time
         if own is not None and (expiration_time is None or expiration_time > own):
-            raise LunaError(11059, "the granted", "the time after its own expiration")
+            raise LunaError(errors.PERMISSION_DENIED, "the granted", "the time after its own expiration")
     token = selectors.token_get(account_id=principal.account_id, token_id=token_id)
     token.permissions = dict(permissions)
     token.description = description
@@ -187,7 +191,7 @@ def token_replace(
 
 @transaction.atomic
 def token_delete(*, account_id: UUID, token_id: UUID, actor: Actor | None = None) -> None:
-    """Revokes a token at once. Raises LunaError 41003."""
+    """Revokes a token at once. Raises LunaError TOKEN_NOT_FOUND."""
     token = selectors.token_get(account_id=account_id, token_id=token_id)
     _audit(token, "delete", actor)
     token.delete()
@@ -196,7 +200,7 @@ def token_delete(*, account_id: UUID, token_id: UUID, actor: Actor | None = None
 
 def _check_visibility(principal: Principal, visibility_area: str) -> None:
     if visibility_area == VisibilityArea.ALL and not principal.sees_all_accounts:
-        raise LunaError(41009, "visibility_area: all", principal.account_type)
+        raise LunaError(errors.UNACCEPTABLE_PERMISSIONS, "visibility_area: all", principal.account_type)
 
 
 def _audit(row: Account | Token, action: str, actor: Actor | None) -> None:

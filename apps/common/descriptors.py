@@ -24,6 +24,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.common import errors
 from apps.common.errors import LunaError
 
 Vector = NDArray[np.float32]
@@ -106,15 +107,17 @@ class DescriptorRegistry:
             self._defaults[version.kind] = version.version
 
     def get(self, version: int) -> DescriptorVersion:
-        """Raises LunaError 12036 for a version that no installed manifest declares."""
+        """Raises LunaError UNKNOWN_DESCRIPTOR_VERSION for a version that no installed manifest declares."""
         if version not in self._versions:
-            raise LunaError(12036, version)
+            raise LunaError(errors.UNKNOWN_DESCRIPTOR_VERSION, version)
         return self._versions[version]
 
     def default(self, kind: Kind = "face") -> DescriptorVersion:
-        """The version of new descriptors. Raises LunaError 200005 when no network gives any of this kind."""
+        """The version of new descriptors. Raises LunaError ESTIMATOR_NOT_INITIALIZED when no network gives any of
+        this kind.
+        """
         if kind not in self._defaults:
-            raise LunaError(200005, f"{kind}_descriptor")
+            raise LunaError(errors.ESTIMATOR_NOT_INITIALIZED, f"{kind}_descriptor")
         return self._versions[self._defaults[kind]]
 
     def defaults(self) -> frozenset[int]:
@@ -129,11 +132,13 @@ versions = DescriptorRegistry()
 
 
 def normalised(vector: NDArray[np.floating]) -> Vector:
-    """`vector` at length 1, float32. Raises LunaError 12038 for NaN, infinities and (nearly) zero vectors."""
+    """`vector` at length 1, float32. Raises LunaError BAD_SDK_DESCRIPTOR for NaN, infinities and (nearly) zero
+    vectors.
+    """
     wide = vector.astype(np.float64)
     norm = float(np.linalg.norm(wide)) if np.isfinite(wide).all() else 0.0
     if not np.isfinite(norm) or norm < MIN_NORM:
-        raise LunaError(12038)
+        raise LunaError(errors.BAD_SDK_DESCRIPTOR)
     return (wide / norm).astype(np.float32)
 
 
@@ -145,9 +150,11 @@ def raw_encode(vector: Vector, version: DescriptorVersion) -> bytes:
 
 
 def raw_decode(data: bytes, version: DescriptorVersion) -> Vector:
-    """Raw bytes to a unit vector. Raises LunaError 12034 for a wrong length, 12038 for NaN or zeros."""
+    """Raw bytes to a unit vector. Raises LunaError WRONG_DESCRIPTOR_LENGTH for a wrong length, BAD_SDK_DESCRIPTOR for
+    NaN or zeros.
+    """
     if len(data) != version.raw_bytes:
-        raise LunaError(12034, len(data))
+        raise LunaError(errors.WRONG_DESCRIPTOR_LENGTH, len(data))
     if version.raw_encoding == "float32-le":
         return normalised(np.frombuffer(data, "<f4"))
     return normalised(np.frombuffer(data, np.uint8).astype(np.float32) - UINT8_ZERO)
@@ -159,22 +166,24 @@ def sdk_encode(vector: Vector, version: DescriptorVersion) -> bytes:
 
 
 def sdk_decode(data: bytes) -> tuple[DescriptorVersion, Vector]:
-    """Raises LunaError 12038 for anything that is not an SDK descriptor, 12036 for an unknown version."""
+    """Raises LunaError BAD_SDK_DESCRIPTOR for anything that is not an SDK descriptor, UNKNOWN_DESCRIPTOR_VERSION for
+    an unknown version.
+    """
     if len(data) <= SDK_TRAILER.size:
-        raise LunaError(12038)
+        raise LunaError(errors.BAD_SDK_DESCRIPTOR)
     number, signature = SDK_TRAILER.unpack(data[-SDK_TRAILER.size :])
     if signature != SDK_SIGNATURE:
-        raise LunaError(12038)
+        raise LunaError(errors.BAD_SDK_DESCRIPTOR)
     version = versions.get(number)
     return version, raw_decode(data[: -SDK_TRAILER.size], version)
 
 
 def base64_decode(text: str) -> bytes:
-    """Base64 of a JSON string. Raises LunaError 22012."""
+    """Base64 of a JSON string. Raises LunaError BAD_DESCRIPTOR_BASE64."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise LunaError(22012) from error
+        raise LunaError(errors.BAD_DESCRIPTOR_BASE64) from error
 
 
 def base64_encode(data: bytes) -> str:

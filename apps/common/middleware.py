@@ -12,6 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.request_id import HEADER, accept_request_id, current_request_id
 
@@ -19,7 +20,13 @@ logger = logging.getLogger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 PAGES = ("/admin", "/static")  # for people: these keep Django's own error pages
-STATUS_CODES = {400: 12046, 404: 12013, 405: 12021, 413: 37003, 415: 12024}
+STATUS_CODES = {
+    400: errors.INVALID_REQUEST,
+    404: errors.PAGE_NOT_FOUND,
+    405: errors.METHOD_NOT_ALLOWED,
+    413: errors.PAYLOAD_TOO_LARGE,
+    415: errors.UNSUPPORTED_MEDIA_TYPE,
+}
 INFLATE_CHUNK_BYTES = 64 * 1024
 MAX_GZIP_MEMBERS = 20_000  # what lies behind a member is copied for the next
 BODY_IN_MEMORY_BYTES = 1024**2
@@ -69,12 +76,12 @@ class ErrorEnvelopeMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         length = request.META.get("CONTENT_LENGTH") or "0"
         if length.isdigit() and int(length) > settings.MAX_REQUEST_BYTES:
-            return error_response(LunaError(37003))
+            return error_response(LunaError(errors.PAYLOAD_TOO_LARGE))
         response = self.get_response(request)
         if response.status_code < 400 or request.path.startswith(PAGES):
             return response
         if response.headers.get("Content-Type", "").startswith("text/html"):
-            code = STATUS_CODES.get(response.status_code, 12046 if response.status_code < 500 else 1)
+            code = STATUS_CODES.get(response.status_code, errors.INVALID_REQUEST if response.status_code < 500 else 1)
             allow = {"Allow": response.headers["Allow"]} if "Allow" in response.headers else {}
             return error_response(LunaError(code, status=response.status_code, headers=allow))
         return response
@@ -86,7 +93,7 @@ class ErrorEnvelopeMiddleware:
         if isinstance(exception, LunaError):
             return error_response(exception)
         logger.exception("unhandled exception on %s %s", request.method, request.path)
-        return error_response(LunaError(1))
+        return error_response(LunaError(errors.INTERNAL_ERROR))
 
 
 class ContentEncodingMiddleware:
@@ -100,11 +107,11 @@ class ContentEncodingMiddleware:
         if encoding in ("", "identity"):
             return self.get_response(request)
         if encoding not in ("gzip", "deflate"):
-            return error_response(LunaError(12024))
+            return error_response(LunaError(errors.UNSUPPORTED_MEDIA_TYPE))
         try:
             body = inflate(request, encoding)
         except zlib.error:
-            return error_response(LunaError(12044 if encoding == "gzip" else 12045))
+            return error_response(LunaError(errors.BAD_GZIP_BODY if encoding == "gzip" else errors.BAD_DEFLATE_BODY))
         except LunaError as error:
             return error_response(error)
         with body:
@@ -121,7 +128,8 @@ def inflate(request: HttpRequest, encoding: str) -> IO[bytes]:
     """The decoded body, in memory while it is small, else in a temporary file.
 
     gzip may have several members, one after another. Raises zlib.error for garbage, a cut stream or bytes behind it,
-    LunaError 37003 when it grows beyond `MAX_REQUEST_BYTES`: never more than one chunk of it is decoded at a time.
+    LunaError PAYLOAD_TOO_LARGE when it grows beyond `MAX_REQUEST_BYTES`: never more than one chunk of it is decoded
+    at a time.
     """
     chunk = request.read(INFLATE_CHUNK_BYTES)
     decoder = decoder_of(chunk, encoding)
@@ -133,7 +141,7 @@ def inflate(request: HttpRequest, encoding: str) -> IO[bytes]:
             piece = decoder.decompress(chunk, INFLATE_CHUNK_BYTES)
             body.write(piece)
             if body.tell() > settings.MAX_REQUEST_BYTES:
-                raise LunaError(37003)
+                raise LunaError(errors.PAYLOAD_TOO_LARGE)
             chunk = decoder.unconsumed_tail or decoder.unused_data or request.read(INFLATE_CHUNK_BYTES)
             if decoder.eof and chunk:
                 members += 1

@@ -7,12 +7,15 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from apps.common import errors
 from apps.common.api.exceptions import describe_validation
 from apps.common.errors import LunaError
 
 
 def checked_query(serializer_class: type[serializers.BaseSerializer[Any]], request: Request) -> dict[str, Any]:
-    """The query parameters as validated values. Raises LunaError 12012 that names the first bad parameter."""
+    """The query parameters as validated values. Raises LunaError BAD_QUERY_PARAMETERS that names the first bad
+    parameter.
+    """
     return checked_parameters(serializer_class, request.query_params)
 
 
@@ -25,7 +28,7 @@ def checked_parameters(
     except serializers.ValidationError as error:
         detail: Any = error.detail
         name, problem = next(iter(detail.items()))
-        raise LunaError(12012, f"'{name}'. {describe_validation(problem, str(name))}") from error
+        raise LunaError(errors.BAD_QUERY_PARAMETERS, f"'{name}'. {describe_validation(problem, str(name))}") from error
 
 
 @cache
@@ -35,22 +38,24 @@ def _kept(serializer_class: type[serializers.BaseSerializer[Any]]) -> serializer
 
 
 def checked_body(serializer_class: type[serializers.BaseSerializer[Any]], request: Request) -> dict[str, Any]:
-    """The JSON body as validated values. Raises LunaError 12027 with message and JSON path, 12002 without JSON."""
+    """The JSON body as validated values. Raises LunaError INVALID_JSON with message and JSON path, NO_JSON without
+    JSON.
+    """
     data = request.data
     if request.stream is None:
-        raise LunaError(12002)
+        raise LunaError(errors.NO_JSON)
     return checked_data(serializer_class, data)
 
 
 def checked_data(
     serializer_class: type[serializers.BaseSerializer[Any]], data: Any, **context: object
 ) -> dict[str, Any]:
-    """`data` (decoded JSON) as validated values; `context` is the serializer's. Raises LunaError 12027."""
+    """`data` (decoded JSON) as validated values; `context` is the serializer's. Raises LunaError INVALID_JSON."""
     serializer = serializer_class(context=context) if context else _kept(serializer_class)  # type: ignore[arg-type]
     try:
         return dict(serializer.run_validation(data))
     except serializers.ValidationError as error:
-        raise LunaError(12027, describe_validation(error.detail)) from error
+        raise LunaError(errors.INVALID_JSON, describe_validation(error.detail)) from error
 
 
 def refuse_unknown(data: Any, known: set[str]) -> None:

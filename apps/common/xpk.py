@@ -8,6 +8,7 @@ its version, which tells its length.
 import struct
 from collections.abc import Iterable, Iterator
 
+from apps.common import errors
 from apps.common.descriptors import SDK_SIGNATURE, SDK_TRAILER, DescriptorVersion, Vector, sdk_decode, versions
 from apps.common.errors import LunaError
 
@@ -25,12 +26,13 @@ def xpk_encode(descriptors: Iterable[bytes]) -> bytes:
 def xpk_decode(data: bytes) -> list[tuple[DescriptorVersion, Vector]]:
     """The descriptors of a file, in its order; unit vectors, float32 [dimension of the version].
 
-    Raises LunaError 12035 for what is no such file or holds more than `MAX_DESCRIPTORS`, 12037 for one without a
-    descriptor; 12034, 12036, 12038 as `sdk_decode` does for a descriptor in it.
+    Raises LunaError BAD_XPK for what is no such file or holds more than `MAX_DESCRIPTORS`, XPK_WITHOUT_DESCRIPTOR for
+    one without a descriptor; WRONG_DESCRIPTOR_LENGTH, UNKNOWN_DESCRIPTOR_VERSION, BAD_SDK_DESCRIPTOR as `sdk_decode`
+    does for a descriptor in it.
     """
     items = list(_framed(data) if data.startswith(MAGIC) else _bare(data))
     if not items:
-        raise LunaError(12037)
+        raise LunaError(errors.XPK_WITHOUT_DESCRIPTOR)
     return [sdk_decode(item) for item in items]
 
 
@@ -38,20 +40,20 @@ def _framed(data: bytes) -> Iterator[bytes]:
     at = len(MAGIC)
     count, at = _number(data, at)
     if count > MAX_DESCRIPTORS:
-        raise LunaError(12035)
+        raise LunaError(errors.BAD_XPK)
     for _ in range(count):
         length, at = _number(data, at)
         if at + length > len(data):
-            raise LunaError(12035)
+            raise LunaError(errors.BAD_XPK)
         yield data[at : at + length]
         at += length
     if at != len(data):
-        raise LunaError(12035)
+        raise LunaError(errors.BAD_XPK)
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
     if at + NUMBER.size > len(data):
-        raise LunaError(12035)
+        raise LunaError(errors.BAD_XPK)
     return NUMBER.unpack_from(data, at)[0], at + NUMBER.size
 
 
@@ -61,13 +63,13 @@ def _bare(data: bytes) -> list[bytes]:
     end = len(data)
     while end:
         if end < SDK_TRAILER.size or len(items) == MAX_DESCRIPTORS:
-            raise LunaError(12035)
+            raise LunaError(errors.BAD_XPK)
         number, signature = SDK_TRAILER.unpack_from(data, end - SDK_TRAILER.size)
         if signature != SDK_SIGNATURE:
-            raise LunaError(12035)
+            raise LunaError(errors.BAD_XPK)
         start = end - SDK_TRAILER.size - versions.get(number).raw_bytes
         if start < 0:
-            raise LunaError(12035)
+            raise LunaError(errors.BAD_XPK)
         items.append(data[start:end])
         end = start
     return items[::-1]

@@ -13,17 +13,17 @@ from apps.accounts.services import audit_write
 from apps.common.descriptors import DescriptorVersion, Kind, Sampled, versions
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
-from apps.events.types import EventDescriptorData
 from apps.events.descriptors import event_descriptors_add, events_lacking, events_lacking_after
-from apps.faces.types import DescriptorData
+from apps.events.types import EventDescriptorData
 from apps.faces.descriptors import face_descriptors_add, faces_lacking, faces_lacking_after
+from apps.faces.types import DescriptorData
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
 from apps.imagestore.selectors import objects_get
 from apps.imagestore.services import object_bytes
-from apps.recognition.request.aggregation import mean_descriptor
-from apps.recognition.inputs.sources import stored_landmarks5
 from apps.recognition.estimators.face_descriptor import Descriptor
+from apps.recognition.inputs.sources import stored_landmarks5
+from apps.recognition.request.aggregation import mean_descriptor
 from apps.recognition.run.facade import recognise
 from apps.recognition.types import ImageInput, ImageResult, ImageType, Plan
 
@@ -66,7 +66,9 @@ class AdditionalExtraction:
             raise ValueError(f"descriptor version {self.version.version} is of bodies, which faces have not")
 
     def check(self) -> None:
-        """Raises LunaError 200003 or 200005 when no installed network gives the version."""
+        """Raises LunaError UNSUPPORTED_DESCRIPTOR_VERSION or ESTIMATOR_NOT_INITIALIZED when no installed network
+        gives the version.
+        """
         recognise([], self._plan)
 
     def count(self) -> int:

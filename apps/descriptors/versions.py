@@ -11,9 +11,9 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 from apps.accounts.services import audit_write
 from apps.common.descriptors import DescriptorVersion, versions
 from apps.common.scope import Scope
+from apps.descriptors.extraction import Objects
 from apps.events.models import Event, EventDescriptor
 from apps.faces.models import Face, FaceDescriptor
-from apps.descriptors.extraction import Objects
 from apps.recognition.networks.registry import Registry, State
 from apps.recognition.networks.specs import Manifest
 

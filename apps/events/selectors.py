@@ -9,6 +9,7 @@ from uuid import UUID
 import numpy as np
 from django.db.models import Exists, FilteredRelation, OuterRef, Q, QuerySet
 
+from apps.common import errors
 from apps.common.descriptors import Vector
 from apps.common.errors import LunaError
 from apps.common.filters import Filters, to_q
@@ -50,10 +51,10 @@ def events_page(
 
 
 def event_get(*, scope: Scope, event_id: UUID, columns: Collection[str] = ()) -> Event:
-    """One event with `columns` (empty: all). Raises LunaError 23002."""
+    """One event with `columns` (empty: all). Raises LunaError EVENTS_NOT_FOUND."""
     event: Event | None = Event.objects.for_scope(scope).filter(event_id=event_id).only(*columns).first()
     if event is None:
-        raise LunaError(23002, event_id)
+        raise LunaError(errors.EVENTS_NOT_FOUND, event_id)
     return event
 
 

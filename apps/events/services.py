@@ -9,6 +9,7 @@ import orjson
 from django.db import IntegrityError
 from pgvector import Vector as PgVector
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.prepared import prepared_cursor
 from apps.common.times import utc_now
@@ -31,7 +32,7 @@ FROM json_to_recordset(%s) AS given(event_id uuid, version int, vector text, sco
 
 
 def event_create(*, account_id: UUID, draft: EventDraft, descriptors: Sequence[EventDescriptorData] = ()) -> Event:
-    """Stores one event. Raises LunaError 23003 when its id is taken."""
+    """Stores one event. Raises LunaError EVENT_EXISTS when its id is taken."""
     events_create(account_id=account_id, records=[EventRecord(draft, descriptors)])
     event: Event = Event.objects.for_account(account_id).get(event_id=draft.event_id)
     return event
@@ -40,7 +41,7 @@ def event_create(*, account_id: UUID, draft: EventDraft, descriptors: Sequence[E
 def events_create(*, account_id: UUID, records: Sequence[EventRecord]) -> None:
     """Stores events and their descriptors with one statement, however many events.
 
-    Raises LunaError 23003 when an event id is taken; the caller's transaction is lost then.
+    Raises LunaError EVENT_EXISTS when an event id is taken; the caller's transaction is lost then.
     """
     if not records:
         return
@@ -60,4 +61,4 @@ def events_create(*, account_id: UUID, records: Sequence[EventRecord]) -> None:
         with prepared_cursor() as cursor:
             cursor.execute(STATEMENT, parameters)
     except IntegrityError as error:
-        raise LunaError(23003, ", ".join(str(record.draft.event_id) for record in records)) from error
+        raise LunaError(errors.EVENT_EXISTS, ", ".join(str(record.draft.event_id) for record in records)) from error

@@ -14,8 +14,8 @@ from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
-from apps.accounts.auth.access import actor_of
 from apps.accounts.adminbase import DeletingAdmin, OwnedSelectFilter
+from apps.accounts.auth.access import actor_of
 from apps.accounts.services import audit_write
 from apps.common.filters.enums import Gender
 from apps.faces.models import Face, FaceDescriptor, List, ListFace

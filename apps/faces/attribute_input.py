@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from apps.common import errors
 from apps.common.descriptors import (
     DescriptorVersion,
     Vector,
@@ -41,16 +42,17 @@ def attribute_parse(body: Mapping[str, Any]) -> AttributeData:
 def descriptors_parse(item: Mapping[str, Any]) -> tuple[DescriptorData, ...]:
     """`{type, data, version?, score?}`: one descriptor, of an XPK file all; a raw one may lack the default version.
 
-    Raises LunaError 22012 for bad Base64; 12034, 12036, 12038 for a descriptor of wrong length, of a version that is
-    unknown or no face's, with odd numbers; 12035, 12037 for an XPK file that is none or holds none; 12027 for a
-    `version` other than the one that an SDK descriptor says itself.
+    Raises LunaError BAD_DESCRIPTOR_BASE64 for bad Base64; WRONG_DESCRIPTOR_LENGTH, UNKNOWN_DESCRIPTOR_VERSION,
+    BAD_SDK_DESCRIPTOR for a descriptor of wrong length, of a version that is unknown or no face's, with odd numbers;
+    BAD_XPK, XPK_WITHOUT_DESCRIPTOR for an XPK file that is none or holds none; INVALID_JSON for a `version` other
+    than the one that an SDK descriptor says itself.
     """
     decoded = _decoded(item, base64_decode(item["data"]))
     for version, _ in decoded:
         if version.kind != "face":
-            raise LunaError(12036, version.version)
+            raise LunaError(errors.UNKNOWN_DESCRIPTOR_VERSION, version.version)
         if item.get("version") not in (None, version.version):
-            raise LunaError(12027, f"the descriptor is of version {version.version}. Path: 'version'")
+            raise LunaError(errors.INVALID_JSON, f"the descriptor is of version {version.version}. Path: 'version'")
     return tuple(DescriptorData(version.version, vector, item.get("score")) for version, vector in decoded)
 
 

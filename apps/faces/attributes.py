@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import ormsgpack
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.redis_client import client
 from apps.common.scope import Scope
@@ -24,34 +25,38 @@ KEY = "luna:attribute:{}"
 
 
 def attribute_check(data: AttributeData) -> None:
-    """Raises LunaError 22022 for an empty attribute, 22023 for samples of nothing, 22024 for a version given twice."""
+    """Raises LunaError EMPTY_ATTRIBUTE for an empty attribute, SAMPLES_WITHOUT_ATTRIBUTE for samples of nothing,
+    DUPLICATE_DESCRIPTOR_VERSIONS for a version given twice.
+    """
     if not data.descriptors and data.basic is None:
-        raise LunaError(22022)
+        raise LunaError(errors.EMPTY_ATTRIBUTE)
     if data.descriptor_samples and not data.descriptors:
-        raise LunaError(22023, "face_descriptors")
+        raise LunaError(errors.SAMPLES_WITHOUT_ATTRIBUTE, "face_descriptors")
     if data.basic_samples and data.basic is None:
-        raise LunaError(22023, "basic_attributes")
+        raise LunaError(errors.SAMPLES_WITHOUT_ATTRIBUTE, "basic_attributes")
     versions = [descriptor.version for descriptor in data.descriptors]
     if twice := sorted({version for version in versions if versions.count(version) > 1}):
-        raise LunaError(22024, ", ".join(map(str, twice)))
+        raise LunaError(errors.DUPLICATE_DESCRIPTOR_VERSIONS, ", ".join(map(str, twice)))
 
 
 def attribute_create(*, account_id: UUID, data: AttributeData, ttl_s: int | None = None) -> TemporaryAttribute:
-    """Keeps `data` for `ttl_s` seconds (1..86400, default 300). Raises LunaError 22022..22024, 12012."""
+    """Keeps `data` for `ttl_s` seconds (1..86400, default 300). Raises LunaError EMPTY_ATTRIBUTE,
+    SAMPLES_WITHOUT_ATTRIBUTE, DUPLICATE_DESCRIPTOR_VERSIONS, BAD_QUERY_PARAMETERS.
+    """
     attribute_check(data)
     ttl_s = DEFAULT_TTL_S if ttl_s is None else ttl_s
     if not 1 <= ttl_s <= MAX_TTL_S:
-        raise LunaError(12012, f"'ttl'. It is 1..{MAX_TTL_S} seconds")
+        raise LunaError(errors.BAD_QUERY_PARAMETERS, f"'ttl'. It is 1..{MAX_TTL_S} seconds")
     attribute = TemporaryAttribute(uuid4(), account_id, utc_now(), data)
     client().set(KEY.format(attribute.attribute_id), pack(attribute), ex=ttl_s)
     return attribute
 
 
 def attribute_get(*, scope: Scope, attribute_id: UUID) -> TemporaryAttribute:
-    """Raises LunaError 22011 for one that never was, has expired, or lies outside the scope."""
+    """Raises LunaError ATTRIBUTE_NOT_FOUND for one that never was, has expired, or lies outside the scope."""
     found = attributes_get(scope=scope, attribute_ids=[attribute_id])
     if not found:
-        raise LunaError(22011, attribute_id)
+        raise LunaError(errors.ATTRIBUTE_NOT_FOUND, attribute_id)
     return found[0]
 
 
@@ -65,7 +70,7 @@ def attributes_get(*, scope: Scope, attribute_ids: Sequence[UUID]) -> list[Tempo
 
 
 def attribute_delete(*, account_id: UUID, attribute_id: UUID) -> None:
-    """Raises LunaError 22011."""
+    """Raises LunaError ATTRIBUTE_NOT_FOUND."""
     attribute_get(scope=Scope(account_id), attribute_id=attribute_id)
     client().delete(KEY.format(attribute_id))
 
@@ -85,7 +90,7 @@ def pack(attribute: TemporaryAttribute) -> bytes:
 
 
 def unpack(attribute_id: UUID, value: bytes) -> TemporaryAttribute:
-    """Raises LunaError 22020 for a value that this platform did not write."""
+    """Raises LunaError CORRUPTED_ATTRIBUTE for a value that this platform did not write."""
     try:
         row: dict[str, Any] = ormsgpack.unpackb(value)
         data = AttributeData(
@@ -100,7 +105,7 @@ def unpack(attribute_id: UUID, value: bytes) -> TemporaryAttribute:
         created = datetime.fromtimestamp(row["time"], UTC)
         return TemporaryAttribute(attribute_id, UUID(bytes=row["account"]), created, data)
     except (ormsgpack.MsgpackDecodeError, KeyError, TypeError, ValueError) as error:
-        raise LunaError(22020, attribute_id) from error
+        raise LunaError(errors.CORRUPTED_ATTRIBUTE, attribute_id) from error
 
 
 def _ids(values: Iterable[bytes]) -> tuple[UUID, ...]:

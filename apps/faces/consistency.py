@@ -10,9 +10,9 @@ from django.db.models import Count, F, Func, IntegerField, Max, Q, QuerySet
 
 from apps.accounts import idempotency
 from apps.accounts.models import Account
-from apps.common.fields import parse_uuid
 from apps.common.descriptors import versions
 from apps.common.errors import LunaError
+from apps.common.fields import parse_uuid
 from apps.common.redis_client import client
 from apps.faces.attributes import KEY, unpack
 from apps.faces.links import lists_lock

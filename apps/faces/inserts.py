@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import connection
 from pgvector import Vector as PgVector
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.faces.models import Face
 from apps.faces.types import AttributeData, FaceDraft
@@ -102,13 +103,13 @@ def _array(ids: Sequence[UUID]) -> str:
 
 
 def faces_link(account_id: UUID, members: Mapping[UUID, Sequence[Face]]) -> None:
-    """Puts new faces into lists, by list id. Raises LunaError 22005 when one is not there."""
+    """Puts new faces into lists, by list id. Raises LunaError LISTS_NOT_FOUND when one is not there."""
     wanted = list(members)
     with connection.cursor() as cursor:
         cursor.execute(TAKE_KEYS, [account_id, wanted, wanted, [len(members[list_id]) for list_id in wanted]])
         taken = {list_id: (key, last) for list_id, key, last in cursor.fetchall()}
         if missing := set(wanted) - set(taken):
-            raise LunaError(22005, min(missing))
+            raise LunaError(errors.LISTS_NOT_FOUND, min(missing))
         links = [
             (key, face.pk, last - len(members[list_id]) + place)
             for list_id, (key, last) in taken.items()

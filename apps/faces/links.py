@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from uuid import UUID
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.times import utc_now
 from apps.faces.models import Face, List, ListFace, ListUnlink
@@ -17,22 +18,22 @@ BATCH_FACES = 1000
 
 
 def faces_lock(*, account_id: UUID, face_ids: Iterable[UUID], for_delete: bool = False) -> list[Face]:
-    """Locks faces against deletion (or for it), in key order. Raises LunaError 22004 when one is not there."""
+    """Locks faces against deletion (or for it), in key order. Raises LunaError FACES_NOT_FOUND when one is missing."""
     wanted = set(face_ids)
     rows = Face.objects.for_account(account_id).filter(face_id__in=wanted).order_by("id")
     faces = list(rows.select_for_update() if for_delete else rows.select_for_update(no_key=True))
     if missing := wanted - {face.face_id for face in faces}:
-        raise LunaError(22004, min(missing))
+        raise LunaError(errors.FACES_NOT_FOUND, min(missing))
     return faces
 
 
 def lists_lock(*, account_id: UUID, list_ids: Iterable[UUID]) -> dict[UUID, List]:
-    """Locks lists in key order. Raises LunaError 22005 when one is not there."""
+    """Locks lists in key order. Raises LunaError LISTS_NOT_FOUND when one is not there."""
     wanted = set(list_ids)
     rows = List.objects.for_account(account_id).filter(list_id__in=wanted).order_by("id").select_for_update()
     lists = {row.list_id: row for row in rows}
     if missing := wanted - set(lists):
-        raise LunaError(22005, min(missing))
+        raise LunaError(errors.LISTS_NOT_FOUND, min(missing))
     return lists
 
 

@@ -12,6 +12,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import Exists, FilteredRelation, OuterRef, Q, QuerySet
 
+from apps.common import errors
 from apps.common.descriptors import Vector
 from apps.common.errors import LunaError
 from apps.common.paging import Page
@@ -159,27 +160,29 @@ def attributes_count(*, scope: Scope, filters: FaceFilters) -> int:
 
 
 def face_get(*, scope: Scope, face_id: UUID) -> Face:
-    """The face with its lists at hand. Raises LunaError 22002."""
+    """The face with its lists at hand. Raises LunaError FACE_NOT_FOUND."""
     face = with_list_ids(Face.objects.for_scope(scope).filter(face_id=face_id)).first()
     if face is None:
-        raise LunaError(22002, face_id)
+        raise LunaError(errors.FACE_NOT_FOUND, face_id)
     return face
 
 
 def face_check(*, scope: Scope, face_id: UUID) -> None:
-    """Raises LunaError 22002 when the face is not there."""
+    """Raises LunaError FACE_NOT_FOUND when the face is not there."""
     if not Face.objects.for_scope(scope).filter(face_id=face_id).exists():
-        raise LunaError(22002, face_id)
+        raise LunaError(errors.FACE_NOT_FOUND, face_id)
 
 
 def face_attribute_get(*, scope: Scope, face_id: UUID) -> FaceAttribute:
-    """The attribute of a face, with the face at hand. Raises LunaError 22002 without the face, 11032 without it."""
+    """The attribute of a face, with the face at hand. Raises LunaError FACE_NOT_FOUND without the face,
+    FACE_WITHOUT_ATTRIBUTES without it.
+    """
     face = Face.objects.for_scope(scope).select_related("attribute").filter(face_id=face_id).first()
     if face is None:
-        raise LunaError(22002, face_id)
+        raise LunaError(errors.FACE_NOT_FOUND, face_id)
     attribute: FaceAttribute | None = getattr(face, "attribute", None)
     if attribute is None:
-        raise LunaError(11032, face_id)
+        raise LunaError(errors.FACE_WITHOUT_ATTRIBUTES, face_id)
     return attribute
 
 
@@ -229,10 +232,10 @@ def lists_count(*, scope: Scope, filters: ListFilters) -> int:
 
 
 def list_get(*, scope: Scope, list_id: UUID) -> List:
-    """Raises LunaError 22003."""
+    """Raises LunaError LIST_NOT_FOUND."""
     row: List | None = List.objects.for_scope(scope).filter(list_id=list_id).first()
     if row is None:
-        raise LunaError(22003, list_id)
+        raise LunaError(errors.LIST_NOT_FOUND, list_id)
     return row
 
 
@@ -249,7 +252,7 @@ def unlinks_after(*, list_id: UUID, unlink_key: int, limit: int) -> list[tuple[i
 
 
 def lists_check(*, scope: Scope, list_ids: Sequence[UUID]) -> None:
-    """Raises LunaError 22005 when one of the lists is not there."""
+    """Raises LunaError LISTS_NOT_FOUND when one of the lists is not there."""
     known = set(List.objects.for_scope(scope).filter(list_id__in=list_ids).values_list("list_id", flat=True))
     if missing := set(list_ids) - known:
-        raise LunaError(22005, min(missing))
+        raise LunaError(errors.LISTS_NOT_FOUND, min(missing))

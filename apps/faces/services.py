@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from django.db import IntegrityError, connection, transaction
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.integrity import is_taken
 from apps.common.times import utc_now
@@ -34,8 +35,9 @@ def face_create(
 ) -> Face:
     """Makes a face, its attribute and its links in one transaction.
 
-    Raises LunaError 22005 for an unknown list, 22009 for an avatar that is no URL, 22001 for a temporary attribute
-    that another face was made of, 22022..24 for a bad attribute. The caller's transaction is not to go on then.
+    Raises LunaError LISTS_NOT_FOUND for an unknown list, BAD_AVATAR_URL for an avatar that is no URL,
+    ATTRIBUTE_IN_USE for a temporary attribute that another face was made of, EMPTY_ATTRIBUTE..24 for a bad attribute.
+    The caller's transaction is not to go on then.
     """
     draft = FaceDraft(
         external_id=external_id,
@@ -84,33 +86,35 @@ def faces_create(*, account_id: UUID, drafts: Sequence[FaceDraft]) -> list[Face]
         except IntegrityError as error:
             if not is_taken(error):
                 raise
-            raise LunaError(22001) from error
+            raise LunaError(errors.ATTRIBUTE_IN_USE) from error
         if members:
             faces_link(account_id, members)
     return faces
 
 
 def face_update(*, account_id: UUID, face_id: UUID, changes: Mapping[str, Any]) -> None:
-    """Replaces any of `external_id`, `user_data`, `avatar`, `event_id`. Raises LunaError 22002, 22009."""
+    """Replaces any of `external_id`, `user_data`, `avatar`, `event_id`. Raises LunaError FACE_NOT_FOUND,
+    BAD_AVATAR_URL.
+    """
     values = dict(changes)
     if "avatar" in values:
         avatar_check(values["avatar"])
         values["avatar"] = values["avatar"] or ""
     rows = Face.objects.for_account(account_id).filter(face_id=face_id)
     if not rows.update(**values, last_update_time=utc_now()):
-        raise LunaError(22002, face_id)
+        raise LunaError(errors.FACE_NOT_FOUND, face_id)
 
 
 def face_delete(*, account_id: UUID, face_id: UUID) -> None:
-    """Raises LunaError 22002."""
+    """Raises LunaError FACE_NOT_FOUND."""
     try:
         faces_delete(account_id=account_id, face_ids=[face_id])
     except LunaError as error:
-        raise (LunaError(22002, face_id) if error.code == 22004 else error) from error
+        raise (LunaError(errors.FACE_NOT_FOUND, face_id) if error.code == errors.FACES_NOT_FOUND else error) from error
 
 
 def faces_delete(*, account_id: UUID, face_ids: Sequence[UUID]) -> None:
-    """Deletes all of them, with attributes, descriptors and links, or none: raises LunaError 22004."""
+    """Deletes all of them, with attributes, descriptors and links, or none: raises LunaError FACES_NOT_FOUND."""
     with transaction.atomic():
         _faces_delete([face.pk for face in faces_lock(account_id=account_id, face_ids=face_ids, for_delete=True)])
 
@@ -124,7 +128,9 @@ def _faces_delete(keys: Sequence[int]) -> None:
 def face_attribute_set(
     *, account_id: UUID, face_id: UUID, attribute: AttributeData, attribute_id: UUID | None = None
 ) -> None:
-    """Gives a face another attribute, of the next generation. Raises LunaError 22002, 22001, 22022..24."""
+    """Gives a face another attribute, of the next generation. Raises LunaError FACE_NOT_FOUND, ATTRIBUTE_IN_USE,
+    EMPTY_ATTRIBUTE..24.
+    """
     attribute_check(attribute)
     with transaction.atomic():
         face = _face_lock(account_id, face_id)
@@ -148,7 +154,7 @@ def _attribute_create(face: Face, data: AttributeData, attribute_id: UUID | None
             generation=generation,
         )
     except IntegrityError as error:
-        raise LunaError(22001) from error
+        raise LunaError(errors.ATTRIBUTE_IN_USE) from error
     FaceDescriptor.objects.bulk_create(
         FaceDescriptor(face=face, version=each.version, vector=each.vector, score=each.score, generation=generation)
         for each in data.descriptors
@@ -156,11 +162,13 @@ def _attribute_create(face: Face, data: AttributeData, attribute_id: UUID | None
 
 
 def face_attribute_delete(*, account_id: UUID, face_id: UUID) -> None:
-    """Removes attribute and descriptors. Raises LunaError 22002, and 11032 for a face that has none."""
+    """Removes attribute and descriptors. Raises LunaError FACE_NOT_FOUND, and FACE_WITHOUT_ATTRIBUTES for a face that
+    has none.
+    """
     with transaction.atomic():
         face = _face_lock(account_id, face_id)
         if not _attribute_delete(face):
-            raise LunaError(11032, face_id)
+            raise LunaError(errors.FACE_WITHOUT_ATTRIBUTES, face_id)
         face.save(update_fields=("last_update_time",))
 
 
@@ -168,7 +176,7 @@ def _face_lock(account_id: UUID, face_id: UUID) -> Face:
     try:
         return faces_lock(account_id=account_id, face_ids=[face_id])[0]
     except LunaError as error:
-        raise LunaError(22002, face_id) from error
+        raise LunaError(errors.FACE_NOT_FOUND, face_id) from error
 
 
 def _attribute_delete(face: Face) -> int:
@@ -177,25 +185,27 @@ def _attribute_delete(face: Face) -> int:
 
 
 def list_create(*, account_id: UUID, user_data: str = "", list_id: UUID | None = None) -> List:
-    """Makes an empty list. Raises LunaError 22026 when the id is taken."""
+    """Makes an empty list. Raises LunaError LIST_EXISTS when the id is taken."""
     try:
         row: List = List.objects.create(account_id=account_id, user_data=user_data, list_id=list_id or uuid4())
     except IntegrityError as error:
         if not is_taken(error):
             raise
-        raise LunaError(22026, list_id) from error
+        raise LunaError(errors.LIST_EXISTS, list_id) from error
     return row
 
 
 def list_update(*, account_id: UUID, list_id: UUID, user_data: str) -> None:
-    """Raises LunaError 22003."""
+    """Raises LunaError LIST_NOT_FOUND."""
     rows = List.objects.for_account(account_id).filter(list_id=list_id)
     if not rows.update(user_data=user_data, last_update_time=utc_now()):
-        raise LunaError(22003, list_id)
+        raise LunaError(errors.LIST_NOT_FOUND, list_id)
 
 
 def list_attach_faces(*, account_id: UUID, list_id: UUID, face_ids: Sequence[UUID]) -> None:
-    """Puts faces into a list, in the order given. Raises LunaError 22003, 22004; then nothing changes."""
+    """Puts faces into a list, in the order given. Raises LunaError LIST_NOT_FOUND, FACES_NOT_FOUND; then nothing
+    changes.
+    """
     with transaction.atomic():
         faces = {face.face_id: face for face in faces_lock(account_id=account_id, face_ids=face_ids)}
         row = _list_lock(account_id, list_id)
@@ -203,7 +213,7 @@ def list_attach_faces(*, account_id: UUID, list_id: UUID, face_ids: Sequence[UUI
 
 
 def list_detach_faces(*, account_id: UUID, list_id: UUID, face_ids: Sequence[UUID]) -> None:
-    """Takes faces out of a list; one that is not in it is no error. Raises LunaError 22003, 22004."""
+    """Take faces out of a list; one that is not in it is ignored. Raises LunaError LIST_NOT_FOUND, FACES_NOT_FOUND."""
     with transaction.atomic():
         faces = faces_lock(account_id=account_id, face_ids=face_ids)
         row = _list_lock(account_id, list_id)
@@ -214,19 +224,19 @@ def _list_lock(account_id: UUID, list_id: UUID) -> List:
     try:
         return lists_lock(account_id=account_id, list_ids=[list_id])[list_id]
     except LunaError as error:
-        raise LunaError(22003, list_id) from error
+        raise LunaError(errors.LIST_NOT_FOUND, list_id) from error
 
 
 def list_delete(*, account_id: UUID, list_id: UUID, with_faces: bool = False) -> None:
-    """Raises LunaError 22003."""
+    """Raises LunaError LIST_NOT_FOUND."""
     try:
         lists_delete(account_id=account_id, list_ids=[list_id], with_faces=with_faces)
     except LunaError as error:
-        raise (LunaError(22003, list_id) if error.code == 22005 else error) from error
+        raise (LunaError(errors.LIST_NOT_FOUND, list_id) if error.code == errors.LISTS_NOT_FOUND else error) from error
 
 
 def lists_delete(*, account_id: UUID, list_ids: Sequence[UUID], with_faces: bool = False) -> None:
-    """Deletes all lists, and with `with_faces` the faces in them, or none: raises LunaError 22005."""
+    """Deletes all lists, and with `with_faces` the faces in them, or none: raises LunaError LISTS_NOT_FOUND."""
     with transaction.atomic():
         keys = faces_lock_of_lists(account_id=account_id, list_ids=list_ids) if with_faces else ()
         rows = lists_lock(account_id=account_id, list_ids=list_ids).values()
@@ -239,14 +249,16 @@ def lists_delete(*, account_id: UUID, list_ids: Sequence[UUID], with_faces: bool
 
 
 def avatar_check(avatar: str | None) -> None:
-    """An avatar is empty or an absolute http(s) URL or a path of this API, 256 characters at most. Raises 22009."""
+    """An avatar is empty or an absolute http(s) URL or a path of this API, 256 characters at most. Raises
+    BAD_AVATAR_URL.
+    """
     if not avatar:
         return
     try:
         parts = urlsplit(avatar)
         absolute = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError as error:
-        raise LunaError(22009) from error
+        raise LunaError(errors.BAD_AVATAR_URL) from error
     own_path = avatar.startswith("/6/") and ".." not in parts.path.split("/")  # which would lead out of the API
     if len(avatar) > MAX_AVATAR_CHARACTERS or not (absolute or own_path) or not avatar.isprintable() or " " in avatar:
-        raise LunaError(22009)
+        raise LunaError(errors.BAD_AVATAR_URL)

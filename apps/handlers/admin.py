@@ -9,8 +9,8 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
-from apps.accounts.auth.access import actor_of
 from apps.accounts.adminbase import DeletingAdmin
+from apps.accounts.auth.access import actor_of
 from apps.accounts.services import audit_write
 from apps.handlers.choices import HandlerType
 from apps.handlers.models import Handler

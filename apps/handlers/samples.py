@@ -6,6 +6,7 @@ from uuid import UUID
 
 from apps.accounts.auth.principal import Actor
 from apps.accounts.services import audit_write
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.faces.attributes import attribute_create
 from apps.handlers.pipeline.attributes import attribute_of, basic_of, descriptor_of
@@ -16,10 +17,10 @@ from apps.handlers.policies.extract import ExtractPolicy
 from apps.handlers.types import ImageOutcome, Sighting
 from apps.imagestore.choices import Bucket, audit_type
 from apps.imagestore.services import NewObject, samples_store
-from apps.recognition.request.aggregation import aggregate
-from apps.recognition.inputs.types import Inputs
-from apps.recognition.inputs.sources import load_samples
 from apps.recognition.estimators.face_descriptor import Descriptor
+from apps.recognition.inputs.sources import load_samples
+from apps.recognition.inputs.types import Inputs
+from apps.recognition.request.aggregation import aggregate
 from apps.recognition.run.facade import recognise
 from apps.recognition.run.pictures import Rejected, recognise_pictures
 from apps.recognition.types import ImageInput, ImageType, Plan
@@ -37,7 +38,9 @@ class ImageDetections:
 def faces_detect(
     *, account_id: UUID, inputs: Inputs, policies: Policies, use_exif: bool
 ) -> tuple[ImageDetections, ...]:
-    """Stores a sample of every face of every picture. Raises LunaError 200005, and a lone picture's own error."""
+    """Stores a sample of every face of every picture. Raises LunaError ESTIMATOR_NOT_INITIALIZED, and a lone
+    picture's own error.
+    """
     objects: list[NewObject] = []
     found = []
     for seen in recognise_pictures(inputs, plan_of(policies, use_exif=use_exif), policies.limits):
@@ -79,11 +82,12 @@ def attributes_extract(
 
     `version` of the descriptors; None: that of new ones. Each sample that is read leaves an audit line of `actor`.
 
-    Samples whose descriptor scores below the policy's threshold give none. Raises LunaError 11052 when nothing is to be
-    extracted, 11031 for a sample that is not there, 200005, 200003 for a version that no installed network gives.
+    Samples whose descriptor scores below the policy's threshold give none. Raises LunaError NOTHING_TO_EXTRACT when
+    nothing is to be extracted, SAMPLE_NOT_FOUND for a sample that is not there, ESTIMATOR_NOT_INITIALIZED,
+    UNSUPPORTED_DESCRIPTOR_VERSION for a version that no installed network gives.
     """
     if not policy.face_estimators:
-        raise LunaError(11052)
+        raise LunaError(errors.NOTHING_TO_EXTRACT)
     loaded = load_samples(sample_ids, account_id)
     for each in loaded:
         if each.error is not None:

@@ -10,6 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.secrets import MASK, Secret
 
@@ -42,7 +43,7 @@ class _Place:
 def policies_seal(policies: Any, kept: Any = None) -> Any:
     """Checked policies of a client as they are stored; `kept` are those stored until now.
 
-    Raises LunaError 12027 for a mask where no secret of the same address is kept.
+    Raises LunaError INVALID_JSON for a mask where no secret of the same address is kept.
     """
     sealed = deepcopy(policies)
     known = {place.key: place.value for place in _places(kept)}
@@ -51,7 +52,7 @@ def policies_seal(policies: Any, kept: Any = None) -> Any:
         if value == MASK:
             if place.key not in known:
                 path = ".".join(("policies.storage_policy.callbacks", str(place.index), *place.path))
-                raise LunaError(12027, f"There is no stored secret behind the mask. Path: '{path}'")
+                raise LunaError(errors.INVALID_JSON, f"There is no stored secret behind the mask. Path: '{path}'")
             value = known[place.key]
         place.put(value if isinstance(value, dict) else {SEALED: Secret.seal(str(value)).token})
     return sealed

@@ -7,6 +7,7 @@ import orjson
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import QuerySet
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.paging import Page
 from apps.common.prepared import prepared_cursor
@@ -44,12 +45,12 @@ def handlers_page(*, scope: Scope, filters: HandlerFilters, page: Page) -> list[
 
 
 def handler_get(*, scope: Scope, handler_id: UUID) -> Handler:
-    """Raises LunaError 34000."""
+    """Raises LunaError HANDLER_NOT_FOUND."""
     with prepared_cursor() as cursor:
         cursor.execute(ONE, [handler_id, scope.account_id, scope.account_id])
         row = cursor.fetchone()
     if row is None:
-        raise LunaError(34000, handler_id)
+        raise LunaError(errors.HANDLER_NOT_FOUND, handler_id)
     handler: Handler = Handler.from_db(DEFAULT_DB_ALIAS, FIELDS, row)
     handler.policies = handler.policies and orjson.loads(handler.policies)
     return handler

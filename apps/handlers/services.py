@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import transaction
 
 from apps.accounts.auth.principal import Principal
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.times import utc_now
 from apps.handlers.choices import HandlerType
@@ -26,40 +27,40 @@ class HandlerDraft:
 
 
 def handler_check(*, principal: Principal, draft: HandlerDraft) -> None:
-    """Raises LunaError 12027 for policies that are wrong, 11069 for candidates of an account that is not visible,
-    11072 for a lambda handler."""
+    """Raises LunaError INVALID_JSON for policies that are wrong, FOREIGN_ACCOUNT_ID for candidates of an account that
+    is not visible, LAMBDA_DISABLED for a lambda handler."""
     if draft.handler_type == HandlerType.LAMBDA:
-        raise LunaError(11072)
+        raise LunaError(errors.LAMBDA_DISABLED)
     if draft.handler_type == HandlerType.DYNAMIC:
         if draft.policies is not None:
-            raise LunaError(12027, "A dynamic handler has no policies. Path: 'policies'")
+            raise LunaError(errors.INVALID_JSON, "A dynamic handler has no policies. Path: 'policies'")
         return
     for match in policies_parse(draft.policies).match_policy:
         candidates_account(match.candidates, principal)
 
 
 def handler_create(*, principal: Principal, draft: HandlerDraft) -> Handler:
-    """Raises like `handler_check`, and LunaError 12027 for a mask in the place of a secret."""
+    """Raises like `handler_check`, and LunaError INVALID_JSON for a mask in the place of a secret."""
     handler_check(principal=principal, draft=draft)
     handler: Handler = Handler.objects.create(account_id=principal.account_id, **_columns(draft))
     return handler
 
 
 def handler_replace(*, principal: Principal, handler_id: UUID, draft: HandlerDraft) -> None:
-    """Masked secrets stay what they are. Raises LunaError 34000, and like `handler_create`."""
+    """Masked secrets stay what they are. Raises LunaError HANDLER_NOT_FOUND, and like `handler_create`."""
     handler_check(principal=principal, draft=draft)
     rows = Handler.objects.for_account(principal.account_id).filter(handler_id=handler_id)
     with transaction.atomic():
         replaced = rows.select_for_update().first()
         if replaced is None:
-            raise LunaError(34000, handler_id)
+            raise LunaError(errors.HANDLER_NOT_FOUND, handler_id)
         rows.update(**_columns(draft, replaced.policies), last_update_time=utc_now())
 
 
 def handler_delete(*, account_id: UUID, handler_id: UUID) -> None:
-    """Raises LunaError 34000."""
+    """Raises LunaError HANDLER_NOT_FOUND."""
     if not Handler.objects.for_account(account_id).filter(handler_id=handler_id).delete()[0]:
-        raise LunaError(34000, handler_id)
+        raise LunaError(errors.HANDLER_NOT_FOUND, handler_id)
 
 
 def _columns(draft: HandlerDraft, kept: Any = None) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from uuid import UUID
 from apps.common.errors import LunaError
 from apps.events.types import EventDraft, EventOrigin
 from apps.faces.types import DescriptorData, FaceDraft
-from apps.recognition.inputs.types import Picture
 from apps.recognition.estimators.people_count import PeopleCount
+from apps.recognition.inputs.types import Picture
 from apps.recognition.run.pictures import Rejected
 from apps.recognition.types import Body, Face
 

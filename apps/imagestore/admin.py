@@ -14,8 +14,8 @@ from PIL import Image, UnidentifiedImageError
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
-from apps.accounts.auth.access import actor_of
 from apps.accounts.adminbase import DeletingAdmin
+from apps.accounts.auth.access import actor_of
 from apps.accounts.services import audit_write
 from apps.common.errors import LunaError
 from apps.common.scope import Scope

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.locks import advisory_lock
 from apps.common.scope import Scope
@@ -35,32 +36,34 @@ def buckets_list() -> list[StoredBucket]:
 
 
 def bucket_get(*, name: str) -> StoredBucket:
-    """Raises LunaError 13005."""
+    """Raises LunaError BUCKET_NOT_FOUND."""
     bucket = StoredBucket.objects.filter(name=name).first()
     if bucket is None and name not in Bucket.values:
-        raise LunaError(13005, name)
+        raise LunaError(errors.BUCKET_NOT_FOUND, name)
     return bucket or StoredBucket(name=name)
 
 
 def bucket_create(*, name: str, ttl_days: int | None = None) -> StoredBucket:
-    """A new bucket. Raises LunaError 20019 for a name that is none, 13006 for one that is taken, 12012 (`ttl`)."""
+    """A new bucket. Raises LunaError BUCKET_CREATION_FAILED for a name that is none, BUCKET_EXISTS for one that is
+    taken, BAD_QUERY_PARAMETERS (`ttl`).
+    """
     check_ttl(ttl_days)
     if not BUCKET_NAME.fullmatch(name) or ".." in name:
-        raise LunaError(20019)
+        raise LunaError(errors.BUCKET_CREATION_FAILED)
     if name in Bucket.values:
-        raise LunaError(13006, name)
+        raise LunaError(errors.BUCKET_EXISTS, name)
     try:
         with transaction.atomic():
             return StoredBucket.objects.create(name=name, ttl_days=None if ttl_days == KEEP else ttl_days)
     except IntegrityError as error:
-        raise LunaError(13006, name) from error
+        raise LunaError(errors.BUCKET_EXISTS, name) from error
 
 
 @transaction.atomic
 def bucket_ttl_set(*, name: str, ttl_days: int) -> None:
     """Changes the time to live of a bucket and of all objects in it that have none of their own.
 
-    Raises LunaError 13005, 12012 (`ttl`).
+    Raises LunaError BUCKET_NOT_FOUND, BAD_QUERY_PARAMETERS (`ttl`).
     """
     check_ttl(ttl_days)
     days = None if ttl_days == KEEP else ttl_days
@@ -72,26 +75,26 @@ def bucket_ttl_set(*, name: str, ttl_days: int) -> None:
 
 @transaction.atomic
 def bucket_delete(*, name: str) -> None:
-    """Removes a bucket that is empty and not one of the platform's. Raises LunaError 13005, 12033."""
+    """Remove an empty bucket that is not one of the platform's. Raises LunaError BUCKET_NOT_FOUND, ACCESS_DENIED."""
     if name in Bucket.values:
-        raise LunaError(12033)
+        raise LunaError(errors.ACCESS_DENIED)
     bucket = StoredBucket.objects.select_for_update().filter(name=name).first()  # nobody stores in it now
     if bucket is None:
-        raise LunaError(13005, name)
+        raise LunaError(errors.BUCKET_NOT_FOUND, name)
     if StoredObject.objects.unscoped().filter(bucket__in=shelves(name)).exists():
-        raise LunaError(12033)
+        raise LunaError(errors.ACCESS_DENIED)
     bucket.delete()
 
 
 def shelf_get(*, name: str, kind: Kind) -> str:
     """Where the objects of a kind lie in a bucket: what rows call their `bucket`.
 
-    Of the platform's buckets the two that hold just this kind. Raises LunaError 13005 for no bucket, 12033 for the
-    platform's others, which have resources and rights of their own.
+    Of the platform's buckets the two that hold just this kind. Raises LunaError BUCKET_NOT_FOUND for no bucket,
+    ACCESS_DENIED for the platform's others, which have resources and rights of their own.
     """
     bucket_get(name=name)
     if name in Bucket.values and name != PLATFORM[kind]:
-        raise LunaError(12033, f"bucket {name} has resources of its own")
+        raise LunaError(errors.ACCESS_DENIED, f"bucket {name} has resources of its own")
     return shelf(name, kind)
 
 
@@ -99,12 +102,13 @@ def shelf_get(*, name: str, kind: Kind) -> str:
 def objects_ttl_set(*, account_id: UUID, bucket: str, object_ids: Sequence[UUID], ttl_days: int) -> None:
     """Gives objects a time to live of their own, counted from their creation.
 
-    Raises LunaError 11020, 12012 (`ttl`), 20001/20013 when S3 cannot be told.
+    Raises LunaError OBJECTS_NOT_FOUND, BAD_QUERY_PARAMETERS (`ttl`), S3_IMAGE_SAVE_FAILED/S3_OBJECT_SAVE_FAILED when
+    S3 cannot be told.
     """
     check_ttl(ttl_days)
     rows = objects_get(scope=Scope(account_id), bucket=bucket, object_ids=object_ids)
     if missing := set(object_ids) - set(rows):
-        raise LunaError(11020, f"objects ({min(missing)})")
+        raise LunaError(errors.OBJECTS_NOT_FOUND, f"objects ({min(missing)})")
     for row in rows.values():
         row.ttl_days = ttl_days
         row.expiry_time = None if ttl_days == KEEP else row.create_time + timedelta(days=ttl_days)

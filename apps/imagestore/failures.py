@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 from botocore.exceptions import ReadTimeoutError as S3ReadTimeoutError
 from urllib3.exceptions import HTTPError
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.imagestore.breaker import StoreAwayError
 from apps.imagestore.choices import holds_pictures
@@ -15,8 +16,16 @@ from apps.imagestore.choices import holds_pictures
 logger = logging.getLogger(__name__)
 
 # Of pictures, of other objects.
-DISK = {"save": (19001, 19007), "remove": (19002, 19008), "get": (19006, 19010)}
-S3 = {"save": (20001, 20013), "remove": (20002, 20014), "get": (20012, 20016)}
+DISK = {
+    "save": (errors.DISK_IMAGE_SAVE_FAILED, errors.DISK_OBJECT_SAVE_FAILED),
+    "remove": (errors.DISK_IMAGE_DELETE_FAILED, errors.DISK_OBJECT_DELETE_FAILED),
+    "get": (errors.DISK_IMAGE_READ_FAILED, errors.DISK_OBJECT_READ_FAILED),
+}
+S3 = {
+    "save": (errors.S3_IMAGE_SAVE_FAILED, errors.S3_OBJECT_SAVE_FAILED),
+    "remove": (errors.S3_IMAGE_DELETE_FAILED, errors.S3_OBJECT_DELETE_FAILED),
+    "get": (errors.S3_IMAGE_READ_FAILED, errors.S3_OBJECT_READ_FAILED),
+}
 FAILURES = (OSError, BotoCoreError, ClientError, HTTPError)
 FORBIDDEN = (401, 403)
 RETRY_AFTER_S = "5"
@@ -32,22 +41,24 @@ def storage_errors(bucket: str, action: str) -> Iterator[None]:
         yield
     except StoreAwayError as error:
         logger.warning("the image store cannot %s in bucket %s: %s", action, bucket, error)
-        raise LunaError(20005, headers={"Retry-After": RETRY_AFTER_S}) from error
+        raise LunaError(errors.S3_REQUEST_FAILED, headers={"Retry-After": RETRY_AFTER_S}) from error
     except FAILURES as error:
         logger.exception("the image store cannot %s in bucket %s", action, bucket)
         raise LunaError(failure_code(error, bucket, action)) from error
 
 
 def failure_code(error: Exception, bucket: str, action: str) -> int:
-    """19xxx for a disk, 20006 to 20009 for S3 that refuses, is slow or away, else 20xxx by what was tried."""
+    """19xxx for a disk, S3_TIMEOUT to CONNECT_TIME_S3_LONGER_THAN for S3 that refuses, is slow or away, else 20xxx by
+    what was tried.
+    """
     other = not holds_pictures(bucket)
     if isinstance(error, EndpointConnectionError):  # botocore's own are OSErrors, too
-        return 20008
+        return errors.S3_CONNECTION_REFUSED
     if isinstance(error, ConnectTimeoutError):
-        return 20009
+        return errors.CONNECT_TIME_S3_LONGER_THAN
     if isinstance(error, S3ReadTimeoutError):
-        return 20007
+        return errors.REQUEST_TIME_S3_LONGER_THAN
     if isinstance(error, ClientError) and error.response["ResponseMetadata"]["HTTPStatusCode"] in FORBIDDEN:
-        return 20006
+        return errors.S3_TIMEOUT
     plain = isinstance(error, OSError) and not isinstance(error, BotoCoreError)
     return (DISK if plain else S3)[action][other]

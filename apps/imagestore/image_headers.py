@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
 
+from apps.common import errors
 from apps.common.errors import LunaError
 
 FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "BMP": "image/bmp", "TIFF": "image/tiff", "GIF": "image/gif",
@@ -33,25 +34,27 @@ class Picture:
 def picture_check(*, data: bytes, content_type: str, max_pixels: int) -> Picture:
     """Reads a picture's header.
 
-    Raises LunaError 12030 for no bytes, 12017 for a media type that is no picture's, 12025 when the bytes are not
-    what the type says or show more than `max_pixels`.
+    Raises LunaError NO_DATA for no bytes, BAD_CONTENT_TYPE for a media type that is no picture's,
+    CONTENT_TYPE_MISMATCH when the bytes are not what the type says or show more than `max_pixels`.
     """
     with _opened(data, content_type, max_pixels) as (picture, _):
         return picture
 
 
 def sample_check(*, data: bytes, content_type: str, size: tuple[int, int]) -> Picture:
-    """A warp: a whole JPEG or PNG of `size` (width, height). Raises like `picture_check`, and LunaError 11030."""
+    """A warp: a whole JPEG or PNG of `size` (width, height). Raises like `picture_check`, and LunaError
+    WRONG_IMAGE_SIZE.
+    """
     with _opened(data, content_type, max_pixels=2**31) as (picture, image):
         if (picture.width, picture.height) != size:
-            raise LunaError(11030, f"{size[0]}x{size[1]}")
+            raise LunaError(errors.WRONG_IMAGE_SIZE, f"{size[0]}x{size[1]}")
         if image.format not in SAMPLE_FORMATS:
-            raise LunaError(12017)
+            raise LunaError(errors.BAD_CONTENT_TYPE)
         try:
             image.draft("L", (1, 1))  # of a JPEG all bytes are read, but few pixels are made of them
             image.load()  # a cut file is found here and not at extraction
         except (OSError, SyntaxError, ValueError) as error:
-            raise LunaError(12025) from error
+            raise LunaError(errors.CONTENT_TYPE_MISMATCH) from error
         return picture
 
 
@@ -62,18 +65,18 @@ def _opened(data: bytes, content_type: str, max_pixels: int) -> Iterator[tuple[P
     if declared in BASE64_TYPES:
         declared, data = BASE64_TYPES[declared], decode_base64(data)
     if declared not in CONTENT_TYPES:
-        raise LunaError(12017)
+        raise LunaError(errors.BAD_CONTENT_TYPE)
     if not data:
-        raise LunaError(12030)
+        raise LunaError(errors.NO_DATA)
     with open_image(data) as image:
         actual, (width, height) = FORMATS[str(image.format)], image.size
         if actual != SYNONYMS.get(declared, declared) or width * height > max_pixels:
-            raise LunaError(12025)
+            raise LunaError(errors.CONTENT_TYPE_MISMATCH)
         yield Picture(data, actual, width, height), image
 
 
 def open_image(data: bytes) -> Image.Image:
-    """Raises LunaError 12025 for bytes that are none of the known formats."""
+    """Raises LunaError CONTENT_TYPE_MISMATCH for bytes that are none of the known formats."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter(
@@ -81,12 +84,12 @@ def open_image(data: bytes) -> Image.Image:
             )  # Pillow's remarks on metadata and on large pictures; the caller bounds them
             return Image.open(io.BytesIO(data), formats=tuple(FORMATS))
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
-        raise LunaError(12025) from error
+        raise LunaError(errors.CONTENT_TYPE_MISMATCH) from error
 
 
 def decode_base64(data: bytes) -> bytes:
-    """Raises LunaError 12025."""
+    """Raises LunaError CONTENT_TYPE_MISMATCH."""
     try:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise LunaError(12025) from error
+        raise LunaError(errors.CONTENT_TYPE_MISMATCH) from error

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q, QuerySet
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.common.times import utc_now
@@ -14,8 +15,8 @@ from apps.imagestore.models import StoredObject
 
 
 def not_found(bucket: str, object_id: object) -> LunaError:
-    """13003 for pictures, 13007 for everything else."""
-    return LunaError(13003 if holds_pictures(bucket) else 13007, object_id)
+    """IMAGE_NOT_FOUND for pictures, OBJECT_NOT_FOUND for everything else."""
+    return LunaError(errors.IMAGE_NOT_FOUND if holds_pictures(bucket) else errors.OBJECT_NOT_FOUND, object_id)
 
 
 def objects_live(*, scope: Scope, bucket: str) -> QuerySet[StoredObject]:
@@ -26,7 +27,7 @@ def objects_live(*, scope: Scope, bucket: str) -> QuerySet[StoredObject]:
 
 
 def object_get(*, scope: Scope, bucket: str, object_id: UUID) -> StoredObject:
-    """Raises LunaError 13003 or 13007 for one that is not there or not in the scope."""
+    """Raises LunaError IMAGE_NOT_FOUND or OBJECT_NOT_FOUND for one that is not there or not in the scope."""
     row = objects_live(scope=scope, bucket=bucket).filter(object_id=object_id).first()
     if row is None:
         raise not_found(bucket, object_id)
@@ -39,8 +40,8 @@ def objects_get(*, scope: Scope, bucket: str, object_ids: Sequence[UUID]) -> dic
 
 
 def bucket_hold(*, name: str) -> None:
-    """Keeps a bucket from being deleted until the transaction ends. Raises LunaError 13005."""
+    """Keeps a bucket from being deleted until the transaction ends. Raises LunaError BUCKET_NOT_FOUND."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM imagestore_storedbucket WHERE name = %s FOR KEY SHARE", [name])
         if cursor.fetchone() is None:
-            raise LunaError(13005, name)
+            raise LunaError(errors.BUCKET_NOT_FOUND, name)

@@ -16,6 +16,7 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, InterfaceError, Operatio
 
 from apps.accounts.auth.principal import Actor
 from apps.accounts.services import AUDIT_INSERT, audit_values
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.integrity import is_taken
 from apps.common.prepared import prepared_cursor
@@ -23,8 +24,8 @@ from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.imagestore import files
 from apps.imagestore.choices import Bucket, bucket_of
-from apps.imagestore.id_locks import claim, remove_on_commit
 from apps.imagestore.failures import FAILURES, storage_errors
+from apps.imagestore.id_locks import claim, remove_on_commit
 from apps.imagestore.models import StoredObject
 from apps.imagestore.selectors import bucket_hold, not_found, object_get, objects_get
 from apps.imagestore.types import KEEP, TTL_DAYS, NewObject, Readable
@@ -79,8 +80,9 @@ def object_store(
 ) -> StoredObject:
     """Stores bytes, or a stream that is read once and never held whole.
 
-    Raises LunaError 13008 when the id is taken, 13005 when the bucket is gone, 12012 for a time to live that is not in
-    the list, 19001/19007 when the storage fails; nothing is stored then.
+    Raises LunaError OBJECT_EXISTS when the id is taken, BUCKET_NOT_FOUND when the bucket is gone,
+    BAD_QUERY_PARAMETERS for a time to live that is not in the list, DISK_IMAGE_SAVE_FAILED/DISK_OBJECT_SAVE_FAILED
+    when the storage fails; nothing is stored then.
     """
     item = NewObject(
         bucket=bucket,
@@ -95,7 +97,7 @@ def object_store(
         return samples_store(items=[item])[0]
     with claim(bucket=bucket, object_id=object_id) as ours:
         if not ours or StoredObject.objects.unscoped().filter(bucket=bucket, object_id=object_id).exists():
-            raise LunaError(13008, object_id)
+            raise LunaError(errors.OBJECT_EXISTS, object_id)
         return samples_store(items=[item])[0]
 
 
@@ -113,7 +115,7 @@ def samples_store(*, items: Sequence[NewObject]) -> list[StoredObject]:
     try:
         return [StoredObject(**row) for row in _insert(items, written)]
     except LunaError as error:
-        if error.code != 13008:  # the files belong to the row that was there first
+        if error.code != errors.OBJECT_EXISTS:  # the files belong to the row that was there first
             _remove(items)
         raise
     except (OperationalError, InterfaceError):
@@ -151,7 +153,7 @@ def samples_storing(*, items: Sequence[NewObject]) -> Iterator[None]:
 def _insert(items: Sequence[NewObject], written: Sequence[tuple[int, str]]) -> list[dict[str, Any]]:
     """One row each, returned with all its columns.
 
-    Raises LunaError 13008 for an id that is taken, 13005 when somebody's bucket is gone by now.
+    Raises LunaError OBJECT_EXISTS for an id that is taken, BUCKET_NOT_FOUND when somebody's bucket is gone by now.
     """
     now = utc_now()
     rows = [
@@ -178,7 +180,7 @@ def _insert(items: Sequence[NewObject], written: Sequence[tuple[int, str]]) -> l
     except IntegrityError as error:
         if not is_taken(error):
             raise
-        raise LunaError(13008, items[0].object_id) from error
+        raise LunaError(errors.OBJECT_EXISTS, items[0].object_id) from error
     return [row | made[row["bucket"], row["object_id"]] for row in rows]
 
 
@@ -189,14 +191,16 @@ def _remove(items: Sequence[NewObject]) -> None:
 
 
 def object_read(*, scope: Scope, bucket: str, object_id: UUID) -> bytes:
-    """The bytes of an object. Raises LunaError 13003/13007 when it is not there, 19006/19010 when its file fails."""
+    """The bytes of an object. Raises LunaError IMAGE_NOT_FOUND/OBJECT_NOT_FOUND when it is not there,
+    DISK_IMAGE_READ_FAILED/DISK_OBJECT_READ_FAILED when its file fails.
+    """
     return object_bytes(stored=object_get(scope=scope, bucket=bucket, object_id=object_id))
 
 
 def object_view(*, scope: Scope, bucket: str, object_id: UUID, kind: str, actor: Actor) -> StoredObject:
     """The row of an object that `actor` is about to be shown, with the audit line of it; `kind` is what the line says.
 
-    Raises LunaError 13003/13007 when it is not there.
+    Raises LunaError IMAGE_NOT_FOUND/OBJECT_NOT_FOUND when it is not there.
     """
     audit = audit_values(action="view", object_type=kind, actor=actor)
     with prepared_cursor() as cursor:
@@ -210,29 +214,31 @@ def object_view(*, scope: Scope, bucket: str, object_id: UUID, kind: str, actor:
 
 
 def object_open(*, stored: StoredObject) -> "File[bytes]":
-    """The bytes of a row, open for reading; the caller closes. Raises LunaError 19006/19010."""
+    """The bytes of a row, open for reading; the caller closes. Raises LunaError
+    DISK_IMAGE_READ_FAILED/DISK_OBJECT_READ_FAILED.
+    """
     with storage_errors(stored.bucket, "get"):
         return files.read(stored.bucket, stored.object_id, stored.content_type)
 
 
 def object_bytes(*, stored: StoredObject) -> bytes:
-    """All bytes of a row. Raises LunaError 19006/19010."""
+    """All bytes of a row. Raises LunaError DISK_IMAGE_READ_FAILED/DISK_OBJECT_READ_FAILED."""
     with storage_errors(stored.bucket, "get"), object_open(stored=stored) as file:
         return file.read()
 
 
 def object_delete(*, account_id: UUID, bucket: str, object_id: UUID) -> None:
-    """Raises LunaError 13003/13007 when it is not there."""
+    """Raises LunaError IMAGE_NOT_FOUND/OBJECT_NOT_FOUND when it is not there."""
     row = object_get(scope=Scope(account_id), bucket=bucket, object_id=object_id)
     _delete([row])
 
 
 def objects_delete(*, account_id: UUID, bucket: str, object_ids: Sequence[UUID]) -> None:
-    """Deletes all of them or, when one is not there, raises LunaError 11020 and deletes none."""
+    """Deletes all of them or, when one is not there, raises LunaError OBJECTS_NOT_FOUND and deletes none."""
     rows = objects_get(scope=Scope(account_id), bucket=bucket, object_ids=object_ids)
     missing = [object_id for object_id in object_ids if object_id not in rows]
     if missing:
-        raise LunaError(11020, f"objects ({missing[0]})")
+        raise LunaError(errors.OBJECTS_NOT_FOUND, f"objects ({missing[0]})")
     _delete(list(rows.values()))
 
 
@@ -244,4 +250,4 @@ def _delete(rows: Sequence[StoredObject]) -> None:
 
 def check_ttl(ttl_days: int | None) -> None:
     if ttl_days is not None and ttl_days != KEEP and ttl_days not in TTL_DAYS:
-        raise LunaError(12012, f"'ttl'. It is one of {', '.join(map(str, (KEEP, *TTL_DAYS)))}")
+        raise LunaError(errors.BAD_QUERY_PARAMETERS, f"'ttl'. It is one of {', '.join(map(str, (KEEP, *TTL_DAYS)))}")

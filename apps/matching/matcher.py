@@ -13,6 +13,7 @@ from django.db.models import F
 from django.db.models.functions import Cast
 from pgvector.django import MaxInnerProduct, VectorField
 
+from apps.common import errors
 from apps.common.descriptors import DescriptorVersion, Vector, versions
 from apps.common.errors import LunaError
 from apps.events.models import Event
@@ -39,7 +40,8 @@ def match(*, probes: Sequence[Probe], candidates: Candidates) -> tuple[Matches, 
     """Compares each probe with all candidates: for each probe its matches, most similar first.
 
     Equal similarities stand in the order in which their objects were stored. Candidates without a descriptor of the
-    probe's version are left out. Raises LunaError 31005 for probes of different versions, 12036 for an unknown one.
+    probe's version are left out. Raises LunaError MIXED_DESCRIPTOR_VERSIONS for probes of different versions,
+    UNKNOWN_DESCRIPTOR_VERSION for an unknown one.
     """
     return tuple(matches for (matches,) in match_all(probes=probes, candidates=[candidates]))
 
@@ -50,7 +52,7 @@ def match_all(*, probes: Sequence[Probe], candidates: Sequence[Candidates]) -> t
         return ()
     numbers = {probe.version for probe in probes}
     if len(numbers) > 1:
-        raise LunaError(31005, ", ".join(map(str, sorted(numbers))))
+        raise LunaError(errors.MIXED_DESCRIPTOR_VERSIONS, ", ".join(map(str, sorted(numbers))))
     version = versions.get(numbers.pop())
     vectors = [probe.vector for probe in probes]
     per_block = [
@@ -62,14 +64,15 @@ def match_all(*, probes: Sequence[Probe], candidates: Sequence[Candidates]) -> t
 def match_raw(*, references: Sequence[Probe], candidates: Sequence[Probe]) -> list[list[float]]:
     """Similarities of each reference with each candidate, in their order, without any storage.
 
-    Raises LunaError 31005 for descriptors of different versions, 31001 for a version that is not the default.
+    Raises LunaError MIXED_DESCRIPTOR_VERSIONS for descriptors of different versions, DESCRIPTOR_VERSION_MISMATCH for
+    a version that is not the default.
     """
     numbers = {probe.version for probe in (*references, *candidates)}
     if len(numbers) > 1:
-        raise LunaError(31005, ", ".join(map(str, sorted(numbers))))
+        raise LunaError(errors.MIXED_DESCRIPTOR_VERSIONS, ", ".join(map(str, sorted(numbers))))
     version = versions.get(numbers.pop())
     if version != versions.default(version.kind):
-        raise LunaError(31001, version.version, versions.default(version.kind).version)
+        raise LunaError(errors.DESCRIPTOR_VERSION_MISMATCH, version.version, versions.default(version.kind).version)
     rows, columns = (
         np.stack([probe.vector for probe in probes]).astype(np.float64) for probes in (references, candidates)
     )

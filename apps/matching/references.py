@@ -5,24 +5,25 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from apps.common import errors
 from apps.common.descriptors import DescriptorVersion, Vector
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.events.selectors import event_vectors
+from apps.faces.attribute_input import descriptors_parse
 from apps.faces.attributes import attributes_get
 from apps.faces.selectors import face_vectors
-from apps.faces.attribute_input import descriptors_parse
 from apps.matching.types import Probe, Reference
 
 MAX_REFERENCES = 30
 
 NOT_FOUND: Mapping[str, int] = {
-    "face": 22002,
-    "face_external_id": 11041,
-    "event": 23002,
-    "event_external_id": 11057,
-    "event_track_id": 11058,
-    "attribute": 22011,
+    "face": errors.FACE_NOT_FOUND,
+    "face_external_id": errors.FACE_EXTERNAL_ID_NOT_FOUND,
+    "event": errors.EVENTS_NOT_FOUND,
+    "event_external_id": errors.EVENT_EXTERNAL_ID_NOT_FOUND,
+    "event_track_id": errors.EVENT_TRACK_ID_NOT_FOUND,
+    "attribute": errors.ATTRIBUTE_NOT_FOUND,
 }
 """Types of references to stored objects, and the error for one that is not there."""
 
@@ -46,13 +47,14 @@ def references_resolve(
     """Each reference with its probe; one that names several objects (an external id, a track, an XPK file) stands
     several times.
 
-    At most one query for faces, one for events and one look into Redis. Raises LunaError 31007 for more than 30
-    probes; 22002, 11041, 23002, 11057, 11058, 22011 for what is not there; 22018 for an object without a descriptor of
-    `version`, 11034 for one without any; 31001 for a descriptor of another version; what `descriptors_parse`
-    raises for one that cannot be read.
+    At most one query for faces, one for events and one look into Redis. Raises LunaError TOO_MANY_REFERENCES for more
+    than 30 probes; FACE_NOT_FOUND, FACE_EXTERNAL_ID_NOT_FOUND, EVENTS_NOT_FOUND, EVENT_EXTERNAL_ID_NOT_FOUND,
+    EVENT_TRACK_ID_NOT_FOUND, ATTRIBUTE_NOT_FOUND for what is not there; DESCRIPTOR_VERSION_NOT_FOUND for an object
+    without a descriptor of `version`, DESCRIPTOR_NOT_EXTRACTED for one without any; DESCRIPTOR_VERSION_MISMATCH for a
+    descriptor of another version; what `descriptors_parse` raises for one that cannot be read.
     """
     if len(references) > MAX_REFERENCES:
-        raise LunaError(31007, MAX_REFERENCES)
+        raise LunaError(errors.TOO_MANY_REFERENCES, MAX_REFERENCES)
     objects: dict[Key, list[_Object]] = defaultdict(list)
     for key, found in _stored(scope, references, version.version):
         objects[key].append(found)
@@ -66,7 +68,7 @@ def references_resolve(
         )
     ]
     if len(probes) > MAX_REFERENCES:
-        raise LunaError(31007, MAX_REFERENCES)
+        raise LunaError(errors.TOO_MANY_REFERENCES, MAX_REFERENCES)
     return probes
 
 
@@ -113,7 +115,7 @@ def _stored(scope: Scope, references: Iterable[Reference], version: int) -> Iter
 
 def _check_number(rows: Sequence[object]) -> None:
     if len(rows) > MAX_REFERENCES:
-        raise LunaError(31007, MAX_REFERENCES)
+        raise LunaError(errors.TOO_MANY_REFERENCES, MAX_REFERENCES)
 
 
 def _stored_probes(reference: Reference, objects: Sequence[_Object], version: int) -> Iterator[Probe]:
@@ -121,16 +123,16 @@ def _stored_probes(reference: Reference, objects: Sequence[_Object], version: in
         raise LunaError(NOT_FOUND[reference.type], reference.id)
     for found in objects:
         if not found.described:
-            raise LunaError(11034, found.kind, found.id)
+            raise LunaError(errors.DESCRIPTOR_NOT_EXTRACTED, found.kind, found.id)
         if found.vector is None:
-            raise LunaError(22018, version, found.id)
+            raise LunaError(errors.DESCRIPTOR_VERSION_NOT_FOUND, version, found.id)
         yield Probe(reference.id, reference.type, version, found.vector)
 
 
 def _descriptor_probes(reference: Reference, version: int) -> Iterator[Probe]:
     for probe in descriptors_read(reference):
         if probe.version != version:
-            raise LunaError(31001, probe.version, version)
+            raise LunaError(errors.DESCRIPTOR_VERSION_MISMATCH, probe.version, version)
         yield probe
 
 

@@ -31,8 +31,8 @@ from apps.faces.services import faces_delete
 from apps.imagestore import files
 from apps.imagestore.buckets import BUCKET_NAME
 from apps.imagestore.choices import Bucket, Kind, shelf
-from apps.imagestore.id_locks import remove_gone
 from apps.imagestore.failures import FAILURES
+from apps.imagestore.id_locks import remove_gone
 from apps.imagestore.models import StoredObject
 
 # What remains of an event: when, where, through which handler.
@@ -71,8 +71,8 @@ class Receipt:
 
 
 def account_erase(*, account: Account, dry_run: bool, progress: Progress | None = None) -> Receipt | None:
-    """Erases an account with all that it owns, in steps: after a crash, or an error of the storage, it goes on with the
-    next call. None while another process is at it. Raises LunaError 12033 for the last administrator.
+    """Erases an account with all that it owns, in steps: after a crash, or an error of the storage, it goes on with
+    the next call. None while another process is at it. Raises LunaError ACCESS_DENIED for the last administrator.
     """
     account_id = account.account_id
     if dry_run:

@@ -4,9 +4,9 @@ from django.conf import settings
 from apps.common.descriptors import versions
 from apps.monitoring.features import register_estimations
 from apps.monitoring.health import checks
+from apps.recognition.descriptor_versions import register_versions
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.registry import Registry
-from apps.recognition.descriptor_versions import register_versions
 
 
 class RecognitionConfig(AppConfig):

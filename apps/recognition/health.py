@@ -1,7 +1,7 @@
 """Whether pictures can be recognised now."""
 
-from apps.recognition.run import facade
 from apps.recognition.estimators.registry import all_estimators
+from apps.recognition.run import facade
 
 
 def features_available() -> frozenset[str]:

@@ -1,7 +1,7 @@
 """What an operator can switch off at start, by the platform's names, and what each switch stands for here.
 
-A switched-off estimator is refused as one without network is (200005). It may still be made where another one that is
-on needs it; its network is loaded only then.
+A switched-off estimator is refused as one without network is (ESTIMATOR_NOT_INITIALIZED). It may still be made where
+another one that is on needs it; its network is loaded only then.
 """
 
 from collections.abc import Mapping

@@ -69,10 +69,11 @@ class ImageInput:
 class Plan:
     """What to do with each picture of a request.
 
-    `estimators` holds API names ("head_pose", "face_descriptor", ...). An unknown or unavailable one is
-    LunaError 200005 for the whole request, an unknown `descriptor_version` 200003. Those of faces and of bodies are
-    left out where none are detected; those of the picture are always made. `score_threshold` holds for faces and
-    bodies. `warp` and `body_warp`: does the caller want the warps of faces and of bodies?
+    `estimators` holds API names ("head_pose", "face_descriptor", ...). An unknown or unavailable one is LunaError
+    ESTIMATOR_NOT_INITIALIZED for the whole request, an unknown `descriptor_version` UNSUPPORTED_DESCRIPTOR_VERSION.
+    Those of faces and of bodies are left out where none are detected; those of the picture are always made.
+    `score_threshold` holds for faces and bodies. `warp` and `body_warp`: does the caller want the warps of faces and
+    of bodies?
     """
 
     detect_face: bool = True

@@ -19,11 +19,12 @@ from django.http import QueryDict
 
 from apps.accounts.auth.access import require_right
 from apps.accounts.auth.authentication import ACCOUNT_HEADER, log_invoker, principal_of
-from apps.common.fields import parse_uuid
-from apps.common.validation import checked_parameters
+from apps.common import errors
 from apps.common.errors import LunaError
+from apps.common.fields import parse_uuid
 from apps.common.filters import Filters, SubscriptionSerializer, accepts
 from apps.common.request_id import HEADER, accept_request_id, current_request_id
+from apps.common.validation import checked_parameters
 from apps.sender import selectors
 from apps.sender.hub import Close, Subscription, hub
 from apps.sender.selectors import Session
@@ -51,34 +52,40 @@ class Handshake:
         return cls(headers, QueryDict(scope["query_string"]), (scope.get("client") or (None,))[0])
 
     def check_origin(self) -> None:
-        """A page of a foreign site must not use credentials that the browser remembers. Raises LunaError 12033."""
+        """A page of a foreign site must not use credentials that the browser remembers. Raises LunaError
+        ACCESS_DENIED.
+        """
         origin = self.headers.get("origin")
         if origin is None or origin in settings.CSRF_TRUSTED_ORIGINS:
             return
         if urlsplit(origin).netloc.lower() != self.headers.get("host", "").lower():
-            raise LunaError(12033)
+            raise LunaError(errors.ACCESS_DENIED)
 
     def authenticate(self) -> Session:
-        """By the rules of HTTP; a token needs the right `event`.view. Raises LunaError 29001 without credentials."""
+        """By the rules of HTTP; a token needs the right `event`.view. Raises LunaError SUBSCRIPTION_NEEDS_ACCOUNT
+        without credentials.
+        """
         principal = principal_of(
             authorization=self.headers.get("authorization"),
             account_header=self.headers.get(ACCOUNT_HEADER.lower()),
             address=self.address,
         )
         if principal is None:
-            raise LunaError(29001)
+            raise LunaError(errors.SUBSCRIPTION_NEEDS_ACCOUNT)
         log_invoker(principal)
         require_right(principal, "event", "view")
         session = selectors.session_of(account_id=principal.account_id, token_id=principal.token_id)
         if session is None:
-            raise LunaError(29001)
+            raise LunaError(errors.SUBSCRIPTION_NEEDS_ACCOUNT)
         return session
 
     def filters(self, session: Session) -> Filters:
-        """Raises LunaError 12012 for a bad filter, 11063 for the wish to hear another account's events."""
+        """Raises LunaError BAD_QUERY_PARAMETERS for a bad filter, ACCOUNT_ID_PARAMETER_DENIED for the wish to hear
+        another account's events.
+        """
         account_id = self.query.get("account_id")
         if account_id is not None and parse_uuid(account_id) != session.account_id:
-            raise LunaError(11063)
+            raise LunaError(errors.ACCOUNT_ID_PARAMETER_DENIED)
         filters: Filters = checked_parameters(SubscriptionSerializer, self.query)["filters"]
         return filters
 
@@ -115,7 +122,7 @@ async def _subscribe(handshake: Handshake) -> Subscription:
         await hub().join(subscription)
     except Exception as error:
         logger.exception("a websocket of account %s cannot be subscribed", session.account_id)
-        raise LunaError(29005) from error
+        raise LunaError(errors.REDIS_DISCONNECTED) from error
     return subscription
 
 

@@ -57,6 +57,8 @@ INSTALLED_APPS = [
     "apps.matching",
     "apps.sender",
     "apps.handlers",
+    "apps.descriptors",
+    "apps.privacy",
     "apps.tasks",
 ]
 

@@ -16,13 +16,13 @@ from PIL import Image
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord, Token
 from apps.common.descriptors import versions
+from apps.descriptors.versions import versions_used
 from apps.events.models import Event
 from apps.events.types import EventDescriptorData
 from apps.faces.models import Face, List
 from apps.faces.services import face_create, list_create
 from apps.faces.types import AttributeData, BasicData, DescriptorData
 from apps.handlers.models import Handler
-from apps.descriptors.versions import versions_used
 from apps.imagestore.choices import Bucket
 from apps.imagestore.files import data_name
 from apps.imagestore.models import StoredObject

@@ -7,8 +7,8 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 
-from apps.accounts.auth.permissions import OBJECT_RIGHTS
 from apps.accounts.api.routes import Route, api_routes
+from apps.accounts.auth.permissions import OBJECT_RIGHTS
 from apps.common.api.views import BY_BODY
 from tests.conformance.document import SNAPSHOT, as_yaml, plain
 

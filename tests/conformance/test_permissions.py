@@ -10,11 +10,11 @@ import pytest
 from django.db import transaction
 from django.test import Client
 
+from apps.accounts.api.routes import Route, api_routes
 from apps.accounts.auth.bearer import token_encode
+from apps.accounts.auth.permissions import EMIT_EVENTS, OBJECT_RIGHTS, RESOURCES
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, Token
-from apps.accounts.auth.permissions import EMIT_EVENTS, OBJECT_RIGHTS, RESOURCES
-from apps.accounts.api.routes import Route, api_routes
 from apps.common.api.views import BY_BODY
 from tests.api.accounts.helpers import bearer
 from tests.factories import basic_client, client_of, make_account

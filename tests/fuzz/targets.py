@@ -17,18 +17,18 @@ from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
 from apps.common.api.parsers import JSONParser, MsgPackParser
-from apps.common.validation import checked_body, checked_data
 from apps.common.descriptors import base64_encode, raw_decode, raw_encode, sdk_decode, sdk_encode
+from apps.common.validation import checked_body, checked_data
 from apps.common.xpk import xpk_decode, xpk_encode
 from apps.faces.api.serializers import AttributeBody
 from apps.faces.attribute_input import attribute_parse
 from apps.matching.api.serializers import MatchBody, RawMatchBody
 from apps.matching.references import descriptors_read
 from apps.recognition.api.input_schemas import ReferencesSerializer
-from apps.recognition.inputs.types import Rules
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.engine.decode import decode
 from apps.recognition.engine.exif import read_exif
+from apps.recognition.inputs.types import Rules
 from tests.factories import make_version, unit_vectors
 
 MAX_BYTES, MAX_PIXELS = 1_000_000, 1_000_000

@@ -5,12 +5,13 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers
 
-from apps.accounts.choices import AccountType, VisibilityArea
 from apps.accounts.auth.permissions import CREATION, MAX_LISTED_HANDLERS, MODIFICATION, OBJECT_RIGHTS, RESOURCES
-from apps.common.fields import CommaListField, FlagField, UUIDField
-from apps.common.validation import StrictSerializer
+from apps.accounts.choices import AccountType, VisibilityArea
+from apps.common import errors
 from apps.common.errors import LunaError
+from apps.common.fields import CommaListField, FlagField, UUIDField
 from apps.common.paging import PageQuery
+from apps.common.validation import StrictSerializer
 
 MAX_PASSWORD_LENGTH = 128
 OPEN_TYPES = (AccountType.USER.value, AccountType.ADVANCED_USER.value)
@@ -64,7 +65,7 @@ class AccountsSerializer(serializers.Serializer[Any]):
 
 
 class TargetsField(CommaListField):
-    """Names of fields to answer with. Raises LunaError 41010 for one that there is not."""
+    """Names of fields to answer with. Raises LunaError BAD_ACCOUNT_TARGET for one that there is not."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("child", serializers.CharField())
@@ -74,7 +75,7 @@ class TargetsField(CommaListField):
         targets: list[str] = super().to_internal_value(data)
         for name in targets:
             if name not in ACCOUNT_TARGETS:
-                raise LunaError(41010, name, ", ".join(ACCOUNT_TARGETS))
+                raise LunaError(errors.BAD_ACCOUNT_TARGET, name, ", ".join(ACCOUNT_TARGETS))
         return targets
 
 
@@ -160,7 +161,7 @@ class CredentialsBody(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if set(attrs) not in ({"login", "password"}, {"token"}, {"account_id"}):
-            raise LunaError(12016, "login and password, token, account_id")
+            raise LunaError(errors.NONE_OF_PARAMETERS, "login and password, token, account_id")
         return attrs
 
 

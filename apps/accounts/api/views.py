@@ -10,7 +10,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts import selectors, services
-from apps.accounts.auth.access import actor_of, principal_of_request, require_password
 from apps.accounts.api.serializers import (
     AccountBody,
     AccountPatch,
@@ -25,6 +24,7 @@ from apps.accounts.api.serializers import (
     TokenSerializer,
     TokensSerializer,
 )
+from apps.accounts.auth.access import actor_of, principal_of_request, require_password
 from apps.accounts.auth.authentication import (
     ACCOUNT_HEADER,
     BASIC_CHALLENGE,
@@ -34,16 +34,17 @@ from apps.accounts.auth.authentication import (
     remote_address,
     unauthorized,
 )
-from apps.accounts.choices import AccountType
 from apps.accounts.auth.credentials import password_verify
 from apps.accounts.auth.permissions import all_permissions
 from apps.accounts.auth.principal import Principal
-from apps.common.fields import parse_uuid
+from apps.accounts.choices import AccountType
+from apps.common import errors
 from apps.common.api.responses import count_serializer, created, created_serializer
-from apps.common.validation import checked_body, checked_query
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
+from apps.common.fields import parse_uuid
 from apps.common.paging import Page, PageQuery
+from apps.common.validation import checked_body, checked_query
 
 DONE = OpenApiResponse(description="Done.")
 
@@ -66,14 +67,14 @@ class AccountsView(LunaView):
         header = request.headers.get(ACCOUNT_HEADER)
         account_id = None if header is None else parse_uuid(header.strip())
         if header is not None and account_id is None:
-            raise LunaError(11037)
+            raise LunaError(errors.BAD_ACCOUNT_ID_HEADER)
         account = services.account_create(**body, account_id=account_id, actor=actor_of(request))
         return created("account_id", account.account_id, "/6/account")
 
     @extend_schema(summary="List accounts", parameters=[AccountsQuery], responses=AccountsSerializer)
     def get(self, request: Request) -> Response:
         if not principal_of_request(request).sees_all_accounts:
-            raise LunaError(12033)
+            raise LunaError(errors.ACCESS_DENIED)
         query = checked_query(AccountsQuery, request)
         accounts = selectors.accounts_page(page=Page(query["page"], query["page_size"]))
         shaped = AccountSerializer(accounts, many=True, context={"targets": query["targets"]})
@@ -83,7 +84,8 @@ class AccountsView(LunaView):
 def require_registration(request: Request, account_type: str) -> None:
     """Whether such an account may be made by anybody, or else an administrator's password is there.
 
-    Raises LunaError 12010 without credentials, 12033 with those of another, and the errors of authentication.
+    Raises LunaError CREDENTIALS_REQUIRED without credentials, ACCESS_DENIED with those of another, and the errors of
+    authentication.
     """
     switch = settings.LUNA_OPEN_REGISTRATION
     if account_type == AccountType.ADVANCED_USER:
@@ -92,10 +94,10 @@ def require_registration(request: Request, account_type: str) -> None:
         return
     authenticated = LunaAuthentication().authenticate(request) if "Authorization" in request.headers else None
     if authenticated is None:
-        raise LunaError(12010)
+        raise LunaError(errors.CREDENTIALS_REQUIRED)
     principal, _ = authenticated
     if principal.account_type != AccountType.ADMIN or principal.token_id is not None:
-        raise LunaError(12033)
+        raise LunaError(errors.ACCESS_DENIED)
 
 
 class AccountView(LunaView):
@@ -114,11 +116,11 @@ class AccountView(LunaView):
         principal = require_password(request)
         body = checked_body(AccountPatch, request)
         if not body:
-            raise LunaError(12005)
+            raise LunaError(errors.EMPTY_JSON)
         account = selectors.account_get(principal.account_id)
         promotes = body.get("account_type") == AccountType.ADVANCED_USER and account.account_type == AccountType.USER
         if promotes and not settings.LUNA_OPEN_ADVANCED_REGISTRATION:
-            raise LunaError(12033)
+            raise LunaError(errors.ACCESS_DENIED)
         services.account_update(account=account, **body, actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -130,12 +132,14 @@ class AccountView(LunaView):
 
 
 def token_fields(request: Request) -> dict[str, Any]:
-    """The body of a new or replaced token, with its permissions settled. Raises LunaError 12027, 12012."""
+    """The body of a new or replaced token, with its permissions settled. Raises LunaError INVALID_JSON,
+    BAD_QUERY_PARAMETERS.
+    """
     body = checked_body(TokenBody, request)
     if checked_query(TokenQuery, request)["grant_all_permissions"]:
         body["permissions"] = all_permissions()
     elif "permissions" not in body:
-        raise LunaError(12027, "This field is required. Path: 'permissions'")
+        raise LunaError(errors.INVALID_JSON, "This field is required. Path: 'permissions'")
     return body
 
 
@@ -181,7 +185,7 @@ class TokenView(LunaView):
     @extend_schema(summary="Get a token", responses=TokenSerializer)
     def get(self, request: Request, token_id: str) -> Response:
         token = selectors.token_get(
-            account_id=principal_of_request(request).account_id, token_id=path_uuid(token_id, 41003)
+            account_id=principal_of_request(request).account_id, token_id=path_uuid(token_id, errors.TOKEN_NOT_FOUND)
         )
         return Response(TokenSerializer(token).data)
 
@@ -189,7 +193,7 @@ class TokenView(LunaView):
     def put(self, request: Request, token_id: str) -> Response:
         services.token_replace(
             principal=principal_of_request(request),
-            token_id=path_uuid(token_id, 41003),
+            token_id=path_uuid(token_id, errors.TOKEN_NOT_FOUND),
             **token_fields(request),
             actor=actor_of(request),
         )
@@ -199,7 +203,7 @@ class TokenView(LunaView):
     def delete(self, request: Request, token_id: str) -> Response:
         services.token_delete(
             account_id=principal_of_request(request).account_id,
-            token_id=path_uuid(token_id, 41003),
+            token_id=path_uuid(token_id, errors.TOKEN_NOT_FOUND),
             actor=actor_of(request),
         )
         return Response(status=status.HTTP_204_NO_CONTENT)

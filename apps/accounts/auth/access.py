@@ -10,8 +10,9 @@ from rest_framework.request import Request
 from apps.accounts.auth.authentication import remote_address
 from apps.accounts.auth.permissions import EMIT_EVENTS, VIEW, emits_events, handler_is_listed_out
 from apps.accounts.auth.principal import Actor, Principal
-from apps.common.fields import parse_uuid
+from apps.common import errors
 from apps.common.errors import LunaError
+from apps.common.fields import parse_uuid
 from apps.common.scope import Scope
 
 if TYPE_CHECKING:  # DRF imports this module while it defines the classes that views are made of
@@ -21,7 +22,8 @@ if TYPE_CHECKING:  # DRF imports this module while it defines the classes that v
 class AccountPermission(BasePermission):
     """Lets a request pass that has an account and, with a token, the right that the view names for the method.
 
-    Raises LunaError 12010 without credentials, 11059 and 11060 for a missing right, 11067 and 11068 for events.
+    Raises LunaError CREDENTIALS_REQUIRED without credentials, PERMISSION_DENIED and RESOURCE_PERMISSION_DENIED for a
+    missing right, HANDLER_NOT_WHITELISTED and EVENT_GENERATION_DENIED for events.
     """
 
     def has_permission(self, request: Request, view: "LunaView") -> bool:  # type: ignore[override]
@@ -31,11 +33,11 @@ class AccountPermission(BasePermission):
         if view.is_public(str(request.method)):
             return True
         if principal is None:
-            raise LunaError(12010)
+            raise LunaError(errors.CREDENTIALS_REQUIRED)
         if principal.permissions is not None:
             needed = view.permissions.get("GET" if request.method == "HEAD" else str(request.method))
             if needed is None:
-                raise LunaError(11064)
+                raise LunaError(errors.TOKEN_AUTHORIZATION_DENIED)
             if needed:
                 handler_id = view.kwargs.get("handler_id")  # in either case; the lists of tokens hold the lower one
                 require_right(principal, *needed, handler_id=parse_uuid(handler_id) or handler_id)
@@ -43,42 +45,44 @@ class AccountPermission(BasePermission):
 
 
 def require_right(principal: Principal, kind: str, right: str, handler_id: object = None) -> None:
-    """For rights that depend on the body, too. Raises LunaError 11059, for event generation 11067 and 11068."""
+    """For rights that depend on the body, too. Raises LunaError PERMISSION_DENIED, for event generation
+    HANDLER_NOT_WHITELISTED and EVENT_GENERATION_DENIED.
+    """
     if principal.permissions is None:
         return
     if (kind, right) == EMIT_EVENTS:
         if not emits_events(principal.permissions):
-            raise LunaError(11068)
+            raise LunaError(errors.EVENT_GENERATION_DENIED)
         if handler_id is not None and handler_is_listed_out(principal.permissions, handler_id):
-            raise LunaError(11067)
+            raise LunaError(errors.HANDLER_NOT_WHITELISTED)
     elif not principal.may(kind, right):
-        raise LunaError(11059, right, kind)
+        raise LunaError(errors.PERMISSION_DENIED, right, kind)
 
 
 def require_resource(principal: Principal, resource: str) -> None:
-    """Raises LunaError 11060 for a token whose `resources` lack this one."""
+    """Raises LunaError RESOURCE_PERMISSION_DENIED for a token whose `resources` lack this one."""
     if not principal.may("resources", resource):
-        raise LunaError(11060, resource)
+        raise LunaError(errors.RESOURCE_PERMISSION_DENIED, resource)
 
 
 def require_password(request: Request) -> Principal:
     """For what takes an account over: a token may not do it, nor who only knows the account's id.
 
-    Raises LunaError 11064 for a token, 12010 for a `Luna-Account-Id`.
+    Raises LunaError TOKEN_AUTHORIZATION_DENIED for a token, CREDENTIALS_REQUIRED for a `Luna-Account-Id`.
     """
     principal = principal_of_request(request)
     if principal.token_id is not None:
-        raise LunaError(11064)
+        raise LunaError(errors.TOKEN_AUTHORIZATION_DENIED)
     if not principal.verified:
-        raise LunaError(12010)
+        raise LunaError(errors.CREDENTIALS_REQUIRED)
     return principal
 
 
 def principal_of_request(request: Request | HttpRequest) -> Principal:
-    """The authenticated client. Raises LunaError 12010 when there is none."""
+    """The authenticated client. Raises LunaError CREDENTIALS_REQUIRED when there is none."""
     principal: Any = request.user
     if not isinstance(principal, Principal):
-        raise LunaError(12010)
+        raise LunaError(errors.CREDENTIALS_REQUIRED)
     return principal
 
 
@@ -97,8 +101,8 @@ def may_view(request: Request, kind: str) -> bool:
 def read_scope(request: Request) -> Scope:
     """Whose rows this request reads: the own account's, or those that `account_id` of the query names.
 
-    Accounts that see all data read every account's when they name none. Raises LunaError 12012 for an `account_id`
-    that is no UUID, 11063 for one that this client may not see.
+    Accounts that see all data read every account's when they name none. Raises LunaError BAD_QUERY_PARAMETERS for an
+    `account_id` that is no UUID, ACCOUNT_ID_PARAMETER_DENIED for one that this client may not see.
     """
     principal = principal_of_request(request)
     text = request.query_params.get("account_id")
@@ -106,9 +110,9 @@ def read_scope(request: Request) -> Scope:
         return Scope(None if principal.sees_all_accounts else principal.account_id)
     account_id = parse_uuid(text)
     if account_id is None:
-        raise LunaError(12012, "'account_id'")
+        raise LunaError(errors.BAD_QUERY_PARAMETERS, "'account_id'")
     if account_id != principal.account_id and not principal.sees_all_accounts:
-        raise LunaError(11063)
+        raise LunaError(errors.ACCOUNT_ID_PARAMETER_DENIED)
     return Scope(account_id)
 
 

@@ -15,11 +15,12 @@ from rest_framework.request import Request
 
 from apps.accounts import selectors
 from apps.accounts.auth.bearer import token_decode
-from apps.accounts.choices import VisibilityArea
 from apps.accounts.auth.credentials import password_verify
 from apps.accounts.auth.principal import Principal
-from apps.common.fields import parse_uuid
+from apps.accounts.choices import VisibilityArea
+from apps.common import errors
 from apps.common.errors import LunaError
+from apps.common.fields import parse_uuid
 from apps.common.times import utc_now
 
 logger = logging.getLogger(__name__)
@@ -82,7 +83,8 @@ def principal_of_headers(request: HttpRequest | Request) -> Principal | None:
 def principal_of(*, authorization: str | None, account_header: str | None, address: str | None) -> Principal | None:
     """The principal of a request's headers, None when there are no credentials.
 
-    Raises LunaError 41006, 11065, 11062, 41005, 41007 for wrong ones, 11037 and 11061 for the account header.
+    Raises LunaError WRONG_CREDENTIALS, AUTHORIZATION_FAILED, TOKEN_CORRUPTED, JWT_NOT_FOUND, TOKEN_EXPIRED for wrong
+    ones, BAD_ACCOUNT_ID_HEADER and ACCOUNT_ID_HEADER_DISABLED for the account header.
     """
     if authorization:
         scheme, _, value = authorization.strip().partition(" ")
@@ -90,22 +92,24 @@ def principal_of(*, authorization: str | None, account_header: str | None, addre
             return basic_principal(value.strip(), address)
         if scheme.lower() == "bearer":
             return bearer_principal(value.strip())
-        raise unauthorized(LunaError(11065, "the authorization is neither Basic nor Bearer"), BASIC_CHALLENGE)
+        raise unauthorized(
+            LunaError(errors.AUTHORIZATION_FAILED, "the authorization is neither Basic nor Bearer"), BASIC_CHALLENGE
+        )
     if account_header is not None:
         return header_principal(account_header)
     return None
 
 
 def basic_principal(value: str, address: str | None) -> Principal:
-    """The account of `base64(login:password)`. Raises LunaError 41006, 11065."""
+    """The account of `base64(login:password)`. Raises LunaError WRONG_CREDENTIALS, AUTHORIZATION_FAILED."""
     try:
         login, colon, password = base64.b64decode(value, validate=True).decode().partition(":")
     except (binascii.Error, ValueError) as error:
-        problem = LunaError(11065, "the Basic credentials are not Base64 of login:password")
+        problem = LunaError(errors.AUTHORIZATION_FAILED, "the Basic credentials are not Base64 of login:password")
         raise unauthorized(problem, BASIC_CHALLENGE) from error
     try:
         if not colon:
-            raise LunaError(11065, "the Basic credentials are not Base64 of login:password")
+            raise LunaError(errors.AUTHORIZATION_FAILED, "the Basic credentials are not Base64 of login:password")
         account = password_verify(login=login, password=password, address=address)
     except LunaError as error:
         raise unauthorized(error, BASIC_CHALLENGE) from error
@@ -118,14 +122,16 @@ def basic_principal(value: str, address: str | None) -> Principal:
 
 
 def bearer_principal(value: str) -> Principal:
-    """The account and token of a JWT. Raises LunaError 11062 (not ours), 41005 (deleted), 41007 (expired)."""
+    """The account and token of a JWT. Raises LunaError TOKEN_CORRUPTED (not ours), JWT_NOT_FOUND (deleted),
+    TOKEN_EXPIRED (expired).
+    """
     try:
         account_id, token_id = token_decode(value)
         token = selectors.token_find(token_id)
         if token is None or token.account_id != account_id or not token.account.is_active:
-            raise LunaError(41005)
+            raise LunaError(errors.JWT_NOT_FOUND)
         if token.expiration_time is not None and token.expiration_time <= utc_now():
-            raise LunaError(41007)
+            raise LunaError(errors.TOKEN_EXPIRED)
     except LunaError as error:
         raise unauthorized(error, BEARER_CHALLENGE) from error
     account = token.account
@@ -142,14 +148,15 @@ def bearer_principal(value: str) -> Principal:
 def header_principal(value: str) -> Principal:
     """The account that a `Luna-Account-Id` names; such a client sees this account's data only.
 
-    Raises LunaError 11037 for no UUID, 11061 when the header is switched off, 11065 for an unknown account.
+    Raises LunaError BAD_ACCOUNT_ID_HEADER for no UUID, ACCOUNT_ID_HEADER_DISABLED when the header is switched off,
+    AUTHORIZATION_FAILED for an unknown account.
     """
     account_id = parse_uuid(value.strip())
     if account_id is None:
-        raise LunaError(11037)
+        raise LunaError(errors.BAD_ACCOUNT_ID_HEADER)
     if not settings.LUNA_ALLOW_ACCOUNT_ID_HEADER:
-        raise LunaError(11061)
+        raise LunaError(errors.ACCOUNT_ID_HEADER_DISABLED)
     account = selectors.account_find(account_id)
     if account is None or not account.is_active:
-        raise unauthorized(LunaError(11065, f"there is no account {account_id}"), BASIC_CHALLENGE)
+        raise unauthorized(LunaError(errors.AUTHORIZATION_FAILED, f"there is no account {account_id}"), BASIC_CHALLENGE)
     return Principal(account_id=account_id, account_type=account.account_type, login=account.login, verified=False)

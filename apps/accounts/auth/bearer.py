@@ -20,8 +20,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from apps.common.fields import parse_uuid
+from apps.common import errors
 from apps.common.errors import LunaError
+from apps.common.fields import parse_uuid
 
 PEM_START = "-----BEGIN"
 PEM_START_BASE64 = base64.b64encode(PEM_START.encode()[:9]).decode()
@@ -72,13 +73,13 @@ def token_encode(*, account_id: UUID, token_id: UUID) -> str:
 
 
 def token_decode(text: str) -> tuple[UUID, UUID]:
-    """Account id and token id of a JWT that we signed. Raises LunaError 11062 for anything else."""
+    """Account id and token id of a JWT that we signed. Raises LunaError TOKEN_CORRUPTED for anything else."""
     current = signature()
     try:
         claims = jwt.decode(text, current.public, algorithms=[current.algorithm])
     except jwt.InvalidTokenError as error:
-        raise LunaError(11062) from error
+        raise LunaError(errors.TOKEN_CORRUPTED) from error
     account_id, token_id = (parse_uuid(claims.get(name)) for name in ("account_id", "token_id"))
     if account_id is None or token_id is None:
-        raise LunaError(11062)
+        raise LunaError(errors.TOKEN_CORRUPTED)
     return account_id, token_id

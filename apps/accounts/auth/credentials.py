@@ -18,6 +18,7 @@ from django.core.cache import cache, caches
 
 from apps.accounts import selectors
 from apps.accounts.models import Account
+from apps.common import errors
 from apps.common.errors import LunaError
 
 
@@ -30,8 +31,8 @@ def _digest(*parts: str) -> str:
 def password_verify(*, login: str, password: str, address: str | None = None) -> Account:
     """The active account of a login and its password.
 
-    Raises LunaError 41006 (401) when there is none, 11065 (429) after `LUNA_FAILED_LOGINS` failures of this login
-    from this address within `LUNA_FAILED_LOGINS_WINDOW_S`.
+    Raises LunaError WRONG_CREDENTIALS (401) when there is none, AUTHORIZATION_FAILED (429) after `LUNA_FAILED_LOGINS`
+    failures of this login from this address within `LUNA_FAILED_LOGINS_WINDOW_S`.
     """
     login = login.strip().lower()
     failures = FailureCounter(login, address)
@@ -48,7 +49,7 @@ def password_verify(*, login: str, password: str, address: str | None = None) ->
         if not _password_fits(account, password) or account is None or not account.is_active:
             caches["process"].delete(failures.key)
             failures.add()
-            raise LunaError(41006)
+            raise LunaError(errors.WRONG_CREDENTIALS)
         last, remembered = "", (account.account_id.hex, _digest(account.password))
         cache.set(key, remembered, settings.LUNA_CREDENTIALS_CACHE_S)
     if not last:
@@ -81,7 +82,7 @@ class FailureCounter:
         if failures >= settings.LUNA_FAILED_LOGINS:
             window_s = settings.LUNA_FAILED_LOGINS_WINDOW_S
             raise LunaError(
-                11065,
+                errors.AUTHORIZATION_FAILED,
                 f"too many failed logins, try again in {window_s} seconds",
                 status=429,
                 headers={"Retry-After": str(window_s)},

@@ -10,6 +10,7 @@ from django.http.request import RawPostDataException
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.integrity import lost_account
 
@@ -21,34 +22,34 @@ def as_luna_error(error: Exception) -> LunaError | None:
     if isinstance(error, LunaError):
         return error
     if isinstance(error, exceptions.ValidationError):
-        return LunaError(12027, describe_validation(error.detail))
+        return LunaError(errors.INVALID_JSON, describe_validation(error.detail))
     if isinstance(error, exceptions.ParseError):
-        return LunaError(12002)
+        return LunaError(errors.NO_JSON)
     if isinstance(error, exceptions.MethodNotAllowed):
-        return LunaError(12021)
+        return LunaError(errors.METHOD_NOT_ALLOWED)
     if isinstance(error, exceptions.NotAcceptable):
-        return LunaError(12023)
+        return LunaError(errors.UNACCEPTABLE_CONTENT_TYPE)
     if isinstance(error, exceptions.UnsupportedMediaType):
-        return LunaError(12017)
+        return LunaError(errors.BAD_CONTENT_TYPE)
     if isinstance(error, exceptions.NotAuthenticated):
-        return LunaError(12010)
+        return LunaError(errors.CREDENTIALS_REQUIRED)
     if isinstance(error, PermissionDenied | exceptions.PermissionDenied):
-        return LunaError(12033)
+        return LunaError(errors.ACCESS_DENIED)
     if isinstance(error, Http404 | exceptions.NotFound):
-        return LunaError(12013)
+        return LunaError(errors.PAGE_NOT_FOUND)
     if isinstance(error, RequestDataTooBig):
-        return LunaError(37003)
+        return LunaError(errors.PAYLOAD_TOO_LARGE)
     if isinstance(error, SuspiciousOperation):  # a form of too many parts
-        return LunaError(12046, "a form has too many fields or files")
+        return LunaError(errors.INVALID_REQUEST, "a form has too many fields or files")
     if isinstance(error, RawPostDataException):
-        return LunaError(12030)
+        return LunaError(errors.NO_DATA)
     if isinstance(error, DataError):
-        return LunaError(12031, "a value is one that the database cannot hold")
+        return LunaError(errors.BAD_VALUE, "a value is one that the database cannot hold")
     if isinstance(error, IntegrityError) and (account_id := lost_account(error)):
-        return LunaError(15012, account_id)
+        return LunaError(errors.ACCOUNT_NOT_FOUND, account_id)
     if isinstance(error, OperationalError | InterfaceError):
         logger.error("the database is out of reach: %s", error)
-        return LunaError(10016)
+        return LunaError(errors.DATABASE_UNAVAILABLE)
     return None
 
 
@@ -57,7 +58,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     luna_error = as_luna_error(error)
     if luna_error is None:
         logger.exception("unhandled exception in %s", context.get("view"))
-        luna_error = LunaError(1)
+        luna_error = LunaError(errors.INTERNAL_ERROR)
     return Response(luna_error.body(), status=luna_error.status, headers=luna_error.headers)
 
 

@@ -9,28 +9,29 @@ import ormsgpack
 from django.conf import settings
 from rest_framework.parsers import BaseParser
 
+from apps.common import errors
 from apps.common.errors import LunaError
 
 
 def read_bounded(stream: Any) -> bytes:
-    """The body of a request that is held in memory whole. Raises LunaError 37003 above `MAX_JSON_BYTES`."""
+    """The body of a request that is held in memory whole. Raises LunaError PAYLOAD_TOO_LARGE above `MAX_JSON_BYTES`."""
     body: bytes = stream.read(settings.MAX_JSON_BYTES + 1)
     if len(body) > settings.MAX_JSON_BYTES:
-        raise LunaError(37003)
+        raise LunaError(errors.PAYLOAD_TOO_LARGE)
     return body
 
 
 def msgpack_decode(body: bytes) -> Any:
-    """What a MessagePack body holds. Raises LunaError 12047, also when anything follows the one object."""
+    """What a MessagePack body holds. Raises LunaError INVALID_MSGPACK, also when anything follows the one object."""
     try:
         decoded = ormsgpack.unpackb(body)
     except ormsgpack.MsgpackDecodeError as error:
-        raise LunaError(12047, "", "not MessagePack") from error
+        raise LunaError(errors.INVALID_MSGPACK, "", "not MessagePack") from error
     end = msgpack.Unpacker(max_buffer_size=len(body))  # ormsgpack does not say where the object ended
     end.feed(body)
     end.skip()
     if end.tell() != len(body):
-        raise LunaError(12047, "", "bytes behind the object")
+        raise LunaError(errors.INVALID_MSGPACK, "", "bytes behind the object")
     return decoded
 
 
@@ -40,11 +41,11 @@ class JSONParser(BaseParser):
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         body = read_bounded(stream)
         if not body:
-            raise LunaError(12002)
+            raise LunaError(errors.NO_JSON)
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            raise LunaError(12002) from error
+            raise LunaError(errors.NO_JSON) from error
 
 
 class MsgPackParser(BaseParser):

@@ -7,8 +7,9 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from apps.common.fields import parse_uuid
+from apps.common import errors
 from apps.common.errors import LunaError
+from apps.common.fields import parse_uuid
 
 BY_BODY: tuple[()] = ()
 """In `permissions`: which rights are needed depends on the body; the view asks for them (`access.require_right`)."""
@@ -44,7 +45,7 @@ class LunaView(APIView):
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         """A method that the resource does not have is refused before anybody is asked who they are."""
         if request.method not in self.allowed_methods:
-            raise LunaError(12021)
+            raise LunaError(errors.METHOD_NOT_ALLOWED)
         super().initial(request, *args, **kwargs)
 
 

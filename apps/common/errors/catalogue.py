@@ -15,6 +15,7 @@ class ErrorCode:
     """One row of the catalogue. `detail` holds a `{value}` for every value that the raiser gives."""
 
     code: int
+    name: str
     status: int
     desc: str
     detail: str

@@ -8,12 +8,12 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 
 from apps.common.fields import CommaListField
-from apps.common.validation import refuse_unknown
 from apps.common.filters import terms
 from apps.common.filters.conditions import AREA, MATCH, Box, LabelSimilarity
 from apps.common.filters.kinds import AnyField, FiniteFloatField
 from apps.common.filters.meta import META, PREFIX, meta_condition
 from apps.common.filters.terms import TERMS, Term
+from apps.common.validation import refuse_unknown
 
 NULL = "null"
 MAX_MATCH_FILTERS = 30

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.filters.enums import Colour, Garment, Number, PlainColour, SleeveLength
 from apps.common.times import format_time
@@ -143,10 +144,10 @@ TARGETS: Mapping[str, Target] = {
 
 
 def targets_check(targets: Collection[str]) -> None:
-    """Raises LunaError 23005 for a name that is no member of an event."""
+    """Raises LunaError BAD_EVENT_TARGET for a name that is no member of an event."""
     for name in targets:
         if name not in TARGETS:
-            raise LunaError(23005, name, ", ".join(TARGETS))
+            raise LunaError(errors.BAD_EVENT_TARGET, name, ", ".join(TARGETS))
 
 
 def targets_columns(targets: Collection[str]) -> tuple[str, ...]:

@@ -8,10 +8,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.auth.access import read_scope
-from apps.common.validation import checked_query
+from apps.common import errors
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
 from apps.common.paging import Page
+from apps.common.validation import checked_query
 from apps.events import selectors
 from apps.events.api.serializers import EventsQuery, StoredEventSerializer, StoredEventsSerializer, TargetsQuery
 from apps.events.api.shapes import event_body, targets_check, targets_columns
@@ -51,7 +52,7 @@ class EventView(LunaView):
         targets_check(query["targets"])
         event = selectors.event_get(
             scope=read_scope(request),
-            event_id=path_uuid(event_id, 23002),
+            event_id=path_uuid(event_id, errors.EVENTS_NOT_FOUND),
             columns=targets_columns(query["targets"]),
         )
         return Response(event_body(event, query["targets"]))
@@ -60,6 +61,6 @@ class EventView(LunaView):
         summary="check that an event exists", responses={200: OpenApiResponse(OpenApiTypes.NONE, "It exists.")}
     )
     def head(self, request: Request, event_id: str) -> Response:
-        if not selectors.event_exists(scope=read_scope(request), event_id=path_uuid(event_id, 23002)):
-            raise LunaError(23002, event_id)
+        if not selectors.event_exists(scope=read_scope(request), event_id=path_uuid(event_id, errors.EVENTS_NOT_FOUND)):
+            raise LunaError(errors.EVENTS_NOT_FOUND, event_id)
         return Response()

@@ -4,14 +4,14 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.common.fields import CommaListField, FilterTimeField, FlagField, UUIDField, uuid_list
 from apps.common.api.responses import created_serializer
-from apps.common.validation import StrictSerializer
+from apps.common.fields import CommaListField, FilterTimeField, FlagField, UUIDField, uuid_list
 from apps.common.filters.kinds import FiniteFloatField
 from apps.common.paging import PageQuery
+from apps.common.validation import StrictSerializer
+from apps.faces.attribute_input import RAW, SDK, XPK
 from apps.faces.attributes import DEFAULT_TTL_S, MAX_TTL_S
 from apps.faces.types import FaceFilters, ListFilters
-from apps.faces.attribute_input import RAW, SDK, XPK
 
 MAX_IDS = 1000
 MAX_SAMPLES = 100

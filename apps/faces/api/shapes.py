@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from apps.common import errors
 from apps.common.api.responses import links
 from apps.common.errors import LunaError
 from apps.common.times import format_time
+from apps.faces.attribute_input import descriptor_shape
 from apps.faces.models import Face, FaceAttribute, List
 from apps.faces.selectors import face_lists
 from apps.faces.types import FaceRow, TemporaryAttribute
-from apps.faces.attribute_input import descriptor_shape
 
 FACE_TARGETS = (
     "face_id", "account_id", "event_id", "user_data", "create_time", "external_id", "avatar", "lists",
@@ -24,10 +25,12 @@ repeated_id = lru_cache(1024)(str)  # accounts and lists: a page names the same 
 
 
 def targets_check(targets: Sequence[str], known: Sequence[str]) -> frozenset[str]:
-    """The parts to show; none named means all but descriptors. Raises LunaError 22016 for one that is not known."""
+    """The parts to show; none named means all but descriptors. Raises LunaError BAD_FACE_TARGET for one that is not
+    known.
+    """
     for target in targets:
         if target not in known:
-            raise LunaError(22016, target, ", ".join(known))
+            raise LunaError(errors.BAD_FACE_TARGET, target, ", ".join(known))
     return frozenset(targets or known) - (frozenset() if targets else {DESCRIPTOR})
 
 
@@ -60,7 +63,9 @@ def list_shape(row: List) -> dict[str, Any]:
 
 
 def attribute_shape(attribute: TemporaryAttribute, targets: Collection[str]) -> dict[str, Any]:
-    """A temporary attribute. Raises LunaError 12036 when a version asked for is installed no more."""
+    """A temporary attribute. Raises LunaError UNKNOWN_DESCRIPTOR_VERSION when a version asked for is installed no
+    more.
+    """
     data = attribute.data
     basic = data.basic and {"age": data.basic.age, "gender": data.basic.gender, "ethnicity": data.basic.ethnicity}
     shape: dict[str, Any] = {
@@ -79,7 +84,9 @@ def attribute_shape(attribute: TemporaryAttribute, targets: Collection[str]) -> 
 
 
 def face_attribute_shape(attribute: FaceAttribute, targets: Collection[str]) -> dict[str, Any]:
-    """The attribute of a face. Raises LunaError 12036 when a version asked for is installed no more."""
+    """The attribute of a face. Raises LunaError UNKNOWN_DESCRIPTOR_VERSION when a version asked for is installed no
+    more.
+    """
     basic = {"age": attribute.age, "gender": attribute.gender, "ethnicity": attribute.ethnicity}
     shape: dict[str, Any] = {
         "create_time": format_time(attribute.create_time),

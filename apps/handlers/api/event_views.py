@@ -11,11 +11,12 @@ from rest_framework.response import Response
 
 from apps.accounts.auth.access import principal_of_request
 from apps.accounts.auth.permissions import EMIT_EVENTS
-from apps.common.validation import checked_query
+from apps.common import errors
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.common.times import parse_time
+from apps.common.validation import checked_query
 from apps.handlers.api.event_serializers import EventsQuery, GenerationAnswer
 from apps.handlers.api.shapes import generation_body
 from apps.handlers.choices import HandlerType
@@ -24,9 +25,9 @@ from apps.handlers.pipeline.generate import generate_events
 from apps.handlers.policies import Policies, policies_of_text
 from apps.handlers.selectors import handler_get
 from apps.handlers.types import EventParams
-from apps.recognition.inputs.types import Rules
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request
+from apps.recognition.inputs.types import Rules
 
 POLICIES = "policies"
 TIME_HEADERS = {"create_time": "Luna-Event-Time", "end_time": "Luna-Event-End-Time"}
@@ -48,7 +49,7 @@ class EventGenerationView(LunaView):
     )
     def post(self, request: Request, handler_id: str) -> Response:
         principal = principal_of_request(request)
-        key = path_uuid(handler_id, 34000)
+        key = path_uuid(handler_id, errors.HANDLER_NOT_FOUND)
         handler = handler_get(scope=Scope(principal.account_id), handler_id=key)
         query = checked_query(EventsQuery, request)
         times: dict[str, Any] = {name: _time(request, header) for name, header in TIME_HEADERS.items()}
@@ -81,19 +82,20 @@ class EventGenerationView(LunaView):
 def _policies(handler: Handler, parts: Any) -> Policies:
     """Of the handler, or of the request for a dynamic one.
 
-    Raises LunaError 34007 for policies sent to a static handler, 12003 for a dynamic one without, 12027 for bad ones,
-    34002 when those of the handler are not understood any more.
+    Raises LunaError DYNAMIC_HANDLER_REQUIRED for policies sent to a static handler, JSON_FIELD_NOT_FOUND for a
+    dynamic one without, INVALID_JSON for bad ones, HANDLER_CORRUPTED when those of the handler are not understood any
+    more.
     """
     if handler.handler_type == HandlerType.DYNAMIC:
         if POLICIES not in parts:
-            raise LunaError(12003, POLICIES)
+            raise LunaError(errors.JSON_FIELD_NOT_FOUND, POLICIES)
         return policies_of_text(orjson.dumps(parts[POLICIES]))
     if POLICIES in parts:
-        raise LunaError(34007)
+        raise LunaError(errors.DYNAMIC_HANDLER_REQUIRED)
     try:
         return policies_of_text(orjson.dumps(handler.policies), stored=True)
     except LunaError as error:
-        raise LunaError(34002, handler.handler_id) from error
+        raise LunaError(errors.HANDLER_CORRUPTED, handler.handler_id) from error
 
 
 def _time(request: Request, header: str) -> datetime | None:
@@ -101,7 +103,7 @@ def _time(request: Request, header: str) -> datetime | None:
     try:
         return None if text is None else parse_time(text)
     except ValueError as error:
-        raise LunaError(12046, f"{header} is not an RFC 3339 time") from error
+        raise LunaError(errors.INVALID_REQUEST, f"{header} is not an RFC 3339 time") from error
 
 
 def server_timing(stage_ms: Any) -> str:

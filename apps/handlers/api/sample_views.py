@@ -9,8 +9,8 @@ from rest_framework.response import Response
 
 from apps.accounts.auth.access import actor_of, write_account
 from apps.common.api.responses import links
-from apps.common.validation import checked_data, checked_query
 from apps.common.api.views import LunaView
+from apps.common.validation import checked_data, checked_query
 from apps.handlers.api.sample_serializers import (
     DetectorAnswer,
     DetectorQuery,
@@ -21,10 +21,10 @@ from apps.handlers.api.sample_serializers import (
 from apps.handlers.api.shapes import filtered_block, image_block, sample_block
 from apps.handlers.policies.extract import ExtractPolicy
 from apps.handlers.samples import Extracted, ImageDetections, attributes_extract, faces_detect
-from apps.recognition.inputs.types import Rules
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request
 from apps.recognition.api.shapes import estimation_block
+from apps.recognition.inputs.types import Rules
 
 SAMPLE_IDS = {"type": "array", "items": {"type": "string", "format": "uuid"}}
 

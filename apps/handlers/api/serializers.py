@@ -6,8 +6,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.common.fields import FlagField, UUIDField
-from apps.common.validation import StrictSerializer
 from apps.common.paging import PageQuery
+from apps.common.validation import StrictSerializer
 from apps.handlers.choices import HandlerType
 from apps.handlers.policies import PoliciesSerializer
 

@@ -8,12 +8,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.auth.access import principal_of_request, read_scope, write_account
+from apps.common import errors
 from apps.common.api.responses import count_serializer, created, created_serializer
-from apps.common.validation import checked_body, checked_query
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
 from apps.common.paging import Page
 from apps.common.times import format_time
+from apps.common.validation import checked_body, checked_query
 from apps.handlers import selectors, services
 from apps.handlers.api.serializers import (
     AccountQuery,
@@ -102,22 +103,28 @@ class HandlerView(LunaView):
 
     @extend_schema(summary="get handler", parameters=[AccountQuery], responses={200: HandlerSerializer})
     def get(self, request: Request, handler_id: str) -> Response:
-        handler = selectors.handler_get(scope=read_scope(request), handler_id=path_uuid(handler_id, 34000))
+        handler = selectors.handler_get(
+            scope=read_scope(request), handler_id=path_uuid(handler_id, errors.HANDLER_NOT_FOUND)
+        )
         return Response(handler_body(handler))
 
     @extend_schema(summary="check if handler exists", parameters=[AccountQuery], responses={200: NOTHING})
     def head(self, request: Request, handler_id: str) -> Response:
-        if not selectors.handler_exists(scope=read_scope(request), handler_id=path_uuid(handler_id, 34000)):
-            raise LunaError(34000, handler_id)
+        if not selectors.handler_exists(
+            scope=read_scope(request), handler_id=path_uuid(handler_id, errors.HANDLER_NOT_FOUND)
+        ):
+            raise LunaError(errors.HANDLER_NOT_FOUND, handler_id)
         return Response()
 
     @extend_schema(summary="replace handler", request=HandlerBody, responses={204: NOTHING})
     def put(self, request: Request, handler_id: str) -> Response:
-        key = path_uuid(handler_id, 34000)
+        key = path_uuid(handler_id, errors.HANDLER_NOT_FOUND)
         services.handler_replace(principal=principal_of_request(request), handler_id=key, draft=_draft(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(summary="remove handler", request=None, responses={204: NOTHING})
     def delete(self, request: Request, handler_id: str) -> Response:
-        services.handler_delete(account_id=write_account(request), handler_id=path_uuid(handler_id, 34000))
+        services.handler_delete(
+            account_id=write_account(request), handler_id=path_uuid(handler_id, errors.HANDLER_NOT_FOUND)
+        )
         return Response(status=status.HTTP_204_NO_CONTENT)

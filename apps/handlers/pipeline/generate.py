@@ -5,6 +5,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from apps.accounts.auth.principal import Principal
+from apps.common import errors
 from apps.common.clock import Clock
 from apps.common.errors import LunaError
 from apps.common.filters import accepts
@@ -36,12 +37,13 @@ def generate_events(
     """One event a person (or one in all, aggregated), stored and published as the policies say.
 
     A picture that fails does not stop the others, unless it was the whole request: then its error is raised, as is
-    LunaError 200005 for an estimator that is not there, 34003 for aggregation of descriptors, 31007 for too many of
-    them, 12027 for a lone one under policies that need a picture, 11069 for candidates of an account that is not
-    visible, 11038 or 11053 for several faces or bodies in a picture to be aggregated, and what storing raises.
+    LunaError ESTIMATOR_NOT_INITIALIZED for an estimator that is not there, NO_AGGREGATION_OF_DESCRIPTORS for
+    aggregation of descriptors, TOO_MANY_REFERENCES for too many of them, INVALID_JSON for a lone one under policies
+    that need a picture, FOREIGN_ACCOUNT_ID for candidates of an account that is not visible, MULTIPLE_FACES_FOUND or
+    MULTIPLE_BODIES_FOUND for several faces or bodies in a picture to be aggregated, and what storing raises.
     """
     if params.aggregate and inputs.descriptors:
-        raise LunaError(34003)
+        raise LunaError(errors.NO_AGGREGATION_OF_DESCRIPTORS)
     files = _usable(inputs, policies)
     clock = Clock()
     with clock.stage("recognise"):
@@ -74,11 +76,11 @@ def generate_events(
 def _usable(inputs: Inputs, policies: Policies) -> list[DescriptorFile]:
     """The descriptors of a request, with an error where the policies ask for more than a descriptor tells."""
     if sum(len(file.descriptors) for file in inputs.descriptors) > MAX_REFERENCES:
-        raise LunaError(31007, MAX_REFERENCES)
+        raise LunaError(errors.TOO_MANY_REFERENCES, MAX_REFERENCES)
     asked = policies.needing_pictures
     if not inputs.descriptors or not asked:
         return list(inputs.descriptors)
-    refused = LunaError(12027, f"A descriptor holds no picture for this. Path: 'policies.{asked[0]}'")
+    refused = LunaError(errors.INVALID_JSON, f"A descriptor holds no picture for this. Path: 'policies.{asked[0]}'")
     if inputs.alone:
         raise refused
     return [replace(file, descriptors=(), error=file.error or refused) for file in inputs.descriptors]

@@ -21,7 +21,7 @@ from apps.matching.types import EventCandidates, FaceCandidates, Match, Probe
 def persons_match(*, persons: Sequence[Person], policies: Sequence[MatchPolicy], principal: Principal) -> list[Person]:
     """Policy after policy, all persons of a policy at once: the filters of a policy see what earlier ones found.
 
-    Raises LunaError 11069 for candidates of an account that the principal may not see.
+    Raises LunaError FOREIGN_ACCOUNT_ID for candidates of an account that the principal may not see.
     """
     matched = list(persons)
     for policy in policies:

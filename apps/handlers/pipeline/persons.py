@@ -12,8 +12,8 @@ from apps.faces.types import BasicData, DescriptorData
 from apps.handlers.pipeline.attributes import basic_of, descriptor_of
 from apps.handlers.pipeline.bodies import body_columns
 from apps.handlers.types import EventParams, Person, Sighting
-from apps.recognition.request.aggregation import aggregate
 from apps.recognition.inputs.types import DescriptorFile
+from apps.recognition.request.aggregation import aggregate
 from apps.recognition.request.body_aggregation import aggregate_bodies
 from apps.recognition.request.screening import predominant
 

@@ -28,9 +28,9 @@ from apps.handlers.types import Person, Sighting
 from apps.imagestore import files
 from apps.imagestore.services import Bucket, NewObject, samples_storing
 from apps.recognition.api.input_schemas import MAX_ORIGIN_CHARACTERS
-from apps.recognition.inputs.types import Picture
 from apps.recognition.api.shapes import rect_block
 from apps.recognition.encoding import warp_bytes
+from apps.recognition.inputs.types import Picture
 from apps.recognition.types import Face as RecognisedFace
 from apps.recognition.types import Rect
 from apps.sender.callbacks import webhook_call
@@ -52,7 +52,7 @@ def persons_store(
 ) -> list[Person]:
     """Keeps what the policy says and tells the websockets. Returns the persons with the ids of what was stored.
 
-    Raises LunaError 22005 for a list that is not there, 19001 when the Image Store fails.
+    Raises LunaError LISTS_NOT_FOUND for a list that is not there, DISK_IMAGE_SAVE_FAILED when the Image Store fails.
     """
     batch = Batch()
     attributes: list[UUID] = []

@@ -96,14 +96,14 @@ class _Envelope(serializers.Serializer[Any]):
 def policies_parse(data: Any, *, stored: bool = False) -> Policies:
     """Policies from JSON; relative times (`now-7d`) count from now. Secrets are sealed in `stored` ones alone.
 
-    Raises LunaError 12027 with the path.
+    Raises LunaError INVALID_JSON with the path.
     """
     policies: Policies = checked_data(_Envelope, {"policies": data}, stored=stored)["policies"]
     return policies
 
 
 def policies_of_text(text: bytes, *, stored: bool = False) -> Policies:
-    """`policies_parse` of a JSON text; texts without relative times are parsed once. Raises LunaError 12027."""
+    """`policies_parse` of a JSON text; texts without relative times are parsed once. Raises LunaError INVALID_JSON."""
     return policies_parse(orjson.loads(text), stored=stored) if b'"now-' in text else _parsed(text, stored)
 
 

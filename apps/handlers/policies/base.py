@@ -2,8 +2,8 @@
 
 from typing import Any, ClassVar
 
-from apps.common.validation import StrictSerializer
 from apps.common.filters import Filters, PolicyFilterSerializer
+from apps.common.validation import StrictSerializer
 
 MAX_ITEMS = 30
 MAX_LABEL_CHARACTERS = 36

@@ -7,9 +7,9 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 
 from apps.common.fields import FlagField
-from apps.common.validation import StrictSerializer
 from apps.common.filters import Filters
 from apps.common.secrets import Secret
+from apps.common.validation import StrictSerializer
 from apps.handlers.policies.base import FiltersSerializer, PolicySerializer
 from apps.handlers.secrets import SEALED
 from apps.sender.callbacks import JSON, MESSAGEPACK, Webhook

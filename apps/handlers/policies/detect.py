@@ -7,8 +7,8 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.common.fields import FlagField
-from apps.common.filters.kinds import FiniteFloatField, NumberField
 from apps.common.filters.enums import Deepfake, Liveness, Mask, Number
+from apps.common.filters.kinds import FiniteFloatField, NumberField
 from apps.handlers.policies.base import PolicySerializer
 from apps.handlers.policies.face_quality import FaceQualityPolicy, FaceQualitySerializer
 from apps.recognition.request.thresholds import PredictionThresholds

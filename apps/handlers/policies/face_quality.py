@@ -8,8 +8,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.common.fields import FlagField
-from apps.common.validation import StrictSerializer, refuse_unknown
 from apps.common.filters.kinds import FiniteFloatField
+from apps.common.validation import StrictSerializer, refuse_unknown
 from apps.handlers.policies.base import PolicySerializer
 from apps.recognition.checks.table import CHECKS
 from apps.recognition.checks.thresholds import Between, Flag, OneOf, Threshold

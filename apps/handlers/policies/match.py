@@ -9,6 +9,7 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_fiel
 from rest_framework import serializers
 
 from apps.accounts.auth.principal import Principal
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.filters import Filters
 from apps.faces.api.serializers import face_filters
@@ -93,8 +94,8 @@ class MatchPolicySerializer(PolicySerializer):
 
 
 def candidates_account(candidates: Candidates, principal: Principal) -> UUID:
-    """Whose candidates these are. Raises LunaError 11069 for an account that the principal may not see."""
+    """Whose candidates these are. Raises LunaError FOREIGN_ACCOUNT_ID for an account that the principal may not see."""
     account_id = candidates.account_id or principal.account_id
     if account_id != principal.account_id and not principal.sees_all_accounts:
-        raise LunaError(11069, "match_policy")
+        raise LunaError(errors.FOREIGN_ACCOUNT_ID, "match_policy")
     return account_id

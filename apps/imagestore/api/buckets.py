@@ -10,11 +10,12 @@ from rest_framework.response import Response
 from apps.accounts.auth.access import actor_of, require_password
 from apps.accounts.choices import AccountType
 from apps.accounts.services import audit_write
+from apps.common import errors
 from apps.common.api.responses import links
-from apps.common.validation import checked_query
 from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
 from apps.common.times import format_time
+from apps.common.validation import checked_query
 from apps.imagestore import buckets
 from apps.imagestore.api.serializers import DAYS
 from apps.imagestore.models import StoredBucket
@@ -111,15 +112,17 @@ class BucketView(LunaView):
 
 
 def require_admin(request: Request) -> None:
-    """Raises LunaError 12033 for another account than an administrator's; a token is no password (11064)."""
+    """Raises LunaError ACCESS_DENIED for another account than an administrator's; a token is no password
+    (TOKEN_AUTHORIZATION_DENIED).
+    """
     if require_password(request).account_type != AccountType.ADMIN:
-        raise LunaError(12033)
+        raise LunaError(errors.ACCESS_DENIED)
 
 
 def bucket_name(text: str) -> str:
-    """A name of a path. Raises LunaError 13005 for what cannot be one."""
+    """A name of a path. Raises LunaError BUCKET_NOT_FOUND for what cannot be one."""
     if not buckets.BUCKET_NAME.fullmatch(text):
-        raise LunaError(13005, text)
+        raise LunaError(errors.BUCKET_NOT_FOUND, text)
     return text
 
 

@@ -9,6 +9,7 @@ from django.http import FileResponse, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.times import format_time
 from apps.imagestore.failures import storage_errors
@@ -24,25 +25,25 @@ BLOCK_BYTES = 1024 * 1024
 
 
 def body_length(request: Request) -> int:
-    """Bytes that the client announced. Raises LunaError 12030 for none."""
+    """Bytes that the client announced. Raises LunaError NO_DATA for none."""
     length = str(request.META.get("CONTENT_LENGTH") or "")
     if not length.isdigit() or not int(length):
-        raise LunaError(12030)
+        raise LunaError(errors.NO_DATA)
     return int(length)
 
 
 def body_read(request: Request, max_bytes: int) -> bytes:
-    """The whole body. Raises LunaError 12030 for none, 37003 for more than `max_bytes`."""
+    """The whole body. Raises LunaError NO_DATA for none, PAYLOAD_TOO_LARGE for more than `max_bytes`."""
     if body_length(request) > max_bytes:
-        raise LunaError(37003)
+        raise LunaError(errors.PAYLOAD_TOO_LARGE)
     data: bytes = request._request.read(max_bytes + 1)
     if len(data) > max_bytes:
-        raise LunaError(37003)
+        raise LunaError(errors.PAYLOAD_TOO_LARGE)
     return data
 
 
 class BodyStream:
-    """The body as it arrives. Raises LunaError 12046 when the client stops early."""
+    """The body as it arrives. Raises LunaError INVALID_REQUEST when the client stops early."""
 
     def __init__(self, request: Request) -> None:
         self.left = body_length(request)
@@ -51,7 +52,7 @@ class BodyStream:
     def read(self, size: int = -1) -> bytes:
         chunk: bytes = self.request.read(self.left if size < 0 else min(size, self.left))
         if not chunk and self.left:
-            raise LunaError(12046, "the body ends early")
+            raise LunaError(errors.INVALID_REQUEST, "the body ends early")
         self.left -= len(chunk)
         return chunk
 
@@ -66,17 +67,17 @@ def headers_as_sent(request: Request) -> Iterator[tuple[str, str]]:
 
 
 def meta_of_headers(request: Request) -> dict[str, str]:
-    """The `X-Luna-Meta-*` headers, keys in lower case. Raises LunaError 12046 for odd or too many ones."""
+    """The `X-Luna-Meta-*` headers, keys in lower case. Raises LunaError INVALID_REQUEST for odd or too many ones."""
     meta: dict[str, str] = {}
     for name, sent in headers_as_sent(request):
         if name.startswith(META_PREFIX.lower()):
             key = name[len(META_PREFIX) :]
             value = f"{meta[key]},{sent}" if key in meta else sent
             if not META_KEY.fullmatch(key) or len(value) > MAX_META_CHARACTERS or not header_safe(value):
-                raise LunaError(12046, f"header {META_PREFIX}* with an odd key or value")
+                raise LunaError(errors.INVALID_REQUEST, f"header {META_PREFIX}* with an odd key or value")
             meta[key] = value
     if len(meta) > MAX_META_KEYS:
-        raise LunaError(12046, f"more than {MAX_META_KEYS} {META_PREFIX}* headers")
+        raise LunaError(errors.INVALID_REQUEST, f"more than {MAX_META_KEYS} {META_PREFIX}* headers")
     return meta
 
 
@@ -102,7 +103,8 @@ def head_response(stored: StoredObject, headers: dict[str, str] | None = None) -
 def content_response(request: Request, stored: StoredObject, headers: dict[str, str] | None = None) -> HttpResponseBase:
     """The object's bytes, large ones streamed; 304 when the client has them, 206 for one range.
 
-    Raises LunaError 12046 (status 416) for a range outside, 19006/19010 when the file fails.
+    Raises LunaError INVALID_REQUEST (status 416) for a range outside, DISK_IMAGE_READ_FAILED/DISK_OBJECT_READ_FAILED
+    when the file fails.
     """
     headers = {**object_headers(stored), **(headers or {})}
     if not tags(request.headers.get("If-None-Match", "")).isdisjoint((headers["ETag"], "*")):
@@ -140,7 +142,7 @@ def byte_range(request: Request, stored: StoredObject) -> tuple[int, int]:
     end = min(int(last), size - 1) if first and last else size - 1
     if start >= size or end < start:
         raise LunaError(
-            12046, "the range lies outside", status=416, headers={"Content-Range": f"bytes */{size}"}
+            errors.INVALID_REQUEST, "the range lies outside", status=416, headers={"Content-Range": f"bytes */{size}"}
         )  # fmt: skip
     return start, end
 

@@ -4,10 +4,11 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.common.fields import FlagField, UUIDField
+from apps.common import errors
 from apps.common.api.responses import created_serializer
-from apps.common.validation import StrictSerializer
 from apps.common.errors import LunaError
+from apps.common.fields import FlagField, UUIDField
+from apps.common.validation import StrictSerializer
 from apps.imagestore.types import KEEP, TTL_DAYS
 
 MAX_IDS = 1000
@@ -27,7 +28,9 @@ class ImageQuery(serializers.Serializer[Any]):
 
 
 class IdsField(serializers.ListField):
-    """1 to 1000 UUIDs. Raises LunaError 13004 for more pictures, 13009 for more objects."""
+    """1 to 1000 UUIDs. Raises LunaError IMAGES_NOT_FOUND for more pictures, STORED_OBJECTS_NOT_FOUND for more
+    objects.
+    """
 
     def __init__(self, too_many: int) -> None:
         self.too_many = too_many
@@ -46,7 +49,7 @@ def ttl_field() -> serializers.ChoiceField:
 class SampleIdsBody(StrictSerializer):
     """Samples to delete."""
 
-    sample_ids = IdsField(13004)
+    sample_ids = IdsField(errors.IMAGES_NOT_FOUND)
 
 
 class SampleTtlBody(SampleIdsBody):
@@ -58,7 +61,7 @@ class SampleTtlBody(SampleIdsBody):
 class ImageIdsBody(StrictSerializer):
     """Images to delete."""
 
-    image_ids = IdsField(13004)
+    image_ids = IdsField(errors.IMAGES_NOT_FOUND)
 
 
 class ImageTtlBody(ImageIdsBody):
@@ -70,7 +73,7 @@ class ImageTtlBody(ImageIdsBody):
 class ObjectIdsBody(StrictSerializer):
     """Objects to delete."""
 
-    object_ids = IdsField(13009)
+    object_ids = IdsField(errors.STORED_OBJECTS_NOT_FOUND)
 
 
 class ObjectTtlBody(ObjectIdsBody):

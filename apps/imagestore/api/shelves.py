@@ -15,8 +15,8 @@ from rest_framework.response import Response
 
 from apps.accounts.auth.access import write_account
 from apps.common.api.responses import created
-from apps.common.validation import checked_body, checked_query
 from apps.common.api.views import LunaView
+from apps.common.validation import checked_body, checked_query
 from apps.imagestore.api.buckets import bucket_name
 from apps.imagestore.api.content import meta_of_headers
 from apps.imagestore.api.serializers import ImageCreated, ImageIdsBody, ObjectCreated, ObjectIdsBody, TtlQuery

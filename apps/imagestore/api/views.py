@@ -16,10 +16,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.auth.access import actor_of, read_scope, write_account
+from apps.common import errors
 from apps.common.api.responses import created, links
-from apps.common.validation import checked_body, checked_query
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
+from apps.common.validation import checked_body, checked_query
 from apps.imagestore.api.content import (
     META_PREFIX,
     BodyStream,
@@ -44,8 +45,8 @@ from apps.imagestore.api.serializers import (
 )
 from apps.imagestore.buckets import objects_ttl_set
 from apps.imagestore.choices import Bucket, holds_pictures
-from apps.imagestore.models import StoredObject
 from apps.imagestore.image_headers import CONTENT_TYPES, Picture, picture_check, sample_check
+from apps.imagestore.models import StoredObject
 from apps.imagestore.selectors import object_get
 from apps.imagestore.services import NewObject, object_delete, object_store, object_view, objects_delete, samples_store
 
@@ -66,7 +67,7 @@ class StoredView(LunaView):
     kind: ClassVar[str]  # in permissions and audit lines
 
     def key(self, text: str) -> UUID:
-        return path_uuid(text, 13003 if holds_pictures(self.bucket) else 13007)
+        return path_uuid(text, errors.IMAGE_NOT_FOUND if holds_pictures(self.bucket) else errors.OBJECT_NOT_FOUND)
 
     def stored(self, request: Request, object_id: str) -> StoredObject:
         return object_get(scope=read_scope(request), bucket=self.bucket, object_id=self.key(object_id))
@@ -240,24 +241,26 @@ def picture_of_body(request: Request) -> Picture:
 
 
 def pictures_of_form(request: Request) -> list[Picture]:
-    """Raises LunaError 12030 without a file, 11046 for a file name given twice, 11029 for a part that is no image."""
+    """Raises LunaError NO_DATA without a file, DUPLICATE_FILE_NAME for a file name given twice,
+    BAD_MULTIPART_IMAGE_CONTENT_TYPE for a part that is no image.
+    """
     try:
         uploads: list[Any] = [upload for _, group in request.FILES.lists() for upload in group]
     except ParseError as error:
-        raise LunaError(12046, "the multipart body is broken") from error
+        raise LunaError(errors.INVALID_REQUEST, "the multipart body is broken") from error
     if not uploads:
-        raise LunaError(12030)
+        raise LunaError(errors.NO_DATA)
     names: set[str] = set()
     pictures = []
     for upload in uploads:
         if upload.name in names:
-            raise LunaError(11046, upload.name)
+            raise LunaError(errors.DUPLICATE_FILE_NAME, upload.name)
         names.add(upload.name)
         if upload.size > settings.LUNA_MAX_IMAGE_BYTES:
-            raise LunaError(37003)
+            raise LunaError(errors.PAYLOAD_TOO_LARGE)
         content_type = upload.content_type or ""
         if not content_type.startswith("image/"):
-            raise LunaError(11029)
+            raise LunaError(errors.BAD_MULTIPART_IMAGE_CONTENT_TYPE)
         pictures.append(
             picture_check(
                 data=upload.read(), content_type=content_type, max_pixels=settings.LUNA_MAX_IMAGE_PIXELS
@@ -328,11 +331,11 @@ class ObjectsView(LunaView):
 
 
 def object_of_body(request: Request, bucket: str, object_id: UUID | None = None) -> StoredObject:
-    """Stores the body as it arrives. Raises LunaError 12017 for a media type that is none."""
+    """Stores the body as it arrives. Raises LunaError BAD_CONTENT_TYPE for a media type that is none."""
     query = checked_query(TtlQuery, request)
     content_type = request.META.get("CONTENT_TYPE") or "application/octet-stream"
     if len(content_type) > MAX_CONTENT_TYPE_CHARACTERS or not header_safe(content_type) or "/" not in content_type:
-        raise LunaError(12017)
+        raise LunaError(errors.BAD_CONTENT_TYPE)
     return object_store(
         bucket=bucket,
         account_id=write_account(request),

@@ -7,9 +7,9 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_fiel
 from rest_framework import serializers
 
 from apps.common.fields import UUIDField, parse_uuid
-from apps.common.validation import StrictSerializer
 from apps.common.filters import EventFilterSerializer
 from apps.common.filters.kinds import FiniteFloatField
+from apps.common.validation import StrictSerializer
 from apps.events.api.serializers import StoredEventSerializer
 from apps.faces.api.serializers import FaceFilterQuery, FaceSerializer, TextField, ids_field
 from apps.faces.attribute_input import RAW, SDK, XPK

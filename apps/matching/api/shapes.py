@@ -18,7 +18,8 @@ ATTRIBUTE_TARGETS = ("attribute_id", "account_id", "create_time")
 def targets_check(block: Candidates, targets: Sequence[str]) -> frozenset[str]:
     """The members of a candidate to show; none named means all.
 
-    Raises LunaError 23005 for a name that is no member of an event, 22016 of a face or an attribute.
+    Raises LunaError BAD_EVENT_TARGET for a name that is no member of an event, BAD_FACE_TARGET of a face or an
+    attribute.
     """
     named = [name for name in targets if name != SIMILARITY]
     if isinstance(block, EventCandidates):

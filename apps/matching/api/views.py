@@ -9,11 +9,12 @@ from rest_framework.response import Response
 
 from apps.accounts.auth.access import principal_of_request, read_scope, require_right
 from apps.accounts.auth.permissions import MATCHING
-from apps.common.validation import checked_body, checked_query
+from apps.common import errors
 from apps.common.api.views import BY_BODY, LunaView
 from apps.common.descriptors import DescriptorVersion, versions
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
+from apps.common.validation import checked_body, checked_query
 from apps.faces.api.serializers import face_filters
 from apps.matching.api.serializers import (
     ATTRIBUTES,
@@ -108,26 +109,30 @@ class MatchRawView(LunaView):
 
 
 def version_of(number: int | None) -> DescriptorVersion:
-    """The version to compare. Raises LunaError 12036 for one that is not known, or is not of faces."""
+    """The version to compare. Raises LunaError UNKNOWN_DESCRIPTOR_VERSION for one that is not known, or is not of
+    faces.
+    """
     if number is None:
         return versions.default("face")
     version = versions.get(number)
     if version.kind != "face":
-        raise LunaError(12036, number)
+        raise LunaError(errors.UNKNOWN_DESCRIPTOR_VERSION, number)
     return version
 
 
 def probes_of(given: Sequence[Reference], most: int) -> list[Probe]:
-    """Descriptors of the request. Raises LunaError 31007 for more than `most`, and what `descriptors_read` raises."""
+    """Descriptors of the request. Raises LunaError TOO_MANY_REFERENCES for more than `most`, and what
+    `descriptors_read` raises.
+    """
     if len(given) <= most:
         probes = [probe for each in given for probe in descriptors_read(each)]
         if len(probes) <= most:
             return probes
-    raise LunaError(31007, most)
+    raise LunaError(errors.TOO_MANY_REFERENCES, most)
 
 
 def check_rights(request: Request, references: Iterable[Reference], candidates: Iterable[Mapping[str, Any]]) -> None:
-    """Raises LunaError 11059 for a token without the right to match one of the kinds of objects involved."""
+    """Raises LunaError PERMISSION_DENIED for a token that may not match one of the kinds of objects involved."""
     kinds = {KIND_OF_ORIGIN[block["filters"]["origin"]] for block in candidates}
     kinds |= {reference.type.split("_")[0] for reference in references} & set(KIND_OF_ORIGIN.values())
     for kind in sorted(kinds):
@@ -135,27 +140,27 @@ def check_rights(request: Request, references: Iterable[Reference], candidates: 
 
 
 def check_limits(candidates: Iterable[Mapping[str, Any]]) -> None:
-    """Raises LunaError 31007 with the limit that is passed."""
+    """Raises LunaError TOO_MANY_REFERENCES with the limit that is passed."""
     blocks = list(candidates)
     if len(blocks) > MAX_BLOCKS:
-        raise LunaError(31007, MAX_BLOCKS)
+        raise LunaError(errors.TOO_MANY_REFERENCES, MAX_BLOCKS)
     if any(block["limit"] > MAX_LIMIT for block in blocks):
-        raise LunaError(31007, MAX_LIMIT)
+        raise LunaError(errors.TOO_MANY_REFERENCES, MAX_LIMIT)
 
 
 def candidates_of(request: Request, scope: Scope, block: Mapping[str, Any]) -> Candidates:
     """A block of candidates.
 
-    Raises LunaError 31000 when its filters and the query name different accounts, 11069 for an account that this
-    client may not see.
+    Raises LunaError FILTER_ACCOUNT_MISMATCH when its filters and the query name different accounts,
+    FOREIGN_ACCOUNT_ID for an account that this client may not see.
     """
     filters = block["filters"]
     account_id = filters.get("account_id")
     if account_id is not None:
         if "account_id" in request.query_params and account_id != scope.account_id:
-            raise LunaError(31000, "candidates")
+            raise LunaError(errors.FILTER_ACCOUNT_MISMATCH, "candidates")
         if not scope.allows(account_id):
-            raise LunaError(11069, "candidates")
+            raise LunaError(errors.FOREIGN_ACCOUNT_ID, "candidates")
         scope = Scope(account_id)
     common: dict[str, Any] = {"scope": scope, "limit": block["limit"], "threshold": block["threshold"]}
     if filters["origin"] == EVENTS:

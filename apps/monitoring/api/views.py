@@ -8,11 +8,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.common.fields import FlagField
+from apps.common import errors
 from apps.common.api.schema import ErrorSerializer
-from apps.common.validation import checked_query
 from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
+from apps.common.fields import FlagField
+from apps.common.validation import checked_query
 from apps.monitoring.features import features
 from apps.monitoring.health import CheckResult, checks
 from apps.monitoring.service_versions import versions
@@ -80,7 +81,7 @@ class HealthView(LunaView):
         components = [component(result) for result in results]
         failed = [f"{result.name}: {result.error}" for result in results if not result.healthy]
         if failed:
-            error = LunaError(38001, "; ".join(failed))
+            error = LunaError(errors.HEALTH_CHECK_FAILED, "; ".join(failed))
             return Response({**error.body(), "components": components}, status=error.status)
         return Response({"execution_time": round(time.perf_counter() - start_s, 6), "components": components})
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apps.common import errors
 from apps.common.errors import LunaError, error_body
 from apps.recognition.api.shapes import Json, detection_block
 from apps.recognition.request.screening import Reason
@@ -25,7 +26,7 @@ def status_block(filename: str, error: LunaError | None) -> Json:
     return {
         "filename": filename,
         "status": int(error is None),
-        "error": error_body(0) if error is None else error.body(),
+        "error": error_body(errors.SUCCESS) if error is None else error.body(),
     }
 
 

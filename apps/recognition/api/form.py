@@ -8,11 +8,12 @@ import orjson
 from django.conf import settings
 from rest_framework.request import Request
 
-from apps.common.validation import checked_data
+from apps.common import errors
 from apps.common.errors import LunaError
-from apps.recognition.inputs.descriptors import descriptors_decode
+from apps.common.validation import checked_data
 from apps.recognition.api.input_schemas import BOXES, MAX_IMAGES, MAX_META_BYTES, DocumentsSerializer
-from apps.recognition.inputs.types import DescriptorFile, Details, Inputs, Picture, Rules
+from apps.recognition.api.multipart import Part, read_parts
+from apps.recognition.inputs.descriptors import descriptors_decode
 from apps.recognition.inputs.media import (
     BASE64_TYPES,
     DESCRIPTOR_TYPES,
@@ -22,7 +23,7 @@ from apps.recognition.inputs.media import (
     image_bytes,
     wire_bytes,
 )
-from apps.recognition.api.multipart import Part, read_parts
+from apps.recognition.inputs.types import DescriptorFile, Details, Inputs, Picture, Rules
 from apps.recognition.types import ImageInput, ImageType, Rect
 
 FACE_BOXES, BODY_BOXES = BOXES
@@ -43,7 +44,9 @@ class Form:
         self.known = {*boxes, *rules.parts, *rules.details}
 
     def add(self, part: Part) -> None:
-        """Raises LunaError 11029, 11046, 11048, 11049, 12039, 12040, 12041, 12002."""
+        """Raises LunaError BAD_MULTIPART_IMAGE_CONTENT_TYPE, DUPLICATE_FILE_NAME, DUPLICATE_RECTANGLE_LISTS,
+        BAD_IMAGE_LIST, UNKNOWN_MULTIPART_NAME, DUPLICATE_MULTIPART_NAME, BAD_MULTIPART_CONTENT_TYPE, NO_JSON.
+        """
         if part.name in self.known and part.content_type not in IMAGE_TYPES:
             self._add_document(part)
         elif self.rules.descriptors and part.content_type in DESCRIPTOR_TYPES:
@@ -51,36 +54,42 @@ class Form:
         elif part.content_type in IMAGE_TYPES | BASE64_TYPES or (part.filename and part.content_type in UNSAID_TYPES):
             self._add_file(part, self.files)
         elif part.filename:
-            raise LunaError(11029)
+            raise LunaError(errors.BAD_MULTIPART_IMAGE_CONTENT_TYPE)
         else:
-            raise LunaError(12039, part.name)
+            raise LunaError(errors.UNKNOWN_MULTIPART_NAME, part.name)
 
     def _add_document(self, part: Part) -> None:
         if part.name in self.documents:
-            raise LunaError(11048) if part.name in BOXES else LunaError(12040, part.name)
+            raise (
+                LunaError(errors.DUPLICATE_RECTANGLE_LISTS)
+                if part.name in BOXES
+                else LunaError(errors.DUPLICATE_MULTIPART_NAME, part.name)
+            )
         if part.content_type not in ("application/json", ""):
-            raise LunaError(12041, part.name)
+            raise LunaError(errors.BAD_MULTIPART_CONTENT_TYPE, part.name)
         if len(part.data) > MAX_DOCUMENT_BYTES:
-            raise LunaError(37003)
+            raise LunaError(errors.PAYLOAD_TOO_LARGE)
         try:
             self.documents[part.name] = orjson.loads(part.data)
         except orjson.JSONDecodeError as error:
-            raise LunaError(12002) from error
+            raise LunaError(errors.NO_JSON) from error
         if part.name in BOXES:
             self.trusted |= is_trusted(part.headers.get(TRUSTED_HEADER))
 
     def _add_file(self, part: Part, files: dict[str, Part]) -> None:
         name = part.filename or part.name
         if name in self.files or name in self.descriptors:
-            raise LunaError(11046, name)
+            raise LunaError(errors.DUPLICATE_FILE_NAME, name)
         files[name] = part
         if len(self.files) + len(self.descriptors) > MAX_IMAGES:
-            raise LunaError(11049, f"More than {MAX_IMAGES} images in one request")
+            raise LunaError(errors.BAD_IMAGE_LIST, f"More than {MAX_IMAGES} images in one request")
 
     def inputs(self) -> Inputs:
-        """Raises LunaError 12030 without any file, 12027 and 11045-11050 for JSON parts that do not fit."""
+        """Raises LunaError NO_DATA without any file, INVALID_JSON, ONE_RECTANGLE_PER_IMAGE, NO_RECTANGLE_FOR_WARP,
+        BAD_IMAGE_LIST and DUPLICATE_RECTANGLES_OF_IMAGE for JSON parts that do not fit.
+        """
         if not self.files and not self.descriptors:
-            raise LunaError(12030)
+            raise LunaError(errors.NO_DATA)
         ours = {name: value for name, value in self.documents.items() if name not in self.rules.parts}
         checked = checked_data(DocumentsSerializer, ours)
         boxes = {kind: self._boxes(kind, checked.pop(kind)) for kind in BOXES}
@@ -95,14 +104,14 @@ class Form:
 
     def _boxes(self, kind: str, items: list[Mapping[str, Any]]) -> dict[str, tuple[Rect, ...]]:
         if items and self.rules.image_type is not ImageType.RAW:
-            raise LunaError(11047)
+            raise LunaError(errors.NO_RECTANGLE_FOR_WARP)
         for name, times in Counter(item["filename"] for item in items).items():
             if times > 1:
-                raise LunaError(11050, name)
+                raise LunaError(errors.DUPLICATE_RECTANGLES_OF_IMAGE, name)
             if name not in self.files:
-                raise LunaError(11049, f"No image is named {name}")
+                raise LunaError(errors.BAD_IMAGE_LIST, f"No image is named {name}")
         if any(len(item[kind]) > 1 for item in items):
-            raise LunaError(11045)
+            raise LunaError(errors.ONE_RECTANGLE_PER_IMAGE)
         return {item["filename"]: tuple(item[kind]) for item in items}
 
     def _picture(
@@ -115,7 +124,7 @@ class Form:
         error = None
         data = b""
         if len(part.data) > wire_bytes(settings.LUNA_MAX_IMAGE_BYTES, part.content_type):
-            error = LunaError(37003)
+            error = LunaError(errors.PAYLOAD_TOO_LARGE)
         else:
             try:
                 data = image_bytes(part.data, part.content_type)
@@ -140,7 +149,7 @@ def _descriptor_file(name: str, part: Part, details: Mapping[str, Mapping[str | 
     own = _details_of(name, details)
     try:
         if len(part.data) > MAX_DESCRIPTOR_BYTES:
-            raise LunaError(37003)
+            raise LunaError(errors.PAYLOAD_TOO_LARGE)
         return DescriptorFile(filename=name, descriptors=descriptors_decode(part.data, part.content_type), details=own)
     except LunaError as error:
         return DescriptorFile(filename=name, error=error, details=own)
@@ -156,9 +165,9 @@ def is_trusted(header: str | None) -> bool:
 
 
 def read_form(request: Request, rules: Rules) -> Inputs:
-    """A multipart body. Raises LunaError 12030, 12046, 37003 and what `Form` raises."""
+    """A multipart body. Raises LunaError NO_DATA, INVALID_REQUEST, PAYLOAD_TOO_LARGE and what `Form` raises."""
     if request.stream is None:
-        raise LunaError(12030)
+        raise LunaError(errors.NO_DATA)
     form = Form(rules, trusted=is_trusted(request.headers.get(TRUSTED_HEADER)))
     max_part_bytes = settings.LUNA_MAX_IMAGE_BYTES * 3 // 2
     for part in read_parts(request.stream, request.content_type, max_part_bytes=max_part_bytes):

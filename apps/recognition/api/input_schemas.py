@@ -7,8 +7,8 @@ import orjson
 from rest_framework import serializers
 
 from apps.common.fields import FlagField, UUIDField
-from apps.common.validation import StrictSerializer
 from apps.common.times import parse_time
+from apps.common.validation import StrictSerializer
 from apps.recognition.types import Rect
 
 MAX_IMAGES = 8

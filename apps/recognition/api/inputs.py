@@ -13,15 +13,15 @@ from rest_framework.request import Request
 
 from apps.accounts.auth.access import actor_of
 from apps.accounts.services import audit_write
+from apps.common import errors
 from apps.common.api.parsers import msgpack_decode
-from apps.common.validation import checked_data
 from apps.common.errors import LunaError
+from apps.common.validation import checked_data
 from apps.imagestore.choices import audit_type
 from apps.imagestore.models import StoredObject
-from apps.recognition.inputs.descriptors import descriptors_decode
 from apps.recognition.api.form import read_form
 from apps.recognition.api.input_schemas import ReferencesSerializer, detail_fields
-from apps.recognition.inputs.types import DescriptorFile, Details, Inputs, Picture, Rules
+from apps.recognition.inputs.descriptors import descriptors_decode
 from apps.recognition.inputs.media import (
     BASE64_TYPES,
     DESCRIPTOR_TYPES,
@@ -31,6 +31,7 @@ from apps.recognition.inputs.media import (
     wire_bytes,
 )
 from apps.recognition.inputs.sources import Loaded, load_samples, load_urls
+from apps.recognition.inputs.types import DescriptorFile, Details, Inputs, Picture, Rules
 from apps.recognition.types import ImageInput, ImageType
 
 MAX_JSON_BYTES = 4 * 1024**2
@@ -40,9 +41,9 @@ LONE_DESCRIPTOR_NAME = "raw_descriptor"
 def read_inputs(request: Request, rules: Rules) -> Inputs:
     """Reads the body.
 
-    Raises LunaError 12017 for a content type that holds no images, 12030 for an empty body, 18001 for bad Base64,
-    12002/12027/12047 for bad JSON, 11029, 11045-11050, 12039-12041, 12046 for bad multipart bodies, 37003 for what is
-    too large, what `descriptors_decode` raises.
+    Raises LunaError BAD_CONTENT_TYPE for a content type that holds no images, NO_DATA for an empty body, BAD_BASE64,
+    NO_JSON, INVALID_JSON and INVALID_MSGPACK for bad text bodies, PAYLOAD_TOO_LARGE for what is too large, and what
+    `read_form` and `descriptors_decode` raise.
     """
     content_type = request.content_type.partition(";")[0].strip().lower()
     if content_type == "multipart/form-data":
@@ -53,7 +54,7 @@ def read_inputs(request: Request, rules: Rules) -> Inputs:
         found = descriptors_decode(_read_body(request, MAX_DESCRIPTOR_BYTES), content_type)
         return Inputs(descriptors=(DescriptorFile(filename=LONE_DESCRIPTOR_NAME, descriptors=found),), alone=True)
     if content_type not in IMAGE_TYPES | BASE64_TYPES:
-        raise LunaError(12017)
+        raise LunaError(errors.BAD_CONTENT_TYPE)
     data = _read_body(request, wire_bytes(settings.LUNA_MAX_IMAGE_BYTES, content_type))
     image = ImageInput(image_bytes(data, content_type), image_type=rules.image_type)
     return Inputs(pictures=(Picture(image=image, content_type=content_type),), alone=True)
@@ -62,9 +63,9 @@ def read_inputs(request: Request, rules: Rules) -> Inputs:
 def _read_body(request: Request, max_bytes: int) -> bytes:
     data: bytes = b"" if request.stream is None else request.stream.read(max_bytes + 1)
     if not data:
-        raise LunaError(12030)
+        raise LunaError(errors.NO_DATA)
     if len(data) > max_bytes:
-        raise LunaError(37003)
+        raise LunaError(errors.PAYLOAD_TOO_LARGE)
     return data
 
 
@@ -75,11 +76,11 @@ def _read_json(request: Request, content_type: str) -> Any:
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise LunaError(12002) from error
+        raise LunaError(errors.NO_JSON) from error
 
 
 def _from_references(request: Request, body: Any, rules: Rules) -> Inputs:
-    """Raises LunaError 11045, 11047, 12027."""
+    """Raises LunaError ONE_RECTANGLE_PER_IMAGE, NO_RECTANGLE_FOR_WARP, INVALID_JSON."""
     checked = checked_data(ReferencesSerializer, body)
     references = checked.get("urls") or checked["samples"]
     for reference in references:
@@ -109,12 +110,12 @@ def _audit(request: Request, read: Sequence[StoredObject]) -> None:
 
 def _check_reference(reference: dict[str, Any], rules: Rules) -> None:
     if reference["body_bounding_boxes"] and not rules.bodies:
-        raise LunaError(200005, "human_body")
+        raise LunaError(errors.ESTIMATOR_NOT_INITIALIZED, "human_body")
     for boxes in (reference["face_bounding_boxes"], reference["body_bounding_boxes"]):
         if boxes and ("sample_id" in reference or rules.image_type is not ImageType.RAW):
-            raise LunaError(11047)
+            raise LunaError(errors.NO_RECTANGLE_FOR_WARP)
         if len(boxes) > 1:
-            raise LunaError(11045)
+            raise LunaError(errors.ONE_RECTANGLE_PER_IMAGE)
 
 
 def _picture(reference: dict[str, Any], loaded: Loaded, rules: Rules) -> Picture:

@@ -9,18 +9,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.auth.access import account_if_any, may_view
+from apps.common.api.views import LunaView
 from apps.common.fields import FlagField
 from apps.common.validation import checked_query
-from apps.common.api.views import LunaView
 from apps.recognition.api.answers import StatusSerializer, status_block
-from apps.recognition.inputs.types import Rules
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request
 from apps.recognition.api.shapes import Json, estimation_block, rect_block
 from apps.recognition.checks.evaluate import ESTIMATION
 from apps.recognition.checks.table import ISO_THRESHOLDS
-from apps.recognition.run.pictures import Seen, recognise_pictures
+from apps.recognition.inputs.types import Rules
 from apps.recognition.request.screening import Limits
+from apps.recognition.run.pictures import Seen, recognise_pictures
 from apps.recognition.types import Face, ImageType, MultifacePolicy, Plan
 
 POLICIES = [(each.value, each.name) for each in MultifacePolicy]

@@ -10,19 +10,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.auth.access import account_if_any, may_view
-from apps.common.fields import FlagField
-from apps.common.validation import checked_query
+from apps.common import errors
 from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
-from apps.recognition.request.aggregation import aggregate
+from apps.common.fields import FlagField
+from apps.common.validation import checked_query
 from apps.recognition.api.answers import StatusSerializer, status_block
-from apps.recognition.inputs.types import Rules
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request
 from apps.recognition.api.shapes import Json, liveness_number_block
 from apps.recognition.estimators.liveness import Liveness
-from apps.recognition.run.pictures import Seen, recognise_pictures
+from apps.recognition.inputs.types import Rules
+from apps.recognition.request.aggregation import aggregate
 from apps.recognition.request.screening import Limits
+from apps.recognition.run.pictures import Seen, recognise_pictures
 from apps.recognition.types import ImageType, MultifacePolicy, Plan
 
 ESTIMATION = "liveness"
@@ -95,7 +96,7 @@ class LivenessView(LunaView):
 
 
 def _error(seen: Seen) -> LunaError | None:
-    return seen.result.error or (None if seen.passed else LunaError(4003))
+    return seen.result.error or (None if seen.passed else LunaError(errors.NO_FACES_FOUND))
 
 
 def _image(seen: Seen) -> Json:

@@ -14,6 +14,7 @@ from django.http.multipartparser import (
 )
 from django.utils.http import parse_header_parameters
 
+from apps.common import errors
 from apps.common.errors import LunaError
 
 CHUNK_BYTES = 64 * 1024
@@ -35,11 +36,12 @@ class Part:
 def read_parts(stream: Any, content_type: str, *, max_part_bytes: int) -> Iterator[Part]:
     """The parts of a body as they arrive.
 
-    Raises LunaError 12046 for a body that is not multipart or cut, and for a part that does not say its name.
+    Raises LunaError INVALID_REQUEST for a body that is not multipart or cut, and for a part that does not say its
+    name.
     """
     boundary = parse_header_parameters(content_type)[1].get("boundary", "")
     if not boundary or not boundary.isascii() or len(boundary) > MAX_BOUNDARY_BYTES:
-        raise LunaError(12046, "the multipart boundary is missing")
+        raise LunaError(errors.INVALID_REQUEST, "the multipart boundary is missing")
     watched = _Watched(stream)
     try:
         parser = Parser(LazyStream(ChunkIter(cast(Any, watched), CHUNK_BYTES)), boundary.encode())
@@ -47,11 +49,13 @@ def read_parts(stream: Any, content_type: str, *, max_part_bytes: int) -> Iterat
             if kind != RAW:
                 yield _read_part(headers, body, max_part_bytes)
             elif number and body.read(2) != b"--":  # what stands before the parts, and behind them, is none
-                raise LunaError(12046, "a part of the multipart body has no Content-Disposition that can be read")
+                raise LunaError(
+                    errors.INVALID_REQUEST, "a part of the multipart body has no Content-Disposition that can be read"
+                )
     except (MultiPartParserError, InputStreamExhausted, UnicodeDecodeError) as error:
-        raise LunaError(12046, "the multipart body is broken") from error
+        raise LunaError(errors.INVALID_REQUEST, "the multipart body is broken") from error
     if f"--{boundary}--".encode() not in watched.tail:
-        raise LunaError(12046, "the multipart body ends early")
+        raise LunaError(errors.INVALID_REQUEST, "the multipart body ends early")
 
 
 class _Watched:

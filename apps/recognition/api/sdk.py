@@ -11,13 +11,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.auth.access import account_if_any, may_view
-from apps.common.fields import CommaListField, FlagField
-from apps.common.validation import checked_query
 from apps.common.api.views import LunaView
 from apps.common.descriptors import base64_encode
-from apps.common.filters.kinds import FiniteFloatField, NumberField
+from apps.common.fields import CommaListField, FlagField
 from apps.common.filters.enums import Deepfake, Liveness, Mask
-from apps.recognition.request.aggregation import aggregate
+from apps.common.filters.kinds import FiniteFloatField, NumberField
+from apps.common.validation import checked_query
 from apps.recognition.api.answers import (
     StatusSerializer,
     reasons_block,
@@ -31,16 +30,17 @@ from apps.recognition.api.body_shapes import (
     descriptor_block,
     people_block,
 )
-from apps.recognition.inputs.types import Rules
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request
 from apps.recognition.api.shapes import Json, attributes_block, estimation_block
-from apps.recognition.request.body_aggregation import aggregate_bodies
 from apps.recognition.encoding import warp_bytes
 from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.estimators.people_count import PeopleCount
-from apps.recognition.run.pictures import Rejected, Seen, check_one_person, recognise_pictures
+from apps.recognition.inputs.types import Rules
+from apps.recognition.request.aggregation import aggregate
+from apps.recognition.request.body_aggregation import aggregate_bodies
 from apps.recognition.request.screening import Limits
+from apps.recognition.run.pictures import Rejected, Seen, check_one_person, recognise_pictures
 from apps.recognition.types import Body, Face, ImageType, MultifacePolicy, Plan
 
 MAX_ANGLE_DEGREES = 180.0

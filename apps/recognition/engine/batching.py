@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.recognition.engine.errors import EngineError
 from apps.recognition.engine.sessions import Tensor
@@ -103,7 +104,7 @@ class Batcher:
         """The network's outputs for all rows of `tensor`, in order; blocks the calling thread.
 
         `deadline` is a time.monotonic() until which the rows must have started. Raises LunaError with status 503 where
-        the queue is full (100035) or the deadline passes (37001).
+        the queue is full (BATCHING_ERROR) or the deadline passes (PROCESSING_TIMEOUT).
         """
         largest = self._batch_sizes[network][-1]
         starts = range(0, len(tensor), largest)
@@ -116,7 +117,9 @@ class Batcher:
             if self._closed:
                 raise EngineError("The engine is closed.")
             if self._waiting_rows + len(tensor) > self._queue_rows:
-                raise LunaError(100035, "the recognition queue is full", status=503, headers={"Retry-After": "1"})
+                raise LunaError(
+                    errors.BATCHING_ERROR, "the recognition queue is full", status=503, headers={"Retry-After": "1"}
+                )
             self._queue.extend(chunks)
             self._waiting_rows += len(tensor)
             self._changed.notify(len(chunks))
@@ -199,7 +202,9 @@ class Batcher:
                 continue
             if chunk.request.deadline < now:
                 waited_s = round(now - chunk.request.submitted, 1)
-                self._fail(chunk, LunaError(37001, waited_s, status=503, headers={"Retry-After": "1"}))
+                self._fail(
+                    chunk, LunaError(errors.PROCESSING_TIMEOUT, waited_s, status=503, headers={"Retry-After": "1"})
+                )
             else:
                 alive.append(chunk)
         return alive

@@ -5,8 +5,8 @@ picture. Transparent pixels are laid on white; 16-bit and float grey is scaled t
 converted without colour profiles. Most pictures are JPEG in three colours: Pillow reads what they are and OpenCV, with
 the same libjpeg-turbo and so the same pixels, decodes them without Pillow's copies.
 
-Errors: bytes that are no readable picture of these formats are LunaError 18003; pictures with more bytes or pixels
-than allowed, or with a side beyond `MAX_SIDE_PX`, are LunaError 100012 with the figures.
+Errors: bytes that are no readable picture of these formats are LunaError BAD_IMAGE; pictures with more bytes or pixels
+than allowed, or with a side beyond `MAX_SIDE_PX`, are LunaError INVALID_IMAGE_SIZE with the figures.
 """
 
 import io
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageFile
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.recognition.types import Image
 
@@ -65,7 +66,7 @@ def decode(data: bytes, *, max_bytes: int, max_pixels: int, use_exif: bool = Tru
     except LunaError:
         raise
     except Exception as error:  # damaged files make Pillow's decoders raise a dozen kinds of errors
-        raise LunaError(18003) from error
+        raise LunaError(errors.BAD_IMAGE) from error
 
 
 def _exif(picture: Pillow.Image) -> Pillow.Exif:
@@ -85,9 +86,9 @@ def _jpeg(data: bytes) -> Image | None:
 def _check_bounds(size_bytes: int, size_px: tuple[int, int], *, max_bytes: int, max_pixels: int) -> None:
     width, height = size_px
     if size_bytes > max_bytes:
-        raise LunaError(100012, f"{size_bytes} bytes, at most {max_bytes} are accepted")
+        raise LunaError(errors.INVALID_IMAGE_SIZE, f"{size_bytes} bytes, at most {max_bytes} are accepted")
     if width * height > max_pixels or max(size_px) > MAX_SIDE_PX:
-        raise LunaError(100012, f"{width}x{height}, at most {max_pixels} pixels are accepted")
+        raise LunaError(errors.INVALID_IMAGE_SIZE, f"{width}x{height}, at most {max_pixels} pixels are accepted")
 
 
 def _rgb(picture: Pillow.Image) -> Pillow.Image:

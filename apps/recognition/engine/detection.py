@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.recognition.engine.geometry import ANTIALIAS_BELOW_SCALE
 from apps.recognition.types import Image, Rect
@@ -116,10 +117,12 @@ def _areas(box: NDArray[np.float32], other: NDArray[np.float32]) -> tuple[float,
 
 
 def corners_of(image: Image, box: Rect) -> NDArray[np.float32]:
-    """float32 [4] x1, y1, x2, y2 of a box that came with a picture. Raises LunaError 100016 for one outside of it."""
+    """float32 [4] x1, y1, x2, y2 of a box that came with a picture. Raises LunaError INVALID_RECTANGLE for one
+    outside of it.
+    """
     height, width = image.shape[:2]
     if min(box.width, box.height) < 1 or not (-box.width < box.x < width and -box.height < box.y < height):
-        raise LunaError(100016, f"{asdict(box)} in a picture of {width}x{height}")
+        raise LunaError(errors.INVALID_RECTANGLE, f"{asdict(box)} in a picture of {width}x{height}")
     return np.array([box.x, box.y, box.x + box.width, box.y + box.height], np.float32)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.recognition import estimators as package
 from apps.recognition.estimators.base import AnyEstimator
@@ -25,8 +26,9 @@ def all_estimators() -> Mapping[str, AnyEstimator]:
 def ordered(names: Collection[str], tasks: Collection[str], off: Collection[str] = ()) -> tuple[AnyEstimator, ...]:
     """The estimators for the public `names` and all that they need, each once and after its needs.
 
-    `tasks` are those with an installed network, `off` names that are switched off. Raises LunaError 200005 with the
-    name asked for where there is no such estimator, it is off, or one of its networks is absent.
+    `tasks` are those with an installed network, `off` names that are switched off. Raises LunaError
+    ESTIMATOR_NOT_INITIALIZED with the name asked for where there is no such estimator, it is off, or one of its
+    networks is absent.
     """
     known = all_estimators()
     order: dict[str, AnyEstimator] = {}
@@ -34,14 +36,14 @@ def ordered(names: Collection[str], tasks: Collection[str], off: Collection[str]
     def visit(name: str, asked_for: str) -> None:
         estimator = known.get(name)
         if estimator is None or not set(estimator.tasks) <= set(tasks):
-            raise LunaError(200005, asked_for)
+            raise LunaError(errors.ESTIMATOR_NOT_INITIALIZED, asked_for)
         for need in (*estimator.needs, *(want for want in estimator.wants if set(known[want].tasks) <= set(tasks))):
             visit(need, asked_for)
         order.setdefault(name, estimator)
 
     for name in sorted(names):
         if name in off or (name in known and not known[name].public):
-            raise LunaError(200005, name)
+            raise LunaError(errors.ESTIMATOR_NOT_INITIALIZED, name)
         visit(name, name)
     return tuple(order.values())
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from apps.common import errors
 from apps.common.descriptors import (
     SDK_SIGNATURE,
     DescriptorVersion,
@@ -22,8 +23,9 @@ Decoded = tuple[DescriptorVersion, Vector]
 def descriptors_decode(data: bytes, content_type: str) -> tuple[Decoded, ...]:
     """The descriptors behind a content type of `media.DESCRIPTOR_TYPES`: unit vectors with their versions.
 
-    Raises LunaError 22012 for bad Base64; 12034, 12036, 12038 for a descriptor of wrong length, of a version that is
-    unknown or of the other kind, or that is none; 12035, 12037 for an XPK file that is none or holds none; 200005 for
+    Raises LunaError BAD_DESCRIPTOR_BASE64 for bad Base64; WRONG_DESCRIPTOR_LENGTH, UNKNOWN_DESCRIPTOR_VERSION,
+    BAD_SDK_DESCRIPTOR for a descriptor of wrong length, of a version that is unknown or of the other kind, or that is
+    none; BAD_XPK, XPK_WITHOUT_DESCRIPTOR for an XPK file that is none or holds none; ESTIMATOR_NOT_INITIALIZED for
     raw bytes where no network gives descriptors of their kind.
     """
     if content_type.endswith(BASE64_SUFFIX):
@@ -40,7 +42,7 @@ def _one(data: bytes, kind: Kind) -> list[Decoded]:
             return [(default, raw_decode(data, default))]
     version, vector = sdk_decode(data)
     if version.kind != kind:
-        raise LunaError(12036, version.version)
+        raise LunaError(errors.UNKNOWN_DESCRIPTOR_VERSION, version.version)
     return [(version, vector)]
 
 

@@ -3,6 +3,7 @@
 import base64
 import binascii
 
+from apps.common import errors
 from apps.common.errors import LunaError
 
 IMAGE_TYPES = frozenset(
@@ -32,13 +33,13 @@ BLANKS = b" \t\r\n"
 
 
 def image_bytes(data: bytes, content_type: str) -> bytes:
-    """The image itself. Raises LunaError 18001 when a Base64 type holds something else."""
+    """The image itself. Raises LunaError BAD_BASE64 when a Base64 type holds something else."""
     if content_type not in BASE64_TYPES:
         return data
     try:
         return base64.b64decode(data.translate(None, BLANKS), validate=True)
     except binascii.Error as error:
-        raise LunaError(18001) from error
+        raise LunaError(errors.BAD_BASE64) from error
 
 
 def wire_bytes(image_bytes: int, content_type: str) -> int:

@@ -10,9 +10,10 @@ from uuid import UUID
 import numpy as np
 from django.conf import settings
 
-from apps.common.fields import parse_uuid
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.fetch import FetchError, fetch
+from apps.common.fields import parse_uuid
 from apps.common.scope import Scope
 from apps.imagestore.buckets import BUCKET_NAME
 from apps.imagestore.choices import Bucket, Kind, audit_type, shelf
@@ -56,7 +57,8 @@ def everything(kind: str) -> bool:
 def load_urls(urls: Sequence[str], account_id: UUID | None, readable: Readable = everything) -> list[Loaded]:
     """The images at `urls`, in this order. Our own are read from the Image Store, as this client may.
 
-    An image that cannot be had is LunaError 11027, one that says it is something else 11028.
+    An image that cannot be had is LunaError IMAGE_DOWNLOAD_FAILED, one that says it is something else
+    BAD_IMAGE_CONTENT_TYPE.
     """
     results: dict[int, Loaded] = {}
     for position, url in enumerate(urls):
@@ -74,7 +76,7 @@ def load_urls(urls: Sequence[str], account_id: UUID | None, readable: Readable =
 def load_samples(
     sample_ids: Sequence[UUID], account_id: UUID | None, readable: Readable = everything
 ) -> list[Loaded]:  # fmt: skip
-    """Stored face samples, in this order; one that is missing is LunaError 11031."""
+    """Stored face samples, in this order; one that is missing is LunaError SAMPLE_NOT_FOUND."""
     rows = {}
     if account_id is not None and readable(audit_type(Bucket.FACE_SAMPLES)):
         rows = objects_get(scope=Scope(account_id), bucket=Bucket.FACE_SAMPLES, object_ids=sample_ids)
@@ -82,7 +84,7 @@ def load_samples(
     for sample_id in sample_ids:
         row = rows.get(sample_id)
         if row is None:
-            results.append(Loaded(error=LunaError(11031, sample_id)))
+            results.append(Loaded(error=LunaError(errors.SAMPLE_NOT_FOUND, sample_id)))
             continue
         results.append(Loaded(object_bytes(stored=row), landmarks5=stored_landmarks5(row.meta), stored=row))
     return results
@@ -110,11 +112,11 @@ def own_object(url: str) -> tuple[str, UUID] | None:
 def _own(url: str, bucket: str, object_id: UUID, account_id: UUID | None, readable: Readable) -> Loaded:
     try:
         if account_id is None or not readable(audit_type(bucket)):
-            raise LunaError(11027, url)
+            raise LunaError(errors.IMAGE_DOWNLOAD_FAILED, url)
         row = object_get(scope=Scope(account_id), bucket=bucket, object_id=object_id)
         return Loaded(object_bytes(stored=row), stored=row)
     except LunaError as error:
-        return Loaded(error=error if error.status >= 500 else LunaError(11027, url))
+        return Loaded(error=error if error.status >= 500 else LunaError(errors.IMAGE_DOWNLOAD_FAILED, url))
 
 
 def _fetched(url: str) -> Loaded:
@@ -122,7 +124,7 @@ def _fetched(url: str) -> Loaded:
         answer = fetch(url, max_bytes=settings.LUNA_MAX_IMAGE_BYTES, allow_private=settings.LUNA_ALLOW_PRIVATE_URLS)
     except FetchError as error:
         logger.info("an image could not be downloaded: %s", error)
-        return Loaded(error=LunaError(11027, url))
+        return Loaded(error=LunaError(errors.IMAGE_DOWNLOAD_FAILED, url))
     if not answer.content_type.startswith("image/") and answer.content_type not in NEUTRAL_TYPES:
-        return Loaded(error=LunaError(11028, url))
+        return Loaded(error=LunaError(errors.BAD_IMAGE_CONTENT_TYPE, url))
     return Loaded(answer.data)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.recognition.engine import bodies, objects, pose
 from apps.recognition.engine.bodies import Box
@@ -21,7 +22,7 @@ def find_bodies(
 ) -> list[BodySubject]:
     """The bodies of a picture, those of `boxes` alone where there are any. `faces`: how many were found before.
 
-    Raises LunaError 100016 for a box outside of the picture.
+    Raises LunaError INVALID_RECTANGLE for a box outside of the picture.
     """
     if boxes:
         found = [each for box in boxes if (each := _in_box(image, box, trusted, networks)) is not None]
@@ -36,9 +37,9 @@ def find_bodies(
 
 
 def body_of_warp(warp: Image, networks: Networks) -> BodySubject:
-    """The one body of a warp. Raises LunaError 11030 for another size."""
+    """The one body of a warp. Raises LunaError WRONG_IMAGE_SIZE for another size."""
     if warp.shape[:2] != (BODY_WARP_HEIGHT_PX, BODY_WARP_WIDTH_PX):
-        raise LunaError(11030, f"{BODY_WARP_WIDTH_PX}x{BODY_WARP_HEIGHT_PX}")
+        raise LunaError(errors.WRONG_IMAGE_SIZE, f"{BODY_WARP_WIDTH_PX}x{BODY_WARP_HEIGHT_PX}")
     box = np.array([0, 0, BODY_WARP_WIDTH_PX, BODY_WARP_HEIGHT_PX], np.float32)
     (keypoints,) = _keypoints(warp, [box], networks)
     return BodySubject(image=warp, box=box, score=1.0, keypoints=keypoints, warp=warp)

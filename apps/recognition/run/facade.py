@@ -16,9 +16,9 @@ from django.conf import settings
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 from apps.recognition.estimators.registry import available, ordered
+from apps.recognition.request.thresholds import PredictionThresholds
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.switches import BODY_DETECTOR, FACE_DETECTOR, HUMAN_DETECTOR, names_off
-from apps.recognition.request.thresholds import PredictionThresholds
 from apps.recognition.types import ImageInput, ImageResult, Plan
 
 # Pictures of one request that are worked on at a time: the others' decoded pixels would only wait in memory.
@@ -33,8 +33,9 @@ _pool: ThreadPoolExecutor | None = None
 def recognise(images: Sequence[ImageInput], plan: Plan) -> list[ImageResult]:
     """The faces of each picture, in order of `images`; a picture's own error stands in its result.
 
-    Raises LunaError for the whole request: 200005 (an estimator that is unknown or has no network), 200003 (unknown
-    descriptor version), and with status 503 100035 or 37001 where the engine has too much to do.
+    Raises LunaError for the whole request: ESTIMATOR_NOT_INITIALIZED (an estimator that is unknown or has no
+    network), UNSUPPORTED_DESCRIPTOR_VERSION (unknown descriptor version), and with status 503 BATCHING_ERROR or
+    PROCESSING_TIMEOUT where the engine has too much to do.
     """
     pipeline = Pipeline(engine(), plan)
     if len(images) == 1:

@@ -4,12 +4,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from apps.common import errors
 from apps.common.errors import LunaError
-from apps.recognition.inputs.types import Inputs, Picture
 from apps.recognition.checks.recognise import recognise_checked
-from apps.recognition.run.facade import prediction_thresholds
+from apps.recognition.inputs.types import Inputs, Picture
 from apps.recognition.request.screening import Limits, Reason, screen
 from apps.recognition.request.thresholds import judged
+from apps.recognition.run.facade import prediction_thresholds
 from apps.recognition.types import Body, Face, ImageResult, Plan
 
 
@@ -84,8 +85,13 @@ def _screened(picture: Picture, result: ImageResult, limits: Limits) -> Seen:
 
 
 def check_one_person(seen: Sequence[Seen]) -> None:
-    """Aggregation takes pictures of one person. Raises LunaError 11038 for several faces, 11053 for several bodies."""
+    """Aggregation takes pictures of one person. Raises LunaError MULTIPLE_FACES_FOUND for several faces,
+    MULTIPLE_BODIES_FOUND for several bodies.
+    """
     for each in seen:
-        for found, code in ((each.result.faces, 11038), (each.result.bodies, 11053)):
+        for found, code in (
+            (each.result.faces, errors.MULTIPLE_FACES_FOUND),
+            (each.result.bodies, errors.MULTIPLE_BODIES_FOUND),
+        ):
             if len(found) > 1:
                 raise LunaError(code, each.filename, json.dumps([asdict(one.rect) for one in found]))

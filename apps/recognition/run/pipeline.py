@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.common import errors
 from apps.common.clock import Clock
 from apps.common.errors import LunaError
-from apps.recognition.run.bodies import body_of_warp, find_bodies, joined
 from apps.recognition.engine import mesh
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.decode import decode
@@ -35,6 +35,7 @@ from apps.recognition.estimators.base import (
 from apps.recognition.estimators.mesh import run_mesh
 from apps.recognition.estimators.registry import all_estimators, ordered
 from apps.recognition.networks.specs import Manifest
+from apps.recognition.run.bodies import body_of_warp, find_bodies, joined
 from apps.recognition.run.orientation import turned_upright
 from apps.recognition.switches import BODY_DETECTOR, BODY_WARP, FACE_DETECTOR, FACE_WARP, HUMAN_DETECTOR
 from apps.recognition.types import (
@@ -82,12 +83,12 @@ class _Run:
 class Pipeline:
     """A plan made ready for any number of pictures.
 
-    Raises LunaError 200005 or 200003 for a plan that cannot be followed.
+    Raises LunaError ESTIMATOR_NOT_INITIALIZED or UNSUPPORTED_DESCRIPTOR_VERSION for a plan that cannot be followed.
     """
 
     def __init__(self, engine: Engine, plan: Plan) -> None:
         if plan.detect_body and not {"object_detector", "body_pose"} <= engine.tasks.keys():
-            raise LunaError(200005, "human_body")
+            raise LunaError(errors.ESTIMATOR_NOT_INITIALIZED, "human_body")
         _check_warps(plan, engine.config.off)
         self._engine = engine
         self._plan = plan
@@ -105,9 +106,9 @@ class Pipeline:
         """The faces and bodies of one picture, best first (score × area), or the error of this picture.
 
         Where one alone is wanted, it is the best face's person, without any face the best body. `stage_ms` holds
-        decode, detect, detect_bodies and every estimator of faces and bodies; `networks` is the part of their sum that
-        was spent waiting for networks. Raises LunaError with status 503 where the engine is overloaded, 200005 where
-        the detector that the picture needs is switched off.
+        decode, detect, detect_bodies and every estimator of faces and bodies; `networks` is the part of their sum
+        that was spent waiting for networks. Raises LunaError with status 503 where the engine is overloaded,
+        ESTIMATOR_NOT_INITIALIZED where the detector that the picture needs is switched off.
         """
         if item.image_type is ImageType.RAW:
             _check_detectors(self._plan, self._engine.config.off)
@@ -182,7 +183,10 @@ class Pipeline:
         bodies = sorted((each for each in bodies if each.score >= threshold), key=_prominence, reverse=True)
         bodies = bodies if plan.detect_body else []
         if plan.multiface is MultifacePolicy.NOT_ALLOWED:
-            for found, code in ((faces if plan.detect_face else [], 11038), (bodies, 11053)):
+            for found, code in (
+                (faces if plan.detect_face else [], errors.MULTIPLE_FACES_FOUND),
+                (bodies, errors.MULTIPLE_BODIES_FOUND),
+            ):
                 if len(found) > 1:
                     raise LunaError(code, filename, json.dumps([asdict(_rect(each)) for each in found]))
         if plan.multiface is MultifacePolicy.BEST:
@@ -243,7 +247,7 @@ def _names_of(kind: type[AnyEstimator], plan: Plan) -> frozenset[str]:
 def _check_warps(plan: Plan, off: Collection[str]) -> None:
     for name, wanted in ((FACE_WARP, plan.detect_face and plan.warp), (BODY_WARP, plan.detect_body and plan.body_warp)):
         if wanted and name in off:
-            raise LunaError(200005, name)
+            raise LunaError(errors.ESTIMATOR_NOT_INITIALIZED, name)
 
 
 def _check_detectors(plan: Plan, off: Collection[str]) -> None:
@@ -252,17 +256,17 @@ def _check_detectors(plan: Plan, off: Collection[str]) -> None:
         return
     for name, wanted in ((FACE_DETECTOR, plan.detect_face), (BODY_DETECTOR, plan.detect_body)):
         if wanted and name in off:
-            raise LunaError(200005, name)
+            raise LunaError(errors.ESTIMATOR_NOT_INITIALIZED, name)
 
 
 def _descriptor_networks(engine: Engine, plan: Plan) -> dict[str, str]:
-    """By task, the network of the plan's version where it names one. Raises LunaError 200003."""
+    """By task, the network of the plan's version if it names one. Raises LunaError UNSUPPORTED_DESCRIPTOR_VERSION."""
     networks = {task: engine.tasks[task] for task in DESCRIPTOR_TASKS if task in engine.tasks}
     if plan.descriptor_version is not None:
         network = engine.descriptor_networks().get(plan.descriptor_version)
         task = None if network is None else engine.manifest(network).task
         if network is None or task not in plan.estimators:
-            raise LunaError(200003, plan.descriptor_version)
+            raise LunaError(errors.UNSUPPORTED_DESCRIPTOR_VERSION, plan.descriptor_version)
         networks[task] = network
     return networks
 
@@ -344,18 +348,19 @@ def _subject(image: Image, detected: Detection, face: Mesh) -> Subject:
 def _warp_subjects(image: Image, item: ImageInput, run: _Run) -> list[Subject]:
     """The one face of a warp: known by its points, else found as in any picture, else where warps have it.
 
-    Raises LunaError 11030 for another size, 11047 for boxes, 100009 where no face is found.
+    Raises LunaError WRONG_IMAGE_SIZE for another size, NO_RECTANGLE_FOR_WARP for boxes, INVALID_DETECTION where no
+    face is found.
     """
     if image.shape[:2] != (WARP_SIZE_PX, WARP_SIZE_PX):
-        raise LunaError(11030, f"{WARP_SIZE_PX}x{WARP_SIZE_PX}")
+        raise LunaError(errors.WRONG_IMAGE_SIZE, f"{WARP_SIZE_PX}x{WARP_SIZE_PX}")
     if item.face_boxes:
-        raise LunaError(11047)
+        raise LunaError(errors.NO_RECTANGLE_FOR_WARP)
     if item.landmarks5 is not None:
         return [_warp_subject(image, np.asarray(item.landmarks5, np.float32), 1.0, {})]
     detections = _detected(image, run)[:1] or [Detection.upright(np.array([30, 30, 220, 220], np.float32))]
     face = _meshes(image, detections, run)[0]
     if face.flag < mesh.FLAG_THRESHOLD:
-        raise LunaError(100009, "no face in the warp")
+        raise LunaError(errors.INVALID_DETECTION, "no face in the warp")
     return [_warp_subject(image, mesh.five_points(face.points), detections[0].score, {"mesh": face})]
 
 

@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from apps.accounts.auth.permissions import OBJECT_RIGHTS, RESOURCES, all_permissions
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord, Token
-from apps.accounts.auth.permissions import OBJECT_RIGHTS, RESOURCES, all_permissions
 from apps.common.times import utc_now
 from tests.api.accounts.helpers import JSON, assert_error, issue
 from tests.factories import basic_client, client_of, make_account

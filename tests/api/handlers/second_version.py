@@ -14,10 +14,10 @@ from PIL import Image
 from apps.accounts.models import Account
 from apps.common.descriptors import Calibration, DescriptorVersion, versions
 from apps.common.scope import Scope
+from apps.descriptors.extraction import AdditionalExtraction, Batch
 from apps.faces import services
 from apps.faces.models import Face, FaceDescriptor
 from apps.faces.types import AttributeData, DescriptorData
-from apps.descriptors.extraction import AdditionalExtraction, Batch
 from apps.imagestore.choices import Bucket
 from apps.imagestore.services import object_store
 from apps.recognition.run import facade

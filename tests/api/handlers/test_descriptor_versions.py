@@ -13,10 +13,10 @@ from django.test import Client
 from apps.accounts.models import Account, AuditRecord
 from apps.common.descriptors import sdk_decode
 from apps.common.scope import Scope
+from apps.descriptors.versions import descriptors_drop
 from apps.events.models import EventDescriptor
 from apps.faces.models import FaceDescriptor
 from apps.faces.types import DescriptorData
-from apps.descriptors.versions import descriptors_drop
 from tests.api.handlers.conftest import JPEG, JSON, astronaut, make_handler, sample
 from tests.api.handlers.second_version import (
     BODY,

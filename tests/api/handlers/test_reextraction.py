@@ -16,12 +16,12 @@ from pytest_django import DjangoAssertNumQueries
 from apps.accounts.models import Account, AuditRecord
 from apps.common.descriptors import versions
 from apps.common.scope import Scope
+from apps.descriptors import extraction as reextraction
+from apps.descriptors.extraction import AdditionalExtraction
 from apps.events.models import Event, EventDescriptor
 from apps.faces import services
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor
 from apps.faces.types import AttributeData, BasicData, DescriptorData
-from apps.descriptors import extraction as reextraction
-from apps.descriptors.extraction import AdditionalExtraction
 from apps.imagestore.choices import Bucket
 from apps.imagestore.files import data_name
 from apps.imagestore.models import StoredObject

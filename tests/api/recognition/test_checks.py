@@ -12,8 +12,8 @@ import cv2
 import pytest
 from django.conf import settings
 
-from apps.recognition.run import facade
 from apps.recognition.checks.table import CHECKS
+from apps.recognition.run import facade
 from tests.factories import client_of, make_account
 from tests.unit.recognition.checks import pictures
 from tests.unit.recognition.graphs import colour_scores, directory_with_embedded, install

@@ -11,8 +11,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from apps.common.errors import LunaError
-from apps.recognition.run import facade
 from apps.recognition.estimators.registry import all_estimators
+from apps.recognition.run import facade
 from apps.recognition.switches import BODY_WARP, FACE_WARP, SWITCHES, names_off, variable
 from luna.embedded.processes import EmbeddedError
 from tests.api.handlers.conftest import JPEG, JSON, astronaut

@@ -13,9 +13,6 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from apps.accounts.auth.access import require_resource, require_right
-from apps.accounts.choices import AccountType
-from apps.accounts.jobs import audit_prune
-from apps.accounts.models import Account, AuditRecord, Token
 from apps.accounts.auth.permissions import (
     EMIT_EVENTS,
     OBJECT_RIGHTS,
@@ -25,6 +22,9 @@ from apps.accounts.auth.permissions import (
     is_within,
 )
 from apps.accounts.auth.principal import Actor, Principal
+from apps.accounts.choices import AccountType
+from apps.accounts.jobs import audit_prune
+from apps.accounts.models import Account, AuditRecord, Token
 from apps.accounts.services import account_close, account_update, audit_write
 from apps.common.errors import LunaError
 from apps.common.scope import UnscopedQueryError

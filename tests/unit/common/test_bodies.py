@@ -15,9 +15,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
+from apps.common.errors import LunaError
 from apps.common.fields import CommaListField, FlagField, parse_uuid, uuid_list
 from apps.common.validation import StrictSerializer, checked_data
-from apps.common.errors import LunaError
 from tests.api.accounts.helpers import JSON, assert_error
 
 CREDENTIALS = {"login": "nobody@luna.test"}  # answered with 12016: the body was read and understood

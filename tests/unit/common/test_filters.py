@@ -21,9 +21,9 @@ from apps.common.filters import (
     to_q,
 )
 from apps.common.filters.conditions import AREA, Box, LabelSimilarity
+from apps.common.filters.enums import Emotion
 from apps.common.filters.meta import META, MetaCondition, meta_condition
 from apps.common.filters.operators import EQUAL, OVERLAP
-from apps.common.filters.enums import Emotion
 from apps.events.models import Event
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

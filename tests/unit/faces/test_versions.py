@@ -13,9 +13,9 @@ from apps.accounts.services import account_create
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.faces import services
+from apps.faces.descriptors import face_descriptors_add, faces_lacking, faces_lacking_after
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor
 from apps.faces.types import AttributeData, DescriptorData
-from apps.faces.descriptors import face_descriptors_add, faces_lacking, faces_lacking_after
 
 OLD, NEW = 77, 78
 FACES = 40

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from apps.recognition.request.aggregation import aggregate
 from apps.recognition.estimators.basic_attributes import BasicAttributes
 from apps.recognition.estimators.deepfake import Deepfake
 from apps.recognition.estimators.emotions import Emotions
@@ -12,6 +11,7 @@ from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.estimators.head_pose import HeadPose
 from apps.recognition.estimators.liveness import Liveness
 from apps.recognition.estimators.mask import Mask
+from apps.recognition.request.aggregation import aggregate
 
 
 def descriptor(*components: float, score: float) -> Descriptor:

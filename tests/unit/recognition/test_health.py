@@ -3,9 +3,9 @@
 import pytest
 
 from apps.monitoring.features import ESTIMATIONS
-from apps.recognition.run import facade
 from apps.recognition.estimators.registry import all_estimators
 from apps.recognition.health import features_available, recognition_check
+from apps.recognition.run import facade
 
 
 def test_with_networks() -> None:

@@ -8,10 +8,10 @@ from pytest_django import Settings
 
 from apps.common.descriptors import DescriptorRegistry
 from apps.common.errors import LunaError
+from apps.recognition.descriptor_versions import register_versions
 from apps.recognition.networks.manifest import load_manifests
 from apps.recognition.networks.packs import network_use
 from apps.recognition.networks.registry import Registry
-from apps.recognition.descriptor_versions import register_versions
 from tests.unit.recognition.graphs import channel_means, directory_with_embedded, install
 
 TEMPLATE = [[38.3, 51.7], [73.5, 51.5], [56.0, 71.7], [41.5, 92.4], [70.7, 92.2]]

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from apps.accounts.auth.permissions import CREATION, DELETION, MATCHING, MODIFICATION, OBJECT_RIGHTS, RESOURCES, VIEW
 from apps.accounts.api.routes import Route, api_routes
+from apps.accounts.auth.permissions import CREATION, DELETION, MATCHING, MODIFICATION, OBJECT_RIGHTS, RESOURCES, VIEW
 from apps.common.api.views import BY_BODY
 
 RIGHTS = (CREATION, VIEW, MODIFICATION, DELETION, MATCHING)

@@ -6,12 +6,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from apps.common.fields import parse_uuid
 from apps.common.descriptors import versions
 from apps.common.errors import LunaError
+from apps.common.fields import parse_uuid
 from apps.common.scope import Scope
-from apps.faces.selectors import list_get
 from apps.descriptors.extraction import BATCH_OBJECTS, AdditionalExtraction, Batch, Objects
+from apps.faces.selectors import list_get
 
 
 class Command(BaseCommand):
@@ -64,7 +64,7 @@ class Command(BaseCommand):
 
 
 def _extractions(options: dict[str, Any]) -> list[AdditionalExtraction]:
-    """Raises LunaError 12036, 22003, ValueError."""
+    """Raises LunaError UNKNOWN_DESCRIPTOR_VERSION, LIST_NOT_FOUND, ValueError."""
     version = versions.get(options["descriptor_version"])
     scope = Scope(_uuid(options["account"]))
     list_id = _uuid(options["list"])

@@ -9,10 +9,11 @@ from rest_framework.response import Response
 
 from apps.accounts.auth.access import actor_of, read_scope, write_account
 from apps.accounts.services import audit_write
+from apps.common import errors
 from apps.common.api.responses import created
-from apps.common.validation import checked_body, checked_query
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
+from apps.common.validation import checked_body, checked_query
 from apps.faces.api.serializers import (
     AttributeBody,
     AttributeCreated,
@@ -23,9 +24,9 @@ from apps.faces.api.serializers import (
     TargetsQuery,
 )
 from apps.faces.api.shapes import ATTRIBUTE_TARGETS, DESCRIPTOR, attribute_shape, samples_shape, targets_check
+from apps.faces.attribute_input import attribute_parse
 from apps.faces.attributes import attribute_create, attribute_delete, attribute_get, attributes_get
 from apps.faces.types import TemporaryAttribute
-from apps.faces.attribute_input import attribute_parse
 
 DONE = OpenApiResponse(description="Done.")
 
@@ -65,7 +66,7 @@ class AttributesView(LunaView):
     def get(self, request: Request) -> Response:
         query = checked_query(AttributesQuery, request)
         if "attribute_ids" not in query:
-            raise LunaError(12014, "attribute_ids")
+            raise LunaError(errors.MISSING_PARAMETERS, "attribute_ids")
         targets = targets_check(query["targets"], ATTRIBUTE_TARGETS)
         found = attributes_get(scope=read_scope(request), attribute_ids=query["attribute_ids"])
         shapes = [attribute_shape(attribute, targets) for attribute in found]
@@ -94,7 +95,9 @@ class AttributeView(LunaView):
 
     @extend_schema(summary="Delete a temporary attribute", responses={204: DONE})
     def delete(self, request: Request, attribute_id: str) -> Response:
-        attribute_delete(account_id=write_account(request), attribute_id=path_uuid(attribute_id, 22011))
+        attribute_delete(
+            account_id=write_account(request), attribute_id=path_uuid(attribute_id, errors.ATTRIBUTE_NOT_FOUND)
+        )
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -110,4 +113,4 @@ class AttributeSamplesView(LunaView):
 
 
 def find(request: Request, attribute_id: str) -> TemporaryAttribute:
-    return attribute_get(scope=read_scope(request), attribute_id=path_uuid(attribute_id, 22011))
+    return attribute_get(scope=read_scope(request), attribute_id=path_uuid(attribute_id, errors.ATTRIBUTE_NOT_FOUND))

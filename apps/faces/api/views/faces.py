@@ -8,12 +8,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.auth.access import principal_of_request, read_scope, require_right, write_account
+from apps.common import errors
 from apps.common.api.responses import count_serializer, created
-from apps.common.validation import checked_body, checked_query
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
 from apps.common.paging import Page
 from apps.common.scope import Scope
+from apps.common.validation import checked_body, checked_query
 from apps.faces import selectors, services
 from apps.faces.api.serializers import (
     FaceAttributeBody,
@@ -40,13 +41,15 @@ from apps.faces.api.shapes import (
     targets_check,
 )
 from apps.faces.api.views.attributes import DONE, audit_descriptors
+from apps.faces.attribute_input import attribute_parse
 from apps.faces.attributes import attribute_get
 from apps.faces.models import FaceAttribute
-from apps.faces.attribute_input import attribute_parse
 
 
 def attribute_of_body(request: Request, body: dict[str, Any] | None) -> dict[str, Any]:
-    """The arguments `attribute` and `attribute_id` of the services. Raises LunaError 22011 and those of the parts."""
+    """The arguments `attribute` and `attribute_id` of the services. Raises LunaError ATTRIBUTE_NOT_FOUND and those of
+    the parts.
+    """
     if body is None:
         return {}
     if "attribute_id" not in body:
@@ -122,25 +125,25 @@ class FaceView(LunaView):
     @extend_schema(summary="Get a face", parameters=[TargetsQuery], responses=FaceSerializer)
     def get(self, request: Request, face_id: str) -> Response:
         targets = targets_check(checked_query(TargetsQuery, request)["targets"], FACE_TARGETS)
-        face = selectors.face_get(scope=read_scope(request), face_id=path_uuid(face_id, 22002))
+        face = selectors.face_get(scope=read_scope(request), face_id=path_uuid(face_id, errors.FACE_NOT_FOUND))
         return Response(face_shape(face, targets))
 
     def head(self, request: Request, face_id: str) -> Response:
-        selectors.face_check(scope=read_scope(request), face_id=path_uuid(face_id, 22002))
+        selectors.face_check(scope=read_scope(request), face_id=path_uuid(face_id, errors.FACE_NOT_FOUND))
         return Response()
 
     @extend_schema(summary="Change a face", request=FacePatch, responses={204: DONE})
     def patch(self, request: Request, face_id: str) -> Response:
-        key = path_uuid(face_id, 22002)
+        key = path_uuid(face_id, errors.FACE_NOT_FOUND)
         changes = checked_body(FacePatch, request)
         if not changes:
-            raise LunaError(12005)
+            raise LunaError(errors.EMPTY_JSON)
         services.face_update(account_id=write_account(request), face_id=key, changes=changes)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(summary="Delete a face", responses={204: DONE})
     def delete(self, request: Request, face_id: str) -> Response:
-        services.face_delete(account_id=write_account(request), face_id=path_uuid(face_id, 22002))
+        services.face_delete(account_id=write_account(request), face_id=path_uuid(face_id, errors.FACE_NOT_FOUND))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -166,14 +169,16 @@ class FaceAttributesView(LunaView):
 
     @extend_schema(summary="Replace the attribute of a face", request=FaceAttributeBody, responses={204: DONE})
     def put(self, request: Request, face_id: str) -> Response:
-        key = path_uuid(face_id, 22002)
+        key = path_uuid(face_id, errors.FACE_NOT_FOUND)
         attribute = attribute_of_body(request, checked_body(FaceAttributeBody, request))
         services.face_attribute_set(account_id=write_account(request), face_id=key, **attribute)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(summary="Delete the attribute of a face", responses={204: DONE})
     def delete(self, request: Request, face_id: str) -> Response:
-        services.face_attribute_delete(account_id=write_account(request), face_id=path_uuid(face_id, 22002))
+        services.face_attribute_delete(
+            account_id=write_account(request), face_id=path_uuid(face_id, errors.FACE_NOT_FOUND)
+        )
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -189,4 +194,4 @@ class FaceAttributeSamplesView(LunaView):
 
 
 def find(request: Request, face_id: str) -> FaceAttribute:
-    return selectors.face_attribute_get(scope=read_scope(request), face_id=path_uuid(face_id, 22002))
+    return selectors.face_attribute_get(scope=read_scope(request), face_id=path_uuid(face_id, errors.FACE_NOT_FOUND))

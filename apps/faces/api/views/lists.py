@@ -6,10 +6,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.auth.access import principal_of_request, read_scope, require_right, write_account
+from apps.common import errors
 from apps.common.api.responses import count_serializer, created
-from apps.common.validation import checked_body, checked_query
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.paging import Page
+from apps.common.validation import checked_body, checked_query
 from apps.faces import selectors, services
 from apps.faces.api.serializers import (
     ListBody,
@@ -29,7 +30,7 @@ from apps.faces.api.views.attributes import DONE
 
 
 def with_faces(request: Request) -> bool:
-    """Whether the faces go, too. Raises LunaError 11059 for a token that may not delete faces."""
+    """Whether the faces go, too. Raises LunaError PERMISSION_DENIED for a token that may not delete faces."""
     wanted = bool(checked_query(WithFacesQuery, request)["with_faces"])
     if wanted:
         require_right(principal_of_request(request), "face", "deletion")
@@ -82,19 +83,21 @@ class ListView(LunaView):
 
     @extend_schema(summary="Get a list", responses=ListSerializer)
     def get(self, request: Request, list_id: str) -> Response:
-        row = selectors.list_get(scope=read_scope(request), list_id=path_uuid(list_id, 22003))
+        row = selectors.list_get(scope=read_scope(request), list_id=path_uuid(list_id, errors.LIST_NOT_FOUND))
         return Response(list_shape(row))
 
     @extend_schema(summary="Change a list", request=ListPatch, responses={204: DONE})
     def patch(self, request: Request, list_id: str) -> Response:
-        key = path_uuid(list_id, 22003)
+        key = path_uuid(list_id, errors.LIST_NOT_FOUND)
         services.list_update(account_id=write_account(request), list_id=key, **checked_body(ListPatch, request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(summary="Delete a list", parameters=[WithFacesQuery], responses={204: DONE})
     def delete(self, request: Request, list_id: str) -> Response:
         services.list_delete(
-            account_id=write_account(request), list_id=path_uuid(list_id, 22003), with_faces=with_faces(request)
+            account_id=write_account(request),
+            list_id=path_uuid(list_id, errors.LIST_NOT_FOUND),
+            with_faces=with_faces(request),
         )
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -106,7 +109,7 @@ class ListFacesView(LunaView):
 
     @extend_schema(summary="Attach faces to a list or detach them", request=ListFacesBody, responses={204: DONE})
     def patch(self, request: Request, list_id: str) -> Response:
-        key = path_uuid(list_id, 22003)
+        key = path_uuid(list_id, errors.LIST_NOT_FOUND)
         body = checked_body(ListFacesBody, request)
         change = services.list_attach_faces if body["action"] == "attach" else services.list_detach_faces
         change(account_id=write_account(request), list_id=key, face_ids=body["face_ids"])

@@ -21,7 +21,8 @@ class InferenceServer(Protocol):
     def infer(self, manifest: Manifest, tensor: Tensor, deadline: float) -> list[Tensor]:
         """The outputs for one batch, in the manifest's order and with its shapes. `deadline`: a time.monotonic().
 
-        Raises LunaError with status 503: 37001 where the deadline passes, 100035 where the server is away or refuses.
+        Raises LunaError with status 503: PROCESSING_TIMEOUT where the deadline passes, BATCHING_ERROR where the
+        server is away or refuses.
         """
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.recognition.engine.sessions import Tensor
 from apps.recognition.networks.specs import Manifest
@@ -15,7 +16,7 @@ DTYPES = {name: np.dtype(dtype) for dtype, name in DATATYPES.items()} | {"FP64":
 
 
 def seconds_left(deadline: float) -> float:
-    """Until `deadline`, a time.monotonic(). Raises LunaError 37001 where it has passed."""
+    """Until `deadline`, a time.monotonic(). Raises LunaError PROCESSING_TIMEOUT where it has passed."""
     left_s = deadline - time.monotonic()
     if left_s <= 0:
         raise late(0)
@@ -24,12 +25,12 @@ def seconds_left(deadline: float) -> float:
 
 def late(waited_s: float) -> LunaError:
     """The server did not answer in time."""
-    return LunaError(37001, round(waited_s, 1), status=503, headers={"Retry-After": "1"})
+    return LunaError(errors.PROCESSING_TIMEOUT, round(waited_s, 1), status=503, headers={"Retry-After": "1"})
 
 
 def away(reason: str) -> LunaError:
     """The server does not answer, or not as the protocol says."""
-    return LunaError(100035, f"inference server: {reason}", status=503, headers={"Retry-After": "1"})
+    return LunaError(errors.BATCHING_ERROR, f"inference server: {reason}", status=503, headers={"Retry-After": "1"})
 
 
 def raw(tensor: Tensor) -> bytes:

@@ -14,8 +14,8 @@ from rest_framework.test import APIRequestFactory
 
 from apps.common.descriptors import raw_encode, versions
 from apps.common.errors import LunaError
-from apps.recognition.inputs.types import Inputs, Rules
 from apps.recognition.api.inputs import read_inputs
+from apps.recognition.inputs.types import Inputs, Rules
 from apps.recognition.types import ImageType, Rect
 from tests.factories import unit_vectors
 

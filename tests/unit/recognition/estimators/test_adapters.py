@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from apps.common.errors import LunaError
-from apps.recognition.request.aggregation import aggregate
 from apps.recognition.api.shapes import estimation_block
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.errors import EngineError
@@ -20,6 +19,7 @@ from apps.recognition.estimators.liveness import Liveness, Prediction
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.packs import network_use
 from apps.recognition.networks.registry import Registry
+from apps.recognition.request.aggregation import aggregate
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, Plan
 from tests.unit.recognition.estimators.one_colour import B, G, R, entry, seen

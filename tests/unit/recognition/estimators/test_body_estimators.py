@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import pytest
 
-from apps.recognition.request.body_aggregation import aggregate_bodies
 from apps.recognition.engine.core import Engine
 from apps.recognition.estimators import accessories, colours, lower_body, upper_body
 from apps.recognition.estimators.accessories import Accessories
@@ -16,6 +15,7 @@ from apps.recognition.estimators.body_basic_attributes import BodyBasicAttribute
 from apps.recognition.estimators.lower_body import LowerBody
 from apps.recognition.estimators.people_count import ESTIMATOR as PEOPLE_COUNT
 from apps.recognition.estimators.upper_body import UpperBody
+from apps.recognition.request.body_aggregation import aggregate_bodies
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, ImageResult, ImageType, Plan
 from tests.unit.recognition.pictures import astronaut, encoded, samples
