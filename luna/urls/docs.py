@@ -1,15 +1,18 @@
-"""The OpenAPI document and its page, at one address: a browser gets the page, everybody else the document."""
+"""The OpenAPI document and its page at one address (a browser gets the page), and the page of error codes."""
 
 from functools import cache
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.urls import path
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
 from drf_spectacular.views import SpectacularSwaggerView
+
+from apps.common.errors import CATALOGUE
 
 SPEC_PATH = "/docs/spec"
 YAML, JSON = "application/x-yaml", "application/json"
@@ -37,4 +40,10 @@ def spec(request: HttpRequest) -> HttpResponseBase:
     return HttpResponse(document(media_type), content_type=media_type, headers={"Vary": "Accept"})
 
 
-urlpatterns = [path(SPEC_PATH.lstrip("/"), spec)]
+@require_safe
+def error_codes(request: HttpRequest) -> HttpResponse:
+    """Show the error catalogue; the `link` of an error body leads to the row of its code."""
+    return render(request, "docs/errors.html", {"rows": [row for row in CATALOGUE.values() if row.code]})
+
+
+urlpatterns = [path(SPEC_PATH.lstrip("/"), spec), path("docs/errors", error_codes, name="error_codes")]

@@ -12,13 +12,20 @@ PLACEHOLDER = "{value}"
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """One row of the catalogue. `detail` holds a `{value}` for every value that the raiser gives."""
+    """One row of the catalogue.
+
+    `detail` holds a `{value}` for every value that the raiser gives. `when` and `remedy` explain a code to a reader of
+    the documentation; `unused` says why the platform never answers a code.
+    """
 
     code: int
     name: str
     status: int
     desc: str
     detail: str
+    when: str = ""
+    remedy: str = ""
+    unused: str = ""
 
     def format_detail(self, values: tuple[object, ...]) -> str:
         """Fills the placeholders in order; values left over are appended, placeholders left over become empty."""

@@ -4,11 +4,19 @@ import re
 
 from apps.common import errors
 from apps.common.errors.catalogue import CATALOGUE
-from apps.common.errors.generate import FOLDER, codes_module
+from apps.common.errors.generate import FOLDER, PAGE, codes_module, errors_page
 
 
 def test_generated_names_are_those_of_the_catalogue():
     assert (FOLDER / "codes.py").read_text(encoding="utf-8") == codes_module()
+
+
+def test_the_page_is_that_of_the_catalogue():
+    assert PAGE.read_text(encoding="utf-8") == errors_page()
+
+
+def test_every_explained_code_is_explained_wholly():
+    assert all(bool(row.when) == bool(row.remedy) and not (row.when and row.unused) for row in CATALOGUE.values())
 
 
 def test_names_are_unique_constants():
