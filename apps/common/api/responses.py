@@ -3,19 +3,10 @@
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from rest_framework import serializers, status
 from rest_framework.response import Response
 
-
-def external_url(path: str) -> str:
-    """`path` below the address that clients reach the platform at."""
-    return f"{settings.LUNA_EXTERNAL_ADDRESS.rstrip('/')}{path}"
-
-
-def links(path: str) -> dict[str, str]:
-    """The `url` and `external_url` members of an object at `path`."""
-    return {"url": path, "external_url": external_url(path)}
+from apps.common.links import links
 
 
 def created(name: str, object_id: UUID | str | int, path: str, **extra: Any) -> Response:

@@ -15,7 +15,7 @@ from apps.common.paging import Page
 from apps.common.validation import checked_query
 from apps.events import selectors
 from apps.events.api.serializers import EventsQuery, StoredEventSerializer, StoredEventsSerializer, TargetsQuery
-from apps.events.api.shapes import event_body, targets_check, targets_columns
+from apps.events.shapes import event_body, targets_check, targets_columns
 
 
 class EventsView(LunaView):

@@ -8,8 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.auth.access import actor_of, write_account
-from apps.common.api.responses import links
 from apps.common.api.views import LunaView
+from apps.common.links import links
 from apps.common.validation import checked_data, checked_query
 from apps.handlers.api.sample_serializers import (
     DetectorAnswer,

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from apps.common.api.responses import links
+from apps.common.links import links
 from apps.common.times import format_time
-from apps.events.api.shapes import location_shape
+from apps.events.shapes import location_shape
 from apps.handlers.types import GenerationResult, ImageOutcome, Person, Sighting
 from apps.recognition.api.answers import reasons_block, shown_detection, shown_estimations, status_block
 from apps.recognition.api.body_shapes import body_attributes_block, body_detection_block, people_block

@@ -10,10 +10,10 @@ from apps.common.filters.enums import ObjectType
 from apps.common.scope import Scope
 from apps.common.times import format_time
 from apps.events.models import Event
-from apps.faces.api.shapes import face_shape
+from apps.faces.shapes import face_shape
 from apps.handlers.policies.match import EVENT_TARGETS, FACE_TARGETS, MatchPolicy, candidates_account
 from apps.handlers.types import Candidate, LabelMatches, Person
-from apps.matching.api.serializers import EVENTS
+from apps.matching.candidates import EVENTS
 from apps.matching.matcher import match
 from apps.matching.types import EventCandidates, FaceCandidates, Match, Probe
 

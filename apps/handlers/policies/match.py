@@ -16,7 +16,7 @@ from apps.faces.api.serializers import face_filters
 from apps.faces.types import FaceFilters
 from apps.handlers.policies.base import MAX_LABEL_CHARACTERS, FiltersSerializer, PolicySerializer
 from apps.handlers.policies.detect import score_field
-from apps.matching.api.serializers import EVENTS, FACES, EventCandidateFilters, FaceCandidateFilters
+from apps.matching.candidates import EVENTS, FACES, EventCandidateFilters, FaceCandidateFilters
 
 MAX_CANDIDATES = 100
 DEFAULT_CANDIDATES = 3

@@ -11,9 +11,9 @@ from apps.accounts.auth.access import actor_of, require_password
 from apps.accounts.choices import AccountType
 from apps.accounts.services import audit_write
 from apps.common import errors
-from apps.common.api.responses import links
 from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
+from apps.common.links import links
 from apps.common.times import format_time
 from apps.common.validation import checked_query
 from apps.imagestore import buckets

@@ -17,9 +17,10 @@ from rest_framework.response import Response
 
 from apps.accounts.auth.access import actor_of, read_scope, write_account
 from apps.common import errors
-from apps.common.api.responses import created, links
+from apps.common.api.responses import created
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
+from apps.common.links import links
 from apps.common.validation import checked_body, checked_query
 from apps.imagestore.api.content import (
     META_PREFIX,

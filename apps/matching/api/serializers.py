@@ -1,21 +1,18 @@
 """Bodies of the matcher, and the shapes of its answers for OpenAPI."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
 from apps.common.fields import UUIDField, parse_uuid
-from apps.common.filters import EventFilterSerializer
 from apps.common.filters.kinds import FiniteFloatField
 from apps.common.validation import StrictSerializer
 from apps.events.api.serializers import StoredEventSerializer
-from apps.faces.api.serializers import FaceFilterQuery, FaceSerializer, TextField, ids_field
+from apps.faces.api.serializers import FaceSerializer, TextField
 from apps.faces.attribute_input import RAW, SDK, XPK
+from apps.matching.candidates import CandidateFiltersField
 from apps.matching.types import DEFAULT_LIMIT, Reference
 
-FACES, EVENTS, ATTRIBUTES = "faces", "events", "attributes"
 STORED_BY_UUID = ("face", "event", "attribute")
 STORED = (*STORED_BY_UUID, "face_external_id", "event_external_id", "event_track_id")
 DESCRIPTORS = (RAW, SDK, XPK)
@@ -71,51 +68,6 @@ class RawMatchAnswer(serializers.Serializer[Any]):
     """References and, for each, candidates, both in the order of the request."""
 
     matches = RawMatches(many=True)
-
-
-class FaceCandidateFilters(FaceFilterQuery, StrictSerializer):
-    """Stored faces."""
-
-    origin = serializers.ChoiceField(choices=(FACES,), default=FACES)
-
-
-class EventCandidateFilters(EventFilterSerializer):
-    """Stored events: everything that they are searched by."""
-
-    strict = True
-    origin = serializers.ChoiceField(choices=(EVENTS,))
-    account_id = UUIDField(required=False)
-
-
-class AttributeCandidateFilters(StrictSerializer):
-    """Temporary attributes."""
-
-    origin = serializers.ChoiceField(choices=(ATTRIBUTES,))
-    attribute_ids = ids_field()
-    account_id = UUIDField(required=False)
-
-
-FILTERS: Mapping[str, type[serializers.Serializer[Any]]] = {
-    FACES: FaceCandidateFilters,
-    EVENTS: EventCandidateFilters,
-    ATTRIBUTES: AttributeCandidateFilters,
-}
-
-
-@extend_schema_field(
-    PolymorphicProxySerializer(
-        component_name="CandidateFilters", serializers=list(FILTERS.values()), resource_type_field_name=None
-    )
-)
-class CandidateFiltersField(serializers.Field[dict[str, Any], Any, Any, Any]):
-    """Filters of the origin that they name, `faces` without one."""
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        origin = data.get("origin", FACES) if isinstance(data, dict) else FACES
-        if not isinstance(origin, str) or origin not in FILTERS:
-            raise serializers.ValidationError({"origin": f"one of {', '.join(FILTERS)}."})
-        values: dict[str, Any] = FILTERS[origin]().run_validation(data)
-        return values
 
 
 class CandidateBody(StrictSerializer):

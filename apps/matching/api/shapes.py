@@ -4,10 +4,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from apps.common.times import format_time
-from apps.events.api.shapes import event_body
-from apps.events.api.shapes import targets_check as event_targets_check
-from apps.faces.api.shapes import FACE_TARGETS, face_shape
-from apps.faces.api.shapes import targets_check as face_targets_check
+from apps.events.shapes import event_body
+from apps.events.shapes import targets_check as event_targets_check
+from apps.faces.shapes import FACE_TARGETS, face_shape
+from apps.faces.shapes import targets_check as face_targets_check
 from apps.faces.types import TemporaryAttribute
 from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, Match
 

@@ -16,17 +16,9 @@ from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.common.validation import checked_body, checked_query
 from apps.faces.api.serializers import face_filters
-from apps.matching.api.serializers import (
-    ATTRIBUTES,
-    EVENTS,
-    FACES,
-    MatchAnswer,
-    MatchBody,
-    MatchQuery,
-    RawMatchAnswer,
-    RawMatchBody,
-)
+from apps.matching.api.serializers import MatchAnswer, MatchBody, MatchQuery, RawMatchAnswer, RawMatchBody
 from apps.matching.api.shapes import match_shape, targets_check
+from apps.matching.candidates import ATTRIBUTES, EVENTS, FACES
 from apps.matching.matcher import match_all, match_raw
 from apps.matching.references import MAX_REFERENCES, descriptors_read, references_resolve
 from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates, Probe, Reference

@@ -12,7 +12,7 @@ from apps.accounts.choices import AccountType
 from apps.accounts.models import Account
 from apps.common.filters import TERMS
 from apps.events.api.serializers import EventsQuery, StoredEventSerializer
-from apps.events.api.shapes import TARGETS
+from apps.events.shapes import TARGETS
 from tests.factories import basic_client, client_of, ids, make_account, make_event, token_client
 
 pytestmark = pytest.mark.django_db

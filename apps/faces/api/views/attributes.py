@@ -23,9 +23,9 @@ from apps.faces.api.serializers import (
     SamplesSerializer,
     TargetsQuery,
 )
-from apps.faces.api.shapes import ATTRIBUTE_TARGETS, DESCRIPTOR, attribute_shape, samples_shape, targets_check
 from apps.faces.attribute_input import attribute_parse
 from apps.faces.attributes import attribute_create, attribute_delete, attribute_get, attributes_get
+from apps.faces.shapes import ATTRIBUTE_TARGETS, DESCRIPTOR, attribute_shape, samples_shape, targets_check
 from apps.faces.types import TemporaryAttribute
 
 DONE = OpenApiResponse(description="Done.")

@@ -31,7 +31,11 @@ from apps.faces.api.serializers import (
     TargetsQuery,
     face_filters,
 )
-from apps.faces.api.shapes import (
+from apps.faces.api.views.attributes import DONE, audit_descriptors
+from apps.faces.attribute_input import attribute_parse
+from apps.faces.attributes import attribute_get
+from apps.faces.models import FaceAttribute
+from apps.faces.shapes import (
     DESCRIPTOR,
     FACE_ATTRIBUTE_TARGETS,
     FACE_TARGETS,
@@ -40,10 +44,6 @@ from apps.faces.api.shapes import (
     samples_shape,
     targets_check,
 )
-from apps.faces.api.views.attributes import DONE, audit_descriptors
-from apps.faces.attribute_input import attribute_parse
-from apps.faces.attributes import attribute_get
-from apps.faces.models import FaceAttribute
 
 
 def attribute_of_body(request: Request, body: dict[str, Any] | None) -> dict[str, Any]:

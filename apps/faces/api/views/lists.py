@@ -25,8 +25,8 @@ from apps.faces.api.serializers import (
     WithFacesQuery,
     list_filters,
 )
-from apps.faces.api.shapes import list_shape
 from apps.faces.api.views.attributes import DONE
+from apps.faces.shapes import list_shape
 
 
 def with_faces(request: Request) -> bool:

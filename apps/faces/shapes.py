@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from apps.common import errors
-from apps.common.api.responses import links
 from apps.common.errors import LunaError
+from apps.common.links import links
 from apps.common.times import format_time
 from apps.faces.attribute_input import descriptor_shape
 from apps.faces.models import Face, FaceAttribute, List

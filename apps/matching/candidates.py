@@ -1,0 +1,59 @@
+"""Candidates as JSON describes them: an origin and the filters that it understands."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
+from rest_framework import serializers
+
+from apps.common.fields import UUIDField
+from apps.common.filters import EventFilterSerializer
+from apps.common.validation import StrictSerializer
+from apps.faces.api.serializers import FaceFilterQuery, ids_field
+
+FACES, EVENTS, ATTRIBUTES = "faces", "events", "attributes"
+
+
+class FaceCandidateFilters(FaceFilterQuery, StrictSerializer):
+    """Stored faces."""
+
+    origin = serializers.ChoiceField(choices=(FACES,), default=FACES)
+
+
+class EventCandidateFilters(EventFilterSerializer):
+    """Stored events: everything that they are searched by."""
+
+    strict = True
+    origin = serializers.ChoiceField(choices=(EVENTS,))
+    account_id = UUIDField(required=False)
+
+
+class AttributeCandidateFilters(StrictSerializer):
+    """Temporary attributes."""
+
+    origin = serializers.ChoiceField(choices=(ATTRIBUTES,))
+    attribute_ids = ids_field()
+    account_id = UUIDField(required=False)
+
+
+FILTERS: Mapping[str, type[serializers.Serializer[Any]]] = {
+    FACES: FaceCandidateFilters,
+    EVENTS: EventCandidateFilters,
+    ATTRIBUTES: AttributeCandidateFilters,
+}
+
+
+@extend_schema_field(
+    PolymorphicProxySerializer(
+        component_name="CandidateFilters", serializers=list(FILTERS.values()), resource_type_field_name=None
+    )
+)
+class CandidateFiltersField(serializers.Field[dict[str, Any], Any, Any, Any]):
+    """Filters of the origin that they name, `faces` without one."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        origin = data.get("origin", FACES) if isinstance(data, dict) else FACES
+        if not isinstance(origin, str) or origin not in FILTERS:
+            raise serializers.ValidationError({"origin": f"one of {', '.join(FILTERS)}."})
+        values: dict[str, Any] = FILTERS[origin]().run_validation(data)
+        return values
