@@ -18,7 +18,8 @@ from apps.handlers.api.sample_serializers import (
     ExtractorQuery,
     SampleIds,
 )
-from apps.handlers.api.shapes import filtered_block, image_block, sample_block
+from apps.handlers.api.shapes import filtered_block, image_block
+from apps.handlers.messages import sample_block
 from apps.handlers.policies.extract import ExtractPolicy
 from apps.handlers.samples import Extracted, ImageDetections, attributes_extract, faces_detect
 from apps.recognition.api.inputs import read_inputs

@@ -20,7 +20,7 @@ from apps.events.types import EventDescriptorData, EventRecord
 from apps.faces.attributes import attribute_create, attribute_delete
 from apps.faces.services import faces_create
 from apps.faces.types import AttributeData, FaceDraft
-from apps.handlers.api.shapes import event_message
+from apps.handlers.messages import event_message
 from apps.handlers.pipeline.attributes import attribute_of, basic_of
 from apps.handlers.pipeline.origins import origin_bytes, sample_meta
 from apps.handlers.policies.storage import FacePolicy, ImageOriginPolicy, SamplePolicy, StoragePolicy
