@@ -68,6 +68,7 @@ MIDDLEWARE = [
     "apps.common.middleware.ContentEncodingMiddleware",
     "apps.accounts.idempotency.IdempotencyMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -102,7 +103,8 @@ TEMPLATES = [
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = VAR_DIR / "static"
+WHITENOISE_USE_FINDERS = True  # files are served from where their packages keep them: no `collectstatic`
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 # --- Data -----------------------------------------------------------------------------------------------------
 # Connections live as long as their thread: HTTP runs in a fixed pool of threads (luna/asgi.py).

@@ -1,7 +1,6 @@
 """Every path of the platform: the API, its documentation and the admin site."""
 
 from django.contrib import admin
-from django.contrib.staticfiles.views import serve
 from django.urls import include, path
 
 from apps.descriptors.admin import descriptor_versions
@@ -10,6 +9,5 @@ from luna.urls import api
 urlpatterns = [
     path("admin/descriptor-versions/", admin.site.admin_view(descriptor_versions), name="descriptor_versions"),
     path("admin/", admin.site.urls),
-    path("static/<path:path>", serve, {"insecure": True}),  # a few files of the admin and the API page
     path("", include(api)),
 ]
