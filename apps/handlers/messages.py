@@ -8,9 +8,8 @@ from apps.common.links import links
 from apps.common.times import format_time
 from apps.events.shapes import location_shape
 from apps.handlers.types import Person, Sighting
-from apps.recognition.api.answers import shown_detection, shown_estimations
-from apps.recognition.api.body_shapes import body_attributes_block, body_detection_block
-from apps.recognition.api.shapes import attributes_block, estimation_block
+from apps.recognition.body_shapes import body_attributes_block, body_detection_block
+from apps.recognition.shapes import attributes_block, estimation_block, shown_detection, shown_estimations
 
 AGGREGATED = ("emotions", "mask", "liveness", "deepfake")
 

@@ -46,6 +46,10 @@ class Rect:
     width: int
     height: int
 
+    def json(self) -> dict[str, int]:
+        """`{x, y, width, height}`."""
+        return {"x": self.x, "y": self.y, "width": self.width, "height": self.height}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageInput:

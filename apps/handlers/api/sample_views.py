@@ -24,8 +24,8 @@ from apps.handlers.policies.extract import ExtractPolicy
 from apps.handlers.samples import Extracted, ImageDetections, attributes_extract, faces_detect
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request
-from apps.recognition.api.shapes import estimation_block
 from apps.recognition.inputs.types import Rules
+from apps.recognition.shapes import estimation_block
 
 SAMPLE_IDS = {"type": "array", "items": {"type": "string", "format": "uuid"}}
 

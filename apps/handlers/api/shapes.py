@@ -4,9 +4,9 @@ from typing import Any
 
 from apps.handlers.messages import event_block
 from apps.handlers.types import GenerationResult, ImageOutcome
-from apps.recognition.api.answers import reasons_block, shown_detection, status_block
-from apps.recognition.api.body_shapes import body_detection_block, people_block
+from apps.recognition.body_shapes import body_detection_block, people_block
 from apps.recognition.run.pictures import Rejected
+from apps.recognition.shapes import reasons_block, shown_detection, status_block
 
 
 def generation_body(result: GenerationResult) -> dict[str, Any]:

@@ -27,10 +27,8 @@ from apps.handlers.policies.storage import FacePolicy, ImageOriginPolicy, Sample
 from apps.handlers.types import Person, Sighting
 from apps.imagestore import files
 from apps.imagestore.services import Bucket, NewObject, samples_storing
-from apps.recognition.api.input_schemas import MAX_ORIGIN_CHARACTERS
-from apps.recognition.api.shapes import rect_block
 from apps.recognition.encoding import warp_bytes
-from apps.recognition.inputs.types import Picture
+from apps.recognition.inputs.types import MAX_ORIGIN_CHARACTERS, Picture
 from apps.recognition.types import Face as RecognisedFace
 from apps.recognition.types import Rect
 from apps.sender.callbacks import webhook_call
@@ -225,7 +223,7 @@ def _stored_detection(sighting: Sighting, rect: Rect, sample_id: UUID | None) ->
     details = sighting.picture.details
     return {
         "sample_id": sample_id and str(sample_id),
-        "detection": {"rect": rect_block(rect)},
+        "detection": {"rect": rect.json()},
         "detect_time": details.detect_time and details.detect_time.isoformat(),
         "detect_ts": details.detect_ts,
         "image_origin": sighting.image_origin,

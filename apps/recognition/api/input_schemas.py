@@ -9,13 +9,13 @@ from rest_framework import serializers
 from apps.common.fields import FlagField, UUIDField
 from apps.common.times import parse_time
 from apps.common.validation import StrictSerializer
+from apps.recognition.inputs.types import MAX_ORIGIN_CHARACTERS
 from apps.recognition.types import Rect
 
 MAX_IMAGES = 8
 MAX_BOXES = 100
 MAX_NAME_CHARACTERS = 1024
 MAX_URL_CHARACTERS = 2048
-MAX_ORIGIN_CHARACTERS = 256
 MAX_META_BYTES = 2 * 1024**2
 MAX_META_DEPTH = 100
 MAX_COORDINATE = 2**31 - 1

@@ -12,15 +12,15 @@ from apps.accounts.auth.access import account_if_any, may_view
 from apps.common.api.views import LunaView
 from apps.common.fields import FlagField
 from apps.common.validation import checked_query
-from apps.recognition.api.answers import StatusSerializer, status_block
+from apps.recognition.api.answers import StatusSerializer
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request
-from apps.recognition.api.shapes import Json, estimation_block, rect_block
 from apps.recognition.checks.evaluate import ESTIMATION
 from apps.recognition.checks.table import ISO_THRESHOLDS
 from apps.recognition.inputs.types import Rules
 from apps.recognition.request.screening import Limits
 from apps.recognition.run.pictures import Seen, recognise_pictures
+from apps.recognition.shapes import Json, estimation_block, status_block
 from apps.recognition.types import Face, ImageType, MultifacePolicy, Plan
 
 POLICIES = [(each.value, each.name) for each in MultifacePolicy]
@@ -113,4 +113,4 @@ def _image(seen: Seen) -> Json:
 
 
 def _detection(face: Face) -> Json:
-    return {"rect": rect_block(face.rect), "iso": estimation_block(ESTIMATION, face.estimations[ESTIMATION])}
+    return {"rect": face.rect.json(), "iso": estimation_block(ESTIMATION, face.estimations[ESTIMATION])}

@@ -15,15 +15,15 @@ from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
 from apps.common.fields import FlagField
 from apps.common.validation import checked_query
-from apps.recognition.api.answers import StatusSerializer, status_block
+from apps.recognition.api.answers import StatusSerializer
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request
-from apps.recognition.api.shapes import Json, liveness_number_block
 from apps.recognition.estimators.liveness import Liveness
 from apps.recognition.inputs.types import Rules
 from apps.recognition.request.aggregation import aggregate
 from apps.recognition.request.screening import Limits
 from apps.recognition.run.pictures import Seen, recognise_pictures
+from apps.recognition.shapes import Json, liveness_number_block, status_block
 from apps.recognition.types import ImageType, MultifacePolicy, Plan
 
 ESTIMATION = "liveness"

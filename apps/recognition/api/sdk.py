@@ -17,22 +17,15 @@ from apps.common.fields import CommaListField, FlagField
 from apps.common.filters.enums import Deepfake, Liveness, Mask
 from apps.common.filters.kinds import FiniteFloatField, NumberField
 from apps.common.validation import checked_query
-from apps.recognition.api.answers import (
-    StatusSerializer,
-    reasons_block,
-    shown_detection,
-    shown_estimations,
-    status_block,
-)
-from apps.recognition.api.body_shapes import (
+from apps.recognition.api.answers import StatusSerializer
+from apps.recognition.api.inputs import read_inputs
+from apps.recognition.api.openapi import image_request
+from apps.recognition.body_shapes import (
     body_attributes_block,
     body_detection_block,
     descriptor_block,
     people_block,
 )
-from apps.recognition.api.inputs import read_inputs
-from apps.recognition.api.openapi import image_request
-from apps.recognition.api.shapes import Json, attributes_block, estimation_block
 from apps.recognition.encoding import warp_bytes
 from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.estimators.people_count import PeopleCount
@@ -41,6 +34,15 @@ from apps.recognition.request.aggregation import aggregate
 from apps.recognition.request.body_aggregation import aggregate_bodies
 from apps.recognition.request.screening import Limits
 from apps.recognition.run.pictures import Rejected, Seen, check_one_person, recognise_pictures
+from apps.recognition.shapes import (
+    Json,
+    attributes_block,
+    estimation_block,
+    reasons_block,
+    shown_detection,
+    shown_estimations,
+    status_block,
+)
 from apps.recognition.types import Body, Face, ImageType, MultifacePolicy, Plan
 
 MAX_ANGLE_DEGREES = 180.0

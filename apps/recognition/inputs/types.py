@@ -11,6 +11,8 @@ from apps.common.errors import LunaError
 from apps.recognition.inputs.sources import everything
 from apps.recognition.types import ImageInput, ImageType
 
+MAX_ORIGIN_CHARACTERS = 256
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:

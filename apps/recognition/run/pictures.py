@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from apps.common import errors
 from apps.common.errors import LunaError
@@ -94,4 +94,4 @@ def check_one_person(seen: Sequence[Seen]) -> None:
             (each.result.bodies, errors.MULTIPLE_BODIES_FOUND),
         ):
             if len(found) > 1:
-                raise LunaError(code, each.filename, json.dumps([asdict(one.rect) for one in found]))
+                raise LunaError(code, each.filename, json.dumps([one.rect.json() for one in found]))

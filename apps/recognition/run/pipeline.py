@@ -5,7 +5,7 @@ then the plan's estimators in order of their needs.
 import json
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -188,7 +188,7 @@ class Pipeline:
                 (bodies, errors.MULTIPLE_BODIES_FOUND),
             ):
                 if len(found) > 1:
-                    raise LunaError(code, filename, json.dumps([asdict(_rect(each)) for each in found]))
+                    raise LunaError(code, filename, json.dumps([_rect(each).json() for each in found]))
         if plan.multiface is MultifacePolicy.BEST:
             if faces and plan.detect_face:
                 faces = faces[:1]

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from apps.common.errors import LunaError
-from apps.recognition.api.shapes import estimation_block
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.errors import EngineError
 from apps.recognition.estimators.liveness import Liveness, Prediction
@@ -21,6 +20,7 @@ from apps.recognition.networks.packs import network_use
 from apps.recognition.networks.registry import Registry
 from apps.recognition.request.aggregation import aggregate
 from apps.recognition.run.pipeline import Pipeline
+from apps.recognition.shapes import estimation_block
 from apps.recognition.types import ImageInput, Plan
 from tests.unit.recognition.estimators.one_colour import B, G, R, entry, seen
 from tests.unit.recognition.graphs import (

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from apps.recognition.api.shapes import detection_block, estimation_block
 from apps.recognition.engine.core import Engine
 from apps.recognition.estimators.basic_attributes import corrected_age
 from apps.recognition.estimators.measures import luminance, sharpness
 from apps.recognition.estimators.quality import uniformity
 from apps.recognition.estimators.registry import available
 from apps.recognition.run.pipeline import Pipeline
+from apps.recognition.shapes import detection_block, estimation_block
 from apps.recognition.types import Face, ImageInput, ImageType, Plan
 from tests.unit.recognition.pictures import astronaut, encoded, samples
 

@@ -4,11 +4,14 @@ What an estimator does not say (mouth occluded, ethnicity) is null. Angles and s
 noise.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.common import errors
+from apps.common.errors import LunaError, error_body
 from apps.recognition.checks.evaluate import CheckReport
 from apps.recognition.estimators.basic_attributes import BasicAttributes
 from apps.recognition.estimators.deepfake import Deepfake
@@ -23,21 +26,47 @@ from apps.recognition.estimators.liveness import Liveness, Prediction
 from apps.recognition.estimators.mask import Mask
 from apps.recognition.estimators.mouth_attributes import MouthAttributes
 from apps.recognition.estimators.quality import Quality
-from apps.recognition.types import Face, Rect
+from apps.recognition.request.screening import Reason
+from apps.recognition.types import Face
 
 Json = dict[str, object]
 
 
-def rect_block(rect: Rect) -> Json:
-    """`{x, y, width, height}`."""
-    return {"x": rect.x, "y": rect.y, "width": rect.width, "height": rect.height}
+def status_block(filename: str, error: LunaError | None) -> Json:
+    """`{filename, status, error}`: status 1 went well, 0 failed."""
+    return {
+        "filename": filename,
+        "status": int(error is None),
+        "error": error_body(errors.SUCCESS) if error is None else error.body(),
+    }
+
+
+def reasons_block(reasons: Sequence[Reason]) -> list[Json]:
+    """`filter_reasons`."""
+    return [
+        {
+            "filter_name": reason.filter_name,
+            "object_value": reason.object_value,
+            "threshold_value": reason.threshold_value,
+        }
+        for reason in reasons
+    ]
+
+
+def shown_detection(face: Face, shown: frozenset[str]) -> dict[str, object]:
+    """The detection with the estimations that were asked for, not those that filters needed."""
+    return detection_block(replace(face, estimations=shown_estimations(face.estimations, shown)))
+
+
+def shown_estimations(estimations: Mapping[str, object], shown: frozenset[str]) -> dict[str, object]:
+    return {name: value for name, value in estimations.items() if name in shown}
 
 
 def detection_block(face: Face) -> Json:
     """`detection` of a face: rectangle, landmarks, quality and the estimated attributes; null for the rest."""
     found = face.estimations
     return {
-        "rect": rect_block(face.rect),
+        "rect": face.rect.json(),
         "score": _score(face.score),
         "landmarks5": points_block(face.landmarks5),
         "landmarks68": estimation_block("landmarks68", found.get("landmarks68")),

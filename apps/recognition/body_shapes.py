@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 from apps.common.descriptors import base64_encode, sdk_encode, versions
 from apps.common.filters.enums import Presence
-from apps.recognition.api.shapes import Json, rect_block
 from apps.recognition.estimators.accessories import Accessories
 from apps.recognition.estimators.body_basic_attributes import BodyBasicAttributes
 from apps.recognition.estimators.colours import UNKNOWN
@@ -12,13 +11,14 @@ from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.estimators.lower_body import LowerBody
 from apps.recognition.estimators.people_count import PeopleCount
 from apps.recognition.estimators.upper_body import UpperBody
+from apps.recognition.shapes import Json
 from apps.recognition.types import Body
 
 
 def body_detection_block(body: Body, shown: frozenset[str]) -> Json:
     """`detection` of a body: rectangle, score, and the estimated attributes that were asked for."""
     return {
-        "rect": rect_block(body.rect),
+        "rect": body.rect.json(),
         "score": round(body.score, 4),
         "attributes": body_attributes_block(body.estimations, shown),
     }
