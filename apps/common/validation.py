@@ -8,7 +8,6 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from apps.common import errors
-from apps.common.api.exceptions import describe_validation
 from apps.common.errors import LunaError
 
 
@@ -70,3 +69,17 @@ class StrictSerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         refuse_unknown(data, set(self.fields))
         return super().to_internal_value(data)
+
+
+def describe_validation(detail: Any, path: str = "") -> str:
+    """The first message of DRF's nested errors with its JSON path: `message. Path: 'policies.0.limit'`."""
+    if isinstance(detail, dict):
+        key, value = next(iter(detail.items()))
+        step = "" if key == "non_field_errors" else str(key)
+        return describe_validation(value, ".".join(part for part in (path, step) if part))
+    if isinstance(detail, list):
+        index, value = next((index, value) for index, value in enumerate(detail) if value)
+        if isinstance(value, dict | list):
+            return describe_validation(value, f"{path}.{index}" if path else str(index))
+        return describe_validation(value, path)
+    return f"{detail} Path: '{path}'"

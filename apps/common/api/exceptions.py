@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.integrity import lost_account
+from apps.common.validation import describe_validation
 
 logger = logging.getLogger(__name__)
 
@@ -60,17 +61,3 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
         logger.exception("unhandled exception in %s", context.get("view"))
         luna_error = LunaError(errors.INTERNAL_ERROR)
     return Response(luna_error.body(), status=luna_error.status, headers=luna_error.headers)
-
-
-def describe_validation(detail: Any, path: str = "") -> str:
-    """The first message of DRF's nested errors with its JSON path: `message. Path: 'policies.0.limit'`."""
-    if isinstance(detail, dict):
-        key, value = next(iter(detail.items()))
-        step = "" if key == "non_field_errors" else str(key)
-        return describe_validation(value, ".".join(part for part in (path, step) if part))
-    if isinstance(detail, list):
-        index, value = next((index, value) for index, value in enumerate(detail) if value)
-        if isinstance(value, dict | list):
-            return describe_validation(value, f"{path}.{index}" if path else str(index))
-        return describe_validation(value, path)
-    return f"{detail} Path: '{path}'"

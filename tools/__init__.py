@@ -1,0 +1,1 @@
+"""Programs that build or check the project; nothing that serves imports them."""
