@@ -30,7 +30,7 @@ networks: .venv/serve.stamp ## build the default networks into var/networks
 	@$(BIN)/python manage.py networks build
 
 test: networks .venv/dev.stamp ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 mlserver: networks .venv/dev.stamp .venv-mlserver/stamp ## test the networks on a real MLServer
 	$(BIN)/python -m pytest tests/system/test_mlserver.py
@@ -52,7 +52,7 @@ bench: networks .venv/dev.stamp ## print the benchmark figures
 clean: ## stop everything; remove .venv, caches, networks and demo output (accounts, faces and events stay in var/)
 	@test ! -x $(BIN)/python || $(LUNA) down
 	rm -rf .venv .venv-mlserver .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	rm -rf var/networks var/demo var/test
+	rm -rf var/networks var/demo var/test var/test-gw*
 
 .venv/serve.stamp: requirements.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -1,7 +1,9 @@
-"""Every test runs against real PostgreSQL and Redis: those of LUNA_VAR_DIR (default var/test), started here."""
+"""Every test runs against real PostgreSQL and Redis of LUNA_VAR_DIR (default var/test), started here."""
 
 import os
+import re
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 import redis
@@ -19,12 +21,24 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 _started: list[bool] = []
 
+UUIDS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Name parameters alike in all processes of pytest-xdist: random UUIDs and long bytes (packed, pictures) differ."""
+    if isinstance(val, bytes):
+        return argname if len(val) > 24 else None
+    text = str(val) if isinstance(val, UUID | str) else ""
+    return UUIDS.sub("uuid", text) if UUIDS.search(text) else None
+
 
 def pytest_configure(config: pytest.Config) -> None:
     if var_dir() != settings.VAR_DIR:  # Redis is emptied below: never that of a platform in use
         pytest.exit(f"The settings are those of {settings.VAR_DIR}, the tests' services of {var_dir()}.", returncode=1)
     if not any(settings.NETWORKS_DIR.glob("*.onnx")):
         pytest.exit(f"There are no networks in {settings.NETWORKS_DIR}: run `make networks` first.", returncode=1)
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        return  # pytest-xdist's controller runs no test
     try:
         if services.start(var_dir()):
             _started.append(True)

@@ -13,6 +13,10 @@ for foreign in ("DATABASE_URL", "REDIS_URL"):
 os.environ.setdefault("LUNA_NETWORKS_DIR", str(CHECKOUT / "var" / "networks"))
 os.environ.setdefault("LUNA_CACHE_DIR", str(CHECKOUT / "var" / "cache"))
 os.environ.setdefault("LUNA_VAR_DIR", str(CHECKOUT / "var" / "test"))
+# Each process of pytest-xdist has services of its own.
+worker = os.environ.get("PYTEST_XDIST_WORKER")
+if worker and not os.environ["LUNA_VAR_DIR"].endswith(f"-{worker}"):
+    os.environ["LUNA_VAR_DIR"] += f"-{worker}"
 
 from luna.settings import *  # noqa: E402, F403
 

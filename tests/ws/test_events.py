@@ -77,7 +77,9 @@ def test_a_message_has_the_documented_shape(listen: Listen, user: User) -> None:
     assert PATTERN.fullmatch(client.response.headers["Luna-Request-Id"])
 
 
-@pytest.mark.parametrize(("query", "wanted", "unwanted"), FILTERS, ids=[query for query, _, _ in FILTERS])
+@pytest.mark.parametrize(
+    ("query", "wanted", "unwanted"), FILTERS, ids=[query.replace(ID, "uuid") for query, _, _ in FILTERS]
+)
 def test_a_filter_lets_only_its_events_through(
     listen: Listen, user: User, query: str, wanted: dict, unwanted: dict
 ) -> None:
