@@ -13,10 +13,10 @@ from apps.accounts.auth.principal import Principal
 from apps.accounts.choices import AccountType, VisibilityArea
 from apps.accounts.models import Account
 from apps.accounts.services import account_create, token_create
-from apps.common.descriptors import Calibration, DescriptorVersion, Vector, versions
+from apps.common.descriptors import Calibration, Descriptor, DescriptorVersion, Vector, versions
 from apps.events.models import Event
 from apps.events.services import event_create
-from apps.events.types import EventDescriptorData, EventDraft
+from apps.events.types import EventDraft
 
 PASSWORD = "correct horse"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -50,7 +50,7 @@ def token_client(account: Account, **permissions: Any) -> Client:
     return Client(headers={"Authorization": f"Bearer {jwt}"})
 
 
-def make_event(account: Account, *descriptors: EventDescriptorData, **columns: Any) -> Event:
+def make_event(account: Account, *descriptors: Descriptor, **columns: Any) -> Event:
     return event_create(
         account_id=account.account_id,
         draft=EventDraft(**{"create_time": NOON, **columns}),

@@ -78,6 +78,18 @@ class DescriptorVersion:
         return self.dimension * (4 if self.raw_encoding == "float32-le" else 1)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Descriptor:
+    """A unit vector that identifies a face or a body, float32 [dimension of the version].
+
+    `score` 0..1 rates how well the picture suits recognition, 1 = best; None where the picture is not known.
+    """
+
+    version: int
+    vector: Vector
+    score: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Sampled:
     """A stored face or event without a descriptor of some version, and the samples that one can be made of.

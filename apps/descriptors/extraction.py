@@ -5,23 +5,20 @@ over, and every batch is committed by itself, so a run that was cut off goes on 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
 from apps.accounts.services import audit_write
-from apps.common.descriptors import DescriptorVersion, Kind, Sampled, versions
+from apps.common.descriptors import Descriptor, DescriptorVersion, Kind, Sampled, versions
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.events.descriptors import event_descriptors_add, events_lacking, events_lacking_after
-from apps.events.types import EventDescriptorData
 from apps.faces.descriptors import face_descriptors_add, faces_lacking, faces_lacking_after
-from apps.faces.types import DescriptorData
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
 from apps.imagestore.selectors import objects_get
 from apps.imagestore.services import object_bytes
-from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.inputs.sources import stored_landmarks5
 from apps.recognition.request.aggregation import mean_descriptor
 from apps.recognition.run.facade import recognise
@@ -161,18 +158,16 @@ class AdditionalExtraction:
     def _add(self, described: Sequence[tuple[Sampled, Descriptor]]) -> int:
         number = self.version.version
         if self.objects == "faces":
-            return face_descriptors_add(
-                version=number, found=[(face, DescriptorData(number, d.vector, d.score)) for face, d in described]
-            )
+            return face_descriptors_add(version=number, found=described)
         return event_descriptors_add(
             kind=self.version.kind,
             version=number,
-            found=[(event, EventDescriptorData(number, d.vector, self._score(d))) for event, d in described],
+            found=[(event, self._scored(descriptor)) for event, descriptor in described],
         )
 
-    def _score(self, descriptor: Descriptor) -> float | None:
-        """A body's is its detection's, which a sample does not tell."""
-        return descriptor.score if self.version.kind == "face" else None
+    def _scored(self, descriptor: Descriptor) -> Descriptor:
+        """A body's score is its detection's, which a sample does not tell."""
+        return descriptor if self.version.kind == "face" else replace(descriptor, score=None)
 
 
 def _stored(found: Sequence[Sampled], kind: Kind) -> dict[int, list[StoredObject]]:

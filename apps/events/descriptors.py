@@ -7,10 +7,9 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from apps.common.descriptors import Kind, Sampled
+from apps.common.descriptors import Descriptor, Kind, Sampled
 from apps.common.scope import Scope
 from apps.events.models import Event, EventDescriptor
-from apps.events.types import EventDescriptorData
 
 DETECTIONS: Mapping[Kind, str] = {"face": "face_detections", "body": "body_detections"}
 
@@ -36,7 +35,7 @@ def events_lacking_after(
     ]
 
 
-def event_descriptors_add(*, kind: Kind, version: int, found: Sequence[tuple[Sampled, EventDescriptorData]]) -> int:
+def event_descriptors_add(*, kind: Kind, version: int, found: Sequence[tuple[Sampled, Descriptor]]) -> int:
     """Adds descriptors that were made from samples, in one transaction. Returns how many.
 
     An event that was deleted, has forgotten its samples (an erased person) or has the version meanwhile gets none.

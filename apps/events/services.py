@@ -10,11 +10,12 @@ from django.db import IntegrityError
 from pgvector import Vector as PgVector
 
 from apps.common import errors
+from apps.common.descriptors import Descriptor
 from apps.common.errors import LunaError
 from apps.common.prepared import prepared_cursor
 from apps.common.times import utc_now
 from apps.events.models import Event
-from apps.events.types import EventDescriptorData, EventDraft, EventRecord
+from apps.events.types import EventDraft, EventRecord
 
 COLUMNS = ", ".join(field.name for field in fields(EventDraft))
 # Every photograph waits for it, so it is written by hand: the ORM takes two round trips, and longer to make its
@@ -31,7 +32,7 @@ FROM json_to_recordset(%s) AS given(event_id uuid, version int, vector text, sco
 """  # noqa: S608 (names of our own columns)
 
 
-def event_create(*, account_id: UUID, draft: EventDraft, descriptors: Sequence[EventDescriptorData] = ()) -> Event:
+def event_create(*, account_id: UUID, draft: EventDraft, descriptors: Sequence[Descriptor] = ()) -> Event:
     """Stores one event. Raises LunaError EVENT_EXISTS when its id is taken."""
     events_create(account_id=account_id, records=[EventRecord(draft, descriptors)])
     event: Event = Event.objects.for_account(account_id).get(event_id=draft.event_id)

@@ -6,16 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from apps.common.descriptors import Vector
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EventDescriptorData:
-    """A unit vector of a face or a body, float32 [dimension of the version]; `score` 0..1 is the network's trust."""
-
-    version: int
-    vector: Vector
-    score: float | None = None
+from apps.common.descriptors import Descriptor
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,4 +86,4 @@ class EventRecord:
     """A draft with the descriptors of its face and body, of different versions."""
 
     draft: EventDraft
-    descriptors: Sequence[EventDescriptorData] = ()
+    descriptors: Sequence[Descriptor] = ()

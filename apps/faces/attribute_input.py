@@ -5,6 +5,7 @@ from typing import Any
 
 from apps.common import errors
 from apps.common.descriptors import (
+    Descriptor,
     DescriptorVersion,
     Vector,
     base64_decode,
@@ -16,7 +17,7 @@ from apps.common.descriptors import (
 )
 from apps.common.errors import LunaError
 from apps.common.xpk import xpk_decode
-from apps.faces.types import AttributeData, BasicData, DescriptorData
+from apps.faces.types import AttributeData, BasicData
 
 RAW, SDK, XPK = "raw_descriptor", "sdk_descriptor", "xpk_file"
 
@@ -39,7 +40,7 @@ def attribute_parse(body: Mapping[str, Any]) -> AttributeData:
     )
 
 
-def descriptors_parse(item: Mapping[str, Any]) -> tuple[DescriptorData, ...]:
+def descriptors_parse(item: Mapping[str, Any]) -> tuple[Descriptor, ...]:
     """`{type, data, version?, score?}`: one descriptor, of an XPK file all; a raw one may lack the default version.
 
     Raises LunaError BAD_DESCRIPTOR_BASE64 for bad Base64; WRONG_DESCRIPTOR_LENGTH, UNKNOWN_DESCRIPTOR_VERSION,
@@ -53,7 +54,7 @@ def descriptors_parse(item: Mapping[str, Any]) -> tuple[DescriptorData, ...]:
             raise LunaError(errors.UNKNOWN_DESCRIPTOR_VERSION, version.version)
         if item.get("version") not in (None, version.version):
             raise LunaError(errors.INVALID_JSON, f"the descriptor is of version {version.version}. Path: 'version'")
-    return tuple(DescriptorData(version.version, vector, item.get("score")) for version, vector in decoded)
+    return tuple(Descriptor(version.version, vector, item.get("score")) for version, vector in decoded)
 
 
 def _decoded(item: Mapping[str, Any], data: bytes) -> list[tuple[DescriptorVersion, Vector]]:

@@ -13,11 +13,12 @@ import numpy as np
 import ormsgpack
 
 from apps.common import errors
+from apps.common.descriptors import Descriptor
 from apps.common.errors import LunaError
 from apps.common.redis_client import client
 from apps.common.scope import Scope
 from apps.common.times import utc_now
-from apps.faces.types import AttributeData, BasicData, DescriptorData, TemporaryAttribute
+from apps.faces.types import AttributeData, BasicData, TemporaryAttribute
 
 DEFAULT_TTL_S = 300
 MAX_TTL_S = 86_400
@@ -95,7 +96,7 @@ def unpack(attribute_id: UUID, value: bytes) -> TemporaryAttribute:
         row: dict[str, Any] = ormsgpack.unpackb(value)
         data = AttributeData(
             descriptors=tuple(
-                DescriptorData(version, np.frombuffer(vector, "<f4"), score)
+                Descriptor(version, np.frombuffer(vector, "<f4"), score)
                 for version, score, vector in row["descriptors"]
             ),
             basic=None if row["basic"] is None else BasicData(*row["basic"]),

@@ -6,11 +6,11 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from apps.common.descriptors import Sampled
+from apps.common.descriptors import Descriptor, Sampled
 from apps.common.scope import Scope
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor
 from apps.faces.selectors import faces_filter
-from apps.faces.types import DescriptorData, FaceFilters
+from apps.faces.types import FaceFilters
 
 
 def faces_lacking(*, scope: Scope, version: int, list_id: UUID | None = None) -> QuerySet[FaceAttribute]:
@@ -36,7 +36,7 @@ def faces_lacking_after(
     ]
 
 
-def face_descriptors_add(*, version: int, found: Sequence[tuple[Sampled, DescriptorData]]) -> int:
+def face_descriptors_add(*, version: int, found: Sequence[tuple[Sampled, Descriptor]]) -> int:
     """Adds descriptors that were made from samples, in one transaction. Returns how many.
 
     A face that was deleted, whose attribute was replaced or that has the version meanwhile gets none. Samples are

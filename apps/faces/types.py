@@ -6,16 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from apps.common.descriptors import Vector
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DescriptorData:
-    """A unit vector, float32 [dimension of the version]; `score` 0..1 is the network's trust in it."""
-
-    version: int
-    vector: Vector
-    score: float | None = None
+from apps.common.descriptors import Descriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +22,12 @@ class BasicData:
 class AttributeData:
     """What is known of a face: descriptors of one or more versions, basic attributes, and the samples of each."""
 
-    descriptors: tuple[DescriptorData, ...] = ()
+    descriptors: tuple[Descriptor, ...] = ()
     basic: BasicData | None = None
     descriptor_samples: tuple[UUID, ...] = ()
     basic_samples: tuple[UUID, ...] = ()
 
-    def descriptor(self, version: int) -> DescriptorData | None:
+    def descriptor(self, version: int) -> Descriptor | None:
         return next((found for found in self.descriptors if found.version == version), None)
 
 

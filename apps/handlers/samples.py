@@ -17,10 +17,10 @@ from apps.handlers.policies.extract import ExtractPolicy
 from apps.handlers.types import ImageOutcome, Sighting
 from apps.imagestore.choices import Bucket, audit_type
 from apps.imagestore.services import NewObject, samples_store
-from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.inputs.sources import load_samples
 from apps.recognition.inputs.types import Inputs
 from apps.recognition.request.aggregation import aggregate
+from apps.recognition.request.screening import Limits, screen
 from apps.recognition.run.facade import recognise
 from apps.recognition.run.pictures import Rejected, recognise_pictures
 from apps.recognition.types import ImageInput, ImageType, Plan
@@ -104,14 +104,14 @@ def attributes_extract(
         for sample_id, each in zip(sample_ids, loaded, strict=True)
     ]
     found = []
+    limits = Limits(descriptor_score=policy.fd_score_threshold)
     plan = Plan(estimators=policy.face_estimators, descriptor_version=version, warp=False)
     for sample_id, result in zip(sample_ids, recognise(images, plan), strict=True):
         if result.error is not None:
             raise result.error
-        estimations = result.faces[0].estimations
-        descriptor = estimations.get("face_descriptor")
-        if not isinstance(descriptor, Descriptor) or descriptor.score >= policy.fd_score_threshold:
-            found.append((sample_id, estimations))
+        face = result.faces[0]
+        if not screen(face, limits):
+            found.append((sample_id, face.estimations))
     if together and found:
         samples, estimations_of_all = zip(*found, strict=True)
         return [_extracted(account_id, samples, aggregate(estimations_of_all), ttl_s)]

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from apps.common.descriptors import Descriptor
 from apps.common.errors import LunaError
 from apps.events.types import EventDraft, EventOrigin
-from apps.faces.types import DescriptorData, FaceDraft
+from apps.faces.types import FaceDraft
 from apps.recognition.estimators.people_count import PeopleCount
 from apps.recognition.inputs.types import Picture
 from apps.recognition.run.pictures import Rejected
@@ -75,8 +76,8 @@ class Person:
     sightings: tuple[Sighting, ...] = ()
     estimations: Mapping[str, object] = field(default_factory=dict)
     body_estimations: Mapping[str, object] = field(default_factory=dict)
-    descriptor: DescriptorData | None = None
-    body_descriptor: DescriptorData | None = None
+    descriptor: Descriptor | None = None
+    body_descriptor: Descriptor | None = None
     draft: EventDraft
     matches: tuple[LabelMatches, ...] = ()
     face: FaceDraft | None = None

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-from apps.common.descriptors import base64_encode, sdk_encode, versions
+from apps.common.descriptors import Descriptor, base64_encode, sdk_encode, versions
 from apps.common.filters.enums import Presence
 from apps.recognition.estimators.accessories import Accessories
 from apps.recognition.estimators.body_basic_attributes import BodyBasicAttributes
 from apps.recognition.estimators.colours import UNKNOWN
-from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.estimators.lower_body import LowerBody
 from apps.recognition.estimators.people_count import PeopleCount
 from apps.recognition.estimators.upper_body import UpperBody
@@ -114,7 +113,7 @@ def _accessories(value: Accessories) -> Json:
 def descriptor_block(value: Descriptor) -> Json:
     """Of a face or a body, in the SDK's form."""
     data = sdk_encode(value.vector, versions.get(value.version))
-    return {"sdk_descriptor": base64_encode(data), "score": _score(value.score)}
+    return {"sdk_descriptor": base64_encode(data), "score": None if value.score is None else _score(value.score)}
 
 
 _SHAPES: dict[str, tuple[type, Callable[..., Json]]] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.recognition.estimators.face_descriptor import Descriptor
+from apps.common.descriptors import Descriptor
 from apps.recognition.run.facade import recognise
 from apps.recognition.types import ImageInput, MultifacePolicy, Plan
 

@@ -15,13 +15,12 @@ from PIL import Image
 
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord, Token
-from apps.common.descriptors import versions
+from apps.common.descriptors import Descriptor, versions
 from apps.descriptors.versions import versions_used
 from apps.events.models import Event
-from apps.events.types import EventDescriptorData
 from apps.faces.models import Face, List
 from apps.faces.services import face_create, list_create
-from apps.faces.types import AttributeData, BasicData, DescriptorData
+from apps.faces.types import AttributeData, BasicData
 from apps.handlers.models import Handler
 from apps.imagestore.choices import Bucket
 from apps.imagestore.files import data_name
@@ -335,10 +334,10 @@ def test_the_page_of_versions_counts_who_has_which(
     monkeypatch.setitem(versions._defaults, "face", first.version)
     vectors = unit_vectors(3, 3)
     for numbers in ((first.version,), (first.version, second.version), (unregistered,)):
-        found = tuple(DescriptorData(number, vectors[0]) for number in numbers)
+        found = tuple(Descriptor(number, vectors[0]) for number in numbers)
         face_create(account_id=owner.account_id, attribute=AttributeData(found))
     face_create(account_id=owner.account_id)  # without a descriptor: it lacks none
-    make_event(owner, EventDescriptorData(second.version, vectors[0]))
+    make_event(owner, Descriptor(second.version, vectors[0]))
 
     used = {use.number: use for use in versions_used()}
 
@@ -363,7 +362,7 @@ def test_the_page_of_versions_costs_the_same_however_many_there_are(site: Client
     few = queries()
     for number in range(9300, 9310):
         version = make_version(number, 3)
-        data = AttributeData((DescriptorData(version.version, unit_vectors(1, 3)[0]),))
+        data = AttributeData((Descriptor(version.version, unit_vectors(1, 3)[0]),))
         face_create(account_id=owner.account_id, attribute=data)
     assert queries() == few == 5  # session, user, descriptors of faces, of events, faces that have any
 

@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from uuid import UUID
 
+from apps.common.descriptors import Descriptor
 from apps.common.filters.enums import EthnicGroup
-from apps.faces.types import AttributeData, BasicData, DescriptorData
+from apps.faces.types import AttributeData, BasicData
 from apps.recognition.estimators.basic_attributes import BasicAttributes
-from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.request.screening import predominant
 
 
-def descriptor_of(estimations: Mapping[str, object], name: str = "face_descriptor") -> DescriptorData | None:
+def descriptor_of(estimations: Mapping[str, object], name: str = "face_descriptor") -> Descriptor | None:
     """The descriptor that the estimator `name` made."""
     found = estimations.get(name)
-    return DescriptorData(found.version, found.vector, found.score) if isinstance(found, Descriptor) else None
+    return found if isinstance(found, Descriptor) else None
 
 
 def basic_of(estimations: Mapping[str, object]) -> BasicData | None:
@@ -24,7 +24,7 @@ def basic_of(estimations: Mapping[str, object]) -> BasicData | None:
 
 
 def attribute_of(
-    descriptor: DescriptorData | None, basic: BasicData | None, samples: tuple[UUID, ...]
+    descriptor: Descriptor | None, basic: BasicData | None, samples: tuple[UUID, ...]
 ) -> AttributeData | None:
     """Both with their samples; None when there is neither."""
     if descriptor is None and basic is None:

@@ -22,7 +22,7 @@ from apps.handlers.types import (
 )
 from apps.matching.references import MAX_REFERENCES
 from apps.recognition.inputs.types import DescriptorFile, Inputs
-from apps.recognition.run.pictures import Seen, check_one_person, recognise_pictures
+from apps.recognition.run.pictures import RecognisedPicture, check_one_person, recognise_pictures
 from apps.recognition.types import MultifacePolicy
 
 
@@ -93,7 +93,7 @@ def _tagged(person: Person, policies: Policies) -> Person:
     return replace(person, draft=replace(person.draft, tags=tags))
 
 
-def _sums(seen: Sequence[Seen]) -> Mapping[str, float]:
+def _sums(seen: Sequence[RecognisedPicture]) -> Mapping[str, float]:
     sums: dict[str, float] = {}
     for each in seen:
         for name, ms in each.result.stage_ms.items():

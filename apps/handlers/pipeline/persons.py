@@ -5,10 +5,11 @@ from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
+from apps.common.descriptors import Descriptor
 from apps.common.filters.enums import Deepfake, Emotion, Liveness, Mask
 from apps.common.times import utc_now
 from apps.events.types import EventDraft, EventOrigin
-from apps.faces.types import BasicData, DescriptorData
+from apps.faces.types import BasicData
 from apps.handlers.pipeline.attributes import basic_of, descriptor_of
 from apps.handlers.pipeline.bodies import body_columns
 from apps.handlers.types import EventParams, Person, Sighting
@@ -47,7 +48,7 @@ def persons_of_descriptors(
     """Those who are known by their descriptors alone, one each."""
     persons = []
     for version, vector in file.descriptors:
-        found = DescriptorData(version.version, vector)
+        found = Descriptor(version.version, vector)
         draft = _draft({}, {}, handler_id, params, _joined(meta, file.details.meta))
         of_face = version.kind == "face"
         persons.append(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from apps.handlers.policies import Policies
 from apps.handlers.types import ImageOutcome, Sighting
 from apps.recognition.estimators.people_count import PeopleCount
-from apps.recognition.run.pictures import Seen
+from apps.recognition.run.pictures import RecognisedPicture
 from apps.recognition.types import Plan
 
 
@@ -24,14 +24,14 @@ def plan_of(policies: Policies, *, use_exif: bool) -> Plan:
     )
 
 
-def sightings_of(seen: Sequence[Seen]) -> list[Sighting]:
+def sightings_of(seen: Sequence[RecognisedPicture]) -> list[Sighting]:
     """The people who go on, of all pictures."""
     return [
-        Sighting(picture=each.picture, face=person.face, body=person.body) for each in seen for person in each.people
+        Sighting(picture=each.picture, face=person.face, body=person.body) for each in seen for person in each.persons
     ]
 
 
-def outcome_of(seen: Seen) -> ImageOutcome:
+def outcome_of(seen: RecognisedPicture) -> ImageOutcome:
     people = seen.result.estimations.get("people_count")
     return ImageOutcome(
         filename=seen.filename,

@@ -16,7 +16,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from apps.common.errors import LunaError
 from apps.common.filters import Filters, accepts
 from apps.events.services import events_create
-from apps.events.types import EventDescriptorData, EventRecord
+from apps.events.types import EventRecord
 from apps.faces.attributes import attribute_create, attribute_delete
 from apps.faces.services import faces_create
 from apps.faces.types import AttributeData, FaceDraft
@@ -215,8 +215,7 @@ def _with_attribute(person: Person, policy: StoragePolicy, account_id: UUID, att
 
 
 def _record(person: Person) -> EventRecord:
-    found = [each for each in (person.descriptor, person.body_descriptor) if each is not None]
-    return EventRecord(person.draft, [EventDescriptorData(each.version, each.vector, each.score) for each in found])
+    return EventRecord(person.draft, [each for each in (person.descriptor, person.body_descriptor) if each is not None])
 
 
 def _stored_detection(sighting: Sighting, rect: Rect, sample_id: UUID | None) -> dict[str, object]:

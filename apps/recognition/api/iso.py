@@ -19,7 +19,7 @@ from apps.recognition.checks.evaluate import ESTIMATION
 from apps.recognition.checks.table import ISO_THRESHOLDS
 from apps.recognition.inputs.types import Rules
 from apps.recognition.request.screening import Limits
-from apps.recognition.run.pictures import Seen, recognise_pictures
+from apps.recognition.run.pictures import RecognisedPicture, recognise_pictures
 from apps.recognition.shapes import Json, estimation_block, status_block
 from apps.recognition.types import Face, ImageType, MultifacePolicy, Plan
 
@@ -103,7 +103,7 @@ class IsoView(LunaView):
         return Response({"images": [_image(each) for each in seen]})
 
 
-def _image(seen: Seen) -> Json:
+def _image(seen: RecognisedPicture) -> Json:
     exif = seen.result.exif
     return {
         **status_block(seen.filename, seen.result.error),

@@ -22,7 +22,7 @@ from apps.recognition.estimators.liveness import Liveness
 from apps.recognition.inputs.types import Rules
 from apps.recognition.request.aggregation import aggregate
 from apps.recognition.request.screening import Limits
-from apps.recognition.run.pictures import Seen, recognise_pictures
+from apps.recognition.run.pictures import RecognisedPicture, recognise_pictures
 from apps.recognition.shapes import Json, liveness_number_block, status_block
 from apps.recognition.types import ImageType, MultifacePolicy, Plan
 
@@ -95,16 +95,16 @@ class LivenessView(LunaView):
         return Response({"images": [_image(each) for each in seen], "aggregate_estimations": {ESTIMATION: together}})
 
 
-def _error(seen: Seen) -> LunaError | None:
+def _error(seen: RecognisedPicture) -> LunaError | None:
     return seen.result.error or (None if seen.passed else LunaError(errors.NO_FACES_FOUND))
 
 
-def _image(seen: Seen) -> Json:
+def _image(seen: RecognisedPicture) -> Json:
     found = seen.passed[0].estimations[ESTIMATION] if seen.passed else None
     return {**status_block(seen.filename, _error(seen)), ESTIMATION: _block(found)}
 
 
-def _together(seen: Sequence[Seen]) -> Json | None:
+def _together(seen: Sequence[RecognisedPicture]) -> Json | None:
     return _block(aggregate([each.passed[0].estimations for each in seen if each.passed]).get(ESTIMATION))
 
 

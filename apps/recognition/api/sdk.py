@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from apps.accounts.auth.access import account_if_any, may_view
 from apps.common.api.views import LunaView
-from apps.common.descriptors import base64_encode
+from apps.common.descriptors import Descriptor, base64_encode
 from apps.common.fields import CommaListField, FlagField
 from apps.common.filters.enums import Deepfake, Liveness, Mask
 from apps.common.filters.kinds import FiniteFloatField, NumberField
@@ -27,13 +27,12 @@ from apps.recognition.body_shapes import (
     people_block,
 )
 from apps.recognition.encoding import warp_bytes
-from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.estimators.people_count import PeopleCount
 from apps.recognition.inputs.types import Rules
 from apps.recognition.request.aggregation import aggregate
 from apps.recognition.request.body_aggregation import aggregate_bodies
 from apps.recognition.request.screening import Limits
-from apps.recognition.run.pictures import Rejected, Seen, check_one_person, recognise_pictures
+from apps.recognition.run.pictures import RecognisedPicture, Rejected, check_one_person, recognise_pictures
 from apps.recognition.shapes import (
     Json,
     attributes_block,
@@ -234,19 +233,19 @@ def _plan(query: dict[str, Any], shown: Shown, limits: Limits) -> Plan:
     )
 
 
-def _image(seen: Seen, shown: Shown) -> Json:
+def _image(seen: RecognisedPicture, shown: Shown) -> Json:
     exif = seen.result.exif
     people = seen.result.estimations.get("people_count")
     counted = people_block(people, with_coordinates=shown.coordinates) if isinstance(people, PeopleCount) else None
     return {
         **status_block(seen.filename, seen.result.error),
         "exif": None if exif is None else dict(exif),
-        "estimations": [_someone(each.face, each.body, shown) for each in seen.people],
+        "estimations": [_person(each.face, each.body, shown) for each in seen.persons],
         "image_estimations": {} if counted is None else {"people": counted},
     }
 
 
-def _someone(face: Face | None, body: Body | None, shown: Shown) -> Json:
+def _person(face: Face | None, body: Body | None, shown: Shown) -> Json:
     return {
         "face": None if face is None else _face(face, shown),
         "body": None if body is None else _body(body, shown),
@@ -284,10 +283,10 @@ def _attributes(estimations: Mapping[str, object]) -> Json:
     return attributes
 
 
-def _together(seen: Sequence[Seen], shown: Shown) -> Json:
-    people = [each for picture in seen for each in picture.people]
-    faces = aggregate([each.face.estimations for each in people if each.face is not None])
-    bodies = aggregate_bodies([each.body.estimations for each in people if each.body is not None])
+def _together(seen: Sequence[RecognisedPicture], shown: Shown) -> Json:
+    persons = [each for picture in seen for each in picture.persons]
+    faces = aggregate([each.face.estimations for each in persons if each.face is not None])
+    bodies = aggregate_bodies([each.body.estimations for each in persons if each.body is not None])
     return {
         "face": {"attributes": _attributes(shown_estimations(faces, shown.faces))},
         "body": {"attributes": body_attributes_block(bodies, shown.bodies)},
@@ -298,5 +297,5 @@ def _filtered(rejected: Rejected, shown: Shown) -> Json:
     return {
         "filename": rejected.picture.image.filename,
         "filter_reasons": reasons_block(rejected.reasons),
-        **_someone(rejected.face, rejected.body, shown),
+        **_person(rejected.face, rejected.body, shown),
     }

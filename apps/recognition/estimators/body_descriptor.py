@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from apps.common.descriptors import Descriptor
 from apps.recognition.engine.geometry import ANTIALIAS_BELOW_SCALE
 from apps.recognition.estimators.base import BodyEstimator, BodySubject, Networks
-from apps.recognition.estimators.face_descriptor import Descriptor, unit_vectors
+from apps.recognition.estimators.face_descriptor import unit_vectors
 from apps.recognition.networks.specs import InputSpec
 from apps.recognition.types import Image
 

@@ -6,11 +6,11 @@ probability: on 58 faces portraits have .9 and more, faces with 20 px between th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.common.descriptors import Descriptor
 from apps.recognition.engine.warps import aligned_crops, check_alignment
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.measures import luminance, sharpness, sigmoid
@@ -18,15 +18,6 @@ from apps.recognition.types import Image, Points
 
 DARK_LUMINANCE, LUMINANCE_WIDTH = 0.2, 0.05  # as `dark` of the quality block
 PROFILE_NOSE_OFFSET, NOSE_OFFSET_WIDTH = 0.45, 0.08  # eye distances from the middle of the eyes
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Descriptor:
-    """`vector` float32 [dimension], L2 norm 1; `score` 0..1, 1 = best."""
-
-    version: int
-    vector: NDArray[np.float32]
-    score: float
 
 
 class FaceDescriptorEstimator(Estimator):

@@ -6,12 +6,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from apps.common.descriptors import normalised
+from apps.common.descriptors import Descriptor, normalised
 from apps.recognition.estimators.basic_attributes import BasicAttributes
 from apps.recognition.estimators.deepfake import Deepfake
 from apps.recognition.estimators.emotions import Emotions
 from apps.recognition.estimators.ethnicity import Ethnicities
-from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.estimators.labelled import mean_scores
 from apps.recognition.estimators.liveness import Liveness
 from apps.recognition.estimators.mask import Mask

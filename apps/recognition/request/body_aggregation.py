@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from apps.common.descriptors import Descriptor
 from apps.recognition.estimators.accessories import Accessories
 from apps.recognition.estimators.body_basic_attributes import BodyBasicAttributes
 from apps.recognition.estimators.colours import MOST_COLOURS, UNKNOWN
-from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.estimators.lower_body import LowerBody
 from apps.recognition.estimators.upper_body import UpperBody
 from apps.recognition.request.aggregation import every, mean_descriptor

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from apps.common.descriptors import Descriptor
 from apps.common.filters.enums import Deepfake, Liveness, Mask, Number
 from apps.recognition.checks.evaluate import ESTIMATION, CheckReport
 from apps.recognition.checks.thresholds import Threshold
-from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.request.thresholds import PredictionThresholds
 from apps.recognition.types import Face
 
@@ -76,9 +76,10 @@ def _state(face: Face, name: str, numbers: type[Number], states: tuple[int, ...]
 
 def _descriptor_score(face: Face, limits: Limits) -> list[Reason]:
     descriptor = face.estimations.get("face_descriptor")
-    if not isinstance(descriptor, Descriptor) or descriptor.score >= limits.descriptor_score:
+    score = descriptor.score if isinstance(descriptor, Descriptor) else None
+    if score is None or score >= limits.descriptor_score:
         return []
-    return [Reason("fd_score_threshold", round(descriptor.score, 4), limits.descriptor_score)]
+    return [Reason("fd_score_threshold", round(score, 4), limits.descriptor_score)]
 
 
 def _checks(face: Face, limits: Limits) -> list[Reason]:

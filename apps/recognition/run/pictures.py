@@ -1,4 +1,4 @@
-"""Pictures of a request through the engine, and the people of each that go on: what every resource begins with."""
+"""Recognise the pictures of a request and screen the persons in each: the first step of every resource."""
 
 import json
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from apps.recognition.types import Body, Face, ImageResult, Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Someone:
-    """One person of a picture, by face, body or both."""
+class Person:
+    """Face and body of one human in one picture; one of them may be absent."""
 
     face: Face | None = None
     body: Body | None = None
@@ -33,12 +33,14 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Seen:
-    """What was found in one picture: the people who go on, faces first, and the faces that do not."""
+class RecognisedPicture:
+    """What was found in one picture: the persons that passed the limits, those with faces first, and the faces that
+    did not.
+    """
 
     picture: Picture
     result: ImageResult
-    people: tuple[Someone, ...]
+    persons: tuple[Person, ...]
     rejected: tuple[Rejected, ...]
 
     @property
@@ -47,11 +49,11 @@ class Seen:
 
     @property
     def passed(self) -> tuple[Face, ...]:
-        """The faces that go on."""
-        return tuple(each.face for each in self.people if each.face is not None)
+        """The faces that passed the limits."""
+        return tuple(each.face for each in self.persons if each.face is not None)
 
 
-def recognise_pictures(inputs: Inputs, plan: Plan, limits: Limits) -> list[Seen]:
+def recognise_pictures(inputs: Inputs, plan: Plan, limits: Limits) -> list[RecognisedPicture]:
     """What is in each picture, in order. A picture that could not be read or recognised keeps its error.
 
     Raises that error when the picture was the request's whole body, and what `facade.recognise` raises.
@@ -68,14 +70,14 @@ def recognise_pictures(inputs: Inputs, plan: Plan, limits: Limits) -> list[Seen]
     return seen
 
 
-def _screened(picture: Picture, result: ImageResult, limits: Limits) -> Seen:
+def _screened(picture: Picture, result: ImageResult, limits: Limits) -> RecognisedPicture:
     bodies = {body.face_index: body for body in result.bodies if body.face_index is not None}
     verdicts = [(face, bodies.get(index), screen(face, limits)) for index, face in enumerate(result.faces)]
-    lone = [Someone(body=body) for body in result.bodies if body.face_index is None]
-    return Seen(
+    lone = [Person(body=body) for body in result.bodies if body.face_index is None]
+    return RecognisedPicture(
         picture=picture,
         result=result,
-        people=(*(Someone(face=face, body=body) for face, body, reasons in verdicts if not reasons), *lone),
+        persons=(*(Person(face=face, body=body) for face, body, reasons in verdicts if not reasons), *lone),
         rejected=tuple(
             Rejected(picture=picture, face=face, body=body, reasons=reasons)
             for face, body, reasons in verdicts
@@ -84,7 +86,7 @@ def _screened(picture: Picture, result: ImageResult, limits: Limits) -> Seen:
     )
 
 
-def check_one_person(seen: Sequence[Seen]) -> None:
+def check_one_person(seen: Sequence[RecognisedPicture]) -> None:
     """Aggregation takes pictures of one person. Raises LunaError MULTIPLE_FACES_FOUND for several faces,
     MULTIPLE_BODIES_FOUND for several bodies.
     """

@@ -12,12 +12,12 @@ from django.test import Client
 from PIL import Image
 
 from apps.accounts.models import Account
-from apps.common.descriptors import Calibration, DescriptorVersion, versions
+from apps.common.descriptors import Calibration, Descriptor, DescriptorVersion, versions
 from apps.common.scope import Scope
 from apps.descriptors.extraction import AdditionalExtraction, Batch
 from apps.faces import services
 from apps.faces.models import Face, FaceDescriptor
-from apps.faces.types import AttributeData, DescriptorData
+from apps.faces.types import AttributeData
 from apps.imagestore.choices import Bucket
 from apps.imagestore.services import object_store
 from apps.recognition.run import facade
@@ -105,7 +105,7 @@ def run(**changes: Any) -> list[Batch]:
 
 def stored_face(account: Account, *samples: UUID, version: int = FIRST) -> Face:
     dimension = versions.get(version).dimension
-    descriptor = DescriptorData(version, unit_vectors(1, dimension)[0], 0.5)
+    descriptor = Descriptor(version, unit_vectors(1, dimension)[0], 0.5)
     data = AttributeData(descriptors=(descriptor,), descriptor_samples=samples)
     return services.face_create(account_id=account.account_id, attribute=data)
 

@@ -11,12 +11,11 @@ from django.core.management.base import CommandError
 from django.test import Client
 
 from apps.accounts.models import Account, AuditRecord
-from apps.common.descriptors import sdk_decode
+from apps.common.descriptors import Descriptor, sdk_decode
 from apps.common.scope import Scope
 from apps.descriptors.versions import descriptors_drop
 from apps.events.models import EventDescriptor
 from apps.faces.models import FaceDescriptor
-from apps.faces.types import DescriptorData
 from tests.api.handlers.conftest import JPEG, JSON, astronaut, make_handler, sample
 from tests.api.handlers.second_version import (
     BODY,
@@ -187,7 +186,7 @@ class TestDrop:
 
     def test_events_too(self, account: Account) -> None:
         vectors = unit_vectors(1, 128)[0], unit_vectors(1, 3)[0]
-        make_event(account, DescriptorData(FIRST, vectors[0]), DescriptorData(SECOND, vectors[1]))  # type: ignore[arg-type]
+        make_event(account, Descriptor(FIRST, vectors[0]), Descriptor(SECOND, vectors[1]))  # type: ignore[arg-type]
         assert "events: 1 removed" in self.drop("--events")
         assert EventDescriptor.objects.get().version == FIRST
         assert "events: 0 removed" in self.drop("--events", number=9105)  # of a network that nobody knows any more

@@ -14,14 +14,14 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import Account, AuditRecord
-from apps.common.descriptors import versions
+from apps.common.descriptors import Descriptor, versions
 from apps.common.scope import Scope
 from apps.descriptors import extraction as reextraction
 from apps.descriptors.extraction import AdditionalExtraction
 from apps.events.models import Event, EventDescriptor
 from apps.faces import services
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor
-from apps.faces.types import AttributeData, BasicData, DescriptorData
+from apps.faces.types import AttributeData, BasicData
 from apps.imagestore.choices import Bucket
 from apps.imagestore.files import data_name
 from apps.imagestore.models import StoredObject
@@ -166,7 +166,7 @@ class TestInterruption:
         face = stored_face(account, stored_sample(account, "red"))
         other = stored_face(account, stored_sample(account, "red"))
         where = {"account_id": account.account_id, "face_id": face.face_id}
-        fresh = AttributeData((DescriptorData(FIRST, unit_vectors(1, 128, 5)[0]),), descriptor_samples=(uuid4(),))
+        fresh = AttributeData((Descriptor(FIRST, unit_vectors(1, 128, 5)[0]),), descriptor_samples=(uuid4(),))
 
         def recognise(*args: Any) -> Any:
             results = facade.recognise(*args)
@@ -222,7 +222,7 @@ class TestEvents:
     def test_an_event_that_has_forgotten_its_person_gets_none(
         self, account: Account, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        descriptor = DescriptorData(FIRST, unit_vectors(1, 128)[0])
+        descriptor = Descriptor(FIRST, unit_vectors(1, 128)[0])
         event = make_event(account, descriptor, face_detections=[{"sample_id": str(stored_sample(account, "red"))}])  # type: ignore[arg-type]
 
         def recognise(*args: Any) -> Any:

@@ -6,13 +6,12 @@ from typing import Any
 from django.test import Client
 
 from apps.accounts.models import Account
-from apps.common.descriptors import Vector, raw_encode, versions
+from apps.common.descriptors import Descriptor, Vector, raw_encode, versions
 from apps.events.models import Event
-from apps.events.types import EventDescriptorData
 from apps.faces.attributes import attribute_create
 from apps.faces.models import Face
 from apps.faces.services import face_create
-from apps.faces.types import AttributeData, DescriptorData, TemporaryAttribute
+from apps.faces.types import AttributeData, TemporaryAttribute
 from tests.factories import make_event, unit_vectors
 
 DIMENSION = 16
@@ -21,7 +20,7 @@ FACES = {"filters": {"origin": "faces"}}
 
 
 def attribute_data(vector: Vector, version: int = 9101) -> AttributeData:
-    return AttributeData(descriptors=(DescriptorData(version, vector),))
+    return AttributeData(descriptors=(Descriptor(version, vector),))
 
 
 def make_face(account: Account, vector: Vector, **columns: Any) -> Face:
@@ -33,7 +32,7 @@ def make_attribute(account: Account, vector: Vector) -> TemporaryAttribute:
 
 
 def make_matched_event(account: Account, vector: Vector, **columns: Any) -> Event:
-    return make_event(account, EventDescriptorData(9101, vector), **columns)
+    return make_event(account, Descriptor(9101, vector), **columns)
 
 
 def text(data: bytes) -> str:

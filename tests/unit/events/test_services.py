@@ -8,10 +8,11 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from apps.common.descriptors import Descriptor
 from apps.common.errors import LunaError
 from apps.events.models import Event, EventDescriptor
 from apps.events.services import event_create, events_create
-from apps.events.types import EventDescriptorData, EventDraft, EventRecord
+from apps.events.types import EventDraft, EventRecord
 from tests.factories import NOON, make_account, unit_vectors
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +52,7 @@ def test_many_events_cost_one_statement() -> None:
     records = [
         EventRecord(
             EventDraft(create_time=NOON),
-            (EventDescriptorData(1, vectors[2 * each], 0.9), EventDescriptorData(2, vectors[2 * each + 1])),
+            (Descriptor(1, vectors[2 * each], 0.9), Descriptor(2, vectors[2 * each + 1])),
         )
         for each in range(20)
     ]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from apps.accounts.services import account_create
-from apps.common.descriptors import Vector, normalised
-from apps.faces.types import AttributeData, BasicData, DescriptorData
+from apps.common.descriptors import Descriptor, Vector, normalised
+from apps.faces.types import AttributeData, BasicData
 
 VERSION = 77
 
@@ -16,7 +16,7 @@ def unit_vector(seed: int, dimension: int = 128) -> Vector:
 
 def attribute_data(seed: int = 0, *versions: int) -> AttributeData:
     return AttributeData(
-        descriptors=tuple(DescriptorData(version, unit_vector(seed), 0.9) for version in versions or (VERSION,)),
+        descriptors=tuple(Descriptor(version, unit_vector(seed), 0.9) for version in versions or (VERSION,)),
         basic=BasicData(age=33, gender=0, ethnicity=4),
     )
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import redis
 
+from apps.common.descriptors import Descriptor
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.faces.attributes import KEY, attribute_create, attribute_delete, attribute_get, attributes_get
-from apps.faces.types import AttributeData, BasicData, DescriptorData
+from apps.faces.types import AttributeData, BasicData
 from tests.unit.faces.conftest import attribute_data, unit_vector
 
 OWNER, STRANGER = uuid4(), uuid4()
@@ -22,7 +23,7 @@ def code_of(attribute_id: UUID, account: UUID) -> int:
 def test_comes_back_as_it_was() -> None:
     samples = (uuid4(), uuid4())
     data = AttributeData(
-        (DescriptorData(77, unit_vector(1), 0.5), DescriptorData(78, unit_vector(2, 512))),
+        (Descriptor(77, unit_vector(1), 0.5), Descriptor(78, unit_vector(2, 512))),
         BasicData(40, None, 2),
         samples,
         samples[:1],

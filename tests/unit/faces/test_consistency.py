@@ -13,8 +13,8 @@ from django.core.management import CommandError, call_command
 
 from apps.accounts import idempotency
 from apps.accounts.models import Account, AuditRecord
+from apps.common.descriptors import Descriptor
 from apps.events.models import EventDescriptor
-from apps.events.types import EventDescriptorData
 from apps.faces import services
 from apps.faces.attributes import KEY, attribute_create
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List
@@ -176,7 +176,7 @@ def test_a_list_that_goes_while_its_keys_are_mended(account: UUID) -> None:
 def test_descriptors_of_events(account: UUID) -> None:
     owner = Account.objects.get(pk=account)
     vector = unit_vectors(1, 128)[0]
-    wrong, right = (make_event(owner, EventDescriptorData(VERSION, vector, 0.9)) for _ in range(2))
+    wrong, right = (make_event(owner, Descriptor(VERSION, vector, 0.9)) for _ in range(2))
     EventDescriptor.objects.filter(event=wrong).update(vector=[1.0, 0.0])
     assert kinds() == {"descriptor of the wrong dimension": 1}
     run("--mend")

@@ -10,12 +10,13 @@ import pytest
 from django.db import connection
 
 from apps.accounts.services import account_create
+from apps.common.descriptors import Descriptor
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.faces import services
 from apps.faces.descriptors import face_descriptors_add, faces_lacking, faces_lacking_after
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor
-from apps.faces.types import AttributeData, DescriptorData
+from apps.faces.types import AttributeData
 
 OLD, NEW = 77, 78
 FACES = 40
@@ -32,8 +33,8 @@ def attribute() -> AttributeData:
     return AttributeData((vector_of(sample, OLD),), descriptor_samples=(sample,))
 
 
-def vector_of(sample: UUID, version: int) -> DescriptorData:
-    return DescriptorData(version, np.frombuffer(sample.bytes, np.uint8)[:4].astype(np.float32))
+def vector_of(sample: UUID, version: int) -> Descriptor:
+    return Descriptor(version, np.frombuffer(sample.bytes, np.uint8)[:4].astype(np.float32))
 
 
 def extract(seed: int, first: int) -> int:

@@ -12,12 +12,12 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from apps.accounts.models import Account, AuditRecord
+from apps.common.descriptors import Descriptor
 from apps.events.models import Event, EventDescriptor
-from apps.events.types import EventDescriptorData
 from apps.faces import services
 from apps.faces.attributes import attribute_create
 from apps.faces.models import Face
-from apps.faces.types import AttributeData, BasicData, DescriptorData
+from apps.faces.types import AttributeData, BasicData
 from apps.imagestore import files
 from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.services import Bucket, NewObject, samples_store
@@ -47,12 +47,12 @@ class Person:
         )  # fmt: skip
         sample, avatar, body, image, elsewhere = (row.object_id for row in stored)
         data = AttributeData(
-            (DescriptorData(VERSION, self.vector, 0.9),), BasicData(age=33), descriptor_samples=(sample,)
+            (Descriptor(VERSION, self.vector, 0.9),), BasicData(age=33), descriptor_samples=(sample,)
         )  # fmt: skip
         self.temporary = attribute_create(account_id=key, data=data).attribute_id
         self.event = make_event(
             account,
-            EventDescriptorData(VERSION, self.vector, 0.9),
+            Descriptor(VERSION, self.vector, 0.9),
             external_id=name,
             user_data=f"about {name}",
             source="gate",

@@ -11,15 +11,14 @@ from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import Account
-from apps.common.descriptors import DescriptorVersion, Vector
+from apps.common.descriptors import Descriptor, DescriptorVersion, Vector
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
-from apps.events.types import EventDescriptorData
 from apps.faces import nearest
 from apps.faces.attributes import attribute_create, attribute_delete
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
 from apps.faces.selectors import face_lists
-from apps.faces.types import AttributeData, DescriptorData, FaceFilters
+from apps.faces.types import AttributeData, FaceFilters
 from apps.matching.matcher import match, match_all
 from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates, Match, Probe
 from tests.factories import NOON, make_account, make_event, make_version, unit_vectors
@@ -180,9 +179,9 @@ def test_accounts_do_not_see_each_other(account: Account, version: DescriptorVer
     vectors = unit_vectors(2, DIMENSION)
     faces = make_faces(account, vectors)
     row = make_list(account, faces)
-    event = make_event(account, EventDescriptorData(9701, vectors[0]))
+    event = make_event(account, Descriptor(9701, vectors[0]))
     attribute = attribute_create(
-        account_id=account.account_id, data=AttributeData(descriptors=(DescriptorData(9701, vectors[0]),))
+        account_id=account.account_id, data=AttributeData(descriptors=(Descriptor(9701, vectors[0]),))
     )
 
     def blocks(scope: Scope) -> list[Candidates]:
@@ -247,7 +246,7 @@ def test_other_versions_are_left_out(account: Account, version: DescriptorVersio
     old, new = unit_vectors(1, DIMENSION), unit_vectors(1, 8)
     make_faces(account, old)
     (face,) = make_faces(account, new, OTHER_VERSION)
-    make_event(account, EventDescriptorData(9701, old[0]))
+    make_event(account, Descriptor(9701, old[0]))
     scope = Scope(account.account_id)
     (found,) = match(probes=[probe(new[0], OTHER_VERSION)], candidates=FaceCandidates(scope=scope))
     assert [each.object_id for each in found] == [face.face_id]
@@ -263,7 +262,7 @@ def test_other_versions_are_left_out(account: Account, version: DescriptorVersio
 def test_events_are_found_as_a_plain_scan_finds_them(account: Account, version: DescriptorVersion) -> None:
     vectors = unit_vectors(41, DIMENSION)
     events = [
-        make_event(account, EventDescriptorData(9701, vector), source=("gate", "door")[number % 2])
+        make_event(account, Descriptor(9701, vector), source=("gate", "door")[number % 2])
         for number, vector in enumerate(vectors[1:])
     ]
     candidates = EventCandidates(scope=Scope(account.account_id), filters={"sources": ["gate"]}, limit=10)
@@ -277,7 +276,7 @@ def test_events_are_found_as_a_plain_scan_finds_them(account: Account, version: 
 def test_attributes_are_found_as_a_plain_scan_finds_them(account: Account, version: DescriptorVersion) -> None:
     vectors = unit_vectors(31, DIMENSION)
     made = [
-        attribute_create(account_id=account.account_id, data=AttributeData(descriptors=(DescriptorData(9701, vector),)))
+        attribute_create(account_id=account.account_id, data=AttributeData(descriptors=(Descriptor(9701, vector),)))
         for vector in vectors[1:]
     ]
     ids = [attribute.attribute_id for attribute in made]
@@ -295,7 +294,7 @@ def test_number_of_queries_depends_on_probes_and_blocks_only(
 ) -> None:
     vectors = unit_vectors(50, DIMENSION)
     make_list(account, make_faces(account, vectors))
-    make_event(account, EventDescriptorData(9701, vectors[0]))
+    make_event(account, Descriptor(9701, vectors[0]))
     scope = Scope(account.account_id)
     blocks: list[Candidates] = [FaceCandidates(scope=scope, limit=limit) for limit in (1, 50)]
     with django_assert_num_queries(2 * 3 + 3 + 1):  # faces; events and once their rows

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from apps.common.descriptors import Descriptor
 from apps.recognition.estimators.basic_attributes import BasicAttributes
 from apps.recognition.estimators.deepfake import Deepfake
 from apps.recognition.estimators.emotions import Emotions
 from apps.recognition.estimators.ethnicity import Ethnicities
-from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.estimators.head_pose import HeadPose
 from apps.recognition.estimators.liveness import Liveness
 from apps.recognition.estimators.mask import Mask

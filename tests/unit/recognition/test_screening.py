@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from apps.recognition.estimators.face_descriptor import Descriptor
+from apps.common.descriptors import Descriptor
 from apps.recognition.estimators.head_pose import HeadPose
 from apps.recognition.request.screening import Limits, Reason, screen
 from apps.recognition.types import Face, Rect

@@ -7,10 +7,10 @@ import pytest
 from django.conf import settings
 from numpy.typing import NDArray
 
+from apps.common.descriptors import Descriptor
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.decode import decode
-from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import Face, ImageInput, ImageResult, ImageType, Plan, Rect
 from tests.unit.recognition.pictures import astronaut, encoded, samples

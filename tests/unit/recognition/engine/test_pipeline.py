@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+from apps.common.descriptors import Descriptor
 from apps.common.errors import LunaError
 from apps.recognition.engine.core import Engine
-from apps.recognition.estimators.face_descriptor import Descriptor
 from apps.recognition.estimators.registry import available
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import Face, ImageInput, ImageResult, ImageType, MultifacePolicy, Plan, Rect
