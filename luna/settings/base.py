@@ -13,6 +13,7 @@ import environ
 from celery.schedules import crontab
 
 from apps.recognition.switches import SWITCHES, variable
+from luna import __version__
 from luna.embedded.addresses import celery_broker_url, database_url, networks_dir, redis_url, var_dir
 from luna.embedded.secrets import secret_key
 from luna.settings.admin import UNFOLD  # noqa: F401
@@ -23,7 +24,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 VAR_DIR = var_dir()
 NETWORKS_DIR = networks_dir(VAR_DIR)
 CACHE_DIR = Path(env.str("LUNA_CACHE_DIR", default=str(VAR_DIR / "cache")))  # the networks' packages
-LUNA_VERSION = "0.1.0"
+LUNA_VERSION = __version__
 
 DEBUG = False
 SECRET_KEY = env.str("LUNA_SECRET_KEY", default="") or secret_key(VAR_DIR)

@@ -11,6 +11,7 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 from pytest_django import Settings
 
+import luna
 from apps.common.request_id import PATTERN
 from apps.monitoring.health import checks
 from tests.api.accounts.helpers import assert_error
@@ -28,8 +29,10 @@ def test_version(path: str) -> None:
 
 
 def test_one_version_everywhere() -> None:
-    project = tomllib.loads((Path(django_settings.BASE_DIR) / "pyproject.toml").read_text())["project"]
-    assert project["version"] == django_settings.LUNA_VERSION
+    pyproject = tomllib.loads((Path(django_settings.BASE_DIR) / "pyproject.toml").read_text())
+    assert pyproject["project"]["dynamic"] == ["version"]
+    assert pyproject["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "luna.__version__"}
+    assert luna.__version__ == django_settings.LUNA_VERSION
 
 
 @pytest.mark.parametrize("path", ["/healthcheck", "/6/healthcheck"])
