@@ -43,6 +43,10 @@ class Breaker:
         """Whether the storage was given up, until one call succeeds."""
         return self._failed >= self.failures
 
+    def status(self) -> dict[str, object]:
+        """The calls that run, how many may, how many failed in a row, and whether the storage is given up."""
+        return {"running": self._running, "at_once": self.at_once, "failed": self._failed, "open": self.is_open}
+
     @contextmanager
     def guard(self) -> Iterator[None]:
         """One call. Raises StoreAwayError in `patience_s` at the latest when it may not be made."""

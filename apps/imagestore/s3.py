@@ -7,7 +7,7 @@ for all of them at once, and a tag that was forgotten would end an object too ea
 
 import io
 import threading
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import boto3
@@ -19,6 +19,7 @@ from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
 from urllib3.exceptions import HTTPError
 
+from apps.common.process import PerProcess
 from apps.imagestore.breaker import Breaker
 from apps.imagestore.types import TTL_DAYS
 
@@ -33,7 +34,7 @@ PART_BYTES = 8 * 1024**2
 PARTS_AT_A_TIME = 2  # of one upload: what is held of a stream in memory
 EXPIRE_TAG = "vl-expire"
 
-_making = threading.Lock()
+_making = PerProcess("S3 connections", threading.Lock)
 
 
 @cache
@@ -67,13 +68,15 @@ class S3Store(S3Storage):
         **settings: Any,
     ) -> None:
         self.lifecycle = lifecycle
-        self.breaker = Breaker(
+        make = partial(
+            Breaker,
             at_once=at_once,
             failures=FAILURES,
             pause_s=PAUSE_S if pause_s is None else pause_s,
             patience_s=PATIENCE_S,
             is_failure=is_silence,
         )
+        self._breaker = PerProcess("S3 breaker", make, status=Breaker.status)
         style = "path" if settings.get("endpoint_url") else "auto"
         config = Config(
             s3={"addressing_style": style},
@@ -89,9 +92,14 @@ class S3Store(S3Storage):
         super().__init__(client_config=config, transfer_config=transfer, file_overwrite=True, **settings)
 
     @property
+    def breaker(self) -> Breaker:
+        """The breaker of this process: a forked child knows nothing of its parent's calls."""
+        return self._breaker()
+
+    @property
     def connection(self) -> Any:
         """This thread's connection. Sessions may not be used by two threads at once, but are slow to make."""
-        with _making:
+        with _making():
             return super().connection
 
     def _create_session(self) -> boto3.Session:

@@ -12,6 +12,8 @@ from typing import Any
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage
 
+from apps.common.process import PerProcess
+
 CHUNK_BYTES = 1024 * 1024
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
@@ -19,7 +21,7 @@ SYNC_THREADS = 8
 SYNC_BYTES = 8 * 1024**2  # of one file that are written before the disk is told to begin
 SYNC_FILES = 32  # files that are written before they are synced together
 
-_pool = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="sync")
+_pool = PerProcess("disk syncs", lambda: ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="sync"))
 
 
 class DiskStorage(FileSystemStorage):
@@ -53,7 +55,7 @@ class DiskStorage(FileSystemStorage):
             return lambda: None
         saved: list[Path] = []
         with unlinked_on_failure(saved), ExitStack() as opened:
-            syncing = [_pool.submit(each) for each in syncs(*self._write(contents, saved, opened))]
+            syncing = [_pool().submit(each) for each in syncs(*self._write(contents, saved, opened))]
             files = opened.pop_all()
 
         def finish() -> None:
@@ -112,7 +114,7 @@ def write_file(path: Path, content: "File[Any]") -> int:
                 view = view[os.write(descriptor, view) :]
             unsynced += len(chunk)
             if unsynced >= SYNC_BYTES and all(each.done() for each in syncing):
-                syncing.append(_pool.submit(os.fdatasync, descriptor))
+                syncing.append(_pool().submit(os.fdatasync, descriptor))
                 unsynced = 0
         for each in syncing:
             each.result()  # a disk tells an error once
@@ -154,7 +156,7 @@ def syncs(files: Sequence[int], folders: Iterable[Path]) -> list[Callable[[], No
 def sync(files: Sequence[int], folders: Iterable[Path]) -> None:
     """Waits until open files and folders are on the disk: all at the same time, which costs little more than one."""
     work = syncs(files, folders)
-    syncing = [_pool.submit(each) for each in work[1:]]
+    syncing = [_pool().submit(each) for each in work[1:]]
     try:
         if work:
             work[0]()  # this thread has nothing else to do

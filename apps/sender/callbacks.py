@@ -9,7 +9,6 @@ import base64
 import heapq
 import itertools
 import logging
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ import ormsgpack
 from django.conf import settings
 
 from apps.common.fetch import FetchError, RefusedError, post, shown_url
+from apps.common.process import PerProcess
 from apps.common.request_id import HEADER, current_request_id
 from apps.common.secrets import Secret, UnreadableSecretError
 
@@ -76,6 +76,7 @@ class Caller:
         self._numbers = itertools.count()
         self._unfinished = 0
         self._changed = threading.Condition()
+        self._closed = False
         for number in range(THREADS):
             threading.Thread(target=self._run, name=f"sender-callback-{number}", daemon=True).start()
 
@@ -92,23 +93,36 @@ class Caller:
         with self._changed:
             self._changed.wait_for(lambda: not self._unfinished)
 
+    def close(self) -> None:
+        """End the threads. Calls that wait are lost."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            if self._due:
+                logger.error("%d callbacks are lost: the process ends", len(self._due))
+
+    def status(self) -> dict[str, object]:
+        """The calls that wait or are being made, and how many may."""
+        return {"unfinished_calls": self._unfinished, "max_calls": PENDING_CALLS, "threads": THREADS}
+
     def _push(self, call: _Call, *, attempts: int) -> None:
         delay_s = RETRY_DELAYS_S[attempts - 1] if attempts else 0.0
         heapq.heappush(self._due, (time.monotonic() + delay_s, next(self._numbers), attempts, call))
         self._changed.notify_all()
 
-    def _next(self) -> tuple[int, _Call]:
-        """Waits for the first call that is due, and how often it was tried."""
+    def _next(self) -> tuple[int, _Call] | None:
+        """Wait for the first call that is due; return it with the number of its attempts, None once closed."""
         with self._changed:
-            while True:
+            while not self._closed:
                 left_s = self._due[0][0] - time.monotonic() if self._due else None
                 if left_s is not None and left_s <= 0:
                     return heapq.heappop(self._due)[2:]
                 self._changed.wait(left_s)
+        return None
 
     def _run(self) -> None:
-        while True:
-            attempts, call = self._next()
+        while (due := self._next()) is not None:
+            attempts, call = due
             again = False
             try:
                 again = _deliver(call) and attempts < len(RETRY_DELAYS_S)
@@ -154,23 +168,4 @@ def _headers(webhook: Webhook) -> dict[str, str]:
     return headers
 
 
-_running: Caller | None = None
-_lock = threading.Lock()
-
-
-def _caller() -> Caller:
-    """The caller of this process, started by the first call."""
-    global _running
-    with _lock:
-        if _running is None:
-            _running = Caller()
-        return _running
-
-
-def _forget() -> None:
-    """A forked worker has the object but not the threads."""
-    global _running, _lock
-    _running, _lock = None, threading.Lock()
-
-
-os.register_at_fork(after_in_child=_forget)
+_caller = PerProcess("callbacks", Caller, close=Caller.close, status=Caller.status)

@@ -12,6 +12,7 @@ import orjson
 from channels.layers import get_channel_layer
 from django.conf import settings
 
+from apps.common.process import PerProcess
 from apps.sender import selectors
 from apps.sender.selectors import Session
 from apps.sender.services import group_name
@@ -124,6 +125,10 @@ class Hub:
         self._lock = asyncio.Lock()
         self._watch: asyncio.Task[None] | None = None
 
+    @property
+    def rooms(self) -> tuple[_Room, ...]:
+        return tuple(self._rooms.values())
+
     async def join(self, subscription: Subscription) -> None:
         """From its return on every event published to the account reaches the subscription."""
         account_id = subscription.session.account_id
@@ -153,7 +158,7 @@ class Hub:
         """Two queries for all sockets of the process, however many there are."""
         while True:
             await asyncio.sleep(settings.LUNA_SENDER_RECHECK_S)
-            members = [member for room in self._rooms.values() for member in room.members]
+            members = [member for room in self.rooms for member in room.members]
             try:
                 valid = await in_thread(selectors.valid_sessions)(sessions={member.session for member in members})
             except Exception:
@@ -164,12 +169,20 @@ class Hub:
                     member.close(CREDENTIALS_CHANGED)
 
 
-_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+Hubs = WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]
+
+
+def _status(hubs: Hubs) -> dict[str, object]:
+    rooms = [len(room.members) for each in tuple(hubs.values()) for room in each.rooms]
+    return {"accounts": len(rooms), "websockets": sum(rooms)}
+
+
+_hubs: PerProcess[Hubs] = PerProcess("websockets", WeakKeyDictionary, status=_status)
 
 
 def hub() -> Hub:
     """The hub of the running event loop."""
-    loop = asyncio.get_running_loop()
-    if loop not in _hubs:
-        _hubs[loop] = Hub()
-    return _hubs[loop]
+    loop, hubs = asyncio.get_running_loop(), _hubs()
+    if loop not in hubs:
+        hubs[loop] = Hub()
+    return hubs[loop]

@@ -5,14 +5,15 @@ thread keeps one connection, keeps the order, and a Redis that hangs delays no a
 """
 
 import asyncio
-import atexit
 import logging
-import os
 import queue
 import threading
 import time
+from contextlib import suppress
 
 from channels.layers import get_channel_layer
+
+from apps.common.process import PerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class Publisher:
     """A bounded queue and the thread that empties it. What does not fit or cannot be sent is logged and dropped."""
 
     def __init__(self) -> None:
-        self._pending: queue.Queue[tuple[str, Message, int]] = queue.Queue(PENDING_MESSAGES)
+        self._pending: queue.Queue[tuple[str, Message, int] | None] = queue.Queue(PENDING_MESSAGES)
         self._pending_bytes = 0
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="sender-publisher", daemon=True)
@@ -51,10 +52,25 @@ class Publisher:
         while self._pending.unfinished_tasks and time.monotonic() < deadline:
             time.sleep(0.005)
 
+    def close(self) -> None:
+        """Drain the queue and end the thread. What is left in the queue after the time of `drain` is lost."""
+        self.drain()
+        with suppress(queue.Full):
+            self._pending.put_nowait(None)
+
+    def status(self) -> dict[str, object]:
+        """What waits for Redis, and how much of it fits."""
+        return {
+            "pending_messages": self._pending.qsize(),
+            "max_messages": PENDING_MESSAGES,
+            "pending_bytes": self._pending_bytes,
+            "max_bytes": PENDING_BYTES,
+        }
+
     def _run(self) -> None:
         with asyncio.Runner() as runner:
-            while True:
-                group, message, size_bytes = self._pending.get()
+            while (pending := self._pending.get()) is not None:
+                group, message, size_bytes = pending
                 try:
                     runner.run(self._send(group, message))
                 except Exception:
@@ -69,25 +85,5 @@ class Publisher:
         await asyncio.wait_for(get_channel_layer().group_send(group, message), SEND_TIMEOUT_S)
 
 
-_publisher: Publisher | None = None
-_publisher_lock = threading.Lock()
-
-
-def publisher() -> Publisher:
-    """The publisher of this process, started by the first event."""
-    global _publisher
-    if _publisher is None:
-        with _publisher_lock:
-            if _publisher is None:
-                _publisher = Publisher()
-                atexit.register(_publisher.drain)
-    return _publisher
-
-
-def _forget() -> None:
-    """A forked worker has the object but not the thread."""
-    global _publisher, _publisher_lock
-    _publisher, _publisher_lock = None, threading.Lock()
-
-
-os.register_at_fork(after_in_child=_forget)
+# The first event starts it; events that wait when the process ends have DRAIN_TIMEOUT_S to leave.
+publisher = PerProcess("notifications", Publisher, close=Publisher.close, status=Publisher.status)

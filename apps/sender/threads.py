@@ -6,14 +6,18 @@ from typing import ParamSpec, TypeVar
 
 from channels.db import database_sync_to_async
 
+from apps.common.process import PerProcess
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 THREADS = 2  # handshakes and credential checks; each thread keeps one database connection
 
-executor = ThreadPoolExecutor(THREADS, thread_name_prefix="sender-database")
+executor = PerProcess(
+    "sender database threads", lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="sender-database")
+)
 
 
 def in_thread(function: Callable[P, R]) -> Callable[P, Awaitable[R]]:
     """`await in_thread(function)(...)` runs it beside the event loop."""
-    return database_sync_to_async(function, thread_sensitive=False, executor=executor)
+    return database_sync_to_async(function, thread_sensitive=False, executor=executor())

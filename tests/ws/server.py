@@ -20,7 +20,7 @@ def _close_connections() -> None:
         connections.close_all()
         barrier.wait(10)
 
-    for future in [executor.submit(close) for _ in range(THREADS)]:
+    for future in [executor().submit(close) for _ in range(THREADS)]:
         future.result(10)
 
 

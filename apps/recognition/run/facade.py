@@ -4,15 +4,13 @@ The engine of a process is made when it is first asked for, by `warm_up` at star
 child makes its own. This module alone reads settings.
 """
 
-import atexit
-import os
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from django.conf import settings
 
+from apps.common.process import PerProcess
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 from apps.recognition.estimators.registry import available, ordered
@@ -24,10 +22,6 @@ from apps.recognition.types import ImageInput, ImageResult, Plan
 # Pictures of one request that are worked on at a time: the others' decoded pixels would only wait in memory.
 PICTURES_AT_ONCE = 4
 FACE_TASKS, BODY_TASKS = {"face_detector", "face_mesh"}, {"object_detector", "body_pose"}
-
-_lock = threading.Lock()
-_engine: Engine | None = None
-_pool: ThreadPoolExecutor | None = None
 
 
 def recognise(images: Sequence[ImageInput], plan: Plan) -> list[ImageResult]:
@@ -54,12 +48,7 @@ def prediction_thresholds() -> PredictionThresholds:
 
 def engine() -> Engine:
     """The engine of this process. Raises EngineError where it cannot start as configured."""
-    global _engine
-    if _engine is None:
-        with _lock:
-            if _engine is None:
-                _engine = Engine(_config())
-    return _engine
+    return _engine()
 
 
 def warm_up() -> None:
@@ -90,14 +79,8 @@ def engine_status() -> dict[str, object]:
 
 def shut_down() -> None:
     """Ends the engine's threads; the next request starts it again."""
-    global _engine, _pool
-    with _lock:
-        running, _engine = _engine, None
-        pool, _pool = _pool, None
-    if running is not None:
-        running.close()
-    if pool is not None:
-        pool.shutdown(wait=False)
+    _engine.close()
+    _pictures.close()
 
 
 def _side_by_side(pipeline: Pipeline, images: Sequence[ImageInput]) -> Iterator[ImageResult]:
@@ -105,18 +88,9 @@ def _side_by_side(pipeline: Pipeline, images: Sequence[ImageInput]) -> Iterator[
     for image in images:
         if len(running) == PICTURES_AT_ONCE:
             yield running.popleft().result()
-        running.append(_executor().submit(pipeline.process, image))
+        running.append(_pictures().submit(pipeline.process, image))
     while running:
         yield running.popleft().result()
-
-
-def _executor() -> ThreadPoolExecutor:
-    global _pool
-    with _lock:
-        if _pool is None:
-            workers = PICTURES_AT_ONCE * 2
-            _pool = ThreadPoolExecutor(workers, thread_name_prefix="luna-pictures")
-        return _pool
 
 
 def _config() -> EngineConfig:
@@ -133,11 +107,13 @@ def _config() -> EngineConfig:
     )
 
 
-def _forget_after_fork() -> None:
-    """Threads do not survive a fork, and a lock may be held by one of them."""
-    global _engine, _pool, _lock
-    _engine, _pool, _lock = None, None, threading.Lock()
+def _close_pictures(pool: ThreadPoolExecutor) -> None:
+    pool.shutdown(wait=False)
 
 
-os.register_at_fork(after_in_child=_forget_after_fork)
-atexit.register(shut_down)
+_engine = PerProcess("recognition engine", lambda: Engine(_config()), close=Engine.close, status=Engine.status)
+_pictures = PerProcess(
+    "pictures",
+    lambda: ThreadPoolExecutor(PICTURES_AT_ONCE * 2, thread_name_prefix="luna-pictures"),
+    close=_close_pictures,
+)

@@ -57,7 +57,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def second(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Both versions are known, the first one is the default."""
     engine = engine_of(directory)
-    monkeypatch.setattr(facade, "_engine", engine)
+    monkeypatch.setattr(facade._engine, "value", engine)
     calibration = Calibration(tuple((cosine, similarity) for cosine, similarity in POINTS))
     for number, kind in ((SECOND, "face"), (BODY, "body"), (OTHER_BODY, "body")):
         versions.register(DescriptorVersion(number, kind, f"tiny-{number}", 3, "float32-le", calibration))  # type: ignore[arg-type]

@@ -178,7 +178,7 @@ def body_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     engine = engine_of(directory)
     calibration = Calibration(((-1.0, 0.0), (1.0, 1.0)))
     versions.register(DescriptorVersion(2004, "body", "tiny-body", 3, "float32-le", calibration))
-    monkeypatch.setattr(facade, "_engine", engine)
+    monkeypatch.setattr(facade._engine, "value", engine)
     yield
     engine.close()
 
