@@ -18,6 +18,7 @@ from django.http.response import HttpResponseBase
 from apps.accounts.auth.authentication import REFUSED, principal_of_headers
 from apps.accounts.auth.principal import Principal
 from apps.common import errors
+from apps.common.addresses import ROOTS, address
 from apps.common.errors import LunaError
 from apps.common.middleware import GetResponse, error_response
 from apps.common.redis_client import client
@@ -29,8 +30,7 @@ LIFETIME_S = 24 * 3600
 MAX_KEY_CHARACTERS = 255
 MAX_ANSWER_BYTES = 1024**2
 MAX_HASHED_BYTES = 1024**2  # larger bodies are told apart by their length
-PATHS = ("/6/", "/1/")
-SECRET_PATHS = ("/6/accounts", "/6/account", "/6/tokens", "/6/credentials")
+SECRET_ROUTES = ("accounts", "account", "tokens", "credentials")
 KEPT_HEADERS = ("Content-Type", "Location")
 AT_WORK = b"at work"
 
@@ -44,14 +44,14 @@ class IdempotencyMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         key = request.headers.get(HEADER)
-        if key is None or request.method != "POST" or not request.path.startswith(PATHS):
+        if key is None or request.method != "POST" or not request.path.startswith(ROOTS):
             return self.get_response(request)
         if not (0 < len(key) <= MAX_KEY_CHARACTERS and key.isascii() and key.isprintable()):
             return error_response(
                 LunaError(errors.INVALID_REQUEST, f"{HEADER} is not 1 to {MAX_KEY_CHARACTERS} printable characters")
             )
         principal = client_of(request)
-        if principal is None or request.path.startswith(SECRET_PATHS):
+        if principal is None or request.path.startswith(tuple(map(address, SECRET_ROUTES))):
             return self.get_response(request)
         name = KEY.format(principal.account_id, hashlib.sha256(key.encode()).hexdigest())
         asked = fingerprint(request, principal)

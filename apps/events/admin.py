@@ -14,7 +14,8 @@ from unfold.decorators import display
 from apps.accounts.adminbase import LunaAdmin
 from apps.common.filters import enums as words
 from apps.events.models import Event
-from apps.imagestore.admin import sample_of, thumbnail
+from apps.imagestore.addresses import sample_of_address
+from apps.imagestore.admin import thumbnail
 from apps.imagestore.choices import Bucket
 
 ESTIMATIONS = (
@@ -149,7 +150,7 @@ def _candidate(candidate: dict[str, Any]) -> dict[str, Any]:
         else _found_by_id("events_event", event.get("event_id"), name)
     )
     return {
-        "picture": thumbnail(sample_of(face.get("avatar") or "")),
+        "picture": thumbnail(sample_of_address(face.get("avatar") or "")),
         "link": link,
         "similarity": similarity_bar(candidate["similarity"]),
     }

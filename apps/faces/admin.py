@@ -20,7 +20,8 @@ from apps.accounts.services import audit_write
 from apps.common.filters.enums import Gender
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
 from apps.faces.services import face_update, faces_delete, list_create, list_update, lists_delete
-from apps.imagestore.admin import sample_of, thumbnail
+from apps.imagestore.addresses import sample_of_address
+from apps.imagestore.admin import thumbnail
 
 
 def count_of(rows: QuerySet[Any]) -> Coalesce:
@@ -91,7 +92,7 @@ class FaceAdmin(DeletingAdmin):
     def _sample(face: Face) -> Any:
         attribute = getattr(face, "attribute", None)
         samples = [*attribute.descriptor_samples, *attribute.basic_attributes_samples] if attribute else []
-        return samples[0] if samples else sample_of(face.avatar)
+        return samples[0] if samples else sample_of_address(face.avatar)
 
     @display(description="")
     def picture(self, face: Face) -> SafeString:

@@ -17,6 +17,7 @@ from apps.common.redis_client import client
 from apps.faces.attributes import KEY, unpack
 from apps.faces.links import lists_lock
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListFace, ListUnlink
+from apps.imagestore.addresses import sample_of_address
 from apps.imagestore.choices import Bucket
 from apps.imagestore.consistency import Fault
 from apps.imagestore.models import StoredObject
@@ -98,17 +99,12 @@ def samples_check(deep: bool) -> Iterator[Fault]:
         Face.objects.unscoped().filter(pk__gt=last).exclude(avatar="").order_by("pk")[:BATCH_ROWS]
     ):  # fmt: skip
         last = faces[-1].pk
-        avatars = {face.pk: avatar for face in faces if (avatar := _avatar_sample(face.avatar))}
+        avatars = {face.pk: avatar for face in faces if (avatar := sample_of_address(face.avatar))}
         known = _samples(set(avatars.values()))
         for face in faces:
             if face.pk in avatars and avatars[face.pk] not in known:
                 subject = f"face {face.face_id} avatar {face.avatar}"
                 yield Fault("avatar of a lost sample", subject, partial(_drop_avatar, face.pk))
-
-
-def _avatar_sample(avatar: str) -> UUID | None:
-    head, _, last = avatar.rpartition("/")
-    return parse_uuid(last) if head.endswith("/6/samples/faces") else None
 
 
 def _named(row: FaceAttribute) -> list[UUID]:

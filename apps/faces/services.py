@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from django.db import IntegrityError, connection, transaction
 
 from apps.common import errors
+from apps.common.addresses import API
 from apps.common.errors import LunaError
 from apps.common.integrity import is_taken
 from apps.common.times import utc_now
@@ -259,6 +260,6 @@ def avatar_check(avatar: str | None) -> None:
         absolute = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError as error:
         raise LunaError(errors.BAD_AVATAR_URL) from error
-    own_path = avatar.startswith("/6/") and ".." not in parts.path.split("/")  # which would lead out of the API
+    own_path = avatar.startswith(API) and ".." not in parts.path.split("/")  # which would lead out of the API
     if len(avatar) > MAX_AVATAR_CHARACTERS or not (absolute or own_path) or not avatar.isprintable() or " " in avatar:
         raise LunaError(errors.BAD_AVATAR_URL)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from apps.common import errors
+from apps.common.addresses import address
 from apps.common.errors import LunaError
 from apps.common.links import links
 from apps.common.times import format_time
@@ -80,7 +81,7 @@ def attribute_shape(attribute: TemporaryAttribute, targets: Collection[str]) -> 
             for found in data.descriptors
         ]  # fmt: skip
     shape = {name: value for name, value in shape.items() if name in targets}
-    return shape | links(f"/6/attributes/{attribute.attribute_id}")
+    return shape | links(address("attribute", attribute.attribute_id))
 
 
 def face_attribute_shape(attribute: FaceAttribute, targets: Collection[str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from apps.common.addresses import address
 from apps.common.links import links
 from apps.common.times import format_time
 from apps.events.shapes import location_shape
@@ -28,7 +29,7 @@ def event_block(person: Person, shown: frozenset[str]) -> dict[str, Any]:
     draft = person.draft
     return {
         "event_id": str(draft.event_id),
-        **links(f"/6/events/{draft.event_id}"),
+        **links(address("event", draft.event_id)),
         "source": draft.source,
         "stream_id": _text(draft.stream_id),
         "track_id": draft.track_id,
@@ -55,7 +56,7 @@ def _face(person: Person) -> dict[str, Any] | None:
         return None
     return {
         "face_id": str(face.face_id),
-        **links(f"/6/faces/{face.face_id}"),
+        **links(address("face", str(face.face_id))),
         "external_id": face.external_id,
         "user_data": face.user_data,
         "avatar": face.avatar,
@@ -67,7 +68,7 @@ def _face(person: Person) -> dict[str, Any] | None:
 def _face_attributes(person: Person) -> dict[str, Any]:
     own: Mapping[str, str | None] = {"url": None, "external_url": None}
     if person.attribute_id is not None:
-        own = links(f"/6/attributes/{person.attribute_id}")
+        own = links(address("attribute", person.attribute_id))
     score = None if person.descriptor is None else person.descriptor.score
     return {
         "attribute_id": _text(person.attribute_id),

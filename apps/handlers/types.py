@@ -10,6 +10,8 @@ from apps.common.descriptors import Descriptor
 from apps.common.errors import LunaError
 from apps.events.types import EventDraft, EventOrigin
 from apps.faces.types import FaceDraft
+from apps.imagestore.addresses import object_address
+from apps.imagestore.choices import Bucket
 from apps.recognition.estimators.people_count import PeopleCount
 from apps.recognition.inputs.types import Picture
 from apps.recognition.run.pictures import Rejected
@@ -39,11 +41,11 @@ class Sighting:
 
     @property
     def sample_url(self) -> str | None:
-        return None if self.sample_id is None else f"/6/samples/faces/{self.sample_id}"
+        return None if self.sample_id is None else object_address(Bucket.FACE_SAMPLES, self.sample_id)
 
     @property
     def body_sample_url(self) -> str | None:
-        return None if self.body_sample_id is None else f"/6/samples/bodies/{self.body_sample_id}"
+        return None if self.body_sample_id is None else object_address(Bucket.BODY_SAMPLES, self.body_sample_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,12 +42,6 @@ def thumbnail(object_id: UUID | str | None, bucket: str = Bucket.FACE_SAMPLES, *
     )
 
 
-def sample_of(address: str) -> str | None:
-    """The sample id of an avatar that is a face sample of this platform."""
-    head, _, last = address.rpartition("/")
-    return last if head.endswith("/6/samples/faces") else None
-
-
 @admin.register(StoredObject)
 class StoredObjectAdmin(DeletingAdmin):
     """Samples, source images and objects."""

@@ -5,7 +5,6 @@ their mention of the person.
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -29,8 +28,8 @@ from apps.faces.attributes import KEY, unpack
 from apps.faces.models import Face, FaceAttribute
 from apps.faces.services import faces_delete
 from apps.imagestore import files
-from apps.imagestore.buckets import BUCKET_NAME
-from apps.imagestore.choices import Bucket, Kind, shelf
+from apps.imagestore.addresses import object_of_address
+from apps.imagestore.choices import Bucket
 from apps.imagestore.failures import FAILURES
 from apps.imagestore.id_locks import remove_gone
 from apps.imagestore.models import StoredObject
@@ -42,9 +41,6 @@ KEPT = frozenset(
         "city", "area", "district", "street", "house_number", "longitude", "latitude",
     }
 )  # fmt: skip
-PATHS = {"/6/samples/faces": Bucket.FACE_SAMPLES, "/6/samples/bodies": Bucket.BODY_SAMPLES, "/6/images": Bucket.IMAGES,
-         "/6/objects": Bucket.OBJECTS}  # fmt: skip
-SHELF_PATH = re.compile(rf"/1/buckets/({BUCKET_NAME.pattern})/({'|'.join(Kind.values)})$", re.ASCII)
 SCAN_KEYS = 500
 
 Key = tuple[str, UUID]  # bucket and object id
@@ -151,7 +147,8 @@ def _stored(faces: Iterable[Face], attributes: Iterable[FaceAttribute], events: 
     keys: set[tuple[UUID, Key]] = set()
     owners = {face.pk: face.account_id for face in faces}
     for face in faces:
-        keys |= {(face.account_id, key) for key in _path_keys(face.avatar)}
+        if avatar := object_of_address(face.avatar, behind_host=True):
+            keys.add((face.account_id, avatar))
     for row in attributes:
         for sample in (*row.descriptor_samples, *row.basic_attributes_samples):
             keys.add((owners[row.face_id], (Bucket.FACE_SAMPLES, sample)))
@@ -172,20 +169,8 @@ def _event_keys(event: Event) -> Iterator[Key]:
             sample = parse_uuid(detection.get("sample_id"))
             if sample is not None:
                 yield bucket, sample
-            yield from _path_keys(detection.get("image_origin"))
-
-
-def _path_keys(address: str | None) -> Iterator[Key]:
-    """The object that a path of this platform names, also behind a host; nothing for other addresses."""
-    head, _, last = (address or "").rpartition("/")
-    object_id = parse_uuid(last)
-    if object_id is None:
-        return
-    for path, bucket in PATHS.items():
-        if head.endswith(path):
-            yield bucket, object_id
-    if found := SHELF_PATH.search(head):
-        yield shelf(*found.groups()), object_id
+            if origin := object_of_address(detection.get("image_origin") or "", behind_host=True):
+                yield origin
 
 
 def _mentions(faces: Iterable[Face], events: Iterable[Event]) -> QuerySet[Event]:

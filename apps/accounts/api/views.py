@@ -39,6 +39,7 @@ from apps.accounts.auth.permissions import all_permissions
 from apps.accounts.auth.principal import Principal
 from apps.accounts.choices import AccountType
 from apps.common import errors
+from apps.common.addresses import address
 from apps.common.api.responses import count_serializer, created, created_serializer
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
@@ -69,7 +70,7 @@ class AccountsView(LunaView):
         if header is not None and account_id is None:
             raise LunaError(errors.BAD_ACCOUNT_ID_HEADER)
         account = services.account_create(**body, account_id=account_id, actor=actor_of(request))
-        return created("account_id", account.account_id, "/6/account")
+        return created("account_id", account.account_id, address("account"))
 
     @extend_schema(summary="List accounts", parameters=[AccountsQuery], responses=AccountsSerializer)
     def get(self, request: Request) -> Response:
@@ -158,7 +159,7 @@ class TokensView(LunaView):
         principal = principal_of_request(request)
         issued = services.token_create(principal=principal, **token_fields(request), actor=actor_of(request))
         token_id = issued.token.token_id
-        return created("token_id", token_id, f"/6/tokens/{token_id}", token=issued.jwt)
+        return created("token_id", token_id, address("token", token_id), token=issued.jwt)
 
     @extend_schema(summary="List tokens", parameters=[PageQuery], responses=TokensSerializer)
     def get(self, request: Request) -> Response:

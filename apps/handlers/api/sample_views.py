@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.auth.access import actor_of, write_account
+from apps.common.addresses import address
 from apps.common.api.views import LunaView
 from apps.common.links import links
 from apps.common.validation import checked_data, checked_query
@@ -92,7 +93,7 @@ class ExtractorView(LunaView):
 def _extracted(extracted: Extracted) -> dict[str, Any]:
     return {
         "attribute_id": str(extracted.attribute_id),
-        **links(f"/6/attributes/{extracted.attribute_id}"),
+        **links(address("attribute", extracted.attribute_id)),
         "samples": [str(sample) for sample in extracted.samples],
         "score": None if extracted.score is None else round(extracted.score, 4),
         "basic_attributes": estimation_block("basic_attributes", extracted.basic_attributes),

@@ -7,11 +7,11 @@ from apps.handlers.api.sample_views import DetectorView, ExtractorView
 from apps.handlers.api.views import HandlersCountView, HandlersValidatorView, HandlersView, HandlerView
 
 urlpatterns: list[URLPattern] = [
-    path("detector", DetectorView.as_view()),
-    path("extractor", ExtractorView.as_view()),
-    path("handlers", HandlersView.as_view()),
-    path("handlers/count", HandlersCountView.as_view()),
-    path("handlers/validator", HandlersValidatorView.as_view()),
-    path("handlers/<str:handler_id>", HandlerView.as_view()),
-    path("handlers/<str:handler_id>/events", EventGenerationView.as_view()),
+    path("detector", DetectorView.as_view(), name="detector"),
+    path("extractor", ExtractorView.as_view(), name="extractor"),
+    path("handlers", HandlersView.as_view(), name="handlers"),
+    path("handlers/count", HandlersCountView.as_view(), name="handlers_count"),
+    path("handlers/validator", HandlersValidatorView.as_view(), name="handlers_validator"),
+    path("handlers/<str:handler_id>", HandlerView.as_view(), name="handler"),
+    path("handlers/<str:handler_id>/events", EventGenerationView.as_view(), name="handler_events"),
 ]

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from apps.accounts.auth.access import principal_of_request, read_scope, write_account
 from apps.common import errors
+from apps.common.addresses import address
 from apps.common.api.responses import count_serializer, created, created_serializer
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
@@ -61,7 +62,7 @@ class HandlersView(LunaView):
     @extend_schema(summary="create handler", request=HandlerBody, responses={201: created_serializer("handler_id")})
     def post(self, request: Request) -> Response:
         handler = services.handler_create(principal=principal_of_request(request), draft=_draft(request))
-        return created("handler_id", handler.handler_id, f"/6/handlers/{handler.handler_id}")
+        return created("handler_id", handler.handler_id, address("handler", handler.handler_id))
 
     @extend_schema(summary="get handlers", parameters=[HandlersQuery], responses={200: HandlersAnswer})
     def get(self, request: Request) -> Response:

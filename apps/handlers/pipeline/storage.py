@@ -26,6 +26,7 @@ from apps.handlers.pipeline.origins import origin_bytes, sample_meta
 from apps.handlers.policies.storage import FacePolicy, ImageOriginPolicy, SamplePolicy, StoragePolicy
 from apps.handlers.types import Person, Sighting
 from apps.imagestore import files
+from apps.imagestore.addresses import object_address
 from apps.imagestore.services import Bucket, NewObject, samples_storing
 from apps.recognition.encoding import warp_bytes
 from apps.recognition.inputs.types import MAX_ORIGIN_CHARACTERS, Picture
@@ -172,7 +173,7 @@ def _origin(picture: Picture, policy: ImageOriginPolicy, account_id: UUID, batch
     """The URL of the source image: the client's own when the policy wants it, else that of a stored copy."""
     if policy.use_external_references:
         if picture.sample_id is not None:
-            return f"/6/samples/faces/{picture.sample_id}"
+            return object_address(Bucket.FACE_SAMPLES, picture.sample_id)
         if picture.url is not None and len(picture.url) <= MAX_ORIGIN_CHARACTERS:
             return picture.url
     if id(picture) not in batch.origins:
@@ -181,7 +182,7 @@ def _origin(picture: Picture, policy: ImageOriginPolicy, account_id: UUID, batch
             account_id=account_id, bucket=Bucket.IMAGES, data=data, content_type=content_type, ttl_days=policy.ttl
         )
         batch.objects.append(image)
-        batch.origins[id(picture)] = f"/6/images/{image.object_id}"
+        batch.origins[id(picture)] = object_address(Bucket.IMAGES, image.object_id)
     return batch.origins[id(picture)]
 
 

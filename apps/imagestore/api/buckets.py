@@ -11,6 +11,7 @@ from apps.accounts.auth.access import actor_of, require_password
 from apps.accounts.choices import AccountType
 from apps.accounts.services import audit_write
 from apps.common import errors
+from apps.common.addresses import address
 from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
 from apps.common.links import links
@@ -80,7 +81,7 @@ class BucketsView(LunaView):
         query = checked_query(BucketQuery, request)
         bucket = buckets.bucket_create(name=query["bucket"], ttl_days=query.get("ttl", query.get("ttd")))
         audit(request, "create", bucket.name)
-        path = f"/1/buckets/{bucket.name}"
+        path = address("bucket", bucket.name)
         body = {"bucket": bucket.name, **links(path)}
         return Response(body, status=status.HTTP_201_CREATED, headers={"Location": path})
 

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.auth.access import write_account
+from apps.common.addresses import address
 from apps.common.api.responses import created
 from apps.common.api.views import LunaView
 from apps.common.validation import checked_body, checked_query
@@ -41,7 +42,7 @@ class InBucket(LunaView):
 
     shelf: ClassVar[Kind]
     bucket: str
-    path: str
+    place: tuple[str, ...] = ()
 
     def dispatch(self, request: HttpRequest, *args: Any, bucket: str, **kwargs: Any) -> HttpResponseBase:
         self.bucket = bucket
@@ -51,13 +52,13 @@ class InBucket(LunaView):
         """Who may not ask is not told which buckets there are."""
         super().initial(request, *args, **kwargs)
         name = bucket_name(self.bucket)
-        self.bucket, self.path = shelf_get(name=name, kind=self.shelf), f"/1/buckets/{name}/{self.shelf}"
+        self.bucket, self.place = shelf_get(name=name, kind=self.shelf), (name,)
 
 
 class BucketImagesView(InBucket, ImagesView):
     """Images in a bucket."""
 
-    shelf = Kind.IMAGES
+    shelf, route = Kind.IMAGES, "bucket_image"
     permissions = {**ImagesView.permissions, "DELETE": ("image", "deletion")}
 
     @extend_schema(summary="Delete images", request=ImageIdsBody, responses={204: DONE})
@@ -68,7 +69,7 @@ class BucketImagesView(InBucket, ImagesView):
 class BucketImageView(InBucket, ImageView):
     """One image in a bucket."""
 
-    shelf = Kind.IMAGES
+    shelf, route = Kind.IMAGES, "bucket_image"
     permissions = {**ImageView.permissions, "PUT": ("image", "creation")}
 
     @extend_schema(
@@ -89,13 +90,13 @@ class BucketImageView(InBucket, ImageView):
             ttl_days=query.get("ttl"),
             meta=meta_of_headers(request),
         )
-        return created("image_id", stored.object_id, f"{self.path}/{stored.object_id}")
+        return created("image_id", stored.object_id, address(self.route, *self.place, stored.object_id))
 
 
 class BucketObjectsView(InBucket, ObjectsView):
     """Objects in a bucket."""
 
-    shelf = Kind.OBJECTS
+    shelf, route = Kind.OBJECTS, "bucket_object"
     permissions = {**ObjectsView.permissions, "DELETE": ("object", "deletion")}
 
     @extend_schema(summary="Delete objects", request=ObjectIdsBody, responses={204: DONE})
@@ -106,7 +107,7 @@ class BucketObjectsView(InBucket, ObjectsView):
 class BucketObjectView(InBucket, ObjectView):
     """One object in a bucket."""
 
-    shelf = Kind.OBJECTS
+    shelf, route = Kind.OBJECTS, "bucket_object"
     permissions = {**ObjectView.permissions, "PUT": ("object", "creation")}
 
     @extend_schema(
@@ -117,4 +118,4 @@ class BucketObjectView(InBucket, ObjectView):
     )
     def put(self, request: Request, object_id: str) -> Response:
         stored = object_of_body(request, self.bucket, self.key(object_id))
-        return created("object_id", stored.object_id, f"{self.path}/{stored.object_id}")
+        return created("object_id", stored.object_id, address(self.route, *self.place, stored.object_id))

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 
 from apps.accounts.auth.access import actor_of, read_scope, write_account
 from apps.common import errors
+from apps.common.addresses import address
 from apps.common.api.responses import created
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
@@ -105,7 +106,7 @@ class SamplesView(LunaView):
 
     bucket: ClassVar[Bucket]
     size: ClassVar[tuple[int, int]]  # width, height in pixels
-    path: ClassVar[str]
+    route: ClassVar[str]  # of one of them
 
     @extend_schema(summary="Store a sample", request=PICTURES, parameters=[TtlQuery], responses={201: SampleCreated})
     def post(self, request: Request) -> Response:
@@ -122,7 +123,7 @@ class SamplesView(LunaView):
             content_type=picture.content_type,
             ttl_days=query.get("ttl"),
         )
-        return created("sample_id", stored.object_id, f"{self.path}/{stored.object_id}")
+        return created("sample_id", stored.object_id, address(self.route, stored.object_id))
 
     @extend_schema(summary="Delete samples", request=SampleIdsBody, responses={204: DONE})
     def delete(self, request: Request) -> Response:
@@ -136,7 +137,7 @@ class SamplesView(LunaView):
 class FaceSamplesView(SamplesView):
     """Face samples, 250×250."""
 
-    bucket, size, path = Bucket.FACE_SAMPLES, (250, 250), "/6/samples/faces"
+    bucket, size, route = Bucket.FACE_SAMPLES, (250, 250), "face_sample"
     permissions = {
         "POST": ("face_sample", "creation"),
         "PUT": ("face_sample", "deletion"),
@@ -147,7 +148,7 @@ class FaceSamplesView(SamplesView):
 class BodySamplesView(SamplesView):
     """Body samples, 128×250."""
 
-    bucket, size, path = Bucket.BODY_SAMPLES, (128, 250), "/6/samples/bodies"
+    bucket, size, route = Bucket.BODY_SAMPLES, (128, 250), "body_sample"
     permissions = {
         "POST": ("body_sample", "creation"),
         "PUT": ("body_sample", "deletion"),
@@ -190,7 +191,8 @@ class ImagesView(LunaView):
     """Source images."""
 
     bucket: str = Bucket.IMAGES
-    path = "/6/images"
+    route = "image"  # of one of them
+    place: tuple[str, ...] = ()  # ids in its path before its own
     permissions = {"POST": ("image", "creation"), "PUT": ("image", "deletion")}
     parser_classes = (*LunaView.parser_classes, MultiPartParser)
 
@@ -224,8 +226,10 @@ class ImagesView(LunaView):
             ]
         )
         if not several:
-            return created("image_id", stored[0].object_id, f"{self.path}/{stored[0].object_id}")
-        answers = [{"image_id": str(row.object_id), **links(f"{self.path}/{row.object_id}")} for row in stored]
+            return created("image_id", stored[0].object_id, address(self.route, *self.place, stored[0].object_id))
+        answers = [
+            {"image_id": str(row.object_id), **links(address(self.route, *self.place, row.object_id))} for row in stored
+        ]
         return Response({"images": answers}, status=status.HTTP_201_CREATED)
 
     @extend_schema(summary="Change the time to live of images", request=ImageTtlBody, responses={204: DONE})
@@ -313,7 +317,8 @@ class ObjectsView(LunaView):
     """Anything: archives, reports, texts."""
 
     bucket: str = Bucket.OBJECTS
-    path = "/6/objects"
+    route = "object"  # of one of them
+    place: tuple[str, ...] = ()  # ids in its path before its own
     permissions = {"POST": ("object", "creation"), "PUT": ("object", "deletion")}
 
     @extend_schema(
@@ -324,7 +329,7 @@ class ObjectsView(LunaView):
     )
     def post(self, request: Request) -> Response:
         stored = object_of_body(request, self.bucket)
-        return created("object_id", stored.object_id, f"{self.path}/{stored.object_id}")
+        return created("object_id", stored.object_id, address(self.route, *self.place, stored.object_id))
 
     @extend_schema(summary="Change the time to live of objects", request=ObjectTtlBody, responses={204: DONE})
     def put(self, request: Request) -> Response:

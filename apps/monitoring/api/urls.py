@@ -5,7 +5,7 @@ from django.urls import path
 from apps.monitoring.api.views import FeaturesView, HealthView, VersionView
 
 urlpatterns = [
-    path(f"{prefix}{name}", view.as_view())
+    path(f"{prefix}{name}", view.as_view(), name=name if prefix else None)
     for prefix in ("", "6/")
     for name, view in (("version", VersionView), ("healthcheck", HealthView))
-] + [path("6/features", FeaturesView.as_view())]
+] + [path("6/features", FeaturesView.as_view(), name="features")]

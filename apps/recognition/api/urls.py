@@ -7,7 +7,7 @@ from apps.recognition.api.liveness import LivenessView
 from apps.recognition.api.sdk import SdkView
 
 urlpatterns: list[URLPattern] = [
-    path("iso", IsoView.as_view()),
-    path("liveness", LivenessView.as_view()),
-    path("sdk", SdkView.as_view()),
+    path("iso", IsoView.as_view(), name="iso"),
+    path("liveness", LivenessView.as_view(), name="liveness"),
+    path("sdk", SdkView.as_view(), name="sdk"),
 ]

@@ -1,7 +1,6 @@
 """Where images by reference come from: the Image Store for our own, the internet for the rest."""
 
 import logging
-import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,10 +12,9 @@ from django.conf import settings
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.fetch import FetchError, fetch
-from apps.common.fields import parse_uuid
 from apps.common.scope import Scope
-from apps.imagestore.buckets import BUCKET_NAME
-from apps.imagestore.choices import Bucket, Kind, audit_type, shelf
+from apps.imagestore.addresses import object_of_address
+from apps.imagestore.choices import Bucket, audit_type, holds_pictures
 from apps.imagestore.models import StoredObject
 from apps.imagestore.selectors import object_get, objects_get
 from apps.imagestore.services import object_bytes
@@ -25,12 +23,6 @@ from apps.recognition.types import Points
 logger = logging.getLogger(__name__)
 
 FETCH_THREADS = 8
-OWN_PATHS = {
-    "/6/images": Bucket.IMAGES,
-    "/6/samples/faces": Bucket.FACE_SAMPLES,
-    "/6/samples/bodies": Bucket.BODY_SAMPLES,
-}
-SHELF_PATH = re.compile(rf"/1/buckets/({BUCKET_NAME.pattern})/{Kind.IMAGES}", re.ASCII)
 # Servers that do not know what they serve; everything else that is no image is refused.
 NEUTRAL_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 
@@ -98,15 +90,8 @@ def stored_landmarks5(meta: dict[str, object]) -> Points | None:
 
 def own_object(url: str) -> tuple[str, UUID] | None:
     """Bucket and id when the URL names an image or sample of this platform."""
-    folder, _, name = url.removeprefix(settings.LUNA_EXTERNAL_ADDRESS.rstrip("/")).rpartition("/")
-    object_id = parse_uuid(name)
-    if object_id is None:
-        return None
-    if folder in OWN_PATHS:
-        return OWN_PATHS[folder], object_id
-    if match := SHELF_PATH.fullmatch(folder):
-        return shelf(match[1], Kind.IMAGES), object_id
-    return None
+    found = object_of_address(url.removeprefix(settings.LUNA_EXTERNAL_ADDRESS.rstrip("/")))
+    return found if found and holds_pictures(found[0]) else None
 
 
 def _own(url: str, bucket: str, object_id: UUID, account_id: UUID | None, readable: Readable) -> Loaded:

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from apps.accounts.auth.access import actor_of, read_scope, write_account
 from apps.accounts.services import audit_write
 from apps.common import errors
+from apps.common.addresses import address
 from apps.common.api.responses import created
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
@@ -55,7 +56,7 @@ class AttributesView(LunaView):
         attribute = attribute_create(
             account_id=write_account(request), data=attribute_parse(body), ttl_s=body["ttl"]
         )  # fmt: skip
-        return created("attribute_id", attribute.attribute_id, f"/6/attributes/{attribute.attribute_id}")
+        return created("attribute_id", attribute.attribute_id, address("attribute", attribute.attribute_id))
 
     @extend_schema(
         summary="Get temporary attributes",

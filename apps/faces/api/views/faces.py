@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from apps.accounts.auth.access import principal_of_request, read_scope, require_right, write_account
 from apps.common import errors
+from apps.common.addresses import address
 from apps.common.api.responses import count_serializer, created
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
@@ -70,7 +71,7 @@ class FacesView(LunaView):
             require_right(principal_of_request(request), "list", "modification")
         attribute = attribute_of_body(request, body.pop("attribute", None))
         face = services.face_create(account_id=write_account(request), **body, **attribute)
-        return created("face_id", face.face_id, f"/6/faces/{face.face_id}")
+        return created("face_id", face.face_id, address("face", face.face_id))
 
     @extend_schema(summary="Find faces", parameters=[FacesQuery], responses=FacesSerializer)
     def get(self, request: Request) -> Response:

@@ -7,6 +7,7 @@ from rest_framework.response import Response
 
 from apps.accounts.auth.access import principal_of_request, read_scope, require_right, write_account
 from apps.common import errors
+from apps.common.addresses import address
 from apps.common.api.responses import count_serializer, created
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.paging import Page
@@ -45,7 +46,7 @@ class ListsView(LunaView):
     @extend_schema(summary="Create a list", request=ListBody, responses={201: ListCreated})
     def post(self, request: Request) -> Response:
         row = services.list_create(account_id=write_account(request), **checked_body(ListBody, request))
-        return created("list_id", row.list_id, f"/6/lists/{row.list_id}")
+        return created("list_id", row.list_id, address("list", row.list_id))
 
     @extend_schema(summary="Find lists", parameters=[ListsQuery], responses=ListsSerializer)
     def get(self, request: Request) -> Response:
