@@ -49,7 +49,7 @@ def generate_events(
     with clock.stage("recognise"):
         seen = recognise_pictures(inputs, plan_of(policies, use_exif=params.use_exif), policies.limits)
     if params.aggregate and policies.detect_policy.multiface_policy is not MultifacePolicy.BEST:
-        check_one_person(seen)
+        check_one_person([each.result for each in seen])
     persons = persons_of_sightings(sightings_of(seen), handler_id=handler_id, params=params, meta=inputs.meta)
     outcomes = [outcome_of(each) for each in seen]
     for file in files:

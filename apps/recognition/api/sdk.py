@@ -182,7 +182,7 @@ class SdkView(LunaView):
         )
         seen = recognise_pictures(read_inputs(request, rules), _plan(query, shown, limits), limits)
         if query["aggregate_attributes"] and query["multiface_policy"] != MultifacePolicy.BEST:
-            check_one_person(seen)
+            check_one_person([each.result for each in seen])
         return Response(
             {
                 "images_estimations": [_image(each, shown) for each in seen],

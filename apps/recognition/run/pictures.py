@@ -18,17 +18,16 @@ from apps.recognition.types import Body, Face, ImageResult, Plan
 class Person:
     """Face and body of one human in one picture; one of them may be absent."""
 
+    picture: Picture
     face: Face | None = None
     body: Body | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Rejected:
-    """A face that a limit stopped, and the body of the same person, which goes with it."""
+class Rejected(Person):
+    """A person whose face exceeds a limit, with the reasons."""
 
-    picture: Picture
     face: Face
-    body: Body | None = None
     reasons: tuple[Reason, ...]
 
 
@@ -54,46 +53,56 @@ class RecognisedPicture:
 
 
 def recognise_pictures(inputs: Inputs, plan: Plan, limits: Limits) -> list[RecognisedPicture]:
-    """What is in each picture, in order. A picture that could not be read or recognised keeps its error.
+    """Recognise and screen each picture, in order. Raises what `recognise_inputs` raises."""
+    return screen_pictures(inputs.pictures, recognise_inputs(inputs, plan, limits), limits)
 
-    Raises that error when the picture was the request's whole body, and what `facade.recognise` raises.
+
+def recognise_inputs(inputs: Inputs, plan: Plan, limits: Limits) -> list[ImageResult]:
+    """Return a result for each picture, in order. A picture that could not be read or recognised keeps its error.
+
+    Raises that error when the picture is the request's whole body, and what `facade.recognise` raises.
     """
     readable = [picture.image for picture in inputs.pictures if picture.error is None]
     thresholds = limits.predictions.over(prediction_thresholds())
     found = iter(recognise_checked(readable, plan, limits.checks) if readable else ())
-    seen = []
+    results = []
     for picture in inputs.pictures:
         result = ImageResult(picture.image.filename, error=picture.error) if picture.error else next(found)
         if inputs.alone and result.error is not None:
             raise result.error
-        seen.append(_screened(picture, judged(result, thresholds), limits))
-    return seen
+        results.append(judged(result, thresholds))
+    return results
+
+
+def screen_pictures(
+    pictures: Sequence[Picture], results: Sequence[ImageResult], limits: Limits
+) -> list[RecognisedPicture]:
+    """Separate the persons of each picture by the limits. The body of a rejected face is rejected with it."""
+    return [_screened(picture, result, limits) for picture, result in zip(pictures, results, strict=True)]
 
 
 def _screened(picture: Picture, result: ImageResult, limits: Limits) -> RecognisedPicture:
     bodies = {body.face_index: body for body in result.bodies if body.face_index is not None}
-    verdicts = [(face, bodies.get(index), screen(face, limits)) for index, face in enumerate(result.faces)]
-    lone = [Person(body=body) for body in result.bodies if body.face_index is None]
-    return RecognisedPicture(
-        picture=picture,
-        result=result,
-        persons=(*(Person(face=face, body=body) for face, body, reasons in verdicts if not reasons), *lone),
-        rejected=tuple(
-            Rejected(picture=picture, face=face, body=body, reasons=reasons)
-            for face, body, reasons in verdicts
-            if reasons
-        ),
-    )
+    persons, rejected = [], []
+    for index, face in enumerate(result.faces):
+        body, reasons = bodies.get(index), screen(face, limits)
+        if reasons:
+            rejected.append(Rejected(picture=picture, face=face, body=body, reasons=reasons))
+        else:
+            persons.append(Person(picture=picture, face=face, body=body))
+    persons += [Person(picture=picture, body=body) for body in result.bodies if body.face_index is None]
+    return RecognisedPicture(picture=picture, result=result, persons=tuple(persons), rejected=tuple(rejected))
 
 
-def check_one_person(seen: Sequence[RecognisedPicture]) -> None:
-    """Aggregation takes pictures of one person. Raises LunaError MULTIPLE_FACES_FOUND for several faces,
-    MULTIPLE_BODIES_FOUND for several bodies.
+def check_one_person(results: Sequence[ImageResult]) -> None:
+    """Check that no picture shows several persons: aggregation takes pictures of one.
+
+    Raises LunaError MULTIPLE_FACES_FOUND for several faces, MULTIPLE_BODIES_FOUND for several bodies.
     """
-    for each in seen:
+    for result in results:
         for found, code in (
-            (each.result.faces, errors.MULTIPLE_FACES_FOUND),
-            (each.result.bodies, errors.MULTIPLE_BODIES_FOUND),
+            (result.faces, errors.MULTIPLE_FACES_FOUND),
+            (result.bodies, errors.MULTIPLE_BODIES_FOUND),
         ):
             if len(found) > 1:
-                raise LunaError(code, each.filename, json.dumps([one.rect.json() for one in found]))
+                raise LunaError(code, result.filename, json.dumps([one.rect.json() for one in found]))
