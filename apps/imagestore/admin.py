@@ -4,13 +4,13 @@ import io
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import cache_control
-from PIL import Image, UnidentifiedImageError
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
@@ -18,8 +18,10 @@ from apps.accounts.adminbase import DeletingAdmin
 from apps.accounts.auth.access import actor_of
 from apps.accounts.services import audit_write
 from apps.common.errors import LunaError
+from apps.common.pictures import decoding
 from apps.common.scope import Scope
 from apps.imagestore.choices import Bucket, audit_type, holds_pictures
+from apps.imagestore.image_headers import open_image
 from apps.imagestore.models import StoredObject
 from apps.imagestore.selectors import object_get
 from apps.imagestore.services import object_bytes, object_delete
@@ -81,7 +83,7 @@ class StoredObjectAdmin(DeletingAdmin):
         try:
             stored = object_get(scope=Scope(None), bucket=bucket, object_id=object_id)
             jpeg = _small_jpeg(object_bytes(stored=stored))
-        except (LunaError, UnidentifiedImageError, OSError) as error:
+        except (LunaError, OSError) as error:
             raise Http404("there is no such picture") from error
         audit_write(
             action="view",
@@ -105,8 +107,8 @@ class StoredObjectAdmin(DeletingAdmin):
 
 
 def _small_jpeg(data: bytes) -> bytes:
-    """Raises UnidentifiedImageError or OSError for what is no picture."""
-    with Image.open(io.BytesIO(data)) as image:
+    """Raises LunaError or OSError for what is no picture."""
+    with open_image(data) as image, decoding(image, data, max_pixels=settings.LUNA_MAX_IMAGE_PIXELS):
         image.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
         small = image.convert("RGB")
         small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))

@@ -2,8 +2,6 @@
 
 import base64
 import binascii
-import io
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from apps.common import errors
 from apps.common.errors import LunaError
+from apps.common.pictures import decoding, open_picture
 
 FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "BMP": "image/bmp", "TIFF": "image/tiff", "GIF": "image/gif",
            "PPM": "image/x-portable-pixmap", "WEBP": "image/webp"}  # fmt: skip
@@ -19,6 +18,7 @@ SYNONYMS = {"image/jpg": "image/jpeg", "image/x-windows-bmp": "image/bmp", "imag
 CONTENT_TYPES = frozenset({*FORMATS.values(), *SYNONYMS})
 BASE64_TYPES = {f"image/x-{name.split('/')[1].removeprefix('x-')}-base64": name for name in sorted(CONTENT_TYPES)}
 SAMPLE_FORMATS = frozenset({"JPEG", "PNG"})
+MAX_SAMPLE_COST_PIXELS = 1_000_000  # samples are smaller; a JPEG may pass over them in that many scans
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ def picture_check(*, data: bytes, content_type: str, max_pixels: int) -> Picture
 
 
 def sample_check(*, data: bytes, content_type: str, size: tuple[int, int]) -> Picture:
-    """A warp: a whole JPEG or PNG of `size` (width, height). Raises like `picture_check`, and LunaError
-    WRONG_IMAGE_SIZE.
+    """A warp: a whole JPEG or PNG of `size` (width, height). Raises like `picture_check`, LunaError WRONG_IMAGE_SIZE,
+    and what `common.pictures.decoding` raises.
     """
     with _opened(data, content_type, max_pixels=2**31) as (picture, image):
         if (picture.width, picture.height) != size:
@@ -51,8 +51,9 @@ def sample_check(*, data: bytes, content_type: str, size: tuple[int, int]) -> Pi
         if image.format not in SAMPLE_FORMATS:
             raise LunaError(errors.BAD_CONTENT_TYPE)
         try:
-            image.draft("L", (1, 1))  # of a JPEG all bytes are read, but few pixels are made of them
-            image.load()  # a cut file is found here and not at extraction
+            with decoding(image, picture.data, max_pixels=MAX_SAMPLE_COST_PIXELS):
+                image.draft("L", (1, 1))  # of a JPEG all bytes are read, but few pixels are made of them
+                image.load()  # a cut file is found here and not at extraction
         except (OSError, SyntaxError, ValueError) as error:
             raise LunaError(errors.CONTENT_TYPE_MISMATCH) from error
         return picture
@@ -78,12 +79,8 @@ def _opened(data: bytes, content_type: str, max_pixels: int) -> Iterator[tuple[P
 def open_image(data: bytes) -> Image.Image:
     """Raises LunaError CONTENT_TYPE_MISMATCH for bytes that are none of the known formats."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # Pillow's remarks on metadata and on large pictures; the caller bounds them
-            return Image.open(io.BytesIO(data), formats=tuple(FORMATS))
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+        return open_picture(data, tuple(FORMATS))
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise LunaError(errors.CONTENT_TYPE_MISMATCH) from error
 
 

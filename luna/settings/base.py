@@ -272,6 +272,9 @@ LUNA_ENABLE = {switch: env.bool(variable(switch), default=LUNA_ENABLE_ALL_ESTIMA
 LUNA_ENGINE_THREADS = env.int("LUNA_ENGINE_THREADS", default=0)  # 0: one per core
 LUNA_MAX_IMAGE_BYTES = env.int("LUNA_MAX_IMAGE_BYTES", default=15 * 1024**2)
 LUNA_MAX_IMAGE_PIXELS = env.int("LUNA_MAX_IMAGE_PIXELS", default=50_000_000)
+# Pixels that a process decodes at a time, some 10 bytes each, and how long a picture waits for its turn.
+LUNA_DECODING_PIXELS = env.int("LUNA_DECODING_PIXELS", default=100_000_000)
+LUNA_DECODING_WAIT_S = env.float("LUNA_DECODING_WAIT_S", default=10.0)
 LUNA_AUTO_ROTATION = env.bool("LUNA_AUTO_ROTATION", default=False)  # of pictures whose faces lie or stand on end
 # Thresholds 0..1 of predictions; for liveness the network's own unless one is set.
 LUNA_LIVENESS_THRESHOLD = env.float("LUNA_LIVENESS_THRESHOLD", default=None)

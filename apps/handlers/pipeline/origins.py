@@ -5,6 +5,7 @@ import io
 from django.conf import settings
 from PIL import Image as Pillow
 
+from apps.common.pictures import open_picture
 from apps.handlers.policies.storage import ImageOriginPolicy
 from apps.recognition.engine.decode import FORMATS, decode
 from apps.recognition.types import Face
@@ -21,7 +22,7 @@ def sample_meta(face: Face) -> dict[str, object]:
 def origin_bytes(data: bytes, policy: ImageOriginPolicy) -> tuple[bytes, str]:
     """A source image that could be decoded, and its content type. One in the wanted format stays as it came."""
     wanted = PILLOW_NAMES[policy.image_format]
-    with Pillow.open(io.BytesIO(data), formats=FORMATS) as picture:
+    with open_picture(data, FORMATS) as picture:
         if picture.format == wanted:
             return data, CONTENT_TYPES[wanted]
     decoded = decode(data, max_bytes=settings.LUNA_MAX_IMAGE_BYTES, max_pixels=settings.LUNA_MAX_IMAGE_PIXELS)

@@ -9,15 +9,14 @@ A check with `from_source` needs the picture itself; of a warp, whose size and p
 measures nothing. Flags are 1 where all is well: natural light, no red eyes, no radial distortion.
 """
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image as Pillow
 
+from apps.common.pictures import open_picture
 from apps.recognition.checks.thresholds import Between, Flag, OneOf, Threshold, Value
 from apps.recognition.engine.decode import FORMATS
 from apps.recognition.estimators.background import Background
@@ -117,7 +116,7 @@ def _centre(axis: int) -> Callable[[Points, ImageResult], float]:
 
 
 def _image_format(evidence: Evidence) -> str | None:
-    with Pillow.open(io.BytesIO(evidence.image.data), formats=FORMATS) as picture:
+    with open_picture(evidence.image.data, FORMATS) as picture:
         return "JPEG" if picture.format == "MPO" else picture.format  # JPEG with further pictures behind it
 
 

@@ -6,10 +6,10 @@ converted without colour profiles. Most pictures are JPEG in three colours: Pill
 the same libjpeg-turbo and so the same pixels, decodes them without Pillow's copies.
 
 Errors: bytes that are no readable picture of these formats are LunaError BAD_IMAGE; pictures with more bytes or pixels
-than allowed, or with a side beyond `MAX_SIDE_PX`, are LunaError INVALID_IMAGE_SIZE with the figures.
+than allowed, with a side beyond `MAX_SIDE_PX`, or that cost more than their pixels (`common.pictures`), are LunaError
+INVALID_IMAGE_SIZE with the figures. PROCESSING_TIMEOUT with status 503: too much is being decoded.
 """
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,14 +18,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from PIL import ImageFile
 
 from apps.common import errors
 from apps.common.errors import LunaError
+from apps.common.pictures import decoding, open_picture
 from apps.recognition.types import Image
 
 FORMATS = ("JPEG", "PNG", "BMP", "PPM", "TIFF", "WEBP", "GIF")
 MAX_SIDE_PX = 32_000  # OpenCV's warps index with 16 bits
+STRIP_PIXELS = 1_000_000
 ORIENTATION_TAG = 0x0112
 TURNS: Mapping[int, Callable[[Any], Any]] = {
     2: lambda pixels: cv2.flip(pixels, 1),
@@ -36,10 +37,6 @@ TURNS: Mapping[int, Callable[[Any], Any]] = {
     7: lambda pixels: cv2.flip(cv2.transpose(pixels), -1),
     8: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_COUNTERCLOCKWISE),
 }
-
-# Our own bound is lower, and checked earlier, than Pillow's warning about decompression bombs.
-Pillow.MAX_IMAGE_PIXELS = None
-ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,15 +51,15 @@ class Decoded:
 def decode(data: bytes, *, max_bytes: int, max_pixels: int, use_exif: bool = True) -> Decoded:
     """The picture in `data`, turned upright by its EXIF orientation where `use_exif` is set."""
     try:
-        with Pillow.open(io.BytesIO(data), formats=FORMATS) as picture:
+        with open_picture(data, FORMATS) as picture:
             _check_bounds(len(data), picture.size, max_bytes=max_bytes, max_pixels=max_pixels)
-            pixels = _jpeg(data) if (picture.format, picture.mode) == ("JPEG", "RGB") else None
-            if pixels is None:
-                picture.load()
-                pixels = np.asarray(_rgb(picture), np.uint8)
-            exif = _exif(picture)  # after load: PNG may carry it behind the pixels, TIFF turns itself there
-            turn = TURNS.get(exif.get(ORIENTATION_TAG, 1)) if use_exif else None
-            return Decoded(pixels if turn is None else turn(pixels), picture.format or "", exif)
+            with decoding(picture, data, max_pixels=max_pixels):
+                pixels = _jpeg(data) if (picture.format, picture.mode) == ("JPEG", "RGB") else None
+                if pixels is None:
+                    pixels = _converted(picture, data)
+                exif = _exif(picture)  # after the pixels: PNG may carry it behind them, TIFF turns itself there
+                turn = TURNS.get(exif.get(ORIENTATION_TAG, 1)) if use_exif else None
+                return Decoded(pixels if turn is None else turn(pixels), picture.format or "", exif)
     except LunaError:
         raise
     except Exception as error:  # damaged files make Pillow's decoders raise a dozen kinds of errors
@@ -91,20 +88,61 @@ def _check_bounds(size_bytes: int, size_px: tuple[int, int], *, max_bytes: int, 
         raise LunaError(errors.INVALID_IMAGE_SIZE, f"{width}x{height}, at most {max_pixels} pixels are accepted")
 
 
+def _converted(picture: Pillow.Image, data: bytes) -> Image:
+    """The pixels of a picture that is not loaded yet. Strips bound the copies that conversion makes."""
+    convert = _converter(picture, data)
+    width, height = picture.size  # known now: TIFF turns itself when it is loaded
+    pixels = np.empty((height, width, 3), np.uint8)
+    for rows in _strips(width, height):
+        pixels[rows] = convert(rows)
+    return pixels
+
+
+def _strips(width: int, height: int) -> list[slice]:
+    rows = max(1, STRIP_PIXELS // width)
+    return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+
+def _converter(picture: Pillow.Image, data: bytes) -> Callable[[slice], NDArray[np.uint8]]:
+    """Load a picture. The function returned makes RGB (or grey with one channel) of its rows."""
+    tiles = picture.tile  # type: ignore[attr-defined]  # of every picture that a file holds
+    if tiles and tiles[0].codec_name == "ppm":
+        deep, white = _binary_ppm(picture, data)
+        return lambda rows: _eight_bits(deep[rows], white)
+    picture.load()
+
+    def strip(rows: slice) -> Pillow.Image:
+        return picture.crop((0, rows.start, picture.width, rows.stop))
+
+    if picture.mode.startswith("I"):
+        return lambda rows: _eight_bits(np.asarray(strip(rows)), 65535)[..., None]
+    if picture.mode == "F":
+        brightest = max(_finite(np.asarray(strip(rows))).max() for rows in _strips(*picture.size))
+        return lambda rows: _eight_bits(np.asarray(strip(rows)), 1 if brightest <= 1 else 255)[..., None]
+    return lambda rows: np.asarray(_rgb(strip(rows)))
+
+
 def _rgb(picture: Pillow.Image) -> Pillow.Image:
-    if picture.mode in ("RGB", "L", "CMYK", "YCbCr", "1", "RGBX") and "transparency" not in picture.info:
-        return picture if picture.mode == "RGB" else picture.convert("RGB")
-    if picture.mode.startswith("I") or picture.mode == "F":
-        return Pillow.fromarray(_eight_bits(np.asarray(picture))).convert("RGB")
-    if picture.mode in ("LAB", "HSV"):
+    if picture.mode in ("RGB", "L", "CMYK", "YCbCr", "1", "RGBX", "LAB", "HSV") and "transparency" not in picture.info:
         return picture.convert("RGB")
     on_white = Pillow.new("RGBA", picture.size, "white")
     on_white.alpha_composite(picture.convert("RGBA"))
     return on_white.convert("RGB")
 
 
-def _eight_bits(grey: NDArray[Any]) -> NDArray[np.uint8]:
-    """Integers are 16-bit grey, floats 0..1 (or 0..255 where they exceed 1)."""
-    values = np.nan_to_num(grey.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    white = 65535.0 if grey.dtype.kind in "iu" else 1.0 if values.max(initial=0.0) <= 1 else 255.0
-    return np.clip(np.rint(values * (255 / white)), 0, 255).astype(np.uint8)
+def _binary_ppm(picture: Pillow.Image, data: bytes) -> tuple[NDArray[Any], int]:
+    """Values [H, W, C] and white of PPM whose white is not 255. Pillow decodes these pixel by pixel in Python."""
+    tile = picture.tile[0]  # type: ignore[attr-defined]
+    (width, height), channels, white = picture.size, len(picture.getbands()), int(tile.args[-1])
+    kind = np.dtype("u1" if white < 256 else ">u2")
+    values = np.frombuffer(data, kind, width * height * channels, tile.offset)
+    return values.reshape(height, width, channels), white
+
+
+def _eight_bits(values: NDArray[Any], white: float) -> NDArray[np.uint8]:
+    """Integers 0..`white`, floats 0..1 or 0..255."""
+    return np.clip(np.rint(_finite(values.astype(np.float32)) * (255 / white)), 0, 255).astype(np.uint8)
+
+
+def _finite(values: NDArray[Any]) -> NDArray[Any]:
+    return np.where(np.isfinite(values), values, 0)
