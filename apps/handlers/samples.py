@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from apps.accounts.auth.principal import Actor
-from apps.accounts.services import audit_write
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.faces.attributes import attribute_create
@@ -15,15 +14,14 @@ from apps.handlers.pipeline.storage import face_sample
 from apps.handlers.policies import Policies
 from apps.handlers.policies.extract import ExtractPolicy
 from apps.handlers.types import ImageOutcome, Sighting
-from apps.imagestore.choices import Bucket, audit_type
 from apps.imagestore.services import NewObject, samples_store
-from apps.recognition.inputs.sources import load_samples
+from apps.recognition.inputs.loading import samples_load
 from apps.recognition.inputs.types import Inputs
 from apps.recognition.request.aggregation import aggregate
 from apps.recognition.request.screening import Limits, screen
 from apps.recognition.run.facade import recognise
 from apps.recognition.run.pictures import Rejected, recognise_pictures
-from apps.recognition.types import ImageInput, ImageType, Plan
+from apps.recognition.types import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,21 +86,7 @@ def attributes_extract(
     """
     if not policy.face_estimators:
         raise LunaError(errors.NOTHING_TO_EXTRACT)
-    loaded = load_samples(sample_ids, account_id)
-    for each in loaded:
-        if each.error is not None:
-            raise each.error
-    audit_write(
-        action="view",
-        object_type=audit_type(Bucket.FACE_SAMPLES),
-        object_ids=sample_ids,
-        account_id=account_id,
-        actor=actor,
-    )
-    images = [
-        ImageInput(each.data, str(sample_id), ImageType.FACE_WARP, landmarks5=each.landmarks5)
-        for sample_id, each in zip(sample_ids, loaded, strict=True)
-    ]
+    images = samples_load(sample_ids=sample_ids, account_id=account_id, actor=actor)
     found = []
     limits = Limits(descriptor_score=policy.fd_score_threshold)
     plan = Plan(estimators=policy.face_estimators, descriptor_version=version, warp=False)

@@ -25,7 +25,7 @@ from apps.faces.attribute_input import attribute_parse
 from apps.matching.api.serializers import MatchBody, RawMatchBody
 from apps.matching.references import descriptors_read
 from apps.recognition.api.input_schemas import ReferencesSerializer
-from apps.recognition.api.inputs import read_inputs
+from apps.recognition.api.inputs import parse_inputs
 from apps.recognition.engine.decode import decode
 from apps.recognition.engine.exif import read_exif
 from apps.recognition.inputs.types import Rules
@@ -34,7 +34,6 @@ from tests.factories import make_version, unit_vectors
 MAX_BYTES, MAX_PIXELS = 1_000_000, 1_000_000
 FLOATS, BYTES = make_version(9401, 16), make_version(9402, 16, "uint8")
 RULES = Rules(
-    account_id=None,
     parts=frozenset({"policies"}),
     details=frozenset({"meta", "detect_time", "detect_ts", "image_origin"}),
     descriptors=True,
@@ -135,7 +134,7 @@ def _references(content_type: str, data: bytes) -> None:
 
 
 def _form(data: bytes) -> None:
-    read_inputs(Request(APIRequestFactory().post("/", data, content_type="multipart/form-data; boundary=X")), RULES)
+    parse_inputs(Request(APIRequestFactory().post("/", data, content_type="multipart/form-data; boundary=X")), RULES)
 
 
 VECTOR = unit_vectors(1, 16)[0]

@@ -54,14 +54,13 @@ class EventGenerationView(LunaView):
         query = checked_query(EventsQuery, request)
         times: dict[str, Any] = {name: _time(request, header) for name, header in TIME_HEADERS.items()}
         rules = Rules(
-            account_id=principal.account_id,
             image_type=query.pop("image_type"),
             parts=frozenset({POLICIES}),
             details=frozenset({"meta", "detect_time", "detect_ts", "image_origin"}),
             descriptors=True,
             bodies=True,
         )
-        inputs = read_inputs(request, rules)
+        inputs = read_inputs(request, rules, account_id=principal.account_id)
         params = EventParams(
             use_exif=query.pop("use_exif_info"), aggregate=query.pop("aggregate_attributes"), **query, **times
         )

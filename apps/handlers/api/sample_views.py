@@ -44,7 +44,7 @@ class DetectorView(LunaView):
     def post(self, request: Request) -> Response:
         query = checked_query(DetectorQuery, request)
         account_id = write_account(request)
-        inputs = read_inputs(request, Rules(account_id=account_id, image_type=query["image_type"]))
+        inputs = read_inputs(request, Rules(image_type=query["image_type"]), account_id=account_id)
         found = faces_detect(
             account_id=account_id, inputs=inputs, policies=query["policies"], use_exif=query["use_exif_info"]
         )

@@ -23,8 +23,8 @@ from apps.recognition.inputs.media import (
     image_bytes,
     wire_bytes,
 )
-from apps.recognition.inputs.types import DescriptorFile, Details, Inputs, Picture, Rules
-from apps.recognition.types import ImageInput, ImageType, Rect
+from apps.recognition.inputs.types import DescriptorFile, Details, ImageReference, InputReferences, Rules
+from apps.recognition.types import ImageType, Rect
 
 FACE_BOXES, BODY_BOXES = BOXES
 TRUSTED_HEADER = "x-luna-trusted-detections"
@@ -32,7 +32,7 @@ MAX_DOCUMENT_BYTES = 2 * MAX_META_BYTES
 
 
 class Form:
-    """Collects the parts of one body; `inputs` makes sense of them together."""
+    """Collects the parts of one body; `references` makes sense of them together."""
 
     def __init__(self, rules: Rules, *, trusted: bool) -> None:
         self.rules = rules
@@ -84,7 +84,7 @@ class Form:
         if len(self.files) + len(self.descriptors) > MAX_IMAGES:
             raise LunaError(errors.BAD_IMAGE_LIST, f"More than {MAX_IMAGES} images in one request")
 
-    def inputs(self) -> Inputs:
+    def references(self) -> InputReferences:
         """Raises LunaError NO_DATA without any file, INVALID_JSON, ONE_RECTANGLE_PER_IMAGE, NO_RECTANGLE_FOR_WARP,
         BAD_IMAGE_LIST and DUPLICATE_RECTANGLES_OF_IMAGE for JSON parts that do not fit.
         """
@@ -95,8 +95,9 @@ class Form:
         boxes = {kind: self._boxes(kind, checked.pop(kind)) for kind in BOXES}
         details = checked
         common_meta = details.get("meta", {}).pop(None, None)
-        return Inputs(
-            pictures=tuple(self._picture(name, part, boxes, details) for name, part in self.files.items()),
+        return InputReferences(
+            images=tuple(self._image(name, part, boxes, details) for name, part in self.files.items()),
+            image_type=self.rules.image_type,
             descriptors=tuple(_descriptor_file(name, part, details) for name, part in self.descriptors.items()),
             meta=common_meta,
             parts={name: value for name, value in self.documents.items() if name in self.rules.parts},
@@ -114,13 +115,13 @@ class Form:
             raise LunaError(errors.ONE_RECTANGLE_PER_IMAGE)
         return {item["filename"]: tuple(item[kind]) for item in items}
 
-    def _picture(
+    def _image(
         self,
         name: str,
         part: Part,
         boxes: Mapping[str, Mapping[str, tuple[Rect, ...]]],
         details: Mapping[str, Mapping[str | None, Any]],
-    ) -> Picture:
+    ) -> ImageReference:
         error = None
         data = b""
         if len(part.data) > wire_bytes(settings.LUNA_MAX_IMAGE_BYTES, part.content_type):
@@ -130,16 +131,12 @@ class Form:
                 data = image_bytes(part.data, part.content_type)
             except LunaError as bad:
                 error = bad
-        return Picture(
-            image=ImageInput(
-                data=data,
-                filename=name,
-                image_type=self.rules.image_type,
-                face_boxes=boxes[FACE_BOXES].get(name, ()),
-                body_boxes=boxes[BODY_BOXES].get(name, ()),
-                trusted_boxes=self.trusted,
-            ),
-            content_type=part.content_type,
+        return ImageReference(
+            data=data,
+            filename=name,
+            face_boxes=boxes[FACE_BOXES].get(name, ()),
+            body_boxes=boxes[BODY_BOXES].get(name, ()),
+            trusted_boxes=self.trusted,
             error=error,
             details=_details_of(name, details),
         )
@@ -164,12 +161,12 @@ def is_trusted(header: str | None) -> bool:
     return (header or "").strip().lower() in ("1", "true")
 
 
-def read_form(request: Request, rules: Rules) -> Inputs:
-    """A multipart body. Raises LunaError NO_DATA, INVALID_REQUEST, PAYLOAD_TOO_LARGE and what `Form` raises."""
+def parse_form(request: Request, rules: Rules) -> InputReferences:
+    """Parse a multipart body. Raises LunaError NO_DATA, INVALID_REQUEST, PAYLOAD_TOO_LARGE and what `Form` raises."""
     if request.stream is None:
         raise LunaError(errors.NO_DATA)
     form = Form(rules, trusted=is_trusted(request.headers.get(TRUSTED_HEADER)))
     max_part_bytes = settings.LUNA_MAX_IMAGE_BYTES * 3 // 2
     for part in read_parts(request.stream, request.content_type, max_part_bytes=max_part_bytes):
         form.add(part)
-    return form.inputs()
+    return form.references()

@@ -1,27 +1,26 @@
-"""Images of a request, whatever form they come in: bytes, Base64, multipart, URLs, stored samples.
+"""Parse the images of a request in any form: bytes, Base64, multipart, URLs, stored samples.
 
-What concerns the request as a whole is raised as LunaError; what concerns one of several images stays with it, so that
-the others are processed.
+An error of the request as a whole is raised as LunaError. An error of one of several images is kept with that image, so
+that the others are processed.
 """
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.conf import settings
 from rest_framework.request import Request
 
-from apps.accounts.auth.access import actor_of
-from apps.accounts.services import audit_write
+from apps.accounts.auth.access import account_if_any, actor_of, may_view
 from apps.common import errors
 from apps.common.api.parsers import msgpack_decode
 from apps.common.errors import LunaError
 from apps.common.validation import checked_data
-from apps.imagestore.choices import audit_type
-from apps.imagestore.models import StoredObject
-from apps.recognition.api.form import read_form
+from apps.recognition.api.form import parse_form
 from apps.recognition.api.input_schemas import ReferencesSerializer, detail_fields
 from apps.recognition.inputs.descriptors import descriptors_decode
+from apps.recognition.inputs.loading import inputs_load
 from apps.recognition.inputs.media import (
     BASE64_TYPES,
     DESCRIPTOR_TYPES,
@@ -30,34 +29,47 @@ from apps.recognition.inputs.media import (
     image_bytes,
     wire_bytes,
 )
-from apps.recognition.inputs.sources import Loaded, load_samples, load_urls
-from apps.recognition.inputs.types import DescriptorFile, Details, Inputs, Picture, Rules
-from apps.recognition.types import ImageInput, ImageType
+from apps.recognition.inputs.sources import Readable, everything
+from apps.recognition.inputs.types import DescriptorFile, Details, ImageReference, InputReferences, Inputs, Rules
+from apps.recognition.types import ImageType
 
 MAX_JSON_BYTES = 4 * 1024**2
 LONE_DESCRIPTOR_NAME = "raw_descriptor"
 
 
-def read_inputs(request: Request, rules: Rules) -> Inputs:
-    """Reads the body.
+def read_public_inputs(request: Request, rules: Rules) -> Inputs:
+    """`read_inputs` of a resource that needs no credentials: the stored objects that the client's token may view."""
+    return read_inputs(request, rules, account_id=account_if_any(request), readable=partial(may_view, request))
+
+
+def read_inputs(request: Request, rules: Rules, *, account_id: UUID | None, readable: Readable = everything) -> Inputs:
+    """Parse the body and load its images: those of `inputs_load` for this client."""
+    return inputs_load(
+        references=parse_inputs(request, rules), account_id=account_id, actor=actor_of(request), readable=readable
+    )
+
+
+def parse_inputs(request: Request, rules: Rules) -> InputReferences:
+    """Return what the body refers to, nothing of it loaded.
 
     Raises LunaError BAD_CONTENT_TYPE for a content type that holds no images, NO_DATA for an empty body, BAD_BASE64,
     NO_JSON, INVALID_JSON and INVALID_MSGPACK for bad text bodies, PAYLOAD_TOO_LARGE for what is too large, and what
-    `read_form` and `descriptors_decode` raise.
+    `parse_form` and `descriptors_decode` raise.
     """
     content_type = request.content_type.partition(";")[0].strip().lower()
     if content_type == "multipart/form-data":
-        return read_form(request, rules)
+        return parse_form(request, rules)
     if content_type in ("application/json", "application/msgpack"):
-        return _from_references(request, _read_json(request, content_type), rules)
+        return _from_references(_read_json(request, content_type), rules)
     if content_type in DESCRIPTOR_TYPES and rules.descriptors:
         found = descriptors_decode(_read_body(request, MAX_DESCRIPTOR_BYTES), content_type)
-        return Inputs(descriptors=(DescriptorFile(filename=LONE_DESCRIPTOR_NAME, descriptors=found),), alone=True)
+        file = DescriptorFile(filename=LONE_DESCRIPTOR_NAME, descriptors=found)
+        return InputReferences(descriptors=(file,), alone=True)
     if content_type not in IMAGE_TYPES | BASE64_TYPES:
         raise LunaError(errors.BAD_CONTENT_TYPE)
     data = _read_body(request, wire_bytes(settings.LUNA_MAX_IMAGE_BYTES, content_type))
-    image = ImageInput(image_bytes(data, content_type), image_type=rules.image_type)
-    return Inputs(pictures=(Picture(image=image, content_type=content_type),), alone=True)
+    image = ImageReference(data=image_bytes(data, content_type))
+    return InputReferences(images=(image,), image_type=rules.image_type, alone=True)
 
 
 def _read_body(request: Request, max_bytes: int) -> bytes:
@@ -79,33 +91,17 @@ def _read_json(request: Request, content_type: str) -> Any:
         raise LunaError(errors.NO_JSON) from error
 
 
-def _from_references(request: Request, body: Any, rules: Rules) -> Inputs:
+def _from_references(body: Any, rules: Rules) -> InputReferences:
     """Raises LunaError ONE_RECTANGLE_PER_IMAGE, NO_RECTANGLE_FOR_WARP, INVALID_JSON."""
     checked = checked_data(ReferencesSerializer, body)
     references = checked.get("urls") or checked["samples"]
     for reference in references:
         _check_reference(reference, rules)
-    if "urls" in checked:
-        loaded = load_urls([reference["url"] for reference in references], rules.account_id, rules.readable)
-    else:
-        sample_ids = [reference["sample_id"] for reference in references]
-        loaded = load_samples(sample_ids, rules.account_id, rules.readable)
-    _audit(request, [each.stored for each in loaded if each.stored is not None])
-    pictures = tuple(_picture(*pair, rules) for pair in zip(references, loaded, strict=True))
-    return Inputs(pictures=pictures, meta=checked.get("meta") if "meta" in rules.details else None)
-
-
-def _audit(request: Request, read: Sequence[StoredObject]) -> None:
-    """A line for each stored object: its warp or descriptor may be part of the answer."""
-    for bucket in sorted({row.bucket for row in read}):
-        rows = [row for row in read if row.bucket == bucket]
-        audit_write(
-            action="view",
-            object_type=audit_type(bucket),
-            object_ids=dict.fromkeys(row.object_id for row in rows),
-            account_id=rows[0].account_id,
-            actor=actor_of(request),
-        )
+    return InputReferences(
+        images=tuple(_image(reference, rules) for reference in references),
+        image_type=rules.image_type,
+        meta=checked.get("meta") if "meta" in rules.details else None,
+    )
 
 
 def _check_reference(reference: dict[str, Any], rules: Rules) -> None:
@@ -118,20 +114,14 @@ def _check_reference(reference: dict[str, Any], rules: Rules) -> None:
             raise LunaError(errors.ONE_RECTANGLE_PER_IMAGE)
 
 
-def _picture(reference: dict[str, Any], loaded: Loaded, rules: Rules) -> Picture:
-    sample_id = reference.get("sample_id")
-    return Picture(
-        image=ImageInput(
-            data=loaded.data,
-            filename=reference.get("url") or str(sample_id),
-            image_type=ImageType.FACE_WARP if sample_id else rules.image_type,
-            face_boxes=tuple(reference["face_bounding_boxes"]),
-            body_boxes=tuple(reference["body_bounding_boxes"]),
-            landmarks5=loaded.landmarks5,
-            trusted_boxes=reference["trusted_detections"],
-        ),
-        error=loaded.error,
-        details=Details(**{name: reference.get(name) for name in detail_fields() if name in rules.details}),
-        url=reference.get("url"),
+def _image(reference: dict[str, Any], rules: Rules) -> ImageReference:
+    url, sample_id = reference.get("url"), reference.get("sample_id")
+    return ImageReference(
+        url=url,
         sample_id=sample_id,
+        filename=url or str(sample_id),
+        face_boxes=tuple(reference["face_bounding_boxes"]),
+        body_boxes=tuple(reference["body_bounding_boxes"]),
+        trusted_boxes=reference["trusted_detections"],
+        details=Details(**{name: reference.get(name) for name in detail_fields() if name in rules.details}),
     )

@@ -1,6 +1,5 @@
 """POST /6/iso: the checks of ISO/IEC 19794-5, with fixed thresholds. Nothing is stored."""
 
-from functools import partial
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -8,12 +7,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.auth.access import account_if_any, may_view
 from apps.common.api.views import LunaView
 from apps.common.fields import FlagField
 from apps.common.validation import checked_query
 from apps.recognition.api.answers import StatusSerializer
-from apps.recognition.api.inputs import read_inputs
+from apps.recognition.api.inputs import read_public_inputs
 from apps.recognition.api.openapi import image_request
 from apps.recognition.checks.evaluate import ESTIMATION
 from apps.recognition.checks.table import ISO_THRESHOLDS
@@ -89,9 +87,7 @@ class IsoView(LunaView):
     def post(self, request: Request) -> Response:
         query = checked_query(IsoQuery, request)
         rules = Rules(
-            account_id=account_if_any(request),
             image_type=ImageType(query["image_type"]),
-            readable=partial(may_view, request),
         )
         plan = Plan(
             multiface=MultifacePolicy(query["multiface_policy"]),
@@ -99,7 +95,11 @@ class IsoView(LunaView):
             extract_exif=query["extract_exif"],
             warp=False,
         )
-        seen = recognise_pictures(read_inputs(request, rules), plan, Limits(checks=ISO_THRESHOLDS))
+        seen = recognise_pictures(
+            read_public_inputs(request, rules),
+            plan,
+            Limits(checks=ISO_THRESHOLDS),
+        )
         return Response({"images": [_image(each) for each in seen]})
 
 

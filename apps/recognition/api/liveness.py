@@ -1,7 +1,6 @@
 """POST /6/liveness: is it a face before the camera? Thresholds are those of the installation. Nothing is stored."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
@@ -9,14 +8,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.auth.access import account_if_any, may_view
 from apps.common import errors
 from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
 from apps.common.fields import FlagField
 from apps.common.validation import checked_query
 from apps.recognition.api.answers import StatusSerializer
-from apps.recognition.api.inputs import read_inputs
+from apps.recognition.api.inputs import read_public_inputs
 from apps.recognition.api.openapi import image_request
 from apps.recognition.estimators.liveness import Liveness
 from apps.recognition.inputs.types import Rules
@@ -76,10 +74,8 @@ class LivenessView(LunaView):
     def post(self, request: Request) -> Response:
         query = checked_query(LivenessQuery, request)
         rules = Rules(
-            account_id=account_if_any(request),
             image_type=ImageType(query["image_type"]),
             details=frozenset({"meta"}),
-            readable=partial(may_view, request),
         )
         plan = Plan(
             estimators=frozenset({ESTIMATION}),
@@ -87,7 +83,7 @@ class LivenessView(LunaView):
             use_exif=query["use_exif_info"],
             warp=False,
         )
-        inputs = read_inputs(request, rules)
+        inputs = read_public_inputs(request, rules)
         seen = recognise_pictures(inputs, plan, Limits())
         if inputs.alone and (error := _error(seen[0])) is not None:
             raise error

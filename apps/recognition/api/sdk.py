@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
@@ -10,7 +9,6 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.auth.access import account_if_any, may_view
 from apps.common.api.views import LunaView
 from apps.common.descriptors import Descriptor, base64_encode
 from apps.common.fields import CommaListField, FlagField
@@ -18,7 +16,7 @@ from apps.common.filters.enums import Deepfake, Liveness, Mask
 from apps.common.filters.kinds import FiniteFloatField, NumberField
 from apps.common.validation import checked_query
 from apps.recognition.api.answers import StatusSerializer
-from apps.recognition.api.inputs import read_inputs
+from apps.recognition.api.inputs import read_public_inputs
 from apps.recognition.api.openapi import image_request
 from apps.recognition.body_shapes import (
     body_attributes_block,
@@ -175,12 +173,14 @@ class SdkView(LunaView):
         shown = _shown(query)
         limits = _limits(query)
         rules = Rules(
-            account_id=account_if_any(request),
             image_type=ImageType(query["image_type"]),
             bodies=True,
-            readable=partial(may_view, request),
         )
-        seen = recognise_pictures(read_inputs(request, rules), _plan(query, shown, limits), limits)
+        seen = recognise_pictures(
+            read_public_inputs(request, rules),
+            _plan(query, shown, limits),
+            limits,
+        )
         if query["aggregate_attributes"] and query["multiface_policy"] != MultifacePolicy.BEST:
             check_one_person([each.result for each in seen])
         return Response(

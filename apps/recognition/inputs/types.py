@@ -1,6 +1,6 @@
-"""What a request for recognition holds, once it is read."""
+"""What a request for recognition holds: references as they are parsed, pictures as they are loaded."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -8,29 +8,25 @@ from uuid import UUID
 
 from apps.common.descriptors import DescriptorVersion, Vector
 from apps.common.errors import LunaError
-from apps.recognition.inputs.sources import everything
-from apps.recognition.types import ImageInput, ImageType
+from apps.recognition.types import ImageInput, ImageType, Rect
 
 MAX_ORIGIN_CHARACTERS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What a resource takes beside images and references to them.
+    """What a resource accepts beside images and references to them.
 
-    `account_id`: whose stored images and samples may be named, None for nobody's. `parts`: names of further JSON parts
-    of a multipart body. `details`: names of `Details` that may be given. `descriptors`: whether descriptors
-    and XPK files may stand in for images. `bodies`: whether boxes of bodies may be given. `readable`: which stored
-    objects the client may name, by their kind in permissions; what he may not is not there.
+    `image_type`: what images show, stored samples excepted. `parts`: names of further JSON parts of a multipart body.
+    `details`: names of `Details` that may be given. `descriptors`: whether descriptors and XPK files are accepted in
+    place of images. `bodies`: whether boxes of bodies may be given.
     """
 
-    account_id: UUID | None
     image_type: ImageType = ImageType.RAW
     parts: frozenset[str] = frozenset()
     details: frozenset[str] = frozenset()
     descriptors: bool = False
     bodies: bool = False
-    readable: Callable[[str], bool] = everything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +40,28 @@ class Details:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageReference:
+    """One image of a request before it is loaded: its bytes, or else a URL or the id of a stored face sample.
+
+    `error` is why the bytes could not be read.
+    """
+
+    data: bytes = b""
+    url: str | None = None
+    sample_id: UUID | None = None
+    filename: str = "raw_image"
+    face_boxes: tuple[Rect, ...] = ()
+    body_boxes: tuple[Rect, ...] = ()
+    trusted_boxes: bool = False
+    error: LunaError | None = None
+    details: Details = Details()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Picture:
-    """One image of a request, or the error that kept it from being read. `url`, `sample_id`: where it came from."""
+    """One loaded image of a request, or the error that prevented it. `url`, `sample_id`: where it came from."""
 
     image: ImageInput
-    content_type: str = ""
     error: LunaError | None = None
     details: Details = Details()
     url: str | None = None
@@ -57,7 +70,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DescriptorFile:
-    """What stands in for an image: one descriptor, those of an XPK file, or the error that kept it from being read."""
+    """One descriptor in place of an image, those of an XPK file, or the error that prevented reading it."""
 
     filename: str
     descriptors: tuple[tuple[DescriptorVersion, Vector], ...] = ()
@@ -66,14 +79,28 @@ class DescriptorFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Inputs:
-    """A request's images in its order, descriptors in theirs, common `meta`, other JSON parts by name.
+class RequestBody:
+    """What a request holds beside images: its descriptors, `meta` of all its images, other JSON parts by name.
 
     `alone`: the body was one image or descriptor itself, so its error is the request's.
     """
 
-    pictures: tuple[Picture, ...] = ()
     descriptors: tuple[DescriptorFile, ...] = ()
     meta: Mapping[str, Any] | None = None
     parts: Mapping[str, Any] = field(default_factory=dict)
     alone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class InputReferences(RequestBody):
+    """A parsed request: references to its images in their order. `image_type`: what they show, samples excepted."""
+
+    images: tuple[ImageReference, ...] = ()
+    image_type: ImageType = ImageType.RAW
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Inputs(RequestBody):
+    """A request with its images loaded, in their order."""
+
+    pictures: tuple[Picture, ...] = ()

@@ -20,14 +20,14 @@ from apps.recognition.types import ImageType, Rect
 from tests.factories import unit_vectors
 
 DETAILS = frozenset({"meta", "detect_time", "detect_ts", "image_origin"})
-RULES = Rules(account_id=None, parts=frozenset({"policies"}), details=DETAILS, descriptors=True, bodies=True)
+RULES = Rules(parts=frozenset({"policies"}), details=DETAILS, descriptors=True, bodies=True)
 RECT = {"x": 1, "y": 2, "width": 3, "height": 4}
 
 
 def read(body: Any, content_type: str, rules: Rules = RULES, **headers: str) -> Inputs:
     data = json.dumps(body) if content_type == "application/json" and not isinstance(body, bytes | str) else body
     request = APIRequestFactory().post("/", data, content_type=content_type, headers=headers)
-    return read_inputs(Request(request), rules)
+    return read_inputs(Request(request), rules, account_id=None)
 
 
 def read_form(*parts: tuple[str, Any], rules: Rules = RULES, **headers: str) -> Inputs:
@@ -84,7 +84,7 @@ class TestOneImage:
         assert code_of(read, b"eHh4" * 12, "image/x-png-base64") == 37003
 
     def test_the_type_of_image_is_passed_on(self) -> None:
-        inputs = read(b"pixels", "image/jpeg", Rules(account_id=None, image_type=ImageType.FACE_WARP))
+        inputs = read(b"pixels", "image/jpeg", Rules(image_type=ImageType.FACE_WARP))
         assert inputs.pictures[0].image.image_type is ImageType.FACE_WARP
 
     def test_a_descriptor_where_it_is_allowed(self) -> None:
@@ -94,7 +94,7 @@ class TestOneImage:
         (file,) = inputs.descriptors
         assert (file.filename, [found for found, _ in file.descriptors]) == ("raw_descriptor", [version])
         assert inputs.alone
-        assert code_of(read, data, "application/x-vl-face-descriptor", Rules(account_id=None)) == 12017
+        assert code_of(read, data, "application/x-vl-face-descriptor", Rules()) == 12017
 
 
 class TestForm:
@@ -110,7 +110,7 @@ class TestForm:
     def test_djangos_own_encoder_is_understood(self) -> None:
         files = {"image": SimpleUploadedFile("ö.jpg", b"1", "image/jpeg"), "policies": "{}"}
         request = Request(APIRequestFactory().post("/", files, format="multipart"))
-        inputs = read_inputs(request, RULES)
+        inputs = read_inputs(request, RULES, account_id=None)
         assert (inputs.pictures[0].image.filename, inputs.parts) == ("ö.jpg", {"policies": {}})
 
     def test_boxes_go_to_their_image(self) -> None:
@@ -180,7 +180,7 @@ class TestForm:
         assert code_of(read, b"", "multipart/form-data; boundary=X") == 12030
 
     def test_no_boxes_for_warps(self) -> None:
-        rules = Rules(account_id=None, image_type=ImageType.FACE_WARP)
+        rules = Rules(image_type=ImageType.FACE_WARP)
         boxes = [{"filename": "a.jpg", "face_bounding_boxes": [RECT]}]
         assert code_of(read_form, image(), ("face_bounding_boxes", boxes), rules=rules) == 11047
 
@@ -241,7 +241,7 @@ class TestReferences:
         assert code_of(read, body, "application/json") == code
 
     def test_boxes_of_bodies_where_faces_alone_are_looked_for(self) -> None:
-        faces = Rules(account_id=None)
+        faces = Rules()
         body = {"urls": [{"url": "http://a/", "body_bounding_boxes": [RECT]}]}
         assert code_of(read, body, "application/json", faces) == 200005
         boxes = [{"filename": "a.jpg", "body_bounding_boxes": [RECT]}]

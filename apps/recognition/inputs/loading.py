@@ -1,0 +1,91 @@
+"""Load the images that a request refers to: from the request itself, the Image Store or the internet."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from apps.accounts.auth.principal import Actor
+from apps.accounts.services import audit_write
+from apps.imagestore.choices import audit_type
+from apps.imagestore.models import StoredObject
+from apps.recognition.inputs.sources import Loaded, Readable, everything, load_samples, load_urls
+from apps.recognition.inputs.types import ImageReference, InputReferences, Inputs, Picture
+from apps.recognition.types import ImageInput, ImageType
+
+
+def inputs_load(
+    *, references: InputReferences, account_id: UUID | None, actor: Actor | None = None, readable: Readable = everything
+) -> Inputs:
+    """Return the request with its images loaded; an image that cannot be loaded carries its error.
+
+    `account_id`: whose stored images and samples may be named, None for nobody's. `readable`: which kinds of them the
+    client may read; others are not found. Each stored object that is read leaves an audit line of `actor`, because its
+    warp or descriptor may be part of the answer.
+    """
+    urls = [image.url for image in references.images if image.url is not None]
+    sample_ids = [image.sample_id for image in references.images if image.sample_id is not None]
+    of_urls = load_urls(urls, account_id, readable)
+    of_samples = load_samples(sample_ids, account_id, readable) if sample_ids else []
+    _audit([each.stored for each in (*of_urls, *of_samples) if each.stored is not None], actor)
+    from_urls, from_samples = iter(of_urls), iter(of_samples)
+    pictures = []
+    for image in references.images:
+        if image.url is not None:
+            loaded = next(from_urls)
+        elif image.sample_id is not None:
+            loaded = next(from_samples)
+        else:
+            loaded = Loaded(image.data, image.error)
+        pictures.append(_picture(image, loaded, references.image_type))
+    return Inputs(
+        pictures=tuple(pictures),
+        descriptors=references.descriptors,
+        meta=references.meta,
+        parts=references.parts,
+        alone=references.alone,
+    )
+
+
+def samples_load(*, sample_ids: Sequence[UUID], account_id: UUID, actor: Actor | None = None) -> list[ImageInput]:
+    """Return stored face samples, all or none, in this order. Each leaves an audit line of `actor`.
+
+    Raises LunaError SAMPLE_NOT_FOUND for a sample that is absent.
+    """
+    loaded = load_samples(sample_ids, account_id)
+    for each in loaded:
+        if each.error is not None:
+            raise each.error
+    _audit([each.stored for each in loaded if each.stored is not None], actor)
+    return [
+        ImageInput(each.data, str(sample_id), ImageType.FACE_WARP, landmarks5=each.landmarks5)
+        for sample_id, each in zip(sample_ids, loaded, strict=True)
+    ]
+
+
+def _audit(read: Sequence[StoredObject], actor: Actor | None) -> None:
+    for bucket in sorted({row.bucket for row in read}):
+        rows = [row for row in read if row.bucket == bucket]
+        audit_write(
+            action="view",
+            object_type=audit_type(bucket),
+            object_ids=dict.fromkeys(row.object_id for row in rows),
+            account_id=rows[0].account_id,
+            actor=actor,
+        )
+
+
+def _picture(reference: ImageReference, loaded: Loaded, image_type: ImageType) -> Picture:
+    return Picture(
+        image=ImageInput(
+            data=loaded.data,
+            filename=reference.filename,
+            image_type=image_type if reference.sample_id is None else ImageType.FACE_WARP,
+            face_boxes=reference.face_boxes,
+            body_boxes=reference.body_boxes,
+            landmarks5=loaded.landmarks5,
+            trusted_boxes=reference.trusted_boxes,
+        ),
+        error=loaded.error,
+        details=reference.details,
+        url=reference.url,
+        sample_id=reference.sample_id,
+    )
