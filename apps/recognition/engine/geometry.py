@@ -14,6 +14,7 @@ Matrix = NDArray[np.float64]
 
 _TO_COMPLEX = np.array([1, 1j])
 
+BLACK, EDGE, MIRROR = cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101
 ANTIALIAS_BELOW_SCALE = 0.6  # bilinear sampling skips source pixels from about here on
 
 cv2.setNumThreads(1)  # the engine's own workers fill the cores; OpenCV's pool would fight with them
@@ -46,6 +47,13 @@ def square_transform(centre: ArrayLike, side: float, angle: float, size_px: int)
     return np.array([[cos, -sin, middle - cos * x + sin * y], [sin, cos, middle - sin * x - cos * y]])
 
 
+def box_transform(box: ArrayLike, width_px: int, height_px: int) -> Matrix:
+    """Stretches the box x1, y1, x2, y2, pixel edges on half numbers, to a crop of `width_px` × `height_px`."""
+    left, top, right, bottom = np.asarray(box, np.float64)
+    scale_x, scale_y = width_px / (right - left), height_px / (bottom - top)
+    return np.array([[scale_x, 0, -scale_x * left - 0.5], [0, scale_y, -scale_y * top - 0.5]])
+
+
 def compose(first: Matrix, then: Matrix) -> Matrix:
     """The matrix that does `first`, then `then`."""
     return np.column_stack([then[:, :2] @ first[:, :2], then[:, :2] @ first[:, 2] + then[:, 2]])
@@ -67,22 +75,24 @@ def scale_of(matrix: Matrix) -> float:
     return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
 
 
-def resample(image: Image, matrix: Matrix, size_px: int) -> Image:
-    """The crop [size, size, 3] that `matrix` cuts out; outside of the picture it is black.
+def resample(image: Image, matrix: Matrix, size_px: int | tuple[int, int], *, border: int = BLACK) -> Image:
+    """Return the crop [height, width, 3] that `matrix` cuts out.
 
-    Where the crop is much smaller than its source, the source's part is averaged down first (cv2.INTER_AREA): bilinear
-    sampling alone would alias.
+    `size_px`: the side of a square, or (width, height). `border`: what is outside of the picture, `BLACK`, `EDGE` (its
+    outermost pixels repeated) or `MIRROR`. Where the crop is much smaller than its source, the source's part is
+    averaged down first (cv2.INTER_AREA): bilinear sampling alone would alias.
     """
+    size = (size_px, size_px) if isinstance(size_px, int) else size_px
     scale = scale_of(matrix)
     if scale < ANTIALIAS_BELOW_SCALE:
-        image, matrix = _shrunk_part(image, matrix, scale, size_px)
+        image, matrix = _shrunk_part(image, matrix, scale, size)
     return cv2.warpAffine(  # type: ignore[return-value]
-        image, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+        image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border
     )
 
 
-def _shrunk_part(image: Image, matrix: Matrix, scale: float, size_px: int) -> tuple[Image, Matrix]:
-    corners = apply(inverse(matrix), np.array([[0, 0], [size_px, 0], [0, size_px], [size_px, size_px]], np.float64))
+def _shrunk_part(image: Image, matrix: Matrix, scale: float, size: tuple[int, int]) -> tuple[Image, Matrix]:
+    corners = apply(inverse(matrix), np.array([[0, 0], [size[0], 0], [0, size[1]], size], np.float64))
     height, width = image.shape[:2]
     margin = 2 / scale
     left, top = np.clip(np.floor(corners.min(0) - margin), 0, [width - 1, height - 1]).astype(int)

@@ -7,7 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.recognition.estimators.base import Networks, Subject
-from apps.recognition.estimators.crops import mesh_crops, picture_crops
+from apps.recognition.estimators.crops import (
+    eye_band_crops,
+    eye_crops,
+    face_box_crops,
+    face_square_crops,
+    mesh_crops,
+    picture_crops,
+)
 from apps.recognition.networks.specs import InputSpec, Manifest
 
 Scores = Mapping[str, float]
@@ -50,17 +57,13 @@ def face_crops(subjects: Sequence[Subject], spec: InputSpec) -> NDArray[np.uint8
     return _CROPS[spec.crop](subjects, spec)
 
 
-def _from_warp(subjects: Sequence[Subject], spec: InputSpec) -> NDArray[np.uint8]:
-    return mesh_crops(subjects, spec.crop_scale, spec.width)
-
-
-def _from_picture(subjects: Sequence[Subject], spec: InputSpec) -> NDArray[np.uint8]:
-    return picture_crops(subjects, spec.crop_scale, spec.width, spec.height)
-
-
 _CROPS: Mapping[str, Callable[[Sequence[Subject], InputSpec], NDArray[np.uint8]]] = {
-    "warp": _from_warp,
-    "picture": _from_picture,
+    "warp": lambda subjects, spec: mesh_crops(subjects, spec.crop_scale, spec.width),
+    "picture": lambda subjects, spec: picture_crops(subjects, spec.crop_scale, spec.width, spec.height),
+    "face": lambda subjects, spec: face_square_crops(subjects, spec.crop_scale, spec.width, spec.height),
+    "face_box": lambda subjects, spec: face_box_crops(subjects, spec.crop_scale, spec.width, spec.height),
+    "eyes": lambda subjects, spec: eye_crops(subjects, spec.width, spec.height),
+    "eye_band": lambda subjects, spec: eye_band_crops(subjects, spec.width, spec.height),
 }
 
 

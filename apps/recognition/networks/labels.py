@@ -24,6 +24,7 @@ _WORDS: Mapping[str, tuple[tuple[str, ...] | None, tuple[str, ...]]] = {
     "glasses": (GLASSES, GLASSES),
     "headwear": (HEADWEAR_TYPES, HEADWEAR_TYPES),
 }
+LABELLED_TASKS = frozenset(_WORDS)
 
 
 def wrong_labels(manifest: Manifest) -> str | None:

@@ -30,9 +30,9 @@ TASKS = (
     "object_detector", "body_pose", "body_descriptor", "ethnicity", "deepfake", "mask", "glasses", "headwear",
     "face_occlusion", "deepfake_preliminary",
 )  # fmt: skip
-FORMATS = ("tfjs", "dlib-resnet", "openvino", "onnx")
+FORMATS = ("tfjs", "dlib-resnet", "faceapi-age-gender", "openvino", "onnx")
 HEADS = ("blazeface", "yunet", "scrfd", "retinaface")
-CROPS = ("warp", "picture")
+CROPS = ("warp", "picture", "face", "face_box", "eyes", "eye_band")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
 DEFAULT_BATCH_SIZES = [1, 2, 4, 8]
 SUPPORTED_OPSETS = range(11, 22)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from apps.recognition.networks.builder import build_network
 from apps.recognition.networks.errors import NetworkError
+from apps.recognition.networks.labels import LABELLED_TASKS
 from apps.recognition.networks.manifest import load_manifest
 from apps.recognition.networks.reference import Verification, has_reference, record_reference, verify
 from apps.recognition.networks.registry import ADDED_MANIFESTS, SELECTION_FILE, Registry, State
@@ -85,7 +86,7 @@ def network_use(registry: Registry, task: str, name: str) -> None:
     manifest = registry.get(name).manifest
     if manifest.task != task:
         raise NetworkError(f"network {name} serves the task {manifest.task}, not {task}")
-    for companion in manifest.companions:
+    for companion in manifest.companions if task in LABELLED_TASKS else ():
         if registry.get(companion).manifest.labelled_output.labels != manifest.labelled_output.labels:
             raise NetworkError(f"network {name} and its companion {companion} have different `labels`")
     selection = registry.selection() | {task: name}

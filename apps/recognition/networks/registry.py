@@ -64,6 +64,11 @@ class Registry:
         except KeyError:
             raise NetworkError(f"there is no network {name!r}; known are {', '.join(self._manifests)}") from None
 
+    def embedded(self) -> list[str]:
+        """The networks that an installation has from the start: the default ones and their companions."""
+        defaults = [manifest for manifest in self._manifests.values() if manifest.default]
+        return list(dict.fromkeys(name for each in defaults for name in (each.name, *each.companions)))
+
     def check_addable(self, manifest: Manifest) -> None:
         """Raises NetworkError where a new manifest takes a name, file or descriptor version that is taken."""
         if manifest.default:

@@ -52,8 +52,10 @@ class InputSpec:
 
     The network expects `(pixel − mean) / std` of pixels 0..255 in colour order `colour`, one value or one per
     channel; a uint8 input takes the pixels as they are. A side of 0 in `shape` may have any size that is a
-    multiple of `multiple_of`. `crop_scale`: the network sees the face grown by this factor; `crop`: cut from the `warp`
-    (a square) or from the `picture` (a box that stays inside).
+    multiple of `multiple_of`. `crop_scale`: the network sees the face grown by this factor. `crop`: which part it sees:
+    `warp`, the square around the mesh; `picture`, the mesh's box, moved to stay inside the picture; `face`, the square
+    around the detector's box; `face_box`, that box stretched; `eyes`, a square around each eye, two rows a face;
+    `eye_band`, from the brows to the nose's tip.
     """
 
     name: str
@@ -214,6 +216,10 @@ class Manifest:
     def labelled_output(self) -> OutputSpec:
         """The output that answers the task: the one that is named like it, else the first."""
         return next((output for output in self.outputs if output.name == self.task), self.outputs[0])
+
+    def labels_of(self, output: str) -> tuple[str, ...]:
+        """The labels of an output by its name; empty for one that has none."""
+        return next((each.labels for each in self.outputs if each.name == output), ())
 
     def threshold(self, name: str) -> float:
         """A threshold of the manifest by name; NetworkError when it has none of that name."""

@@ -58,7 +58,7 @@ class Command(BaseCommand):
     def _build(self, registry: Registry, names: list[str]) -> None:
         from apps.recognition.networks.builder import build_network  # needs onnx, which serving does not
 
-        chosen = names or [name for name, manifest in registry.manifests.items() if manifest.default]
+        chosen = names or registry.embedded()
         waiting = [name for name in chosen if registry.state(name) is not State.INSTALLED]
         if not waiting:
             self.stdout.write(f"{len(chosen)} networks are in {registry.directory}, nothing to build")

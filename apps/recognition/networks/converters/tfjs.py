@@ -47,13 +47,13 @@ def load_graph(topology: Path) -> TfGraph:
         weights: dict[str, NDArray[Any]] = {}
         for group in description["weightsManifest"]:
             data = b"".join((topology.parent / path).read_bytes() for path in group["paths"])
-            weights |= _read_weights(data, group["weights"])
+            weights |= read_weights(data, group["weights"])
     except (KeyError, ValueError, OSError) as error:
         raise NetworkError(f"{topology.name}: is no TensorFlow.js graph model: {error}") from error
     return TfGraph(nodes, weights)
 
 
-def _read_weights(data: bytes, entries: list[dict[str, Any]]) -> dict[str, NDArray[Any]]:
+def read_weights(data: bytes, entries: list[dict[str, Any]]) -> dict[str, NDArray[Any]]:
     weights, position = {}, 0
     for entry in entries:
         quantization = entry.get("quantization")

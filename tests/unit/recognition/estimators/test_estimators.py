@@ -9,7 +9,6 @@ import pytest
 from numpy.typing import NDArray
 
 from apps.recognition.engine.core import Engine
-from apps.recognition.estimators.basic_attributes import corrected_age
 from apps.recognition.estimators.measures import luminance, sharpness
 from apps.recognition.estimators.quality import uniformity
 from apps.recognition.estimators.registry import available
@@ -192,12 +191,6 @@ def test_a_stored_warp_says_nearly_what_its_photograph_said(pipeline: Pipeline, 
     assert stored["head_pose"].yaw == pytest.approx(photo["head_pose"].yaw, abs=5)
     assert stored["quality"].blurriness == pytest.approx(photo["quality"].blurriness, abs=0.02)
     np.testing.assert_array_equal(stored["face_descriptor"].vector, photo["face_descriptor"].vector)
-
-
-def test_ages_of_adults_are_corrected_and_of_children_less() -> None:
-    assert corrected_age(35.0) == 40
-    assert corrected_age(2.0) == 2
-    assert corrected_age(0.0) == 0
 
 
 def test_shapes_hold_json_values_under_the_names_of_the_api(portrait: Face) -> None:

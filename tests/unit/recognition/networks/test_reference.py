@@ -10,7 +10,6 @@ from django.conf import settings
 
 from apps.recognition.networks.builder import build_network
 from apps.recognition.networks.errors import NetworkError
-from apps.recognition.networks.manifest import load_manifests
 from apps.recognition.networks.reference import (
     difference,
     record_reference,
@@ -21,7 +20,7 @@ from apps.recognition.networks.reference import (
 )
 from apps.recognition.networks.registry import InstalledNetwork, Registry
 
-DEFAULT_NETWORKS = [name for name, manifest in load_manifests().items() if manifest.default]
+DEFAULT_NETWORKS = Registry(settings.NETWORKS_DIR).embedded()
 
 
 @pytest.mark.parametrize("name", DEFAULT_NETWORKS)
