@@ -11,6 +11,9 @@ from django.conf import settings
 from django.core.cache import caches
 
 from apps.common.descriptors import versions
+from apps.recognition.networks.builder import build_network
+from apps.recognition.networks.errors import NetworkError
+from apps.recognition.networks.registry import Registry
 from luna.embedded import services
 from luna.embedded.addresses import var_dir
 from luna.embedded.processes import EmbeddedError
@@ -32,13 +35,20 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
     return UUIDS.sub("uuid", text) if UUIDS.search(text) else None
 
 
+def _build_networks() -> None:
+    """Build those embedded networks that are missing, as after a change of the manifests."""
+    registry = Registry(settings.NETWORKS_DIR)
+    for name in registry.embedded():
+        build_network(registry.manifest(name), directory=registry.directory, cache=settings.CACHE_DIR)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if var_dir() != settings.VAR_DIR:  # Redis is emptied below: never that of a platform in use
         pytest.exit(f"The settings are those of {settings.VAR_DIR}, the tests' services of {var_dir()}.", returncode=1)
-    if not any(settings.NETWORKS_DIR.glob("*.onnx")):
-        pytest.exit(f"There are no networks in {settings.NETWORKS_DIR}: run `make networks` first.", returncode=1)
-    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
-        return  # pytest-xdist's controller runs no test
+    try:
+        _build_networks()
+    except NetworkError as error:
+        pytest.exit(f"{error} (`make networks` builds the networks)", returncode=1)
     try:
         if services.start(var_dir()):
             _started.append(True)
