@@ -68,7 +68,7 @@ class WSGIPool:
         """
         announced = header(scope, b"content-length")
         if announced and not announced.isdigit():
-            raise LunaError(errors.INVALID_REQUEST, "Content-Length is not a number")
+            raise LunaError(errors.INVALID_REQUEST, "header `Content-Length` must be a number")
         if announced and int(announced) > self.max_body_bytes:
             raise LunaError(errors.PAYLOAD_TOO_LARGE)
         more = True

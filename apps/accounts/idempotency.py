@@ -48,7 +48,10 @@ class IdempotencyMiddleware:
             return self.get_response(request)
         if not (0 < len(key) <= MAX_KEY_CHARACTERS and key.isascii() and key.isprintable()):
             return error_response(
-                LunaError(errors.INVALID_REQUEST, f"{HEADER} is not 1 to {MAX_KEY_CHARACTERS} printable characters")
+                LunaError(
+                    errors.INVALID_REQUEST,
+                    f"header `{HEADER}` must have 1 to {MAX_KEY_CHARACTERS} printable ASCII characters",
+                )
             )
         principal = client_of(request)
         if principal is None or request.path.startswith(tuple(map(address, SECRET_ROUTES))):
@@ -105,7 +108,7 @@ def claim(name: str, asked: bytes) -> Any:
 
 def answer(known: dict[str, Any], asked: bytes) -> HttpResponse:
     if known["asked"] != asked:
-        return error_response(LunaError(errors.INVALID_REQUEST, f"the {HEADER} was used for another request"))
+        return error_response(LunaError(errors.INVALID_REQUEST, f"header `{HEADER}` was used for another request"))
     if known.get("state") == AT_WORK:
         problem = f"the request of this {HEADER} is at work, or its outcome is not known"
         return error_response(LunaError(errors.INVALID_REQUEST, problem, status=409, headers={"Retry-After": "1"}))

@@ -1,7 +1,7 @@
-"""`python -m tests.perf [name ...]`: runs the benchmarks on embedded services of their own and prints one table.
+"""Run the benchmarks on embedded services of their own and print one table: `python -m tests.perf [name ...]`.
 
-Every module of this folder with a `bench() -> list[Row]` is a benchmark; its name chooses it. Those that take long run
-by name only.
+Every module of this folder with a `bench() -> list[Row]` is a benchmark; its name chooses it. Long benchmarks run by
+name only. Log lines of the platform go to `var/bench.log`.
 """
 
 import importlib
@@ -10,7 +10,10 @@ import pkgutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import django
 
@@ -25,13 +28,31 @@ def names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules([str(HERE)]) if module.name not in NOT_BENCHMARKS)
 
 
+@contextmanager
+def output_logged(path: Path) -> Iterator[tuple[TextIO, TextIO]]:
+    """Send the output of this process and its children to `path`; give the terminal's stdout and stderr."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    terminal = os.fdopen(os.dup(1), "w"), os.fdopen(os.dup(2), "w")
+    with path.open("w", encoding="utf-8") as log:
+        for descriptor in (1, 2):
+            os.dup2(log.fileno(), descriptor)
+        try:
+            yield terminal
+        finally:
+            sys.stdout.flush()
+            for descriptor, stream in enumerate(terminal, start=1):
+                stream.flush()
+                os.dup2(stream.fileno(), descriptor)
+
+
 def main(chosen: list[str]) -> int:
     unknown = set(chosen) - set(names())
     if unknown:
         print(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(names())}", file=sys.stderr)
         return 2
     root = HERE.parent.parent
-    with tempfile.TemporaryDirectory(prefix="luna-bench-") as var_dir:
+    log = root / "var" / "bench.log"
+    with tempfile.TemporaryDirectory(prefix="luna-bench-") as var_dir, output_logged(log) as (table, progress):
         os.chmod(var_dir, 0o711)  # noqa: S103 - under root, PostgreSQL's user must be able to pass through
         os.environ["LUNA_VAR_DIR"] = var_dir
         os.environ.setdefault("LUNA_NETWORKS_DIR", str(root / "var" / "networks"))
@@ -45,9 +66,9 @@ def main(chosen: list[str]) -> int:
             call_command("migrate", verbosity=0)
             rows: list[Row] = []
             for name in chosen or sorted(set(names()) - LONG):
-                print(f"… {name}", file=sys.stderr, flush=True)
+                print(f"… {name}", file=progress, flush=True)
                 rows += importlib.import_module(f"tests.perf.{name}").bench()
-            print(render(rows))
+            print(render(rows), file=table, flush=True)
         finally:
             subprocess.run([*services, "stop"], check=False, cwd=root)
     return 0

@@ -41,7 +41,10 @@ def as_luna_error(error: Exception) -> LunaError | None:
     if isinstance(error, RequestDataTooBig):
         return LunaError(errors.PAYLOAD_TOO_LARGE)
     if isinstance(error, SuspiciousOperation):  # a form of too many parts
-        return LunaError(errors.INVALID_REQUEST, "a form has too many fields or files")
+        return LunaError(
+            errors.INVALID_REQUEST,
+            "the form has more fields or files than the limits `DATA_UPLOAD_MAX_NUMBER_FIELDS` and `_FILES` allow",
+        )
     if isinstance(error, RawPostDataException):
         return LunaError(errors.NO_DATA)
     if isinstance(error, DataError):

@@ -102,7 +102,7 @@ def _time(request: Request, header: str) -> datetime | None:
     try:
         return None if text is None else parse_time(text)
     except ValueError as error:
-        raise LunaError(errors.INVALID_REQUEST, f"{header} is not an RFC 3339 time") from error
+        raise LunaError(errors.INVALID_REQUEST, f"header `{header}` must be an RFC 3339 time") from error
 
 
 def server_timing(stage_ms: Any) -> str:

@@ -52,7 +52,7 @@ class BodyStream:
     def read(self, size: int = -1) -> bytes:
         chunk: bytes = self.request.read(self.left if size < 0 else min(size, self.left))
         if not chunk and self.left:
-            raise LunaError(errors.INVALID_REQUEST, "the body ends early")
+            raise LunaError(errors.INVALID_REQUEST, "the body is shorter than header `Content-Length` says")
         self.left -= len(chunk)
         return chunk
 
@@ -74,10 +74,12 @@ def meta_of_headers(request: Request) -> dict[str, str]:
             key = name[len(META_PREFIX) :]
             value = f"{meta[key]},{sent}" if key in meta else sent
             if not META_KEY.fullmatch(key) or len(value) > MAX_META_CHARACTERS or not header_safe(value):
-                raise LunaError(errors.INVALID_REQUEST, f"header {META_PREFIX}* with an odd key or value")
+                raise LunaError(
+                    errors.INVALID_REQUEST, f"header `{META_PREFIX}*` has a key or a value that is not allowed"
+                )
             meta[key] = value
     if len(meta) > MAX_META_KEYS:
-        raise LunaError(errors.INVALID_REQUEST, f"more than {MAX_META_KEYS} {META_PREFIX}* headers")
+        raise LunaError(errors.INVALID_REQUEST, f"headers `{META_PREFIX}*` must be at most {MAX_META_KEYS}")
     return meta
 
 
@@ -141,9 +143,8 @@ def byte_range(request: Request, stored: StoredObject) -> tuple[int, int]:
     start = int(first) if first else max(0, size - int(last))
     end = min(int(last), size - 1) if first and last else size - 1
     if start >= size or end < start:
-        raise LunaError(
-            errors.INVALID_REQUEST, "the range lies outside", status=416, headers={"Content-Range": f"bytes */{size}"}
-        )  # fmt: skip
+        detail = f"header `Range` must lie within 0 to {size - 1}"
+        raise LunaError(errors.INVALID_REQUEST, detail, status=416, headers={"Content-Range": f"bytes */{size}"})
     return start, end
 
 

@@ -252,7 +252,7 @@ def pictures_of_form(request: Request) -> list[Picture]:
     try:
         uploads: list[Any] = [upload for _, group in request.FILES.lists() for upload in group]
     except ParseError as error:
-        raise LunaError(errors.INVALID_REQUEST, "the multipart body is broken") from error
+        raise LunaError(errors.INVALID_REQUEST, "the multipart body is malformed") from error
     if not uploads:
         raise LunaError(errors.NO_DATA)
     names: set[str] = set()

@@ -41,7 +41,7 @@ def read_parts(stream: Any, content_type: str, *, max_part_bytes: int) -> Iterat
     """
     boundary = parse_header_parameters(content_type)[1].get("boundary", "")
     if not boundary or not boundary.isascii() or len(boundary) > MAX_BOUNDARY_BYTES:
-        raise LunaError(errors.INVALID_REQUEST, "the multipart boundary is missing")
+        raise LunaError(errors.INVALID_REQUEST, "header `Content-Type` has no multipart `boundary`")
     watched = _Watched(stream)
     try:
         parser = Parser(LazyStream(ChunkIter(cast(Any, watched), CHUNK_BYTES)), boundary.encode())
@@ -50,12 +50,12 @@ def read_parts(stream: Any, content_type: str, *, max_part_bytes: int) -> Iterat
                 yield _read_part(headers, body, max_part_bytes)
             elif number and body.read(2) != b"--":  # what stands before the parts, and behind them, is none
                 raise LunaError(
-                    errors.INVALID_REQUEST, "a part of the multipart body has no Content-Disposition that can be read"
+                    errors.INVALID_REQUEST, "a part of the multipart body has no readable header `Content-Disposition`"
                 )
     except (MultiPartParserError, InputStreamExhausted, UnicodeDecodeError) as error:
-        raise LunaError(errors.INVALID_REQUEST, "the multipart body is broken") from error
+        raise LunaError(errors.INVALID_REQUEST, "the multipart body is malformed") from error
     if f"--{boundary}--".encode() not in watched.tail:
-        raise LunaError(errors.INVALID_REQUEST, "the multipart body ends early")
+        raise LunaError(errors.INVALID_REQUEST, "the multipart body has no closing boundary")
 
 
 class _Watched:
