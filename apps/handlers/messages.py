@@ -1,32 +1,36 @@
 """Generated events as JSON: an item of the answer, the frame of a websocket, the body of a callback."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from apps.common.addresses import address
 from apps.common.links import links
 from apps.common.times import format_time
-from apps.events.shapes import location_shape
-from apps.handlers.types import Person, Sighting
+from apps.events.shapes import event_body, location_shape
+from apps.faces.shapes import face_shape
+from apps.handlers.policies.match import EVENT_TARGETS, FACE_TARGETS
+from apps.handlers.types import EventPerson, GeneratedEvent, LabelMatches
+from apps.matching.types import Match
 from apps.recognition.body_shapes import body_attributes_block, body_detection_block
 from apps.recognition.shapes import attributes_block, estimation_block, shown_detection, shown_estimations
 
 AGGREGATED = ("emotions", "mask", "liveness", "deepfake")
 
 
-def event_message(person: Person, shown: frozenset[str]) -> dict[str, Any]:
-    """What websockets get."""
+def event_message(event: GeneratedEvent, shown: frozenset[str]) -> dict[str, Any]:
+    """Return the message of an event to websockets and webhooks."""
     return {
-        "event": event_block(person, shown),
-        "handler_id": _text(person.draft.handler_id),
-        "event_create_time": format_time(person.draft.create_time),
-        "event_end_time": format_time(person.draft.end_time),
+        "event": event_block(event, shown),
+        "handler_id": _text(event.draft.handler_id),
+        "event_create_time": format_time(event.draft.create_time),
+        "event_end_time": format_time(event.draft.end_time),
     }
 
 
-def event_block(person: Person, shown: frozenset[str]) -> dict[str, Any]:
-    draft = person.draft
+def event_block(event: GeneratedEvent, shown: frozenset[str]) -> dict[str, Any]:
+    """Return an item of `events`; `shown` names the estimations that it holds."""
+    draft = event.draft
     return {
         "event_id": str(draft.event_id),
         **links(address("event", draft.event_id)),
@@ -38,20 +42,33 @@ def event_block(person: Person, shown: frozenset[str]) -> dict[str, Any]:
         "tags": list(draft.tags),
         "location": location_shape(draft),
         "meta": draft.meta,
-        "face": _face(person),
-        "face_attributes": _face_attributes(person) if person.has_face else None,
-        "body_attributes": _body_attributes(person),
-        "matches": [
-            {"label": found.label, "candidates": [candidate.shown for candidate in found.candidates]}
-            for found in person.matches
-        ],
-        "aggregate_estimations": _aggregate_estimations(person, shown),
-        "detections": [_detection(sighting, shown) for sighting in person.sightings],
+        "face": _face(event),
+        "face_attributes": face_attributes_block(event) if event.has_face else None,
+        "body_attributes": _body_attributes(event),
+        "matches": matches_block(event.matches),
+        "aggregate_estimations": _aggregate_estimations(event, shown),
+        "detections": [_detection(person, shown) for person in event.persons],
     }
 
 
-def _face(person: Person) -> dict[str, Any] | None:
-    face = person.face
+def matches_block(found: Sequence[LabelMatches]) -> list[dict[str, Any]]:
+    """Return `matches` of an event: for each label the matched faces or events, most similar first."""
+    return [
+        {"label": each.label, "candidates": [_match(match, each.targets) for match in each.matches]} for each in found
+    ]
+
+
+def _match(match: Match, targets: frozenset[str]) -> dict[str, Any]:
+    face, event = match.face, match.event
+    return {
+        "face": face and face_shape(face, targets.intersection(FACE_TARGETS) if targets else FACE_TARGETS),
+        "event": event and event_body(event, targets or EVENT_TARGETS),
+        "similarity": match.similarity,
+    }
+
+
+def _face(event: GeneratedEvent) -> dict[str, Any] | None:
+    face = event.face
     if face is None:
         return None
     return {
@@ -65,65 +82,66 @@ def _face(person: Person) -> dict[str, Any] | None:
     }
 
 
-def _face_attributes(person: Person) -> dict[str, Any]:
+def face_attributes_block(event: GeneratedEvent) -> dict[str, Any]:
+    """Return `face_attributes` of an event: the temporary attribute and what it was made of."""
     own: Mapping[str, str | None] = {"url": None, "external_url": None}
-    if person.attribute_id is not None:
-        own = links(address("attribute", person.attribute_id))
-    score = None if person.descriptor is None else person.descriptor.score
+    if event.attribute_id is not None:
+        own = links(address("attribute", event.attribute_id))
+    score = None if event.descriptor is None else event.descriptor.score
     return {
-        "attribute_id": _text(person.attribute_id),
+        "attribute_id": _text(event.attribute_id),
         **own,
         "score": None if score is None else round(score, 4),
-        "samples": [str(sample) for sample in person.samples],
-        "basic_attributes": estimation_block("basic_attributes", person.estimations.get("basic_attributes")),
+        "samples": [str(sample) for sample in event.samples],
+        "basic_attributes": estimation_block("basic_attributes", event.estimations.get("basic_attributes")),
     }
 
 
-def _body_attributes(person: Person) -> dict[str, Any] | None:
+def _body_attributes(event: GeneratedEvent) -> dict[str, Any] | None:
     """Null without a body; `score` is that of the descriptor."""
-    if not person.has_body:
+    if not event.has_body:
         return None
-    score = None if person.body_descriptor is None else person.body_descriptor.score
+    score = None if event.body_descriptor is None else event.body_descriptor.score
     return {
         "score": None if score is None else round(score, 4),
-        "samples": [str(sample) for sample in person.body_samples],
+        "samples": [str(sample) for sample in event.body_samples],
     }
 
 
-def _aggregate_estimations(person: Person, shown: frozenset[str]) -> dict[str, Any]:
-    estimations = shown_estimations(person.estimations, shown & set(AGGREGATED)) if person.aggregated else {}
-    body = body_attributes_block(person.body_estimations, shown) if person.aggregated else {}
+def _aggregate_estimations(event: GeneratedEvent, shown: frozenset[str]) -> dict[str, Any]:
+    estimations = shown_estimations(event.estimations, shown & set(AGGREGATED)) if event.aggregated else {}
+    body = body_attributes_block(event.body_estimations, shown) if event.aggregated else {}
     return {"face": {"attributes": attributes_block(estimations)}, "body": {"attributes": body}}
 
 
-def _detection(sighting: Sighting, shown: frozenset[str]) -> dict[str, Any]:
-    details = sighting.picture.details
+def _detection(person: EventPerson, shown: frozenset[str]) -> dict[str, Any]:
+    details = person.picture.details
     return {
-        "filename": sighting.picture.image.filename,
+        "filename": person.picture.image.filename,
         "detect_time": format_time(details.detect_time),
         "detect_ts": details.detect_ts,
-        "image_origin": sighting.image_origin,
+        "image_origin": person.image_origin,
         "samples": {
-            "face": sample_block(sighting, shown),
-            "body": _body_sample(sighting, shown),
+            "face": sample_block(person, shown),
+            "body": _body_sample(person, shown),
         },
     }
 
 
-def sample_block(sighting: Sighting, shown: frozenset[str]) -> dict[str, Any] | None:
+def sample_block(person: EventPerson, shown: frozenset[str]) -> dict[str, Any] | None:
     """`{sample_id, url, external_url, detection}`; the first three are null for a sample that is not stored.
 
     Null where no face was seen.
     """
-    if sighting.face is None:
+    if person.face is None:
         return None
-    return _sample(sighting.sample_id, sighting.sample_url, shown_detection(sighting.face, shown))
+    return _sample(person.sample_id, person.sample_url, shown_detection(person.face, shown))
 
 
-def _body_sample(sighting: Sighting, shown: frozenset[str]) -> dict[str, Any] | None:
-    if sighting.body is None:
+def _body_sample(person: EventPerson, shown: frozenset[str]) -> dict[str, Any] | None:
+    if person.body is None:
         return None
-    return _sample(sighting.body_sample_id, sighting.body_sample_url, body_detection_block(sighting.body, shown))
+    return _sample(person.body_sample_id, person.body_sample_url, body_detection_block(person.body, shown))
 
 
 def _sample(sample_id: UUID | None, url: str | None, detection: dict[str, Any]) -> dict[str, Any]:

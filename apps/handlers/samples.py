@@ -1,117 +1,71 @@
-"""The sequential way: detections stored as samples, then attributes extracted from samples."""
+"""The sequential way: detect faces and store samples of them, then extract attributes from samples."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
-from apps.accounts.auth.principal import Actor
+from apps.accounts.auth.principal import Actor, Principal
 from apps.common import errors
 from apps.common.errors import LunaError
-from apps.faces.attributes import attribute_create
-from apps.handlers.pipeline.attributes import attribute_of, basic_of, descriptor_of
-from apps.handlers.pipeline.recognition import outcome_of, plan_of, sightings_of
-from apps.handlers.pipeline.storage import face_sample
+from apps.faces.attributes import DEFAULT_TTL_S
+from apps.handlers.pipeline.run import Run, execute
+from apps.handlers.pipeline.stages.decide import decide
+from apps.handlers.pipeline.stages.recognise import recognise
+from apps.handlers.pipeline.stages.screen import screen
+from apps.handlers.pipeline.stages.write import write
 from apps.handlers.policies import Policies
 from apps.handlers.policies.extract import ExtractPolicy
-from apps.handlers.types import ImageOutcome, Sighting
-from apps.imagestore.services import NewObject, samples_store
+from apps.handlers.policies.storage import AttributePolicy, EventPolicy, StoragePolicy
+from apps.handlers.types import EventParams, GeneratedEvent
 from apps.recognition.inputs.loading import samples_load
-from apps.recognition.inputs.types import Inputs
-from apps.recognition.request.aggregation import aggregate
-from apps.recognition.request.screening import Limits, screen
-from apps.recognition.run.facade import recognise
-from apps.recognition.run.pictures import Rejected, recognise_pictures
-from apps.recognition.types import Plan
+from apps.recognition.inputs.types import Inputs, Picture
+
+SAMPLES_ONLY = StoragePolicy(event_policy=EventPolicy(store_event=False))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ImageDetections:
-    """The faces of one picture that were stored as samples, and those that filters stopped."""
+def faces_detect(*, principal: Principal, inputs: Inputs, policies: Policies, params: EventParams) -> Run:
+    """Store a sample of each face of each picture.
 
-    outcome: ImageOutcome
-    sightings: tuple[Sighting, ...] = ()
-    rejected: tuple[Rejected, ...] = ()
-
-
-def faces_detect(
-    *, account_id: UUID, inputs: Inputs, policies: Policies, use_exif: bool
-) -> tuple[ImageDetections, ...]:
-    """Stores a sample of every face of every picture. Raises LunaError ESTIMATOR_NOT_INITIALIZED, and a lone
-    picture's own error.
+    Raises what `recognise` and `write` raise, and the error of a picture that is the whole request.
     """
-    objects: list[NewObject] = []
-    found = []
-    for seen in recognise_pictures(inputs, plan_of(policies, use_exif=use_exif), policies.limits):
-        sightings = []
-        for sighting in sightings_of([seen]):
-            sample_id = sighting.picture.sample_id
-            if sample_id is None and sighting.face is not None:
-                sample = face_sample(sighting.face, account_id)
-                objects.append(sample)
-                sample_id = sample.object_id
-            sightings.append(replace(sighting, sample_id=sample_id))
-        found.append(ImageDetections(outcome=outcome_of(seen), sightings=tuple(sightings), rejected=seen.rejected))
-    if objects:
-        samples_store(items=objects)
-    return tuple(found)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Extracted:
-    """A temporary attribute and the estimations that it was made of."""
-
-    attribute_id: UUID
-    samples: tuple[UUID, ...]
-    score: float | None
-    basic_attributes: object | None  # the engine's
+    policies = replace(policies, storage_policy=SAMPLES_ONLY)
+    run = Run(principal=principal, policies=policies, inputs=inputs, params=params)
+    return execute(run, (recognise, screen, decide, write))
 
 
 def attributes_extract(
     *,
-    account_id: UUID,
+    principal: Principal,
     sample_ids: Sequence[UUID],
     policy: ExtractPolicy,
-    version: int | None = None,
     together: bool,
-    ttl_s: int | None,
+    ttl_s: int = DEFAULT_TTL_S,
     actor: Actor,
-) -> list[Extracted]:
-    """Extracts from stored face samples: one attribute a sample, or one of all `together`.
+) -> list[GeneratedEvent]:
+    """Store temporary attributes of stored face samples: one of each sample, or one of all `together`.
 
-    `version` of the descriptors; None: that of new ones. Each sample that is read leaves an audit line of `actor`.
-
-    Samples whose descriptor scores below the policy's threshold give none. Raises LunaError NOTHING_TO_EXTRACT when
-    nothing is to be extracted, SAMPLE_NOT_FOUND for a sample that is not there, ESTIMATOR_NOT_INITIALIZED,
-    UNSUPPORTED_DESCRIPTOR_VERSION for a version that no installed network gives.
+    A sample whose descriptor scores below the policy's threshold gives none. Each sample that is read leaves an audit
+    line of `actor`. Raises LunaError NOTHING_TO_EXTRACT for a policy that extracts nothing, SAMPLE_NOT_FOUND for a
+    sample that does not exist, the error of a sample that cannot be recognised, and what `recognise` raises.
     """
     if not policy.face_estimators:
         raise LunaError(errors.NOTHING_TO_EXTRACT)
-    images = samples_load(sample_ids=sample_ids, account_id=account_id, actor=actor)
-    found = []
-    limits = Limits(descriptor_score=policy.fd_score_threshold)
-    plan = Plan(estimators=policy.face_estimators, descriptor_version=version, warp=False)
-    for sample_id, result in zip(sample_ids, recognise(images, plan), strict=True):
+    images = samples_load(sample_ids=sample_ids, account_id=principal.account_id, actor=actor)
+    pictures = [Picture(image=image, sample_id=sample_id) for sample_id, image in zip(sample_ids, images, strict=True)]
+    storage = replace(SAMPLES_ONLY, attribute_policy=AttributePolicy(store_attribute=True, ttl=ttl_s))
+    run = Run(
+        principal=principal,
+        policies=Policies(extract_policy=policy, storage_policy=storage),
+        inputs=Inputs(pictures=tuple(pictures)),
+        params=EventParams(aggregate=together),
+    )
+    run = execute(run, (recognise, _all_recognised, screen, decide, write))
+    return [event for event in run.events if event.attribute_id is not None]
+
+
+def _all_recognised(run: Run) -> Run:
+    """Raise the first error of the pictures: an extraction succeeds as a whole."""
+    for result in run.results:
         if result.error is not None:
             raise result.error
-        face = result.faces[0]
-        if not screen(face, limits):
-            found.append((sample_id, face.estimations))
-    if together and found:
-        samples, estimations_of_all = zip(*found, strict=True)
-        return [_extracted(account_id, samples, aggregate(estimations_of_all), ttl_s)]
-    return [_extracted(account_id, (sample_id,), estimations, ttl_s) for sample_id, estimations in found]
-
-
-def _extracted(
-    account_id: UUID, samples: tuple[UUID, ...], estimations: Mapping[str, object], ttl_s: int | None
-) -> Extracted:
-    descriptor = descriptor_of(estimations)
-    data = attribute_of(descriptor, basic_of(estimations), samples)
-    assert data is not None  # noqa: S101 (something was asked for, and the engine gives all that is asked for)
-    attribute = attribute_create(account_id=account_id, data=data, ttl_s=ttl_s)
-    return Extracted(
-        attribute_id=attribute.attribute_id,
-        samples=samples,
-        score=None if descriptor is None else descriptor.score,
-        basic_attributes=estimations.get("basic_attributes"),
-    )
+    return run

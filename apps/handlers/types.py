@@ -1,4 +1,4 @@
-"""What travels through the making of events: parameters in, persons through the stages, a result out."""
+"""Dataclasses that the stages of the pipeline exchange: parameters in, generated events out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,15 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from apps.common.descriptors import Descriptor
-from apps.common.errors import LunaError
 from apps.events.types import EventDraft, EventOrigin
-from apps.faces.types import FaceDraft
+from apps.faces.attributes import DEFAULT_TTL_S
+from apps.faces.types import AttributeData, FaceDraft
 from apps.imagestore.addresses import object_address
 from apps.imagestore.choices import Bucket
-from apps.recognition.estimators.people_count import PeopleCount
-from apps.recognition.inputs.types import Picture
-from apps.recognition.run.pictures import Rejected
-from apps.recognition.types import Body, Face
+from apps.matching.types import Match
+from apps.recognition.run.pictures import Person
+from apps.sender.callbacks import Webhook
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +28,12 @@ class EventParams(EventOrigin):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Sighting:
-    """Someone on one of the pictures, by face, body or both. `sample_id`, `body_sample_id`: samples that are stored."""
+class EventPerson(Person):
+    """A person of an event, and what the Image Store keeps of the picture.
 
-    picture: Picture
-    face: Face | None = None
-    body: Body | None = None
+    `sample_id`, `body_sample_id`: the stored samples. `image_origin`: the address of the source image.
+    """
+
     sample_id: UUID | None = None
     body_sample_id: UUID | None = None
     image_origin: str | None = None
@@ -48,82 +47,71 @@ class Sighting:
         return None if self.body_sample_id is None else object_address(Bucket.BODY_SAMPLES, self.body_sample_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """Whom a person resembles: `shown` is the JSON of the answer and of the stored event."""
-
-    object_id: UUID
-    object_type: int  # words.ObjectType
-    external_id: str
-    similarity: float
-    shown: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelMatches:
-    """What a match policy found, best first."""
+    """The matches of one match policy, most similar first. `targets`: the members to show; none for all."""
 
     label: str
-    candidates: tuple[Candidate, ...]
+    matches: tuple[Match, ...]
+    targets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Person:
-    """Someone seen, on one picture or, aggregated, on several: what becomes an event.
+class Decision:
+    """What stage `write` stores of an event beside its face, and whom stage `notify` informs.
 
-    `estimations`, `body_estimations`: by API name, of the one sighting or of all together. `face`: the face that is
-    stored of the person; `attribute_id`: the temporary attribute.
+    `attribute`: the data of the temporary attribute, kept for `attribute_ttl_s` seconds.
     """
 
-    sightings: tuple[Sighting, ...] = ()
+    store_event: bool = False
+    attribute: AttributeData | None = None
+    attribute_ttl_s: int = DEFAULT_TTL_S
+    websockets: bool = False
+    webhooks: tuple[Webhook, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GeneratedEvent:
+    """An event in the making: of one person, or of the same person in several pictures (`aggregated`).
+
+    `persons` is empty for an event of a descriptor. `estimations`, `body_estimations`: by API name, of the one person
+    or aggregated. `face`: the face to store; `attribute_id`: the stored temporary attribute.
+    """
+
+    draft: EventDraft
+    persons: tuple[EventPerson, ...] = ()
     estimations: Mapping[str, object] = field(default_factory=dict)
     body_estimations: Mapping[str, object] = field(default_factory=dict)
     descriptor: Descriptor | None = None
     body_descriptor: Descriptor | None = None
-    draft: EventDraft
+    aggregated: bool = False
     matches: tuple[LabelMatches, ...] = ()
     face: FaceDraft | None = None
+    decision: Decision = Decision()
     attribute_id: UUID | None = None
-    aggregated: bool = False
 
     @property
     def samples(self) -> tuple[UUID, ...]:
-        return tuple(sighting.sample_id for sighting in self.sightings if sighting.sample_id is not None)
+        return tuple(person.sample_id for person in self.persons if person.sample_id is not None)
 
     @property
     def body_samples(self) -> tuple[UUID, ...]:
-        return tuple(sighting.body_sample_id for sighting in self.sightings if sighting.body_sample_id is not None)
+        return tuple(person.body_sample_id for person in self.persons if person.body_sample_id is not None)
 
     @property
     def has_face(self) -> bool:
-        """Is anything known of the face? Who comes as a descriptor was not sighted."""
-        return self.descriptor is not None or any(sighting.face is not None for sighting in self.sightings)
+        """Whether a face was detected or described."""
+        return self.descriptor is not None or any(person.face is not None for person in self.persons)
 
     @property
     def has_body(self) -> bool:
-        return self.body_descriptor is not None or any(sighting.body is not None for sighting in self.sightings)
+        """Whether a body was detected or described."""
+        return self.body_descriptor is not None or any(person.body is not None for person in self.persons)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ImageOutcome:
-    """What became of one picture, in the order of the request."""
-
-    filename: str
-    error: LunaError | None = None
-    people: PeopleCount | None = None
-    exif: Mapping[str, object] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class GenerationResult:
-    """`shown`: names of the estimations that the answer holds; `coordinates`: does it say where people are?
-
-    `stage_ms`: wall clock of the stages.
-    """
-
-    images: tuple[ImageOutcome, ...]
-    persons: tuple[Person, ...]
-    rejected: tuple[Rejected, ...]
-    shown: frozenset[str]
-    coordinates: bool = False
-    stage_ms: Mapping[str, float] = field(default_factory=dict)
+    def facts(self) -> dict[str, Any]:
+        """Return what the filters of policies are applied to: the columns by name, and the similarities by label."""
+        matches = [
+            {"label": found.label, "candidates": [{"similarity": match.similarity} for match in found.matches]}
+            for found in self.matches
+        ]
+        return self.draft.facts() | {"match_result": matches}

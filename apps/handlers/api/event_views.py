@@ -1,5 +1,6 @@
 """POST /6/handlers/{handler_id}/events."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from apps.handlers.api.shapes import generation_body
 from apps.handlers.choices import HandlerType
 from apps.handlers.models import Handler
 from apps.handlers.pipeline.generate import generate_events
+from apps.handlers.pipeline.run import Run
 from apps.handlers.policies import Policies, policies_of_text
 from apps.handlers.selectors import handler_get
 from apps.handlers.types import EventParams
@@ -30,6 +32,7 @@ from apps.recognition.api.openapi import image_request
 from apps.recognition.inputs.types import Rules
 
 POLICIES = "policies"
+STORING = ("decide", "write", "notify")
 TIME_HEADERS = {"create_time": "Luna-Event-Time", "end_time": "Luna-Event-End-Time"}
 
 
@@ -64,7 +67,7 @@ class EventGenerationView(LunaView):
         params = EventParams(
             use_exif=query.pop("use_exif_info"), aggregate=query.pop("aggregate_attributes"), **query, **times
         )
-        result = generate_events(
+        run = generate_events(
             principal=principal,
             handler_id=key,
             policies=_policies(handler, inputs.parts),
@@ -72,9 +75,9 @@ class EventGenerationView(LunaView):
             params=params,
         )
         return Response(
-            generation_body(result),
+            generation_body(run),
             status=status.HTTP_201_CREATED,
-            headers={"Server-Timing": server_timing(result.stage_ms)},
+            headers={"Server-Timing": server_timing(run)},
         )
 
 
@@ -105,5 +108,10 @@ def _time(request: Request, header: str) -> datetime | None:
         raise LunaError(errors.INVALID_REQUEST, f"header `{header}` must be an RFC 3339 time") from error
 
 
-def server_timing(stage_ms: Any) -> str:
+def server_timing(run: Run) -> str:
+    """Return the header of this name: milliseconds of the stages, of storing as a whole, and inside recognition."""
+    stage_ms = Counter(run.stage_ms)
+    stage_ms["store"] = sum(stage_ms[name] for name in STORING)
+    for result in run.results:
+        stage_ms.update({f"image.{name}": ms for name, ms in result.stage_ms.items()})
     return ", ".join(f"{name};dur={ms:.2f}" for name, ms in stage_ms.items())

@@ -1,54 +1,79 @@
-"""Answers of resources that take pictures: what stands beside the events."""
+"""Answers of resources that take pictures, made of the run."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from apps.handlers.messages import event_block
-from apps.handlers.types import GenerationResult, ImageOutcome
+from apps.common.errors import LunaError
+from apps.handlers.messages import event_block, sample_block
+from apps.handlers.pipeline.run import Run
 from apps.recognition.body_shapes import body_detection_block, people_block
-from apps.recognition.run.pictures import Rejected
+from apps.recognition.estimators.people_count import PeopleCount
+from apps.recognition.run.pictures import RecognisedPicture, Rejected
 from apps.recognition.shapes import reasons_block, shown_detection, status_block
 
 
-def generation_body(result: GenerationResult) -> dict[str, Any]:
-    """The answer of `POST /6/handlers/{handler_id}/events`."""
+def generation_body(run: Run) -> dict[str, Any]:
+    """Return the answer of `POST /6/handlers/{handler_id}/events`."""
+    with_coordinates = run.policies.detect_policy.people_count_coordinates
     return {
         "images": [
-            image_block(outcome) | {"people": _people(outcome, result.coordinates)} for outcome in result.images
+            *(_picture(each) | {"people": _people(each, with_coordinates)} for each in run.pictures),
+            *(_image(each.filename, each.error) | {"people": None} for each in run.inputs.descriptors),
         ],
-        "events": [event_block(person, result.shown) for person in result.persons],
-        "filtered_detections": filtered_block(result.rejected, result.shown),
+        "events": [event_block(event, run.shown) for event in run.events],
+        "filtered_detections": _filtered([each for picture in run.pictures for each in picture.rejected], run.shown),
     }
 
 
-def image_block(outcome: ImageOutcome) -> dict[str, Any]:
-    """`{filename, status, error, exif}`: status 1 went well, 0 failed."""
+def detections_body(run: Run) -> dict[str, Any]:
+    """Return the answer of `POST /6/detector`: the persons of each picture, and those that limits rejected."""
+    persons = [person for event in run.events for person in event.persons]
     return {
-        **status_block(outcome.filename, outcome.error),
-        "exif": None if outcome.exif is None else dict(outcome.exif),
-    }
-
-
-def _people(outcome: ImageOutcome, coordinates: bool) -> dict[str, Any] | None:
-    return None if outcome.people is None else people_block(outcome.people, with_coordinates=coordinates)
-
-
-def filtered_block(rejected: tuple[Rejected, ...], shown: frozenset[str]) -> dict[str, Any]:
-    return {
-        "face_detections": [
-            {
-                "filename": each.picture.image.filename,
-                "filter_reasons": reasons_block(each.reasons),
-                "detection": {"sample": {"detection": shown_detection(each.face, shown)}},
+        "images": [
+            _picture(picture)
+            | {
+                "detections": {
+                    "samples": [
+                        {"face": sample_block(person, run.shown)}
+                        for person in persons
+                        if person.picture is picture.picture
+                    ],
+                    "filtered_detections": {
+                        "face_detections": _filtered(picture.rejected, run.shown)["face_detections"]
+                    },
+                }
             }
-            for each in rejected
-        ],
+            for picture in run.pictures
+        ]
+    }
+
+
+def _picture(picture: RecognisedPicture) -> dict[str, Any]:
+    return _image(picture.filename, picture.result.error, picture.result.exif)
+
+
+def _image(filename: str, error: LunaError | None, exif: Mapping[str, object] | None = None) -> dict[str, Any]:
+    """`{filename, status, error, exif}`: status 1 without an error, 0 with one."""
+    return {**status_block(filename, error), "exif": None if exif is None else dict(exif)}
+
+
+def _people(picture: RecognisedPicture, with_coordinates: bool) -> dict[str, Any] | None:
+    people = picture.result.estimations.get("people_count")
+    return people_block(people, with_coordinates=with_coordinates) if isinstance(people, PeopleCount) else None
+
+
+def _filtered(rejected: Sequence[Rejected], shown: frozenset[str]) -> dict[str, Any]:
+    return {
+        "face_detections": [_rejection(each, shown_detection(each.face, shown)) for each in rejected],
         "body_detections": [
-            {
-                "filename": each.picture.image.filename,
-                "filter_reasons": reasons_block(each.reasons),
-                "detection": {"sample": {"detection": body_detection_block(each.body, shown)}},
-            }
-            for each in rejected
-            if each.body is not None
+            _rejection(each, body_detection_block(each.body, shown)) for each in rejected if each.body is not None
         ],
+    }
+
+
+def _rejection(rejected: Rejected, detection: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "filename": rejected.picture.image.filename,
+        "filter_reasons": reasons_block(rejected.reasons),
+        "detection": {"sample": {"detection": detection}},
     }

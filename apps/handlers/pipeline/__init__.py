@@ -1,1 +1,1 @@
-"""From images and policies to events: one module a stage, `generate` joins them."""
+"""From pictures and policies to events: `run` holds the run, `stages` one module a stage, `generate` their order."""

@@ -9,12 +9,16 @@ from apps.handlers.policies.detect import score_field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractPolicy:
-    """`fd_score_threshold` 0..1: faces whose descriptor has a lower score do not go on."""
+    """`fd_score_threshold` 0..1: faces whose descriptor has a lower score are rejected.
+
+    `descriptor_version`: None for that of new descriptors; handlers cannot choose another.
+    """
 
     extract_face_descriptor: bool = True
     extract_body_descriptor: bool = False
     extract_basic_attributes: bool = False
     fd_score_threshold: float = 0.0
+    descriptor_version: int | None = None
 
     @property
     def face_estimators(self) -> frozenset[str]:

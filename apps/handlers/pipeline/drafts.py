@@ -1,0 +1,103 @@
+"""Events in the making, with the columns that are known from the request and the estimations."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from apps.common.descriptors import Descriptor
+from apps.common.filters.enums import Deepfake, Emotion, Liveness, Mask
+from apps.common.times import utc_now
+from apps.events.types import EventDraft, EventOrigin
+from apps.faces.types import BasicData
+from apps.handlers.pipeline.attributes import basic_of, descriptor_of
+from apps.handlers.pipeline.bodies import body_columns
+from apps.handlers.pipeline.run import Run
+from apps.handlers.types import EventPerson, GeneratedEvent
+from apps.recognition.request.aggregation import aggregate
+from apps.recognition.request.body_aggregation import aggregate_bodies
+from apps.recognition.request.screening import predominant
+from apps.recognition.run.pictures import Person
+
+Estimations = Mapping[str, object]
+Meta = Mapping[str, Any]
+
+
+def events_of_persons(run: Run, persons: Sequence[Person]) -> list[GeneratedEvent]:
+    """Start an event of each person; one of all of them when the request aggregates."""
+    found = [EventPerson(picture=each.picture, face=each.face, body=each.body) for each in persons]
+    if not run.params.aggregate:
+        return [
+            _event(
+                run,
+                (each,),
+                {} if each.face is None else each.face.estimations,
+                {} if each.body is None else each.body.estimations,
+                _joined(run.inputs.meta, each.picture.details.meta),
+            )
+            for each in found
+        ]
+    if not found:
+        return []
+    face = aggregate([each.face.estimations for each in found if each.face is not None])
+    body = aggregate_bodies([each.body.estimations for each in found if each.body is not None])
+    return [_event(run, tuple(found), face, body, run.inputs.meta)]
+
+
+def events_of_descriptors(run: Run) -> list[GeneratedEvent]:
+    """Start an event of each descriptor that replaces a picture."""
+    events = []
+    for file in run.inputs.descriptors:
+        for version, vector in file.descriptors:
+            found = Descriptor(version.version, vector)
+            draft = _draft(run, {}, {}, _joined(run.inputs.meta, file.details.meta))
+            of_face = version.kind == "face"
+            events.append(
+                GeneratedEvent(
+                    draft=draft, descriptor=found if of_face else None, body_descriptor=None if of_face else found
+                )
+            )
+    return events
+
+
+def _event(
+    run: Run,
+    persons: tuple[EventPerson, ...],
+    estimations: Estimations,
+    body_estimations: Estimations,
+    meta: Meta | None,
+) -> GeneratedEvent:
+    return GeneratedEvent(
+        draft=_draft(run, estimations, body_estimations, meta),
+        persons=persons,
+        estimations=estimations,
+        body_estimations=body_estimations,
+        descriptor=descriptor_of(estimations),
+        body_descriptor=descriptor_of(body_estimations, "body_descriptor"),
+        aggregated=run.params.aggregate,
+    )
+
+
+def _draft(run: Run, estimations: Estimations, body_estimations: Estimations, meta: Meta | None) -> EventDraft:
+    known = basic_of(estimations) or BasicData()
+    create_time = run.params.create_time or utc_now()
+    given = {each.name: getattr(run.params, each.name) for each in fields(EventOrigin)}
+    return EventDraft(
+        **given,
+        handler_id=run.handler_id,
+        create_time=create_time,
+        end_time=run.params.end_time or create_time,
+        meta=meta,
+        age=known.age,
+        gender=known.gender,
+        emotion=predominant(estimations.get("emotions"), Emotion),
+        ethnic_group=known.ethnicity,
+        mask=predominant(estimations.get("mask"), Mask),
+        liveness=predominant(estimations.get("liveness"), Liveness),
+        deepfake=predominant(estimations.get("deepfake"), Deepfake),
+        **body_columns(body_estimations),
+    )
+
+
+def _joined(common: Meta | None, own: Meta | None) -> Meta | None:
+    """The meta of all images, with that of one image over it."""
+    return {**common, **own} if common and own else own or common

@@ -1,0 +1,66 @@
+"""Compare the faces of events with stored faces and events, by match_policy."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from apps.accounts.auth.principal import Principal
+from apps.common.filters import accepts
+from apps.common.filters.enums import ObjectType
+from apps.common.scope import Scope
+from apps.handlers.pipeline.run import Run
+from apps.handlers.policies.match import MatchPolicy, candidates_account
+from apps.handlers.types import GeneratedEvent, LabelMatches
+from apps.matching import matcher
+from apps.matching.candidates import EVENTS
+from apps.matching.types import EventCandidates, FaceCandidates, Match, Probe
+
+
+def match(run: Run) -> Run:
+    """Apply each match policy to all events at once, in order: its filters see the matches of earlier policies.
+
+    Raises LunaError FOREIGN_ACCOUNT_ID for candidates of an account that the principal may not see.
+    """
+    events = list(run.events)
+    for policy in run.policies.match_policy:
+        candidates = _candidates(policy, run.principal)
+        probes = {
+            place: Probe(str(event.draft.event_id), "raw_descriptor", event.descriptor.version, event.descriptor.vector)
+            for place, event in enumerate(events)
+            if event.descriptor is not None and accepts(policy.filters, event.facts())
+        }
+        found = matcher.match(probes=list(probes.values()), candidates=candidates)
+        for place, matches in zip(probes, found, strict=True):
+            events[place] = _with_matches(events[place], policy, matches)
+    return replace(run, events=tuple(_with_top_match(event) for event in events))
+
+
+def _candidates(policy: MatchPolicy, principal: Principal) -> FaceCandidates | EventCandidates:
+    wanted = policy.candidates
+    scope = Scope(candidates_account(wanted, principal))
+    if wanted.origin == EVENTS:
+        return EventCandidates(scope=scope, filters=wanted.events, limit=policy.limit, threshold=policy.threshold)
+    return FaceCandidates(scope=scope, filters=wanted.faces, limit=policy.limit, threshold=policy.threshold)
+
+
+def _with_matches(event: GeneratedEvent, policy: MatchPolicy, matches: Sequence[Match]) -> GeneratedEvent:
+    found = LabelMatches(label=policy.label, matches=tuple(matches), targets=policy.targets)
+    return replace(event, matches=(*event.matches, found))
+
+
+def _with_top_match(event: GeneratedEvent) -> GeneratedEvent:
+    """The most similar match of all labels; of equal ones the first."""
+    pairs = [(found.label, match) for found in event.matches for match in found.matches]
+    if not pairs:
+        return event
+    label, top = max(pairs, key=lambda pair: pair[1].similarity)
+    found, kind = (top.event, ObjectType.EVENT) if top.face is None else (top.face, ObjectType.FACE)
+    assert found is not None  # noqa: S101 (candidates are faces or events)
+    draft = replace(
+        event.draft,
+        top_matching_candidates_label=label,
+        top_similar_object_id=top.object_id,
+        top_similar_object_type=kind.value,
+        top_similar_object_similarity=top.similarity,
+        top_similar_external_id=found.external_id,
+    )
+    return replace(event, draft=draft)

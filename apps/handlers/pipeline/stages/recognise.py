@@ -1,0 +1,56 @@
+"""Run the networks over the pictures."""
+
+from dataclasses import replace
+
+from apps.common import errors
+from apps.common.errors import LunaError
+from apps.handlers.pipeline.run import Run
+from apps.handlers.policies import Policies
+from apps.matching.references import MAX_REFERENCES
+from apps.recognition.inputs.types import DescriptorFile, Inputs
+from apps.recognition.run.pictures import recognise_inputs
+from apps.recognition.types import Plan
+
+
+def recognise(run: Run) -> Run:
+    """Recognise each picture as the policies say, and check the descriptors that replace pictures.
+
+    A picture that fails keeps its error, unless it is the whole request: then its error is raised. Raises LunaError
+    ESTIMATOR_NOT_INITIALIZED for an estimator that is not available, UNSUPPORTED_DESCRIPTOR_VERSION for a version that
+    no installed network gives, NO_AGGREGATION_OF_DESCRIPTORS for descriptors to aggregate, TOO_MANY_REFERENCES for too
+    many descriptors, INVALID_JSON for a lone descriptor under policies that need a picture.
+    """
+    if run.params.aggregate and run.inputs.descriptors:
+        raise LunaError(errors.NO_AGGREGATION_OF_DESCRIPTORS)
+    inputs = replace(run.inputs, descriptors=_usable(run.inputs, run.policies))
+    results = recognise_inputs(inputs, _plan(run), run.policies.limits)
+    return replace(run, inputs=inputs, results=tuple(results))
+
+
+def _usable(inputs: Inputs, policies: Policies) -> tuple[DescriptorFile, ...]:
+    """The descriptors, with an error where the policies ask for more than a descriptor holds."""
+    if sum(len(file.descriptors) for file in inputs.descriptors) > MAX_REFERENCES:
+        raise LunaError(errors.TOO_MANY_REFERENCES, MAX_REFERENCES)
+    asked = policies.needing_pictures
+    if not inputs.descriptors or not asked:
+        return inputs.descriptors
+    refused = LunaError(errors.INVALID_JSON, f"A descriptor holds no picture for this. Path: 'policies.{asked[0]}'")
+    if inputs.alone:
+        raise refused
+    return tuple(replace(file, descriptors=(), error=file.error or refused) for file in inputs.descriptors)
+
+
+def _plan(run: Run) -> Plan:
+    detect, storage = run.policies.detect_policy, run.policies.storage_policy
+    return Plan(
+        detect_face=detect.detect_face,
+        detect_body=detect.detect_body,
+        estimators=run.policies.estimators,
+        multiface=detect.multiface_policy,
+        use_exif=run.params.use_exif,
+        extract_exif=detect.extract_exif,
+        descriptor_version=run.policies.extract_policy.descriptor_version,
+        # A picture that is a stored sample is not stored again.
+        warp=storage.face_sample_policy.store_sample and any(each.sample_id is None for each in run.inputs.pictures),
+        body_warp=storage.body_sample_policy.store_sample,
+    )

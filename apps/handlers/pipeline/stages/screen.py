@@ -1,0 +1,23 @@
+"""Make events of the persons within the limits of the policies."""
+
+from dataclasses import replace
+
+from apps.handlers.pipeline.drafts import events_of_descriptors, events_of_persons
+from apps.handlers.pipeline.run import Run
+from apps.recognition.run.pictures import check_one_person, screen_pictures
+from apps.recognition.types import MultifacePolicy
+
+
+def screen(run: Run) -> Run:
+    """Separate the persons of each picture by the limits, and start an event of each person within them.
+
+    A request that aggregates gets one event of all persons. Each descriptor that replaces a picture gets an event: no
+    limit applies to it. Raises LunaError MULTIPLE_FACES_FOUND or MULTIPLE_BODIES_FOUND for several persons in a
+    picture to aggregate, unless the policy takes the best one.
+    """
+    if run.params.aggregate and run.policies.detect_policy.multiface_policy is not MultifacePolicy.BEST:
+        check_one_person(run.results)
+    pictures = screen_pictures(run.inputs.pictures, run.results, run.policies.limits)
+    persons = [person for picture in pictures for person in picture.persons]
+    events = (*events_of_persons(run, persons), *events_of_descriptors(run))
+    return replace(run, pictures=tuple(pictures), events=events)

@@ -1,0 +1,69 @@
+"""Write in one transaction what was decided.
+
+Events, faces, links, descriptors and samples' rows are written together, with statements for all events at once. The
+disk syncs the files before the commit. A failure leaves nothing behind.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError, transaction
+
+from apps.common.errors import LunaError
+from apps.events.services import events_create
+from apps.faces.attributes import attribute_create, attribute_delete
+from apps.faces.services import faces_create
+from apps.handlers.pipeline.run import Run
+from apps.handlers.records import event_record
+from apps.handlers.types import GeneratedEvent
+from apps.imagestore import files
+from apps.imagestore.services import samples_storing
+from apps.imagestore.types import NewObject
+
+
+def write(run: Run) -> Run:
+    """Store the run's objects and the events, faces and temporary attributes that were decided: all of them or none.
+
+    Fills `attribute_id` of the events. Raises LunaError LISTS_NOT_FOUND for a list that does not exist,
+    DISK_IMAGE_SAVE_FAILED when the Image Store fails.
+    """
+    attributes: list[UUID] = []
+    with (
+        _all_or_nothing(run.account_id, run.objects, attributes),
+        transaction.atomic(),
+        samples_storing(items=run.objects),
+    ):
+        events = tuple(_with_attribute(event, run.account_id, attributes) for event in run.events)
+        if records := [event_record(event) for event in events if event.decision.store_event]:
+            events_create(account_id=run.account_id, records=records)
+        if drafts := [event.face for event in events if event.face is not None]:
+            faces_create(account_id=run.account_id, drafts=drafts)
+    return replace(run, events=events)
+
+
+@contextmanager
+def _all_or_nothing(account_id: UUID, objects: Sequence[NewObject], attributes: Sequence[UUID]) -> Iterator[None]:
+    """Remove what the database's rollback does not reach: files and temporary attributes."""
+    try:
+        yield
+    except (OperationalError, InterfaceError):
+        raise  # the connection broke, perhaps after the commit: rows may name the files (`fsck` removes the others)
+    except BaseException:
+        for item in objects:
+            with suppress(OSError):
+                files.remove(item.bucket, item.object_id, item.content_type)
+        for attribute_id in attributes:
+            with suppress(LunaError):
+                attribute_delete(account_id=account_id, attribute_id=attribute_id)
+        raise
+
+
+def _with_attribute(event: GeneratedEvent, account_id: UUID, attributes: list[UUID]) -> GeneratedEvent:
+    decision = event.decision
+    if decision.attribute is None:
+        return event
+    attribute = attribute_create(account_id=account_id, data=decision.attribute, ttl_s=decision.attribute_ttl_s)
+    attributes.append(attribute.attribute_id)
+    return replace(event, attribute_id=attribute.attribute_id)

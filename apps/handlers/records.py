@@ -1,0 +1,32 @@
+"""Generated events as rows of the events room."""
+
+from dataclasses import replace
+from uuid import UUID
+
+from apps.events.types import EventRecord
+from apps.handlers.messages import matches_block
+from apps.handlers.types import EventPerson, GeneratedEvent
+from apps.recognition.types import Rect
+
+
+def event_record(event: GeneratedEvent) -> EventRecord:
+    """Return the event with its JSON columns (matches and detections) and its descriptors, ready to store."""
+    persons = event.persons
+    draft = replace(
+        event.draft,
+        match_result=matches_block(event.matches),
+        face_detections=[_detection(each, each.face.rect, each.sample_id) for each in persons if each.face],
+        body_detections=[_detection(each, each.body.rect, each.body_sample_id) for each in persons if each.body],
+    )
+    return EventRecord(draft, [each for each in (event.descriptor, event.body_descriptor) if each is not None])
+
+
+def _detection(person: EventPerson, rect: Rect, sample_id: UUID | None) -> dict[str, object]:
+    details = person.picture.details
+    return {
+        "sample_id": sample_id and str(sample_id),
+        "detection": {"rect": rect.json()},
+        "detect_time": details.detect_time and details.detect_time.isoformat(),
+        "detect_ts": details.detect_ts,
+        "image_origin": person.image_origin,
+    }
