@@ -8,7 +8,7 @@ from django.test import Client
 
 from apps.accounts.models import Account
 from apps.common.errors import LunaError
-from apps.handlers.pipeline import storage
+from apps.handlers.pipeline.stages import notify, write
 from tests.api.handlers.conftest import JPEG, Stored, astronaut, make_handler
 from tests.api.handlers.requests import Count, error_of, generate, make_list
 from tests.factories import client_of, make_account
@@ -20,7 +20,7 @@ class TestNotification:
     @pytest.fixture
     def published(self, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         calls: list[dict[str, Any]] = []
-        monkeypatch.setattr(storage, "event_publish", lambda **kwargs: calls.append(kwargs))
+        monkeypatch.setattr(notify, "event_publish", lambda **kwargs: calls.append(kwargs))
         return calls
 
     def test_after_the_commit_with_the_event_as_answered(
@@ -64,13 +64,13 @@ class TestAllOrNothing:
         handler = make_handler(client, policies)
         generate(client, handler, astronaut())
         before = stored()
-        works = getattr(storage, culprit)
+        works = getattr(write, culprit)
 
         def fails(**kwargs: Any) -> None:
             works(**kwargs)
             raise LunaError(19001)
 
-        monkeypatch.setattr(storage, culprit, fails)
+        monkeypatch.setattr(write, culprit, fails)
         assert client.post(f"{handler}/events", astronaut(), JPEG).json()["error_code"] == 19001
         if culprit == "attribute_create":  # it failed behind its own write: such a key ends with its time to live
             before = Stored(**{**vars(before), "keys": before.keys + 1})
@@ -81,7 +81,7 @@ class TestAllOrNothing:
     ) -> None:
         handler = make_handler(client)
         before = stored()
-        works = storage.files.begin_all
+        works = write.files.begin_all
 
         def fails(items: Any) -> Any:
             written, finish = works(items)
@@ -92,7 +92,7 @@ class TestAllOrNothing:
 
             return written, finish_badly
 
-        monkeypatch.setattr(storage.files, "begin_all", fails)
+        monkeypatch.setattr(write.files, "begin_all", fails)
         assert error_of(client.post(f"{handler}/events", astronaut(), JPEG)) == (500, 19001)
         assert stored() == before
 

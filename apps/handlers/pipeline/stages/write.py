@@ -5,7 +5,7 @@ disk syncs the files before the commit. A failure leaves nothing behind.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from uuid import UUID
 
@@ -29,16 +29,18 @@ def write(run: Run) -> Run:
     Fills `attribute_id` of the events. Raises LunaError LISTS_NOT_FOUND for a list that does not exist,
     DISK_IMAGE_SAVE_FAILED when the Image Store fails.
     """
+    records = [event_record(event) for event in run.events if event.decision.store_event]
+    drafts = [event.face for event in run.events if event.face is not None]
     attributes: list[UUID] = []
     with (
         _all_or_nothing(run.account_id, run.objects, attributes),
-        transaction.atomic(),
+        transaction.atomic() if records or drafts or run.objects else nullcontext(),
         samples_storing(items=run.objects),
     ):
         events = tuple(_with_attribute(event, run.account_id, attributes) for event in run.events)
-        if records := [event_record(event) for event in events if event.decision.store_event]:
+        if records:
             events_create(account_id=run.account_id, records=records)
-        if drafts := [event.face for event in events if event.face is not None]:
+        if drafts:
             faces_create(account_id=run.account_id, drafts=drafts)
     return replace(run, events=events)
 
