@@ -4,6 +4,7 @@ The socket belongs to the supervisor. A process that dies takes no connection do
 they wait in the socket's queue for the next process.
 """
 
+import os
 import socket
 import sys
 import traceback
@@ -51,6 +52,7 @@ class Protocol(HttpToolsProtocol):
 
 def serve(fd: int) -> None:
     """Serve until told to stop; then finish what has begun."""
+    proxies = os.environ.get("FORWARDED_ALLOW_IPS", "")
     config = uvicorn.Config(
         "luna.asgi:application",
         http=Protocol,
@@ -58,6 +60,10 @@ def serve(fd: int) -> None:
         log_config=None,  # Django's logging takes the server's lines too
         access_log=False,
         server_header=False,
+        # Proxies whose X-Forwarded-For and X-Forwarded-Proto count. uvicorn would trust loopback, where any client of
+        # a loopback port comes from.
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
         timeout_keep_alive=65,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
         ws_max_size=64 * 1024,

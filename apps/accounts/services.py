@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
 
 from apps.accounts import selectors
 from apps.accounts.auth.bearer import token_encode
+from apps.accounts.auth.credentials import password_hash
 from apps.accounts.auth.permissions import is_within
 from apps.accounts.auth.principal import Actor, Principal
 from apps.accounts.choices import AccountType, VisibilityArea
@@ -55,7 +55,7 @@ def account_create(
     account = Account(
         account_id=account_id or uuid4(),
         login=login.lower(),
-        password=make_password(password),
+        password=password_hash(password),
         account_type=account_type,
         description=description,
     )
@@ -89,7 +89,7 @@ def account_update(
         raise LunaError(errors.ADMIN_TYPE_FIXED, account.account_id)
     given = {
         "login": login and login.lower(),
-        "password": None if password is None else make_password(password),
+        "password": None if password is None else password_hash(password),
         "account_type": account_type,
         "description": description,
         "is_active": is_active,

@@ -11,4 +11,4 @@ class CommonConfig(AppConfig):
 
         from apps.common.pictures import budget
 
-        budget.pixels, budget.wait_s = settings.LUNA_DECODING_PIXELS, settings.LUNA_DECODING_WAIT_S
+        budget.total, budget.wait_s = settings.LUNA_DECODING_PIXELS, settings.LUNA_DECODING_WAIT_S

@@ -7,10 +7,13 @@ from typing import Any
 
 from django.core.cache.backends import redis
 
+from apps.common.redis_client import CONNECTION, Client
+
 
 class _Client(redis.RedisCacheClient):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **kwargs | CONNECTION)
+        self._client = Client
         self._kept: dict[bool, Any] = {}
 
     def get_client(self, key: Any = None, *, write: bool = False) -> Any:
@@ -20,7 +23,7 @@ class _Client(redis.RedisCacheClient):
 
 
 class RedisCache(redis.RedisCache):
-    """For one server: `LOCATION` is its URL."""
+    """For one server: `LOCATION` is its URL. Raises RedisAwayError as `redis_client.Client` does."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)

@@ -9,9 +9,7 @@ threads of the process decode at a time.
 import io
 import os
 import re
-import threading
 import warnings
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -20,6 +18,7 @@ from PIL import Image as Pillow
 from PIL import ImageFile
 
 from apps.common import errors
+from apps.common.budget import Budget
 from apps.common.errors import LunaError
 
 # Reads of the file: a loop of Pillow over tiny parts takes a microsecond a read, 200 ms in all. The largest legitimate
@@ -62,45 +61,7 @@ class BoundedReader(io.BytesIO):
         return super().read(size)
 
 
-class PixelBudget:
-    """Pixels that may be decoded at a time. Threads wait in order, at most `wait_s` seconds."""
-
-    def __init__(self, pixels: int, wait_s: float) -> None:
-        self.pixels, self.wait_s = pixels, wait_s
-        self._taken = 0
-        self._queue: deque[object] = deque()
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def take(self, pixels: int) -> Iterator[None]:
-        """Hold a part of the budget; a picture beyond the whole budget is decoded alone.
-
-        Raises LunaError PROCESSING_TIMEOUT with status 503 after `wait_s`.
-        """
-        place = object()
-        with self._changed:
-            self._queue.append(place)
-            try:
-                ours = self._changed.wait_for(
-                    lambda: self._queue[0] is place and (not self._taken or self._taken + pixels <= self.pixels),
-                    self.wait_s,
-                )
-                if not ours:
-                    retry = {"Retry-After": "1"}
-                    raise LunaError(errors.PROCESSING_TIMEOUT, self.wait_s, status=503, headers=retry)
-                self._taken += pixels
-            finally:
-                self._queue.remove(place)
-                self._changed.notify_all()
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._taken -= pixels
-                self._changed.notify_all()
-
-
-budget = PixelBudget(100_000_000, 10.0)  # of this process; settings change it (`CommonConfig.ready`)
+budget = Budget(100_000_000, 10.0)  # of this process; settings change it (`CommonConfig.ready`)
 
 
 def open_picture(data: bytes, formats: Sequence[str]) -> Pillow.Image:

@@ -1,12 +1,64 @@
-"""Redis as the rooms use it directly; caches and websockets have clients of their own libraries."""
+"""Redis as the rooms and Django's cache use it; websockets have clients of their own library.
 
-from functools import cache
+A Redis that is away, hangs or is full is LunaError REDIS_DISCONNECTED, status 503. After two calls in a row without an
+answer Redis is not asked for a second: a Redis that hangs costs a thread two seconds once, not at every request.
+"""
+
+from typing import Any
 
 import redis
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError, OutOfMemoryError, ReadOnlyError, ResponseError, TimeoutError
+from redis.retry import Retry
+
+from apps.common import errors
+from apps.common.breaker import AwayError, Breaker
+from apps.common.errors import LunaError
+from apps.common.process import PerProcess
+
+RETRY_AFTER_S = 1
+AWAY = (ConnectionError, TimeoutError)
+REFUSED = (OutOfMemoryError, ReadOnlyError)
+# redis-py would try three times more, with pauses. One more attempt is for a connection that Redis has closed.
+CONNECTION: dict[str, Any] = {
+    "socket_timeout": 2.0,
+    "socket_connect_timeout": 1.0,
+    "retry": Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
+}
 
 
-@cache
-def client() -> redis.Redis:
-    """This process's pool of connections."""
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=10, health_check_interval=30)
+class RedisAwayError(LunaError):
+    """Redis cannot be used now: REDIS_DISCONNECTED."""
+
+    def __init__(self, *problem: object) -> None:
+        super().__init__(errors.REDIS_DISCONNECTED, *problem, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+def _is_failure(error: BaseException) -> bool | None:
+    if isinstance(error, AWAY):
+        return True
+    return False if isinstance(error, ResponseError) else None
+
+
+def _breaker() -> Breaker:
+    return Breaker(at_once=256, failures=2, pause_s=RETRY_AFTER_S, patience_s=2.0, is_failure=_is_failure)
+
+
+breaker = PerProcess("redis breaker", _breaker, status=Breaker.status)
+
+
+class Client(redis.Redis):
+    """Raises RedisAwayError where Redis does not answer, is full or read-only."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        try:
+            with breaker().guard():
+                return super().execute_command(*args, **options)
+        except (*AWAY, AwayError) as error:
+            raise RedisAwayError from error
+        except REFUSED as error:
+            raise RedisAwayError("it refuses to write") from error
+
+
+client = PerProcess("redis", lambda: Client.from_url(settings.REDIS_URL, **CONNECTION), close=Client.close)

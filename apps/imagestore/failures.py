@@ -9,8 +9,8 @@ from botocore.exceptions import ReadTimeoutError as S3ReadTimeoutError
 from urllib3.exceptions import HTTPError
 
 from apps.common import errors
+from apps.common.breaker import AwayError
 from apps.common.errors import LunaError
-from apps.imagestore.breaker import StoreAwayError
 from apps.imagestore.choices import holds_pictures
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def storage_errors(bucket: str, action: str) -> Iterator[None]:
     """
     try:
         yield
-    except StoreAwayError as error:
+    except AwayError as error:
         logger.warning("the image store cannot %s in bucket %s: %s", action, bucket, error)
         raise LunaError(errors.S3_REQUEST_FAILED, headers={"Retry-After": RETRY_AFTER_S}) from error
     except FAILURES as error:

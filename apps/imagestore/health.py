@@ -5,7 +5,7 @@ from tempfile import TemporaryFile
 
 from django.core.files.storage import FileSystemStorage, default_storage
 
-from apps.imagestore.breaker import Breaker
+from apps.common.breaker import Breaker
 from apps.imagestore.storage import DIRECTORY_MODE
 
 

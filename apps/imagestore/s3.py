@@ -19,8 +19,8 @@ from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
 from urllib3.exceptions import HTTPError
 
+from apps.common.breaker import Breaker
 from apps.common.process import PerProcess
-from apps.imagestore.breaker import Breaker
 from apps.imagestore.types import TTL_DAYS
 
 CONNECT_TIMEOUT_S = 3.0
@@ -53,7 +53,7 @@ def is_silence(error: BaseException) -> bool | None:
 class S3Store(S3Storage):
     """django-storages' S3, with bounded waiting and memory, and files that are read as they arrive.
 
-    While S3 is silent most calls fail at once (`StoreAwayError`): a process has threads for something else, too.
+    While S3 is silent most calls fail at once (`AwayError`): a process has threads for something else, too.
     """
 
     def __init__(

@@ -205,6 +205,7 @@ AUTH_PASSWORD_VALIDATORS = [
     }
 ]
 LUNA_FAILED_LOGINS = env.int("LUNA_FAILED_LOGINS", default=10)
+LUNA_FAILED_LOGINS_PER_ADDRESS = env.int("LUNA_FAILED_LOGINS_PER_ADDRESS", default=50)  # of all logins together
 LUNA_FAILED_LOGINS_WINDOW_S = env.int("LUNA_FAILED_LOGINS_WINDOW_S", default=60)
 LUNA_AUDIT_RETENTION_DAYS = env.int("LUNA_AUDIT_RETENTION_DAYS", default=0)  # 0: for ever
 # PEM, its Base64, or a file's name: tokens are signed by ES256 then. The platform's own names are understood, too.

@@ -1,15 +1,18 @@
 """Logins and passwords: checked by Argon2, remembered for seconds, and refused after too many failures.
 
-Argon2 takes some 50 ms by design. A pair that was right is therefore remembered for `LUNA_CREDENTIALS_CACHE_S` under
-an HMAC of itself, together with a digest of the stored hash. The account's row is read on every request, so a changed
-password, a deactivated and a deleted account lose access at once all the same.
+Argon2 takes some 50 ms and 100 MB by design. A pair that was right is therefore remembered for
+`LUNA_CREDENTIALS_CACHE_S` under an HMAC of itself, together with a digest of the stored hash. The account's row is read
+on every request, so a changed password, a deactivated and a deleted account lose access at once all the same.
 
 Each process remembers the last pair of a login and address as well, and forgets it when another password comes from
-there: who guesses is always held up by the count of failures that all processes share.
+there: repeated guesses always meet the rate limit, whose counts all processes share.
+
+Without Redis each process remembers and counts for itself.
 """
 
-import hashlib
 import hmac
+import threading
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -17,50 +20,99 @@ from django.contrib.auth.hashers import check_password, make_password
 from django.core.cache import cache, caches
 
 from apps.accounts import selectors
+from apps.accounts.auth.attempts import Attempts
+from apps.accounts.auth.digest import keyed_digest
 from apps.accounts.models import Account
 from apps.common import errors
+from apps.common.budget import Budget
 from apps.common.errors import LunaError
+from apps.common.redis_client import RedisAwayError
 
+# Hashes that a process computes at a time, and how long a request waits for its turn.
+HASHES_AT_ONCE = 2
+HASH_WAIT_S = 5.0
+_hashes = Budget(HASHES_AT_ONCE, HASH_WAIT_S)
+# One attempt at a time of a login and address: of many right ones at once the first is hashed and the others find it
+# remembered. Otherwise those that are being hashed would count as failures for the others.
+_turns = [threading.Lock() for _ in range(64)]
 
-def _digest(*parts: str) -> str:
-    """A keyed digest: what lies in the cache tells nothing to who can read the cache."""
-    message = "\0".join(str(len(part)) + ":" + part for part in parts).encode()
-    return hmac.new(settings.SECRET_KEY.encode(), b"luna.accounts.credentials" + message, hashlib.sha256).hexdigest()
+Remembered = tuple[str, str]  # the account's id, and a digest of the stored hash
 
 
 def password_verify(*, login: str, password: str, address: str | None = None) -> Account:
-    """The active account of a login and its password.
+    """Return the active account of a login and its password.
 
     Raises LunaError WRONG_CREDENTIALS (401) when there is none, AUTHORIZATION_FAILED (429) after `LUNA_FAILED_LOGINS`
-    failures of this login from this address within `LUNA_FAILED_LOGINS_WINDOW_S`.
+    failures of this login from this address, or `LUNA_FAILED_LOGINS_PER_ADDRESS` of any login from it, within
+    `LUNA_FAILED_LOGINS_WINDOW_S`; PROCESSING_TIMEOUT (503) while too many passwords are checked.
     """
     login = login.strip().lower()
-    failures = FailureCounter(login, address)
-    key = f"credentials:{_digest(login, password)}"
-    last, remembered = caches["process"].get(failures.key, ("", None))
-    if not hmac.compare_digest(last, key):
-        caches["process"].delete(failures.key)
-        cached = cache.get_many((failures.key, key))
-        failures.check(cached.get(failures.key, 0))
-        last, remembered = "", cached.get(key)
-    account = None if remembered is None else _remembered(*remembered)
+    attempts = Attempts(login, address)
+    key = f"credentials:{keyed_digest(login, password)}"
+    last, remembered = caches["process"].get(_last_pair(attempts), ("", None))
+    known = bool(last) and hmac.compare_digest(last, key)
+    if not known:
+        caches["process"].delete(_last_pair(attempts))
+        attempts.check()
+        remembered = _recall(key)
+    account = _still_right(remembered)
     if account is None:
-        account = selectors.account_by_login(login)
-        if not _password_fits(account, password) or account is None or not account.is_active:
-            caches["process"].delete(failures.key)
-            failures.add()
-            raise LunaError(errors.WRONG_CREDENTIALS)
-        last, remembered = "", (account.account_id.hex, _digest(account.password))
-        cache.set(key, remembered, settings.LUNA_CREDENTIALS_CACHE_S)
-    if not last:
-        caches["process"].set(failures.key, (key, remembered), settings.LUNA_CREDENTIALS_CACHE_S)
+        known = False
+        account, remembered = _verify(login, password, key, attempts)
+    if not known:
+        caches["process"].set(_last_pair(attempts), (key, remembered), settings.LUNA_CREDENTIALS_CACHE_S)
     return account
 
 
-def _remembered(account_id: str, stamp: str) -> Account | None:
+def password_hash(password: str) -> str:
+    """Return the hash of a new password. Raises LunaError PROCESSING_TIMEOUT (503) while too many are hashed."""
+    with _hashes.take(1):
+        return make_password(password)
+
+
+def _last_pair(attempts: Attempts) -> str:
+    return f"last-pair:{attempts.key}"
+
+
+def _verify(login: str, password: str, key: str, attempts: Attempts) -> tuple[Account, Remembered]:
+    with _turns[hash(attempts.key) % len(_turns)], _hashes.take(1):
+        remembered = _recall(key)  # another request with this pair may have been verified while this one waited
+        account = _still_right(remembered)
+        if account is not None and remembered is not None:
+            return account, remembered
+        attempts.begin()
+        account = selectors.account_by_login(login)
+        if not _password_fits(account, password) or account is None or not account.is_active:
+            caches["process"].delete(_last_pair(attempts))
+            raise LunaError(errors.WRONG_CREDENTIALS)
+        attempts.succeed()
+        remembered = (account.account_id.hex, keyed_digest(account.password))
+        _remember(key, remembered)
+        return account, remembered
+
+
+def _recall(key: str) -> Remembered | None:
+    try:
+        found: Any = cache.get(key)
+    except RedisAwayError:
+        found = caches["process"].get(key)
+    return found
+
+
+def _remember(key: str, remembered: Remembered) -> None:
+    try:
+        cache.set(key, remembered, settings.LUNA_CREDENTIALS_CACHE_S)
+    except RedisAwayError:
+        caches["process"].set(key, remembered, settings.LUNA_CREDENTIALS_CACHE_S)
+
+
+def _still_right(remembered: Remembered | None) -> Account | None:
     """The account, unless its password is another by now or it may not log in."""
+    if remembered is None:
+        return None
+    account_id, stamp = remembered
     account = selectors.account_find(UUID(account_id))
-    fits = account is not None and account.is_active and hmac.compare_digest(stamp, _digest(account.password))
+    fits = account is not None and account.is_active and hmac.compare_digest(stamp, keyed_digest(account.password))
     return account if fits else None
 
 
@@ -69,28 +121,3 @@ def _password_fits(account: Account | None, password: str) -> bool:
         make_password(password)  # an unknown login must take as long as a wrong password
         return False
     return check_password(password, account.password)
-
-
-class FailureCounter:
-    """Failed logins of one login from one address, counted in the cache that all processes share."""
-
-    def __init__(self, login: str, address: str | None) -> None:
-        self.key = f"failed-logins:{_digest(login, address or '')}"
-
-    @staticmethod
-    def check(failures: int) -> None:
-        if failures >= settings.LUNA_FAILED_LOGINS:
-            window_s = settings.LUNA_FAILED_LOGINS_WINDOW_S
-            raise LunaError(
-                errors.AUTHORIZATION_FAILED,
-                f"too many failed logins, try again in {window_s} seconds",
-                status=429,
-                headers={"Retry-After": str(window_s)},
-            )
-
-    def add(self) -> None:
-        cache.add(self.key, 0, settings.LUNA_FAILED_LOGINS_WINDOW_S)
-        try:
-            cache.incr(self.key)
-        except ValueError:  # the window closed between the two commands
-            cache.set(self.key, 1, settings.LUNA_FAILED_LOGINS_WINDOW_S)

@@ -1,18 +1,16 @@
-"""What decoding costs is bounded before a pixel is decoded: scans, parts, memory, and pixels at a time."""
+"""What decoding costs is bounded before a pixel is decoded: scans, parts, memory."""
 
 import io
 import struct
-import threading
-import time
 import zlib
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from apps.common.budget import Budget
 from apps.common.errors import LunaError
-from apps.common.pictures import MAX_READS, MAX_SCANS, PixelBudget, decoding, jpeg_scans, open_picture, working_bytes
+from apps.common.pictures import MAX_READS, MAX_SCANS, decoding, jpeg_scans, open_picture, working_bytes
 from apps.recognition.engine.decode import decode
 
 MAX_PIXELS = 2_000_000
@@ -196,81 +194,9 @@ def test_a_tile_larger_than_its_picture_is_refused() -> None:
     assert "bytes of memory" in error.detail
 
 
-class Decoder(threading.Thread):
-    """Takes a part of a budget until it is told to give it back."""
-
-    def __init__(self, budget: PixelBudget, pixels: int) -> None:
-        super().__init__(daemon=True)
-        self.budget, self.pixels = budget, pixels
-        self.entered, self.leave = threading.Event(), threading.Event()
-        self.error: LunaError | None = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            with self.budget.take(self.pixels):
-                self.entered.set()
-                self.leave.wait(20)
-        except LunaError as error:
-            self.error = error
-
-    def end(self) -> None:
-        self.leave.set()
-        self.join(20)
-
-
-def waiting(budget: PixelBudget) -> int:
-    return len(budget._queue)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
-def test_pictures_wait_for_the_budget_in_order() -> None:
-    budget = PixelBudget(100, wait_s=20)
-    first = Decoder(budget, 60)
-    assert first.entered.wait(20)
-    large = Decoder(budget, 100)
-    until(lambda: waiting(budget) == 1)
-    small = Decoder(budget, 10)  # would fit beside the first, but the large one came before
-    until(lambda: waiting(budget) == 2)
-    assert not small.entered.is_set()
-    first.end()
-    assert large.entered.wait(20)
-    assert not small.entered.is_set()
-    large.end()
-    assert small.entered.wait(20)
-    small.end()
-
-
-def test_a_picture_beyond_the_budget_is_decoded_alone() -> None:
-    budget = PixelBudget(100, wait_s=20)
-    with budget.take(1000):
-        other = Decoder(budget, 1)
-        until(lambda: waiting(budget) == 1)
-    assert other.entered.wait(20)
-    other.end()
-
-
-def test_who_waits_too_long_gets_503_and_leaves_the_queue() -> None:
-    budget = PixelBudget(100, wait_s=0.05)
-    with budget.take(100):
-        late = Decoder(budget, 1)
-        late.join(20)
-        assert late.error is not None
-        assert (late.error.status, late.error.headers) == (503, {"Retry-After": "1"})
-        assert waiting(budget) == 0
-    with budget.take(100):
-        pass
-
-
 def test_the_budget_is_given_back_when_decoding_fails() -> None:
     cut = saved(Image.effect_noise((200, 200), 9), "PNG")[:-2000]
-    budget = PixelBudget(100_000, wait_s=0.05)
+    budget = Budget(100_000, wait_s=0.05)
     picture = open_picture(cut, FORMATS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("apps.common.pictures.budget", budget)

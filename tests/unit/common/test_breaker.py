@@ -1,4 +1,4 @@
-"""When a storage is asked, and when it is left alone."""
+"""When a service is asked, and when it is left alone."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apps.imagestore.breaker import Breaker, StoreAwayError
+from apps.common.breaker import AwayError, Breaker
 
 
 def breaker(**options: Any) -> Breaker:
@@ -19,7 +19,7 @@ def call(guarded: Breaker, error: Exception | None = None) -> str:
         with guarded.guard():
             if error is not None:
                 raise error
-    except StoreAwayError:
+    except AwayError:
         return "refused"
     except Exception:
         return "failed"

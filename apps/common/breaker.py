@@ -1,4 +1,4 @@
-"""Keeps a storage that does not answer from taking every thread of the process with it.
+"""Keeps a service that does not answer (S3, Redis) from holding every thread of the process.
 
 Our own: of the libraries, pybreaker holds a lock for as long as a call takes, so that two never run at once, and none
 bounds how many wait.
@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
-class StoreAwayError(OSError):
-    """The storage is not asked: it did not answer before, or as many as may wait for it do."""
+class AwayError(OSError):
+    """The service is not asked: it did not answer before, or as many calls as may wait for it do."""
 
 
 class Breaker:
-    """Lets at most `at_once` calls at a storage run, and none for `pause_s` after `failures` of them in a row.
+    """Lets at most `at_once` calls of a service run, and none for `pause_s` after `failures` of them in a row.
 
     After the pause one call goes first; the others follow when it was answered. `is_failure` says which errors mean
-    that nobody answered: an answer, be it an error, shows that the storage is there. All other errors say nothing.
+    that nobody answered: an answer, be it an error, shows that the service is present. All other errors say nothing.
     """
 
     def __init__(
@@ -40,16 +40,16 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether the storage was given up, until one call succeeds."""
+        """Whether the service was given up, until one call succeeds."""
         return self._failed >= self.failures
 
     def status(self) -> dict[str, object]:
-        """The calls that run, how many may, how many failed in a row, and whether the storage is given up."""
+        """The calls that run, how many may, how many failed in a row, and whether the service is given up."""
         return {"running": self._running, "at_once": self.at_once, "failed": self._failed, "open": self.is_open}
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """One call. Raises StoreAwayError in `patience_s` at the latest when it may not be made."""
+        """One call. Raises AwayError in `patience_s` at the latest when it may not be made."""
         self._enter()
         failed: bool | None = False
         try:
@@ -65,13 +65,13 @@ class Breaker:
             now = time.monotonic()
             if self.is_open:
                 if now < self._closed_until:
-                    raise StoreAwayError("the storage did not answer a moment ago")
+                    raise AwayError("it did not answer a moment ago")
                 self._closed_until = now + self.pause_s  # this call goes first, and the next one if it is lost
             elif self._running >= self.at_once:
-                # A storage that answers nobody is not worth waiting for.
+                # A service that answers nobody is not worth waiting for.
                 left_s = self._moved + self.patience_s - now
                 if left_s <= 0 or not self._free.wait_for(lambda: self._running < self.at_once, left_s):
-                    raise StoreAwayError("too many wait for the storage")
+                    raise AwayError("too many wait for it")
             self._running += 1
             self._moved = time.monotonic()
 

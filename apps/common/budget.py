@@ -1,0 +1,49 @@
+"""A bounded resource that the threads of a process share, handed out in order: pixels being decoded, passwords being
+hashed.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from apps.common import errors
+from apps.common.errors import LunaError
+
+
+class Budget:
+    """`total` units that may be in use at a time. Threads wait in order, at most `wait_s` seconds."""
+
+    def __init__(self, total: int, wait_s: float) -> None:
+        self.total, self.wait_s = total, wait_s
+        self._taken = 0
+        self._queue: deque[object] = deque()
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def take(self, units: int) -> Iterator[None]:
+        """Hold a part of the budget; a part beyond the whole budget is used alone.
+
+        Raises LunaError PROCESSING_TIMEOUT with status 503 after `wait_s`.
+        """
+        place = object()
+        with self._changed:
+            self._queue.append(place)
+            try:
+                ours = self._changed.wait_for(
+                    lambda: self._queue[0] is place and (not self._taken or self._taken + units <= self.total),
+                    self.wait_s,
+                )
+                if not ours:
+                    retry = {"Retry-After": "1"}
+                    raise LunaError(errors.PROCESSING_TIMEOUT, self.wait_s, status=503, headers=retry)
+                self._taken += units
+            finally:
+                self._queue.remove(place)
+                self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= units
+                self._changed.notify_all()
