@@ -12,6 +12,7 @@ from rest_framework import serializers
 from apps.common.times import parse_filter_time
 
 UUID_FORM = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+MAX_IDS = 1000
 
 
 @extend_schema_field(OpenApiTypes.STR)
@@ -52,6 +53,23 @@ class FlagField(serializers.IntegerField):
         return value if value is None else bool(value)
 
 
+class TextField(serializers.CharField):
+    """A string that is kept as it is; numbers are not strings."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"trim_whitespace": False, "allow_blank": True, "required": False} | kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
+def ids_field(**kwargs: Any) -> serializers.ListField:
+    """An array of 1 to 1000 UUIDs."""
+    return serializers.ListField(child=UUIDField(), **{"min_length": 1, "max_length": MAX_IDS} | kwargs)
+
+
 class CommaListField(serializers.ListField):
     """A query parameter of several values, `a,b,c`; repeated parameters are joined.
 
@@ -59,7 +77,7 @@ class CommaListField(serializers.ListField):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("max_length", 1000)
+        kwargs.setdefault("max_length", MAX_IDS)
         super().__init__(**kwargs)
 
     def get_value(self, dictionary: Any) -> Any:

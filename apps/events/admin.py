@@ -12,18 +12,18 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTime
 from unfold.decorators import display
 
 from apps.accounts.adminbase import LunaAdmin
-from apps.common.filters import enums as words
+from apps.common.filters.enums import Emotion, EthnicGroup, Gender, Liveness, Mask
 from apps.events.models import Event
 from apps.imagestore.addresses import sample_of_address
 from apps.imagestore.admin import thumbnail
 from apps.imagestore.choices import Bucket
 
 ESTIMATIONS = (
-    ("gender", words.Gender),
-    ("emotion", words.Emotion),
-    ("mask", words.Mask),
-    ("liveness", words.Liveness),
-    ("ethnic_group", words.EthnicGroup),
+    ("gender", Gender),
+    ("emotion", Emotion),
+    ("mask", Mask),
+    ("liveness", Liveness),
+    ("ethnic_group", EthnicGroup),
 )
 
 

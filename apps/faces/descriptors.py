@@ -10,7 +10,6 @@ from apps.common.descriptors import Descriptor, Sampled
 from apps.common.scope import Scope
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor
 from apps.faces.selectors import faces_filter
-from apps.faces.types import FaceFilters
 
 
 def faces_lacking(*, scope: Scope, version: int, list_id: UUID | None = None) -> QuerySet[FaceAttribute]:
@@ -21,7 +20,7 @@ def faces_lacking(*, scope: Scope, version: int, list_id: UUID | None = None) ->
     )
     if scope.account_id is None and list_id is None:
         return rows
-    return rows.filter(face__in=faces_filter(scope=scope, filters=FaceFilters(list_id=list_id)))
+    return rows.filter(face__in=faces_filter(scope=scope, filters={} if list_id is None else {"list_id": list_id}))
 
 
 def faces_lacking_after(

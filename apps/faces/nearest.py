@@ -6,7 +6,7 @@ are a large part of all faces, all are compared and only the nearest are asked w
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,11 +15,11 @@ from django.db import DEFAULT_DB_ALIAS, connection
 from pgvector import Vector as PgVector
 
 from apps.common.descriptors import DescriptorVersion, Vector
+from apps.common.filters import Filters
 from apps.common.prepared import prepared_cursor
 from apps.common.scope import Scope
 from apps.faces.models import Face
 from apps.faces.selectors import faces_filter
-from apps.faces.types import FaceFilters
 
 # The column holds vectors of many dimensions; the cast to this version's is what its index would be built on.
 SCAN = """
@@ -56,6 +56,9 @@ CENSUS_LIFETIME_S = 60
 FEW = 1000  # up to so many candidates a plan takes longer to make than to run, and any plan will do
 
 
+HashableFilters = tuple[tuple[str, Any], ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NearFace:
     """A face (its lists at hand) and the cosine between its descriptor and the vector asked about."""
@@ -77,19 +80,19 @@ class Members:
 
 
 def faces_nearest(
-    *, scope: Scope, filters: FaceFilters, version: DescriptorVersion, vector: Vector, limit: int
+    *, scope: Scope, filters: Filters, version: DescriptorVersion, vector: Vector, limit: int
 ) -> list[NearFace]:
     """The `limit` faces that hold to the filters and are nearest to a unit vector, float32 [dimension].
 
     Every candidate is compared: the result is exact. Faces of equal distance stand in the order of their making.
     """
     try:
-        members = _members(scope, filters)
+        members = _members(scope, _hashable(filters))
     except EmptyResultSet:  # an empty list of ids: no face holds to it
         return []
     probe = (PgVector(vector).to_text(), version.version)
     few = False
-    if members and replace(filters, list_id=None) == FaceFilters():  # others come once and are not worth counting
+    if members and not filters.keys() - {"list_id"}:  # others come once and are not worth counting
         count, share = _census(members[0], int(time.monotonic() / CENSUS_LIFETIME_S))
         few = count <= FEW
         if not few and count >= limit and share >= SHARE_MIN:
@@ -115,18 +118,23 @@ def _faces(nearest: str, parameters: list[Any], *, prepare: bool = False) -> lis
     return found
 
 
+def _hashable(filters: Filters) -> HashableFilters:
+    return tuple(sorted((name, tuple(value) if isinstance(value, list) else value) for name, value in filters.items()))
+
+
 @lru_cache(maxsize=256)
-def _members(scope: Scope, filters: FaceFilters) -> list[Members]:
+def _members(scope: Scope, filters: HashableFilters) -> list[Members]:
     """Who holds to the filters: no sub-select for everybody. Depends on the arguments alone, not on rows.
 
     Members of a list are of the list's account, so the list is scoped in their place; that and conditions on the list
     alone spare the join with the faces.
     """
     members = []
-    if filters.list_id is not None:
-        members.append(Members(IN_LIST, (filters.list_id, scope.account_id, scope.account_id)))
-    others = replace(filters, list_id=None)
-    if others != FaceFilters() or (filters.list_id is None and scope.account_id is not None):
+    others = dict(filters)
+    list_id = others.pop("list_id", None)
+    if list_id is not None:
+        members.append(Members(IN_LIST, (list_id, scope.account_id, scope.account_id)))
+    if others or (list_id is None and scope.account_id is not None):
         sql, parameters = faces_filter(scope=scope, filters=others).values("id").query.sql_with_params()
         members.append(Members(sql, parameters))
     return members

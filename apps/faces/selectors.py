@@ -15,54 +15,32 @@ from django.db.models import Exists, FilteredRelation, OuterRef, Q, QuerySet
 from apps.common import errors
 from apps.common.descriptors import Vector
 from apps.common.errors import LunaError
+from apps.common.filters import Filters, to_q
 from apps.common.paging import Page
 from apps.common.prepared import prepared_cursor
 from apps.common.scope import Scope
+from apps.faces.filters import FACE_TERMS, LIST_TERMS
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListFace, ListUnlink
-from apps.faces.types import FaceFilters, FaceRow, ListFilters
-
-FACE_COLUMNS = {  # filter term: lookup on Face
-    "face_ids": "face_id__in",
-    "external_ids": "external_id__in",
-    "event_ids": "event_id__in",
-    "list_id": "links__list__list_id",
-    "user_data": "user_data",
-    "create_time__gte": "create_time__gte",
-    "create_time__lt": "create_time__lt",
-    "face_id__gte": "face_id__gte",
-    "face_id__lt": "face_id__lt",
-    "face_id__lte": "face_id__lte",
-}
-LIST_COLUMNS = {
-    "list_ids": "list_id__in",
-    "user_data": "user_data",
-    "create_time__gte": "create_time__gte",
-    "create_time__lt": "create_time__lt",
-}
+from apps.faces.types import FaceRow
 
 
-def _conditions(filters: FaceFilters | ListFilters, columns: dict[str, str], prefix: str = "") -> dict[str, Any]:
-    terms = {lookup: getattr(filters, term) for term, lookup in columns.items()}
-    return {prefix + lookup: value for lookup, value in terms.items() if value is not None}
-
-
-def faces_filter(*, scope: Scope, filters: FaceFilters) -> QuerySet[Face]:
+def faces_filter(*, scope: Scope, filters: Filters) -> QuerySet[Face]:
     """Faces of the scope that hold to all filters, in no order."""
-    rows: QuerySet[Face] = Face.objects.for_scope(scope).filter(**_conditions(filters, FACE_COLUMNS))
+    rows: QuerySet[Face] = Face.objects.for_scope(scope).filter(to_q(filters, FACE_TERMS))
     return rows
 
 
-def faces_page(*, scope: Scope, filters: FaceFilters, page: Page, with_lists: bool = True) -> list[FaceRow]:
+def faces_page(*, scope: Scope, filters: Filters, page: Page, with_lists: bool = True) -> list[FaceRow]:
     """A page of faces, newest first; of a list, newest link first. With `with_lists` their `face_lists` are at hand."""
-    if filters == FaceFilters():
+    if not filters:
         statement, mentions = _unfiltered(scope.account_id is not None, page, with_lists)
         with prepared_cursor() as cursor:
             cursor.execute(statement, [scope.account_id] * mentions)
             return [FaceRow(*row) for row in cursor.fetchall()]
-    if filters.list_id is not None and filters == FaceFilters(list_id=filters.list_id):
-        return _list_page(scope, filters.list_id, page, with_lists)
+    if filters.keys() == {"list_id"}:
+        return _list_page(scope, filters["list_id"], page, with_lists)
     rows = faces_filter(scope=scope, filters=filters)
-    if filters.list_id is not None:
+    if "list_id" in filters:
         keys = rows.order_by("-links__link_key").values_list("pk", flat=True)
         return _in_order(scope, list(keys[page.slice]), with_lists)
     return _fetched(_newest(scope, rows, page, with_lists))
@@ -147,14 +125,14 @@ def face_lists(face: Face | FaceRow) -> Sequence[UUID]:
     return lists
 
 
-def faces_count(*, scope: Scope, filters: FaceFilters) -> int:
-    if filters.list_id is not None and filters == FaceFilters(list_id=filters.list_id):
-        row = List.objects.for_scope(scope).filter(list_id=filters.list_id).first()
+def faces_count(*, scope: Scope, filters: Filters) -> int:
+    if filters.keys() == {"list_id"}:
+        row = List.objects.for_scope(scope).filter(list_id=filters["list_id"]).first()
         return row.link_key - row.unlink_key if row else 0
     return faces_filter(scope=scope, filters=filters).count()
 
 
-def attributes_count(*, scope: Scope, filters: FaceFilters) -> int:
+def attributes_count(*, scope: Scope, filters: Filters) -> int:
     """How many faces have an attribute."""
     return faces_filter(scope=scope, filters=filters).filter(attribute__isnull=False).count()
 
@@ -216,18 +194,18 @@ def face_vectors(
     ]
 
 
-def lists_filter(*, scope: Scope, filters: ListFilters) -> QuerySet[List]:
+def lists_filter(*, scope: Scope, filters: Filters) -> QuerySet[List]:
     """Lists of the scope that hold to all filters, in no order."""
-    rows: QuerySet[List] = List.objects.for_scope(scope).filter(**_conditions(filters, LIST_COLUMNS))
+    rows: QuerySet[List] = List.objects.for_scope(scope).filter(to_q(filters, LIST_TERMS))
     return rows
 
 
-def lists_page(*, scope: Scope, filters: ListFilters, page: Page) -> list[List]:
+def lists_page(*, scope: Scope, filters: Filters, page: Page) -> list[List]:
     """A page of lists, newest first."""
     return list(lists_filter(scope=scope, filters=filters).order_by("-id")[page.slice])
 
 
-def lists_count(*, scope: Scope, filters: ListFilters) -> int:
+def lists_count(*, scope: Scope, filters: Filters) -> int:
     return lists_filter(scope=scope, filters=filters).count()
 
 

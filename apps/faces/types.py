@@ -67,29 +67,3 @@ class FaceRow(NamedTuple):
     external_id: str
     avatar: str
     list_ids: Sequence[UUID] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaceFilters:
-    """Which faces; what is None does not filter. `__gte` and `__lte` include, `__lt` not; ids compare as text does."""
-
-    face_ids: tuple[UUID, ...] | None = None
-    external_ids: tuple[str, ...] | None = None
-    event_ids: tuple[UUID, ...] | None = None
-    list_id: UUID | None = None
-    user_data: str | None = None
-    create_time__gte: datetime | None = None
-    create_time__lt: datetime | None = None
-    face_id__gte: UUID | None = None
-    face_id__lt: UUID | None = None
-    face_id__lte: UUID | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListFilters:
-    """Which lists; what is None does not filter."""
-
-    list_ids: tuple[UUID, ...] | None = None
-    user_data: str | None = None
-    create_time__gte: datetime | None = None
-    create_time__lt: datetime | None = None

@@ -6,17 +6,18 @@ from typing import Any
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
-from apps.common.fields import UUIDField
+from apps.common.fields import UUIDField, ids_field
 from apps.common.filters import EventFilterSerializer
 from apps.common.validation import StrictSerializer
-from apps.faces.api.serializers import FaceFilterQuery, ids_field
+from apps.faces.filters import FaceFilterSerializer
 
 FACES, EVENTS, ATTRIBUTES = "faces", "events", "attributes"
 
 
-class FaceCandidateFilters(FaceFilterQuery, StrictSerializer):
+class FaceCandidateFilters(FaceFilterSerializer):
     """Stored faces."""
 
+    strict = True
     origin = serializers.ChoiceField(choices=(FACES,), default=FACES)
 
 

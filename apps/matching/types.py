@@ -8,7 +8,7 @@ from apps.common.filters import Filters
 from apps.common.scope import Scope
 from apps.events.models import Event
 from apps.faces.models import Face
-from apps.faces.types import FaceFilters, TemporaryAttribute
+from apps.faces.types import TemporaryAttribute
 
 DEFAULT_LIMIT = 3
 
@@ -25,10 +25,13 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceCandidates:
-    """Stored faces. The `limit` most similar come back, those of at least `threshold` (similarity 0..1)."""
+    """Stored faces, chosen by the filter language.
+
+    The `limit` most similar come back, those of at least `threshold` (similarity 0..1).
+    """
 
     scope: Scope
-    filters: FaceFilters = field(default_factory=FaceFilters)
+    filters: Filters = field(default_factory=dict)
     limit: int = DEFAULT_LIMIT
     threshold: float = 0.0
 

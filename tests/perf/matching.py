@@ -13,7 +13,6 @@ from apps.common.descriptors import Calibration, DescriptorVersion, Vector, vers
 from apps.common.scope import Scope
 from apps.faces import nearest
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
-from apps.faces.types import FaceFilters
 from apps.matching.matcher import match
 from apps.matching.types import FaceCandidates, Probe
 from tests.perf.report import Row, percentile
@@ -39,7 +38,7 @@ def bench() -> list[Row]:
         )
         copy_alone(keys)
         scope = Scope(account.account_id)
-        candidates = FaceCandidates(scope=scope, filters=FaceFilters(list_id=row.list_id), limit=TOP)
+        candidates = FaceCandidates(scope=scope, filters={"list_id": row.list_id}, limit=TOP)
         rows = [compare("exact match, list of 10,000, nobody else", random, candidates, "≤ 3× bare")]
         add_faces(account.account_id, random, OTHER_FACES)
         analyze()

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from apps.common.fields import FilterTimeField, UUIDField
+from apps.common.fields import FilterTimeField, TextField, UUIDField
 from apps.common.filters.enums import Number
 from apps.common.times import parse_time
 
@@ -34,8 +34,8 @@ class Kind:
     fact: Callable[[Any], Any] = lambda value: value
 
 
-def text(max_length: int) -> Kind:
-    return Kind(lambda **kwargs: serializers.CharField(max_length=max_length, trim_whitespace=False, **kwargs))
+def text(max_length: int, *, blank: bool = False) -> Kind:
+    return Kind(lambda **kwargs: TextField(**{"max_length": max_length, "allow_blank": blank, **kwargs}))
 
 
 def whole(low: int, high: int) -> Kind:

@@ -19,21 +19,24 @@ class Condition(Protocol):
     def holds(self, facts: Mapping[str, Any], value: Any) -> bool: ...
 
 
-CONDITIONS: Mapping[str, Condition] = {**TERMS, **{each.name: each for each in (AREA, MATCH, META)}}
+Vocabulary = Mapping[str, Condition]
+"""The conditions that rows of one kind are filtered by, by their names in `Filters`."""
+
+EVENT_CONDITIONS: Vocabulary = {**TERMS, **{each.name: each for each in (AREA, MATCH, META)}}
 
 
-def to_q(filters: Filters) -> Q:
-    """All filters as one condition on Event rows. Empty filters accept everything."""
+def to_q(filters: Filters, vocabulary: Vocabulary = EVENT_CONDITIONS) -> Q:
+    """Return all filters as one condition on rows, events by default. Empty filters accept everything."""
     condition = Q()
     for name, value in filters.items():
-        condition &= CONDITIONS[name].q(value)
+        condition &= vocabulary[name].q(value)
     return condition
 
 
-def accepts(filters: Filters, facts: Mapping[str, Any]) -> bool:
-    """Whether facts pass all filters.
+def accepts(filters: Filters, facts: Mapping[str, Any], vocabulary: Vocabulary = EVENT_CONDITIONS) -> bool:
+    """Return whether facts pass all filters.
 
-    `facts` are columns of an event by name; ids and times may be strings; a column that is not there is a value
-    that was not estimated.
+    `facts` are columns of a row by name, of an event by default; ids and times may be strings. A column that is
+    missing is a value that was not estimated.
     """
-    return all(CONDITIONS[name].holds(facts, value) for name, value in filters.items())
+    return all(vocabulary[name].holds(facts, value) for name, value in filters.items())

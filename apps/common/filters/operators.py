@@ -63,6 +63,18 @@ class Overlap:
         return None in value if fact is None else any(item in value for item in fact)
 
 
+class Has:
+    """Of a relation to several rows: the value is one of them."""
+
+    many = False
+
+    def q(self, column: str, value: Any) -> Q:
+        return Q(**{column: value})
+
+    def holds(self, fact: Sequence[Any] | None, value: Any) -> bool:
+        return fact is not None and value in fact
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """`gte`, `gt`, `lt`, `lte`: one side of a range."""
@@ -81,6 +93,7 @@ class Bound:
 EQUAL = Equal()
 ONE_OF = OneOf()
 OVERLAP = Overlap()
+HAS = Has()
 BOUNDS = {
     "gte": Bound("gte", operator.ge),
     "gt": Bound("gt", operator.gt),

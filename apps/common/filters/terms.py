@@ -1,6 +1,6 @@
-"""The vocabulary of event filters: one line per term.
+"""Terms of the filter language, and those that events are filtered by: one line per term.
 
-A term's column is a field of the Event model, an attribute of `EventDraft` and a key of the sender's facts alike.
+A term's column is a field of the model, an attribute of its draft and a key of the facts in memory alike.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,21 @@ from typing import Any
 
 from django.db.models import Q
 
-from apps.common.filters import enums as words
+from apps.common.filters.enums import (
+    ApparentGender,
+    Colour,
+    Deepfake,
+    Emotion,
+    EthnicGroup,
+    Garment,
+    Gender,
+    Liveness,
+    Mask,
+    Number,
+    PlainColour,
+    Presence,
+    SleeveLength,
+)
 from apps.common.filters.kinds import TIME_KIND, UUID_KIND, Kind, number, real, text, whole
 from apps.common.filters.operators import BOUNDS, EQUAL, ONE_OF, OVERLAP, Operator
 
@@ -18,9 +32,10 @@ MAX_AGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One parameter: `name` in the query, `column` of the event, what is compared how.
+    """One parameter: `name` in the query, `column` of the row, what is compared how.
 
-    `nullable`: the value `null` selects events without an estimation.
+    `nullable`: the value `null` selects rows without an estimation. `path`: the lookup of the ORM where the column is
+    a relation.
     """
 
     name: str
@@ -28,9 +43,10 @@ class Term:
     operator: Operator
     kind: Kind
     nullable: bool = False
+    path: str = ""
 
     def q(self, value: Any) -> Q:
-        return self.operator.q(self.column, value)
+        return self.operator.q(self.path or self.column, value)
 
     def holds(self, facts: Mapping[str, Any], value: Any) -> bool:
         fact = facts.get(self.column)
@@ -39,12 +55,12 @@ class Term:
         return self.operator.holds(None if fact is None else self.kind.fact(fact), value)
 
 
-def _range(column: str, kind: Kind, *suffixes: str) -> Iterator[Term]:
+def bounds(column: str, kind: Kind, *suffixes: str) -> Iterator[Term]:
     for suffix in suffixes or ("gte", "lt"):
         yield Term(f"{column}__{suffix}", column, BOUNDS[suffix], kind)
 
 
-def _numbers(name: str, column: str, numbers: type[words.Number]) -> Term:
+def _numbers(name: str, column: str, numbers: type[Number]) -> Term:
     return Term(name, column, ONE_OF, number(numbers), nullable=True)
 
 
@@ -57,16 +73,16 @@ _AGE = whole(0, MAX_AGE)
 
 IDS = (
     Term("event_ids", "event_id", ONE_OF, UUID_KIND),
-    *_range("event_id", UUID_KIND),
+    *bounds("event_id", UUID_KIND),
     Term("handler_ids", "handler_id", ONE_OF, UUID_KIND),
     Term("face_ids", "face_id", ONE_OF, UUID_KIND),
     Term("external_ids", "external_id", ONE_OF, text(36)),
     Term("user_data", "user_data", EQUAL, text(128)),
 )
 TIMES = (
-    *_range("create_time", TIME_KIND),
-    *_range("end_time", TIME_KIND),
-    *_range("insert_time", TIME_KIND),
+    *bounds("create_time", TIME_KIND),
+    *bounds("end_time", TIME_KIND),
+    *bounds("insert_time", TIME_KIND),
 )
 ORIGIN = (
     Term("sources", "source", ONE_OF, text(128), nullable=True),
@@ -85,28 +101,28 @@ TOP_MATCH = (
     Term("top_matching_candidates_label", "top_matching_candidates_label", ONE_OF, text(36)),
     Term("top_similar_object_ids", "top_similar_object_id", ONE_OF, UUID_KIND),
     Term("top_similar_external_ids", "top_similar_external_id", ONE_OF, text(36)),
-    *_range("top_similar_object_similarity", _SIMILARITY, "gte", "gt", "lt", "lte"),
+    *bounds("top_similar_object_similarity", _SIMILARITY, "gte", "gt", "lt", "lte"),
 )
 FACE = (
-    _numbers("gender", "gender", words.Gender),
-    *_range("age", _AGE),
-    _numbers("ethnic_groups", "ethnic_group", words.EthnicGroup),
-    _numbers("emotions", "emotion", words.Emotion),
-    _numbers("masks", "mask", words.Mask),
-    _numbers("liveness", "liveness", words.Liveness),
-    _numbers("deepfake", "deepfake", words.Deepfake),
+    _numbers("gender", "gender", Gender),
+    *bounds("age", _AGE),
+    _numbers("ethnic_groups", "ethnic_group", EthnicGroup),
+    _numbers("emotions", "emotion", Emotion),
+    _numbers("masks", "mask", Mask),
+    _numbers("liveness", "liveness", Liveness),
+    _numbers("deepfake", "deepfake", Deepfake),
 )
 BODY = (
-    _numbers("apparent_gender", "apparent_gender", words.ApparentGender),
-    *_range("apparent_age", _AGE),
-    _numbers("headwear_states", "headwear_state", words.Presence),
-    _numbers("headwear_apparent_colors", "headwear_apparent_color", words.PlainColour),
-    _numbers("sleeve_lengths", "sleeve_length", words.SleeveLength),
-    Term("upper_clothing_colors", "upper_clothing_colors", OVERLAP, number(words.Colour), nullable=True),
-    _numbers("backpack_states", "backpack_state", words.Presence),
-    _numbers("lower_garment_types", "lower_garment_type", words.Garment),
-    Term("lower_garment_colors", "lower_garment_colors", OVERLAP, number(words.Colour), nullable=True),
-    _numbers("shoes_apparent_colors", "shoes_apparent_color", words.PlainColour),
+    _numbers("apparent_gender", "apparent_gender", ApparentGender),
+    *bounds("apparent_age", _AGE),
+    _numbers("headwear_states", "headwear_state", Presence),
+    _numbers("headwear_apparent_colors", "headwear_apparent_color", PlainColour),
+    _numbers("sleeve_lengths", "sleeve_length", SleeveLength),
+    Term("upper_clothing_colors", "upper_clothing_colors", OVERLAP, number(Colour), nullable=True),
+    _numbers("backpack_states", "backpack_state", Presence),
+    _numbers("lower_garment_types", "lower_garment_type", Garment),
+    Term("lower_garment_colors", "lower_garment_colors", OVERLAP, number(Colour), nullable=True),
+    _numbers("shoes_apparent_colors", "shoes_apparent_color", PlainColour),
 )
 
 TERMS: Mapping[str, Term] = {term.name: term for term in (*IDS, *TIMES, *ORIGIN, *TOP_MATCH, *FACE, *BODY, *PLACE)}

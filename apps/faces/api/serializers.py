@@ -5,34 +5,16 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.common.api.responses import created_serializer
-from apps.common.fields import CommaListField, FilterTimeField, FlagField, UUIDField, uuid_list
+from apps.common.fields import CommaListField, FlagField, TextField, UUIDField, ids_field, uuid_list
 from apps.common.filters.kinds import FiniteFloatField
 from apps.common.paging import PageQuery
 from apps.common.validation import StrictSerializer
 from apps.faces.attribute_input import RAW, SDK, XPK
 from apps.faces.attributes import DEFAULT_TTL_S, MAX_TTL_S
-from apps.faces.types import FaceFilters, ListFilters
+from apps.faces.filters import FaceFilterSerializer, ListFilterSerializer
 
-MAX_IDS = 1000
 MAX_SAMPLES = 100
 MAX_DESCRIPTORS = 16
-
-
-class TextField(serializers.CharField):
-    """A string that is kept as it is; numbers are not strings."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"trim_whitespace": False, "allow_blank": True, "required": False} | kwargs)
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return str(super().to_internal_value(data))
-
-
-def ids_field(**kwargs: Any) -> serializers.ListField:
-    """An array of 1 to 1000 UUIDs."""
-    return serializers.ListField(child=UUIDField(), **{"min_length": 1, "max_length": MAX_IDS} | kwargs)
 
 
 # --- attributes -----------------------------------------------------------------------------------------------
@@ -157,37 +139,8 @@ class FaceIdsBody(StrictSerializer):
     face_ids = ids_field()
 
 
-class FaceFilterQuery(serializers.Serializer[Any]):
-    """Which faces. Times may be relative, `now-7d`."""
-
-    account_id = UUIDField(required=False)
-    user_data = TextField(max_length=128)
-    event_id = UUIDField(required=False)
-    event_ids = uuid_list()
-    external_ids = CommaListField(child=TextField(max_length=36), required=False)
-    face_ids = uuid_list()
-    list_id = UUIDField(required=False)
-    create_time__gte = FilterTimeField(required=False)
-    create_time__lt = FilterTimeField(required=False)
-    face_id__gte = UUIDField(required=False)
-    face_id__lt = UUIDField(required=False)
-    face_id__lte = UUIDField(required=False)
-
-
-class FacesQuery(FaceFilterQuery, TargetsQuery, PageQuery):
+class FacesQuery(FaceFilterSerializer, TargetsQuery, PageQuery):
     pass
-
-
-def face_filters(query: dict[str, Any]) -> FaceFilters:
-    """The filters of a checked query."""
-    names = set(FaceFilters.__dataclass_fields__) & set(query)
-    given: dict[str, Any] = {
-        name: tuple(query[name]) if isinstance(query[name], list) else query[name] for name in names
-    }
-    if "event_id" in query:
-        events = given.get("event_ids", (query["event_id"],))
-        given["event_ids"] = tuple(event_id for event_id in events if event_id == query["event_id"])
-    return FaceFilters(**given)
 
 
 class FaceSerializer(serializers.Serializer[Any]):
@@ -249,25 +202,8 @@ class WithFacesQuery(serializers.Serializer[Any]):
     with_faces = FlagField(default=0)
 
 
-class ListFilterQuery(serializers.Serializer[Any]):
-    """Which lists. Times may be relative, `now-7d`."""
-
-    account_id = UUIDField(required=False)
-    list_ids = uuid_list()
-    user_data = TextField(max_length=128)
-    create_time__gte = FilterTimeField(required=False)
-    create_time__lt = FilterTimeField(required=False)
-
-
-class ListsQuery(ListFilterQuery, PageQuery):
+class ListsQuery(ListFilterSerializer, PageQuery):
     pass
-
-
-def list_filters(query: dict[str, Any]) -> ListFilters:
-    """The filters of a checked query."""
-    names = set(ListFilters.__dataclass_fields__) & set(query)
-    given: dict[str, Any] = {n: tuple(query[n]) if isinstance(query[n], list) else query[n] for n in names}
-    return ListFilters(**given)
 
 
 class ListSerializer(serializers.Serializer[Any]):

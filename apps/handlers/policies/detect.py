@@ -40,7 +40,7 @@ BODY_FLAGS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LivenessPolicy:
-    """Thresholds 0..1 of the prediction, None for the platform's; states as in `words.Liveness`."""
+    """Thresholds 0..1 of the prediction, None for the platform's; states as in `enums.Liveness`."""
 
     estimate: bool = False
     liveness_threshold: float | None = None
@@ -50,7 +50,7 @@ class LivenessPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeepfakePolicy:
-    """Threshold 0..1 of `real`, None for the platform's; states as in `words.Deepfake`.
+    """Threshold 0..1 of `real`, None for the platform's; states as in `enums.Deepfake`.
 
     `mode` 2 looks at the face in its picture first, where a network for that is installed; 1 does not.
     """

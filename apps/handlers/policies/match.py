@@ -12,17 +12,13 @@ from apps.accounts.auth.principal import Principal
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.filters import Filters
-from apps.faces.api.serializers import face_filters
-from apps.faces.types import FaceFilters
+from apps.faces.shapes import FACE_TARGETS
 from apps.handlers.policies.base import MAX_LABEL_CHARACTERS, FiltersSerializer, PolicySerializer
 from apps.handlers.policies.detect import score_field
 from apps.matching.candidates import EVENTS, FACES, EventCandidateFilters, FaceCandidateFilters
 
 MAX_CANDIDATES = 100
 DEFAULT_CANDIDATES = 3
-FACE_TARGETS = (
-    "face_id", "account_id", "event_id", "user_data", "create_time", "external_id", "avatar", "lists",
-)  # fmt: skip
 EVENT_TARGETS = ("event_id", "account_id", "external_id", "user_data", "create_time", "handler_id", "source")
 
 
@@ -32,8 +28,7 @@ class Candidates:
 
     origin: str
     account_id: UUID | None = None
-    faces: FaceFilters = field(default_factory=FaceFilters)
-    events: Filters = field(default_factory=dict)
+    filters: Filters = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +58,9 @@ class CandidatesField(serializers.Field[Candidates, Any, Any, Any]):
 
     def to_internal_value(self, data: Any) -> Candidates:
         origin = data.get("origin", FACES) if isinstance(data, Mapping) else FACES
-        if origin == EVENTS:
-            of_events = EventCandidateFilters().run_validation(data)
-            return Candidates(origin=EVENTS, account_id=of_events.get("account_id"), events=of_events["filters"])
-        of_faces = FaceCandidateFilters().run_validation(data)
-        return Candidates(origin=FACES, account_id=of_faces.get("account_id"), faces=face_filters(of_faces))
+        serializer = EventCandidateFilters if origin == EVENTS else FaceCandidateFilters
+        given: Any = serializer().run_validation(data)
+        return Candidates(origin=given["origin"], account_id=given.get("account_id"), filters=given["filters"])
 
 
 class TargetsField(serializers.ListField):

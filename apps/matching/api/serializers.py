@@ -4,11 +4,11 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.common.fields import UUIDField, parse_uuid
+from apps.common.fields import TextField, UUIDField, parse_uuid
 from apps.common.filters.kinds import FiniteFloatField
 from apps.common.validation import StrictSerializer
 from apps.events.api.serializers import StoredEventSerializer
-from apps.faces.api.serializers import FaceSerializer, TextField
+from apps.faces.api.serializers import FaceSerializer
 from apps.faces.attribute_input import RAW, SDK, XPK
 from apps.matching.candidates import CandidateFiltersField
 from apps.matching.types import DEFAULT_LIMIT, Reference

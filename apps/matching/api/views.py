@@ -15,7 +15,6 @@ from apps.common.descriptors import DescriptorVersion, versions
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.common.validation import checked_body, checked_query
-from apps.faces.api.serializers import face_filters
 from apps.matching.api.serializers import MatchAnswer, MatchBody, MatchQuery, RawMatchAnswer, RawMatchBody
 from apps.matching.api.shapes import match_shape, targets_check
 from apps.matching.candidates import ATTRIBUTES, EVENTS, FACES
@@ -159,4 +158,4 @@ def candidates_of(request: Request, scope: Scope, block: Mapping[str, Any]) -> C
         return EventCandidates(filters=filters["filters"], **common)
     if filters["origin"] == ATTRIBUTES:
         return AttributeCandidates(attribute_ids=tuple(filters["attribute_ids"]), **common)
-    return FaceCandidates(filters=face_filters(filters), **common)
+    return FaceCandidates(filters=filters["filters"], **common)

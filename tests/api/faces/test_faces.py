@@ -189,6 +189,7 @@ def test_filters_and_counts(client: Client, stranger: Client, versions: Versions
         "account_id=x", "event_id=urn:uuid:" + KEY, "list_id=" + KEY.replace("-", ""), "face_id__lt={" + KEY + "}",
         "create_time__lt=9999-12-31T23:59:59-01:00", "create_time__gte=0001-01-01T00:00:00%2B01:00",
         "face_ids=" + ",".join([str(UUID(int=1))] * 1001),
+        "face_ids=", "event_ids=,", "external_ids=", "event_ids=null",
     ],
 )  # fmt: skip
 def test_bad_queries(client: Client, query: str) -> None:

@@ -57,7 +57,16 @@ def test_filters_and_counts(client: Client, stranger: Client) -> None:
         assert found(client, **query) == expected, query
         assert client.get("/6/lists/count", query).json() == {"lists_count": len(expected)}
     assert found(client, page_size=1, page=2) == [a]
-    for query in ("page=0", "page_size=101", "user_data=%00", "create_time__gte=x", "account_id=x", "list_ids=x"):
+    for query in (
+        "page=0",
+        "page_size=101",
+        "user_data=%00",
+        "create_time__gte=x",
+        "account_id=x",
+        "list_ids=x",
+        "list_ids=",
+        "list_ids=null",
+    ):
         assert query.partition("=")[0] in refused(client.get(f"/6/lists?{query}"), 400, 12012)
 
 

@@ -135,10 +135,9 @@ def test_the_whole_vocabulary() -> None:
     assert thresholds["natural_light"] == CHECKS["natural_light"].threshold
     assert set(CHECKS) - set(thresholds) == {"red_eyes"}
     vip, seen = policies.match_policy
-    assert (vip.limit, vip.candidates.faces.list_id, seen.limit) == (5, LIST_ID, 3)
-    assert vip.candidates.faces.create_time__gte is not None
-    assert abs(vip.candidates.faces.create_time__gte - (utc_now() - timedelta(days=7))) < timedelta(seconds=5)
-    assert seen.candidates.events == {"sources": ["door"], "emotions": [4]}
+    assert (vip.limit, vip.candidates.filters["list_id"], seen.limit) == (5, LIST_ID, 3)
+    assert abs(vip.candidates.filters["create_time__gte"] - (utc_now() - timedelta(days=7))) < timedelta(seconds=5)
+    assert seen.candidates.filters == {"sources": ["door"], "emotions": [4]}
     storage = policies.storage_policy
     assert storage.face_policy.link_to_lists_policy[0].list_id == LIST_ID
     assert (storage.face_sample_policy.ttl, storage.body_sample_policy.ttl) == (30, -1)

@@ -18,7 +18,7 @@ from apps.faces import nearest
 from apps.faces.attributes import attribute_create, attribute_delete
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
 from apps.faces.selectors import face_lists
-from apps.faces.types import AttributeData, FaceFilters
+from apps.faces.types import AttributeData
 from apps.matching.matcher import match, match_all
 from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates, Match, Probe
 from tests.factories import NOON, make_account, make_event, make_version, unit_vectors
@@ -100,7 +100,7 @@ def test_faces_are_found_as_a_plain_scan_finds_them(
     faces = make_faces(account, vectors[1:])
     row = make_list(account, faces)
     candidates = FaceCandidates(
-        scope=Scope(account.account_id), filters=FaceFilters(list_id=row.list_id), limit=limit, threshold=threshold
+        scope=Scope(account.account_id), filters={"list_id": row.list_id}, limit=limit, threshold=threshold
     )
     ids = [face.face_id for face in faces]
     check(best(vectors[0], candidates), reference_scan(vectors[0], vectors[1:], ids, version, limit, threshold))
@@ -111,7 +111,7 @@ def test_many_probes_in_a_large_list(account: Account, version: DescriptorVersio
     faces = make_faces(account, vectors)
     row = make_list(account, faces[::2])
     candidates = FaceCandidates(
-        scope=Scope(account.account_id), filters=FaceFilters(list_id=row.list_id), limit=100, threshold=0.3
+        scope=Scope(account.account_id), filters={"list_id": row.list_id}, limit=100, threshold=0.3
     )
     found = match(probes=[probe(vector) for vector in vectors[:10]], candidates=candidates)
     ids = [face.face_id for face in faces[::2]]
@@ -143,12 +143,12 @@ def test_a_face_comes_with_its_row_and_lists(account: Account, version: Descript
 @pytest.mark.parametrize(
     "filters",
     [
-        lambda faces, row: FaceFilters(face_ids=(faces[1].face_id, uuid4())),
-        lambda faces, row: FaceFilters(list_id=row.list_id),
-        lambda faces, row: FaceFilters(external_ids=("two", "none")),
-        lambda faces, row: FaceFilters(user_data="second"),
-        lambda faces, row: FaceFilters(create_time__gte=faces[1].create_time, create_time__lt=faces[2].create_time),
-        lambda faces, row: FaceFilters(list_id=row.list_id, external_ids=("two",)),
+        lambda faces, row: {"face_ids": [faces[1].face_id, uuid4()]},
+        lambda faces, row: {"list_id": row.list_id},
+        lambda faces, row: {"external_ids": ["two", "none"]},
+        lambda faces, row: {"user_data": "second"},
+        lambda faces, row: {"create_time__gte": faces[1].create_time, "create_time__lt": faces[2].create_time},
+        lambda faces, row: {"list_id": row.list_id, "external_ids": ["two"]},
     ],
 )
 def test_filters_of_faces(account: Account, version: DescriptorVersion, filters: object) -> None:
@@ -162,15 +162,15 @@ def test_filters_of_faces(account: Account, version: DescriptorVersion, filters:
     chosen = filters(faces, row)  # type: ignore[operator]
     found = best(vectors[0], FaceCandidates(scope=Scope(account.account_id), filters=chosen, limit=100))
     assert [each.object_id for each in found] == [faces[1].face_id]
-    nothing = FaceFilters(list_id=row.list_id, external_ids=("one",))
-    for none in (nothing, FaceFilters(face_ids=()), FaceFilters(list_id=row.list_id, external_ids=())):
+    nothing = {"list_id": row.list_id, "external_ids": ["one"]}
+    for none in (nothing, {"face_ids": []}, {"list_id": row.list_id, "external_ids": []}):
         assert best(vectors[0], FaceCandidates(scope=Scope(account.account_id), filters=none)) == ()
 
 
 def test_bounds_of_face_ids(account: Account, version: DescriptorVersion) -> None:
     vectors = unit_vectors(5, DIMENSION)
     faces = sorted(make_faces(account, vectors), key=lambda face: str(face.face_id))
-    filters = FaceFilters(face_id__gte=faces[1].face_id, face_id__lt=faces[3].face_id)
+    filters = {"face_id__gte": faces[1].face_id, "face_id__lt": faces[3].face_id}
     found = best(vectors[0], FaceCandidates(scope=Scope(account.account_id), filters=filters, limit=100))
     assert {each.object_id for each in found} == {faces[1].face_id, faces[2].face_id}
 
@@ -187,8 +187,8 @@ def test_accounts_do_not_see_each_other(account: Account, version: DescriptorVer
     def blocks(scope: Scope) -> list[Candidates]:
         return [
             FaceCandidates(scope=scope),
-            FaceCandidates(scope=scope, filters=FaceFilters(list_id=row.list_id)),
-            FaceCandidates(scope=scope, filters=FaceFilters(face_ids=(faces[0].face_id,))),
+            FaceCandidates(scope=scope, filters={"list_id": row.list_id}),
+            FaceCandidates(scope=scope, filters={"face_ids": [faces[0].face_id]}),
             EventCandidates(scope=scope),
             EventCandidates(scope=scope, filters={"event_ids": [event.event_id]}),
             AttributeCandidates(scope=scope, attribute_ids=(attribute.attribute_id,)),
@@ -210,7 +210,7 @@ def test_proposals_that_do_not_suffice(
     crowd = make_faces(account, np.stack([vector] * 70))
     far = make_faces(account, unit_vectors(5, DIMENSION, seed=5))
     row = make_list(account, [*far, crowd[66]])
-    filters = FaceFilters(list_id=row.list_id)
+    filters = {"list_id": row.list_id}
     found = best(vector, FaceCandidates(scope=Scope(account.account_id), filters=filters, limit=5))
     assert found[0].object_id == crowd[66].face_id
     assert {each.object_id for each in found[1:]} < {face.face_id for face in far}

@@ -22,7 +22,6 @@ from apps.faces.api.serializers import (
     FaceAttributeSerializer,
     FaceBody,
     FaceCreated,
-    FaceFilterQuery,
     FaceIdsBody,
     FacePatch,
     FaceSerializer,
@@ -30,11 +29,11 @@ from apps.faces.api.serializers import (
     FacesSerializer,
     SamplesSerializer,
     TargetsQuery,
-    face_filters,
 )
 from apps.faces.api.views.attributes import DONE, audit_descriptors
 from apps.faces.attribute_input import attribute_parse
 from apps.faces.attributes import attribute_get
+from apps.faces.filters import FaceFilterSerializer
 from apps.faces.models import FaceAttribute
 from apps.faces.shapes import (
     DESCRIPTOR,
@@ -79,7 +78,7 @@ class FacesView(LunaView):
         targets = targets_check(query["targets"], FACE_TARGETS)
         faces = selectors.faces_page(
             scope=read_scope(request),
-            filters=face_filters(query),
+            filters=query["filters"],
             page=Page(query["page"], query["page_size"]),
             with_lists="lists" in targets,
         )
@@ -97,9 +96,9 @@ class FacesCountView(LunaView):
 
     permissions = {"GET": ("face", "view")}
 
-    @extend_schema(summary="Count faces", parameters=[FaceFilterQuery], responses=count_serializer("faces_count"))
+    @extend_schema(summary="Count faces", parameters=[FaceFilterSerializer], responses=count_serializer("faces_count"))
     def get(self, request: Request) -> Response:
-        filters = face_filters(checked_query(FaceFilterQuery, request))
+        filters = checked_query(FaceFilterSerializer, request)["filters"]
         return Response({"faces_count": selectors.faces_count(scope=read_scope(request), filters=filters)})
 
 
@@ -110,11 +109,11 @@ class FacesAttributesCountView(LunaView):
 
     @extend_schema(
         summary="Count faces with attributes",
-        parameters=[FaceFilterQuery],
+        parameters=[FaceFilterSerializer],
         responses=count_serializer("attributes_count"),
     )
     def get(self, request: Request) -> Response:
-        filters = face_filters(checked_query(FaceFilterQuery, request))
+        filters = checked_query(FaceFilterSerializer, request)["filters"]
         return Response({"attributes_count": selectors.attributes_count(scope=read_scope(request), filters=filters)})
 
 

@@ -17,16 +17,15 @@ from apps.faces.api.serializers import (
     ListBody,
     ListCreated,
     ListFacesBody,
-    ListFilterQuery,
     ListIdsBody,
     ListPatch,
     ListSerializer,
     ListsQuery,
     ListsSerializer,
     WithFacesQuery,
-    list_filters,
 )
 from apps.faces.api.views.attributes import DONE
+from apps.faces.filters import ListFilterSerializer
 from apps.faces.shapes import list_shape
 
 
@@ -52,7 +51,7 @@ class ListsView(LunaView):
     def get(self, request: Request) -> Response:
         query = checked_query(ListsQuery, request)
         lists = selectors.lists_page(
-            scope=read_scope(request), filters=list_filters(query), page=Page(query["page"], query["page_size"])
+            scope=read_scope(request), filters=query["filters"], page=Page(query["page"], query["page_size"])
         )
         return Response({"lists": [list_shape(row) for row in lists]})
 
@@ -71,9 +70,9 @@ class ListsCountView(LunaView):
 
     permissions = {"GET": ("list", "view")}
 
-    @extend_schema(summary="Count lists", parameters=[ListFilterQuery], responses=count_serializer("lists_count"))
+    @extend_schema(summary="Count lists", parameters=[ListFilterSerializer], responses=count_serializer("lists_count"))
     def get(self, request: Request) -> Response:
-        filters = list_filters(checked_query(ListFilterQuery, request))
+        filters = checked_query(ListFilterSerializer, request)["filters"]
         return Response({"lists_count": selectors.lists_count(scope=read_scope(request), filters=filters)})
 
 

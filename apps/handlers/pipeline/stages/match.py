@@ -38,8 +38,8 @@ def _candidates(policy: MatchPolicy, principal: Principal) -> FaceCandidates | E
     wanted = policy.candidates
     scope = Scope(candidates_account(wanted, principal))
     if wanted.origin == EVENTS:
-        return EventCandidates(scope=scope, filters=wanted.events, limit=policy.limit, threshold=policy.threshold)
-    return FaceCandidates(scope=scope, filters=wanted.faces, limit=policy.limit, threshold=policy.threshold)
+        return EventCandidates(scope=scope, filters=wanted.filters, limit=policy.limit, threshold=policy.threshold)
+    return FaceCandidates(scope=scope, filters=wanted.filters, limit=policy.limit, threshold=policy.threshold)
 
 
 def _with_matches(event: GeneratedEvent, policy: MatchPolicy, matches: Sequence[Match]) -> GeneratedEvent:

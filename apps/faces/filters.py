@@ -1,0 +1,49 @@
+"""What faces and lists are filtered by: terms of the filter language, shared with events where they mean the same."""
+
+from apps.common.fields import UUIDField
+from apps.common.filters.kinds import UUID_KIND, text
+from apps.common.filters.operators import EQUAL, HAS, ONE_OF
+from apps.common.filters.serializers import FilterSerializer, Terms
+from apps.common.filters.terms import TERMS, Term, bounds
+
+# Empty user data are a value: a client may look for what it has not described.
+USER_DATA = Term("user_data", "user_data", EQUAL, text(128, blank=True))
+
+
+def _terms(*shared: str, own: tuple[Term, ...]) -> Terms:
+    return {name: TERMS[name] for name in shared} | {term.name: term for term in own}
+
+
+FACE_TERMS = _terms(
+    "face_ids",
+    "external_ids",
+    "event_ids",
+    "create_time__gte",
+    "create_time__lt",
+    own=(
+        USER_DATA,
+        Term("event_id", "event_id", EQUAL, UUID_KIND),
+        Term("list_id", "lists", HAS, UUID_KIND, path="links__list__list_id"),
+        *bounds("face_id", UUID_KIND, "gte", "lt", "lte"),
+    ),
+)
+"""Filters of GET /6/faces and of candidates of origin `faces`; columns are those of `Face`, and `lists`."""
+
+LIST_TERMS = _terms(
+    "create_time__gte", "create_time__lt", own=(USER_DATA, Term("list_ids", "list_id", ONE_OF, UUID_KIND))
+)
+"""Filters of GET /6/lists."""
+
+
+class FaceFilterSerializer(FilterSerializer):
+    """Which faces. Times may be relative, `now-7d`."""
+
+    terms = FACE_TERMS
+    account_id = UUIDField(required=False)
+
+
+class ListFilterSerializer(FilterSerializer):
+    """Which lists. Times may be relative, `now-7d`."""
+
+    terms = LIST_TERMS
+    account_id = UUIDField(required=False)

@@ -1,0 +1,183 @@
+"""Filters of faces and lists: SQL and memory agree on every term, and bad ones are refused as those of events are."""
+
+import random
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.http import QueryDict
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rest_framework.exceptions import ErrorDetail
+
+from apps.common.filters import EventFilterSerializer, FilterSerializer, Term, accepts, to_q
+from apps.faces.filters import FACE_TERMS, LIST_TERMS, FaceFilterSerializer, ListFilterSerializer
+from apps.faces.models import Face, List, ListFace
+from tests.factories import make_account
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+UUIDS = [UUID(int=number << 124) for number in range(1, 9)]
+LISTS = UUIDS[:4]
+POOLS: dict[str, list[Any]] = {
+    "event_id": UUIDS,
+    "external_id": ["", "a", "A", "b,c", "ä 1", "null", "%", "a_b"],
+    "user_data": ["", "a", "A", "ä", "%", "a_b"],
+    "create_time": [START + timedelta(microseconds=3 * step) for step in range(8)],
+    "lists": UUIDS[:5],  # the last is no list
+}
+FACES, LISTS_MADE = 200, 40
+reading = settings(
+    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def random_id(dice: random.Random) -> UUID:
+    return UUID(int=dice.getrandbits(128))
+
+
+def create_all(model: Any, rows: list[Any]) -> None:
+    """With their own `create_time`, which `auto_now_add` would replace."""
+    times = [row.create_time for row in rows]
+    model.objects.bulk_create(rows)
+    for row, time in zip(rows, times, strict=True):
+        row.create_time = time
+    model.objects.unscoped().bulk_update(rows, ["create_time"])
+
+
+@pytest.fixture
+def faces(db: None) -> dict[UUID, dict[str, Any]]:
+    """Random faces, as stored and as facts."""
+    account, dice = make_account(), random.Random(2026)
+    rows = [List.objects.create(account=account, list_id=list_id) for list_id in LISTS]
+    facts, made, links = [], [], []
+    for key in range(1, FACES + 1):
+        columns = {name: dice.choice(POOLS[name]) for name in ("external_id", "user_data", "create_time")}
+        columns |= {"face_id": random_id(dice), "event_id": dice.choice([None, *UUIDS])}
+        members = dice.sample(rows, dice.randrange(3))
+        made.append(Face(id=key, account=account, **columns))
+        links += [ListFace(list=row, face_id=key, link_key=key) for row in members]
+        facts.append(columns | {"lists": [row.list_id for row in members]})
+    create_all(Face, made)
+    ListFace.objects.bulk_create(links)
+    return {one["face_id"]: one for one in facts}
+
+
+@pytest.fixture
+def lists(db: None) -> dict[UUID, dict[str, Any]]:
+    """Random lists, as stored and as facts."""
+    account, dice = make_account(), random.Random(2026)
+    facts = [
+        {"list_id": random_id(dice)} | {name: dice.choice(POOLS[name]) for name in ("user_data", "create_time")}
+        for _ in range(LISTS_MADE)
+    ]
+    create_all(List, [List(id=key, account=account, **one) for key, one in enumerate(facts, start=1)])
+    return {one["list_id"]: one for one in facts}
+
+
+def value_of(term: Term, own: list[UUID]) -> st.SearchStrategy[Any]:
+    one = st.sampled_from(POOLS.get(term.column) or own)
+    return st.lists(one, min_size=1, max_size=4) if term.operator.many else one
+
+
+def check_agreement(
+    data: st.DataObject, model: Any, key: str, terms: Mapping[str, Term], rows: dict[UUID, dict[str, Any]]
+) -> None:
+    names = data.draw(st.lists(st.sampled_from(sorted(terms)), min_size=1, max_size=3, unique=True))
+    filters = {name: data.draw(value_of(terms[name], sorted(rows))) for name in names}
+    found = list(model.objects.unscoped().filter(to_q(filters, terms)).values_list(key, flat=True))
+    assert len(found) == len(set(found))
+    assert set(found) == {row_id for row_id, facts in rows.items() if accepts(filters, facts, terms)}
+
+
+@reading
+@given(data=st.data())
+def test_sql_and_memory_agree_on_faces(faces: dict[UUID, dict[str, Any]], data: st.DataObject) -> None:
+    check_agreement(data, Face, "face_id", FACE_TERMS, faces)
+
+
+@reading
+@given(data=st.data())
+def test_sql_and_memory_agree_on_lists(lists: dict[UUID, dict[str, Any]], data: st.DataObject) -> None:
+    check_agreement(data, List, "list_id", LIST_TERMS, lists)
+
+
+@pytest.mark.parametrize("name", sorted(FACE_TERMS))
+def test_every_term_chooses_faces(faces: dict[UUID, dict[str, Any]], name: str) -> None:
+    """Some value of each term takes some faces and leaves others: none is blind."""
+    check_choice(Face, FACE_TERMS, name, POOLS.get(FACE_TERMS[name].column) or sorted(faces)[50:52], len(faces))
+
+
+@pytest.mark.parametrize("name", sorted(LIST_TERMS))
+def test_every_term_chooses_lists(lists: dict[UUID, dict[str, Any]], name: str) -> None:
+    check_choice(List, LIST_TERMS, name, POOLS.get(LIST_TERMS[name].column) or sorted(lists)[5:7], len(lists))
+
+
+def check_choice(model: Any, terms: Mapping[str, Term], name: str, values: list[Any], rows: int) -> None:
+    counts = [
+        model.objects.unscoped().filter(to_q({name: [value] if terms[name].operator.many else value}, terms)).count()
+        for value in values
+    ]
+    assert any(0 < count < rows for count in counts)
+
+
+def test_a_face_without_event_or_list_passes_no_filter_of_them() -> None:
+    facts = {"face_id": UUIDS[0], "event_id": None, "lists": []}
+    for filters in ({"event_id": UUIDS[0]}, {"event_ids": [UUIDS[0]]}, {"list_id": UUIDS[0]}):
+        assert not accepts(filters, facts, FACE_TERMS)
+        assert not accepts(filters, {}, FACE_TERMS)
+
+
+def problems(serializer: type[FilterSerializer], data: Any) -> dict[str, list[ErrorDetail]]:
+    read = serializer(data=QueryDict(data) if isinstance(data, str) else data)
+    read.is_valid()
+    return {name: problem for name, problem in read.errors.items() if name in read.fields}
+
+
+REFUSED = {
+    "no value": "",
+    "nothing but commas": ",,",
+    "a character that PostgreSQL has not": "%00",
+    "null": "null",
+    "too long": "x" * 200,
+    "no time, no id": "yesterday",
+    "a time before all times": "now-999999999y",
+    "an id in braces": f"{{{UUIDS[0]}}}",
+    "too many": ",".join([str(UUIDS[0])] * 1001),
+}
+
+
+@pytest.mark.parametrize("value", REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("serializer", [FaceFilterSerializer, ListFilterSerializer])
+def test_what_events_refuse_is_refused(serializer: type[FilterSerializer], value: str) -> None:
+    """Every term that events have too, with the same words."""
+    shared = sorted(set(serializer.terms) & set(EventFilterSerializer.terms))
+    assert len(shared) >= 2
+    for name in shared:
+        of_events = problems(EventFilterSerializer, f"{name}={value}")
+        assert problems(serializer, f"{name}={value}") == of_events, name
+
+
+@pytest.mark.parametrize(
+    ("serializer", "query"),
+    [
+        (FaceFilterSerializer, f"event_id={UUIDS[0]},{UUIDS[1]}"),
+        (FaceFilterSerializer, "list_id=null"),
+        (FaceFilterSerializer, "face_id__lte=1"),
+        (FaceFilterSerializer, "face_ids=,"),
+        (FaceFilterSerializer, "external_ids="),
+        (FaceFilterSerializer, "user_data=" + "x" * 129),
+        (ListFilterSerializer, "list_ids="),
+        (ListFilterSerializer, "list_ids=null"),
+        (ListFilterSerializer, "user_data=%00"),
+    ],
+)
+def test_bad_values_name_the_parameter(serializer: type[FilterSerializer], query: str) -> None:
+    assert list(problems(serializer, query)) == [query.partition("=")[0]]
+
+
+@pytest.mark.parametrize("value", [[], [5], [""], [None], {}, 5, None, True])
+@pytest.mark.parametrize("serializer", [FaceFilterSerializer, EventFilterSerializer])
+def test_json_that_is_no_text_is_refused(serializer: type[FilterSerializer], value: Any) -> None:
+    assert list(problems(serializer, {"external_ids": value})) == ["external_ids"]
