@@ -1,22 +1,28 @@
 """Accounts, tokens and the audit log in the admin site."""
 
+from copy import copy
+from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
+from django.contrib.auth.views import PasswordChangeView
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import reverse
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 from unfold.decorators import display
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.forms import AdminOwnPasswordChangeForm, AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from apps.accounts.adminbase import DeletingAdmin, LunaAdmin
 from apps.accounts.auth.access import actor_of
+from apps.accounts.auth.principal import Actor
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord, Token
-from apps.accounts.services import account_create, account_delete, account_update, audit_write, token_delete
+from apps.accounts.services import account_create, account_delete, account_update, token_delete
 from apps.common.times import utc_now
 
 admin.site.unregister(Group)  # rights are the account's type and the token's permissions
@@ -34,13 +40,50 @@ class AccountChangeForm(UserChangeForm):
         fields = ("login", "account_type", "description", "is_active", "password")
 
 
+class _SavedByService:
+    """Has the service change the password; Django's forms would save the account themselves."""
+
+    cleaned_data: dict[str, Any]
+
+    def __init__(self, *args: Any, actor: Actor, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.actor = actor
+
+    def set_password_and_save(self, user: Account, name: str = "password1", **options: Any) -> Account:
+        account_update(account=user, password=self.cleaned_data[name], actor=self.actor)
+        user.refresh_from_db(fields=("password",))
+        return user
+
+
+class PasswordForm(_SavedByService, AdminPasswordChangeForm):
+    """Another account's password. It is changed and never taken away: `is_active` closes an account."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields.pop("usable_password", None)
+        self.fields["password1"].required = self.fields["password2"].required = True
+
+
+class OwnPasswordForm(_SavedByService, AdminOwnPasswordChangeForm):
+    """The own password, by the old one."""
+
+
+def own_password_change(request: HttpRequest) -> HttpResponseBase:
+    """The page on which a login changes its own password."""
+    view = PasswordChangeView.as_view(
+        form_class=partial(OwnPasswordForm, actor=actor_of(request)),
+        success_url=reverse("admin:password_change_done"),
+        extra_context=admin.site.each_context(request),
+    )
+    return view(request)
+
+
 @admin.register(Account)
 class AccountAdmin(DeletingAdmin, UserAdmin):
     """Logins and owners of data. Passwords go in and never come out."""
 
     form = AccountChangeForm
     add_form = AccountCreationForm
-    change_password_form = AdminPasswordChangeForm
     list_display = ("login", "kind", "description", "active", "create_time")
     list_filter = ("account_type", "is_active", ("create_time", RangeDateTimeFilter))
     search_fields = ("login", "description")
@@ -94,19 +137,10 @@ class AccountAdmin(DeletingAdmin, UserAdmin):
         )
         obj._state.adding = False
 
-    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:
-        account = self.get_object(request, id)
-        before = account and account.password
-        response = super().user_change_password(request, id, form_url)
-        if account and Account.objects.values_list("password", flat=True).get(pk=account.pk) != before:
-            audit_write(
-                action="update",
-                object_type="account",
-                object_id=account.pk,
-                account_id=account.pk,
-                actor=actor_of(request),
-            )
-        return response
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        page = copy(self)  # of this request: Django gives the form no request
+        page.change_password_form = partial(PasswordForm, actor=actor_of(request))
+        return super(AccountAdmin, page).user_change_password(request, id, form_url)
 
     def delete_rows(self, request: HttpRequest, rows: list[Account]) -> None:
         for account in rows:

@@ -1,7 +1,7 @@
-"""Changes of accounts and tokens, and the audit log."""
+"""Changes of accounts and tokens."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,28 +10,21 @@ from uuid import UUID, uuid4
 from django.db import IntegrityError, transaction
 
 from apps.accounts import selectors
+from apps.accounts.audit import audit_write
 from apps.accounts.auth.bearer import token_encode
 from apps.accounts.auth.credentials import password_hash
 from apps.accounts.auth.permissions import is_within
 from apps.accounts.auth.principal import Actor, Principal
 from apps.accounts.choices import AccountType, VisibilityArea
 from apps.accounts.erasure import account_erase
-from apps.accounts.models import Account, AuditRecord, Token
+from apps.accounts.models import Account, Token
 from apps.common import errors
 from apps.common.errors import LunaError
-from apps.common.prepared import prepared_cursor
-from apps.common.request_id import current_request_id
 from apps.common.times import utc_now
 
 logger = logging.getLogger(__name__)
 
 ERASE_S = 20.0  # of a request that deletes an account
-# Every read of a sample waits for its line: the ORM takes longer to make the statement than PostgreSQL to run it. After
-# it come the object's id and its account, of every line.
-AUDIT_INSERT = """
-INSERT INTO accounts_auditrecord
-    (time, account_id, token_id, action, object_type, request_id, remote_address, object_id, object_account_id)
-SELECT %s::timestamptz, %s::uuid, %s::uuid, %s::text, %s::text, %s::text, %s::inet"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,41 +199,3 @@ def _check_visibility(principal: Principal, visibility_area: str) -> None:
 def _audit(row: Account | Token, action: str, actor: Actor | None) -> None:
     kind = "token" if isinstance(row, Token) else "account"
     audit_write(action=action, object_type=kind, object_id=row.pk, account_id=row.account_id, actor=actor)
-
-
-def audit_write(
-    *,
-    action: str,
-    object_type: str,
-    object_id: object = None,
-    object_ids: Iterable[object] = (),
-    account_id: UUID | None = None,
-    actor: Actor | None = None,
-) -> None:
-    """One audit line per object, in one INSERT.
-
-    `action` is a verb (view, create, update, delete), `account_id` the owner of the objects, `actor` who did it
-    (`access.actor_of(request)`); without one it was the platform itself.
-    """
-    ids = [str(each) for each in (*(() if object_id is None else (object_id,)), *object_ids)]
-    if not ids:
-        return
-    with prepared_cursor() as cursor:
-        cursor.execute(
-            f"{AUDIT_INSERT}, named, %s::uuid FROM unnest(%s::text[]) AS named",
-            [*audit_values(action=action, object_type=object_type, actor=actor), account_id, ids],
-        )
-
-
-def audit_values(*, action: str, object_type: str, actor: Actor | None = None) -> list[Any]:
-    """What `AUDIT_INSERT` takes."""
-    actor = actor or Actor()
-    return [
-        utc_now(), actor.account_id, actor.token_id, action, object_type, current_request_id.get(), actor.remote_address
-    ]  # fmt: skip
-
-
-def audit_prune(*, before: datetime) -> int:
-    """Removes audit lines from before a time; how many there were."""
-    removed, _ = AuditRecord.objects.filter(time__lt=before).delete()
-    return removed

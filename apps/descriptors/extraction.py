@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
-from apps.accounts.services import audit_write
+from apps.accounts.audit import audit_write
 from apps.common.descriptors import Descriptor, DescriptorVersion, Kind, Sampled, versions
 from apps.common.errors import LunaError
 from apps.common.scope import Scope

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, QuerySet
 
-from apps.accounts.services import audit_write
+from apps.accounts.audit import audit_write
 from apps.common.descriptors import DescriptorVersion, versions
 from apps.common.scope import Scope
 from apps.descriptors.extraction import Objects

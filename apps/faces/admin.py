@@ -16,7 +16,6 @@ from unfold.decorators import display
 
 from apps.accounts.adminbase import DeletingAdmin, OwnedSelectFilter
 from apps.accounts.auth.access import actor_of
-from apps.accounts.services import audit_write
 from apps.common.filters.enums import Gender
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
 from apps.faces.services import face_update, faces_delete, list_create, list_update, lists_delete
@@ -132,16 +131,12 @@ class FaceAdmin(DeletingAdmin):
     def save_model(self, request: HttpRequest, obj: Face, form: ModelForm, change: bool) -> None:
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
         if changes:
-            face_update(account_id=obj.account_id, face_id=obj.face_id, changes=changes)
-            audit_write(action="update", object_type="face", object_id=obj.face_id, account_id=obj.account_id,
-                        actor=actor_of(request))  # fmt: skip
+            face_update(account_id=obj.account_id, face_id=obj.face_id, changes=changes, actor=actor_of(request))
 
     def delete_rows(self, request: HttpRequest, rows: list[Face]) -> None:
         for account_id, faces in by_account(rows).items():
             face_ids = [face.face_id for face in faces]
-            faces_delete(account_id=account_id, face_ids=face_ids)
-            audit_write(action="delete", object_type="face", object_ids=face_ids, account_id=account_id,
-                        actor=actor_of(request))  # fmt: skip
+            faces_delete(account_id=account_id, face_ids=face_ids, actor=actor_of(request))
 
 
 @admin.register(List)
@@ -188,17 +183,13 @@ class ListAdmin(DeletingAdmin):
         return format_html('<a href="{}?links__list__id__exact={}" class="text-primary-600">{}</a>', url, row.pk, count)
 
     def save_model(self, request: HttpRequest, obj: List, form: ModelForm, change: bool) -> None:
+        given: Any = {"account_id": obj.account_id, "list_id": obj.list_id, "user_data": obj.user_data}
         if change:
-            list_update(account_id=obj.account_id, list_id=obj.list_id, user_data=obj.user_data)
+            list_update(**given, actor=actor_of(request))
         else:
-            made = list_create(account_id=obj.account_id, user_data=obj.user_data, list_id=obj.list_id)
-            obj.pk, obj._state.adding = made.pk, False
-        audit_write(action="update" if change else "create", object_type="list", object_id=obj.list_id,
-                    account_id=obj.account_id, actor=actor_of(request))  # fmt: skip
+            obj.pk, obj._state.adding = list_create(**given, actor=actor_of(request)).pk, False
 
     def delete_rows(self, request: HttpRequest, rows: list[List]) -> None:
         for account_id, lists in by_account(rows).items():
             list_ids = [row.list_id for row in lists]
-            lists_delete(account_id=account_id, list_ids=list_ids)
-            audit_write(action="delete", object_type="list", object_ids=list_ids, account_id=account_id,
-                        actor=actor_of(request))  # fmt: skip
+            lists_delete(account_id=account_id, list_ids=list_ids, actor=actor_of(request))

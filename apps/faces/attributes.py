@@ -11,7 +11,10 @@ from uuid import UUID, uuid4
 
 import numpy as np
 import ormsgpack
+from django.db import transaction
 
+from apps.accounts.audit import audit_owned, audit_write
+from apps.accounts.auth.principal import Actor
 from apps.common import errors
 from apps.common.descriptors import Descriptor
 from apps.common.errors import LunaError
@@ -70,10 +73,22 @@ def attributes_get(*, scope: Scope, attribute_ids: Sequence[UUID]) -> list[Tempo
     return [attribute for attribute in found if scope.allows(attribute.account_id)]
 
 
-def attribute_delete(*, account_id: UUID, attribute_id: UUID) -> None:
+def descriptors_view(*, scope: Scope, attribute_ids: Sequence[UUID], actor: Actor) -> list[TemporaryAttribute]:
+    """As `attributes_get`, where `actor` is about to be shown the descriptors: each attribute leaves an audit line."""
+    found = attributes_get(scope=scope, attribute_ids=attribute_ids)
+    owners = {each.attribute_id: each.account_id for each in found}
+    audit_owned(action="view", object_type="attribute_descriptor", owners=owners, actor=actor)
+    return found
+
+
+def attribute_delete(*, account_id: UUID, attribute_id: UUID, actor: Actor | None = None) -> None:
     """Raises LunaError ATTRIBUTE_NOT_FOUND."""
     attribute_get(scope=Scope(account_id), attribute_id=attribute_id)
-    client().delete(KEY.format(attribute_id))
+    with transaction.atomic():  # where Redis fails there is no line either
+        audit_write(
+            action="delete", object_type="attribute", object_id=attribute_id, account_id=account_id, actor=actor
+        )
+        client().delete(KEY.format(attribute_id))
 
 
 def pack(attribute: TemporaryAttribute) -> bytes:

@@ -8,15 +8,19 @@ from uuid import UUID, uuid4
 
 from django.db import IntegrityError, connection, transaction
 
+from apps.accounts.audit import audit_owned, audit_write
+from apps.accounts.auth.principal import Actor
 from apps.common import errors
 from apps.common.addresses import API
 from apps.common.errors import LunaError
 from apps.common.integrity import is_taken
+from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.faces.attributes import attribute_check
 from apps.faces.inserts import faces_insert, faces_link
 from apps.faces.links import batches, faces_lock, faces_lock_of_lists, link, lists_lock, unlink, unlink_everywhere
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListDeletion, ListFace
+from apps.faces.selectors import face_attribute_get
 from apps.faces.types import AttributeData, BasicData, FaceDraft
 
 MAX_AVATAR_CHARACTERS = 256
@@ -93,7 +97,8 @@ def faces_create(*, account_id: UUID, drafts: Sequence[FaceDraft]) -> list[Face]
     return faces
 
 
-def face_update(*, account_id: UUID, face_id: UUID, changes: Mapping[str, Any]) -> None:
+@transaction.atomic
+def face_update(*, account_id: UUID, face_id: UUID, changes: Mapping[str, Any], actor: Actor | None = None) -> None:
     """Replaces any of `external_id`, `user_data`, `avatar`, `event_id`. Raises LunaError FACE_NOT_FOUND,
     BAD_AVATAR_URL.
     """
@@ -104,20 +109,29 @@ def face_update(*, account_id: UUID, face_id: UUID, changes: Mapping[str, Any]) 
     rows = Face.objects.for_account(account_id).filter(face_id=face_id)
     if not rows.update(**values, last_update_time=utc_now()):
         raise LunaError(errors.FACE_NOT_FOUND, face_id)
+    audit_write(action="update", object_type="face", object_id=face_id, account_id=account_id, actor=actor)
 
 
-def face_delete(*, account_id: UUID, face_id: UUID) -> None:
+def face_delete(*, account_id: UUID, face_id: UUID, actor: Actor | None = None) -> None:
     """Raises LunaError FACE_NOT_FOUND."""
     try:
-        faces_delete(account_id=account_id, face_ids=[face_id])
+        faces_delete(account_id=account_id, face_ids=[face_id], actor=actor)
     except LunaError as error:
         raise (LunaError(errors.FACE_NOT_FOUND, face_id) if error.code == errors.FACES_NOT_FOUND else error) from error
 
 
-def faces_delete(*, account_id: UUID, face_ids: Sequence[UUID]) -> None:
-    """Deletes all of them, with attributes, descriptors and links, or none: raises LunaError FACES_NOT_FOUND."""
+def faces_delete(
+    *, account_id: UUID, face_ids: Sequence[UUID], actor: Actor | None = None, action: str = "delete"
+) -> None:
+    """Deletes all of them, with attributes, descriptors and links, or none: raises LunaError FACES_NOT_FOUND.
+
+    Each face leaves an audit line of `action`.
+    """
     with transaction.atomic():
-        _faces_delete([face.pk for face in faces_lock(account_id=account_id, face_ids=face_ids, for_delete=True)])
+        faces = faces_lock(account_id=account_id, face_ids=face_ids, for_delete=True)
+        ids = [face.face_id for face in faces]
+        audit_write(action=action, object_type="face", object_ids=ids, account_id=account_id, actor=actor)
+        _faces_delete([face.pk for face in faces])
 
 
 def _faces_delete(keys: Sequence[int]) -> None:
@@ -127,7 +141,12 @@ def _faces_delete(keys: Sequence[int]) -> None:
 
 
 def face_attribute_set(
-    *, account_id: UUID, face_id: UUID, attribute: AttributeData, attribute_id: UUID | None = None
+    *,
+    account_id: UUID,
+    face_id: UUID,
+    attribute: AttributeData,
+    attribute_id: UUID | None = None,
+    actor: Actor | None = None,
 ) -> None:
     """Gives a face another attribute, of the next generation. Raises LunaError FACE_NOT_FOUND, ATTRIBUTE_IN_USE,
     EMPTY_ATTRIBUTE..24.
@@ -139,6 +158,7 @@ def face_attribute_set(
         _attribute_delete(face)
         _attribute_create(face, attribute, attribute_id, before.generation + 1 if before else 0)
         face.save(update_fields=("last_update_time",))
+        _attribute_audit(face, "update", actor)
 
 
 def _attribute_create(face: Face, data: AttributeData, attribute_id: UUID | None, generation: int) -> None:
@@ -162,7 +182,7 @@ def _attribute_create(face: Face, data: AttributeData, attribute_id: UUID | None
     )
 
 
-def face_attribute_delete(*, account_id: UUID, face_id: UUID) -> None:
+def face_attribute_delete(*, account_id: UUID, face_id: UUID, actor: Actor | None = None) -> None:
     """Removes attribute and descriptors. Raises LunaError FACE_NOT_FOUND, and FACE_WITHOUT_ATTRIBUTES for a face that
     has none.
     """
@@ -171,6 +191,24 @@ def face_attribute_delete(*, account_id: UUID, face_id: UUID) -> None:
         if not _attribute_delete(face):
             raise LunaError(errors.FACE_WITHOUT_ATTRIBUTES, face_id)
         face.save(update_fields=("last_update_time",))
+        _attribute_audit(face, "delete", actor)
+
+
+def _attribute_audit(face: Face, action: str, actor: Actor | None) -> None:
+    audit_write(
+        action=action, object_type="face_attribute", object_id=face.face_id, account_id=face.account_id, actor=actor
+    )
+
+
+def face_descriptors_view(*, scope: Scope, face_id: UUID, actor: Actor) -> FaceAttribute:
+    """The attribute of a face whose descriptors `actor` is about to be shown, with the audit line of it.
+
+    Raises LunaError as `face_attribute_get`.
+    """
+    found = face_attribute_get(scope=scope, face_id=face_id)
+    owners = {found.face.face_id: found.face.account_id}
+    audit_owned(action="view", object_type="face_descriptor", owners=owners, actor=actor)
+    return found
 
 
 def _face_lock(account_id: UUID, face_id: UUID) -> Face:
@@ -185,10 +223,14 @@ def _attribute_delete(face: Face) -> int:
     return FaceAttribute.objects.filter(face=face).delete()[0]
 
 
-def list_create(*, account_id: UUID, user_data: str = "", list_id: UUID | None = None) -> List:
+def list_create(
+    *, account_id: UUID, user_data: str = "", list_id: UUID | None = None, actor: Actor | None = None
+) -> List:
     """Makes an empty list. Raises LunaError LIST_EXISTS when the id is taken."""
     try:
-        row: List = List.objects.create(account_id=account_id, user_data=user_data, list_id=list_id or uuid4())
+        with transaction.atomic():
+            row: List = List.objects.create(account_id=account_id, user_data=user_data, list_id=list_id or uuid4())
+            _lists_audit("create", account_id, [row.list_id], actor)
     except IntegrityError as error:
         if not is_taken(error):
             raise
@@ -196,11 +238,17 @@ def list_create(*, account_id: UUID, user_data: str = "", list_id: UUID | None =
     return row
 
 
-def list_update(*, account_id: UUID, list_id: UUID, user_data: str) -> None:
+@transaction.atomic
+def list_update(*, account_id: UUID, list_id: UUID, user_data: str, actor: Actor | None = None) -> None:
     """Raises LunaError LIST_NOT_FOUND."""
     rows = List.objects.for_account(account_id).filter(list_id=list_id)
     if not rows.update(user_data=user_data, last_update_time=utc_now()):
         raise LunaError(errors.LIST_NOT_FOUND, list_id)
+    _lists_audit("update", account_id, [list_id], actor)
+
+
+def _lists_audit(action: str, account_id: UUID, list_ids: Sequence[UUID], actor: Actor | None) -> None:
+    audit_write(action=action, object_type="list", object_ids=list_ids, account_id=account_id, actor=actor)
 
 
 def list_attach_faces(*, account_id: UUID, list_id: UUID, face_ids: Sequence[UUID]) -> None:
@@ -228,20 +276,29 @@ def _list_lock(account_id: UUID, list_id: UUID) -> List:
         raise LunaError(errors.LIST_NOT_FOUND, list_id) from error
 
 
-def list_delete(*, account_id: UUID, list_id: UUID, with_faces: bool = False) -> None:
+def list_delete(*, account_id: UUID, list_id: UUID, with_faces: bool = False, actor: Actor | None = None) -> None:
     """Raises LunaError LIST_NOT_FOUND."""
     try:
-        lists_delete(account_id=account_id, list_ids=[list_id], with_faces=with_faces)
+        lists_delete(account_id=account_id, list_ids=[list_id], with_faces=with_faces, actor=actor)
     except LunaError as error:
         raise (LunaError(errors.LIST_NOT_FOUND, list_id) if error.code == errors.LISTS_NOT_FOUND else error) from error
 
 
-def lists_delete(*, account_id: UUID, list_ids: Sequence[UUID], with_faces: bool = False) -> None:
-    """Deletes all lists, and with `with_faces` the faces in them, or none: raises LunaError LISTS_NOT_FOUND."""
+def lists_delete(
+    *, account_id: UUID, list_ids: Sequence[UUID], with_faces: bool = False, actor: Actor | None = None
+) -> None:
+    """Deletes all lists, and with `with_faces` the faces in them, or none: raises LunaError LISTS_NOT_FOUND.
+
+    Each list and each face leaves an audit line.
+    """
     with transaction.atomic():
         keys = faces_lock_of_lists(account_id=account_id, list_ids=list_ids) if with_faces else ()
         rows = lists_lock(account_id=account_id, list_ids=list_ids).values()
         ListFace.objects.filter(list__in=rows).delete()  # here, so that no log is written of lists that go, too
+        _lists_audit("delete", account_id, [row.list_id for row in rows], actor)
+        for batch in batches(keys):
+            ids = Face.objects.unscoped().filter(pk__in=batch).values_list("face_id", flat=True)
+            audit_write(action="delete", object_type="face", object_ids=ids, account_id=account_id, actor=actor)
         _faces_delete(keys)
         ListDeletion.objects.bulk_create(
             ListDeletion(account_id=account_id, list_id=row.list_id, create_time=row.create_time) for row in rows

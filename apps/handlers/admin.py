@@ -11,7 +11,6 @@ from unfold.decorators import display
 
 from apps.accounts.adminbase import DeletingAdmin
 from apps.accounts.auth.access import actor_of
-from apps.accounts.services import audit_write
 from apps.handlers.choices import HandlerType
 from apps.handlers.models import Handler
 from apps.handlers.secrets import policies_mask
@@ -52,11 +51,4 @@ class HandlerAdmin(DeletingAdmin):
 
     def delete_rows(self, request: HttpRequest, rows: list[Handler]) -> None:
         for handler in rows:
-            handler_delete(account_id=handler.account_id, handler_id=handler.handler_id)
-            audit_write(
-                action="delete",
-                object_type="handler",
-                object_id=handler.handler_id,
-                account_id=handler.account_id,
-                actor=actor_of(request),
-            )
+            handler_delete(account_id=handler.account_id, handler_id=handler.handler_id, actor=actor_of(request))

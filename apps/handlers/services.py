@@ -6,7 +6,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from apps.accounts.auth.principal import Principal
+from apps.accounts.audit import audit_write
+from apps.accounts.auth.principal import Actor, Principal
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.times import utc_now
@@ -39,14 +40,16 @@ def handler_check(*, principal: Principal, draft: HandlerDraft) -> None:
         candidates_account(match.candidates, principal)
 
 
-def handler_create(*, principal: Principal, draft: HandlerDraft) -> Handler:
+@transaction.atomic
+def handler_create(*, principal: Principal, draft: HandlerDraft, actor: Actor | None = None) -> Handler:
     """Raises like `handler_check`, and LunaError INVALID_JSON for a mask in the place of a secret."""
     handler_check(principal=principal, draft=draft)
     handler: Handler = Handler.objects.create(account_id=principal.account_id, **_columns(draft))
+    _audit("create", principal.account_id, handler.handler_id, actor)
     return handler
 
 
-def handler_replace(*, principal: Principal, handler_id: UUID, draft: HandlerDraft) -> None:
+def handler_replace(*, principal: Principal, handler_id: UUID, draft: HandlerDraft, actor: Actor | None = None) -> None:
     """Masked secrets stay what they are. Raises LunaError HANDLER_NOT_FOUND, and like `handler_create`."""
     handler_check(principal=principal, draft=draft)
     rows = Handler.objects.for_account(principal.account_id).filter(handler_id=handler_id)
@@ -55,12 +58,19 @@ def handler_replace(*, principal: Principal, handler_id: UUID, draft: HandlerDra
         if replaced is None:
             raise LunaError(errors.HANDLER_NOT_FOUND, handler_id)
         rows.update(**_columns(draft, replaced.policies), last_update_time=utc_now())
+        _audit("update", principal.account_id, handler_id, actor)
 
 
-def handler_delete(*, account_id: UUID, handler_id: UUID) -> None:
+@transaction.atomic
+def handler_delete(*, account_id: UUID, handler_id: UUID, actor: Actor | None = None) -> None:
     """Raises LunaError HANDLER_NOT_FOUND."""
     if not Handler.objects.for_account(account_id).filter(handler_id=handler_id).delete()[0]:
         raise LunaError(errors.HANDLER_NOT_FOUND, handler_id)
+    _audit("delete", account_id, handler_id, actor)
+
+
+def _audit(action: str, account_id: UUID, handler_id: UUID, actor: Actor | None) -> None:
+    audit_write(action=action, object_type="handler", object_id=handler_id, account_id=account_id, actor=actor)
 
 
 def _columns(draft: HandlerDraft, kept: Any = None) -> dict[str, Any]:

@@ -16,15 +16,13 @@ from unfold.decorators import display
 
 from apps.accounts.adminbase import DeletingAdmin
 from apps.accounts.auth.access import actor_of
-from apps.accounts.services import audit_write
 from apps.common.errors import LunaError
 from apps.common.pictures import decoding
 from apps.common.scope import Scope
-from apps.imagestore.choices import Bucket, audit_type, holds_pictures
+from apps.imagestore.choices import Bucket, holds_pictures
 from apps.imagestore.image_headers import open_image
 from apps.imagestore.models import StoredObject
-from apps.imagestore.selectors import object_get
-from apps.imagestore.services import object_bytes, object_delete
+from apps.imagestore.services import object_bytes, object_delete, object_view
 
 THUMBNAIL_PIXELS = 480
 SMALL_PX, LARGE_PX = 48, 180
@@ -80,29 +78,19 @@ class StoredObjectAdmin(DeletingAdmin):
     @cache_control(no_store=True)
     def thumbnail_view(request: HttpRequest, bucket: str, object_id: UUID) -> HttpResponse:
         """A small JPEG of a stored picture, for staff."""
+        if not holds_pictures(bucket):
+            raise Http404("there is no such picture")
         try:
-            stored = object_get(scope=Scope(None), bucket=bucket, object_id=object_id)
+            stored = object_view(scope=Scope(None), bucket=bucket, object_id=object_id, actor=actor_of(request))
             jpeg = _small_jpeg(object_bytes(stored=stored))
         except (LunaError, OSError) as error:
             raise Http404("there is no such picture") from error
-        audit_write(
-            action="view",
-            object_type=audit_type(bucket),
-            object_id=object_id,
-            account_id=stored.account_id,
-            actor=actor_of(request),
-        )
         return HttpResponse(jpeg, content_type="image/jpeg", headers={"X-Content-Type-Options": "nosniff"})
 
     def delete_rows(self, request: HttpRequest, rows: list[Any]) -> None:
         for row in rows:
-            object_delete(account_id=row.account_id, bucket=row.bucket, object_id=row.object_id)
-            audit_write(
-                action="delete",
-                object_type=audit_type(row.bucket),
-                object_id=row.object_id,
-                account_id=row.account_id,
-                actor=actor_of(request),
+            object_delete(
+                account_id=row.account_id, bucket=row.bucket, object_id=row.object_id, actor=actor_of(request)
             )
 
 

@@ -9,6 +9,8 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 
+from apps.accounts.audit import audit_write
+from apps.accounts.auth.principal import Actor
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.locks import advisory_lock
@@ -19,7 +21,7 @@ from apps.imagestore.choices import PLATFORM, Bucket, Kind, shelf, shelves
 from apps.imagestore.failures import storage_errors
 from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.selectors import objects_get
-from apps.imagestore.services import check_ttl
+from apps.imagestore.services import check_ttl, objects_audit
 from apps.imagestore.types import KEEP
 
 logger = logging.getLogger(__name__)
@@ -43,7 +45,7 @@ def bucket_get(*, name: str) -> StoredBucket:
     return bucket or StoredBucket(name=name)
 
 
-def bucket_create(*, name: str, ttl_days: int | None = None) -> StoredBucket:
+def bucket_create(*, name: str, ttl_days: int | None = None, actor: Actor | None = None) -> StoredBucket:
     """A new bucket. Raises LunaError BUCKET_CREATION_FAILED for a name that is none, BUCKET_EXISTS for one that is
     taken, BAD_QUERY_PARAMETERS (`ttl`).
     """
@@ -54,13 +56,15 @@ def bucket_create(*, name: str, ttl_days: int | None = None) -> StoredBucket:
         raise LunaError(errors.BUCKET_EXISTS, name)
     try:
         with transaction.atomic():
-            return StoredBucket.objects.create(name=name, ttl_days=None if ttl_days == KEEP else ttl_days)
+            bucket = StoredBucket.objects.create(name=name, ttl_days=None if ttl_days == KEEP else ttl_days)
+            audit_write(action="create", object_type="bucket", object_id=name, actor=actor)
     except IntegrityError as error:
         raise LunaError(errors.BUCKET_EXISTS, name) from error
+    return bucket
 
 
 @transaction.atomic
-def bucket_ttl_set(*, name: str, ttl_days: int) -> None:
+def bucket_ttl_set(*, name: str, ttl_days: int, actor: Actor | None = None) -> None:
     """Changes the time to live of a bucket and of all objects in it that have none of their own.
 
     Raises LunaError BUCKET_NOT_FOUND, BAD_QUERY_PARAMETERS (`ttl`).
@@ -71,10 +75,11 @@ def bucket_ttl_set(*, name: str, ttl_days: int) -> None:
     StoredBucket.objects.update_or_create(name=name, defaults={"ttl_days": days})
     followers = StoredObject.objects.unscoped().filter(bucket__in=shelves(name), ttl_days__isnull=True)
     followers.update(expiry_time=None if days is None else F("create_time") + timedelta(days=days))
+    audit_write(action="update", object_type="bucket", object_id=name, actor=actor)
 
 
 @transaction.atomic
-def bucket_delete(*, name: str) -> None:
+def bucket_delete(*, name: str, actor: Actor | None = None) -> None:
     """Remove an empty bucket that is not one of the platform's. Raises LunaError BUCKET_NOT_FOUND, ACCESS_DENIED."""
     if name in Bucket.values:
         raise LunaError(errors.ACCESS_DENIED)
@@ -84,6 +89,7 @@ def bucket_delete(*, name: str) -> None:
     if StoredObject.objects.unscoped().filter(bucket__in=shelves(name)).exists():
         raise LunaError(errors.ACCESS_DENIED)
     bucket.delete()
+    audit_write(action="delete", object_type="bucket", object_id=name, actor=actor)
 
 
 def shelf_get(*, name: str, kind: Kind) -> str:
@@ -121,7 +127,7 @@ def objects_ttl_set(*, account_id: UUID, bucket: str, object_ids: Sequence[UUID]
 def expired_delete() -> int | None:
     """Removes what has expired, files first; how many objects, or None where another process is at it.
 
-    An object whose file cannot be removed stays for the next time, unseen.
+    An object whose file cannot be removed stays for the next time, unseen. Each object leaves an audit line.
     """
     with advisory_lock(CLEAN_UP) as ours:
         if not ours:
@@ -129,8 +135,10 @@ def expired_delete() -> int | None:
         removed, last = 0, 0
         while rows := list(_expired().filter(pk__gt=last).order_by("pk")[:BATCH_ROWS]):
             last = rows[-1].pk
-            gone = [row.pk for row in rows if _remove_file(row)]
-            StoredObject.objects.unscoped().filter(pk__in=gone).delete()
+            gone = [row for row in rows if _remove_file(row)]
+            with transaction.atomic():
+                objects_audit(action="delete", rows=gone)
+                StoredObject.objects.unscoped().filter(pk__in=[row.pk for row in gone]).delete()
             removed += len(gone)
         return removed
 

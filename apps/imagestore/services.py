@@ -14,8 +14,8 @@ import orjson
 from django.core.files.base import File
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, InterfaceError, OperationalError, transaction
 
+from apps.accounts.audit import AUDIT_INSERT, audit_owned, audit_values
 from apps.accounts.auth.principal import Actor
-from apps.accounts.services import AUDIT_INSERT, audit_values
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.integrity import is_taken
@@ -23,7 +23,7 @@ from apps.common.prepared import prepared_cursor
 from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.imagestore import files
-from apps.imagestore.choices import Bucket, bucket_of
+from apps.imagestore.choices import Bucket, audit_type, bucket_of
 from apps.imagestore.failures import FAILURES, storage_errors
 from apps.imagestore.id_locks import claim, remove_on_commit
 from apps.imagestore.models import StoredObject
@@ -197,12 +197,12 @@ def object_read(*, scope: Scope, bucket: str, object_id: UUID) -> bytes:
     return object_bytes(stored=object_get(scope=scope, bucket=bucket, object_id=object_id))
 
 
-def object_view(*, scope: Scope, bucket: str, object_id: UUID, kind: str, actor: Actor) -> StoredObject:
-    """The row of an object that `actor` is about to be shown, with the audit line of it; `kind` is what the line says.
+def object_view(*, scope: Scope, bucket: str, object_id: UUID, actor: Actor) -> StoredObject:
+    """The row of an object that `actor` is about to be shown, with the audit line of it.
 
     Raises LunaError IMAGE_NOT_FOUND/OBJECT_NOT_FOUND when it is not there.
     """
-    audit = audit_values(action="view", object_type=kind, actor=actor)
+    audit = audit_values(action="view", object_type=audit_type(bucket), actor=actor)
     with prepared_cursor() as cursor:
         cursor.execute(VIEW, [bucket, object_id, scope.account_id, scope.account_id, utc_now(), *audit])
         row = cursor.fetchone()
@@ -227,25 +227,33 @@ def object_bytes(*, stored: StoredObject) -> bytes:
         return file.read()
 
 
-def object_delete(*, account_id: UUID, bucket: str, object_id: UUID) -> None:
+def object_delete(*, account_id: UUID, bucket: str, object_id: UUID, actor: Actor | None = None) -> None:
     """Raises LunaError IMAGE_NOT_FOUND/OBJECT_NOT_FOUND when it is not there."""
     row = object_get(scope=Scope(account_id), bucket=bucket, object_id=object_id)
-    _delete([row])
+    _delete([row], actor)
 
 
-def objects_delete(*, account_id: UUID, bucket: str, object_ids: Sequence[UUID]) -> None:
+def objects_delete(*, account_id: UUID, bucket: str, object_ids: Sequence[UUID], actor: Actor | None = None) -> None:
     """Deletes all of them or, when one is not there, raises LunaError OBJECTS_NOT_FOUND and deletes none."""
     rows = objects_get(scope=Scope(account_id), bucket=bucket, object_ids=object_ids)
     missing = [object_id for object_id in object_ids if object_id not in rows]
     if missing:
         raise LunaError(errors.OBJECTS_NOT_FOUND, f"objects ({missing[0]})")
-    _delete(list(rows.values()))
+    _delete(list(rows.values()), actor)
 
 
-def _delete(rows: Sequence[StoredObject]) -> None:
+def _delete(rows: Sequence[StoredObject], actor: Actor | None) -> None:
     with transaction.atomic():
+        objects_audit(action="delete", rows=rows, actor=actor)
         StoredObject.objects.unscoped().filter(pk__in=[row.pk for row in rows]).delete()
         remove_on_commit([(row.bucket, row.object_id, row.content_type) for row in rows])
+
+
+def objects_audit(*, action: str, rows: Sequence[StoredObject], actor: Actor | None = None) -> None:
+    """An audit line for each of the rows: one INSERT per kind of object."""
+    for kind in sorted({audit_type(row.bucket) for row in rows}):
+        owners = {row.object_id: row.account_id for row in rows if audit_type(row.bucket) == kind}
+        audit_owned(action=action, object_type=kind, owners=owners, actor=actor)
 
 
 def check_ttl(ttl_days: int | None) -> None:

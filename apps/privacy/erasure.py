@@ -15,11 +15,12 @@ from django.db import transaction
 from django.db.models import Field, Q, QuerySet
 from redis.exceptions import ResponseError
 
+from apps.accounts.audit import audit_write
 from apps.accounts.erasure import Progress, rows_count
 from apps.accounts.erasure import account_erase as erasure_run
 from apps.accounts.idempotency import answers_forget
 from apps.accounts.models import Account
-from apps.accounts.services import account_close, audit_write
+from apps.accounts.services import account_close
 from apps.common.fields import parse_uuid
 from apps.common.redis_client import client
 from apps.common.times import format_time, utc_now
@@ -33,6 +34,7 @@ from apps.imagestore.choices import Bucket
 from apps.imagestore.failures import FAILURES
 from apps.imagestore.id_locks import remove_gone
 from apps.imagestore.models import StoredObject
+from apps.imagestore.services import objects_audit
 
 # What remains of an event: when, where, through which handler.
 KEPT = frozenset(
@@ -115,8 +117,8 @@ def person_erase(*, subject: str, faces: Q, events: Q, dry_run: bool) -> Receipt
             audit_write(action="erase", object_type="event", object_ids=theirs, account_id=account_id)
         for account_id in sorted({face.account_id for face in found}):
             mine = [face.face_id for face in found if face.account_id == account_id]
-            faces_delete(account_id=account_id, face_ids=mine)
-            audit_write(action="erase", object_type="face", object_ids=mine, account_id=account_id)
+            faces_delete(account_id=account_id, face_ids=mine, action="erase")
+        objects_audit(action="erase", rows=stored)
         StoredObject.objects.unscoped().filter(pk__in=[row.pk for row in stored]).delete()
     for row in stored:
         with suppress(*FAILURES):  # the receipt names what is left

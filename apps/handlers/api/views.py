@@ -7,7 +7,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.auth.access import principal_of_request, read_scope, write_account
+from apps.accounts.auth.access import actor_of, principal_of_request, read_scope, write_account
 from apps.common import errors
 from apps.common.addresses import address
 from apps.common.api.responses import count_serializer, created, created_serializer
@@ -61,7 +61,9 @@ class HandlersView(LunaView):
 
     @extend_schema(summary="create handler", request=HandlerBody, responses={201: created_serializer("handler_id")})
     def post(self, request: Request) -> Response:
-        handler = services.handler_create(principal=principal_of_request(request), draft=_draft(request))
+        handler = services.handler_create(
+            principal=principal_of_request(request), draft=_draft(request), actor=actor_of(request)
+        )
         return created("handler_id", handler.handler_id, address("handler", handler.handler_id))
 
     @extend_schema(summary="get handlers", parameters=[HandlersQuery], responses={200: HandlersAnswer})
@@ -120,12 +122,13 @@ class HandlerView(LunaView):
     @extend_schema(summary="replace handler", request=HandlerBody, responses={204: NOTHING})
     def put(self, request: Request, handler_id: str) -> Response:
         key = path_uuid(handler_id, errors.HANDLER_NOT_FOUND)
-        services.handler_replace(principal=principal_of_request(request), handler_id=key, draft=_draft(request))
+        services.handler_replace(
+            principal=principal_of_request(request), handler_id=key, draft=_draft(request), actor=actor_of(request)
+        )
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(summary="remove handler", request=None, responses={204: NOTHING})
     def delete(self, request: Request, handler_id: str) -> Response:
-        services.handler_delete(
-            account_id=write_account(request), handler_id=path_uuid(handler_id, errors.HANDLER_NOT_FOUND)
-        )
+        key = path_uuid(handler_id, errors.HANDLER_NOT_FOUND)
+        services.handler_delete(account_id=write_account(request), handler_id=key, actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -9,7 +9,6 @@ from rest_framework.response import Response
 
 from apps.accounts.auth.access import actor_of, require_password
 from apps.accounts.choices import AccountType
-from apps.accounts.services import audit_write
 from apps.common import errors
 from apps.common.addresses import address
 from apps.common.api.views import LunaView
@@ -79,8 +78,9 @@ class BucketsView(LunaView):
     def post(self, request: Request) -> Response:
         require_admin(request)
         query = checked_query(BucketQuery, request)
-        bucket = buckets.bucket_create(name=query["bucket"], ttl_days=query.get("ttl", query.get("ttd")))
-        audit(request, "create", bucket.name)
+        bucket = buckets.bucket_create(
+            name=query["bucket"], ttl_days=query.get("ttl", query.get("ttd")), actor=actor_of(request)
+        )
         path = address("bucket", bucket.name)
         body = {"bucket": bucket.name, **links(path)}
         return Response(body, status=status.HTTP_201_CREATED, headers={"Location": path})
@@ -100,15 +100,13 @@ class BucketView(LunaView):
     def put(self, request: Request, bucket: str) -> Response:
         require_admin(request)
         query = checked_query(BucketTtlQuery, request)
-        buckets.bucket_ttl_set(name=bucket_name(bucket), ttl_days=query["ttl"])
-        audit(request, "update", bucket)
+        buckets.bucket_ttl_set(name=bucket_name(bucket), ttl_days=query["ttl"], actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(summary="Delete an empty bucket", responses={204: DONE})
     def delete(self, request: Request, bucket: str) -> Response:
         require_admin(request)
-        buckets.bucket_delete(name=bucket_name(bucket))
-        audit(request, "delete", bucket)
+        buckets.bucket_delete(name=bucket_name(bucket), actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -125,7 +123,3 @@ def bucket_name(text: str) -> str:
     if not buckets.BUCKET_NAME.fullmatch(text):
         raise LunaError(errors.BUCKET_NOT_FOUND, text)
     return text
-
-
-def audit(request: Request, action: str, bucket: str) -> None:
-    audit_write(action=action, object_type="bucket", object_id=bucket, actor=actor_of(request))

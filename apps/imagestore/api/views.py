@@ -66,7 +66,6 @@ class StoredView(LunaView):
     """One stored object of a bucket."""
 
     bucket: str
-    kind: ClassVar[str]  # in permissions and audit lines
 
     def key(self, text: str) -> UUID:
         return path_uuid(text, errors.IMAGE_NOT_FOUND if holds_pictures(self.bucket) else errors.OBJECT_NOT_FOUND)
@@ -80,17 +79,19 @@ class StoredView(LunaView):
             scope=read_scope(request),
             bucket=self.bucket,
             object_id=self.key(object_id),
-            kind=self.kind,
             actor=actor_of(request),
         )
 
     def remove(self, request: Request, object_id: str) -> Response:
-        object_delete(account_id=write_account(request), bucket=self.bucket, object_id=self.key(object_id))
+        key = self.key(object_id)
+        object_delete(account_id=write_account(request), bucket=self.bucket, object_id=key, actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 def deletion(request: Request, bucket: str, object_ids: Sequence[UUID]) -> Response:
-    objects_delete(account_id=write_account(request), bucket=bucket, object_ids=object_ids)
+    objects_delete(
+        account_id=write_account(request), bucket=bucket, object_ids=object_ids, actor=actor_of(request)
+    )  # fmt: skip
     return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -176,14 +177,14 @@ class SampleView(StoredView):
 class FaceSampleView(SampleView):
     """One face sample."""
 
-    bucket, kind = Bucket.FACE_SAMPLES, "face_sample"
+    bucket = Bucket.FACE_SAMPLES
     permissions = {"GET": ("face_sample", "view"), "DELETE": ("face_sample", "deletion")}
 
 
 class BodySampleView(SampleView):
     """One body sample."""
 
-    bucket, kind = Bucket.BODY_SAMPLES, "body_sample"
+    bucket = Bucket.BODY_SAMPLES
     permissions = {"GET": ("body_sample", "view"), "DELETE": ("body_sample", "deletion")}
 
 
@@ -278,7 +279,6 @@ class ImageView(StoredView):
     """One source image."""
 
     bucket: str = Bucket.IMAGES
-    kind = "image"
     permissions = {"GET": ("image", "view"), "DELETE": ("image", "deletion")}
 
     @extend_schema(
@@ -356,7 +356,6 @@ class ObjectView(StoredView):
     """One object."""
 
     bucket: str = Bucket.OBJECTS
-    kind = "object"
     permissions = {"GET": ("object", "view"), "DELETE": ("object", "deletion")}
 
     @extend_schema(

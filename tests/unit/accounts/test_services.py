@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from apps.accounts.audit import audit_write
 from apps.accounts.auth.access import require_resource, require_right
 from apps.accounts.auth.permissions import (
     EMIT_EVENTS,
@@ -25,7 +26,7 @@ from apps.accounts.auth.principal import Actor, Principal
 from apps.accounts.choices import AccountType
 from apps.accounts.jobs import audit_prune
 from apps.accounts.models import Account, AuditRecord, Token
-from apps.accounts.services import account_close, account_update, audit_write
+from apps.accounts.services import account_close, account_update
 from apps.common.errors import LunaError
 from apps.common.scope import UnscopedQueryError
 from apps.common.times import utc_now

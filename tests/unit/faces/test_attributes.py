@@ -38,6 +38,7 @@ def test_comes_back_as_it_was() -> None:
         np.testing.assert_array_equal(mine.vector, theirs.vector)
 
 
+@pytest.mark.django_db
 def test_is_seen_by_its_account_only() -> None:
     made = attribute_create(account_id=OWNER, data=attribute_data())
     assert code_of(made.attribute_id, STRANGER) == 22011

@@ -19,6 +19,7 @@ from apps.faces.attributes import attribute_create
 from apps.faces.models import Face
 from apps.faces.types import AttributeData, BasicData
 from apps.imagestore import files
+from apps.imagestore.choices import audit_type
 from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.services import Bucket, NewObject, samples_store
 from tests.factories import make_account, make_event, unit_vectors
@@ -39,13 +40,13 @@ class Person:
         StoredBucket.objects.get_or_create(name="people")
         shelf = "people/images"
         buckets = (Bucket.FACE_SAMPLES, Bucket.FACE_SAMPLES, Bucket.BODY_SAMPLES, Bucket.IMAGES, shelf)
-        stored = samples_store(
+        self.stored = samples_store(
             items=[
                 NewObject(account_id=key, bucket=bucket, data=self.jpeg, content_type="image/jpeg")
                 for bucket in buckets
             ]
         )  # fmt: skip
-        sample, avatar, body, image, elsewhere = (row.object_id for row in stored)
+        sample, avatar, body, image, elsewhere = (row.object_id for row in self.stored)
         data = AttributeData(
             (Descriptor(VERSION, self.vector, 0.9),), BasicData(age=33), descriptor_samples=(sample,)
         )  # fmt: skip
@@ -167,7 +168,10 @@ def test_nothing_of_a_person_is_left(
     assert {(line.object_type, line.object_id) for line in AuditRecord.objects.filter(action="erase")} == {
         ("face", str(alice.face.face_id)),
         ("event", str(alice.event.event_id)),
+        *((audit_type(row.bucket), str(row.object_id)) for row in alice.stored),
     }
+    assert AuditRecord.objects.filter(action="erase").count() == 7
+    assert not AuditRecord.objects.filter(action="delete").exists()
 
 
 @pytest.mark.django_db(transaction=True)

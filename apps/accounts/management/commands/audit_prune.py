@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apps.accounts.services import audit_prune
+from apps.accounts.audit import audit_prune
 from apps.common.times import utc_now
 
 

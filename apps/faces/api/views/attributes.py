@@ -1,5 +1,6 @@
 """Temporary attributes."""
 
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -8,7 +9,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.auth.access import actor_of, read_scope, write_account
-from apps.accounts.services import audit_write
 from apps.common import errors
 from apps.common.addresses import address
 from apps.common.api.responses import created
@@ -25,24 +25,21 @@ from apps.faces.api.serializers import (
     TargetsQuery,
 )
 from apps.faces.attribute_input import attribute_parse
-from apps.faces.attributes import attribute_create, attribute_delete, attribute_get, attributes_get
+from apps.faces.attributes import attribute_create, attribute_delete, attribute_get, attributes_get, descriptors_view
 from apps.faces.shapes import ATTRIBUTE_TARGETS, DESCRIPTOR, attribute_shape, samples_shape, targets_check
 from apps.faces.types import TemporaryAttribute
 
 DONE = OpenApiResponse(description="Done.")
 
 
-def audit_descriptors(request: Request, kind: str, owners: dict[UUID, UUID]) -> None:
-    """A line for every object (id: account) whose descriptors leave the platform."""
-    for account_id in set(owners.values()):
-        ids = [object_id for object_id, owner in owners.items() if owner == account_id]
-        audit_write(
-            action="view",
-            object_type=f"{kind}_descriptor",
-            object_ids=ids,
-            account_id=account_id,
-            actor=actor_of(request),
-        )
+def attributes_read(
+    request: Request, attribute_ids: Sequence[UUID], targets: Collection[str]
+) -> list[TemporaryAttribute]:
+    """Those that are still there, in the order asked for; the service that shows descriptors audits them."""
+    scope = read_scope(request)
+    if DESCRIPTOR in targets:
+        return descriptors_view(scope=scope, attribute_ids=attribute_ids, actor=actor_of(request))
+    return attributes_get(scope=scope, attribute_ids=attribute_ids)
 
 
 class AttributesView(LunaView):
@@ -69,11 +66,8 @@ class AttributesView(LunaView):
         if "attribute_ids" not in query:
             raise LunaError(errors.MISSING_PARAMETERS, "attribute_ids")
         targets = targets_check(query["targets"], ATTRIBUTE_TARGETS)
-        found = attributes_get(scope=read_scope(request), attribute_ids=query["attribute_ids"])
-        shapes = [attribute_shape(attribute, targets) for attribute in found]
-        if DESCRIPTOR in targets:
-            audit_descriptors(request, "attribute", {each.attribute_id: each.account_id for each in found})
-        return Response({"attributes": shapes})
+        found = attributes_read(request, query["attribute_ids"], targets)
+        return Response({"attributes": [attribute_shape(attribute, targets) for attribute in found]})
 
 
 class AttributeView(LunaView):
@@ -84,11 +78,11 @@ class AttributeView(LunaView):
     @extend_schema(summary="Get a temporary attribute", parameters=[TargetsQuery], responses=AttributeSerializer)
     def get(self, request: Request, attribute_id: str) -> Response:
         targets = targets_check(checked_query(TargetsQuery, request)["targets"], ATTRIBUTE_TARGETS)
-        attribute = find(request, attribute_id)
-        shape = attribute_shape(attribute, targets)
-        if DESCRIPTOR in targets:
-            audit_descriptors(request, "attribute", {attribute.attribute_id: attribute.account_id})
-        return Response(shape)
+        key = path_uuid(attribute_id, errors.ATTRIBUTE_NOT_FOUND)
+        found = attributes_read(request, [key], targets)
+        if not found:
+            raise LunaError(errors.ATTRIBUTE_NOT_FOUND, key)
+        return Response(attribute_shape(found[0], targets))
 
     def head(self, request: Request, attribute_id: str) -> Response:
         find(request, attribute_id)
@@ -96,9 +90,8 @@ class AttributeView(LunaView):
 
     @extend_schema(summary="Delete a temporary attribute", responses={204: DONE})
     def delete(self, request: Request, attribute_id: str) -> Response:
-        attribute_delete(
-            account_id=write_account(request), attribute_id=path_uuid(attribute_id, errors.ATTRIBUTE_NOT_FOUND)
-        )
+        key = path_uuid(attribute_id, errors.ATTRIBUTE_NOT_FOUND)
+        attribute_delete(account_id=write_account(request), attribute_id=key, actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -7,7 +7,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.auth.access import principal_of_request, read_scope, require_right, write_account
+from apps.accounts.auth.access import actor_of, principal_of_request, read_scope, require_right, write_account
 from apps.common import errors
 from apps.common.addresses import address
 from apps.common.api.responses import count_serializer, created
@@ -30,7 +30,7 @@ from apps.faces.api.serializers import (
     SamplesSerializer,
     TargetsQuery,
 )
-from apps.faces.api.views.attributes import DONE, audit_descriptors
+from apps.faces.api.views.attributes import DONE
 from apps.faces.attribute_input import attribute_parse
 from apps.faces.attributes import attribute_get
 from apps.faces.filters import FaceFilterSerializer
@@ -87,7 +87,7 @@ class FacesView(LunaView):
     @extend_schema(summary="Delete faces", request=FaceIdsBody, responses={204: DONE})
     def delete(self, request: Request) -> Response:
         body = checked_body(FaceIdsBody, request)
-        services.faces_delete(account_id=write_account(request), face_ids=body["face_ids"])
+        services.faces_delete(account_id=write_account(request), face_ids=body["face_ids"], actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -138,12 +138,13 @@ class FaceView(LunaView):
         changes = checked_body(FacePatch, request)
         if not changes:
             raise LunaError(errors.EMPTY_JSON)
-        services.face_update(account_id=write_account(request), face_id=key, changes=changes)
+        services.face_update(account_id=write_account(request), face_id=key, changes=changes, actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(summary="Delete a face", responses={204: DONE})
     def delete(self, request: Request, face_id: str) -> Response:
-        services.face_delete(account_id=write_account(request), face_id=path_uuid(face_id, errors.FACE_NOT_FOUND))
+        key = path_uuid(face_id, errors.FACE_NOT_FOUND)
+        services.face_delete(account_id=write_account(request), face_id=key, actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -157,11 +158,12 @@ class FaceAttributesView(LunaView):
     )  # fmt: skip
     def get(self, request: Request, face_id: str) -> Response:
         targets = targets_check(checked_query(TargetsQuery, request)["targets"], FACE_ATTRIBUTE_TARGETS)
-        attribute = find(request, face_id)
-        shape = face_attribute_shape(attribute, targets)
         if DESCRIPTOR in targets:
-            audit_descriptors(request, "face", {attribute.face.face_id: attribute.face.account_id})
-        return Response(shape)
+            key = path_uuid(face_id, errors.FACE_NOT_FOUND)
+            found = services.face_descriptors_view(scope=read_scope(request), face_id=key, actor=actor_of(request))
+        else:
+            found = find(request, face_id)
+        return Response(face_attribute_shape(found, targets))
 
     def head(self, request: Request, face_id: str) -> Response:
         find(request, face_id)
@@ -171,14 +173,15 @@ class FaceAttributesView(LunaView):
     def put(self, request: Request, face_id: str) -> Response:
         key = path_uuid(face_id, errors.FACE_NOT_FOUND)
         attribute = attribute_of_body(request, checked_body(FaceAttributeBody, request))
-        services.face_attribute_set(account_id=write_account(request), face_id=key, **attribute)
+        services.face_attribute_set(
+            account_id=write_account(request), face_id=key, **attribute, actor=actor_of(request)
+        )
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(summary="Delete the attribute of a face", responses={204: DONE})
     def delete(self, request: Request, face_id: str) -> Response:
-        services.face_attribute_delete(
-            account_id=write_account(request), face_id=path_uuid(face_id, errors.FACE_NOT_FOUND)
-        )
+        key = path_uuid(face_id, errors.FACE_NOT_FOUND)
+        services.face_attribute_delete(account_id=write_account(request), face_id=key, actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -5,7 +5,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.auth.access import principal_of_request, read_scope, require_right, write_account
+from apps.accounts.auth.access import actor_of, principal_of_request, read_scope, require_right, write_account
 from apps.common import errors
 from apps.common.addresses import address
 from apps.common.api.responses import count_serializer, created
@@ -44,7 +44,8 @@ class ListsView(LunaView):
 
     @extend_schema(summary="Create a list", request=ListBody, responses={201: ListCreated})
     def post(self, request: Request) -> Response:
-        row = services.list_create(account_id=write_account(request), **checked_body(ListBody, request))
+        body = checked_body(ListBody, request)
+        row = services.list_create(account_id=write_account(request), **body, actor=actor_of(request))
         return created("list_id", row.list_id, address("list", row.list_id))
 
     @extend_schema(summary="Find lists", parameters=[ListsQuery], responses=ListsSerializer)
@@ -61,7 +62,12 @@ class ListsView(LunaView):
     def delete(self, request: Request) -> Response:
         faces_too = with_faces(request)
         body = checked_body(ListIdsBody, request)
-        services.lists_delete(account_id=write_account(request), list_ids=body["list_ids"], with_faces=faces_too)
+        services.lists_delete(
+            account_id=write_account(request),
+            list_ids=body["list_ids"],
+            with_faces=faces_too,
+            actor=actor_of(request),
+        )
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -89,7 +95,8 @@ class ListView(LunaView):
     @extend_schema(summary="Change a list", request=ListPatch, responses={204: DONE})
     def patch(self, request: Request, list_id: str) -> Response:
         key = path_uuid(list_id, errors.LIST_NOT_FOUND)
-        services.list_update(account_id=write_account(request), list_id=key, **checked_body(ListPatch, request))
+        body = checked_body(ListPatch, request)
+        services.list_update(account_id=write_account(request), list_id=key, **body, actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(summary="Delete a list", parameters=[WithFacesQuery], responses={204: DONE})
@@ -98,6 +105,7 @@ class ListView(LunaView):
             account_id=write_account(request),
             list_id=path_uuid(list_id, errors.LIST_NOT_FOUND),
             with_faces=with_faces(request),
+            actor=actor_of(request),
         )
         return Response(status=status.HTTP_204_NO_CONTENT)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apps.accounts.services import audit_write
+from apps.accounts.audit import audit_write
 from apps.imagestore.consistency import checks
 
 

@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, ProgrammingError
 from tqdm import tqdm
 
+from apps.accounts.audit import audit_write
 from apps.accounts.models import AuditRecord
-from apps.accounts.services import audit_write
 from apps.recognition.networks import report
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.registry import Registry, State
