@@ -19,8 +19,8 @@ from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
 from apps.imagestore.selectors import objects_get
 from apps.imagestore.services import object_bytes
+from apps.recognition.estimators.face_descriptor import mean_descriptor
 from apps.recognition.inputs.sources import stored_landmarks5
-from apps.recognition.request.aggregation import mean_descriptor
 from apps.recognition.run.facade import recognise
 from apps.recognition.types import ImageInput, ImageResult, ImageType, Plan
 

@@ -12,10 +12,7 @@ from apps.faces.shapes import face_shape
 from apps.handlers.policies.match import EVENT_TARGETS, FACE_TARGETS
 from apps.handlers.types import EventPerson, GeneratedEvent, LabelMatches
 from apps.matching.types import Match
-from apps.recognition.body_shapes import body_attributes_block, body_detection_block
-from apps.recognition.shapes import attributes_block, estimation_block, shown_detection, shown_estimations
-
-AGGREGATED = ("emotions", "mask", "liveness", "deepfake")
+from apps.recognition.shapes import attributes_block, body_detection_block, estimation_block, face_detection_block
 
 
 def event_message(event: GeneratedEvent, shown: frozenset[str]) -> dict[str, Any]:
@@ -109,9 +106,11 @@ def _body_attributes(event: GeneratedEvent) -> dict[str, Any] | None:
 
 
 def _aggregate_estimations(event: GeneratedEvent, shown: frozenset[str]) -> dict[str, Any]:
-    estimations = shown_estimations(event.estimations, shown & set(AGGREGATED)) if event.aggregated else {}
-    body = body_attributes_block(event.body_estimations, shown) if event.aggregated else {}
-    return {"face": {"attributes": attributes_block(estimations)}, "body": {"attributes": body}}
+    of_face, of_body = (event.estimations, event.body_estimations) if event.aggregated else ({}, {})
+    return {
+        "face": {"attributes": attributes_block(of_face, shown)},
+        "body": {"attributes": attributes_block(of_body, shown)},
+    }
 
 
 def _detection(person: EventPerson, shown: frozenset[str]) -> dict[str, Any]:
@@ -135,7 +134,7 @@ def sample_block(person: EventPerson, shown: frozenset[str]) -> dict[str, Any] |
     """
     if person.face is None:
         return None
-    return _sample(person.sample_id, person.sample_url, shown_detection(person.face, shown))
+    return _sample(person.sample_id, person.sample_url, face_detection_block(person.face, shown))
 
 
 def _body_sample(person: EventPerson, shown: frozenset[str]) -> dict[str, Any] | None:

@@ -1,54 +1,34 @@
-"""What an operator can switch off at start, by the platform's names, and what each switch stands for here.
+"""What an operator can switch off at start, by the platform's names, and what each switch turns off here.
 
-A switched-off estimator is refused as one without network is (ESTIMATOR_NOT_INITIALIZED). It may still be made where
-another one that is on needs it; its network is loaded only then.
+An estimator that is off is refused like one without network (ESTIMATOR_NOT_INITIALIZED). It is still run where another
+one that is on needs it; its network is loaded only then.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from apps.recognition.vocabulary import ESTIMATIONS
+
 FACE_DETECTOR, BODY_DETECTOR, HUMAN_DETECTOR = "face_detector", "body_detector", "human_detector"
 FACE_WARP, BODY_WARP = "face_warp", "body_warp"
 
-# `human-detector` finds faces and bodies of one picture together. All names but the constants above are estimators'.
-SWITCHES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
+
+def _switches() -> dict[str, tuple[str, ...]]:
+    # `human-detector` finds faces and bodies of one picture together.
+    switches: dict[str, tuple[str, ...]] = {
         "human-detector": (HUMAN_DETECTOR,),
         "face-detector": (FACE_DETECTOR,),
         "body-detector": (BODY_DETECTOR,),
-        "people-count-estimator": ("people_count",),
-        "face-landmarks5-estimator": ("landmarks5",),
-        "face-landmarks68-estimator": ("landmarks68",),
-        "head-pose-estimator": ("head_pose",),
-        "deepfake-estimator": ("deepfake",),
-        "liveness-estimator": ("liveness",),
-        "fisheye-estimator": ("radial_distortion",),
-        "face-detection-background-estimator": ("background",),
         "face-warp-estimator": (FACE_WARP,),
         "body-warp-estimator": (BODY_WARP,),
-        "quality-estimator": ("quality",),
-        "image-color-type-estimator": ("face_color_type",),
-        "face-natural-light-estimator": ("natural_light",),
-        "eyes-estimator": ("eyes_attributes",),
-        "gaze-estimator": ("gaze",),
-        "mouth-attributes-estimator": ("mouth_attributes",),
-        "emotions-estimator": ("emotions",),
-        "mask-estimator": ("mask",),
-        "glasses-estimator": ("glasses",),
-        "eyebrow-expression-estimator": ("eyebrows",),
-        "red-eyes-estimator": ("red_eyes",),
-        "headwear-estimator": ("headwear",),
-        "basic-attributes-estimator": ("basic_attributes",),
-        "face-descriptor-estimator": ("face_descriptor",),
-        "body-descriptor-estimator": ("body_descriptor",),
-        "body-attributes-estimator": ("body_basic_attributes", "upper_body", "lower_body", "accessories"),
-        # Estimators of our own
-        "dynamic-range-estimator": ("dynamic_range",),
-        "face-occlusion-estimator": ("face_occlusion",),
-        "illumination-uniformity-estimator": ("illumination_uniformity",),
-        "shoulders-position-estimator": ("shoulders_position",),
     }
-)
+    for row in ESTIMATIONS.values():
+        if row.switch is not None:
+            switches[row.switch] = (*switches.get(row.switch, ()), row.name)
+    return switches
+
+
+SWITCHES: Mapping[str, tuple[str, ...]] = MappingProxyType(_switches())
 
 
 def variable(switch: str) -> str:

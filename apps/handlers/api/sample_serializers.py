@@ -1,6 +1,5 @@
 """Queries and answers of the detector and the extractor."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
@@ -10,13 +9,14 @@ from apps.common.filters.kinds import FiniteFloatField
 from apps.faces.attributes import MAX_TTL_S
 from apps.handlers.api.event_serializers import ImageOutcomeSerializer, ImageQuery
 from apps.handlers.policies import Policies
-from apps.handlers.policies.detect import FACE_FLAGS, MAX_ANGLE_DEGREES, DetectPolicy
+from apps.handlers.policies.detect import MAX_ANGLE_DEGREES, DetectPolicy
 from apps.handlers.policies.extract import ExtractPolicy
 from apps.handlers.policies.face_quality import FaceQualityPolicy
 from apps.recognition.types import ImageType, MultifacePolicy
+from apps.recognition.vocabulary import detector_flags
 
 MAX_SAMPLES = 100
-FLAGS: Mapping[str, str] = {**FACE_FLAGS, "estimate_face_quality": "face_quality", "estimate_liveness": "liveness"}
+FLAGS = detector_flags()
 ANGLES = ("pitch_threshold", "roll_threshold", "yaw_threshold")
 
 

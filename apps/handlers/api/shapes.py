@@ -6,10 +6,15 @@ from typing import Any
 from apps.common.errors import LunaError
 from apps.handlers.messages import event_block, sample_block
 from apps.handlers.pipeline.run import Run
-from apps.recognition.body_shapes import body_detection_block, people_block
 from apps.recognition.estimators.people_count import PeopleCount
 from apps.recognition.run.pictures import RecognisedPicture, Rejected
-from apps.recognition.shapes import reasons_block, shown_detection, status_block
+from apps.recognition.shapes import (
+    body_detection_block,
+    face_detection_block,
+    people_block,
+    reasons_block,
+    status_block,
+)
 
 
 def generation_body(run: Run) -> dict[str, Any]:
@@ -64,7 +69,7 @@ def _people(picture: RecognisedPicture, with_coordinates: bool) -> dict[str, Any
 
 def _filtered(rejected: Sequence[Rejected], shown: frozenset[str]) -> dict[str, Any]:
     return {
-        "face_detections": [_rejection(each, shown_detection(each.face, shown)) for each in rejected],
+        "face_detections": [_rejection(each, face_detection_block(each.face, shown)) for each in rejected],
         "body_detections": [
             _rejection(each, body_detection_block(each.body, shown)) for each in rejected if each.body is not None
         ],

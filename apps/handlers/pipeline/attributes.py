@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from apps.common.descriptors import Descriptor
-from apps.common.filters.enums import EthnicGroup
 from apps.faces.types import AttributeData, BasicData
-from apps.recognition.estimators.basic_attributes import BasicAttributes
-from apps.recognition.request.screening import predominant
+from apps.recognition.request.aggregation import event_columns
 
 
 def descriptor_of(estimations: Mapping[str, object], name: str = "face_descriptor") -> Descriptor | None:
@@ -17,10 +15,9 @@ def descriptor_of(estimations: Mapping[str, object], name: str = "face_descripto
 
 
 def basic_of(estimations: Mapping[str, object]) -> BasicData | None:
-    found = estimations.get("basic_attributes")
-    if not isinstance(found, BasicAttributes):
-        return None
-    return BasicData(age=found.age, gender=found.gender, ethnicity=predominant(found.ethnicities, EthnicGroup))
+    """Age, gender and ethnicity; None where they were not estimated."""
+    found = event_columns({"basic_attributes": estimations.get("basic_attributes")})
+    return BasicData(age=found["age"], gender=found["gender"], ethnicity=found["ethnic_group"]) if found else None
 
 
 def attribute_of(

@@ -5,17 +5,12 @@ from dataclasses import fields
 from typing import Any
 
 from apps.common.descriptors import Descriptor
-from apps.common.filters.enums import Deepfake, Emotion, Liveness, Mask
 from apps.common.times import utc_now
 from apps.events.types import EventDraft, EventOrigin
-from apps.faces.types import BasicData
-from apps.handlers.pipeline.attributes import basic_of, descriptor_of
-from apps.handlers.pipeline.bodies import body_columns
+from apps.handlers.pipeline.attributes import descriptor_of
 from apps.handlers.pipeline.run import Run
 from apps.handlers.types import EventPerson, GeneratedEvent
-from apps.recognition.request.aggregation import aggregate
-from apps.recognition.request.body_aggregation import aggregate_bodies
-from apps.recognition.request.screening import predominant
+from apps.recognition.request.aggregation import aggregate, event_columns
 from apps.recognition.run.pictures import Person
 
 Estimations = Mapping[str, object]
@@ -39,7 +34,7 @@ def events_of_persons(run: Run, persons: Sequence[Person]) -> list[GeneratedEven
     if not found:
         return []
     face = aggregate([each.face.estimations for each in found if each.face is not None])
-    body = aggregate_bodies([each.body.estimations for each in found if each.body is not None])
+    body = aggregate([each.body.estimations for each in found if each.body is not None])
     return [_event(run, tuple(found), face, body, run.inputs.meta)]
 
 
@@ -78,7 +73,6 @@ def _event(
 
 
 def _draft(run: Run, estimations: Estimations, body_estimations: Estimations, meta: Meta | None) -> EventDraft:
-    known = basic_of(estimations) or BasicData()
     create_time = run.params.create_time or utc_now()
     given = {each.name: getattr(run.params, each.name) for each in fields(EventOrigin)}
     return EventDraft(
@@ -87,14 +81,8 @@ def _draft(run: Run, estimations: Estimations, body_estimations: Estimations, me
         create_time=create_time,
         end_time=run.params.end_time or create_time,
         meta=meta,
-        age=known.age,
-        gender=known.gender,
-        emotion=predominant(estimations.get("emotions"), Emotion),
-        ethnic_group=known.ethnicity,
-        mask=predominant(estimations.get("mask"), Mask),
-        liveness=predominant(estimations.get("liveness"), Liveness),
-        deepfake=predominant(estimations.get("deepfake"), Deepfake),
-        **body_columns(body_estimations),
+        **event_columns(estimations),
+        **event_columns(body_estimations),
     )
 
 

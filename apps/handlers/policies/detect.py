@@ -1,6 +1,5 @@
 """detect_policy: what is looked for, what is estimated, and which detections go on."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,29 +12,14 @@ from apps.handlers.policies.base import PolicySerializer
 from apps.handlers.policies.face_quality import FaceQualityPolicy, FaceQualitySerializer
 from apps.recognition.request.thresholds import PredictionThresholds
 from apps.recognition.types import MultifacePolicy
+from apps.recognition.vocabulary import Kind, policy_flags
 
 MAX_ANGLE_DEGREES = 180.0
 ANGLES = ("pitch", "roll", "yaw")
 FULL_MODE = 2  # of deepfake
 
-# Flags of the policy and the estimators that they ask for.
-FACE_FLAGS: Mapping[str, str] = {
-    "detect_landmarks68": "landmarks68",
-    "estimate_head_pose": "head_pose",
-    "estimate_emotions": "emotions",
-    "estimate_mask": "mask",
-    "estimate_quality": "quality",
-    "estimate_gaze": "gaze",
-    "estimate_eyes_attributes": "eyes_attributes",
-    "estimate_mouth_attributes": "mouth_attributes",
-    "estimate_glasses": "glasses",
-}
-BODY_FLAGS: Mapping[str, str] = {
-    "estimate_basic_attributes": "body_basic_attributes",
-    "estimate_upper_body": "upper_body",
-    "estimate_lower_body": "lower_body",
-    "estimate_accessories": "accessories",
-}
+FACE_FLAGS = policy_flags(Kind.FACE)
+BODY_FLAGS = policy_flags(Kind.BODY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,11 @@ from apps.recognition.api.inputs import read_public_inputs
 from apps.recognition.api.openapi import image_request
 from apps.recognition.checks.evaluate import ESTIMATION
 from apps.recognition.checks.table import ISO_THRESHOLDS
+from apps.recognition.estimators.shapes import Json
 from apps.recognition.inputs.types import Rules
 from apps.recognition.request.screening import Limits
 from apps.recognition.run.pictures import RecognisedPicture, recognise_pictures
-from apps.recognition.shapes import Json, estimation_block, status_block
+from apps.recognition.shapes import estimation_block, status_block
 from apps.recognition.types import Face, ImageType, MultifacePolicy, Plan
 
 POLICIES = [(each.value, each.name) for each in MultifacePolicy]

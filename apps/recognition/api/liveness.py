@@ -12,16 +12,18 @@ from apps.common import errors
 from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
 from apps.common.fields import FlagField
+from apps.common.filters import enums
 from apps.common.validation import checked_query
 from apps.recognition.api.answers import StatusSerializer
 from apps.recognition.api.inputs import read_public_inputs
 from apps.recognition.api.openapi import image_request
 from apps.recognition.estimators.liveness import Liveness
+from apps.recognition.estimators.shapes import Json, score
 from apps.recognition.inputs.types import Rules
 from apps.recognition.request.aggregation import aggregate
 from apps.recognition.request.screening import Limits
 from apps.recognition.run.pictures import RecognisedPicture, recognise_pictures
-from apps.recognition.shapes import Json, liveness_number_block, status_block
+from apps.recognition.shapes import status_block
 from apps.recognition.types import ImageType, MultifacePolicy, Plan
 
 ESTIMATION = "liveness"
@@ -105,4 +107,9 @@ def _together(seen: Sequence[RecognisedPicture]) -> Json | None:
 
 
 def _block(found: object) -> Json | None:
-    return liveness_number_block(found) if isinstance(found, Liveness) else None
+    if not isinstance(found, Liveness):
+        return None
+    return {
+        "prediction": int(enums.Liveness.of(found.predominant)),
+        "estimations": {"probability": score(found.probability), "quality": score(found.quality)},
+    }

@@ -1,6 +1,6 @@
 """POST /6/sdk: estimates everything that is asked for and stores nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.common.api.views import LunaView
-from apps.common.descriptors import Descriptor, base64_encode
+from apps.common.descriptors import base64_encode
 from apps.common.fields import CommaListField, FlagField
 from apps.common.filters.enums import Deepfake, Liveness, Mask
 from apps.common.filters.kinds import FiniteFloatField, NumberField
@@ -18,51 +18,27 @@ from apps.common.validation import checked_query
 from apps.recognition.api.answers import StatusSerializer
 from apps.recognition.api.inputs import read_public_inputs
 from apps.recognition.api.openapi import image_request
-from apps.recognition.body_shapes import (
-    body_attributes_block,
-    body_detection_block,
-    descriptor_block,
-    people_block,
-)
 from apps.recognition.encoding import warp_bytes
 from apps.recognition.estimators.people_count import PeopleCount
+from apps.recognition.estimators.shapes import Json
 from apps.recognition.inputs.types import Rules
 from apps.recognition.request.aggregation import aggregate
-from apps.recognition.request.body_aggregation import aggregate_bodies
 from apps.recognition.request.screening import Limits
 from apps.recognition.run.pictures import RecognisedPicture, Rejected, check_one_person, recognise_pictures
 from apps.recognition.shapes import (
-    Json,
     attributes_block,
-    estimation_block,
+    body_detection_block,
+    face_detection_block,
+    people_block,
     reasons_block,
-    shown_detection,
-    shown_estimations,
     status_block,
 )
-from apps.recognition.types import Body, Face, ImageType, MultifacePolicy, Plan
+from apps.recognition.types import Body, Face, Image, ImageType, MultifacePolicy, Plan
+from apps.recognition.vocabulary import Kind, sdk_flags
 
 MAX_ANGLE_DEGREES = 180.0
 ANGLES = ("pitch", "roll", "yaw")
-# Flags of the query and the estimators that they ask for.
-FACE_FLAGS: Mapping[str, str] = {
-    f"estimate_{name}": name
-    for name in (
-        "head_pose", "emotions", "mask", "quality", "gaze", "eyes_attributes", "mouth_attributes", "glasses",
-        "liveness", "deepfake", "basic_attributes", "landmarks68", "face_descriptor", "face_occlusion",
-    )
-}  # fmt: skip
-BODY_FLAGS: Mapping[str, str] = {
-    "estimate_body_descriptor": "body_descriptor",
-    "estimate_body_basic_attributes": "body_basic_attributes",
-    "estimate_upper_body": "upper_body",
-    "estimate_lower_body": "lower_body",
-    "estimate_accessories": "accessories",
-}
-IMAGE_FLAGS: Mapping[str, str] = {
-    "estimate_people_count": "people_count",
-    "estimate_image_modification": "image_modification",
-}
+FLAGS = sdk_flags()
 
 
 def angle_field() -> FiniteFloatField:
@@ -71,11 +47,9 @@ def angle_field() -> FiniteFloatField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What an answer holds: estimations of faces, bodies and the picture by name, and the rest that was asked for."""
+    """What an answer holds: estimations by name, and the rest that was asked for."""
 
-    faces: frozenset[str]
-    bodies: frozenset[str]
-    picture: frozenset[str]
+    estimations: frozenset[str]
     face_warps: bool
     body_warps: bool
     coordinates: bool
@@ -109,8 +83,8 @@ class SdkQuery(serializers.Serializer[Any]):
     extract_exif = FlagField(default=False)
 
     def get_fields(self) -> dict[str, Any]:
-        flags = {flag: FlagField(default=False) for flag in (*FACE_FLAGS, *BODY_FLAGS, *IMAGE_FLAGS)}
-        return super().get_fields() | flags | {f"{name}_threshold": angle_field() for name in ANGLES}
+        flags = {flag: FlagField(default=False) for flag in FLAGS}
+        return flags | super().get_fields() | {f"{name}_threshold": angle_field() for name in ANGLES}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs["detect_face"] and not attrs["detect_body"]:
@@ -205,9 +179,11 @@ def _limits(query: dict[str, Any]) -> Limits:
 
 def _shown(query: dict[str, Any]) -> Shown:
     return Shown(
-        faces=frozenset(name for flag, name in FACE_FLAGS.items() if query[flag] and query["detect_face"]),
-        bodies=frozenset(name for flag, name in BODY_FLAGS.items() if query[flag]),
-        picture=frozenset(name for flag, name in IMAGE_FLAGS.items() if query[flag]),
+        estimations=frozenset(
+            row.name
+            for flag, row in FLAGS.items()
+            if query[flag] and (query["detect_face"] or row.kind is not Kind.FACE)
+        ),
         face_warps=query["estimate_face_warp"],
         body_warps=query["estimate_body_warp"],
         coordinates=query["people_coordinates"],
@@ -215,9 +191,9 @@ def _shown(query: dict[str, Any]) -> Shown:
 
 
 def _plan(query: dict[str, Any], shown: Shown, limits: Limits) -> Plan:
-    asked = {"landmarks5": query["estimate_landmarks5"], "face_descriptor": limits.descriptor_score > 0}
-    estimators = shown.faces | shown.bodies | shown.picture | limits.estimators
-    estimators |= {name for name, wanted in asked.items() if wanted}
+    estimators = shown.estimations | limits.estimators
+    if limits.descriptor_score > 0:
+        estimators |= {"face_descriptor"}
     described = not estimators.isdisjoint(("face_descriptor", "body_descriptor"))
     return Plan(
         detect_face=query["detect_face"],
@@ -253,43 +229,29 @@ def _person(face: Face | None, body: Body | None, shown: Shown) -> Json:
 
 
 def _face(face: Face, shown: Shown) -> Json:
-    """Attributes stand under `detection` and beside it: clients look in either place."""
-    attributes = _attributes(shown_estimations(face.estimations, shown.faces))
-    return {
-        "detection": shown_detection(face, shown.faces) | {"attributes": attributes},
-        "attributes": attributes,
-        "warp": base64_encode(warp_bytes(face.warp)) if shown.face_warps else None,
-    }
+    return _found(face_detection_block(face, shown.estimations), face.warp if shown.face_warps else None)
 
 
 def _body(body: Body, shown: Shown) -> Json:
-    """In both places, as for faces."""
-    detection = body_detection_block(body, shown.bodies)
+    return _found(body_detection_block(body, shown.estimations), body.warp if shown.body_warps else None)
+
+
+def _found(detection: Json, warp: Image | None) -> Json:
+    """Attributes are under `detection` and beside it: clients read either place."""
     return {
         "detection": detection,
         "attributes": detection["attributes"],
-        "warp": base64_encode(warp_bytes(body.warp)) if shown.body_warps else None,
+        "warp": None if warp is None else base64_encode(warp_bytes(warp)),
     }
-
-
-def _attributes(estimations: Mapping[str, object]) -> Json:
-    """All estimations that are no part of the detection itself, basic attributes and descriptor included."""
-    attributes = attributes_block(estimations)
-    if "basic_attributes" in estimations:
-        attributes["basic_attributes"] = estimation_block("basic_attributes", estimations["basic_attributes"])
-    descriptor = estimations.get("face_descriptor")
-    if isinstance(descriptor, Descriptor):
-        attributes["descriptor"] = descriptor_block(descriptor)
-    return attributes
 
 
 def _together(seen: Sequence[RecognisedPicture], shown: Shown) -> Json:
     persons = [each for picture in seen for each in picture.persons]
     faces = aggregate([each.face.estimations for each in persons if each.face is not None])
-    bodies = aggregate_bodies([each.body.estimations for each in persons if each.body is not None])
+    bodies = aggregate([each.body.estimations for each in persons if each.body is not None])
     return {
-        "face": {"attributes": _attributes(shown_estimations(faces, shown.faces))},
-        "body": {"attributes": body_attributes_block(bodies, shown.bodies)},
+        "face": {"attributes": attributes_block(faces, shown.estimations)},
+        "body": {"attributes": attributes_block(bodies, shown.estimations)},
     }
 
 

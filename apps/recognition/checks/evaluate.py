@@ -33,6 +33,21 @@ class CheckReport:
         """Did all of them pass?"""
         return all(check.passed for check in self.checks)
 
+    def json(self) -> dict[str, object]:
+        """`{status, checks}`: status 1 where all passed."""
+        return {
+            "status": int(self.passed),
+            "checks": [
+                {
+                    "name": check.name,
+                    "object_value": check.value,
+                    "threshold_value": check.threshold.json(),
+                    "result": int(check.passed),
+                }
+                for check in self.checks
+            ],
+        }
+
 
 def estimators_for(names: Iterable[str], available: Collection[str]) -> frozenset[str]:
     """The estimators that a plan needs for the checks `names`, of those that are available."""

@@ -3,13 +3,18 @@
 `no` is said only of bodies whose shoulders are seen: the network has then looked at the place and found nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from apps.common.filters import enums
 from apps.recognition.engine import bodies, objects, pose
+from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import BodyEstimator, BodySubject, Networks
 from apps.recognition.estimators.body_parts import seen
 from apps.recognition.estimators.colours import UNKNOWN
+from apps.recognition.estimators.shapes import Json
 
 WINDOW_SCALE = 1.25
 LOOK_FROM = 0.05  # the lowest score that is read
@@ -38,6 +43,7 @@ class AccessoriesEstimator(BodyEstimator):
     name = "accessories"
     feature = "body_attributes"
     tasks = ("object_detector",)
+    result = Accessories
 
     def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[Accessories]:
         """Of every body."""
@@ -53,6 +59,34 @@ class AccessoriesEstimator(BodyEstimator):
             shoulders = seen(body, pose.LEFT_SHOULDER, pose.RIGHT_SHOULDER)
             results.append(Accessories(max(scores, default=0.0), network.threshold("person"), shoulders))
         return results
+
+    def json(self, result: Accessories) -> Json:
+        """`{backpack}`."""
+        state = result.backpack_state
+        known = state != UNKNOWN
+        return {
+            "backpack": {
+                "predominant_state": state,
+                "estimations": {
+                    "yes": shapes.score(result.backpack) if known else 0.0,
+                    "no": shapes.score(1 - result.backpack) if known else 0.0,
+                    "unknown": float(not known),
+                },
+            }
+        }
+
+    def mean(self, results: Sequence[Accessories]) -> Accessories:
+        """The mean score of the pictures that tell; of all where none does."""
+        telling = [each for each in results if each.backpack_state != UNKNOWN] or results
+        return Accessories(
+            backpack=float(np.mean([each.backpack for each in telling])),
+            threshold=telling[0].threshold,
+            shoulders_seen=any(each.shoulders_seen for each in telling),
+        )
+
+    def columns(self, result: Accessories) -> Mapping[str, int]:
+        """The number of the state."""
+        return {"backpack_state": enums.Presence.of(result.backpack_state)}
 
 
 ESTIMATOR = AccessoriesEstimator()

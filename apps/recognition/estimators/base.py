@@ -7,7 +7,7 @@ where nothing can be said of it. Estimators of faces come before those of bodies
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -94,6 +94,7 @@ class AnyEstimator(ABC):
 
     `wants`: needs that are left out where they have no network. `public`: may a plan ask for it, or is it a step of
     others? `feature`: what of a licence allows it, by its name in `/6/features`; None for what every licence does.
+    `result`: the dataclass of one result, of those that answers show.
     """
 
     name: ClassVar[str]
@@ -102,6 +103,19 @@ class AnyEstimator(ABC):
     tasks: ClassVar[tuple[str, ...]] = ()
     public: ClassVar[bool] = True
     feature: ClassVar[str | None] = None
+    result: ClassVar[type | None] = None
+
+    def json(self, result: Any) -> object:
+        """Return one result as answers show it. Only of those that have a flag or a member in the vocabulary."""
+        raise NotImplementedError(f"no answer shows {self.name}")
+
+    def mean(self, results: Sequence[Any]) -> object | None:
+        """Return one result for the results of several pictures of one person; None where they are not averaged."""
+        return None
+
+    def columns(self, result: Any) -> Mapping[str, Any]:
+        """Return the event's columns with their numbers; their names are in the vocabulary."""
+        return {}
 
 
 class Estimator(AnyEstimator):

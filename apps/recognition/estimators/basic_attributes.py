@@ -7,20 +7,24 @@ serves the task, its age of adults comes out 4 to 5 years too young, so 4.5 year
 `ethnicities` is None without a network for it, as in the embedded set.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.common.filters import enums
 from apps.recognition.engine.geometry import mirrored
+from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.ethnicity import Ethnicities
-from apps.recognition.estimators.labelled import face_crops
+from apps.recognition.estimators.labelled import face_crops, mean_scores
+from apps.recognition.estimators.shapes import Json
 from apps.recognition.networks.specs import Manifest
 
 TOO_YOUNG_YEARS = 4.5
 GROWN_UP_YEARS = 20.0
+MEAN_MALE_FROM = 0.5
 # Years by the first network, and the share of its companion's age at each of them.
 BLEND_YEARS, BLEND_SHARES = (25.0, 33.0, 45.0, 57.0), (0.0, 0.5, 0.5, 0.0)
 
@@ -42,6 +46,7 @@ class BasicAttributesEstimator(Estimator):
     needs = ("mesh",)
     wants = ("ethnicity",)
     tasks = ("age_sex",)
+    result = BasicAttributes
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[BasicAttributes]:
         """Of every face."""
@@ -63,6 +68,34 @@ class BasicAttributesEstimator(Estimator):
             )
             for subject, age, share in zip(subjects, years, male, strict=True)
         ]
+
+    def json(self, result: BasicAttributes) -> Json:
+        """`{age, gender, ethnicities}`; `ethnicities` is null where no network tells them."""
+        ethnicities = None
+        if result.ethnicities is not None:
+            scores = shapes.scores(result.ethnicities.scores)
+            ethnicities = {"predominant_ethnicity": result.ethnicities.predominant, "estimations": scores}
+        return {"age": result.age, "gender": result.gender, "ethnicities": ethnicities}
+
+    def mean(self, results: Sequence[BasicAttributes]) -> BasicAttributes:
+        """Mean age and probability of male; ethnicities of those that have them."""
+        male = float(np.mean([each.male for each in results]))
+        ethnicities = [each.ethnicities.scores for each in results if each.ethnicities is not None]
+        return BasicAttributes(
+            age=round(float(np.mean([each.age for each in results]))),
+            gender=int(male > MEAN_MALE_FROM),
+            male=male,
+            ethnicities=Ethnicities(mean_scores(ethnicities)) if ethnicities else None,
+        )
+
+    def columns(self, result: BasicAttributes) -> Mapping[str, int | None]:
+        """Years and numbers."""
+        ethnicities = result.ethnicities
+        return {
+            "age": result.age,
+            "gender": result.gender,
+            "ethnic_group": None if ethnicities is None else enums.EthnicGroup.of(ethnicities.predominant),
+        }
 
 
 def _answers(

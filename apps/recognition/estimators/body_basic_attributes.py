@@ -4,11 +4,15 @@ There is no network that tells them from a body. A body without a face (turned a
 sex.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from apps.common.filters import enums
+from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import BodyEstimator, BodySubject, Networks
 from apps.recognition.estimators.basic_attributes import BasicAttributes
+from apps.recognition.estimators.body_means import known_mean
+from apps.recognition.estimators.shapes import Json
 
 MALE_FROM = 0.5
 
@@ -35,10 +39,36 @@ class BodyBasicAttributesEstimator(BodyEstimator):
     feature = "body_attributes"
     faces = True
     needs = ("basic_attributes",)
+    result = BodyBasicAttributes
 
     def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[BodyBasicAttributes]:
         """Of every body."""
         return [_of(body) for body in subjects]
+
+    def json(self, result: BodyBasicAttributes) -> Json:
+        """`{apparent_age, apparent_gender}`."""
+        known = result.male is not None
+        male = result.male or 0.0
+        return {
+            "apparent_age": result.age,
+            "apparent_gender": {
+                "predominant_gender": result.gender,
+                "estimations": {
+                    "male": shapes.score(male),
+                    "female": shapes.score(1 - male) if known else 0.0,
+                    "unknown": float(not known),
+                },
+            },
+        }
+
+    def mean(self, results: Sequence[BodyBasicAttributes]) -> BodyBasicAttributes:
+        """Means of what is known."""
+        age = known_mean(each.age for each in results)
+        return BodyBasicAttributes(None if age is None else round(age), known_mean(each.male for each in results))
+
+    def columns(self, result: BodyBasicAttributes) -> Mapping[str, int | None]:
+        """Years and number."""
+        return {"apparent_age": result.age, "apparent_gender": enums.ApparentGender.of(result.gender)}
 
 
 def _of(body: BodySubject) -> BodyBasicAttributes:

@@ -12,7 +12,8 @@ import numpy as np
 from apps.common.descriptors import Descriptor
 from apps.recognition.engine.geometry import ANTIALIAS_BELOW_SCALE
 from apps.recognition.estimators.base import BodyEstimator, BodySubject, Networks
-from apps.recognition.estimators.face_descriptor import unit_vectors
+from apps.recognition.estimators.face_descriptor import descriptor_json, mean_descriptor, unit_vectors
+from apps.recognition.estimators.shapes import Json
 from apps.recognition.networks.specs import InputSpec
 from apps.recognition.types import Image
 
@@ -22,6 +23,7 @@ class BodyDescriptorEstimator(BodyEstimator):
 
     name = "body_descriptor"
     tasks = ("body_descriptor",)
+    result = Descriptor
 
     def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[Descriptor]:
         """Of every body."""
@@ -33,6 +35,14 @@ class BodyDescriptorEstimator(BodyEstimator):
         return [
             Descriptor(spec.version, vector, subject.score) for subject, vector in zip(subjects, vectors, strict=True)
         ]
+
+    def json(self, result: Descriptor) -> Json:
+        """`{sdk_descriptor, score}`: Base64 of the SDK's form."""
+        return descriptor_json(result)
+
+    def mean(self, results: Sequence[Descriptor]) -> Descriptor:
+        """The mean vector at length 1, the mean score."""
+        return mean_descriptor(results)
 
 
 def _scaled(warp: Image, spec: InputSpec) -> Image:

@@ -11,9 +11,11 @@ from enum import StrEnum
 
 import numpy as np
 
+from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.face_occlusion import OCCLUDED_THRESHOLD, covered_parts
 from apps.recognition.estimators.iris import INNER_CORNER, IRIS, LOWER_LID, OUTER_CORNER, UPPER_LID, Eye, Eyes
+from apps.recognition.estimators.shapes import Json
 from apps.recognition.types import Points
 
 CLOSED_BELOW = 0.1
@@ -55,10 +57,23 @@ class EyesAttributesEstimator(Estimator):
     name = "eyes_attributes"
     needs = ("iris",)
     wants = ("face_occlusion",)
+    result = EyesAttributes
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[EyesAttributes]:
         """Of every face."""
         return [_both(subject.result("iris", Eyes), covered_parts(subject)) for subject in subjects]
+
+    def json(self, result: EyesAttributes) -> Json:
+        """`{left_eye, right_eye}`, each `{state, iris_landmarks, eyelid_landmarks}`."""
+        return {"left_eye": _eye(result.left_eye), "right_eye": _eye(result.right_eye)}
+
+
+def _eye(eye: EyeAttributes) -> Json:
+    return {
+        "state": eye.state.value,
+        "iris_landmarks": shapes.pixels(eye.iris),
+        "eyelid_landmarks": shapes.pixels(eye.eyelid),
+    }
 
 
 def openness(eye: Eye) -> float:

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.common.descriptors import Descriptor
+from apps.common.descriptors import Descriptor, base64_encode, normalised, sdk_encode, versions
 from apps.recognition.engine.warps import aligned_crops, check_alignment
+from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.measures import luminance, sharpness, sigmoid
+from apps.recognition.estimators.shapes import Json
 from apps.recognition.types import Image, Points
 
 DARK_LUMINANCE, LUMINANCE_WIDTH = 0.2, 0.05  # as `dark` of the quality block
@@ -25,6 +27,7 @@ class FaceDescriptorEstimator(Estimator):
 
     name = "face_descriptor"
     tasks = ("face_descriptor",)
+    result = Descriptor
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Descriptor]:
         """Of every face."""
@@ -40,6 +43,28 @@ class FaceDescriptorEstimator(Estimator):
             Descriptor(spec.version, vector, suitability(warp, five))
             for vector, warp, five in zip(vectors, warps, points, strict=True)
         ]
+
+    def json(self, result: Descriptor) -> Json:
+        """`{sdk_descriptor, score}`: Base64 of the SDK's form."""
+        return descriptor_json(result)
+
+    def mean(self, results: Sequence[Descriptor]) -> Descriptor:
+        """The mean vector at length 1, the mean score."""
+        return mean_descriptor(results)
+
+
+def descriptor_json(descriptor: Descriptor) -> Json:
+    """`{sdk_descriptor, score}` of a face or a body."""
+    data = sdk_encode(descriptor.vector, versions.get(descriptor.version))
+    score = None if descriptor.score is None else shapes.score(descriptor.score)
+    return {"sdk_descriptor": base64_encode(data), "score": score}
+
+
+def mean_descriptor(descriptors: Sequence[Descriptor]) -> Descriptor:
+    """One descriptor for several of one person and version: the mean vector at length 1, the mean of known scores."""
+    vector = normalised(np.mean([each.vector for each in descriptors], axis=0))
+    scores = [each.score for each in descriptors if each.score is not None]
+    return Descriptor(descriptors[0].version, vector, float(np.mean(scores)) if scores else None)
 
 
 def unit_vectors(rows: NDArray[np.float32]) -> NDArray[np.float32]:

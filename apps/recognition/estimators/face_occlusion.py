@@ -6,8 +6,10 @@ There is none in the embedded set: without a network of the task `face_occlusion
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.labelled import label_scores
+from apps.recognition.estimators.shapes import Json
 
 OCCLUDED_THRESHOLD = 0.5
 
@@ -41,10 +43,22 @@ class FaceOcclusionEstimator(Estimator):
     name = "face_occlusion"
     needs = ("mesh",)
     tasks = ("face_occlusion",)
+    result = FaceOcclusion
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[FaceOcclusion]:
         """Of every face."""
         return [FaceOcclusion(scores) for scores in label_scores(subjects, networks, "face_occlusion")]
+
+    def json(self, result: FaceOcclusion) -> Json:
+        """`{prediction, estimations, face_occlusion}`: prediction 1 where any part is covered."""
+        return {
+            "prediction": int(any(result.occluded.values())),
+            "estimations": {
+                "overall_score": shapes.score(result.overall),
+                **{f"{part}_score": shapes.score(score) for part, score in result.scores.items()},
+            },
+            "face_occlusion": {f"{part}_occluded": int(occluded) for part, occluded in result.occluded.items()},
+        }
 
 
 ESTIMATOR = FaceOcclusionEstimator()

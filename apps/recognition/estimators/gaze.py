@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.eyes_attributes import EyesAttributes, EyeState
 from apps.recognition.estimators.head_pose import HeadPose
 from apps.recognition.estimators.iris import INNER_CORNER, IRIS, OUTER_CORNER, Eye, Eyes
+from apps.recognition.estimators.shapes import Json
 
 CENTRE_BEHIND_CORNERS = 0.22
 PUPIL_BEFORE_CENTRE = 0.37
@@ -34,6 +36,7 @@ class GazeEstimator(Estimator):
 
     name = "gaze"
     needs = ("head_pose", "iris", "eyes_attributes")
+    result = Gaze
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Gaze | None]:
         """Of every face."""
@@ -43,6 +46,10 @@ class GazeEstimator(Estimator):
             else None
             for subject in subjects
         ]
+
+    def json(self, result: Gaze) -> Json:
+        """`{pitch, yaw}`."""
+        return {"pitch": shapes.degrees(result.pitch), "yaw": shapes.degrees(result.yaw)}
 
 
 def _any_open(attributes: EyesAttributes) -> bool:

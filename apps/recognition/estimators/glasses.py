@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.labelled import Labelled, label_scores
+from apps.recognition.estimators.shapes import Json
 
 
 class Glasses(Labelled):
@@ -22,10 +23,15 @@ class GlassesEstimator(Estimator):
     name = "glasses"
     needs = ("mesh",)
     tasks = ("glasses",)
+    result = Glasses
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Glasses]:
         """Of every face."""
         return [Glasses(scores) for scores in label_scores(subjects, networks, "glasses")]
+
+    def json(self, result: Glasses) -> Json:
+        """`{glasses}`."""
+        return {"glasses": result.predominant}
 
 
 ESTIMATOR = GlassesEstimator()

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from apps.recognition.engine.mesh import CHIN, Mesh
+from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
+from apps.recognition.estimators.shapes import Json
 
 LEFT_EAR, RIGHT_EAR, FOREHEAD = 234, 454, 10
 PITCH_OF_FRONTAL_DEG = -6.0
@@ -32,10 +34,19 @@ class HeadPoseEstimator(Estimator):
 
     name = "head_pose"
     needs = ("mesh",)
+    result = HeadPose
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[HeadPose]:
         """Of every face."""
         return [head_pose(subject.result("mesh", Mesh)) for subject in subjects]
+
+    def json(self, result: HeadPose) -> Json:
+        """`{pitch, roll, yaw}`."""
+        return {
+            "pitch": shapes.degrees(result.pitch),
+            "roll": shapes.degrees(result.roll),
+            "yaw": shapes.degrees(result.yaw),
+        }
 
 
 def head_pose(mesh: Mesh) -> HeadPose:

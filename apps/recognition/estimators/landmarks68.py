@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from apps.recognition.engine.mesh import Mesh
+from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.types import Points
 
@@ -51,10 +52,15 @@ class Landmarks68Estimator(Estimator):
 
     name = "landmarks68"
     needs = ("mesh",)
+    result = Landmarks68
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Landmarks68]:
         """Of every face."""
         return [Landmarks68(subject.result("mesh", Mesh).points[list(VERTICES)]) for subject in subjects]
+
+    def json(self, result: Landmarks68) -> list[list[int]]:
+        """Points as `[x, y]`."""
+        return shapes.pixels(result.points)
 
 
 ESTIMATOR = Landmarks68Estimator()

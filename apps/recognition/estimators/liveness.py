@@ -7,13 +7,18 @@ rejected 6 of 36 real faces). `quality` is the descriptor's suitability of the w
 threshold the answer is "unknown".
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+import numpy as np
+
+from apps.common.filters import enums
+from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.face_descriptor import suitability
 from apps.recognition.estimators.labelled import label_scores
+from apps.recognition.estimators.shapes import Json
 from apps.recognition.networks.labels import LIVE
 
 QUALITY_THRESHOLD = 0.5
@@ -51,6 +56,7 @@ class LivenessEstimator(Estimator):
     feature = "liveness"
     needs = ("mesh",)
     tasks = ("liveness",)
+    result = Liveness
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Liveness]:
         """Of every face."""
@@ -59,6 +65,27 @@ class LivenessEstimator(Estimator):
             Liveness(scores[LIVE], suitability(subject.warp, subject.warp_landmarks5), threshold)
             for subject, scores in zip(subjects, label_scores(subjects, networks, "liveness"), strict=True)
         ]
+
+    def json(self, result: Liveness) -> Json:
+        """`{prediction, estimations}` with the word of the prediction; the probability under both names in use."""
+        probability = shapes.score(result.probability)
+        return {
+            "prediction": result.predominant.value,
+            "estimations": {
+                "probability": probability,
+                "score": probability,
+                "quality": shapes.score(result.quality),
+            },
+        }
+
+    def mean(self, results: Sequence[Liveness]) -> Liveness:
+        """Mean probability and quality, judged by the thresholds of the first."""
+        probability, quality = np.mean([[each.probability, each.quality] for each in results], 0)
+        return replace(results[0], probability=float(probability), quality=float(quality))
+
+    def columns(self, result: Liveness) -> Mapping[str, int]:
+        """The prediction."""
+        return {"liveness": enums.Liveness.of(result.predominant)}
 
 
 ESTIMATOR = LivenessEstimator()

@@ -6,14 +6,16 @@ both thighs there and neither cloth nor skin between them they are shorts. All e
 in the way. Of one who sits, or whose hips and knees are not in the picture, nothing is said.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.common.filters import enums
 from apps.recognition.engine import pose
 from apps.recognition.estimators.base import BodyEstimator, BodySubject, Networks
+from apps.recognition.estimators.body_means import common_colours, commonest
 from apps.recognition.estimators.body_parts import (
     BARE_FROM,
     CLOTH_IS_SKIN,
@@ -30,6 +32,7 @@ from apps.recognition.estimators.body_parts import (
     without_skin,
 )
 from apps.recognition.estimators.colours import LEAST_PIXELS, UNKNOWN, named, plain
+from apps.recognition.estimators.shapes import Json
 
 THIGHS = ((pose.LEFT_HIP, pose.LEFT_KNEE), (pose.RIGHT_HIP, pose.RIGHT_KNEE))
 SHINS = ((pose.LEFT_KNEE, pose.LEFT_ANKLE), (pose.RIGHT_KNEE, pose.RIGHT_ANKLE))
@@ -57,10 +60,34 @@ class LowerBodyEstimator(BodyEstimator):
     name = "lower_body"
     feature = "body_attributes"
     faces = True
+    result = LowerBody
 
     def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[LowerBody]:
         """Of every body."""
         return [_lower_body(body) for body in subjects]
+
+    def json(self, result: LowerBody) -> Json:
+        """`{lower_garment, shoes}`."""
+        return {
+            "lower_garment": {"type": result.garment, "colors": list(result.colours)},
+            "shoes": {"apparent_color": result.shoes},
+        }
+
+    def mean(self, results: Sequence[LowerBody]) -> LowerBody:
+        """The commonest words."""
+        return LowerBody(
+            garment=commonest(each.garment for each in results),
+            colours=common_colours([each.colours for each in results]),
+            shoes=commonest(each.shoes for each in results),
+        )
+
+    def columns(self, result: LowerBody) -> Mapping[str, int | list[int]]:
+        """Numbers for the words."""
+        return {
+            "lower_garment_type": enums.Garment.of(result.garment),
+            "lower_garment_colors": [enums.Colour.of(colour) for colour in result.colours],
+            "shoes_apparent_color": enums.PlainColour.of(result.shoes),
+        }
 
 
 def _lower_body(body: BodySubject) -> LowerBody:

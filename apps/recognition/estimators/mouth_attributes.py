@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.recognition.engine.mesh import CHIN, EYE_CORNERS, Mesh
+from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.emotions import Emotions
 from apps.recognition.estimators.face_occlusion import covered_parts
 from apps.recognition.estimators.measures import sigmoid
+from apps.recognition.estimators.shapes import Json
 
 UPPER_INNER_LIP, LOWER_INNER_LIP = (82, 13, 312), (87, 14, 317)
 OPEN_CENTRE, OPEN_WIDTH = 0.2, 0.06
@@ -40,6 +42,7 @@ class MouthAttributesEstimator(Estimator):
     name = "mouth_attributes"
     needs = ("mesh", "emotions")
     wants = ("face_occlusion",)
+    result = MouthAttributes
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[MouthAttributes]:
         """Of every face."""
@@ -51,6 +54,25 @@ class MouthAttributesEstimator(Estimator):
             )
             for subject in subjects
         ]
+
+    def json(self, result: MouthAttributes) -> Json:
+        """`{opened, occluded, smile, properties}`; `occluded` is null where no network tells it."""
+        kinds = {"none": 1 - result.smile, "regular": result.regular, "with_teeth": result.with_teeth}
+        predominant: str = max(kinds, key=lambda kind: kinds[kind])
+        return {
+            "opened": shapes.score(result.opened),
+            "occluded": None if result.occluded is None else shapes.score(result.occluded),
+            "smile": shapes.score(result.smile),
+            "properties": {
+                "smile_type": {
+                    "predominant_type": predominant,
+                    "estimations": {
+                        "regular": shapes.score(result.regular),
+                        "with_teeth": shapes.score(result.with_teeth),
+                    },
+                }
+            },
+        }
 
 
 def lip_gap(shape: NDArray[np.float32]) -> float:

@@ -13,9 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.crops import mesh_in_warp
 from apps.recognition.estimators.measures import luminance, region, sharpness, sigmoid
+from apps.recognition.estimators.shapes import Json
 from apps.recognition.types import Points
 
 DARK_CENTRE, LIGHT_CENTRE, LUMINANCE_WIDTH = 0.2, 0.8, 0.05
@@ -40,10 +42,21 @@ class QualityEstimator(Estimator):
 
     name = "quality"
     needs = ("mesh",)
+    result = Quality
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Quality]:
         """Of every face."""
         return [_quality(subject) for subject in subjects]
+
+    def json(self, result: Quality) -> Json:
+        """A score of each."""
+        return {
+            "blurriness": shapes.score(result.blurriness),
+            "dark": shapes.score(result.dark),
+            "illumination": shapes.score(result.illumination),
+            "specularity": shapes.score(result.specularity),
+            "light": shapes.score(result.light),
+        }
 
 
 def _quality(subject: Subject) -> Quality:

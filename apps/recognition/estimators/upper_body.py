@@ -6,11 +6,14 @@ clothing or light makes both alike, or no arm is seen, their length is unknown. 
 it is always unknown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from apps.common.filters import enums
 from apps.recognition.engine import pose
+from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import BodyEstimator, BodySubject, Networks
+from apps.recognition.estimators.body_means import common_colours, known_mean
 from apps.recognition.estimators.body_parts import (
     BARE_FROM,
     CLOTH_IS_SKIN,
@@ -25,6 +28,7 @@ from apps.recognition.estimators.body_parts import (
     without_skin,
 )
 from apps.recognition.estimators.colours import LEAST_PIXELS, UNKNOWN, named
+from apps.recognition.estimators.shapes import Json
 
 FOREARMS = ((pose.LEFT_ELBOW, pose.LEFT_WRIST), (pose.RIGHT_ELBOW, pose.RIGHT_WRIST))
 UPPER_ARMS = ((pose.LEFT_SHOULDER, pose.LEFT_ELBOW), (pose.RIGHT_SHOULDER, pose.RIGHT_ELBOW))
@@ -52,10 +56,44 @@ class UpperBodyEstimator(BodyEstimator):
     name = "upper_body"
     feature = "body_attributes"
     faces = True
+    result = UpperBody
 
     def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[UpperBody]:
         """Of every body."""
         return [_upper_body(body) for body in subjects]
+
+    def json(self, result: UpperBody) -> Json:
+        """`{headwear, sleeve, upper_clothing}`; headwear is always unknown."""
+        bare = None if result.sleeve == UNKNOWN else result.bare
+        return {
+            "headwear": {
+                "predominant_state": enums.Presence.UNKNOWN.word,
+                "apparent_color": UNKNOWN,
+                "estimations": {"yes": 0.0, "no": 0.0, "unknown": 1.0},
+            },
+            "sleeve": {
+                "predominant_state": result.sleeve,
+                "estimations": {
+                    "long": 0.0 if bare is None else shapes.score(1 - bare),
+                    "short": 0.0 if bare is None else shapes.score(bare),
+                    "unknown": float(bare is None),
+                },
+            },
+            "upper_clothing": {"colors": list(result.colours)},
+        }
+
+    def mean(self, results: Sequence[UpperBody]) -> UpperBody:
+        """The commonest colours; the mean share of skin."""
+        return UpperBody(common_colours([each.colours for each in results]), known_mean(each.bare for each in results))
+
+    def columns(self, result: UpperBody) -> Mapping[str, int | list[int]]:
+        """Numbers for the words."""
+        return {
+            "headwear_state": enums.Presence.UNKNOWN,
+            "headwear_apparent_color": enums.PlainColour.UNKNOWN,
+            "sleeve_length": enums.SleeveLength.of(result.sleeve),
+            "upper_clothing_colors": [enums.Colour.of(colour) for colour in result.colours],
+        }
 
 
 def _upper_body(body: BodySubject) -> UpperBody:

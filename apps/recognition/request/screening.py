@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from apps.common.descriptors import Descriptor
-from apps.common.filters.enums import Deepfake, Liveness, Mask, Number
 from apps.recognition.checks.evaluate import ESTIMATION, CheckReport
 from apps.recognition.checks.thresholds import Threshold
+from apps.recognition.request.aggregation import event_columns
 from apps.recognition.request.thresholds import PredictionThresholds
 from apps.recognition.types import Face
 
@@ -51,9 +51,9 @@ def screen(face: Face, limits: Limits) -> tuple[Reason, ...]:
     """Why a face does not go on; empty when it does. An estimation that is not there passes no limit of it."""
     return (
         *_angles(face, limits),
-        *_state(face, "mask", Mask, limits.mask_states),
-        *_state(face, "liveness", Liveness, limits.liveness_states),
-        *_state(face, "deepfake", Deepfake, limits.deepfake_states),
+        *_state(face, "mask", limits.mask_states),
+        *_state(face, "liveness", limits.liveness_states),
+        *_state(face, "deepfake", limits.deepfake_states),
         *_descriptor_score(face, limits),
         *_checks(face, limits),
     )
@@ -69,8 +69,8 @@ def _angles(face: Face, limits: Limits) -> list[Reason]:
     return reasons
 
 
-def _state(face: Face, name: str, numbers: type[Number], states: tuple[int, ...]) -> list[Reason]:
-    value = predominant(face.estimations.get(name), numbers)
+def _state(face: Face, name: str, states: tuple[int, ...]) -> list[Reason]:
+    value = event_columns({name: face.estimations.get(name)}).get(name)
     return [] if not states or value in states else [Reason(f"{name}_states", value, list(states))]
 
 
@@ -88,9 +88,3 @@ def _checks(face: Face, limits: Limits) -> list[Reason]:
         return []
     failed = [check for check in report.checks if not check.passed]
     return [Reason(check.name, check.value, check.threshold.json()) for check in failed]
-
-
-def predominant(estimation: object, numbers: type[Number]) -> int | None:
-    """The number of an estimation's predominant word; None without an estimation."""
-    word = getattr(estimation, "predominant", None)
-    return None if word is None else int(numbers.of(word))

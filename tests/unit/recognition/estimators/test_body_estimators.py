@@ -15,7 +15,7 @@ from apps.recognition.estimators.body_basic_attributes import BodyBasicAttribute
 from apps.recognition.estimators.lower_body import LowerBody
 from apps.recognition.estimators.people_count import ESTIMATOR as PEOPLE_COUNT
 from apps.recognition.estimators.upper_body import UpperBody
-from apps.recognition.request.body_aggregation import aggregate_bodies
+from apps.recognition.request.aggregation import aggregate
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, ImageResult, ImageType, Plan
 from tests.unit.recognition.pictures import astronaut, encoded, samples
@@ -303,7 +303,7 @@ class TestTogether:
             "body_basic_attributes": BodyBasicAttributes(40, 0.4),
             "accessories": Accessories(0.0, 0.3, False),
         }
-        together = aggregate_bodies([first, second])
+        together = aggregate([first, second])
         assert together["upper_body"] == UpperBody(("red", "black"), 0.9)
         assert together["lower_body"] == LowerBody("trousers", ("blue",), "white")
         assert together["body_basic_attributes"] == BodyBasicAttributes(35, pytest.approx(0.3))
@@ -311,6 +311,6 @@ class TestTogether:
 
     def test_what_nobody_knows_stays_unknown(self) -> None:
         nothing = {"upper_body": UpperBody(("unknown",), None), "body_basic_attributes": BodyBasicAttributes()}
-        together = aggregate_bodies([nothing, nothing])
+        together = aggregate([nothing, nothing])
         assert together == nothing
-        assert aggregate_bodies([{}]) == {}
+        assert aggregate([{}]) == {}

@@ -13,7 +13,7 @@ from apps.recognition.estimators.measures import luminance, sharpness
 from apps.recognition.estimators.quality import uniformity
 from apps.recognition.estimators.registry import available
 from apps.recognition.run.pipeline import Pipeline
-from apps.recognition.shapes import detection_block, estimation_block
+from apps.recognition.shapes import estimation_block, face_detection_block
 from apps.recognition.types import Face, ImageInput, ImageType, Plan
 from tests.unit.recognition.pictures import astronaut, encoded, samples
 
@@ -194,7 +194,8 @@ def test_a_stored_warp_says_nearly_what_its_photograph_said(pipeline: Pipeline, 
 
 
 def test_shapes_hold_json_values_under_the_names_of_the_api(portrait: Face) -> None:
-    block = detection_block(portrait)
+    of_extraction = {"basic_attributes", "face_descriptor"}
+    block = face_detection_block(portrait, portrait.estimations.keys() - of_extraction)
     assert set(block) == {"rect", "score", "landmarks5", "landmarks68", "quality", "attributes", "face_quality"}
     assert set(block["rect"]) == {"x", "y", "width", "height"}
     assert len(block["landmarks68"]) == 68
@@ -210,7 +211,7 @@ def test_shapes_hold_json_values_under_the_names_of_the_api(portrait: Face) -> N
 
 def test_what_was_not_estimated_is_null_or_absent(pipeline: Pipeline, engine: Engine) -> None:
     (face,) = Pipeline(engine, Plan()).process(ImageInput(encoded(astronaut()))).faces
-    block = detection_block(face)
+    block = face_detection_block(face, face.estimations)
     assert block["landmarks68"] is None
     assert block["quality"] is None
     assert block["attributes"] == {}

@@ -1,0 +1,30 @@
+"""Numbers as answers show them: what is beyond these decimals is noise."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from apps.recognition.types import Points
+
+Json = dict[str, object]
+SCORE_DECIMALS, DEGREES_DECIMALS = 4, 2
+
+
+def score(value: float) -> float:
+    """A score 0..1."""
+    return round(value, SCORE_DECIMALS)
+
+
+def scores(values: Mapping[str, float]) -> Json:
+    """Scores 0..1 by name."""
+    return {name: score(value) for name, value in values.items()}
+
+
+def degrees(value: float) -> float:
+    """An angle in degrees."""
+    return round(value, DEGREES_DECIMALS)
+
+
+def pixels(points: Points) -> list[list[int]]:
+    """Points [N, 2] as `[x, y]` in whole pixels."""
+    return [[int(x), int(y)] for x, y in np.rint(points)]
