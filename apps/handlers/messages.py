@@ -1,6 +1,6 @@
 """Generated events as JSON: an item of the answer, the frame of a websocket, the body of a callback."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -42,17 +42,15 @@ def event_block(event: GeneratedEvent, shown: frozenset[str]) -> dict[str, Any]:
         "face": _face(event),
         "face_attributes": face_attributes_block(event) if event.has_face else None,
         "body_attributes": _body_attributes(event),
-        "matches": matches_block(event.matches),
+        "matches": list(draft.match_result),
         "aggregate_estimations": _aggregate_estimations(event, shown),
         "detections": [_detection(person, shown) for person in event.persons],
     }
 
 
-def matches_block(found: Sequence[LabelMatches]) -> list[dict[str, Any]]:
-    """Return `matches` of an event: for each label the matched faces or events, most similar first."""
-    return [
-        {"label": each.label, "candidates": [_match(match, each.targets) for match in each.matches]} for each in found
-    ]
+def matches_block(found: LabelMatches, targets: frozenset[str]) -> dict[str, Any]:
+    """Return an item of `matches`; `targets` names the members of a matched face or event to show, none for all."""
+    return {"label": found.label, "candidates": [_match(match, targets) for match in found.matches]}
 
 
 def _match(match: Match, targets: frozenset[str]) -> dict[str, Any]:

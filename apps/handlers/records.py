@@ -4,17 +4,15 @@ from dataclasses import replace
 from uuid import UUID
 
 from apps.events.types import EventRecord
-from apps.handlers.messages import matches_block
 from apps.handlers.types import EventPerson, GeneratedEvent
 from apps.recognition.types import Rect
 
 
 def event_record(event: GeneratedEvent) -> EventRecord:
-    """Return the event with its JSON columns (matches and detections) and its descriptors, ready to store."""
+    """Return the event with its detections as columns and its descriptors, ready to store."""
     persons = event.persons
     draft = replace(
         event.draft,
-        match_result=matches_block(event.matches),
         face_detections=[_detection(each, each.face.rect, each.sample_id) for each in persons if each.face],
         body_detections=[_detection(each, each.body.rect, each.body_sample_id) for each in persons if each.body],
     )

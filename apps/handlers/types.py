@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from apps.common.descriptors import Descriptor
@@ -49,11 +48,10 @@ class EventPerson(Person):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelMatches:
-    """The matches of one match policy, most similar first. `targets`: the members to show; none for all."""
+    """The matches of one match policy, most similar first."""
 
     label: str
     matches: tuple[Match, ...]
-    targets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,11 +105,3 @@ class GeneratedEvent:
     def has_body(self) -> bool:
         """Whether a body was detected or described."""
         return self.body_descriptor is not None or any(person.body is not None for person in self.persons)
-
-    def facts(self) -> dict[str, Any]:
-        """Return what the filters of policies are applied to: the columns by name, and the similarities by label."""
-        matches = [
-            {"label": found.label, "candidates": [{"similarity": match.similarity} for match in found.matches]}
-            for found in self.matches
-        ]
-        return self.draft.facts() | {"match_result": matches}

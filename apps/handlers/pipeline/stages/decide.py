@@ -67,7 +67,7 @@ class _Objects:
 
 
 def _decided(event: GeneratedEvent, policy: StoragePolicy, objects: _Objects) -> GeneratedEvent:
-    facts = event.facts()
+    facts = event.draft.facts()
     faces, bodies, origins = policy.face_sample_policy, policy.body_sample_policy, policy.image_origin_policy
     with_samples = faces.store_sample and accepts(faces.filters, facts)
     with_body_samples = bodies.store_sample and accepts(bodies.filters, facts)
@@ -109,7 +109,7 @@ def _with_body_sample(person: EventPerson, policy: SamplePolicy, objects: _Objec
 
 
 def _face(event: GeneratedEvent, policy: FacePolicy) -> FaceDraft:
-    facts = event.facts()
+    facts = event.draft.facts()
     avatar = next((person.sample_url for person in event.persons if person.sample_url), None)
     return FaceDraft(
         face_id=uuid4(),
@@ -128,7 +128,7 @@ def _attribute(event: GeneratedEvent) -> AttributeData | None:
 
 def _decision(event: GeneratedEvent, policy: StoragePolicy) -> Decision:
     """Websockets are informed once, however many policies ask for it; each webhook for itself."""
-    facts = event.facts()
+    facts = event.draft.facts()
     of_event, of_attribute, of_notification = policy.event_policy, policy.attribute_policy, policy.notification_policy
     callbacks = [each for each in policy.callbacks if each.enable and accepts(each.filters, facts)]
     webhooks = tuple(each.webhook for each in callbacks if each.webhook is not None)

@@ -7,6 +7,7 @@ from apps.accounts.auth.principal import Principal
 from apps.common.filters import accepts
 from apps.common.filters.enums import ObjectType
 from apps.common.scope import Scope
+from apps.handlers.messages import matches_block
 from apps.handlers.pipeline.run import Run
 from apps.handlers.policies.match import MatchPolicy, candidates_account
 from apps.handlers.types import GeneratedEvent, LabelMatches
@@ -26,7 +27,7 @@ def match(run: Run) -> Run:
         probes = {
             place: Probe(str(event.draft.event_id), "raw_descriptor", event.descriptor.version, event.descriptor.vector)
             for place, event in enumerate(events)
-            if event.descriptor is not None and accepts(policy.filters, event.facts())
+            if event.descriptor is not None and accepts(policy.filters, event.draft.facts())
         }
         found = matcher.match(probes=list(probes.values()), candidates=candidates)
         for place, matches in zip(probes, found, strict=True):
@@ -43,8 +44,9 @@ def _candidates(policy: MatchPolicy, principal: Principal) -> FaceCandidates | E
 
 
 def _with_matches(event: GeneratedEvent, policy: MatchPolicy, matches: Sequence[Match]) -> GeneratedEvent:
-    found = LabelMatches(label=policy.label, matches=tuple(matches), targets=policy.targets)
-    return replace(event, matches=(*event.matches, found))
+    found = LabelMatches(label=policy.label, matches=tuple(matches))
+    column = [*event.draft.match_result, matches_block(found, policy.targets)]
+    return replace(event, matches=(*event.matches, found), draft=replace(event.draft, match_result=column))
 
 
 def _with_top_match(event: GeneratedEvent) -> GeneratedEvent:

@@ -14,7 +14,7 @@ def tag(run: Run) -> Run:
 
 
 def _tagged(event: GeneratedEvent, policies: Policies) -> GeneratedEvent:
-    facts = event.facts()
+    facts = event.draft.facts()
     new = [each.tag for each in policies.conditional_tags_policy if accepts(each.filters, facts)]
     tags = tuple(dict.fromkeys((*event.draft.tags, *new)))
     return replace(event, draft=replace(event.draft, tags=tags))

@@ -1,0 +1,56 @@
+"""Stage notify: after the commit, to those that were decided."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from apps.handlers.messages import event_message
+from apps.handlers.pipeline.stages import notify as module
+from apps.handlers.pipeline.stages.notify import notify
+from apps.handlers.types import Decision
+from apps.sender.callbacks import Webhook
+from tests.unit.handlers.pipeline.runs import make_event, make_person, make_run
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HOOK = Webhook(url="http://a")
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    calls: list[dict[str, Any]] = []
+    for name in ("event_publish", "webhook_call"):
+        monkeypatch.setattr(module, name, lambda **kwargs: calls.append(kwargs))
+    return calls
+
+
+def test_websockets_and_webhooks_get_one_message(sent: list[dict[str, Any]]) -> None:
+    event = replace(make_event(make_person(), source="door"), decision=Decision(websockets=True, webhooks=(HOOK, HOOK)))
+    run = make_run(events=(event,))
+    assert notify(run) is run
+    published, *called = sent
+    assert (published["account_id"], published["facts"]["source"]) == (run.account_id, "door")
+    assert [call["webhook"] for call in called] == [HOOK, HOOK]
+    assert [call["message"] for call in sent] == [event_message(event, run.shown)] * 3
+
+
+def test_nobody_is_informed_of_other_events(sent: list[dict[str, Any]]) -> None:
+    notify(make_run(events=(make_event(make_person()),)))
+    assert sent == []
+
+
+def test_the_commit_comes_first(sent: list[dict[str, Any]]) -> None:
+    run = make_run(events=(replace(make_event(), decision=Decision(websockets=True)),))
+    with transaction.atomic():
+        notify(run)
+        assert sent == []
+    assert len(sent) == 1
+
+
+def test_an_event_that_is_rolled_back_is_not_published(sent: list[dict[str, Any]]) -> None:
+    run = make_run(events=(replace(make_event(), decision=Decision(websockets=True)),))
+    with transaction.atomic():
+        notify(run)
+        transaction.set_rollback(True)
+    assert sent == []

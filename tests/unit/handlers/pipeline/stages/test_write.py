@@ -1,0 +1,92 @@
+"""Stage write: all that was decided, or nothing of it."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+import redis
+
+from apps.accounts.models import Account
+from apps.common import errors
+from apps.common.descriptors import Descriptor, DescriptorVersion
+from apps.common.errors import LunaError
+from apps.common.scope import Scope
+from apps.events.models import Event
+from apps.faces.attributes import attribute_get
+from apps.faces.models import Face
+from apps.faces.types import AttributeData, FaceDraft
+from apps.handlers.pipeline.stages.write import write
+from apps.handlers.types import Decision, GeneratedEvent
+from apps.imagestore.choices import Bucket
+from apps.imagestore.models import StoredObject
+from apps.imagestore.services import object_read
+from apps.imagestore.types import NewObject
+from tests.factories import make_account, make_version
+from tests.unit.handlers.pipeline.runs import make_event, make_person, make_run
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def account() -> Account:
+    return make_account()
+
+
+@pytest.fixture
+def version() -> DescriptorVersion:
+    return make_version(9802, 2)
+
+
+def descriptor(version: DescriptorVersion) -> Descriptor:
+    return Descriptor(version.version, np.array([1, 0], np.float32), 0.9)
+
+
+def event_of(version: DescriptorVersion, *lists: Any, **decision: Any) -> GeneratedEvent:
+    found = descriptor(version)
+    attribute = AttributeData(descriptors=(found,))
+    return replace(
+        make_event(make_person(), descriptor=found, source="door"),
+        face=FaceDraft(face_id=uuid4(), lists=lists, attribute=attribute),
+        decision=Decision(**{"store_event": True, "attribute": attribute, **decision}),
+    )
+
+
+def sample(account: Account) -> NewObject:
+    return NewObject(account_id=account.account_id, bucket=Bucket.FACE_SAMPLES, data=b"jpeg", content_type="image/jpeg")
+
+
+def test_events_faces_attributes_and_objects(account: Account, version: DescriptorVersion) -> None:
+    event, item = event_of(version), sample(account)
+    run = write(make_run(account_id=account.account_id, events=(event,), objects=(item,)))
+    stored = Event.objects.for_account(account.account_id).get()
+    assert (stored.event_id, stored.source, len(stored.face_detections)) == (event.draft.event_id, "door", 1)
+    assert [row.version for row in stored.descriptors.all()] == [version.version]
+    assert Face.objects.for_account(account.account_id).get().face_id == event.face.face_id  # type: ignore[union-attr]
+    scope = Scope(account.account_id)
+    assert object_read(scope=scope, bucket=item.bucket, object_id=item.object_id) == b"jpeg"
+    (written,) = run.events
+    assert written.attribute_id is not None
+    assert attribute_get(scope=scope, attribute_id=written.attribute_id).data.descriptors[0].version == version.version
+
+
+def test_only_what_was_decided(account: Account, redis_client: "redis.Redis", django_assert_num_queries: Any) -> None:
+    event = make_event(make_person())
+    with django_assert_num_queries(0):
+        run = write(make_run(account_id=account.account_id, events=(event,)))
+    assert run.events == (event,)
+    assert redis_client.keys("luna:attribute:*") == []
+
+
+def test_a_failure_leaves_nothing(account: Account, version: DescriptorVersion, redis_client: "redis.Redis") -> None:
+    item = sample(account)
+    with pytest.raises(LunaError) as caught:
+        write(make_run(account_id=account.account_id, events=(event_of(version, uuid4()),), objects=(item,)))
+    assert caught.value.code == errors.LISTS_NOT_FOUND
+    assert not Event.objects.for_account(account.account_id).exists()
+    assert not Face.objects.for_account(account.account_id).exists()
+    assert not StoredObject.objects.for_account(account.account_id).exists()
+    assert redis_client.keys("luna:attribute:*") == []
+    with pytest.raises(LunaError):
+        object_read(scope=Scope(account.account_id), bucket=item.bucket, object_id=item.object_id)
