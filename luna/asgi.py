@@ -4,7 +4,6 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "luna.settings")
 
-from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 http_application = get_wsgi_application()  # sets Django up, before the imports below
@@ -12,7 +11,9 @@ http_application = get_wsgi_application()  # sets Django up, before the imports 
 from channels.routing import URLRouter  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
+from apps.common.config import Http, config  # noqa: E402
 from apps.sender.routing import websocket_urlpatterns  # noqa: E402
+from luna.config import Processes  # noqa: E402
 from luna.http import Scope, WSGIPool  # noqa: E402
 
 
@@ -22,7 +23,7 @@ async def refuse(scope, receive, send) -> None:
     await send({"type": "websocket.close", "code": 4404})
 
 
-http = WSGIPool(http_application, threads=settings.LUNA_HTTP_THREADS, max_body_bytes=settings.MAX_REQUEST_BYTES)
+http = WSGIPool(http_application, threads=config(Processes).http_threads, max_body_bytes=config(Http).request_max_size)
 # Channels routes to ASGI applications where Django's types expect views.
 websocket = URLRouter([*websocket_urlpatterns, re_path("", refuse)])  # type: ignore[arg-type]
 _APPLICATIONS = {"http": http, "websocket": websocket}

@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from apps.common import errors
+from apps.common.config import SettingsError
 from apps.common.errors import LunaError
 from luna.http import error_answer
 
@@ -69,9 +70,14 @@ def serve(fd: int) -> None:
         ws_max_size=64 * 1024,
         ws_per_message_deflate=False,  # a compressor per subscriber costs more memory than it saves traffic
     )
-    config.load()
+    try:
+        config.load()
+    except SettingsError as error:
+        sys.exit(f"Luna cannot start: {error}")
     from apps.recognition.run import facade  # Django is set up now
+    from luna.startup import require_checks
 
+    require_checks()
     try:
         facade.warm_up()
     except Exception as error:

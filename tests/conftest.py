@@ -2,14 +2,15 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from uuid import UUID
 
 import pytest
 import redis
-from django.conf import settings
 from django.core.cache import caches
 
+from apps.common.config import Directories, Services, config, override_config
 from apps.common.descriptors import versions
 from apps.recognition.networks.builder import build_network
 from apps.recognition.networks.errors import NetworkError
@@ -37,14 +38,15 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 
 def _build_networks() -> None:
     """Build those embedded networks that are missing, as after a change of the manifests."""
-    registry = Registry(settings.NETWORKS_DIR)
+    registry = Registry(config(Directories).networks)
     for name in registry.embedded():
-        build_network(registry.manifest(name), directory=registry.directory, cache=settings.CACHE_DIR)
+        build_network(registry.manifest(name), directory=registry.directory, cache=config(Directories).cache)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    if var_dir() != settings.VAR_DIR:  # Redis is emptied below: never that of a platform in use
-        pytest.exit(f"The settings are those of {settings.VAR_DIR}, the tests' services of {var_dir()}.", returncode=1)
+def pytest_configure() -> None:
+    var = config(Directories).var
+    if var_dir() != var:  # Redis is emptied below: never that of a platform in use
+        pytest.exit(f"The settings are those of {var}, the tests' services of {var_dir()}.", returncode=1)
     try:
         _build_networks()
     except NetworkError as error:
@@ -56,14 +58,21 @@ def pytest_configure(config: pytest.Config) -> None:
         pytest.exit(str(error), returncode=1)
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
+def pytest_unconfigure() -> None:
     if _started:
         services.stop(var_dir())
 
 
+@pytest.fixture
+def configure() -> Iterator[Callable[..., None]]:
+    """Replace settings until the test ends: `configure(Paging, max_page_size=5)`."""
+    with ExitStack() as stack:
+        yield lambda group, **values: stack.enter_context(override_config(group, **values))
+
+
 @pytest.fixture(scope="session")
 def redis_client() -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(settings.REDIS_URL) as client:
+    with redis.Redis.from_url(config(Services).redis_url.get_secret_value()) as client:
         yield client
 
 

@@ -18,11 +18,12 @@ worker = os.environ.get("PYTEST_XDIST_WORKER")
 if worker and not os.environ["LUNA_VAR_DIR"].endswith(f"-{worker}"):
     os.environ["LUNA_VAR_DIR"] += f"-{worker}"
 
+from apps.common.config import Directories, config  # noqa: E402
 from luna.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 WHITENOISE_AUTOREFRESH = True  # each test client makes the middleware anew, and listing all files takes 30 ms
 STORAGES["default"] = {  # noqa: F405
     "BACKEND": "apps.imagestore.storage.DiskStorage",
-    "OPTIONS": {"location": str(VAR_DIR / "test-image-store")},  # noqa: F405
+    "OPTIONS": {"location": str(config(Directories).var / "test-image-store")},
 }

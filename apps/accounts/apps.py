@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.core.checks import register
 
 
 class AccountsConfig(AppConfig):
@@ -6,7 +7,8 @@ class AccountsConfig(AppConfig):
     verbose_name = "Accounts"
 
     def ready(self) -> None:
+        """Register the security schemes of OpenAPI and the check of the key that signs tokens."""
         from apps.accounts.api import schema  # noqa: F401 - registers itself
-        from apps.accounts.auth.bearer import signature
+        from apps.accounts.auth.bearer import signature_check
 
-        signature()  # a key that cannot be used stops the start, not the first request
+        register(signature_check)

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.core.checks import register
 
 
 class CommonConfig(AppConfig):
@@ -6,9 +7,10 @@ class CommonConfig(AppConfig):
     verbose_name = "Common"
 
     def ready(self) -> None:
-        """Give the decoding of pictures, which knows no settings, the budget of this installation."""
-        from django.conf import settings
-
+        """Register the check of the environment; give the decoding of pictures, which knows no settings, its budget."""
+        from apps.common.config import Decoding, config
+        from apps.common.config.checks import environment_check
         from apps.common.pictures import budget
 
-        budget.total, budget.wait_s = settings.LUNA_DECODING_PIXELS, settings.LUNA_DECODING_WAIT_S
+        register(environment_check)
+        budget.total, budget.wait_s = config(Decoding).pixels, config(Decoding).wait_s

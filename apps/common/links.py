@@ -1,11 +1,11 @@
 """Links of the API's objects, as answers and messages hold them."""
 
-from django.conf import settings
+from apps.common.config import ExternalAddress, config
 
 
 def external_url(path: str) -> str:
     """Return the address at which clients reach `path`."""
-    return f"{settings.LUNA_EXTERNAL_ADDRESS.rstrip('/')}{path}"
+    return f"{config(ExternalAddress).origin}{path}"
 
 
 def links(path: str) -> dict[str, str]:

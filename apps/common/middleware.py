@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import IO
 
 import orjson
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from apps.common import errors
+from apps.common.config import Http, config
 from apps.common.errors import LunaError
 from apps.common.request_id import HEADER, accept_request_id, current_request_id
 
@@ -75,7 +75,7 @@ class ErrorEnvelopeMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         length = request.META.get("CONTENT_LENGTH") or "0"
-        if length.isdigit() and int(length) > settings.MAX_REQUEST_BYTES:
+        if length.isdigit() and int(length) > config(Http).request_max_size:
             return error_response(LunaError(errors.PAYLOAD_TOO_LARGE))
         response = self.get_response(request)
         if response.status_code < 400 or request.path.startswith(PAGES):
@@ -140,7 +140,7 @@ def inflate(request: HttpRequest, encoding: str) -> IO[bytes]:
         while chunk or len(piece) == INFLATE_CHUNK_BYTES:  # the last bytes of a stream may stand for more than a chunk
             piece = decoder.decompress(chunk, INFLATE_CHUNK_BYTES)
             body.write(piece)
-            if body.tell() > settings.MAX_REQUEST_BYTES:
+            if body.tell() > config(Http).request_max_size:
                 raise LunaError(errors.PAYLOAD_TOO_LARGE)
             chunk = decoder.unconsumed_tail or decoder.unused_data or request.read(INFLATE_CHUNK_BYTES)
             if decoder.eof and chunk:

@@ -7,13 +7,13 @@ answer Redis is not asked for a second: a Redis that hangs costs a thread two se
 from typing import Any
 
 import redis
-from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, OutOfMemoryError, ReadOnlyError, ResponseError, TimeoutError
 from redis.retry import Retry
 
 from apps.common import errors
 from apps.common.breaker import AwayError, Breaker
+from apps.common.config import Services, config
 from apps.common.errors import LunaError
 from apps.common.process import PerProcess
 
@@ -61,4 +61,6 @@ class Client(redis.Redis):
             raise RedisAwayError("it refuses to write") from error
 
 
-client = PerProcess("redis", lambda: Client.from_url(settings.REDIS_URL, **CONNECTION), close=Client.close)
+client = PerProcess(
+    "redis", lambda: Client.from_url(config(Services).redis_url.get_secret_value(), **CONNECTION), close=Client.close
+)

@@ -10,7 +10,9 @@ from functools import lru_cache
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from django.conf import settings
+from pydantic import SecretStr
+
+from apps.common.config import Services, config
 
 MASK = "********"
 """What answers show in the place of a secret."""
@@ -28,17 +30,19 @@ class Secret:
 
     @classmethod
     def seal(cls, text: str) -> "Secret":
-        return cls(_fernet(settings.SECRET_KEY).encrypt(text.encode()).decode())
+        return cls(_fernet(config(Services).secret_key).encrypt(text.encode()).decode())
 
     def reveal(self) -> str:
         """The text. Raises UnreadableSecretError."""
         try:
-            return _fernet(settings.SECRET_KEY).decrypt(self.token.encode()).decode()
+            return _fernet(config(Services).secret_key).decrypt(self.token.encode()).decode()
         except InvalidToken:
             raise UnreadableSecretError("a secret cannot be read: was LUNA_SECRET_KEY changed?") from None
 
 
 @lru_cache(maxsize=2)
-def _fernet(key: str) -> Fernet:
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"luna.common.secrets").derive(key.encode())
+def _fernet(key: SecretStr) -> Fernet:
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"luna.common.secrets").derive(
+        key.get_secret_value().encode()
+    )
     return Fernet(base64.urlsafe_b64encode(derived))

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from apps.accounts.audit import audit_write
+from apps.common.config import Directories, config
 from apps.common.descriptors import DescriptorVersion, versions
 from apps.common.scope import Scope
 from apps.descriptors.extraction import Objects
@@ -45,7 +45,7 @@ def versions_used() -> list[VersionUse]:
     events = _counts("events")
     described = FaceDescriptor.objects.values("face_id").distinct().count()
     known = {version.version: version for version in versions.all()}
-    networks = Registry(settings.NETWORKS_DIR)
+    networks = Registry(config(Directories).networks)
     return [
         _use(number, known.get(number), networks, faces.get(number, 0), events.get(number, 0), described)
         for number in sorted({*known, *faces, *events})

@@ -4,7 +4,6 @@ import io
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
@@ -16,6 +15,7 @@ from unfold.decorators import display
 
 from apps.accounts.adminbase import DeletingAdmin
 from apps.accounts.auth.access import actor_of
+from apps.common.config import Images, config
 from apps.common.errors import LunaError
 from apps.common.pictures import decoding
 from apps.common.scope import Scope
@@ -96,7 +96,7 @@ class StoredObjectAdmin(DeletingAdmin):
 
 def _small_jpeg(data: bytes) -> bytes:
     """Raises LunaError or OSError for what is no picture."""
-    with open_image(data) as image, decoding(image, data, max_pixels=settings.LUNA_MAX_IMAGE_PIXELS):
+    with open_image(data) as image, decoding(image, data, max_pixels=config(Images).max_pixels):
         image.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
         small = image.convert("RGB")
         small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))

@@ -1,6 +1,6 @@
 """Which version answers: our own, and the one of LUNA PLATFORM whose API is spoken."""
 
-from django.conf import settings
+from apps.common.config import version
 
 API_VERSION = 6
 PLATFORM = (5, 67, 0)  # clients read this to know what they may ask for
@@ -9,6 +9,6 @@ PARTS = ("luna-api", "luna-faces", "luna-events", "luna-handlers", "luna-python-
 
 def versions() -> dict[str, dict[str, int]]:
     """The platform's and each part's version; all parts are one program and share one."""
-    own = dict(zip(("major", "minor", "patch"), map(int, settings.LUNA_VERSION.split(".")), strict=True))
+    own = dict(zip(("major", "minor", "patch"), map(int, version().split(".")), strict=True))
     platform = dict(zip(("major", "minor", "patch"), PLATFORM, strict=True))
     return {"LUNA PLATFORM": platform, **{part: {"api": API_VERSION, **own} for part in PARTS}}

@@ -1,7 +1,12 @@
-from django.apps import AppConfig
-from django.conf import settings
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
-from apps.common.descriptors import versions
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, register
+
+from apps.common.config import Directories, config
+from apps.common.descriptors import DescriptorRegistry, versions
 from apps.monitoring.features import register_estimations
 from apps.monitoring.health import checks
 from apps.recognition.descriptor_versions import register_versions
@@ -14,16 +19,20 @@ class RecognitionConfig(AppConfig):
     verbose_name = "Recognition"
 
     def ready(self) -> None:
-        """Tells the platform which descriptor versions the known networks give, and how to check the engine.
-
-        Ends the process with a sentence when the networks' directory is not as it must be: no command, no web process
-        and no worker can know then which descriptors are the default.
-        """
+        """Register the known descriptor versions, the health check and the check of the networks' directory."""
         from apps.recognition.health import features_available, recognition_check
 
         checks.register("recognition", recognition_check)
         register_estimations(features_available)
-        try:
-            register_versions(Registry(settings.NETWORKS_DIR), versions)
-        except NetworkError as error:
-            raise SystemExit(f"Luna cannot start: {error}") from error
+        register(networks_check)
+        with suppress(NetworkError):  # `networks_check` reports it
+            register_versions(Registry(config(Directories).networks), versions)
+
+
+def networks_check(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Stop the start where the directory of networks is damaged: the default descriptors are unknown then."""
+    try:
+        register_versions(Registry(config(Directories).networks), DescriptorRegistry())
+    except NetworkError as error:
+        return [Error(str(error), id="recognition.E001")]
+    return []

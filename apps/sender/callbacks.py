@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 import orjson
 import ormsgpack
-from django.conf import settings
 
+from apps.common.config import OutgoingRequests, config
 from apps.common.fetch import FetchError, RefusedError, post, shown_url
 from apps.common.process import PerProcess
 from apps.common.request_id import HEADER, current_request_id
@@ -145,7 +145,7 @@ def _deliver(call: _Call) -> bool:
             body=call.body,
             headers=_headers(webhook),
             timeout_s=webhook.timeout_s,
-            allow_private=settings.LUNA_ALLOW_PRIVATE_URLS,
+            allow_private=config(OutgoingRequests).allow_private_urls,
         )
     except (RefusedError, UnreadableSecretError) as error:
         logger.error("a callback to %s is impossible: %s", call.place, error)

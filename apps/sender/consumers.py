@@ -14,18 +14,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-from django.conf import settings
 from django.http import QueryDict
 
 from apps.accounts.auth.access import require_right
 from apps.accounts.auth.authentication import ACCOUNT_HEADER, log_invoker, principal_of
 from apps.common import errors
+from apps.common.config import Web, config
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.filters import Filters, SubscriptionSerializer, accepts
 from apps.common.request_id import HEADER, accept_request_id, current_request_id
 from apps.common.validation import checked_parameters
 from apps.sender import selectors
+from apps.sender.config import Sender
 from apps.sender.hub import Close, Subscription, hub
 from apps.sender.selectors import Session
 from apps.sender.threads import in_thread
@@ -56,7 +57,7 @@ class Handshake:
         ACCESS_DENIED.
         """
         origin = self.headers.get("origin")
-        if origin is None or origin in settings.CSRF_TRUSTED_ORIGINS:
+        if origin is None or origin in config(Web).csrf_trusted_origins:
             return
         if urlsplit(origin).netloc.lower() != self.headers.get("host", "").lower():
             raise LunaError(errors.ACCESS_DENIED)
@@ -115,8 +116,8 @@ async def _subscribe(handshake: Handshake) -> Subscription:
     subscription = Subscription(
         session,
         accepts=partial(accepts, handshake.filters(session)),
-        max_messages=settings.LUNA_SENDER_QUEUE_MESSAGES,
-        max_bytes=settings.LUNA_SENDER_QUEUE_BYTES,
+        max_messages=config(Sender).queue_messages,
+        max_bytes=config(Sender).queue_bytes,
     )
     try:
         await hub().join(subscription)

@@ -10,10 +10,11 @@ from weakref import WeakKeyDictionary
 
 import orjson
 from channels.layers import get_channel_layer
-from django.conf import settings
 
+from apps.common.config import config
 from apps.common.process import PerProcess
 from apps.sender import selectors
+from apps.sender.config import Sender
 from apps.sender.selectors import Session
 from apps.sender.services import group_name
 from apps.sender.threads import in_thread
@@ -157,7 +158,7 @@ class Hub:
     async def _watch_credentials(self) -> None:
         """Two queries for all sockets of the process, however many there are."""
         while True:
-            await asyncio.sleep(settings.LUNA_SENDER_RECHECK_S)
+            await asyncio.sleep(config(Sender).recheck_s)
             members = [member for room in self.rooms for member in room.members]
             try:
                 valid = await in_thread(selectors.valid_sessions)(sessions={member.session for member in members})

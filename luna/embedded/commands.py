@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,9 +14,11 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from luna.embedded import services
+from luna.embedded import redis, services
 from luna.embedded.addresses import CHECKOUT, database_url, networks_dir, redis_url
-from luna.embedded.processes import EmbeddedError, locked, log_path, log_tail, positive, spawn, stop
+from luna.embedded.defaults import HOST, MAX_PORT
+from luna.embedded.defaults import PORT as DEFAULT_PORT
+from luna.embedded.processes import EmbeddedError, locked, log_path, log_tail, number, spawn, stop
 from luna.embedded.supervisor import (
     Supervisor,
     children_environment,
@@ -27,7 +30,6 @@ from luna.embedded.supervisor import (
 )
 
 START_TIMEOUT_S = 180
-DEFAULT_PORT = 5000
 
 
 def up(var: Path, *, any_port: bool = False) -> None:
@@ -146,11 +148,12 @@ def prepare(var: Path, *, any_port: bool = False) -> tuple[socket.socket, str, s
         raise EmbeddedError(f"There are no networks in {networks_dir(var)}: run `make networks` first.")
     stop_all(list(read_state(var).running.values()))  # what a killed supervisor has left
     listener, url = listen(any_port=any_port)
-    commands(listener.fileno())  # a wrong number in the environment is said before anything starts
+    commands(listener.fileno())  # a wrong value in the environment stops the start before anything runs
+    redis.maxmemory()
     started = services.start(var)
     try:
         manage(url, "migrate", "--verbosity", "0")
-        admin = json.loads(manage(url, "ensure_admin", "--json"))
+        admin = json.loads(manage(url, "ensure_admin", "--json", "--skip-checks"))
     except EmbeddedError:
         if started:
             services.stop(var)
@@ -162,7 +165,7 @@ def prepare(var: Path, *, any_port: bool = False) -> tuple[socket.socket, str, s
 
 def listen(*, any_port: bool = False) -> tuple[socket.socket, str]:
     """The listening socket of LUNA_HOST and LUNA_PORT, and its URL. Raises EmbeddedError when it is taken."""
-    host, port = os.environ.get("LUNA_HOST") or "127.0.0.1", positive("LUNA_PORT", DEFAULT_PORT)
+    host, port = os.environ.get("LUNA_HOST") or HOST, number("LUNA_PORT", DEFAULT_PORT, MAX_PORT)
     try:
         listener = _bound_socket(host, port)
     except (OSError, OverflowError) as error:
@@ -182,12 +185,21 @@ def _bound_socket(host: str, port: int) -> socket.socket:
 
 
 def manage(url: str, *arguments: str) -> str:
-    """Run a management command; what it prints. Raises EmbeddedError with its last words when it fails."""
+    """Run a management command and return its output; its warnings about the environment go to standard error.
+
+    Raises EmbeddedError with its sentence when it fails.
+    """
     command = [sys.executable, str(CHECKOUT / "manage.py"), *arguments]
     done = subprocess.run(command, env=children_environment(url), capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
-        words = done.stderr.strip().splitlines()[-1:] or [f"exit {done.returncode}"]
-        raise EmbeddedError(f"`manage.py {' '.join(arguments)}` failed: {words[0]}")
+        if refused := re.findall(r"^\S*: \(\w+\.E\d+\) (.+)$", done.stderr, re.MULTILINE):  # of system checks
+            raise EmbeddedError(f"Luna cannot start: {' '.join(refused)}")
+        words = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
+        if words.startswith("Luna cannot start"):
+            raise EmbeddedError(words)
+        raise EmbeddedError(f"`manage.py {' '.join(arguments)}` failed: {words}")
+    for warning in re.findall(r"^\S*: \(luna\.W\d+\) (.+)$", done.stderr, re.MULTILINE):
+        print(warning, file=sys.stderr)
     return done.stdout
 
 

@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from luna.embedded.addresses import DATABASE, POSTGRES_PORT, digest, postgres_home, socket_dir
+from luna.embedded.defaults import HTTP_THREADS, WORKERS
 from luna.embedded.processes import (
     EmbeddedError,
     all_pids,
     command_line,
     log_path,
     log_tail,
+    number,
     own_private_dir,
-    positive,
     spawn,
     stop,
 )
@@ -92,7 +93,7 @@ def _launch(var: Path, software: Path) -> subprocess.Popen[bytes]:
     for lock in (_data(var) / "postmaster.pid", *sockets.iterdir()):
         lock.unlink(missing_ok=True)
     # Every thread that answers HTTP keeps a connection; tasks, commands and the operator need some too.
-    connections = max(100, 50 + positive("LUNA_WORKERS", 1) * positive("LUNA_HTTP_THREADS", 16))
+    connections = max(100, 50 + number("LUNA_WORKERS", WORKERS) * number("LUNA_HTTP_THREADS", HTTP_THREADS))
     (_data(var) / "postgresql.conf").write_text(
         _CONFIGURATION.format(port=POSTGRES_PORT, sockets=sockets, cluster=_cluster_name(var), connections=connections)
     )

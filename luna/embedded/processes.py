@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from luna.embedded.defaults import MAX_PROCESSES
 from luna.embedded.secrets import private_dir
 
 LOG_LIMIT_BYTES = 10 * 1024**2
@@ -20,11 +21,11 @@ class EmbeddedError(Exception):
     """Why a service or the platform cannot run, in one sentence for the operator."""
 
 
-def positive(variable: str, default: int) -> int:
-    """A number above zero from the environment. Raises EmbeddedError."""
+def number(variable: str, default: int, most: int = MAX_PROCESSES) -> int:
+    """Return a whole number from 1 to `most` from the environment. Raises EmbeddedError."""
     text = os.environ.get(variable) or str(default)
-    if not text.isdecimal() or int(text) == 0:
-        raise EmbeddedError(f"{variable} must be a whole number above zero, not {text!r}.")
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= most:
+        raise EmbeddedError(f"{variable} must be a whole number from 1 to {most}, got {text!r}.")
     return int(text)
 
 

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from luna.embedded.addresses import redis_home, redis_socket, socket_dir
+from luna.embedded.defaults import REDIS_MAXMEMORY, REDIS_MAXMEMORY_PATTERN
 from luna.embedded.processes import (
     EmbeddedError,
     command_line,
@@ -114,9 +115,17 @@ def _write_configuration(var: Path) -> None:
             socket=redis_socket(var),
             password=secret(var, "redis-password"),
             home=str(redis_home(var).resolve()).replace("\\", "\\\\").replace('"', '\\"'),
-            maxmemory=os.environ.get("LUNA_REDIS_MAXMEMORY") or "256mb",
+            maxmemory=maxmemory(),
         )
     )
+
+
+def maxmemory() -> str:
+    """Return the bound of memory. Raises EmbeddedError."""
+    text = os.environ.get("LUNA_REDIS_MAXMEMORY") or REDIS_MAXMEMORY
+    if not re.fullmatch(REDIS_MAXMEMORY_PATTERN, text):
+        raise EmbeddedError(f"LUNA_REDIS_MAXMEMORY must be a size such as 256mb or 1gb, got {text!r}.")
+    return text
 
 
 def _ping(var: Path) -> str:

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from luna.embedded import services
 from luna.embedded.addresses import CHECKOUT
+from luna.embedded.defaults import TASK_THREADS, WORKERS
 from luna.embedded.processes import (
     EmbeddedError,
     bound_log,
     locked,
     log_path,
     log_tail,
-    positive,
+    number,
     spawn,
     start_ticks,
     stop,
@@ -50,9 +51,9 @@ def commands(fd: int) -> dict[str, list[str]]:
     """Name and command of every process; web processes share the listening socket `fd`."""
     web = [sys.executable, "-m", "luna.web", str(fd)]
     celery = [sys.executable, "-m", "celery", "-A", "luna.celery"]
-    worker = ["worker", "--pool", "threads", "--concurrency", str(positive("LUNA_TASK_THREADS", 2))]
+    worker = ["worker", "--pool", "threads", "--concurrency", str(number("LUNA_TASK_THREADS", TASK_THREADS))]
     return {
-        **{f"web-{number + 1}": web for number in range(positive("LUNA_WORKERS", 1))},
+        **{f"web-{number + 1}": web for number in range(number("LUNA_WORKERS", WORKERS))},
         "worker": [*celery, *worker, "--loglevel", "INFO", "--without-gossip", "--without-mingle"],
         "beat": [*celery, "beat", "--loglevel", "INFO", "--pidfile", ""],
     }
@@ -98,8 +99,8 @@ class Supervisor:
 
     def run(self) -> None:
         """Keep everything running; at the end stop web, worker and beat. Services stay: `down` ends them."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._stop)
+        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(each, self._stop)
         try:
             while not self.stopping:
                 self._keep_services()

@@ -1,9 +1,10 @@
-"""Settings of the platform. Everything that an operator may change comes from the environment.
+"""Django's settings. What an operator may change comes from the groups of settings (`apps.common.config`).
 
-Names of environment variables stand in `docs/operations.md`. Addresses of PostgreSQL and Redis come from
-`DATABASE_URL` and `REDIS_URL`; where one is missing, `luna.embedded` names the services that it runs itself.
+Environment variables are listed in `docs/operations.md`. Without `DATABASE_URL` or `REDIS_URL` the service is the one
+that `luna.embedded` runs.
 """
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,24 +13,40 @@ from urllib.parse import unquote
 import environ
 from celery.schedules import crontab
 
-from apps.recognition.switches import SWITCHES, variable
+from apps.accounts.config import Passwords
+from apps.common.config import (
+    Directories,
+    Logger,
+    Services,
+    Web,
+    check_all,
+    config,
+    discover,
+    installation_defaults,
+)
+from apps.imagestore.config import S3, ImageStore
 from luna import __version__
+from luna.config import Processes
 from luna.embedded.addresses import celery_broker_url, database_url, networks_dir, redis_url, var_dir
 from luna.embedded.secrets import secret_key
 from luna.settings.admin import UNFOLD  # noqa: F401
 
-env = environ.Env()
-
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
-VAR_DIR = var_dir()
-NETWORKS_DIR = networks_dir(VAR_DIR)
-CACHE_DIR = Path(env.str("LUNA_CACHE_DIR", default=str(VAR_DIR / "cache")))  # the networks' packages
+_var = var_dir()
+installation_defaults(Directories, var=_var, networks=networks_dir(_var), cache=_var / "cache")
+installation_defaults(
+    Services,
+    database_url=database_url(),
+    redis_url=redis_url(),
+    secret_key=os.environ.get("LUNA_SECRET_KEY") or secret_key(_var),
+)
+installation_defaults(ImageStore, local_storage=_var / "image-store")
 LUNA_VERSION = __version__
 
 DEBUG = False
-SECRET_KEY = env.str("LUNA_SECRET_KEY", default="") or secret_key(VAR_DIR)
-ALLOWED_HOSTS = env.list("LUNA_ALLOWED_HOSTS", default=["*"])
-CSRF_TRUSTED_ORIGINS = env.list("LUNA_CSRF_TRUSTED_ORIGINS", default=[])
+SECRET_KEY = config(Services).secret_key.get_secret_value()
+ALLOWED_HOSTS = list(config(Web).allowed_hosts)
+CSRF_TRUSTED_ORIGINS = list(config(Web).csrf_trusted_origins)
 
 INSTALLED_APPS = [
     "unfold",
@@ -62,6 +79,8 @@ INSTALLED_APPS = [
     "apps.privacy",
     "apps.tasks",
 ]
+discover(app for app in INSTALLED_APPS if app.partition(".")[0] in ("apps", "luna"))
+check_all()  # one sentence for each bad value, before anything starts
 
 MIDDLEWARE = [
     "apps.common.middleware.RequestIdMiddleware",
@@ -109,9 +128,8 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 # --- Data -----------------------------------------------------------------------------------------------------
 # Connections live as long as their thread: HTTP runs in a fixed pool of threads (luna/asgi.py).
-LUNA_HTTP_THREADS = env.int("LUNA_HTTP_THREADS", default=16)  # per web process; each holds a database connection
 DATABASES = {
-    "default": env.db_url_config(database_url())
+    "default": environ.Env.db_url_config(config(Services).database_url.get_secret_value())
     | {
         "ENGINE": "luna.postgresql",
         "CONN_MAX_AGE": None,
@@ -124,19 +142,19 @@ DATABASES = {
 DATABASES["default"]["HOST"] = unquote(DATABASES["default"]["HOST"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = redis_url()
+_redis = config(Services).redis_url.get_secret_value()
 CACHES: dict[str, dict[str, Any]] = {
-    "default": {"BACKEND": "apps.common.cache.RedisCache", "LOCATION": REDIS_URL},
+    "default": {"BACKEND": "apps.common.cache.RedisCache", "LOCATION": _redis},
     "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 10_000}},
 }
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL]},
+        "CONFIG": {"hosts": [_redis]},
     }
 }
 
-CELERY_BROKER_URL = celery_broker_url(REDIS_URL)
+CELERY_BROKER_URL = celery_broker_url(_redis)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -150,32 +168,32 @@ CELERY_BEAT_SCHEDULE = {
 }
 
 # --- Image Store ----------------------------------------------------------------------------------------------
-IMAGE_STORE_DIR = Path(env.str("LUNA_IMAGE_STORE_DIR", default=str(VAR_DIR / "image-store")))
-IMAGE_STORE: dict[str, Any] = {
+_s3 = config(S3)
+_files: dict[str, Any] = {
     "BACKEND": "apps.imagestore.storage.DiskStorage",
-    "OPTIONS": {"location": str(IMAGE_STORE_DIR)},
+    "OPTIONS": {"location": str(config(ImageStore).local_storage)},
 }
-if env.str("LUNA_S3_BUCKET", default=""):
-    IMAGE_STORE = {
+if _s3.bucket:
+    _files = {
         "BACKEND": "apps.imagestore.s3.S3Store",
         "OPTIONS": {
-            "bucket_name": env.str("LUNA_S3_BUCKET"),
-            "endpoint_url": env.str("LUNA_S3_ENDPOINT", default="") or None,
-            "access_key": env.str("LUNA_S3_ACCESS_KEY", default="") or None,
-            "secret_key": env.str("LUNA_S3_SECRET_KEY", default="") or None,
-            "region_name": env.str("LUNA_S3_REGION", default="us-east-1"),
-            "verify": env.bool("LUNA_S3_VERIFY_SSL", default=True),
-            "lifecycle": env.bool("LUNA_S3_LIFECYCLE", default=False),
-            "connect_timeout_s": env.float("LUNA_S3_CONNECT_TIMEOUT_S", default=3.0),
-            "read_timeout_s": env.float("LUNA_S3_READ_TIMEOUT_S", default=8.0),
-            "attempts": env.int("LUNA_S3_ATTEMPTS", default=2),
-            "pause_s": env.float("LUNA_S3_PAUSE_S", default=5.0),
-            # Of the HTTP threads some are always left for what does not need the Image Store.
-            "at_once": max(1, LUNA_HTTP_THREADS * 3 // 4),
+            "bucket_name": _s3.bucket,
+            "endpoint_url": _s3.host or None,
+            "access_key": _s3.aws_public_access_key or None,
+            "secret_key": _s3.aws_secret_access_key.get_secret_value() or None,
+            "region_name": _s3.region,
+            "verify": _s3.verify_ssl,
+            "lifecycle": _s3.lifecycle,
+            "connect_timeout_s": _s3.connect_timeout,
+            "read_timeout_s": _s3.request_timeout,
+            "attempts": _s3.attempts,
+            "pause_s": _s3.pause_s,
+            # Some HTTP threads are always free for requests that do not need the Image Store.
+            "at_once": max(1, config(Processes).http_threads * 3 // 4),
         },
     }
 STORAGES: dict[str, dict[str, Any]] = {
-    "default": IMAGE_STORE,
+    "default": _files,
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 
@@ -189,39 +207,12 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
 
-LUNA_ADMIN_ACCOUNT_ID = env.str("LUNA_ADMIN_ACCOUNT_ID", default="00000000-0000-4000-b000-000000000146")
-LUNA_ADMIN_LOGIN = env.str("LUNA_ADMIN_LOGIN", default="admin@luna.local")
-LUNA_ADMIN_PASSWORD = env.str("LUNA_ADMIN_PASSWORD", default="")
-LUNA_ALLOW_ACCOUNT_ID_HEADER = env.bool("LUNA_ALLOW_ACCOUNT_ID_HEADER", default=True)
-LUNA_CREDENTIALS_CACHE_S = env.int("LUNA_CREDENTIALS_CACHE_S", default=10)
-# Anybody may register an account of his own; one that reads all accounts' data needs an administrator.
-LUNA_OPEN_REGISTRATION = env.bool("LUNA_OPEN_REGISTRATION", default=True)
-LUNA_OPEN_ADVANCED_REGISTRATION = env.bool("LUNA_OPEN_ADVANCED_REGISTRATION", default=False)
-LUNA_PASSWORD_MIN_LENGTH = env.int("LUNA_PASSWORD_MIN_LENGTH", default=4)
 AUTH_PASSWORD_VALIDATORS = [
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
-        "OPTIONS": {"min_length": LUNA_PASSWORD_MIN_LENGTH},
+        "OPTIONS": {"min_length": config(Passwords).min_length},
     }
 ]
-LUNA_FAILED_LOGINS = env.int("LUNA_FAILED_LOGINS", default=10)
-LUNA_FAILED_LOGINS_PER_ADDRESS = env.int("LUNA_FAILED_LOGINS_PER_ADDRESS", default=50)  # of all logins together
-LUNA_FAILED_LOGINS_WINDOW_S = env.int("LUNA_FAILED_LOGINS_WINDOW_S", default=60)
-LUNA_AUDIT_RETENTION_DAYS = env.int("LUNA_AUDIT_RETENTION_DAYS", default=0)  # 0: for ever
-# PEM, its Base64, or a file's name: tokens are signed by ES256 then. The platform's own names are understood, too.
-LUNA_JWT_ECDSA_KEY = env.str(
-    "LUNA_JWT_ECDSA_KEY", default=env.str("ACCOUNTS_JWT_ECDSA_KEY", default="", multiline=True), multiline=True
-)
-LUNA_JWT_ECDSA_KEY_PASSWORD = env.str(
-    "LUNA_JWT_ECDSA_KEY_PASSWORD", default=env.str("ACCOUNTS_JWT_ECDSA_KEY_PASSWORD", default="")
-)
-
-# --- Sender ---------------------------------------------------------------------------------------------------
-# What one websocket may have waiting before it is ended as a slow reader, and how often its credentials are looked at.
-LUNA_SENDER_QUEUE_MESSAGES = env.int("LUNA_SENDER_QUEUE_MESSAGES", default=10_000)
-LUNA_SENDER_QUEUE_BYTES = env.int("LUNA_SENDER_QUEUE_BYTES", default=16 * 1024**2)
-LUNA_SENDER_RECHECK_S = env.float("LUNA_SENDER_RECHECK_S", default=10.0)
-
 # --- HTTP -----------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.auth.authentication.LunaAuthentication"],
@@ -256,32 +247,9 @@ SPECTACULAR_SETTINGS = {
     # Without the default hook: enumerations stay where they are used, without invented names.
     "POSTPROCESSING_HOOKS": ["apps.common.api.schema.add_error_responses"],
 }
-LUNA_EXTERNAL_ADDRESS = env.str("LUNA_EXTERNAL_ADDRESS", default="http://127.0.0.1:5000")
-MAX_REQUEST_BYTES = env.int("LUNA_MAX_REQUEST_BYTES", default=1024**3)
-MAX_JSON_BYTES = env.int("LUNA_MAX_JSON_BYTES", default=64 * 1024**2)
-DATA_UPLOAD_MAX_MEMORY_SIZE = None  # MAX_REQUEST_BYTES bounds every body, multipart included
+DATA_UPLOAD_MAX_MEMORY_SIZE = None  # `request_max_size` bounds every body, multipart included
 DATA_UPLOAD_MAX_NUMBER_FILES = 1000
 FILE_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024**2
-
-# --- Recognition ----------------------------------------------------------------------------------------------
-LUNA_DEVICE = env.str("LUNA_DEVICE", default="cpu")  # cpu | cuda | cuda:N
-LUNA_GPU_MEMORY_BYTES = env.int("LUNA_GPU_MEMORY_BYTES", default=0)  # bound of each network's arena; 0: none
-LUNA_INFERENCE_URL = env.str("LUNA_INFERENCE_URL", default="")  # who runs the networks: http(s):// or grpc(s)://
-# Detectors and estimators, on or off: `LUNA_ENABLE_GAZE_ESTIMATOR=0` (docs/operations.md).
-LUNA_ENABLE_ALL_ESTIMATORS_BY_DEFAULT = env.bool("LUNA_ENABLE_ALL_ESTIMATORS_BY_DEFAULT", default=True)
-LUNA_ENABLE = {switch: env.bool(variable(switch), default=LUNA_ENABLE_ALL_ESTIMATORS_BY_DEFAULT) for switch in SWITCHES}
-LUNA_ENGINE_THREADS = env.int("LUNA_ENGINE_THREADS", default=0)  # 0: one per core
-LUNA_MAX_IMAGE_BYTES = env.int("LUNA_MAX_IMAGE_BYTES", default=15 * 1024**2)
-LUNA_MAX_IMAGE_PIXELS = env.int("LUNA_MAX_IMAGE_PIXELS", default=50_000_000)
-# Pixels that a process decodes at a time, some 10 bytes each, and how long a picture waits for its turn.
-LUNA_DECODING_PIXELS = env.int("LUNA_DECODING_PIXELS", default=100_000_000)
-LUNA_DECODING_WAIT_S = env.float("LUNA_DECODING_WAIT_S", default=10.0)
-LUNA_AUTO_ROTATION = env.bool("LUNA_AUTO_ROTATION", default=False)  # of pictures whose faces lie or stand on end
-# Thresholds 0..1 of predictions; for liveness the network's own unless one is set.
-LUNA_LIVENESS_THRESHOLD = env.float("LUNA_LIVENESS_THRESHOLD", default=None)
-LUNA_LIVENESS_QUALITY_THRESHOLD = env.float("LUNA_LIVENESS_QUALITY_THRESHOLD", default=0.5)
-LUNA_DEEPFAKE_THRESHOLD = env.float("LUNA_DEEPFAKE_THRESHOLD", default=0.5)
-LUNA_ALLOW_PRIVATE_URLS = env.bool("LUNA_ALLOW_PRIVATE_URLS", default=False)
 
 # --- Logging --------------------------------------------------------------------------------------------------
 LOGGING = {
@@ -292,7 +260,7 @@ LOGGING = {
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]},
     },
-    "root": {"handlers": ["console"], "level": env.str("LUNA_LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["console"], "level": config(Logger).log_level},
     "loggers": {
         "django.request": {"level": "CRITICAL"},
         "httpx": {"level": "WARNING"},  # else a line for each call of an inference server

@@ -1,6 +1,7 @@
 """The admin site: who gets in, what the pages cost, and that changes go through the services."""
 
 import io
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,6 +15,7 @@ from django.urls import reverse
 from PIL import Image
 
 from apps.accounts.choices import AccountType
+from apps.accounts.config import Logins
 from apps.accounts.models import Account, AuditRecord, Token
 from apps.common.descriptors import Descriptor, versions
 from apps.descriptors.versions import versions_used
@@ -130,8 +132,8 @@ def test_login_with_the_password(admin: Account) -> None:
     assert client.get("/admin/").status_code == 200
 
 
-def test_too_many_wrong_passwords_close_the_door(admin: Account, settings: Any) -> None:
-    settings.LUNA_FAILED_LOGINS = 3
+def test_too_many_wrong_passwords_close_the_door(admin: Account, configure: Callable[..., None]) -> None:
+    configure(Logins, failed_logins=3)
     client = Client()
     for _ in range(3):
         assert client.post("/admin/login/", {"username": admin.login, "password": "wrong"}).status_code == 200

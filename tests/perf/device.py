@@ -9,8 +9,9 @@ from collections.abc import Callable
 from statistics import mean
 
 import numpy as np
-from django.conf import settings
 
+from apps.common.config import Directories, config
+from apps.recognition.config import Runtime
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.pinned import PinnedBuffers, cuda_runtime
 from apps.recognition.engine.sessions import Device, OnnxSession, Tensor
@@ -27,8 +28,10 @@ GOAL_FACES_PER_S, GOAL_RATIO = 2500, 0.85
 
 def bench() -> list[Row]:
     """Descriptors a second, and pictures a second with one face each."""
-    is_cuda = settings.LUNA_DEVICE != "cpu"
-    engine = RecordingEngine(EngineConfig(settings.NETWORKS_DIR, device=settings.LUNA_DEVICE, queue_rows=4096))
+    is_cuda = config(Runtime).global_device_class != "cpu"
+    engine = RecordingEngine(
+        EngineConfig(config(Directories).networks, device=config(Runtime).global_device_class, queue_rows=4096)
+    )
     try:
         engine.warm_up(frozenset({"face_detector", "face_mesh", "face_descriptor"}))
         pipeline, item = Pipeline(engine, PLAN), ImageInput(portrait(), "portrait.jpg")
@@ -50,7 +53,7 @@ def bench() -> list[Row]:
     finally:
         engine.close()
     goals = (f"≥ {GOAL_FACES_PER_S:,} faces/s", f"ratio ≥ {GOAL_RATIO}") if is_cuda else ("", "")
-    where = f"{settings.LUNA_DEVICE}, {concurrency} at a time"
+    where = f"{config(Runtime).global_device_class}, {concurrency} at a time"
     rows = [
         Row(f"descriptors, {where}", faces[0], "faces/s", faces[1], faces[0] / faces[1], goals[0]),
         Row(f"detection to descriptor, {where}", chain[0], "images/s", chain[1], chain[0] / chain[1], goals[1]),
@@ -60,8 +63,8 @@ def bench() -> list[Row]:
 
 def pinned(network: str, batch: Tensor) -> Row:
     """Batches of one network a second from page-locked memory, beside ordinary memory; one thread, no engine."""
-    device = Device(settings.LUNA_DEVICE)
-    session = OnnxSession(Registry(settings.NETWORKS_DIR).get(network).path, device)
+    device = Device(config(Runtime).global_device_class)
+    session = OnnxSession(Registry(config(Directories).networks).get(network).path, device)
     places = [PinnedBuffers(device, cuda_runtime(device)).empty(batch.shape, batch.dtype), np.empty_like(batch)]
 
     def run(place: Tensor) -> None:
@@ -75,7 +78,7 @@ def pinned(network: str, batch: Tensor) -> Row:
 
 def alone(recorded: list[tuple[str, Tensor]], pictures: int) -> Callable[[], object]:
     """Runs what the networks were fed with for one picture, as often as for `pictures`."""
-    registry, device = Registry(settings.NETWORKS_DIR), Device(settings.LUNA_DEVICE)
+    registry, device = Registry(config(Directories).networks), Device(config(Runtime).global_device_class)
     runs: list[tuple[OnnxSession, Tensor]] = []
     for name, tensor in recorded:
         network = registry.get(name)

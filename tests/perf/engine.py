@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 import skimage.data
-from django.conf import settings
 
+from apps.common.config import Directories, config
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.sessions import Tensor
@@ -36,7 +36,7 @@ GOAL_AT_8 = 0.85
 def bench() -> list[Row]:
     """Rows for one portrait of 640 px: detection, mesh, descriptor, age and sex."""
     item = ImageInput(portrait(), "portrait.jpg")
-    engine = RecordingEngine(EngineConfig(settings.NETWORKS_DIR))
+    engine = RecordingEngine(EngineConfig(config(Directories).networks))
     try:
         pipeline = Pipeline(engine, PLAN)
         pipeline.process(item)
@@ -130,5 +130,5 @@ def _session(network: str, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    path = Registry(settings.NETWORKS_DIR).get(network).path
+    path = Registry(config(Directories).networks).get(network).path
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

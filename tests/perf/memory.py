@@ -16,10 +16,10 @@ from uuid import uuid4
 
 import httpx
 import orjson
-from django.conf import settings
 from django.db import connections
 
 from apps.accounts.services import account_create, account_delete
+from apps.common.config import Directories, config
 from apps.common.descriptors import sdk_encode, versions
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
@@ -63,11 +63,11 @@ def bench() -> list[Row]:
 
 def kinds() -> list[tuple[Ask, int]]:
     """Requests and the status that each must have."""
-    engine = Engine(EngineConfig(settings.NETWORKS_DIR))
+    engine = Engine(EngineConfig(config(Directories).networks))
     path, _ = everything(engine)
     engine.close()
     picture = portrait()
-    photographs = [file.read_bytes() for file in sample_photographs(settings.CACHE_DIR)]
+    photographs = [file.read_bytes() for file in sample_photographs(config(Directories).cache)]
     version = versions.default("face")
     descriptors = [
         {"id": "d", "type": "sdk_descriptor", "data": base64.b64encode(sdk_encode(vector, version)).decode()}

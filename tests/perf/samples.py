@@ -13,9 +13,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import orjson
-from django.conf import settings
 from PIL import Image
 
+from apps.common.config import Directories, config
 from tests.perf.report import Row
 from tests.perf.web import Client, at_once, platform
 
@@ -54,7 +54,7 @@ def compare(
     name: str, path: str, content_type: str, data: bytes, clients: int, count: int, client: Callable[[], Client]
 ) -> list[Row]:
     """Megabytes per second in and out, the platform and copies taking turns."""
-    with tempfile.TemporaryDirectory(dir=settings.VAR_DIR) as folder:  # of the same disk
+    with tempfile.TemporaryDirectory(dir=config(Directories).var) as folder:  # of the same disk
         source = Path(folder, "source")
         source.write_bytes(data)
         urls: list[str] = []

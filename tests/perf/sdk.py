@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import orjson
-from django.conf import settings
 
+from apps.common.config import Directories, config
 from apps.recognition.api.sdk import BODY_FLAGS, FACE_FLAGS, IMAGE_FLAGS
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
@@ -34,7 +34,7 @@ Run = Callable[[], object]
 def bench() -> list[Row]:
     """Rows for one portrait of 640 px: face and body with warps, every estimation."""
     picture = portrait()
-    engine = RecordingEngine(EngineConfig(settings.NETWORKS_DIR))
+    engine = RecordingEngine(EngineConfig(config(Directories).networks))
     try:
         path, plan = everything(engine)
         Pipeline(engine, plan).process(ImageInput(picture, "portrait.jpg"))

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import httpx
-from django.conf import settings
 from PIL import Image
 
+from apps.common.config import Directories, config
 from apps.recognition.networks.samples import sample_photographs
 from luna.embedded.addresses import CHECKOUT
 from tests.system.conftest import ADMIN_LOGIN, Platform
@@ -17,7 +17,7 @@ from tests.system.conftest import ADMIN_LOGIN, Platform
 
 def demo(platform: Platform, output: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "manage.py", "demo", "--url", platform.url, "--output", str(output), *arguments]
-    environment = platform.environment | {"LUNA_CACHE_DIR": str(settings.CACHE_DIR)}
+    environment = platform.environment | {"LUNA_CACHE_DIR": str(config(Directories).cache)}
     return subprocess.run(
         command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
@@ -45,7 +45,7 @@ def test_the_sample_person_is_recognised_and_nothing_is_left(platform: Platform,
 def test_a_folder_of_ones_own(platform: Platform, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
-    for path in sample_photographs(settings.CACHE_DIR)[3:5]:
+    for path in sample_photographs(config(Directories).cache)[3:5]:
         shutil.copy(path, photos)
     Image.new("RGB", (320, 240), "green").save(photos / "sample9-nobody.png")
     (photos / "sample0-broken.jpg").write_bytes(b"no picture at all")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
-from django.conf import settings
 
+from apps.common.config import Directories, config
 from apps.recognition.networks.samples import sample_photographs
 from tests.system.conftest import Platform
 
@@ -101,7 +101,7 @@ def kill_in_turn(platform: Platform, done: threading.Event, killed: list[str]) -
 @pytest.mark.slow
 def test_acknowledged_events_survive_kills(platform: Platform, account: httpx.Client) -> None:
     handler_id, list_id = make_handler(account)
-    photograph = sample_photographs(settings.CACHE_DIR)[0].read_bytes()
+    photograph = sample_photographs(config(Directories).cache)[0].read_bytes()
     tally, done = Tally(), threading.Event()
     killed: list[str] = []
     killer = threading.Thread(target=kill_in_turn, args=(platform, done, killed))

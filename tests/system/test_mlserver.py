@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from django.conf import settings
 
+from apps.common.config import Directories, config
 from apps.common.errors import LunaError
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
@@ -45,7 +45,7 @@ class MLServer:
     """MLServer with the networks of the plan as its models."""
 
     def __init__(self, directory: Path) -> None:
-        registry = Registry(settings.NETWORKS_DIR)
+        registry = Registry(config(Directories).networks)
         for task in ("face_detector", "face_mesh", "face_descriptor"):
             network = registry.for_task(task)
             folder = directory / network.manifest.name
@@ -95,8 +95,8 @@ def server(tmp_path: Path) -> Iterator[MLServer]:
 
 
 def test_mlserver_recognises_dies_and_comes_back(server: MLServer) -> None:
-    local = Engine(EngineConfig(settings.NETWORKS_DIR))
-    remotes = [Engine(EngineConfig(settings.NETWORKS_DIR, inference_url=url)) for url in server.urls.values()]
+    local = Engine(EngineConfig(config(Directories).networks))
+    remotes = [Engine(EngineConfig(config(Directories).networks, inference_url=url)) for url in server.urls.values()]
     pipelines = [Pipeline(remote, PLAN) for remote in remotes]
     picture = ImageInput(encoded(astronaut()))
     try:
@@ -125,8 +125,8 @@ def test_mlserver_recognises_dies_and_comes_back(server: MLServer) -> None:
 
 @pytest.mark.parametrize("way", ["http", "grpc"])
 def test_mlserver_takes_the_largest_batch_of_the_detector(server: MLServer, way: str) -> None:
-    local = Engine(EngineConfig(settings.NETWORKS_DIR))
-    remote = Engine(EngineConfig(settings.NETWORKS_DIR, inference_url=server.urls[way]))
+    local = Engine(EngineConfig(config(Directories).networks))
+    remote = Engine(EngineConfig(config(Directories).networks, inference_url=server.urls[way]))
     try:
         manifest = local.manifest(local.tasks["face_detector"])
         side, rows = LONGER_SIDE_PX, manifest.batch_sizes[-1]

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 
+from apps.common.config import Directories, config
 from apps.recognition.networks.samples import sample_photographs
 from tests.system.conftest import Platform
 
@@ -72,7 +73,7 @@ def test_the_commands_run_and_answer_as_documented(platform: Platform, tmp_path:
     environment = os.environ | {
         "LUNA": platform.url,
         "PYTHON": sys.executable,
-        "PHOTOS": str(sample_photographs(settings.CACHE_DIR)[0].parent),
+        "PHOTOS": str(sample_photographs(config(Directories).cache)[0].parent),
     }
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, timeout=120, check=False)
     statuses = [int(status) for status in (tmp_path / "statuses").read_text().split()]

@@ -12,11 +12,14 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from apps.accounts.config import Logins
 from apps.accounts.models import Account, Token
 from apps.accounts.services import account_delete, account_update, token_delete
+from apps.common.config import Web
 from apps.common.middleware import RequestIdFilter
 from apps.common.times import utc_now
 from apps.sender import consumers
+from apps.sender.config import Sender
 from tests.ws.conftest import Listen, User, received_id, small_socket
 
 VIEW = {"event": ["view"]}
@@ -75,8 +78,8 @@ def test_a_wrong_password_is_refused(listen: Listen, user: User) -> None:
     assert refusal(listen, basic(f"{user.login}:wrong"))[1]["error_code"] == 41006
 
 
-def test_the_account_header_can_be_switched_off(listen: Listen, user: User, settings) -> None:
-    settings.LUNA_ALLOW_ACCOUNT_ID_HEADER = False
+def test_the_account_header_can_be_switched_off(listen: Listen, user: User, configure: Callable[..., None]) -> None:
+    configure(Logins, allow_luna_account_auth_header=False)
 
     assert refusal(listen, {"Luna-Account-Id": str(user.account_id)})[1]["error_code"] == 11061
 
@@ -122,10 +125,12 @@ def test_another_account_cannot_be_asked_for(listen: Listen, user: User, strange
     assert received_id(client) == sent
 
 
-def test_a_page_of_a_foreign_site_is_refused(listen: Listen, user: User, port: int, settings) -> None:
+def test_a_page_of_a_foreign_site_is_refused(
+    listen: Listen, user: User, port: int, configure: Callable[..., None]
+) -> None:
     assert refusal(listen, user.basic, origin="http://evil.example")[1]["error_code"] == 12033
 
-    settings.CSRF_TRUSTED_ORIGINS = ["https://desk.example"]
+    configure(Web, csrf_trusted_origins=["https://desk.example"])
     for origin in ("https://desk.example", f"http://127.0.0.1:{port}"):
         listen(user.basic, origin=origin)
 
@@ -175,9 +180,14 @@ def change_password(user: User) -> None:
     ("with_token", "change"), [(True, revoke_token), (False, delete_account), (False, change_password)]
 )
 def test_lost_credentials_end_the_connection(
-    listen: Listen, user: User, stranger: User, settings, with_token: bool, change: Callable[[User], None]
+    listen: Listen,
+    user: User,
+    stranger: User,
+    configure: Callable[..., None],
+    with_token: bool,
+    change: Callable[[User], None],
 ) -> None:
-    settings.LUNA_SENDER_RECHECK_S = 0.1
+    configure(Sender, recheck_s=0.1)
     other = listen(stranger.basic)
     client = listen(user.bearer(VIEW)[1] if with_token else user.basic)
     change(user)
@@ -187,8 +197,10 @@ def test_lost_credentials_end_the_connection(
     assert received_id(other) == expected
 
 
-def test_a_slow_reader_is_told_and_the_others_hear_everything(listen: Listen, user: User, port: int, settings) -> None:
-    settings.LUNA_SENDER_QUEUE_BYTES = 1_000_000
+def test_a_slow_reader_is_told_and_the_others_hear_everything(
+    listen: Listen, user: User, port: int, configure: Callable[..., None]
+) -> None:
+    configure(Sender, queue_bytes=1_000_000)
     quick = listen(user.basic, compression=None)
     slow = listen(user.basic, compression=None, sock=small_socket(port), max_queue=1)
     for _ in range(100):  # 10 MB: more than the queue, the server's and the kernel's buffers hold
@@ -204,9 +216,9 @@ def test_a_slow_reader_is_told_and_the_others_hear_everything(listen: Listen, us
 
 
 def test_a_reader_that_stands_still_is_dropped(
-    listen: Listen, user: User, port: int, settings, monkeypatch: pytest.MonkeyPatch, redis_client
+    listen: Listen, user: User, port: int, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch, redis_client
 ) -> None:
-    settings.LUNA_SENDER_QUEUE_BYTES = 1_000_000
+    configure(Sender, queue_bytes=1_000_000)
     monkeypatch.setattr(consumers, "CLOSE_GRACE_S", 0.2)
     listen(user.basic, compression=None, sock=small_socket(port), max_queue=1)
     for _ in range(100):

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from django.conf import settings
 from rest_framework import serializers
 
 from apps.accounts.auth.permissions import CREATION, MAX_LISTED_HANDLERS, MODIFICATION, OBJECT_RIGHTS, RESOURCES
 from apps.accounts.choices import AccountType, VisibilityArea
+from apps.accounts.config import Passwords
 from apps.common import errors
+from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.fields import CommaListField, FlagField, UUIDField
 from apps.common.paging import PageQuery
@@ -26,8 +27,8 @@ class PasswordField(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         value = super().to_internal_value(data)
-        if len(value) < settings.LUNA_PASSWORD_MIN_LENGTH:
-            raise serializers.ValidationError(f"it must have {settings.LUNA_PASSWORD_MIN_LENGTH} characters or more.")
+        if len(value) < config(Passwords).min_length:
+            raise serializers.ValidationError(f"it must have {config(Passwords).min_length} characters or more.")
         return value
 
 

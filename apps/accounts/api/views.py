@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -38,10 +37,12 @@ from apps.accounts.auth.credentials import password_verify
 from apps.accounts.auth.permissions import all_permissions
 from apps.accounts.auth.principal import Principal
 from apps.accounts.choices import AccountType
+from apps.accounts.config import Registration
 from apps.common import errors
 from apps.common.addresses import address
 from apps.common.api.responses import count_serializer, created, created_serializer
 from apps.common.api.views import LunaView, path_uuid
+from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.paging import Page, PageQuery
@@ -88,9 +89,9 @@ def require_registration(request: Request, account_type: str) -> None:
     Raises LunaError CREDENTIALS_REQUIRED without credentials, ACCESS_DENIED with those of another, and the errors of
     authentication.
     """
-    switch = settings.LUNA_OPEN_REGISTRATION
+    switch = config(Registration).open
     if account_type == AccountType.ADVANCED_USER:
-        switch = switch and settings.LUNA_OPEN_ADVANCED_REGISTRATION
+        switch = switch and config(Registration).open_advanced
     if switch:
         return
     authenticated = LunaAuthentication().authenticate(request) if "Authorization" in request.headers else None
@@ -120,7 +121,7 @@ class AccountView(LunaView):
             raise LunaError(errors.EMPTY_JSON)
         account = selectors.account_get(principal.account_id)
         promotes = body.get("account_type") == AccountType.ADVANCED_USER and account.account_type == AccountType.USER
-        if promotes and not settings.LUNA_OPEN_ADVANCED_REGISTRATION:
+        if promotes and not config(Registration).open_advanced:
             raise LunaError(errors.ACCESS_DENIED)
         services.account_update(account=account, **body, actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)

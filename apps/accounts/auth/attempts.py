@@ -7,11 +7,12 @@ away each process counts for itself.
 
 import ipaddress
 
-from django.conf import settings
 from django.core.cache import caches
 
 from apps.accounts.auth.digest import keyed_digest
+from apps.accounts.config import Logins
 from apps.common import errors
+from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.redis_client import RedisAwayError, client
 
@@ -44,19 +45,19 @@ class Attempts:
             failures = int(client().get(self.key) or 0)
         except RedisAwayError:
             failures = caches["process"].get(self.key, 0)
-        if failures >= settings.LUNA_FAILED_LOGINS:
+        if failures >= config(Logins).failed_logins:
             raise _refusal()
 
     def begin(self) -> None:
         """Count an attempt. Raise LunaError AUTHORIZATION_FAILED (429) where there were too many already."""
-        window_s = settings.LUNA_FAILED_LOGINS_WINDOW_S
+        window_s = config(Logins).failed_logins_window_s
         try:
             counts = client().eval(COUNT, len(self._keys), *self._keys, window_s)
         except RedisAwayError:
             for key in self._keys:
                 caches["process"].add(key, 0, window_s)
             counts = [_changed(key, 1) for key in self._keys]
-        limits = settings.LUNA_FAILED_LOGINS, settings.LUNA_FAILED_LOGINS_PER_ADDRESS
+        limits = config(Logins).failed_logins, config(Logins).failed_logins_per_address
         if any(count > limit for count, limit in zip(counts, limits, strict=True)):
             raise _refusal()
 
@@ -85,7 +86,7 @@ def _place(address: str | None) -> str:
 
 
 def _refusal() -> LunaError:
-    window_s = settings.LUNA_FAILED_LOGINS_WINDOW_S
+    window_s = config(Logins).failed_logins_window_s
     return LunaError(
         errors.AUTHORIZATION_FAILED,
         f"too many failed logins, try again in {window_s} seconds",

@@ -8,7 +8,6 @@ import base64
 import binascii
 import logging
 
-from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -18,7 +17,9 @@ from apps.accounts.auth.bearer import token_decode
 from apps.accounts.auth.credentials import password_verify
 from apps.accounts.auth.principal import Principal
 from apps.accounts.choices import VisibilityArea
+from apps.accounts.config import Logins
 from apps.common import errors
+from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.times import utc_now
@@ -154,7 +155,7 @@ def header_principal(value: str) -> Principal:
     account_id = parse_uuid(value.strip())
     if account_id is None:
         raise LunaError(errors.BAD_ACCOUNT_ID_HEADER)
-    if not settings.LUNA_ALLOW_ACCOUNT_ID_HEADER:
+    if not config(Logins).allow_luna_account_auth_header:
         raise LunaError(errors.ACCOUNT_ID_HEADER_DISABLED)
     account = selectors.account_find(account_id)
     if account is None or not account.is_active:

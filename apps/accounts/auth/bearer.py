@@ -8,6 +8,7 @@ algorithm in force is accepted, so a change of it ends all older tokens.
 import base64
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,10 +18,13 @@ from uuid import UUID
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from django.conf import settings
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 
+from apps.accounts.config import TokenSignature
 from apps.common import errors
+from apps.common.config import Services, config
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 
@@ -39,7 +43,20 @@ class Signature:
 
 def signature() -> Signature:
     """What tokens are signed with. Raises ImproperlyConfigured for a key that is no prime256v1 key or unreadable."""
-    return _signature(settings.SECRET_KEY, settings.LUNA_JWT_ECDSA_KEY, settings.LUNA_JWT_ECDSA_KEY_PASSWORD)
+    return _signature(
+        config(Services).secret_key.get_secret_value(),
+        config(TokenSignature).ecdsa_key.get_secret_value(),
+        config(TokenSignature).ecdsa_key_password.get_secret_value(),
+    )
+
+
+def signature_check(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Stop the start where the key cannot be used."""
+    try:
+        signature()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="accounts.E001")]
+    return []
 
 
 @lru_cache(maxsize=4)
@@ -52,7 +69,7 @@ def _signature(secret: str, ecdsa_key: str, password: str) -> Signature:
     except (OSError, TypeError, ValueError) as error:
         raise ImproperlyConfigured(f"LUNA_JWT_ECDSA_KEY cannot be read: {error}") from error
     if not isinstance(private, EllipticCurvePrivateKey) or not isinstance(private.curve, SECP256R1):
-        raise ImproperlyConfigured("LUNA_JWT_ECDSA_KEY is not a private key on the curve prime256v1")
+        raise ImproperlyConfigured("LUNA_JWT_ECDSA_KEY is not a private key on the curve prime256v1.")
     return Signature("ES256", private, private.public_key())
 
 

@@ -15,16 +15,17 @@ import threading
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.core.cache import cache, caches
 
 from apps.accounts import selectors
 from apps.accounts.auth.attempts import Attempts
 from apps.accounts.auth.digest import keyed_digest
+from apps.accounts.config import Logins
 from apps.accounts.models import Account
 from apps.common import errors
 from apps.common.budget import Budget
+from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.redis_client import RedisAwayError
 
@@ -60,7 +61,7 @@ def password_verify(*, login: str, password: str, address: str | None = None) ->
         known = False
         account, remembered = _verify(login, password, key, attempts)
     if not known:
-        caches["process"].set(_last_pair(attempts), (key, remembered), settings.LUNA_CREDENTIALS_CACHE_S)
+        caches["process"].set(_last_pair(attempts), (key, remembered), config(Logins).credentials_cache_s)
     return account
 
 
@@ -101,9 +102,9 @@ def _recall(key: str) -> Remembered | None:
 
 def _remember(key: str, remembered: Remembered) -> None:
     try:
-        cache.set(key, remembered, settings.LUNA_CREDENTIALS_CACHE_S)
+        cache.set(key, remembered, config(Logins).credentials_cache_s)
     except RedisAwayError:
-        caches["process"].set(key, remembered, settings.LUNA_CREDENTIALS_CACHE_S)
+        caches["process"].set(key, remembered, config(Logins).credentials_cache_s)
 
 
 def _still_right(remembered: Remembered | None) -> Account | None:

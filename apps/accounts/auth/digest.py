@@ -3,10 +3,12 @@
 import hashlib
 import hmac
 
-from django.conf import settings
+from apps.common.config import Services, config
 
 
 def keyed_digest(*parts: str) -> str:
     """HMAC-SHA256 of the parts under the platform's secret, hexadecimal."""
     message = "\0".join(f"{len(part)}:{part}" for part in parts).encode()
-    return hmac.new(settings.SECRET_KEY.encode(), b"luna.accounts.credentials" + message, hashlib.sha256).hexdigest()
+    return hmac.new(
+        config(Services).secret_key.get_secret_value().encode(), b"luna.accounts.credentials" + message, hashlib.sha256
+    ).hexdigest()

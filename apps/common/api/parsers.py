@@ -6,17 +6,17 @@ from typing import Any
 import msgpack
 import orjson
 import ormsgpack
-from django.conf import settings
 from rest_framework.parsers import BaseParser
 
 from apps.common import errors
+from apps.common.config import Http, config
 from apps.common.errors import LunaError
 
 
 def read_bounded(stream: Any) -> bytes:
     """The body of a request that is held in memory whole. Raises LunaError PAYLOAD_TOO_LARGE above `MAX_JSON_BYTES`."""
-    body: bytes = stream.read(settings.MAX_JSON_BYTES + 1)
-    if len(body) > settings.MAX_JSON_BYTES:
+    body: bytes = stream.read(config(Http).json_max_size + 1)
+    if len(body) > config(Http).json_max_size:
         raise LunaError(errors.PAYLOAD_TOO_LARGE)
     return body
 

@@ -2,9 +2,9 @@
 
 import io
 
-from django.conf import settings
 from PIL import Image as Pillow
 
+from apps.common.config import Images, config
 from apps.common.pictures import open_picture
 from apps.handlers.policies.storage import ImageOriginPolicy
 from apps.recognition.engine.decode import FORMATS, decode
@@ -25,7 +25,7 @@ def origin_bytes(data: bytes, policy: ImageOriginPolicy) -> tuple[bytes, str]:
     with open_picture(data, FORMATS) as picture:
         if picture.format == wanted:
             return data, CONTENT_TYPES[wanted]
-    decoded = decode(data, max_bytes=settings.LUNA_MAX_IMAGE_BYTES, max_pixels=settings.LUNA_MAX_IMAGE_PIXELS)
+    decoded = decode(data, max_bytes=config(Images).max_bytes, max_pixels=config(Images).max_pixels)
     buffer = io.BytesIO()
     Pillow.fromarray(decoded.pixels).save(buffer, wanted, quality=policy.image_quality)
     return buffer.getvalue(), CONTENT_TYPES[wanted]

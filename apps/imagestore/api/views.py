@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.conf import settings
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer, extend_schema
@@ -20,6 +19,7 @@ from apps.common import errors
 from apps.common.addresses import address
 from apps.common.api.responses import created
 from apps.common.api.views import LunaView, path_uuid
+from apps.common.config import Images, config
 from apps.common.errors import LunaError
 from apps.common.links import links
 from apps.common.validation import checked_body, checked_query
@@ -113,7 +113,7 @@ class SamplesView(LunaView):
     def post(self, request: Request) -> Response:
         query = checked_query(TtlQuery, request)
         picture = sample_check(
-            data=body_read(request, settings.LUNA_MAX_IMAGE_BYTES),
+            data=body_read(request, config(Images).max_bytes),
             content_type=request.content_type,
             size=self.size,
         )
@@ -240,9 +240,9 @@ class ImagesView(LunaView):
 
 def picture_of_body(request: Request) -> Picture:
     return picture_check(
-        data=body_read(request, settings.LUNA_MAX_IMAGE_BYTES),
+        data=body_read(request, config(Images).max_bytes),
         content_type=request.content_type,
-        max_pixels=settings.LUNA_MAX_IMAGE_PIXELS,
+        max_pixels=config(Images).max_pixels,
     )
 
 
@@ -262,14 +262,14 @@ def pictures_of_form(request: Request) -> list[Picture]:
         if upload.name in names:
             raise LunaError(errors.DUPLICATE_FILE_NAME, upload.name)
         names.add(upload.name)
-        if upload.size > settings.LUNA_MAX_IMAGE_BYTES:
+        if upload.size > config(Images).max_bytes:
             raise LunaError(errors.PAYLOAD_TOO_LARGE)
         content_type = upload.content_type or ""
         if not content_type.startswith("image/"):
             raise LunaError(errors.BAD_MULTIPART_IMAGE_CONTENT_TYPE)
         pictures.append(
             picture_check(
-                data=upload.read(), content_type=content_type, max_pixels=settings.LUNA_MAX_IMAGE_PIXELS
+                data=upload.read(), content_type=content_type, max_pixels=config(Images).max_pixels
             )
         )  # fmt: skip
     return pictures

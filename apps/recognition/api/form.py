@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from django.conf import settings
 from rest_framework.request import Request
 
 from apps.common import errors
+from apps.common.config import Images, config
 from apps.common.errors import LunaError
 from apps.common.validation import checked_data
 from apps.recognition.api.input_schemas import BOXES, MAX_IMAGES, MAX_META_BYTES, DocumentsSerializer
@@ -124,7 +124,7 @@ class Form:
     ) -> ImageReference:
         error = None
         data = b""
-        if len(part.data) > wire_bytes(settings.LUNA_MAX_IMAGE_BYTES, part.content_type):
+        if len(part.data) > wire_bytes(config(Images).max_bytes, part.content_type):
             error = LunaError(errors.PAYLOAD_TOO_LARGE)
         else:
             try:
@@ -166,7 +166,7 @@ def parse_form(request: Request, rules: Rules) -> InputReferences:
     if request.stream is None:
         raise LunaError(errors.NO_DATA)
     form = Form(rules, trusted=is_trusted(request.headers.get(TRUSTED_HEADER)))
-    max_part_bytes = settings.LUNA_MAX_IMAGE_BYTES * 3 // 2
+    max_part_bytes = config(Images).max_bytes * 3 // 2
     for part in read_parts(request.stream, request.content_type, max_part_bytes=max_part_bytes):
         form.add(part)
     return form.references()

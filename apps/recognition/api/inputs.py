@@ -9,12 +9,12 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from django.conf import settings
 from rest_framework.request import Request
 
 from apps.accounts.auth.access import account_if_any, actor_of, may_view
 from apps.common import errors
 from apps.common.api.parsers import msgpack_decode
+from apps.common.config import Images, config
 from apps.common.errors import LunaError
 from apps.common.validation import checked_data
 from apps.recognition.api.form import parse_form
@@ -67,7 +67,7 @@ def parse_inputs(request: Request, rules: Rules) -> InputReferences:
         return InputReferences(descriptors=(file,), alone=True)
     if content_type not in IMAGE_TYPES | BASE64_TYPES:
         raise LunaError(errors.BAD_CONTENT_TYPE)
-    data = _read_body(request, wire_bytes(settings.LUNA_MAX_IMAGE_BYTES, content_type))
+    data = _read_body(request, wire_bytes(config(Images).max_bytes, content_type))
     image = ImageReference(data=image_bytes(data, content_type))
     return InputReferences(images=(image,), image_type=rules.image_type, alone=True)
 

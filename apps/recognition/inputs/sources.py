@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
-from django.conf import settings
 
 from apps.common import errors
+from apps.common.config import ExternalAddress, Images, OutgoingRequests, config
 from apps.common.errors import LunaError
 from apps.common.fetch import FetchError, fetch
 from apps.common.scope import Scope
@@ -90,7 +90,7 @@ def stored_landmarks5(meta: dict[str, object]) -> Points | None:
 
 def own_object(url: str) -> tuple[str, UUID] | None:
     """Bucket and id when the URL names an image or sample of this platform."""
-    found = object_of_address(url.removeprefix(settings.LUNA_EXTERNAL_ADDRESS.rstrip("/")))
+    found = object_of_address(url.removeprefix(config(ExternalAddress).origin))
     return found if found and holds_pictures(found[0]) else None
 
 
@@ -106,7 +106,9 @@ def _own(url: str, bucket: str, object_id: UUID, account_id: UUID | None, readab
 
 def _fetched(url: str) -> Loaded:
     try:
-        answer = fetch(url, max_bytes=settings.LUNA_MAX_IMAGE_BYTES, allow_private=settings.LUNA_ALLOW_PRIVATE_URLS)
+        answer = fetch(
+            url, max_bytes=config(Images).max_bytes, allow_private=config(OutgoingRequests).allow_private_urls
+        )
     except FetchError as error:
         logger.info("an image could not be downloaded: %s", error)
         return Loaded(error=LunaError(errors.IMAGE_DOWNLOAD_FAILED, url))

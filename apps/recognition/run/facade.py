@@ -1,16 +1,16 @@
 """The recognition room's one door for other rooms: pictures and a plan in, faces out.
 
 The engine of a process is made when it is first asked for, by `warm_up` at start or by the first request; a forked
-child makes its own. This module alone reads settings.
+child makes its own.
 """
 
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from django.conf import settings
-
+from apps.common.config import Directories, Images, config
 from apps.common.process import PerProcess
+from apps.recognition.config import DeepfakeEstimator, LivenessEstimator, Runtime, Switches
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 from apps.recognition.estimators.registry import available, ordered
@@ -40,9 +40,9 @@ def recognise(images: Sequence[ImageInput], plan: Plan) -> list[ImageResult]:
 def prediction_thresholds() -> PredictionThresholds:
     """Those of this installation."""
     return PredictionThresholds(
-        liveness=settings.LUNA_LIVENESS_THRESHOLD,
-        liveness_quality=settings.LUNA_LIVENESS_QUALITY_THRESHOLD,
-        deepfake=settings.LUNA_DEEPFAKE_THRESHOLD,
+        liveness=config(LivenessEstimator).estimator_settings.real_threshold,
+        liveness_quality=config(LivenessEstimator).estimator_settings.quality_threshold,
+        deepfake=config(DeepfakeEstimator).estimator_settings.real_threshold,
     )
 
 
@@ -94,16 +94,17 @@ def _side_by_side(pipeline: Pipeline, images: Sequence[ImageInput]) -> Iterator[
 
 
 def _config() -> EngineConfig:
+    runtime = config(Runtime)
     return EngineConfig(
-        networks_dir=settings.NETWORKS_DIR,
-        device=settings.LUNA_DEVICE,
-        gpu_memory_bytes=settings.LUNA_GPU_MEMORY_BYTES,
-        inference_url=settings.LUNA_INFERENCE_URL,
-        threads=settings.LUNA_ENGINE_THREADS,
-        max_image_bytes=settings.LUNA_MAX_IMAGE_BYTES,
-        max_image_pixels=settings.LUNA_MAX_IMAGE_PIXELS,
-        auto_rotation=settings.LUNA_AUTO_ROTATION,
-        off=names_off(settings.LUNA_ENABLE),
+        networks_dir=config(Directories).networks,
+        device=runtime.global_device_class,
+        gpu_memory_bytes=runtime.gpu_memory_bytes,
+        inference_url=runtime.inference_url,
+        threads=runtime.num_threads,
+        max_image_bytes=config(Images).max_bytes,
+        max_image_pixels=config(Images).max_pixels,
+        auto_rotation=runtime.use_auto_rotation,
+        off=names_off(config(Switches).all()),
     )
 
 

@@ -5,9 +5,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from apps.common.config import Directories, ExternalAddress, config
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.samples import sample_photographs
 from luna.demo.client import Api, DemoError
@@ -24,9 +24,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--photos", type=Path, help="a folder of photographs; without it six samples are used")
-        parser.add_argument("--url", default=settings.LUNA_EXTERNAL_ADDRESS, help="the platform (%(default)s)")
+        parser.add_argument("--url", default=config(ExternalAddress).origin, help="the platform (%(default)s)")
         parser.add_argument("--keep", action="store_true", help="leave the demo's account and data in the platform")
-        parser.add_argument("--output", type=Path, default=settings.VAR_DIR / "demo", help="folder of the report")
+        parser.add_argument(
+            "--output", type=Path, default=config(Directories).var / "demo", help="folder of the report"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         logging.getLogger("httpx").setLevel(logging.WARNING)  # one line a request would bury the story
@@ -55,7 +57,7 @@ class Command(BaseCommand):
         """Those to enrol from and those to recognise in: of a folder's, the first half and the second."""
         if folder is None:
             try:
-                samples = sample_photographs(settings.CACHE_DIR)
+                samples = sample_photographs(config(Directories).cache)
             except NetworkError as error:
                 raise CommandError(f"The sample photographs are not there: {error}") from error
             return samples[:ENROLLED_SAMPLES], samples[ENROLLED_SAMPLES:]

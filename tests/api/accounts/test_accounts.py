@@ -1,13 +1,15 @@
 """/6/accounts and /6/account."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries, Settings
+from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.choices import AccountType
+from apps.accounts.config import Logins, Registration
 from apps.accounts.erasure import account_erasing
 from apps.accounts.models import Account, AuditRecord, Token
 from tests.api.accounts.helpers import JSON, assert_error, issue
@@ -85,7 +87,7 @@ def test_wrong_content_type() -> None:
     assert_error(Client().post("/6/accounts", b"login=a", "text/plain"), 400, 12017)
 
 
-def test_advanced_accounts_need_an_administrator(settings: Settings) -> None:
+def test_advanced_accounts_need_an_administrator(configure: Callable[..., None]) -> None:
     body = {**BODY, "account_type": "advanced_user"}
     admin, user = make_account(AccountType.ADMIN), make_account()
     assert_error(register(account_type="advanced_user"), 403, 12010)
@@ -93,12 +95,12 @@ def test_advanced_accounts_need_an_administrator(settings: Settings) -> None:
     assert_error(basic_client(user).post("/6/accounts", body, JSON), 403, 12033)
     assert_error(issue(admin)[1].post("/6/accounts", body, JSON), 403, 12033)
     assert basic_client(admin).post("/6/accounts", body, JSON).status_code == 201
-    settings.LUNA_OPEN_ADVANCED_REGISTRATION = True
+    configure(Registration, open_advanced=True)
     assert register(account_type="advanced_user", login="other@luna.test").status_code == 201
 
 
-def test_registration_can_be_closed(settings: Settings) -> None:
-    settings.LUNA_OPEN_REGISTRATION = False
+def test_registration_can_be_closed(configure: Callable[..., None]) -> None:
+    configure(Registration, open=False)
     assert_error(register(), 403, 12010)
     assert basic_client(make_account(AccountType.ADMIN)).post("/6/accounts", BODY, JSON).status_code == 201
 
@@ -254,7 +256,7 @@ def test_verify_password_and_token(body: dict[str, str], code: int | None) -> No
         assert "WWW-Authenticate" in answer.headers
 
 
-def test_verify_token_and_account_id(settings: Settings) -> None:
+def test_verify_token_and_account_id(configure: Callable[..., None]) -> None:
     account = make_account()
     _, _, jwt = issue(account, permissions={"face": ["view"]})
     ours = {"account_id": str(account.pk), "account_type": "user"}
@@ -265,7 +267,7 @@ def test_verify_token_and_account_id(settings: Settings) -> None:
     }
     assert Client().post("/6/credentials", {"account_id": str(account.pk)}, JSON).json() == ours
     assert_error(Client().post("/6/credentials", {"account_id": str(uuid4())}, JSON), 401, 11065)
-    settings.LUNA_ALLOW_ACCOUNT_ID_HEADER = False
+    configure(Logins, allow_luna_account_auth_header=False)
     assert_error(Client().post("/6/credentials", {"account_id": str(account.pk)}, JSON), 403, 11061)
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,9 @@ from django.test import Client
 from pytest_django import Settings
 
 from apps.accounts.auth.bearer import signature, token_decode, token_encode
+from apps.accounts.config import Logins, TokenSignature
 from apps.accounts.models import Account
+from apps.common.config import Services, config
 from apps.common.errors import LunaError
 from tests.api.accounts.helpers import JSON, assert_error, bearer, issue
 from tests.factories import PASSWORD, basic_client, client_of, make_account
@@ -111,8 +114,8 @@ def test_deactivated_account_is_out_at_once(account: Account) -> None:
         assert_error(client.get("/6/account"), 401, code)
 
 
-def test_too_many_failures_from_one_address(account: Account, settings: Settings) -> None:
-    settings.LUNA_FAILED_LOGINS = 3
+def test_too_many_failures_from_one_address(account: Account, configure: Callable[..., None]) -> None:
+    configure(Logins, failed_logins=3)
     wrong, right = basic(f"{account.login}:wrong"), basic_client(account)
     for _ in range(3):
         assert_error(wrong.get("/6/account"), 401, 41006)
@@ -124,9 +127,9 @@ def test_too_many_failures_from_one_address(account: Account, settings: Settings
     assert_error(Client().post("/6/credentials", {"login": account.login, "password": "wrong"}, JSON), 429, 11065)
 
 
-def test_a_remembered_password_does_not_help_who_guesses(account: Account, settings: Settings) -> None:
+def test_a_remembered_password_does_not_help_who_guesses(account: Account, configure: Callable[..., None]) -> None:
     """The right one is at hand in this process all the time; it answers no more, once others failed too often."""
-    settings.LUNA_FAILED_LOGINS = 2
+    configure(Logins, failed_logins=2)
     wrong, right = basic(f"{account.login}:wrong"), basic_client(account)
     assert right.get("/6/account").status_code == 200
     assert_error(wrong.get("/6/account"), 401, 41006)
@@ -147,12 +150,12 @@ def test_a_remembered_password_needs_no_cache(account: Account, redis_client: An
     assert_error(client.get("/6/account"), 401, 41006)
 
 
-def test_account_header(account: Account, settings: Settings) -> None:
+def test_account_header(account: Account, configure: Callable[..., None]) -> None:
     assert Client(headers={"Luna-Account-Id": str(account.pk).upper()}).get("/6/account").status_code == 200
     for value in ("", "7", "x" * 36, f"{{{account.pk}}}", account.pk.hex):
         assert_error(Client(headers={"Luna-Account-Id": value}).get("/6/account"), 400, 11037)
     assert_error(Client(headers={"Luna-Account-Id": str(uuid4())}).get("/6/account"), 401, 11065)
-    settings.LUNA_ALLOW_ACCOUNT_ID_HEADER = False
+    configure(Logins, allow_luna_account_auth_header=False)
     assert_error(client_of(account).get("/6/account"), 403, 11061)
 
 
@@ -174,7 +177,7 @@ def test_forged_tokens(account: Account, settings: Settings) -> None:
     forged = [
         jwt.encode(claims, "", algorithm="none"),
         jwt.encode(claims, "a guessed key of a proper length", algorithm="HS256"),
-        jwt.encode(claims, settings.SECRET_KEY, algorithm="HS256"),
+        jwt.encode(claims, config(Services).secret_key.get_secret_value(), algorithm="HS256"),
         jwt.encode(claims, key, algorithm="HS512"),
         jwt.encode(claims, rsa_key, algorithm="RS256"),
         jwt.encode({"account_id": str(account.pk)}, key, algorithm="HS256"),
@@ -210,18 +213,18 @@ def pem(key: Any, password: bytes = b"") -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode()
 
 
-def test_es256_and_the_change_to_it(account: Account, settings: Settings, tmp_path: Any) -> None:
+def test_es256_and_the_change_to_it(account: Account, configure: Callable[..., None], tmp_path: Any) -> None:
     _, old, _ = issue(account, permissions=VIEW)
     file = tmp_path / "key.pem"
     file.write_text(pem(ec.generate_private_key(ec.SECP256R1()), b"open sesame"))
-    settings.LUNA_JWT_ECDSA_KEY = str(file)
-    settings.LUNA_JWT_ECDSA_KEY_PASSWORD = "open sesame"
+    configure(TokenSignature, ecdsa_key=str(file))
+    configure(TokenSignature, ecdsa_key_password="open sesame")
     _, new, text = issue(account, permissions=VIEW)
     assert jwt.get_unverified_header(text)["alg"] == "ES256"
     assert new.get("/6/account").status_code == 200
     assert_error(old.get("/6/account"), 401, 11062)
-    settings.LUNA_JWT_ECDSA_KEY = pem(ec.generate_private_key(ec.SECP256R1()))
-    settings.LUNA_JWT_ECDSA_KEY_PASSWORD = ""
+    configure(TokenSignature, ecdsa_key=pem(ec.generate_private_key(ec.SECP256R1())))
+    configure(TokenSignature, ecdsa_key_password="")
     assert_error(new.get("/6/account"), 401, 11062)
 
 
@@ -239,15 +242,15 @@ def openssl_key(*encryption: str) -> str:
 
 @pytest.mark.parametrize("form", ["PEM", "Base64", "file"])
 @pytest.mark.parametrize("password", ["", "open sesame"])
-def test_keys_in_all_forms(settings: Settings, tmp_path: Path, form: str, password: str) -> None:
+def test_keys_in_all_forms(configure: Callable[..., None], tmp_path: Path, form: str, password: str) -> None:
     if shutil.which("openssl") is None:
         key = pem(ec.generate_private_key(ec.SECP256R1()), password.encode())
     else:
         key = openssl_key("-passout", f"pass:{password}") if password else openssl_key()
     (tmp_path / "key.pem").write_text(key)
     base64_of_key = base64.b64encode(key.encode()).decode()
-    settings.LUNA_JWT_ECDSA_KEY = {"PEM": key, "Base64": base64_of_key, "file": str(tmp_path / "key.pem")}[form]
-    settings.LUNA_JWT_ECDSA_KEY_PASSWORD = password
+    configure(TokenSignature, ecdsa_key={"PEM": key, "Base64": base64_of_key, "file": str(tmp_path / "key.pem")}[form])
+    configure(TokenSignature, ecdsa_key_password=password)
     ids = {"account_id": uuid4(), "token_id": uuid4()}
     assert token_decode(token_encode(**ids)) == tuple(ids.values())
 
@@ -255,16 +258,16 @@ def test_keys_in_all_forms(settings: Settings, tmp_path: Path, form: str, passwo
 @pytest.mark.parametrize(
     "key", ["/nowhere.pem", "-----BEGIN nonsense", base64.b64encode(b"-----BEGIN x").decode(), "x"]
 )
-def test_keys_that_cannot_be_read(settings: Settings, key: str) -> None:
-    settings.LUNA_JWT_ECDSA_KEY = key
+def test_keys_that_cannot_be_read(configure: Callable[..., None], key: str) -> None:
+    configure(TokenSignature, ecdsa_key=key)
     with pytest.raises(ImproperlyConfigured, match="cannot be read"):
         signature()
 
 
 @pytest.mark.parametrize("password", ["", "wrong"])
-def test_a_key_with_the_wrong_password(settings: Settings, password: str) -> None:
-    settings.LUNA_JWT_ECDSA_KEY = pem(ec.generate_private_key(ec.SECP256R1()), b"right")
-    settings.LUNA_JWT_ECDSA_KEY_PASSWORD = password
+def test_a_key_with_the_wrong_password(configure: Callable[..., None], password: str) -> None:
+    configure(TokenSignature, ecdsa_key=pem(ec.generate_private_key(ec.SECP256R1()), b"right"))
+    configure(TokenSignature, ecdsa_key_password=password)
     with pytest.raises(ImproperlyConfigured, match="cannot be read"):
         signature()
 
@@ -273,7 +276,7 @@ def test_a_key_with_the_wrong_password(settings: Settings, password: str) -> Non
 def test_the_key_comes_from_the_environment_and_a_bad_one_stops_the_start(prefix: str) -> None:
     names = {f"{prefix}_JWT_ECDSA_KEY": "/nowhere.pem", f"{prefix}_JWT_ECDSA_KEY_PASSWORD": "p"}
     started = subprocess.run(
-        [sys.executable, "-c", "import django; django.setup()"],
+        [sys.executable, "manage.py", "check"],
         env={**os.environ, **names, "DJANGO_SETTINGS_MODULE": "luna.settings"},
         capture_output=True,
         text=True,
@@ -283,17 +286,17 @@ def test_the_key_comes_from_the_environment_and_a_bad_one_stops_the_start(prefix
     assert "LUNA_JWT_ECDSA_KEY cannot be read: [Errno 2] No such file or directory: '/nowhere.pem'" in started.stderr
 
 
-def test_public_key_of_es256_is_no_secret_of_hs256(settings: Settings) -> None:
+def test_public_key_of_es256_is_no_secret_of_hs256(configure: Callable[..., None]) -> None:
     """The old trick: sign by HS256 with the public key as the secret."""
-    settings.LUNA_JWT_ECDSA_KEY = pem(ec.generate_private_key(ec.SECP256R1()))
+    configure(TokenSignature, ecdsa_key=pem(ec.generate_private_key(ec.SECP256R1())))
     claims = {"account_id": str(uuid4()), "token_id": str(uuid4())}
     with pytest.raises(LunaError) as refused:
         token_decode(jwt.encode(claims, "x" * 32, algorithm="HS256"))
     assert refused.value.code == 11062
 
 
-def test_foreign_curve_is_refused(settings: Settings) -> None:
-    settings.LUNA_JWT_ECDSA_KEY = pem(ec.generate_private_key(ec.SECP384R1()))
+def test_foreign_curve_is_refused(configure: Callable[..., None]) -> None:
+    configure(TokenSignature, ecdsa_key=pem(ec.generate_private_key(ec.SECP384R1())))
     with pytest.raises(ImproperlyConfigured):
         signature()
 

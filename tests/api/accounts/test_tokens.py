@@ -1,6 +1,7 @@
 """/6/tokens: what a token may say, do, and make of itself."""
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.auth.permissions import OBJECT_RIGHTS, RESOURCES, all_permissions
 from apps.accounts.choices import AccountType
+from apps.accounts.config import Registration
 from apps.accounts.models import Account, AuditRecord, Token
 from apps.common.times import utc_now
 from tests.api.accounts.helpers import JSON, assert_error, issue
@@ -123,8 +125,8 @@ def test_visibility_of_all_accounts(client: Client) -> None:
     assert_error(client_of(advanced).post("/6/tokens", body, JSON), 400, 41009)
 
 
-def test_downgraded_account_loses_sight(settings: Any) -> None:
-    settings.LUNA_OPEN_ADVANCED_REGISTRATION = True
+def test_downgraded_account_loses_sight(configure: Callable[..., None]) -> None:
+    configure(Registration, open_advanced=True)
     account, other = make_account(AccountType.ADVANCED_USER), make_account()
     _, all_seeing, _ = issue(account, permissions={"event": ["view"]}, visibility_area="all")
     _, narrow, _ = issue(account, permissions={"event": ["view"]}, visibility_area="account")

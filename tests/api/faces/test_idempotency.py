@@ -2,6 +2,7 @@
 
 import base64
 import threading
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import redis
 from django.db import connection
 from django.test import Client
 
+from apps.accounts.config import Logins
 from apps.accounts.models import Account, Token
 from apps.faces import services
 from apps.faces.models import Face
@@ -117,8 +119,8 @@ def test_wrong_credentials_get_no_answer(account: Any, client: Client) -> None:
     refused(create(Client(), "k"), 403, 12010)
 
 
-def test_a_wrong_password_counts_once(account: Account, settings: Any) -> None:
-    settings.LUNA_FAILED_LOGINS = 3
+def test_a_wrong_password_counts_once(account: Account, configure: Callable[..., None]) -> None:
+    configure(Logins, failed_logins=3)
     credentials = base64.b64encode(f"{account.login}:wrong".encode()).decode()
     guesser = Client(headers={"Authorization": f"Basic {credentials}"})
     for _ in range(3):

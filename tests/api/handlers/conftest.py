@@ -18,6 +18,7 @@ from PIL import Image
 from skimage import data as photographs
 
 from apps.accounts.models import Account
+from apps.common.config import Directories, config
 from apps.events.models import Event, EventDescriptor
 from apps.faces.models import Face, FaceDescriptor, ListFace
 from apps.imagestore.models import StoredObject
@@ -81,7 +82,7 @@ def astronaut() -> bytes:
 @cache
 def sample(number: int) -> bytes:
     """Photograph 1..6 of the sample package."""
-    return sample_photographs(settings.CACHE_DIR)[number - 1].read_bytes()
+    return sample_photographs(config(Directories).cache)[number - 1].read_bytes()
 
 
 @cache

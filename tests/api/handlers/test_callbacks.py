@@ -2,7 +2,7 @@
 
 import base64
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 import orjson
 import ormsgpack
 import pytest
-from django.test import Client, override_settings
+from django.test import Client
 
+from apps.common.config import OutgoingRequests, Services, override_config
 from apps.common.secrets import Secret
 from apps.sender import callbacks
 from tests.api.handlers.conftest import JPEG, astronaut, make_handler
@@ -63,7 +64,7 @@ def generate(client: Client, django_capture_on_commit_callbacks: Any) -> Any:
     def make(*policies: Any, private: bool = True) -> Any:
         """Makes an event and waits until every callback was tried."""
         path = make_handler(client, {"storage_policy": {"callbacks": list(policies)}})
-        with override_settings(LUNA_ALLOW_PRIVATE_URLS=private):
+        with override_config(OutgoingRequests, allow_private_urls=private):
             with django_capture_on_commit_callbacks(execute=True):
                 answer = client.post(f"{path}/events", astronaut(), JPEG)
             callbacks._caller().join()
@@ -158,12 +159,12 @@ def test_a_full_queue_drops_and_says_so(monkeypatch: pytest.MonkeyPatch, caplog:
 
 
 def test_another_key_of_the_platform_delivers_nothing(
-    hook: Any, caplog: pytest.LogCaptureFixture, settings: Any
+    hook: Any, caplog: pytest.LogCaptureFixture, configure: Callable[..., None]
 ) -> None:
     url, received = hook
-    settings.LUNA_ALLOW_PRIVATE_URLS = True
+    configure(OutgoingRequests, allow_private_urls=True)
     webhook = callbacks.Webhook(url=url, login=Secret.seal("user"), password=Secret.seal("secret"))
-    settings.SECRET_KEY = "another"
+    configure(Services, secret_key="another")
     assert not callbacks._deliver(callbacks._Call(webhook, b"{}"))
     assert received == []
     assert "LUNA_SECRET_KEY" in caplog.text

@@ -5,10 +5,11 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
-from django.test import Client, override_settings
+from django.test import Client
 from PIL import Image
 
 from apps.accounts.models import Account
+from apps.common.config import OutgoingRequests, override_config
 from apps.events.models import Event, EventDescriptor
 from tests.api.handlers.conftest import JPEG, JSON, astronaut, make_handler, nobody, sample
 from tests.api.handlers.requests import Count, error_of, generate, generate_form
@@ -127,7 +128,7 @@ class TestReferences:
     def test_an_image_from_another_server(self, client: Client, live_photograph: str) -> None:
         policies = {"storage_policy": {"image_origin_policy": {"store_image": 1, "use_external_references": 1}}}
         handler = make_handler(client, policies)
-        with override_settings(LUNA_ALLOW_PRIVATE_URLS=True):
+        with override_config(OutgoingRequests, allow_private_urls=True):
             body = generate(client, handler, {"urls": [live_photograph, f"{live_photograph}.txt"]}, JSON)
         assert [image["error"]["error_code"] for image in body["images"]] == [0, 11028]
         (event,) = body["events"]

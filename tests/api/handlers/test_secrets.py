@@ -1,5 +1,6 @@
 """Credentials of callbacks: sealed in the database, masked in answers and in the admin site, kept by a masked PUT."""
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -7,6 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from apps.common.config import Services
 from apps.common.secrets import MASK, Secret, UnreadableSecretError
 from apps.handlers.models import Handler
 from apps.handlers.policies import policies_parse
@@ -132,10 +134,10 @@ def test_policies_stored_before_they_were_sealed(client: Client) -> None:
     assert revealed(path) == [(ADDRESS, "staple", PASSWORD, "battery")]
 
 
-def test_a_secret_says_nothing_of_itself(settings: Any) -> None:
+def test_a_secret_says_nothing_of_itself(configure: Callable[..., None]) -> None:
     secret = Secret.seal(PASSWORD)
     assert secret.token not in repr(secret)
     assert secret != Secret.seal(PASSWORD)
-    settings.SECRET_KEY = "another"
+    configure(Services, secret_key="another")
     with pytest.raises(UnreadableSecretError):
         secret.reveal()

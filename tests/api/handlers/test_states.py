@@ -3,18 +3,19 @@
 What has no embedded network is answered by tiny ones that say the same of every face.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from django.conf import settings as project
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from apps.common.config import Directories, config
 from apps.events.models import Event
 from apps.faces.models import FaceAttribute
+from apps.recognition.config import DeepfakeEstimator, LivenessEstimator
 from apps.recognition.run import facade
 from tests.api.handlers.conftest import JPEG, astronaut, make_handler
 from tests.unit.recognition.checks.pictures import recoloured
@@ -61,9 +62,9 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def networks(directory: Path, settings: Any) -> Iterator[None]:
-    assert directory != project.NETWORKS_DIR
-    settings.NETWORKS_DIR = directory
+def networks(directory: Path, configure: Callable[..., None]) -> Iterator[None]:
+    assert directory != config(Directories).networks
+    configure(Directories, networks=directory)
     facade.shut_down()
     yield
     facade.shut_down()
@@ -169,8 +170,11 @@ def test_states_that_hold(client: Client) -> None:
     assert (len(body["events"]), body["filtered_detections"]["face_detections"]) == (1, [])
 
 
-def test_the_installations_thresholds_hold_where_a_policy_says_nothing(client: Client, settings: Any) -> None:
-    settings.LUNA_LIVENESS_THRESHOLD, settings.LUNA_DEEPFAKE_THRESHOLD = 0.9, 0.9
+def test_the_installations_thresholds_hold_where_a_policy_says_nothing(
+    client: Client, configure: Callable[..., None]
+) -> None:
+    configure(LivenessEstimator, estimator_settings={"real_threshold": 0.9})
+    configure(DeepfakeEstimator, estimator_settings={"real_threshold": 0.9})
     generate(client, EVERYTHING)
     row = Event.objects.unscoped().get()
     assert (row.liveness, row.deepfake) == (0, 0)

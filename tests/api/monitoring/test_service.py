@@ -1,6 +1,7 @@
 """/version, /healthcheck, /docs/spec, and what the platform says to anything else."""
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.test import Client
 from pytest_django import Settings
 
 import luna
+from apps.common.config import Http
 from apps.common.request_id import PATTERN
 from apps.monitoring.health import checks
 from tests.api.accounts.helpers import assert_error
@@ -164,8 +166,8 @@ def test_crash_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert PATTERN.fullmatch(answer.headers["Luna-Request-Id"])
 
 
-def test_too_large_is_refused_unread(settings: Settings) -> None:
-    settings.MAX_REQUEST_BYTES = 1000
+def test_too_large_is_refused_unread(configure: Callable[..., None]) -> None:
+    configure(Http, request_max_size=1000)
     assert_error(Client().post("/6/accounts", b"{" + b" " * 1000, "application/json"), 413, 37003)
 
 

@@ -5,7 +5,7 @@ import io
 import json
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -17,6 +17,7 @@ from django.test import Client
 
 from apps.accounts.models import Account
 from apps.common import fetch
+from apps.common.config import Http, Images
 from tests.api.handlers.conftest import JPEG, JSON, astronaut, make_handler
 from tests.factories import client_of, make_account
 
@@ -237,9 +238,11 @@ class TestUrls:
         assert "/image" not in asked
         assert codes(client.post(path, {"urls": [f"{origin}/redirect//image"]}, JSON)) == [0]
 
-    def test_endless_and_other_things(self, client: Client, path: str, elsewhere: Any, settings: Any) -> None:
+    def test_endless_and_other_things(
+        self, client: Client, path: str, elsewhere: Any, configure: Callable[..., None]
+    ) -> None:
         origin, _ = elsewhere
-        settings.LUNA_MAX_IMAGE_BYTES = 1024**2
+        configure(Images, max_bytes=1024**2)
         urls = [f"{origin}/endless", f"{origin}/page", f"{origin}/image"]
         assert codes(client.post(path, {"urls": urls}, JSON)) == [11027, 11028, 0]
 
@@ -298,8 +301,8 @@ class TestBodies:
         answer = client.post(path, data, JPEG, headers={"Content-Encoding": encoding, "Content-Type": JPEG})
         assert refused(answer) == error
 
-    def test_a_bomb(self, client: Client, path: str, settings: Any) -> None:
-        settings.MAX_REQUEST_BYTES = 10 * 1024**2
+    def test_a_bomb(self, client: Client, path: str, configure: Callable[..., None]) -> None:
+        configure(Http, request_max_size=10 * 1024**2)
         bomb = gzip.compress(bytes(50 * 1024**2))
         assert refused(client.post(path, bomb, JPEG, headers={"Content-Encoding": "gzip"})) == (413, 37003)
 

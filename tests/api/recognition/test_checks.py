@@ -10,8 +10,8 @@ from typing import Any
 
 import cv2
 import pytest
-from django.conf import settings
 
+from apps.common.config import Directories, override_config
 from apps.recognition.checks.table import CHECKS
 from apps.recognition.run import facade
 from tests.factories import client_of, make_account
@@ -119,11 +119,9 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def answers(directory: Path) -> Iterator[dict[str, Any]]:
     """Checks by name of each picture that was sent so far, from one engine with the tiny networks."""
-    before = settings.NETWORKS_DIR
-    settings.NETWORKS_DIR = directory
-    facade.shut_down()
-    yield {}
-    settings.NETWORKS_DIR = before
+    with override_config(Directories, networks=directory):
+        facade.shut_down()
+        yield {}
     facade.shut_down()
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord
 from apps.common.descriptors import sdk_decode
 from apps.common.errors import LunaError
+from apps.recognition.config import Runtime
 from apps.recognition.run import facade
 from tests.api.handlers.conftest import JPEG, JSON, Stored, astronaut, encoded, nobody, sample, stored  # noqa: F401
 from tests.factories import basic_client, client_of, make_account, token_client
@@ -98,11 +100,11 @@ def test_filters() -> None:
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
-def test_pictures_without_exif_are_turned_by_a_setting(quarters: int, settings: Any) -> None:
+def test_pictures_without_exif_are_turned_by_a_setting(quarters: int, configure: Callable[..., None]) -> None:
     data = encoded(Image.open(io.BytesIO(astronaut())).rotate(90 * quarters, expand=True), quality=95)
     (upright,) = faces(sdk())
     assert not any(near(upright, face) for face in faces(sdk(data=data)))
-    settings.LUNA_AUTO_ROTATION = True
+    configure(Runtime, use_auto_rotation=True)
     facade.shut_down()
     try:
         (face,) = faces(sdk(data=data))

@@ -8,9 +8,10 @@ from unittest.mock import patch
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
-from pytest_django import Settings
 
+from apps.common.config import config
 from apps.common.errors import LunaError
+from apps.recognition.config import Switches
 from apps.recognition.estimators.registry import all_estimators
 from apps.recognition.run import facade
 from apps.recognition.switches import BODY_WARP, FACE_WARP, SWITCHES, names_off, variable
@@ -23,12 +24,12 @@ Switch = Callable[..., None]
 
 
 @pytest.fixture
-def on(settings: Settings) -> Iterator[Switch]:
+def on(configure: Callable[..., None]) -> Iterator[Switch]:
     """Starts the engine anew with these switches on and all others off."""
 
     def start(*switches: str) -> None:
         assert set(switches) <= set(SWITCHES)
-        settings.LUNA_ENABLE = {switch: switch in switches for switch in SWITCHES}
+        configure(Switches, **{switch.replace("-", "_"): switch in switches for switch in SWITCHES})
         facade.shut_down()
 
     yield start
@@ -54,9 +55,9 @@ def test_every_estimator_has_one_switch() -> None:
     assert set(names) - public == {"face_detector", "body_detector", "human_detector", FACE_WARP, BODY_WARP}
 
 
-def test_all_are_on_by_default(settings: Settings) -> None:
-    assert set(settings.LUNA_ENABLE) == set(SWITCHES)
-    assert names_off(settings.LUNA_ENABLE) == frozenset()
+def test_all_are_on_by_default() -> None:
+    assert set(config(Switches).all()) == set(SWITCHES)
+    assert names_off(config(Switches).all()) == frozenset()
 
 
 def test_the_manuals_example(on: Switch) -> None:

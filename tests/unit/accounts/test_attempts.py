@@ -1,7 +1,7 @@
 """The rate limit of logins: counted before hashing, per login and per address, with Redis and without."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
 
@@ -12,6 +12,7 @@ from pytest_django import Settings
 from apps.accounts.auth import credentials
 from apps.accounts.auth.attempts import Attempts
 from apps.accounts.auth.credentials import password_verify
+from apps.accounts.config import Logins
 from apps.accounts.models import Account
 from apps.common import redis_client as redis_module
 from apps.common.errors import LunaError
@@ -39,8 +40,8 @@ def away(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[None]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_guesses_at_once_only_the_promised_number_is_hashed(settings: Settings) -> None:
-    settings.LUNA_FAILED_LOGINS = 10
+def test_of_many_guesses_at_once_only_the_promised_number_is_hashed(configure: Callable[..., None]) -> None:
+    configure(Logins, failed_logins=10)
     account, statuses, hashed = make_account(), [], []
     check = credentials.check_password
     gate = threading.Barrier(40)
@@ -63,8 +64,8 @@ def test_of_many_guesses_at_once_only_the_promised_number_is_hashed(settings: Se
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_right_logins_at_once_none_is_refused(settings: Settings) -> None:
-    settings.LUNA_FAILED_LOGINS = 2
+def test_of_many_right_logins_at_once_none_is_refused(configure: Callable[..., None]) -> None:
+    configure(Logins, failed_logins=2)
     account, found, hashed = make_account(), [], []
     check = credentials.check_password
     gate = threading.Barrier(16)
@@ -86,8 +87,8 @@ def test_of_many_right_logins_at_once_none_is_refused(settings: Settings) -> Non
     assert len(hashed) == 1
 
 
-def test_an_address_that_sprays_logins_is_limited(db: None, settings: Settings) -> None:
-    settings.LUNA_FAILED_LOGINS_PER_ADDRESS = 5
+def test_an_address_that_sprays_logins_is_limited(db: None, configure: Callable[..., None]) -> None:
+    configure(Logins, failed_logins_per_address=5)
     account = make_account()
     statuses = [refusal(f"login{number}@luna.test") for number in range(8)]
     assert statuses == [401] * 5 + [429] * 3
@@ -96,8 +97,9 @@ def test_an_address_that_sprays_logins_is_limited(db: None, settings: Settings) 
     assert password_verify(login=account.login, password=PASSWORD, address="192.0.2.1") == account  # remembered
 
 
-def test_right_logins_do_not_count(db: None, settings: Settings) -> None:
-    settings.LUNA_FAILED_LOGINS = settings.LUNA_FAILED_LOGINS_PER_ADDRESS = 2
+def test_right_logins_do_not_count(db: None, configure: Callable[..., None]) -> None:
+    configure(Logins, failed_logins=2)
+    configure(Logins, failed_logins_per_address=2)
     for _ in range(4):
         account = make_account()
         assert password_verify(login=account.login, password=PASSWORD, address="192.0.2.1") == account
@@ -118,8 +120,8 @@ def test_an_ipv6_client_is_its_network(one: str | None, other: str | None, same:
 
 
 @pytest.mark.usefixtures("away")
-def test_without_redis_the_database_decides_and_the_process_counts(db: None, settings: Settings) -> None:
-    settings.LUNA_FAILED_LOGINS = 3
+def test_without_redis_the_database_decides_and_the_process_counts(db: None, configure: Callable[..., None]) -> None:
+    configure(Logins, failed_logins=3)
     account: Account = make_account()
     assert password_verify(login=account.login, password=PASSWORD, address="192.0.2.1") == account
     assert [refusal(account.login) for _ in range(5)] == [401] * 3 + [429] * 2

@@ -1,6 +1,7 @@
 """Services of accounts, `ensure_admin`, the audit log and the rules of permissions."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -24,6 +25,7 @@ from apps.accounts.auth.permissions import (
 )
 from apps.accounts.auth.principal import Actor, Principal
 from apps.accounts.choices import AccountType
+from apps.accounts.config import Administrator, Audit
 from apps.accounts.jobs import audit_prune
 from apps.accounts.models import Account, AuditRecord, Token
 from apps.accounts.services import account_close, account_update
@@ -57,10 +59,10 @@ def test_administrator_with_a_random_password() -> None:
     assert account.check_password(made["password"])
 
 
-def test_administrator_of_the_settings(settings: Settings) -> None:
-    settings.LUNA_ADMIN_LOGIN = "root@luna.test"
-    settings.LUNA_ADMIN_PASSWORD = "chosen by the operator"
-    settings.LUNA_ADMIN_ACCOUNT_ID = str(ONE)
+def test_administrator_of_the_settings(configure: Callable[..., None]) -> None:
+    configure(Administrator, login="root@luna.test")
+    configure(Administrator, password="chosen by the operator")
+    configure(Administrator, account_id=str(ONE))
     text = ensure_admin()
     assert "root@luna.test" in text
     assert "chosen" not in text
@@ -115,13 +117,13 @@ def test_audit_lines_in_one_insert(django_assert_num_queries: DjangoAssertNumQue
     assert lines[0].remote_address == "192.0.2.1"
 
 
-def test_audit_lines_end_with_their_retention(settings: Settings) -> None:
+def test_audit_lines_end_with_their_retention(configure: Callable[..., None]) -> None:
     for age_days in (0, 29, 31):
         audit_write(action="view", object_type="face", object_id=age_days)
         AuditRecord.objects.filter(object_id=str(age_days)).update(time=utc_now() - timedelta(days=age_days))
     call_command("audit_prune", stdout=StringIO())
     assert AuditRecord.objects.count() == 3, "without a setting they are kept for ever"
-    settings.LUNA_AUDIT_RETENTION_DAYS = 30
+    configure(Audit, retention_days=30)
     audit_prune()
     assert set(AuditRecord.objects.values_list("object_id", flat=True)) == {"0", "29"}
     with pytest.raises(CommandError):

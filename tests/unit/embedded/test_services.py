@@ -115,7 +115,7 @@ def test_bounds_and_durability(var: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_service_that_cannot_start_says_why(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LUNA_REDIS_MAXMEMORY", "plenty")
+    monkeypatch.setattr(embedded_redis, "maxmemory", lambda: "plenty")
     with pytest.raises(EmbeddedError, match=r"Redis does not start: .*maxmemory"):
         services.start(var)
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
-from django.conf import settings
 
+from apps.common.config import Directories, config
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
-    running = Engine(EngineConfig(settings.NETWORKS_DIR))
+    running = Engine(EngineConfig(config(Directories).networks))
     yield running
     running.close()

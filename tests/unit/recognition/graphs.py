@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-from django.conf import settings
 from onnx import TensorProto, helper, numpy_helper
 
+from apps.common.config import Directories, config
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 from apps.recognition.networks.manifest import load_manifest
@@ -77,7 +77,7 @@ def colour_scores(*colours: str) -> Graph:
 def directory_with_embedded(directory: Path) -> Path:
     """`directory` with links to the embedded networks."""
     directory.mkdir(parents=True, exist_ok=True)
-    for path in settings.NETWORKS_DIR.glob("*.onnx"):
+    for path in config(Directories).networks.glob("*.onnx"):
         (directory / path.name).symlink_to(path)
     return directory
 

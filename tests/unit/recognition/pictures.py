@@ -5,10 +5,10 @@ from functools import lru_cache
 
 import numpy as np
 import skimage.data
-from django.conf import settings
 from numpy.typing import NDArray
 from PIL import Image
 
+from apps.common.config import Directories, config
 from apps.recognition.networks.samples import sample_photographs
 
 
@@ -21,7 +21,7 @@ def astronaut() -> NDArray[np.uint8]:
 @lru_cache(maxsize=1)
 def samples() -> tuple[bytes, ...]:
     """The six sample photographs: 21 faces; one woman is in the first and in the third."""
-    return tuple(path.read_bytes() for path in sample_photographs(settings.CACHE_DIR))
+    return tuple(path.read_bytes() for path in sample_photographs(config(Directories).cache))
 
 
 def encoded(pixels: NDArray[np.uint8], kind: str = "PNG", **options: object) -> bytes:

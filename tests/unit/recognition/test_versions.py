@@ -1,17 +1,20 @@
 """Descriptor versions follow the manifests: all are known, and the chosen network's is the default from then on."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.apps import apps
-from pytest_django import Settings
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 
+from apps.common.config import Directories
 from apps.common.descriptors import DescriptorRegistry
 from apps.common.errors import LunaError
 from apps.recognition.descriptor_versions import register_versions
 from apps.recognition.networks.manifest import load_manifests
 from apps.recognition.networks.packs import network_use
 from apps.recognition.networks.registry import Registry
+from luna.startup import require_checks
 from tests.unit.recognition.graphs import channel_means, directory_with_embedded, install
 
 TEMPLATE = [[38.3, 51.7], [73.5, 51.5], [56.0, 71.7], [41.5, 92.4], [70.7, 92.2]]
@@ -66,14 +69,17 @@ def test_every_version_of_the_project_is_known_and_bodies_have_none(tmp_path: Pa
     ],
 )
 def test_a_damaged_directory_ends_every_start_with_a_sentence(
-    tmp_path: Path, settings: Settings, file: str, text: str
+    tmp_path: Path, configure: Callable[..., None], file: str, text: str
 ) -> None:
     (tmp_path / "manifests").mkdir()
     (tmp_path / file).write_text(text)
-    settings.NETWORKS_DIR = tmp_path
+    configure(Directories, networks=tmp_path)
     with pytest.raises(SystemExit) as caught:
-        apps.get_app_config("recognition").ready()
+        require_checks()
     said = caught.value.code
     assert isinstance(said, str)
     assert said.startswith("Luna cannot start: ")
+    assert "\n" not in said
     assert Path(file).name in said
+    with pytest.raises(SystemCheckError, match=Path(file).name):
+        call_command("check")

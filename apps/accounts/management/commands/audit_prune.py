@@ -3,10 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.accounts.audit import audit_prune
+from apps.accounts.config import Audit
+from apps.common.config import config
 from apps.common.times import utc_now
 
 
@@ -14,7 +15,7 @@ class Command(BaseCommand):
     help = "Removes audit lines older than --days (default: LUNA_AUDIT_RETENTION_DAYS; 0 keeps all of them)."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--days", type=int, default=settings.LUNA_AUDIT_RETENTION_DAYS)
+        parser.add_argument("--days", type=int, default=config(Audit).retention_days)
 
     def handle(self, *args: Any, **options: Any) -> None:
         days: int = options["days"]

@@ -3,14 +3,14 @@
 import json
 import secrets
 from typing import Any
-from uuid import UUID
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from apps.accounts.choices import AccountType
+from apps.accounts.config import Administrator
 from apps.accounts.selectors import account_find
 from apps.accounts.services import account_create
+from apps.common.config import config
 
 PASSWORD_BYTES = 12
 
@@ -25,21 +25,22 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of sentences")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        account_id = UUID(settings.LUNA_ADMIN_ACCOUNT_ID)
+        chosen = config(Administrator)
+        account_id, chosen_password = chosen.account_id, chosen.password.get_secret_value()
         account = account_find(account_id)
         password = None
         created = account is None
         if account is None:
-            password = settings.LUNA_ADMIN_PASSWORD or secrets.token_urlsafe(PASSWORD_BYTES)
+            password = chosen_password or secrets.token_urlsafe(PASSWORD_BYTES)
             account = account_create(
                 account_id=account_id,
-                login=settings.LUNA_ADMIN_LOGIN,
+                login=chosen.login,
                 password=password,
                 account_type=AccountType.ADMIN,
                 description="the first administrator",
             )
         # A password that the operator chose is known already: only a random one is ever shown.
-        shown = None if settings.LUNA_ADMIN_PASSWORD else password
+        shown = None if chosen_password else password
         if options["json"]:
             result = {"account_id": str(account_id), "login": account.login, "password": shown, "created": created}
             self.stdout.write(json.dumps(result))

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 
 from apps.accounts.models import Account
+from apps.common.config import Directories, config
 from apps.common.fields import parse_uuid
 from apps.privacy.erasure import Receipt, account_erase, person_erase
 
@@ -24,7 +24,9 @@ class Command(BaseCommand):
         subject.add_argument("--account", help="an account's id: its login, tokens and all that it owns")
         parser.add_argument("--of-account", help="with --external-id: only in this account")
         parser.add_argument("--dry-run", action="store_true", help="say what would go, and leave it")
-        parser.add_argument("--receipts", default=str(settings.VAR_DIR / "receipts"), help="where receipts are kept")
+        parser.add_argument(
+            "--receipts", default=str(config(Directories).var / "receipts"), help="where receipts are kept"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Prints the receipt and keeps it. Ends with 1 when nothing was found or a file could not be removed."""

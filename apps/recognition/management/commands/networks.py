@@ -4,13 +4,14 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, ProgrammingError
 from tqdm import tqdm
 
 from apps.accounts.audit import audit_write
 from apps.accounts.models import AuditRecord
+from apps.common.config import Directories, config
+from apps.recognition.config import Runtime
 from apps.recognition.networks import report
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.registry import Registry, State
@@ -49,7 +50,7 @@ class Command(BaseCommand):
     def handle(self, *, action: str, **options: Any) -> None:
         """Runs one subcommand; a NetworkError becomes its message and exit status 1."""
         try:
-            registry = Registry(settings.NETWORKS_DIR)
+            registry = Registry(config(Directories).networks)
             arguments = {key: options[key] for key in ARGUMENTS if key in options}
             getattr(self, f"_{action}")(registry, **arguments)
         except NetworkError as error:
@@ -66,7 +67,7 @@ class Command(BaseCommand):
         with tqdm(waiting, unit="network", desc="networks") as bar:
             for name in bar:
                 bar.set_postfix_str(name)
-                build_network(registry.manifest(name), directory=registry.directory, cache=settings.CACHE_DIR)
+                build_network(registry.manifest(name), directory=registry.directory, cache=config(Directories).cache)
         self.stdout.write(f"built {len(waiting)} networks in {registry.directory}")
 
     def _list(self, registry: Registry) -> None:
@@ -92,7 +93,7 @@ class Command(BaseCommand):
 
         chosen = names or [name for name in registry.manifests if registry.state(name) is State.INSTALLED]
         try:
-            place = Device(device or settings.LUNA_DEVICE)
+            place = Device(device or config(Runtime).global_device_class)
             with tqdm(chosen, unit="network", desc="networks", leave=False) as bar:
                 speeds = [speed for name in bar for speed in measure(registry.get(name), place, seconds=seconds)]
         except EngineError as error:
@@ -103,7 +104,7 @@ class Command(BaseCommand):
         from apps.recognition.networks import packs
 
         members = packs.pack_members(registry, target)
-        added = packs.pack_add(registry, members, cache=settings.CACHE_DIR, folder=folder)
+        added = packs.pack_add(registry, members, cache=config(Directories).cache, folder=folder)
         if target.endswith(".toml"):
             packs.manifest_keep(registry, Path(target))
         self._audit("add", *(manifest.name for manifest in members))

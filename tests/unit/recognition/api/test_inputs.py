@@ -8,10 +8,10 @@ from uuid import uuid4
 import ormsgpack
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.test import override_settings
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
+from apps.common.config import Images, override_config
 from apps.common.descriptors import raw_encode, versions
 from apps.common.errors import LunaError
 from apps.recognition.api.inputs import read_inputs
@@ -77,7 +77,7 @@ class TestOneImage:
     def test_nothing(self) -> None:
         assert code_of(read, b"", "image/jpeg") == 12030
 
-    @override_settings(LUNA_MAX_IMAGE_BYTES=30)
+    @override_config(Images, max_bytes=30)
     def test_too_much(self) -> None:
         assert read(b"x" * 30, "image/png").pictures[0].image.data == b"x" * 30
         assert code_of(read, b"x" * 31, "image/png") == 37003
@@ -210,7 +210,7 @@ class TestForm:
         (picture,) = read(body, "multipart/form-data; boundary=X").pictures
         assert picture.image.data == b"pixels"
 
-    @override_settings(LUNA_MAX_IMAGE_BYTES=30)
+    @override_config(Images, max_bytes=30)
     def test_one_too_large_image_does_not_stop_the_others(self) -> None:
         inputs = read_form(image("a.jpg", b"x" * 1000), image("b.jpg", b"x" * 30))
         assert [picture.error and picture.error.code for picture in inputs.pictures] == [37003, None]

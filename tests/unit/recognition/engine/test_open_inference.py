@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 
+from apps.common.config import Directories, config
 from apps.common.errors import LunaError
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
@@ -41,7 +42,8 @@ RECOVERY_S = 5
 class Server:
     """A small server as a process of its own, on a port that it keeps. `form`: binary or json (HTTP), or grpc."""
 
-    def __init__(self, form: str, networks: Path = settings.NETWORKS_DIR) -> None:
+    def __init__(self, form: str, networks: Path | None = None) -> None:
+        networks = networks or config(Directories).networks
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -87,7 +89,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 def remote_engine(server: Server) -> Engine:
-    return Engine(EngineConfig(settings.NETWORKS_DIR, inference_url=server.url, deadline_s=20))
+    return Engine(EngineConfig(config(Directories).networks, inference_url=server.url, deadline_s=20))
 
 
 def test_a_server_answers_as_this_process_does_dies_and_comes_back(server: Server, engine: Engine) -> None:
@@ -361,7 +363,7 @@ def test_a_certificate_is_checked(tmp_path: Path, engine: Engine, monkeypatch: p
             "import numpy, time; from apps.recognition.engine.open_inference import connect;"
             "from apps.recognition.networks.registry import Registry; from pathlib import Path;"
             f"found = connect('grpcs://127.0.0.1:{port}', connections=1).infer("
-            f"Registry(Path({str(settings.NETWORKS_DIR)!r})).get('emotion').manifest,"
+            f"Registry(Path({str(config(Directories).networks)!r})).get('emotion').manifest,"
             "numpy.zeros((1, 64, 64, 1), numpy.float32), time.monotonic() + 5); print(found[0].shape)"
         )
         environment = {"PATH": "", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(trusted)}

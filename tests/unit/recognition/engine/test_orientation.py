@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from django.conf import settings
 from numpy.typing import NDArray
 
+from apps.common.config import Directories, config
 from apps.common.descriptors import Descriptor
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
@@ -21,7 +21,7 @@ QUARTERS = (1, 2, 3)
 
 @pytest.fixture(scope="module")
 def turning() -> Iterator[Engine]:
-    running = Engine(EngineConfig(settings.NETWORKS_DIR, auto_rotation=True))
+    running = Engine(EngineConfig(config(Directories).networks, auto_rotation=True))
     yield running
     running.close()
 

@@ -6,9 +6,9 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, ProgrammingError
-from django.test import override_settings
 
 from apps.accounts.models import AuditRecord
+from apps.common.config import Directories, override_config
 from apps.recognition.management.commands import networks as command
 from tests.unit.recognition.networks.test_packs import onnx_file, own_manifest
 
@@ -20,7 +20,7 @@ def call(tiny, monkeypatch):
 
     def run(*arguments: str) -> str:
         out = StringIO()
-        with override_settings(NETWORKS_DIR=tiny.networks, CACHE_DIR=tiny.cache):
+        with override_config(Directories, networks=tiny.networks, cache=tiny.cache):
             call_command("networks", *arguments, stdout=out, stderr=out)
         return out.getvalue()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from django.conf import settings
 
+from apps.common.config import Directories, config
 from apps.recognition.networks.builder import build_network
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.reference import (
@@ -20,19 +20,19 @@ from apps.recognition.networks.reference import (
 )
 from apps.recognition.networks.registry import InstalledNetwork, Registry
 
-DEFAULT_NETWORKS = Registry(settings.NETWORKS_DIR).embedded()
+DEFAULT_NETWORKS = Registry(config(Directories).networks).embedded()
 
 
 @pytest.mark.parametrize("name", DEFAULT_NETWORKS)
 def test_an_embedded_network_computes_what_the_original_does(name):
-    results = verify(Registry(settings.NETWORKS_DIR).get(name))
+    results = verify(Registry(config(Directories).networks).get(name))
     assert results
     assert [result for result in results if not result.ok] == []
 
 
 @pytest.mark.parametrize("name", DEFAULT_NETWORKS)
 def test_a_batch_gives_what_its_pictures_give_alone(name):
-    network = Registry(settings.NETWORKS_DIR).get(name)
+    network = Registry(config(Directories).networks).get(name)
     images = reference_images(network.manifest.input, seed=5, batch=3)
     together = run_network(network, images)
     alone = run_network(network, images[1:2])

@@ -1,0 +1,60 @@
+"""The settings of the platform, by group: `config(Group)` gives a frozen object.
+
+A room declares its groups in `<room>/config.py`; those of no room are in `platform`. No other module of a room reads
+the environment or `django.conf.settings`.
+"""
+
+from apps.common.config.door import (
+    check_all,
+    config,
+    discover,
+    installation_defaults,
+    override_config,
+    refresh,
+    use_stored,
+)
+from apps.common.config.errors import SettingsError
+from apps.common.config.groups import GROUPS, Scope, Section, Settings, group, setting
+from apps.common.config.installation import version
+from apps.common.config.platform import (
+    Decoding,
+    Directories,
+    ExternalAddress,
+    Http,
+    Images,
+    Logger,
+    OutgoingRequests,
+    Paging,
+    PlatformLimits,
+    Services,
+    Web,
+)
+
+__all__ = [
+    "GROUPS",
+    "Decoding",
+    "Directories",
+    "ExternalAddress",
+    "Http",
+    "Images",
+    "Logger",
+    "OutgoingRequests",
+    "Paging",
+    "PlatformLimits",
+    "Scope",
+    "Section",
+    "Services",
+    "Settings",
+    "SettingsError",
+    "Web",
+    "check_all",
+    "config",
+    "discover",
+    "group",
+    "installation_defaults",
+    "override_config",
+    "refresh",
+    "setting",
+    "use_stored",
+    "version",
+]

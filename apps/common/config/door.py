@@ -1,0 +1,133 @@
+"""The door: `config(Group)` gives the settings of a group. Environment over stored values over defaults."""
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from apps.common.config.environment import environment_values, variables_set
+from apps.common.config.errors import SettingsError
+from apps.common.config.groups import GROUPS, Group, Scope, Section, Settings
+from apps.common.config.sentences import problems
+
+S = TypeVar("S", bound=Settings)
+Stored = Callable[[str], Mapping[str, Any]]
+
+_current: dict[type[Settings], Any] = {}  # per process; a dict's reads and writes are atomic
+_installation: dict[type[Settings], Mapping[str, Any]] = {}
+
+
+def _nothing(name: str) -> Mapping[str, Any]:
+    return {}
+
+
+_stored: Stored = _nothing
+
+
+def config(group: type[S]) -> S:
+    """Return the settings of a group. The object is frozen and kept: ask again instead of holding it.
+
+    Raises SettingsError where the environment or the store holds a value that cannot be used.
+    """
+    try:
+        return _current[group]  # type: ignore[no-any-return]
+    except KeyError:
+        _current[group] = loaded = _load(GROUPS[group])
+        return loaded  # type: ignore[return-value]
+
+
+def installation_defaults(group: type[Settings], **values: Any) -> None:
+    """Set the defaults that only this installation knows, such as the directory of its files."""
+    _installation[group] = values
+    _current.pop(group, None)
+
+
+def use_stored(stored: Stored) -> None:
+    """Read stored values from `stored(name of a group)`, which gives nested JSON; secrets are never stored.
+
+    What is loaded already stays until `refresh`.
+    """
+    global _stored
+    _stored = stored
+
+
+def refresh() -> frozenset[type[Settings]]:
+    """Read the stored values again and return the groups that have changed.
+
+    Groups of scope `start` keep their values. The caller makes a new engine where a group of scope `engine` changed.
+    Raises SettingsError where a value cannot be used; nothing changes then.
+    """
+    loaded = [model for model in _current if GROUPS[model].scope is not Scope.START]
+    fresh = {model: _load(GROUPS[model]) for model in loaded}
+    changed = frozenset(model for model, values in fresh.items() if values != _current[model])
+    _current.update(fresh)
+    return changed
+
+
+@contextmanager
+def override_config(group: type[Settings], **values: Any) -> Iterator[None]:
+    """Replace values of a group for a test: a context manager and a decorator. Sections may be given in part."""
+    before = config(group)
+    _current[group] = group.model_validate(_merged(group, dict(before), values))
+    try:
+        yield
+    finally:
+        _current[group] = before
+
+
+def discover(packages: Iterable[str]) -> None:
+    """Import the module `config` of every package that has one: its groups register themselves."""
+    for package in packages:
+        if importlib.util.find_spec(f"{package}.config") is not None:
+            importlib.import_module(f"{package}.config")
+
+
+def check_all() -> None:
+    """Load every group. Raises SettingsError with a sentence for each value that cannot be used."""
+    wrong = []
+    for model in GROUPS:
+        try:
+            config(model)
+        except SettingsError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise SettingsError(" ".join(wrong))
+
+
+def _load(group: Group) -> Settings:
+    names = {variable.path: name for variable, name in variables_set(group, os.environ)}
+    stored = _stored(group.name)
+    _refuse_secrets(group, stored)
+    values = _installation.get(group.model, {})
+    for above in (stored, environment_values(group, os.environ)):
+        values = _merged(group.model, values, above)
+    try:
+        return group.model.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(" ".join(problems(group, error, names))) from None
+
+
+def _refuse_secrets(group: Group, stored: Mapping[str, Any]) -> None:
+    for variable in group.variables:
+        place: Any = stored
+        for key in variable.path:
+            place = place.get(key) if isinstance(place, Mapping) else None
+        if variable.secret and place is not None:
+            where = " > ".join((group.name, *variable.path))
+            raise SettingsError(f"{where} is a secret and must not be stored: set {variable.names[0]} instead.")
+
+
+def _merged(model: type[Settings], below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` over `below`; the values of a section are merged one by one."""
+    merged = dict(below)
+    for key, value in above.items():
+        kind = model.model_fields[key].annotation if key in model.model_fields else None
+        if key in merged and isinstance(value, Mapping) and isinstance(kind, type) and issubclass(kind, Section):
+            merged[key] = _merged(kind, dict(merged[key]), value)
+        else:
+            merged[key] = value
+    return merged

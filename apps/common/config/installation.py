@@ -1,0 +1,8 @@
+"""Facts of this installation that Django's settings hold and nobody sets."""
+
+from django.conf import settings
+
+
+def version() -> str:
+    """Return the version of the platform, such as "0.1.0"."""
+    return str(settings.LUNA_VERSION)

@@ -1,0 +1,69 @@
+"""Settings of the Image Store."""
+
+from pathlib import Path
+
+from pydantic import SecretStr, model_validator
+
+from apps.common.config import Scope, Settings, group, setting
+
+
+@group("LUNA_IMAGE_STORE", scope=Scope.START)
+class ImageStore(Settings):
+    """Files of the Image Store on disk."""
+
+    local_storage: Path = setting(
+        ...,
+        "The directory of the files. Default: `image-store` of the var directory.",
+        env="LUNA_IMAGE_STORE_DIR",
+    )
+
+
+@group("S3", scope=Scope.START)
+class S3(Settings):
+    """The Image Store in an S3 bucket instead of on disk."""
+
+    bucket: str = setting("", "The name of an existing bucket. Default: none, files are on disk.", env="LUNA_S3_BUCKET")
+    host: str = setting(
+        "",
+        "The URL of the S3 server. Default: Amazon's.",
+        env="LUNA_S3_ENDPOINT",
+        accepts="a URL that begins with `http://` or `https://`",
+        pattern=r"^(https?://[^\s/].*)?$",
+    )
+    region: str = setting("us-east-1", "The region of the bucket.", env="LUNA_S3_REGION")
+    aws_public_access_key: str = setting(
+        "", "The access key. Default: that of the AWS environment.", env="LUNA_S3_ACCESS_KEY"
+    )
+    aws_secret_access_key: SecretStr = setting(
+        SecretStr(""), "The secret key. Default: that of the AWS environment.", env="LUNA_S3_SECRET_KEY"
+    )
+    verify_ssl: bool = setting(True, "Whether the certificate of the server is checked.", env="LUNA_S3_VERIFY_SSL")
+    lifecycle: bool = setting(
+        False,
+        "Objects with a time to live of their own get the tag `vl-expire`, by which S3 deletes them. Run "
+        "`manage.py s3_lifecycle` once for the rules of the bucket and the tags of stored objects.",
+        env="LUNA_S3_LIFECYCLE",
+    )
+    connect_timeout: float = setting(
+        3.0, "Seconds to wait for a connection.", env="LUNA_S3_CONNECT_TIMEOUT_S", gt=0, le=600
+    )
+    request_timeout: float = setting(
+        8.0, "Seconds of silence after which a call fails.", env="LUNA_S3_READ_TIMEOUT_S", gt=0, le=600
+    )
+    attempts: int = setting(2, "How often a call is tried.", env="LUNA_S3_ATTEMPTS", ge=1, le=20)
+    pause_s: float = setting(
+        5.0,
+        "Seconds without calls after three calls in a row without an answer. Requests that need S3 are answered with "
+        "503 and 20005; then one trial call is made at a time. At most three quarters of `LUNA_HTTP_THREADS` wait "
+        "for S3.",
+        env="LUNA_S3_PAUSE_S",
+        ge=0,
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> "S3":
+        if bool(self.aws_public_access_key) != bool(self.aws_secret_access_key.get_secret_value()):
+            raise ValueError("LUNA_S3_ACCESS_KEY and LUNA_S3_SECRET_KEY belong together: set both or neither")
+        if not self.bucket and (self.host or self.aws_public_access_key or self.lifecycle):
+            raise ValueError("LUNA_S3_BUCKET is not set, and other LUNA_S3_… variables are: files would stay on disk")
+        return self
