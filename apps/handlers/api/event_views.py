@@ -4,7 +4,6 @@ from collections import Counter
 from datetime import datetime
 from typing import Any, ClassVar
 
-import orjson
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -24,7 +23,7 @@ from apps.handlers.choices import HandlerType
 from apps.handlers.models import Handler
 from apps.handlers.pipeline.generate import generate_events
 from apps.handlers.pipeline.run import Run
-from apps.handlers.policies import Policies, policies_of_text
+from apps.handlers.policies import Policies, policies_cached
 from apps.handlers.selectors import handler_get
 from apps.handlers.types import EventParams
 from apps.recognition.api.inputs import read_inputs
@@ -91,11 +90,11 @@ def _policies(handler: Handler, parts: Any) -> Policies:
     if handler.handler_type == HandlerType.DYNAMIC:
         if POLICIES not in parts:
             raise LunaError(errors.JSON_FIELD_NOT_FOUND, POLICIES)
-        return policies_of_text(orjson.dumps(parts[POLICIES]))
+        return policies_cached(parts[POLICIES])
     if POLICIES in parts:
         raise LunaError(errors.DYNAMIC_HANDLER_REQUIRED)
     try:
-        return policies_of_text(orjson.dumps(handler.policies), stored=True)
+        return policies_cached(handler.policies, stored=True)
     except LunaError as error:
         raise LunaError(errors.HANDLER_CORRUPTED, handler.handler_id) from error
 

@@ -19,7 +19,7 @@ from apps.handlers.policies.storage import StoragePolicy, StoragePolicySerialize
 from apps.handlers.policies.tags import ConditionalTag, ConditionalTagSerializer
 from apps.recognition.request.screening import Limits
 
-__all__ = ["Policies", "PoliciesSerializer", "policies_of_text", "policies_parse"]
+__all__ = ["Policies", "PoliciesSerializer", "policies_cached", "policies_parse"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,19 +94,31 @@ class _Envelope(serializers.Serializer[Any]):
 
 
 def policies_parse(data: Any, *, stored: bool = False) -> Policies:
-    """Policies from JSON; relative times (`now-7d`) count from now. Secrets are sealed in `stored` ones alone.
+    """Parse policies of decoded JSON; relative times (`now-7d`) count from now.
 
-    Raises LunaError INVALID_JSON with the path.
+    `stored`: the secrets are sealed already. Raises LunaError INVALID_JSON with the path.
     """
     policies: Policies = checked_data(_Envelope, {"policies": data}, stored=stored)["policies"]
     return policies
 
 
-def policies_of_text(text: bytes, *, stored: bool = False) -> Policies:
-    """`policies_parse` of a JSON text; texts without relative times are parsed once. Raises LunaError INVALID_JSON."""
-    return policies_parse(orjson.loads(text), stored=stored) if b'"now-' in text else _parsed(text, stored)
+def policies_cached(data: Any, *, stored: bool = False) -> Policies:
+    """Parse policies as `policies_parse` does, equal ones once: it takes 0.6 to 15 ms, longer than an event may.
+
+    Policies with relative times are parsed each time. Raises LunaError INVALID_JSON with the path.
+    """
+    key = orjson.dumps(data)
+    return policies_parse(data, stored=stored) if b'"now-' in key else _parsed(_Given(key, data), stored)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """Decoded JSON as a key of a cache."""
+
+    key: bytes
+    data: Any = field(compare=False)
 
 
 @lru_cache(maxsize=256)
-def _parsed(text: bytes, stored: bool) -> Policies:
-    return policies_parse(orjson.loads(text), stored=stored)
+def _parsed(given: _Given, stored: bool) -> Policies:
+    return policies_parse(given.data, stored=stored)

@@ -10,7 +10,7 @@ from apps.accounts.auth.principal import Principal
 from apps.common.errors import LunaError
 from apps.common.filters import accepts
 from apps.common.times import utc_now
-from apps.handlers.policies import Policies, policies_parse
+from apps.handlers.policies import Policies, policies_cached, policies_parse
 from apps.handlers.policies.match import Candidates, candidates_account
 from apps.recognition.checks.table import CHECKS
 from apps.recognition.types import MultifacePolicy
@@ -274,3 +274,22 @@ def test_candidates_of_another_account() -> None:
     assert caught.value.code == 11069
     admin = Principal(own, "admin", "a", visibility_area="all")
     assert candidates_account(Candidates(origin="faces", account_id=other), admin) == other
+
+
+def test_equal_policies_are_parsed_once() -> None:
+    first, second = ({"match_policy": [{"label": "once", "candidates": {"origin": "faces"}}]} for _ in range(2))
+    assert policies_cached(first) is policies_cached(second)
+    assert policies_cached(first) == policies_parse(first)
+    assert policies_cached(first) is not policies_cached({"match_policy": []})
+
+
+def test_relative_times_are_parsed_each_time() -> None:
+    policies = {"match_policy": [{"label": "a", "candidates": {"create_time__gte": "now-1d"}}]}
+    assert policies_cached(policies) is not policies_cached(policies)
+
+
+def test_a_cached_error_stays_an_error() -> None:
+    for _ in range(2):
+        with pytest.raises(LunaError) as caught:
+            policies_cached({"match_policy": 1})
+        assert caught.value.code == 12027
