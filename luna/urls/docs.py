@@ -13,6 +13,7 @@ from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
 from drf_spectacular.views import SpectacularSwaggerView
 
 from apps.common.errors import CATALOGUE
+from apps.common.errors.catalogue import ERRORS_PATH
 
 SPEC_PATH = "/docs/spec"
 YAML, JSON = "application/x-yaml", "application/json"
@@ -46,4 +47,4 @@ def error_codes(request: HttpRequest) -> HttpResponse:
     return render(request, "docs/errors.html", {"rows": [row for row in CATALOGUE.values() if row.code]})
 
 
-urlpatterns = [path(SPEC_PATH.lstrip("/"), spec), path("docs/errors", error_codes, name="error_codes")]
+urlpatterns = [path(SPEC_PATH.lstrip("/"), spec), path(ERRORS_PATH.lstrip("/"), error_codes, name="error_codes")]

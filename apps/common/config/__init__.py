@@ -19,6 +19,7 @@ from apps.common.config.installation import version
 from apps.common.config.platform import (
     Decoding,
     Directories,
+    ErrorLinks,
     ExternalAddress,
     Http,
     Images,
@@ -34,6 +35,7 @@ __all__ = [
     "GROUPS",
     "Decoding",
     "Directories",
+    "ErrorLinks",
     "ExternalAddress",
     "Http",
     "Images",

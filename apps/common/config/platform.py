@@ -91,6 +91,19 @@ class ExternalAddress(Settings):
     )
 
 
+@group("LUNA_ERROR_LINKS", scope=Scope.LIVE)
+class ErrorLinks(Settings):
+    """The page that the `link` of an error body leads to."""
+
+    page: str = setting(
+        "",
+        "Address of the page; `#` and the code follow. Default: `/docs/errors` of the external address.",
+        env="LUNA_ERROR_LINKS_PAGE",
+        accepts="nothing, or a URL that begins with `http://` or `https://`",
+        pattern=r"^(https?://[^\s#]+)?$",
+    )
+
+
 @group("LUNA_IMAGES", scope=Scope.ENGINE)
 class Images(Settings):
     """Pictures of requests."""

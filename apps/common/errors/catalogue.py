@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-LINK = "https://docs.visionlabs.ai/info/luna/troubleshooting/errors-description/code-{code}"
+from apps.common.config import ErrorLinks, ExternalAddress, config
+
+ERRORS_PATH = "/docs/errors"
 PLACEHOLDER = "{value}"
 
 
@@ -43,6 +45,12 @@ def _load() -> Mapping[int, ErrorCode]:
 CATALOGUE: Mapping[int, ErrorCode] = _load()
 
 
+def error_link(code: int) -> str:
+    """Return the address of the row of `code` on the page of error codes."""
+    page = config(ErrorLinks).page or f"{config(ExternalAddress).origin}{ERRORS_PATH}"
+    return f"{page}#{code}"
+
+
 def error_body(code: int, detail: str | None = None) -> dict[str, object]:
     """The four keys that every error body and every per-image `error` block has. Code 0 is success."""
     entry = CATALOGUE[code]
@@ -50,5 +58,5 @@ def error_body(code: int, detail: str | None = None) -> dict[str, object]:
         "error_code": code,
         "desc": entry.desc,
         "detail": entry.detail if detail is None else detail,
-        "link": LINK.format(code=code),
+        "link": error_link(code),
     }

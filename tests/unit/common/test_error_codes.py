@@ -3,7 +3,8 @@
 import re
 
 from apps.common import errors
-from apps.common.errors.catalogue import CATALOGUE
+from apps.common.config import ErrorLinks, ExternalAddress, config, override_config
+from apps.common.errors.catalogue import CATALOGUE, error_link
 from apps.common.errors.generate import FOLDER, PAGE, codes_module, errors_page
 
 
@@ -24,3 +25,10 @@ def test_names_are_unique_constants():
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[A-Z][A-Z0-9_]*", name) for name in names)
     assert all(getattr(errors, row.name) == row.code for row in CATALOGUE.values())
+
+
+def test_the_link_leads_to_the_row_of_the_code(client):
+    assert error_link(22002) == f"{config(ExternalAddress).origin}/docs/errors#22002"
+    assert 'id="22002"' in client.get("/docs/errors").content.decode()
+    with override_config(ErrorLinks, page="https://docs.example.com/errors"):
+        assert error_link(22002) == "https://docs.example.com/errors#22002"
