@@ -89,6 +89,10 @@ _ROWS = (
         name="glasses", switch="glasses-estimator",
         sdk="estimate_glasses", policy="estimate_glasses",
     ),
+    Estimation(
+        name="eye_distance", switch="eye-distance-estimator",
+        sdk="estimate_eye_distance", policy="estimate_eye_distance",
+    ),
     # detect_policy has an object with thresholds for each of the next three.
     Estimation(
         name="liveness", switch="liveness-estimator", columns=("liveness",),

@@ -54,7 +54,7 @@ class TestOneFace:
         assert Image.open(io.BytesIO(answer.getvalue())).size == (250, 250)
 
     def test_estimations_that_are_asked_for(self, client: Client, account: Account) -> None:
-        flags = ("head_pose", "emotions", "quality", "gaze", "eyes_attributes", "mouth_attributes")
+        flags = ("head_pose", "emotions", "quality", "gaze", "eyes_attributes", "mouth_attributes", "eye_distance")
         detect = {f"estimate_{flag}": 1 for flag in flags} | {"detect_landmarks68": 1}
         policies = {"detect_policy": detect, "extract_policy": {"extract_basic_attributes": 1}}
         (event,) = generate(client, make_handler(client, policies), astronaut())["events"]

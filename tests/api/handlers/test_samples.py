@@ -46,10 +46,11 @@ class TestDetector:
         assert (after.events, after.faces, after.keys) == (before.events, before.faces, before.keys)
 
     def test_estimations(self, client: Client) -> None:
-        flags = ("estimate_head_pose", "estimate_quality", "estimate_emotions", "detect_landmarks68", "extract_exif")
+        estimations = ("estimate_head_pose", "estimate_quality", "estimate_emotions", "estimate_eye_distance")
+        flags = (*estimations, "detect_landmarks68", "extract_exif")
         (image,) = detect(client, query="?" + "&".join(f"{flag}=1" for flag in flags))
         detection = image["detections"]["samples"][0]["face"]["detection"]
-        assert set(detection["attributes"]) == {"head_pose", "emotions"}
+        assert set(detection["attributes"]) == {"head_pose", "emotions", "eye_distance"}
         assert (len(detection["landmarks68"]), image["exif"] is not None) == (68, True)
         assert 0 < detection["quality"]["light"] <= 1
 

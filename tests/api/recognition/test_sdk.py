@@ -44,7 +44,9 @@ def test_nothing_is_stored(stored: Any) -> None:  # noqa: F811
 
 
 def test_everything_that_is_asked_for() -> None:
-    names = ("head_pose", "emotions", "gaze", "eyes_attributes", "mouth_attributes", "basic_attributes")
+    names = (
+        "head_pose", "emotions", "gaze", "eyes_attributes", "mouth_attributes", "basic_attributes", "eye_distance",
+    )  # fmt: skip
     flags = [f"estimate_{name}=1" for name in (*names, "quality", "landmarks68", "face_descriptor", "face_warp")]
     (face,) = faces(sdk("?" + "&".join(flags)))
     assert set(face["attributes"]) == {*names, "descriptor"}

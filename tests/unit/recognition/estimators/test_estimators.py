@@ -193,6 +193,19 @@ def test_a_stored_warp_says_nearly_what_its_photograph_said(pipeline: Pipeline, 
     np.testing.assert_array_equal(stored["face_descriptor"].vector, photo["face_descriptor"].vector)
 
 
+def test_eyes_are_twice_as_far_apart_in_a_picture_of_twice_the_size(estimate: Estimate, portrait: Face) -> None:
+    """The pupils are 42.8 px apart, read off the enlarged picture: (203.8, 101.3) and (246.5, 103.5)."""
+    own = portrait.estimations["eye_distance"].pixels
+    assert own == pytest.approx(42.8, rel=0.05)
+    larger = estimate(cv2.resize(astronaut(), None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC))
+    assert larger.estimations["eye_distance"].pixels == pytest.approx(2 * own, rel=0.03)
+    assert estimation_block("eye_distance", portrait.estimations["eye_distance"]) == {"pixels": round(own, 2)}
+
+
+def test_a_warp_does_not_tell_how_far_apart_the_eyes_were(estimate: Estimate, portrait: Face) -> None:
+    assert estimate(portrait.warp, image_type=ImageType.FACE_WARP).estimations["eye_distance"] is None
+
+
 def test_shapes_hold_json_values_under_the_names_of_the_api(portrait: Face) -> None:
     of_extraction = {"basic_attributes", "face_descriptor"}
     block = face_detection_block(portrait, portrait.estimations.keys() - of_extraction)
@@ -201,7 +214,9 @@ def test_shapes_hold_json_values_under_the_names_of_the_api(portrait: Face) -> N
     assert len(block["landmarks68"]) == 68
     assert set(block["quality"]) == {"blurriness", "dark", "illumination", "specularity", "light"}
     attributes = block["attributes"]
-    assert set(attributes) == {"head_pose", "gaze", "eyes_attributes", "mouth_attributes", "emotions", "liveness"}
+    assert set(attributes) == {
+        "head_pose", "gaze", "eyes_attributes", "mouth_attributes", "emotions", "liveness", "eye_distance",
+    }  # fmt: skip
     assert attributes["emotions"]["predominant_emotion"] == "happiness"
     assert attributes["mouth_attributes"]["properties"]["smile_type"]["predominant_type"] == "with_teeth"
     assert attributes["eyes_attributes"]["left_eye"]["state"] == "open"
