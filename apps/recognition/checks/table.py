@@ -21,6 +21,7 @@ from apps.recognition.checks.thresholds import Between, Flag, OneOf, Threshold, 
 from apps.recognition.engine.decode import FORMATS
 from apps.recognition.estimators.background import Background
 from apps.recognition.estimators.dynamic_range import DynamicRange
+from apps.recognition.estimators.eye_distance import eye_distance
 from apps.recognition.estimators.eyebrows import EYEBROW_STATES, Eyebrows
 from apps.recognition.estimators.eyes_attributes import EyesAttributes, EyeState
 from apps.recognition.estimators.face_color_type import FACE_COLOR_TYPES, FaceColorType
@@ -89,11 +90,6 @@ def _smile(mouth: MouthAttributes) -> str:
     return max(scores, key=lambda kind: scores[kind])
 
 
-def _eye_distance(evidence: Evidence) -> float:
-    left, right = evidence.face.landmarks5[:2]
-    return float(np.linalg.norm(right - left))
-
-
 def _head(measure: Callable[[Points, ImageResult], float]) -> Callable[[Evidence], Value]:
     def value(evidence: Evidence) -> Value:
         landmarks = evidence.estimation("landmarks68", Landmarks68)
@@ -130,7 +126,12 @@ _ALL = (
     Check("head_roll", Between(-8, 8, ANGLE), _score("head_pose", HeadPose, "roll"), "head_pose"),
     Check("gaze_yaw", Between(-5, 5, ANGLE), _score("gaze", Gaze, "yaw"), "gaze"),
     Check("gaze_pitch", Between(-5, 5, ANGLE), _score("gaze", Gaze, "pitch"), "gaze"),
-    Check("eye_distance", Between(90, None, SIZE), _eye_distance, from_source=True),
+    Check(
+        "eye_distance",
+        Between(90, None, SIZE),
+        lambda evidence: eye_distance(evidence.face.landmarks5),
+        from_source=True,
+    ),
     Check(
         "left_eye",
         OneOf(("open",), EYE_STATES),
