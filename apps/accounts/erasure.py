@@ -4,55 +4,26 @@ The account is closed first (`services.account_delete`), so that nobody comes in
 size, each in a transaction of its own: an account may own millions. What is left when a process dies, or when the time
 of a request is over, goes with the next `account_erase`, of the periodic job or of `manage.py erase`.
 
-A room that keeps something elsewhere (files, keys in Redis) connects to `account_erasing` in its `AppConfig.ready()`.
-Receivers get `account_id: UUID` and `erasure: Erasure`, run outside a transaction while the rows still exist, and may
-be called again; an error of theirs leaves the account closed, for another time.
+A room that keeps something elsewhere (files, keys in Redis) registers a `Holding`.
 """
 
 import logging
-import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import CASCADE, Model
-from django.dispatch import Signal
 
 from apps.accounts.idempotency import answers_forget
 from apps.accounts.models import Account
+from apps.common.holdings import Erasure, OutOfTimeError, Progress, Report, Trace, holdings
 from apps.common.locks import advisory_lock
 
 logger = logging.getLogger(__name__)
 
-account_erasing = Signal()
-
 BATCH_ROWS = 1000
 ATTEMPTS = 3  # while requests that began before the account was closed still add rows
-
-Progress = Callable[[str, int], None]  # a table, and how many of its rows have gone
-
-
-class OutOfTimeError(Exception):
-    """The rest has to wait for another time."""
-
-
-class Erasure:
-    """One go at an account: counts what went, tells of it, and ends when its time is over."""
-
-    def __init__(self, limit_s: float | None = None, progress: Progress | None = None) -> None:
-        self.removed: Counter[str] = Counter()
-        self._ends = None if limit_s is None else time.monotonic() + limit_s
-        self._progress = progress
-
-    def went(self, table: str, rows: int) -> None:
-        """To be called after every batch. Raises OutOfTimeError."""
-        self.removed[table] += rows
-        if self._progress is not None and rows:
-            self._progress(table, self.removed[table])
-        if self._ends is not None and time.monotonic() > self._ends:
-            raise OutOfTimeError
 
 
 def accounts_to_erase() -> list[UUID]:
@@ -73,7 +44,7 @@ def account_erase(
             return None
         try:
             for attempt in range(ATTEMPTS):
-                account_erasing.send(sender=Account, account_id=account_id, erasure=erasure)
+                holdings.account_erase(account_id, erasure)
                 for model, column in references(Account):
                     rows_erase(erasure=erasure, model=model, column=column, owners=[account_id])
                 answers_forget(account_id)
@@ -133,3 +104,20 @@ def _row_delete(account_id: UUID, *, last: bool) -> bool:
             raise
         return False
     return True
+
+
+class PersonAnswers:
+    """The answers that are kept for repeated requests: they may name the person."""
+
+    def find(self, trace: Trace) -> None:
+        """They are found by account alone."""
+
+    def erase(self, trace: Trace) -> None:
+        """They are in Redis only."""
+
+    def clean(self, trace: Trace) -> None:
+        for account_id in {each.account_id for each in trace.held}:
+            answers_forget(account_id)
+
+    def report(self) -> Report:
+        return {}

@@ -1,5 +1,7 @@
 from django.apps import AppConfig
 
+from apps.common.holdings import Holding, holdings
+
 
 class EventsConfig(AppConfig):
     name = "apps.events"
@@ -7,6 +9,6 @@ class EventsConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.events.consistency import descriptors_check
-        from apps.imagestore.consistency import checks
+        from apps.events.erasure import PersonEvents
 
-        checks.register("descriptors of events", descriptors_check)
+        holdings.register(self.label, Holding(person=PersonEvents, checks={"descriptors": descriptors_check}))

@@ -6,8 +6,8 @@ from functools import partial
 from django.db.models import F, Func, IntegerField
 
 from apps.common.descriptors import versions
+from apps.common.holdings import Fault
 from apps.events.models import EventDescriptor
-from apps.imagestore.consistency import Fault
 
 
 def descriptors_check(deep: bool) -> Iterator[Fault]:

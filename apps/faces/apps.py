@@ -1,5 +1,7 @@
 from django.apps import AppConfig
 
+from apps.common.holdings import Holding, holdings
+
 
 class FacesConfig(AppConfig):
     name = "apps.faces"
@@ -7,10 +9,17 @@ class FacesConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.faces import consistency, erasure
-        from apps.imagestore.consistency import checks
 
-        erasure.connect()
-        checks.register("descriptors", consistency.descriptors_check)
-        checks.register("lists", consistency.lists_check)
-        checks.register("samples of faces", consistency.samples_check)
-        checks.register("keys in Redis", consistency.redis_check)
+        holdings.register(
+            self.label,
+            Holding(
+                account=erasure.attributes_erase,
+                person=erasure.PersonFaces,
+                checks={
+                    "descriptors": consistency.descriptors_check,
+                    "lists": consistency.lists_check,
+                    "samples": consistency.samples_check,
+                    "temporary attributes": consistency.attributes_check,
+                },
+            ),
+        )

@@ -8,18 +8,17 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Count, F, Func, IntegerField, Max, Q, QuerySet
 
-from apps.accounts import idempotency
 from apps.accounts.models import Account
 from apps.common.descriptors import versions
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
+from apps.common.holdings import Fault
 from apps.common.redis_client import client
 from apps.faces.attributes import KEY, unpack
 from apps.faces.links import lists_lock
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListFace, ListUnlink
 from apps.imagestore.addresses import sample_of_address
 from apps.imagestore.choices import Bucket
-from apps.imagestore.consistency import Fault
 from apps.imagestore.models import StoredObject
 
 BATCH_ROWS = 1000
@@ -127,8 +126,8 @@ def _drop_avatar(key: int) -> None:
     Face.objects.unscoped().filter(pk=key).update(avatar="")
 
 
-def redis_check(deep: bool) -> Iterator[Fault]:
-    """Temporary attributes that cannot be read, and those and kept answers of accounts that are gone."""
+def attributes_check(deep: bool) -> Iterator[Fault]:
+    """Temporary attributes that cannot be read, and those of accounts that are gone."""
 
     @cache
     def known(account_id: UUID | None) -> bool:
@@ -148,10 +147,6 @@ def redis_check(deep: bool) -> Iterator[Fault]:
             yield Fault("temporary attribute that cannot be read", name, partial(_forget, key))
         elif not known(readable.account_id):
             yield Fault("temporary attribute of no account", name, partial(_forget, key))
-    for key in client().scan_iter(idempotency.KEY.format("*", "*"), count=SCAN_KEYS):
-        name = key.decode()
-        if not known(parse_uuid(name.split(":")[2])):
-            yield Fault("kept answer of no account", name, partial(_forget, key))
 
 
 def _forget(key: bytes) -> None:

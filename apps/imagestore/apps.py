@@ -1,5 +1,7 @@
 from django.apps import AppConfig
 
+from apps.common.holdings import Holding, holdings
+
 
 class ImagestoreConfig(AppConfig):
     name = "apps.imagestore"
@@ -10,7 +12,12 @@ class ImagestoreConfig(AppConfig):
         from apps.imagestore.health import image_store_check
         from apps.monitoring.health import checks
 
-        erasure.connect()
         checks.register("image_store", image_store_check)
-        consistency.checks.register("rows", consistency.rows_check)
-        consistency.checks.register("files", consistency.files_check)
+        holdings.register(
+            self.label,
+            Holding(
+                account=erasure.objects_erase,
+                person=erasure.PersonObjects,
+                checks={"rows": consistency.rows_check, "files": consistency.files_check},
+            ),
+        )

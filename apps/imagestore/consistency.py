@@ -1,12 +1,7 @@
-"""Checks that rows and files agree: `manage.py fsck` finds faults, and mends those that it can without loss.
-
-A room registers its checks in `AppConfig.ready()`. A check yields faults; a fault knows how it is mended, or that only
-a person can.
-"""
+"""Checks that rows and files agree, for `manage.py fsck`."""
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -16,6 +11,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from apps.common.fields import parse_uuid
+from apps.common.holdings import Fault
 from apps.common.times import utc_now
 from apps.imagestore import files
 from apps.imagestore.choices import shelves
@@ -25,35 +21,6 @@ from apps.imagestore.types import NewObject
 MIN_AGE = timedelta(hours=1)  # a younger file without a row may be one that is being stored now
 BATCH_ROWS = 1000
 CHUNK_BYTES = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Something that does not agree. `mend` is None where data is lost and a person has to decide."""
-
-    kind: str
-    subject: str
-    mend: Callable[[], None] | None = None
-
-
-Check = Callable[[bool], Iterator[Fault]]  # takes `deep`: whether to read all bytes
-
-
-class Checks:
-    """The checks of all rooms, in the order in which they were registered."""
-
-    def __init__(self) -> None:
-        self._checks: dict[str, Check] = {}
-
-    def register(self, name: str, check: Check) -> None:
-        self._checks[name] = check
-
-    def run(self, deep: bool) -> Iterator[Fault]:
-        for check in self._checks.values():
-            yield from check(deep)
-
-
-checks = Checks()
 
 
 def rows_check(deep: bool) -> Iterator[Fault]:

@@ -1,16 +1,23 @@
-"""What an account leaves in the Image Store goes with it."""
+"""What an account or a person leaves in the Image Store."""
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import suppress
 from uuid import UUID
 
-from apps.accounts.erasure import BATCH_ROWS, Erasure, account_erasing
+from django.db.models import Q
+
+from apps.accounts.erasure import BATCH_ROWS
+from apps.common.holdings import Erasure, Reference, Report, Trace
 from apps.imagestore import files
-from apps.imagestore.failures import storage_errors
+from apps.imagestore.addresses import object_of_address
+from apps.imagestore.failures import FAILURES, storage_errors
+from apps.imagestore.id_locks import remove_gone
 from apps.imagestore.models import StoredObject
+from apps.imagestore.services import objects_audit
 
 
-def objects_erase(*, account_id: UUID, erasure: Erasure) -> None:
-    """Removes all objects of an account, the files first: a row without its file is found again, a file without its
+def objects_erase(account_id: UUID, erasure: Erasure) -> None:
+    """Remove all objects of an account, the files first: a row without its file is found again, a file without its
     row is not. Raises LunaError when the storage fails.
     """
     mine = StoredObject.objects.for_account(account_id)
@@ -21,9 +28,54 @@ def objects_erase(*, account_id: UUID, erasure: Erasure) -> None:
         erasure.went(StoredObject._meta.db_table, len(rows))
 
 
-def on_account_erasing(sender: Any, account_id: UUID, erasure: Erasure, **kwargs: Any) -> None:
-    objects_erase(account_id=account_id, erasure=erasure)
+def object_reference(account_id: UUID, bucket: str, object_id: UUID) -> Reference:
+    return Reference("object", account_id, f"{bucket}/{object_id}")
 
 
-def connect() -> None:
-    account_erasing.connect(on_account_erasing, dispatch_uid="imagestore")
+def reference_of_address(account_id: UUID, address: str | None) -> Iterator[Reference]:
+    """The object that a path of this platform names, also behind a host; nothing for other addresses."""
+    if found := object_of_address(address or "", behind_host=True):
+        yield object_reference(account_id, *found)
+
+
+class PersonObjects:
+    """The samples and images that other rooms name, each of the account that names it."""
+
+    def __init__(self) -> None:
+        self.rows: list[StoredObject] = []
+        self.cleaned = False
+
+    def find(self, trace: Trace) -> None:
+        wanted = Q(pk__in=())
+        for account_id, keys in trace.of("object").items():
+            for bucket, _, object_id in (key.rpartition("/") for key in keys):
+                wanted |= Q(account_id=account_id, bucket=bucket, object_id=object_id)
+        self.rows = list(StoredObject.objects.unscoped().filter(wanted))
+        trace.held |= {object_reference(row.account_id, row.bucket, row.object_id) for row in self.rows}
+
+    def erase(self, trace: Trace) -> None:
+        objects_audit(action="erase", rows=self.rows)
+        StoredObject.objects.unscoped().filter(pk__in=[row.pk for row in self.rows]).delete()
+
+    def clean(self, trace: Trace) -> None:
+        self.cleaned = True
+        for row in self.rows:
+            with suppress(*FAILURES):  # the receipt names what is left
+                remove_gone([(row.bucket, row.object_id, row.content_type)])
+
+    def report(self) -> Report:
+        """`files_left`: what could not be removed, or may be left where the storage does not say."""
+        names = [_names(row) for row in self.rows]
+        left = [name for pair in names for name in pair if self.cleaned and _may_be_left(name)]
+        return {"objects": sorted(data for data, _ in names), "files_left": sorted(left)}
+
+
+def _names(row: StoredObject) -> tuple[str, str]:
+    return files.data_name(row.bucket, row.object_id, row.content_type), files.meta_name(row.bucket, row.object_id)
+
+
+def _may_be_left(name: str) -> bool:
+    try:
+        return files.exists(name)
+    except FAILURES:  # a storage that cannot tell
+        return True

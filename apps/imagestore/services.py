@@ -250,10 +250,10 @@ def _delete(rows: Sequence[StoredObject], actor: Actor | None) -> None:
 
 
 def objects_audit(*, action: str, rows: Sequence[StoredObject], actor: Actor | None = None) -> None:
-    """An audit line for each of the rows: one INSERT per kind of object."""
-    for kind in sorted({audit_type(row.bucket) for row in rows}):
-        owners = {row.object_id: row.account_id for row in rows if audit_type(row.bucket) == kind}
-        audit_owned(action=action, object_type=kind, owners=owners, actor=actor)
+    """An audit line for each of the rows: one INSERT per bucket, in which ids are unique."""
+    for bucket in sorted({row.bucket for row in rows}):
+        owners = {row.object_id: row.account_id for row in rows if row.bucket == bucket}
+        audit_owned(action=action, object_type=audit_type(bucket), owners=owners, actor=actor)
 
 
 def check_ttl(ttl_days: int | None) -> None:

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from apps.accounts.auth.principal import Actor
-from apps.accounts.services import audit_write
-from apps.imagestore.choices import audit_type
-from apps.imagestore.models import StoredObject
+from apps.imagestore.services import objects_audit
 from apps.recognition.inputs.sources import Loaded, Readable, everything, load_samples, load_urls
 from apps.recognition.inputs.types import ImageReference, InputReferences, Inputs, Picture
 from apps.recognition.types import ImageInput, ImageType
@@ -25,7 +23,7 @@ def inputs_load(
     sample_ids = [image.sample_id for image in references.images if image.sample_id is not None]
     of_urls = load_urls(urls, account_id, readable)
     of_samples = load_samples(sample_ids, account_id, readable) if sample_ids else []
-    _audit([each.stored for each in (*of_urls, *of_samples) if each.stored is not None], actor)
+    _audit((*of_urls, *of_samples), actor)
     from_urls, from_samples = iter(of_urls), iter(of_samples)
     pictures = []
     for image in references.images:
@@ -54,23 +52,15 @@ def samples_load(*, sample_ids: Sequence[UUID], account_id: UUID, actor: Actor |
     for each in loaded:
         if each.error is not None:
             raise each.error
-    _audit([each.stored for each in loaded if each.stored is not None], actor)
+    _audit(loaded, actor)
     return [
         ImageInput(each.data, str(sample_id), ImageType.FACE_WARP, landmarks5=each.landmarks5)
         for sample_id, each in zip(sample_ids, loaded, strict=True)
     ]
 
 
-def _audit(read: Sequence[StoredObject], actor: Actor | None) -> None:
-    for bucket in sorted({row.bucket for row in read}):
-        rows = [row for row in read if row.bucket == bucket]
-        audit_write(
-            action="view",
-            object_type=audit_type(bucket),
-            object_ids=dict.fromkeys(row.object_id for row in rows),
-            account_id=rows[0].account_id,
-            actor=actor,
-        )
+def _audit(loaded: Sequence[Loaded], actor: Actor | None) -> None:
+    objects_audit(action="view", rows=[each.stored for each in loaded if each.stored is not None], actor=actor)
 
 
 def _picture(reference: ImageReference, loaded: Loaded, image_type: ImageType) -> Picture:

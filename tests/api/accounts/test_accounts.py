@@ -10,8 +10,8 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.choices import AccountType
 from apps.accounts.config import Logins, Registration
-from apps.accounts.erasure import account_erasing
 from apps.accounts.models import Account, AuditRecord, Token
+from apps.common.holdings import Erasure, Holding, holdings
 from tests.api.accounts.helpers import JSON, assert_error, issue
 from tests.factories import PASSWORD, basic_client, client_of, make_account, make_event
 
@@ -173,22 +173,19 @@ def test_token_reads_the_account_with_the_right() -> None:
     assert "account" in assert_error(issue(account)[1].get("/6/account"), 403, 11059)
 
 
-def test_delete_account_with_its_data(django_capture_on_commit_callbacks: Any) -> None:
+def test_delete_account_with_its_data(django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     account = make_account()
     _, token, _ = issue(account, permissions={"account": ["view"]})
     make_event(account)
     erased: list[UUID] = []
 
-    def receiver(account_id: UUID, **kwargs: Any) -> None:
-        assert Token.objects.for_account(account_id).exists(), "receivers see the rows"
+    def erase(account_id: UUID, erasure: Erasure) -> None:
+        assert Token.objects.for_account(account_id).exists(), "rooms see the rows"
         erased.append(account_id)
 
-    account_erasing.connect(receiver)
-    try:
-        with django_capture_on_commit_callbacks(execute=True):
-            assert basic_client(account).delete("/6/account").status_code == 204
-    finally:
-        account_erasing.disconnect(receiver)
+    monkeypatch.setitem(holdings._rooms, "another room", Holding(account=erase))
+    with django_capture_on_commit_callbacks(execute=True):
+        assert basic_client(account).delete("/6/account").status_code == 204
     assert erased == [account.pk]
     assert not Account.objects.exists()
     assert not Token.objects.unscoped().exists()

@@ -12,11 +12,12 @@ from django.test import Client
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord
 from apps.common.errors import LunaError
+from apps.common.holdings import holdings
 from apps.common.times import utc_now
 from apps.imagestore import services
 from apps.imagestore.buckets import bucket_create, bucket_delete, bucket_ttl_set, expired_delete
 from apps.imagestore.choices import Bucket
-from apps.imagestore.consistency import MIN_AGE, checks
+from apps.imagestore.consistency import MIN_AGE
 from apps.imagestore.models import StoredBucket, StoredObject
 from tests.api.imagestore.conftest import picture, post, refused, stored
 from tests.factories import basic_client, client_of, make_account, token_client
@@ -196,7 +197,7 @@ def test_fsck_looks_into_them(client: Client, bucket: str, monkeypatch: pytest.M
     kept = stored(client, f"/1/buckets/{bucket}/objects", DATA)
     orphan = stored(client, f"/1/buckets/{bucket}/images", JPEG)
     StoredObject.objects.unscoped().filter(object_id=orphan).delete()
-    found = list(checks.run(True))
+    found = list(holdings.faults(True))
     assert {fault.kind for fault in found} == {"file without row"}
     assert all(str(orphan) in fault.subject for fault in found)
     for fault in found:

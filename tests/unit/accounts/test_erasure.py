@@ -15,6 +15,7 @@ from apps.accounts.erasure import BATCH_ROWS, account_erase, accounts_to_erase, 
 from apps.accounts.jobs import erase
 from apps.accounts.models import Account, AuditRecord
 from apps.common.errors import LunaError
+from apps.common.holdings import Erasure, Holding, holdings
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListFace, ListUnlink
 from apps.imagestore import files
 from apps.imagestore.models import StoredObject
@@ -160,7 +161,7 @@ def test_what_a_late_request_adds_goes_too(monkeypatch: pytest.MonkeyPatch) -> N
     crowd(account, 2)
     late: list[UUID] = []
 
-    def add(sender: Any, account_id: UUID, **kwargs: Any) -> None:
+    def add(account_id: UUID, run: Erasure) -> None:
         if len(late) < 2:  # after the first and after the second go
             late.append(account_id)
 
@@ -168,12 +169,9 @@ def test_what_a_late_request_adds_goes_too(monkeypatch: pytest.MonkeyPatch) -> N
         if late and table == "faces_list":
             Face.objects.create(account_id=late[-1])
 
-    erasure.account_erasing.connect(add)
-    try:
-        services.account_close(account=account)
-        done = account_erase(account_id=account.pk, progress=count)
-    finally:
-        erasure.account_erasing.disconnect(add)
+    monkeypatch.setitem(holdings._rooms, "another room", Holding(account=add))
+    services.account_close(account=account)
+    done = account_erase(account_id=account.pk, progress=count)
     assert done is not None
     assert done.removed["faces_face"] == 3
     assert not Account.objects.exists()

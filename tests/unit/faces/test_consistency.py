@@ -14,12 +14,12 @@ from django.core.management import CommandError, call_command
 from apps.accounts import idempotency
 from apps.accounts.models import Account, AuditRecord
 from apps.common.descriptors import Descriptor
+from apps.common.holdings import holdings
 from apps.events.models import EventDescriptor
 from apps.faces import services
 from apps.faces.attributes import KEY, attribute_create
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List
 from apps.faces.types import AttributeData, FaceDraft
-from apps.imagestore.consistency import checks
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import Bucket, NewObject, object_store, samples_store
 from tests.factories import make_event, make_version, unit_vectors
@@ -64,7 +64,7 @@ def run(*arguments: str) -> str:
 
 
 def kinds(deep: bool = True) -> Counter[str]:
-    return Counter(fault.kind for fault in checks.run(deep))
+    return Counter(fault.kind for fault in holdings.faults(deep))
 
 
 @pytest.mark.usefixtures("_sound")
@@ -165,7 +165,7 @@ def test_keys_of_lists_only_grow(account: UUID, found: tuple[int, int], mended: 
 def test_a_list_that_goes_while_its_keys_are_mended(account: UUID) -> None:
     lists = List.objects.for_account(account)
     lists.update(link_key=9)
-    (fault,) = checks.run(deep=False)
+    (fault,) = holdings.faults(deep=False)
     lists.all().delete()
     assert fault.mend is not None
     fault.mend()

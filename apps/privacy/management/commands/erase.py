@@ -4,14 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db.models import Q
 
 from apps.accounts.models import Account
 from apps.common.config import Directories, config
 from apps.common.fields import parse_uuid
+from apps.common.holdings import Trace
 from apps.privacy.erasure import Receipt, account_erase, person_erase
-
-NOBODY = Q(pk__in=())
 
 
 class Command(BaseCommand):
@@ -52,19 +50,15 @@ class Command(BaseCommand):
                 raise CommandError("another process is erasing this account")
             return receipt
         if options["face_id"]:
-            face_id = self._uuid(options["face_id"])
-            subject = f"face {face_id}"
-            receipt = person_erase(subject=subject, faces=Q(face_id=face_id), events=NOBODY, dry_run=dry_run)
+            trace = Trace(face_id=self._uuid(options["face_id"]))
         else:
             if not options["external_id"]:
                 raise CommandError("an empty external id names everybody who has none")
-            named = Q(external_id=options["external_id"])
-            if options["of_account"]:
-                named &= Q(account_id=self._uuid(options["of_account"]))
-            subject = f"external id {options['external_id']}"
-            receipt = person_erase(subject=subject, faces=named, events=named, dry_run=dry_run)
-        if not receipt.faces and not receipt.events:
-            raise CommandError(f"nothing is known of {subject}")
+            of_account = options["of_account"] and self._uuid(options["of_account"])
+            trace = Trace(external_id=options["external_id"], account_id=of_account)
+        receipt = person_erase(trace=trace, dry_run=dry_run)
+        if not any(receipt.found.values()):
+            raise CommandError(f"nothing is known of {trace.subject}")
         return receipt
 
     def _progress(self, table: str, rows: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.accounts.audit import audit_write
-from apps.imagestore.consistency import checks
+from apps.common.holdings import holdings
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         """Prints each fault, ends with 1 while some are left. Each kind that is mended leaves an audit line."""
         found: Counter[str] = Counter()
         left = 0
-        for fault in checks.run(options["deep"]):
+        for fault in holdings.faults(options["deep"]):
             found[fault.kind] += 1
             mended = options["mend"] and fault.mend is not None
             if mended and fault.mend is not None:

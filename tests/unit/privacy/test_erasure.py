@@ -3,7 +3,7 @@
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,6 +13,7 @@ from django.db import connection
 
 from apps.accounts.models import Account, AuditRecord
 from apps.common.descriptors import Descriptor
+from apps.common.holdings import Holding, Reference, Report, Trace, holdings
 from apps.events.models import Event, EventDescriptor
 from apps.faces import services
 from apps.faces.attributes import attribute_create
@@ -270,3 +271,48 @@ def test_bad_arguments(account: Account, tmp_path: Path, arguments: tuple[str, .
         run(*arguments, "--receipts", str(tmp_path / "receipts"))
     assert Face.objects.unscoped().count() == 1
     assert not (tmp_path / "receipts").exists()
+
+
+class Diary:
+    """A room of another day: it holds a page about a face, and the page names somebody's event."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def find(self, trace: Trace) -> None:
+        for account_id, face_ids in trace.of("face").items():
+            trace.held |= {Reference("page", account_id, f"about {face_id}") for face_id in face_ids}
+            trace.named |= {Reference("event", account_id, event_id) for event_id in self.events}
+
+    events: ClassVar[list[str]] = []
+
+    def erase(self, trace: Trace) -> None:
+        assert connection.in_atomic_block
+        self.done += trace.of("page").popitem()[1]
+
+    def clean(self, trace: Trace) -> None:
+        assert not connection.in_atomic_block
+
+    def report(self) -> Report:
+        return {"pages": self.done}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_room_that_registers_takes_part(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heidi = Person(account, "heidi", 1)
+    named = make_event(account, user_data="of heidi's diary")
+    strangers = make_event(make_account(), user_data="a stranger's")
+    monkeypatch.setattr(Diary, "events", [str(named.event_id), str(strangers.event_id)])
+    monkeypatch.setitem(holdings._rooms, "diary", Holding(person=Diary))
+    receipt = run("--face-id", str(heidi.face.face_id), "--receipts", str(tmp_path / "receipts"))
+    assert receipt["pages"] == [f"about {heidi.face.face_id}"]
+    assert set(receipt["events"]) == {str(heidi.event.event_id), str(named.event_id)}
+    named.refresh_from_db()
+    strangers.refresh_from_db()
+    assert (named.user_data, strangers.user_data) == ("", "a stranger's")
+
+
+def test_a_trace_of_everybody_is_refused() -> None:
+    for external_id in (None, ""):
+        with pytest.raises(ValueError, match="everybody"):
+            Trace(external_id=external_id)

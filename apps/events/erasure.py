@@ -1,0 +1,102 @@
+"""What events know of a person.
+
+Events stay as a line that something was seen then and there; what says who it was is erased. Other people's events lose
+their mention of the person.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import Field, Q
+
+from apps.accounts.audit import audit_owned
+from apps.common.fields import parse_uuid
+from apps.common.holdings import Reference, Report, Trace
+from apps.events.models import Event, EventDescriptor
+from apps.imagestore.choices import Bucket
+from apps.imagestore.erasure import object_reference, reference_of_address
+
+# What remains of an event: when, where, through which handler.
+KEPT = frozenset(
+    {
+        "id", "account", "event_id", "handler_id", "create_time", "end_time", "insert_time", "source", "stream_id",
+        "city", "area", "district", "street", "house_number", "longitude", "latitude",
+    }
+)  # fmt: skip
+BATCH_ROWS = 500
+
+
+class PersonEvents:
+    """The events of a person, and those that mention them."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.mentions: list[Event] = []
+        self.face_ids: set[str] = set()
+
+    def find(self, trace: Trace) -> None:
+        """Events of the external id, of a face of the person, or that such a face was made by; then the mentions."""
+        faces = trace.of("face")
+        self.face_ids = {face_id for ids in faces.values() for face_id in ids}
+        wanted = Q(face_id__in=self.face_ids)
+        if trace.external_id is not None:
+            own = {} if trace.account_id is None else {"account_id": trace.account_id}
+            wanted |= Q(external_id=trace.external_id, **own)
+        for account_id, event_ids in trace.of("event").items():
+            wanted |= Q(account_id=account_id, event_id__in=event_ids)
+        rows = Event.objects.unscoped().filter(wanted).order_by("pk")
+        self.events = list(rows.select_for_update())  # nobody describes them anew until they are erased
+        mentioned = Q(top_similar_object_id__in=self.face_ids)
+        for face_id in self.face_ids:
+            mentioned |= Q(match_result__contains=[{"candidates": [{"face": {"face_id": face_id}}]}])
+        others = Event.objects.unscoped().exclude(pk__in=[event.pk for event in self.events])
+        self.mentions = list(others.filter(mentioned))
+        trace.held |= {Reference("event", event.account_id, str(event.event_id)) for event in self.events}
+        trace.held |= {Reference("mention", event.account_id, str(event.event_id)) for event in self.mentions}
+        trace.named |= {reference for event in self.events for reference in _named(event)}
+
+    def erase(self, trace: Trace) -> None:
+        EventDescriptor.objects.filter(event__in=self.events).delete()
+        columns: list[Field[Any, Any]] = [column for column in Event._meta.fields if column.name not in KEPT]
+        for event in self.events:
+            for column in columns:
+                setattr(event, column.attname, None if column.null else column.get_default())
+        rows = Event.objects.unscoped()
+        rows.bulk_update(self.events, [column.name for column in columns], batch_size=BATCH_ROWS)
+        for event in self.mentions:
+            _forget_mentions(event, self.face_ids)
+        names = [column.name for column in Event._meta.fields if column.name.startswith("top_similar_")]
+        rows.bulk_update(self.mentions, ["match_result", *names], batch_size=BATCH_ROWS)
+        owners = {event.event_id: event.account_id for event in self.events}
+        audit_owned(action="erase", object_type="event", owners=owners)
+
+    def clean(self, trace: Trace) -> None:
+        """Events are rows only."""
+
+    def report(self) -> Report:
+        return {"events": [str(event.event_id) for event in self.events], "mentions": len(self.mentions)}
+
+
+def _named(event: Event) -> Iterator[Reference]:
+    """Samples and images of an event."""
+    for detections, bucket in (
+        (event.face_detections, Bucket.FACE_SAMPLES),
+        (event.body_detections, Bucket.BODY_SAMPLES),
+    ):
+        for detection in detections:
+            sample = parse_uuid(detection.get("sample_id"))
+            if sample is not None:
+                yield object_reference(event.account_id, bucket, sample)
+            yield from reference_of_address(event.account_id, detection.get("image_origin"))
+
+
+def _forget_mentions(event: Event, face_ids: set[str]) -> None:
+    if str(event.top_similar_object_id) in face_ids:
+        event.top_similar_object_id = event.top_similar_object_type = None
+        event.top_similar_object_similarity = event.top_similar_external_id = None
+    for match in event.match_result:
+        match["candidates"] = [
+            candidate
+            for candidate in match.get("candidates", ())
+            if (candidate.get("face") or {}).get("face_id") not in face_ids
+        ]
