@@ -42,9 +42,10 @@ lint: .venv/dev.stamp ## check style, types, layers and migrations
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
-docs: .venv/dev.stamp ## refresh the OpenAPI snapshot and the page of token permissions
+docs: .venv/dev.stamp ## refresh the OpenAPI snapshot, the page of token permissions and the list of settings
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file tests/conformance/openapi.yaml
 	@$(BIN)/python manage.py permissions_page --file docs/permissions.md
+	@$(BIN)/python manage.py settings_page --file docs/operations.md
 
 bench: networks .venv/dev.stamp ## print the benchmark figures
 	$(BIN)/python -m tests.perf

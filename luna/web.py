@@ -4,7 +4,6 @@ The socket belongs to the supervisor. A process that dies takes no connection do
 they wait in the socket's queue for the next process.
 """
 
-import os
 import socket
 import sys
 import traceback
@@ -13,7 +12,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from apps.common import errors
-from apps.common.config import SettingsError
+from apps.common.config import SettingsError, Web, config
 from apps.common.errors import LunaError
 from luna.http import error_answer
 
@@ -52,26 +51,10 @@ class Protocol(HttpToolsProtocol):
 
 
 def serve(fd: int) -> None:
-    """Serve until told to stop; then finish what has begun."""
-    proxies = os.environ.get("FORWARDED_ALLOW_IPS", "")
-    config = uvicorn.Config(
-        "luna.asgi:application",
-        http=Protocol,
-        lifespan="off",
-        log_config=None,  # Django's logging takes the server's lines too
-        access_log=False,
-        server_header=False,
-        # Proxies whose X-Forwarded-For and X-Forwarded-Proto count. uvicorn would trust loopback, where any client of
-        # a loopback port comes from.
-        proxy_headers=bool(proxies),
-        forwarded_allow_ips=proxies,
-        timeout_keep_alive=65,
-        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
-        ws_max_size=64 * 1024,
-        ws_per_message_deflate=False,  # a compressor per subscriber costs more memory than it saves traffic
-    )
+    """Serve until told to stop; then finish what has begun. Ends with a sentence where a setting cannot be used."""
     try:
-        config.load()
+        server = _server()
+        server.load()
     except SettingsError as error:
         sys.exit(f"Luna cannot start: {error}")
     from apps.recognition.run import facade  # Django is set up now
@@ -83,7 +66,27 @@ def serve(fd: int) -> None:
     except Exception as error:
         traceback.print_exc()
         sys.exit(f"Recognition cannot start: {error}")  # the last line of the log, which `up` repeats
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=fd)])
+    uvicorn.Server(server).run(sockets=[socket.socket(fileno=fd)])
+
+
+def _server() -> uvicorn.Config:
+    proxies = config(Web).forwarded_allow_ips
+    return uvicorn.Config(
+        "luna.asgi:application",
+        http=Protocol,
+        lifespan="off",
+        log_config=None,  # Django's logging takes the server's lines too
+        access_log=False,
+        server_header=False,
+        # Proxies whose X-Forwarded-For and X-Forwarded-Proto count. uvicorn would trust loopback, where any client of
+        # a loopback port comes from.
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+        ws_max_size=64 * 1024,
+        ws_per_message_deflate=False,  # a compressor per subscriber costs more memory than it saves traffic
+    )
 
 
 if __name__ == "__main__":

@@ -40,3 +40,25 @@ def _room_part(module: str) -> str:
 def _is_domain(module: str) -> bool:
     part = _room_part(module)
     return bool(part) and part not in KNOWS_API
+
+
+class DoorReadsDjangoSettings(Contract):
+    """Rooms read settings through `config(Group)`: only the door imports `django.conf`. Migrations are exempt."""
+
+    door = fields.ModuleField()
+
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
+        door = self.door.name  # type: ignore[attr-defined]
+        broken = sorted(
+            (details["importer"], details["line_number"])
+            for importer in graph.find_modules_that_directly_import("django")
+            if importer.startswith("apps.") and _room_part(importer) != "migrations"
+            if importer != door and not importer.startswith(f"{door}.")
+            for details in graph.get_import_details(importer=importer, imported="django")
+            if "django.conf" in details["line_contents"]
+        )
+        return ContractCheck(kept=not broken, metadata={"broken": broken})
+
+    def render_broken_contract(self, check: ContractCheck) -> None:
+        for importer, line in check.metadata["broken"]:
+            output.print_error(f"{importer}, line {line}: imports django.conf; use `config(Group)`", bold=False)

@@ -33,22 +33,28 @@ class Logins(Settings):
         True, "Whether `Luna-Account-Id` alone identifies an account.", env="LUNA_ALLOW_ACCOUNT_ID_HEADER"
     )
     credentials_cache_s: int = setting(
-        10, "Seconds for which a verified password is not hashed again.", env="LUNA_CREDENTIALS_CACHE_S", ge=0
+        10,
+        "Seconds for which a verified password is not hashed again.",
+        env="LUNA_CREDENTIALS_CACHE_S",
+        ge=0,
+        le=86_400,
     )
     failed_logins: int = setting(
         10,
         "Failed logins of one login from one address that are allowed within the window.",
         env="LUNA_FAILED_LOGINS",
         ge=1,
+        le=1_000_000,
     )
     failed_logins_per_address: int = setting(
         50,
         "Failed logins of all logins from one address (IPv6: from one /64) that are allowed within the window.",
         env="LUNA_FAILED_LOGINS_PER_ADDRESS",
         ge=1,
+        le=1_000_000,
     )
     failed_logins_window_s: int = setting(
-        60, "Seconds of the window in which failed logins count.", env="LUNA_FAILED_LOGINS_WINDOW_S", ge=1
+        60, "Seconds of the window in which failed logins count.", env="LUNA_FAILED_LOGINS_WINDOW_S", ge=1, le=86_400
     )
 
 

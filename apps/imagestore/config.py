@@ -58,6 +58,7 @@ class S3(Settings):
         "for S3.",
         env="LUNA_S3_PAUSE_S",
         ge=0,
+        le=3600,
     )
 
     @model_validator(mode="after")

@@ -27,7 +27,7 @@ class Runtime(Settings):
         le=1024,
     )
     gpu_memory_bytes: int = setting(
-        0, "Bound of the CUDA memory arena of each network; 0: none.", env="LUNA_GPU_MEMORY_BYTES", ge=0
+        0, "Bound of the CUDA memory arena of each network; 0: none.", env="LUNA_GPU_MEMORY_BYTES", ge=0, le=2**40
     )
     inference_url: str = setting(
         "",

@@ -29,15 +29,18 @@ def main() -> None:
     supervise.add_argument("fd", type=int)
     supervise.add_argument("url")
     arguments = parser.parse_args()
+    var = var_dir()
     try:
         if arguments.verb == "exec":
-            sys.exit(commands.execute(var_dir(), arguments.command))
+            sys.exit(commands.execute(var, arguments.command))
         elif arguments.verb == "supervise":
-            commands.supervise(var_dir(), fd=arguments.fd, url=arguments.url)
+            commands.supervise(var, fd=arguments.fd, url=arguments.url)
         else:
-            COMMANDS[arguments.verb][0](var_dir())
+            COMMANDS[arguments.verb][0](var)
     except EmbeddedError as error:
         sys.exit(str(error))
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        sys.exit(f"LUNA_VAR_DIR must be a directory that this user may write, got {str(var)!r}: {error}.")
 
 
 if __name__ == "__main__":

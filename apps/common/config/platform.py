@@ -1,5 +1,6 @@
 """Settings that no room owns: directories, services, HTTP, the external address, limits of the whole platform."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +10,7 @@ from apps.common.config.groups import Scope, Section, Settings, group, ordered, 
 
 DATABASE_SCHEMES = ("postgres://", "postgresql://", "pgsql://", "psql://", "postgis://")
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+MAX_BYTES = 2**40
 Absolute = Annotated[Path, AfterValidator(Path.resolve)]
 
 
@@ -66,7 +68,17 @@ class Web(Settings):
         ("*",), "Host names that requests may name, `*` for any.", env="LUNA_ALLOWED_HOSTS"
     )
     csrf_trusted_origins: tuple[str, ...] = setting(
-        (), "Foreign origins whose pages may log in and listen to events.", env="LUNA_CSRF_TRUSTED_ORIGINS"
+        (),
+        "Foreign origins whose pages may log in and listen to events.",
+        env="LUNA_CSRF_TRUSTED_ORIGINS",
+        accepts="a list of origins such as `https://desk.example`",
+    )
+    forwarded_allow_ips: tuple[Annotated[str, AfterValidator(lambda text: _network(text))], ...] = setting(
+        (),
+        "Addresses and networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count. Without it every "
+        "client behind a proxy has the proxy's address, for rate limits too.",
+        env="FORWARDED_ALLOW_IPS",
+        accepts="a list of IP addresses and networks, or `*` for every peer",
     )
 
 
@@ -74,8 +86,12 @@ class Web(Settings):
 class Http(Settings):
     """Sizes of request bodies."""
 
-    request_max_size: int = setting(1024**3, "Bytes of the largest request body.", env="LUNA_MAX_REQUEST_BYTES", ge=1)
-    json_max_size: int = setting(64 * 1024**2, "Bytes of the largest JSON body.", env="LUNA_MAX_JSON_BYTES", ge=1)
+    request_max_size: int = setting(
+        1024**3, "Bytes of the largest request body.", env="LUNA_MAX_REQUEST_BYTES", ge=1, le=MAX_BYTES
+    )
+    json_max_size: int = setting(
+        64 * 1024**2, "Bytes of the largest JSON body.", env="LUNA_MAX_JSON_BYTES", ge=1, le=MAX_BYTES
+    )
 
 
 @group("EXTERNAL_LUNA_API_ADDRESS", scope=Scope.LIVE)
@@ -108,8 +124,12 @@ class ErrorLinks(Settings):
 class Images(Settings):
     """Pictures of requests."""
 
-    max_bytes: int = setting(15 * 1024**2, "Bytes of the largest picture.", env="LUNA_MAX_IMAGE_BYTES", ge=1)
-    max_pixels: int = setting(50_000_000, "Pixels of the largest picture.", env="LUNA_MAX_IMAGE_PIXELS", ge=1)
+    max_bytes: int = setting(
+        15 * 1024**2, "Bytes of the largest picture.", env="LUNA_MAX_IMAGE_BYTES", ge=1, le=MAX_BYTES
+    )
+    max_pixels: int = setting(
+        50_000_000, "Pixels of the largest picture.", env="LUNA_MAX_IMAGE_PIXELS", ge=1, le=MAX_BYTES
+    )
 
 
 @group("LUNA_DECODING", scope=Scope.START)
@@ -117,13 +137,18 @@ class Decoding(Settings):
     """Decoding of pictures in one process."""
 
     pixels: int = setting(
-        100_000_000, "Pixels decoded at a time; each takes 4 to 20 bytes of memory.", env="LUNA_DECODING_PIXELS", ge=1
+        100_000_000,
+        "Pixels decoded at a time; each takes 4 to 20 bytes of memory.",
+        env="LUNA_DECODING_PIXELS",
+        ge=1,
+        le=MAX_BYTES,
     )
     wait_s: float = setting(
         10.0,
         "Seconds that a picture waits for its turn before the request is answered with 503.",
         env="LUNA_DECODING_WAIT_S",
         ge=0,
+        le=600,
     )
 
 
@@ -162,6 +187,12 @@ class PlatformLimits(Settings):
     """Limits of requests."""
 
     match: MatchLimits = MatchLimits()
+
+
+def _network(text: str) -> str:
+    if text != "*":
+        ip_network(text, strict=False)
+    return text
 
 
 def _begins(url: SecretStr, schemes: tuple[str, ...]) -> SecretStr:

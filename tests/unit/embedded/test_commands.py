@@ -24,7 +24,9 @@ def up(var: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "luna.embedded", "up"],
         cwd=CHECKOUT,
-        env=os.environ | {"LUNA_NETWORKS_DIR": str(networks_dir(CHECKOUT / "var"))} | environment,
+        env=os.environ
+        | {"LUNA_NETWORKS_DIR": str(networks_dir(CHECKOUT / "var")), "DJANGO_SETTINGS_MODULE": "luna.settings"}
+        | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -50,6 +52,32 @@ def test_missing_networks(var: Path) -> None:
 @pytest.mark.parametrize("number", ["0", "-1", "many", "1.5"])
 def test_a_wrong_number(var: Path, taken_port: int, number: str) -> None:
     assert_refused(up(var, LUNA_PORT=number), var, "LUNA_PORT", number)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("LUNA_WORKERS", "0", ["from 1 to 1024"]),
+        ("LUNA_PORT", "70000", ["from 1 to 65535"]),
+        ("LUNA_REDIS_MAXMEMORY", "plenty", ["256mb"]),
+        ("LUNA_DEVICE", "tpu", ["cpu, cuda or cuda:N"]),
+        ("LUNA_DEVICES", "cpu", ["write LUNA_DEVICE"]),
+        ("DATABASE_URL", "mysql://user:hidden@host/luna", ["postgresql://"]),
+    ],
+)
+def test_a_setting_that_cannot_be_used(var: Path, variable: str, value: str, words: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    done = up(var, **{"LUNA_PORT": str(port), variable: value})
+    assert_refused(done, var, variable, *words)
+    assert "hidden" not in done.stderr
+
+
+def test_a_var_directory_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = up(tmp_path / "file", LUNA_VAR_DIR=str(tmp_path / "file"))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert f"LUNA_VAR_DIR must be a directory that this user may write, got '{tmp_path}/file'" in done.stderr
 
 
 def test_a_free_port_is_taken_only_when_asked_for(monkeypatch: pytest.MonkeyPatch, taken_port: int) -> None:
