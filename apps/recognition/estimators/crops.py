@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.recognition.engine.geometry import EDGE, apply, box_transform, compose, resample, square_transform
+from apps.recognition.engine.geometry import EDGE, apply, box_transform, compose, inverse, resample, square_transform
 from apps.recognition.engine.mesh import Mesh, bounding_box
 from apps.recognition.estimators.base import Subject
 from apps.recognition.types import Points
@@ -19,6 +19,7 @@ from apps.recognition.types import Points
 # YuNet's box against the mesh's, both in the warp: medians over 58 faces (nine tenths: width .88 to 1.05, height 1.10
 # to 1.29 of the mesh's).
 BOX_WIDTH, BOX_HEIGHT, BOX_UP = 0.99, 1.2, 0.066
+SPARE = 0.02
 # Around the middle of the eyes, in eye distances.
 EYE_SIDE = 0.7
 BAND_HALF_WIDTH, BAND_ABOVE, BAND_BELOW_NOSE, LEAST_NOSE_DROP = 1.4, 0.35, 0.1, 0.2
@@ -91,6 +92,15 @@ def face_square_crops(subjects: Sequence[Subject], scale: float, width: int, hei
 def face_box_crops(subjects: Sequence[Subject], scale: float, width: int, height: int) -> NDArray[np.uint8]:
     """The detector's box grown by `scale` and stretched: uint8 RGB [N, height, width, 3]."""
     return _boxes(subjects, [grown(face_box(subject), scale, square=False) for subject in subjects], width, height)
+
+
+def face_square_inside(subject: Subject, scale: float) -> bool:
+    """Whether the square around the detector's box grown by `scale` lies in the picture, up to `SPARE` of its side."""
+    left, top, right, bottom = grown(face_box(subject), scale * (1 - 2 * SPARE), square=True)
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    height, width = subject.image.shape[:2]
+    x, y = apply(inverse(subject.warp_matrix), corners).T
+    return bool(x.min() >= -0.5 and y.min() >= -0.5 and x.max() <= width - 0.5 and y.max() <= height - 0.5)
 
 
 def eye_crops(subjects: Sequence[Subject], width: int, height: int) -> NDArray[np.uint8]:

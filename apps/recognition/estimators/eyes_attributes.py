@@ -1,11 +1,13 @@
-"""Eyes open or closed, from the eyelids of the iris network: the widest gap between the lids over the eye's width.
+"""Eyes open or closed, by a network of the task `eye_state`, else from the eyelids of the iris network.
 
-Open eyes of 40 photographed faces measure .20 to .45, four eyes that look down with closed lids −.01 to .10, one
-smiling pair of slits .10 and .14. `occluded` needs a network of the task `face_occlusion` that tells eyes: none of the
-embedded set knows an eye behind dark glasses or hair.
+The pack `recommended` has such a network (docs/estimators.md). Without one, and where it sees no eye, the widest gap
+between the lids over the eye's width decides: open eyes of 40 photographed faces measure .20 to .45, four eyes that
+look down with closed lids −.01 to .10, one smiling pair of slits .10 and .14; of 30 closed eyes it finds 10. `occluded`
+needs a network of the task `face_occlusion` that tells eyes: none of the embedded set knows an eye behind dark glasses
+or hair.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,6 +15,7 @@ import numpy as np
 
 from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
+from apps.recognition.estimators.eye_state import EyeStates, is_closed
 from apps.recognition.estimators.face_occlusion import OCCLUDED_THRESHOLD, covered_parts
 from apps.recognition.estimators.iris import INNER_CORNER, IRIS, LOWER_LID, OUTER_CORNER, UPPER_LID, Eye, Eyes
 from apps.recognition.estimators.shapes import Json
@@ -52,16 +55,16 @@ class EyesAttributes:
 
 
 class EyesAttributesEstimator(Estimator):
-    """Geometry of the iris network's points, and which eyes are covered where a network tells."""
+    """Geometry of the iris network's points; which eyes are closed and which are covered where networks tell."""
 
     name = "eyes_attributes"
     needs = ("iris",)
-    wants = ("face_occlusion",)
+    wants = ("eye_state", "face_occlusion")
     result = EyesAttributes
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[EyesAttributes]:
         """Of every face."""
-        return [_both(subject.result("iris", Eyes), covered_parts(subject)) for subject in subjects]
+        return [_both(subject) for subject in subjects]
 
     def json(self, result: EyesAttributes) -> Json:
         """`{left_eye, right_eye}`, each `{state, iris_landmarks, eyelid_landmarks}`."""
@@ -82,16 +85,20 @@ def openness(eye: Eye) -> float:
     return float((eye.crop[LOWER_LID, 1] - eye.crop[UPPER_LID, 1]).max()) / width
 
 
-def _both(eyes: Eyes, covered: Mapping[str, float]) -> EyesAttributes:
+def _both(subject: Subject) -> EyesAttributes:
+    eyes, covered = subject.result("iris", Eyes), covered_parts(subject)
+    states = subject.results.get("eye_state")
+    left, right = (is_closed(states.left), is_closed(states.right)) if isinstance(states, EyeStates) else (None, None)
     return EyesAttributes(
-        left_eye=_attributes(eyes.right, covered.get("left_eye", 0.0)),
-        right_eye=_attributes(eyes.left, covered.get("right_eye", 0.0)),
+        left_eye=_attributes(eyes.right, right, covered.get("left_eye", 0.0)),
+        right_eye=_attributes(eyes.left, left, covered.get("right_eye", 0.0)),
     )
 
 
-def _attributes(eye: Eye, covered: float) -> EyeAttributes:
+def _attributes(eye: Eye, closed: bool | None, covered: float) -> EyeAttributes:
+    """`closed`: what a network says, None without its word."""
     gap = openness(eye)
-    state = EyeState.CLOSED if gap < CLOSED_BELOW else EyeState.OPEN
+    state = EyeState.CLOSED if (gap < CLOSED_BELOW if closed is None else closed) else EyeState.OPEN
     if covered >= OCCLUDED_THRESHOLD:
         state = EyeState.OCCLUDED
     return EyeAttributes(state, gap, _iris_points(eye), eye.points[list(EYELID_POINTS)])

@@ -15,7 +15,7 @@ from apps.recognition.estimators.crops import mesh_in_warp
 from apps.recognition.estimators.measures import region
 from apps.recognition.estimators.skin import cielab
 
-FACE_COLOR_TYPES = ("color", "grayscale", "infrared")
+COLOR, GRAYSCALE, INFRARED = FACE_COLOR_TYPES = ("color", "grayscale", "infrared")
 GREY_BELOW = 3.0
 
 
@@ -43,7 +43,7 @@ def _color_type(subject: Subject) -> FaceColorType:
     face = region(mesh_in_warp(subject), subject.warp.shape[:2])
     colours = cielab(subject.warp[face])
     chroma = float(np.median(np.hypot(colours[:, 1], colours[:, 2]))) if len(colours) else 0.0
-    return FaceColorType("grayscale" if chroma < GREY_BELOW else "color", chroma)
+    return FaceColorType(GRAYSCALE if chroma < GREY_BELOW else COLOR, chroma)
 
 
 ESTIMATOR = FaceColorTypeEstimator()

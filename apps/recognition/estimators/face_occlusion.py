@@ -1,17 +1,25 @@
-"""Which parts of a face are covered, by a network whose labels are `FACE_PARTS` or some of them, each with a score.
+"""Which parts of a face are covered.
 
-There is none in the embedded set: without a network of the task `face_occlusion` the estimator is unavailable.
+A network tells it by labels of `FACE_PARTS`, each with a score, or by saying of each of the five points whether it is
+hidden (head `five_points`: hidden where its value exceeds that of "visible"; the mouth's score is the mean of its
+corners'). There is none in the embedded set: without a network of the task `face_occlusion` the estimator is
+unavailable. The pack `recommended` has one of the second kind, which knows neither hair nor forehead.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
-from apps.recognition.estimators.labelled import label_scores
+from apps.recognition.estimators.labelled import Scores, face_crops, label_scores
 from apps.recognition.estimators.shapes import Json
+from apps.recognition.networks.labels import FIVE_POINTS, POINT_VALUES
+from apps.recognition.networks.specs import Manifest
 
 OCCLUDED_THRESHOLD = 0.5
+VISIBLE, HIDDEN = POINT_VALUES.index("visible"), POINT_VALUES.index("hidden")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,9 @@ class FaceOcclusionEstimator(Estimator):
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[FaceOcclusion]:
         """Of every face."""
+        network = networks.for_task("face_occlusion")
+        if network.head == FIVE_POINTS:
+            return [FaceOcclusion(scores) for scores in _hidden_points(subjects, networks, network)]
         return [FaceOcclusion(scores) for scores in label_scores(subjects, networks, "face_occlusion")]
 
     def json(self, result: FaceOcclusion) -> Json:
@@ -59,6 +70,17 @@ class FaceOcclusionEstimator(Estimator):
             },
             "face_occlusion": {f"{part}_occluded": int(occluded) for part, occluded in result.occluded.items()},
         }
+
+
+def _hidden_points(subjects: Sequence[Subject], networks: Networks, network: Manifest) -> list[Scores]:
+    """Scores by part; the person's left eye is on the picture's right."""
+    output = network.labelled_output
+    points = networks.run(network.name, face_crops(subjects, network.input))[output.name]
+    hidden = 1 / (1 + np.exp(np.clip(points[..., VISIBLE] - points[..., HIDDEN], -60, 60)))
+    return [
+        {"mouth": (left + right) / 2, "nose": nose, "left_eye": left_eye, "right_eye": right_eye}
+        for right_eye, left_eye, nose, left, right in hidden.astype(float).tolist()
+    ]
 
 
 ESTIMATOR = FaceOcclusionEstimator()

@@ -1,18 +1,24 @@
-"""Glasses by a classification network, whose labels are those of the platform.
+"""Glasses by a classification network, whose labels are those of the platform or `no_glasses` alone.
 
-There is none in the embedded set. No photograph with glasses is at hand on which a measurement of edges around the eyes
-could be judged, so none is offered: without a network of the task `glasses` the estimator is unavailable.
+A network that knows bare eyes alone tells eyeglasses from sunglasses with the network of the task `face_occlusion`:
+sunglasses hide both eyes. Of the glasses of a masked face nothing is said, where a network tells masks: the one of the
+pack `recommended` is wrong in two of five such cases. There is none in the embedded set: without a network of the task
+`glasses` the estimator is unavailable.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from apps.recognition.estimators.base import Estimator, Networks, Subject
-from apps.recognition.estimators.labelled import Labelled, label_scores
+from apps.recognition.estimators.face_occlusion import OCCLUDED_THRESHOLD, covered_parts
+from apps.recognition.estimators.labelled import Labelled, Scores, centred, label_scores
+from apps.recognition.estimators.mask import Mask
 from apps.recognition.estimators.shapes import Json
+from apps.recognition.networks.labels import BARE, EYEGLASSES, MISSING, SUNGLASSES
+from apps.recognition.networks.specs import Manifest
 
 
 class Glasses(Labelled):
-    """Scores 0..1 by label of the network, `GLASSES` of apps.recognition.networks.labels or some of them."""
+    """Scores 0..1 by label of `GLASSES` of apps.recognition.networks.labels, or some of them."""
 
     __slots__ = ()
 
@@ -22,16 +28,36 @@ class GlassesEstimator(Estimator):
 
     name = "glasses"
     needs = ("mesh",)
+    wants = ("mask", "face_occlusion")
     tasks = ("glasses",)
     result = Glasses
 
-    def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Glasses]:
-        """Of every face."""
-        return [Glasses(scores) for scores in label_scores(subjects, networks, "glasses")]
+    def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Glasses | None]:
+        """Of every face; None of masked ones."""
+        network = networks.for_task("glasses")
+        return [
+            None if _is_masked(subject) else Glasses(_told_apart(scores, covered_parts(subject), network))
+            for subject, scores in zip(subjects, label_scores(subjects, networks, "glasses"), strict=True)
+        ]
 
     def json(self, result: Glasses) -> Json:
         """`{glasses}`."""
         return {"glasses": result.predominant}
+
+
+def _is_masked(subject: Subject) -> bool:
+    mask = subject.results.get("mask")
+    return isinstance(mask, Mask) and mask.predominant != MISSING
+
+
+def _told_apart(scores: Scores, covered: Mapping[str, float], network: Manifest) -> Scores:
+    """`scores`, where they are of bare eyes alone with the kind of glasses by what hides the eyes."""
+    if set(scores) != {BARE}:
+        return scores
+    bare = centred(scores[BARE], dict(network.thresholds).get(BARE, 0.5))
+    eyes = [covered.get("left_eye", 0.0), covered.get("right_eye", 0.0)]
+    kind, other = (SUNGLASSES, EYEGLASSES) if min(eyes) >= OCCLUDED_THRESHOLD else (EYEGLASSES, SUNGLASSES)
+    return {BARE: bare, kind: 1 - bare, other: 0.0}
 
 
 ESTIMATOR = GlassesEstimator()

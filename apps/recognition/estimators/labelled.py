@@ -36,12 +36,18 @@ def label_scores(subjects: Sequence[Subject], networks: Networks, task: str) -> 
     """For every face the scores 0..1 of the labels of the task's network: of its output that is named like the task,
     else of its first.
 
-    Where the network has companions, each label's score is the mean of all of them.
+    Where the network has companions, each label's score is the mean of its own and of the mean of theirs.
     """
     network = networks.for_task(task)
-    members = [network, *map(networks.manifest, network.companions)]
-    found = [output_scores(subjects, networks, member, member.labelled_output.name) for member in members]
-    return [mean_scores(scores) for scores in zip(*found, strict=True)]
+    own = output_scores(subjects, networks, network, network.labelled_output.name)
+    others = [
+        output_scores(subjects, networks, member, member.labelled_output.name)
+        for member in map(networks.manifest, network.companions)
+    ]
+    if not others:
+        return own
+    joined = [mean_scores(scores) for scores in zip(*others, strict=True)]
+    return [mean_scores([mine, theirs]) for mine, theirs in zip(own, joined, strict=True)]
 
 
 def output_scores(subjects: Sequence[Subject], networks: Networks, network: Manifest, name: str) -> list[Scores]:
@@ -68,5 +74,11 @@ _CROPS: Mapping[str, Callable[[Sequence[Subject], InputSpec], NDArray[np.uint8]]
 
 
 def mean_scores(found: Sequence[Scores]) -> dict[str, float]:
-    """Of each label."""
+    """Of each label of the first."""
     return {label: float(np.mean([each[label] for each in found])) for label in found[0]}
+
+
+def centred(score: float, threshold: float) -> float:
+    """A probability moved along its logit so that `threshold` becomes one half."""
+    odds = score * (1 - threshold)
+    return odds / (odds + (1 - score) * threshold)

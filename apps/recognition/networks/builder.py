@@ -6,7 +6,7 @@ from pathlib import Path
 
 import onnx
 
-from apps.recognition.networks.converters import dlib, faceapi, openvino, pads, tfjs
+from apps.recognition.networks.converters import dlib, faceapi, named, openvino, pads, tfjs, tflite
 from apps.recognition.networks.converters.graph import ELEMENT_TYPES
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.sources import sha256_of, source_files
@@ -33,7 +33,7 @@ def build_network(manifest: Manifest, *, directory: Path, cache: Path, folder: P
 
 def convert(manifest: Manifest, files: list[Path]) -> bytes:
     """The ONNX file that the manifest describes, from its source files; ONNX stays as it is. Raises NetworkError."""
-    if manifest.conversion.format == "onnx":
+    if manifest.conversion.format == "onnx" and not manifest.conversion.outputs:
         data = files[0].read_bytes()
         check_declared(manifest, _parse(manifest, data))
         return data
@@ -52,6 +52,7 @@ def _parse(manifest: Manifest, data: bytes) -> onnx.ModelProto:
 
 def _from_source(manifest: Manifest, files: list[Path]) -> onnx.ModelProto:
     conversion, spec, output = manifest.conversion, manifest.input, manifest.outputs[0]
+    shapes = {output.name: output.shape for output in manifest.outputs}
     if conversion.format == "tfjs":
         return tfjs.convert(
             tfjs.load_graph(files[0]),
@@ -60,8 +61,21 @@ def _from_source(manifest: Manifest, files: list[Path]) -> onnx.ModelProto:
             input_name=spec.name,
             input_shape=spec.shape,
             outputs=dict(conversion.outputs),
-            output_shapes={output.name: output.shape for output in manifest.outputs},
+            output_shapes=shapes,
             opset=manifest.opset,
+        )
+    if conversion.format == "onnx":
+        return named.convert(
+            _parse(manifest, files[0].read_bytes()),
+            input_value=conversion.input,
+            input_name=spec.name,
+            input_shape=spec.shape,
+            outputs=dict(conversion.outputs),
+            output_shapes=shapes,
+        )
+    if conversion.format == "tflite":
+        return tflite.convert(
+            files[0], name=manifest.name, input_name=spec.name, outputs=list(shapes.items()), opset=manifest.opset
         )
     if conversion.format == "openvino":
         return openvino.convert(

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 
 from apps.recognition.networks.specs import Manifest
 
-MASKS = ("medical_mask", "missing", "occluded")
+MEDICAL_MASK, MISSING, OCCLUDED = MASKS = ("medical_mask", "missing", "occluded")
 LIVE, REAL, FAKE = "live", "real", "fake"
 ETHNICITIES = ("african_american", "indian", "asian", "caucasian")
 FACE_PARTS = ("hair", "lower_face", "mouth", "nose", "left_eye", "right_eye", "forehead")
-GLASSES = ("no_glasses", "eyeglasses", "sunglasses")
+OPEN, CLOSED = "open", "closed"
+FIVE_POINTS = "five_points"  # the head of networks that tell of each of the five points whether it is hidden
+POINT_VALUES = ("x", "y", "visible", "hidden")
+BARE, EYEGLASSES, SUNGLASSES = GLASSES = ("no_glasses", "eyeglasses", "sunglasses")
 HEADWEAR_TYPES = (
     "none", "baseball_cap", "beanie", "peaked_cap", "shawl", "hat_with_ear_flaps", "helmet", "hood", "hat", "other",
 )  # fmt: skip
@@ -23,6 +26,7 @@ _WORDS: Mapping[str, tuple[tuple[str, ...] | None, tuple[str, ...]]] = {
     "face_occlusion": (FACE_PARTS, FACE_PARTS),
     "glasses": (GLASSES, GLASSES),
     "headwear": (HEADWEAR_TYPES, HEADWEAR_TYPES),
+    "eye_state": (None, (CLOSED,)),
 }
 LABELLED_TASKS = frozenset(_WORDS)
 
@@ -31,6 +35,9 @@ def wrong_labels(manifest: Manifest) -> str | None:
     """What is wrong with the labels of a network's output for its task; None where nothing is."""
     if manifest.task not in _WORDS:
         return None
+    if manifest.head == FIVE_POINTS:
+        right = (manifest.labelled_output.shape, manifest.labelled_output.labels) == ((5, 4), POINT_VALUES)
+        return None if right else f"a network of head {FIVE_POINTS} gives [5, 4] with {', '.join(POINT_VALUES)}"
     allowed, needed = _WORDS[manifest.task]
     labels = manifest.labelled_output.labels
     if not set(labels) & set(needed):

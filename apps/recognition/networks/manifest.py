@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from apps.recognition.networks.errors import NetworkError
-from apps.recognition.networks.labels import wrong_labels
+from apps.recognition.networks.labels import FIVE_POINTS, wrong_labels
 from apps.recognition.networks.specs import (
     CHANNELS,
     Alignment,
@@ -28,9 +28,9 @@ MANIFEST_DIR = Path(__file__).parent / "manifests"
 TASKS = (
     "face_detector", "face_mesh", "iris", "face_descriptor", "age_sex", "emotion", "antispoof", "liveness",
     "object_detector", "body_pose", "body_descriptor", "ethnicity", "deepfake", "mask", "glasses", "headwear",
-    "face_occlusion", "deepfake_preliminary",
+    "face_occlusion", "deepfake_preliminary", "eye_state",
 )  # fmt: skip
-FORMATS = ("tfjs", "dlib-resnet", "faceapi-age-gender", "openvino", "onnx")
+FORMATS = ("tfjs", "dlib-resnet", "faceapi-age-gender", "openvino", "tflite", "onnx")
 HEADS = ("blazeface", "yunet", "scrfd", "retinaface")
 CROPS = ("warp", "picture", "face", "face_box", "eyes", "eye_band")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
@@ -83,6 +83,8 @@ def read_manifest(table: Table) -> Manifest:
         thresholds=_thresholds(table.optional_table("thresholds")),
         head=_head(table, task),
         companions=table.texts("companions"),
+        advisory=table.flag("advisory", False),
+        figures=table.text("figures", ""),
     )
     table.done()
     _check_together(manifest, table)
@@ -96,7 +98,8 @@ def _check_together(manifest: Manifest, table: Table) -> None:
     if manifest.batch_sizes != (1,) and not all(output.batch_axis for output in manifest.outputs):
         raise table.fail("an output without `batch_axis` wants `batch_sizes = [1]`")
     mapped = [name for name, _ in manifest.conversion.outputs]
-    if manifest.conversion.format == "tfjs" and sorted(mapped) != sorted(declared):
+    needs_mapping = manifest.conversion.format == "tfjs" or (manifest.conversion.format == "onnx" and mapped)
+    if needs_mapping and sorted(mapped) != sorted(declared):
         raise table.fail("[conversion.outputs] must name the same outputs as [[outputs]]")
     if problem := wrong_labels(manifest):
         raise table.fail(problem)
@@ -113,9 +116,11 @@ def _check_together(manifest: Manifest, table: Table) -> None:
 
 
 def _head(table: Table, task: str) -> str:
+    if task == "face_occlusion":
+        return table.text("head", "", choices=("", FIVE_POINTS))
     head = table.text("head", "", choices=("", *HEADS))
     if bool(head) != (task == "face_detector"):
-        raise table.fail("`head` belongs to face detectors and to no other network")
+        raise table.fail("`head` belongs to face detectors and networks for face_occlusion, and to no other network")
     return head
 
 

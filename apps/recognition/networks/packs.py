@@ -19,6 +19,8 @@ from apps.recognition.networks.registry import ADDED_MANIFESTS, SELECTION_FILE, 
 from apps.recognition.networks.sources import source_files
 from apps.recognition.networks.specs import Manifest
 
+RECOMMENDED = "recommended"
+
 
 @dataclass(frozen=True, slots=True)
 class Added:
@@ -76,6 +78,15 @@ def network_add(registry: Registry, manifest: Manifest, *, cache: Path, folder: 
     return Added(manifest, before or "–", results)
 
 
+def serves_at_once(registry: Registry, manifest: Manifest, target: str) -> bool:
+    """Return whether a network that came with the pack `recommended` serves without being chosen.
+
+    It does where no network serves its task, or an advisory one. It never changes the version of descriptors in use.
+    """
+    serving = registry.selected(manifest.task)
+    return target == RECOMMENDED and (serving is None or registry.manifest(serving).advisory)
+
+
 def manifest_keep(registry: Registry, path: Path) -> None:
     """Keeps a user's manifest in the directory, so that its network is known from now on."""
     _write(registry.directory / ADDED_MANIFESTS / path.name, path.read_text(encoding="utf-8"))
@@ -87,8 +98,11 @@ def network_use(registry: Registry, task: str, name: str) -> None:
     if manifest.task != task:
         raise NetworkError(f"network {name} serves the task {manifest.task}, not {task}")
     for companion in manifest.companions if task in LABELLED_TASKS else ():
-        if registry.get(companion).manifest.labelled_output.labels != manifest.labelled_output.labels:
-            raise NetworkError(f"network {name} and its companion {companion} have different `labels`")
+        if missing := set(manifest.labelled_output.labels) - set(
+            registry.get(companion).manifest.labelled_output.labels
+        ):
+            labels = ", ".join(sorted(missing))
+            raise NetworkError(f"network {name} has `labels` that its companion {companion} lacks: {labels}")
     selection = registry.selection() | {task: name}
     _write(registry.directory / SELECTION_FILE, json.dumps(selection, indent=2, sort_keys=True) + "\n")
 

@@ -9,6 +9,7 @@ from apps.recognition.networks.registry import Registry, State
 if TYPE_CHECKING:  # they bring onnx and ONNX Runtime, which a list does not need
     from apps.recognition.networks.packs import Added
     from apps.recognition.networks.reference import Verification
+    from apps.recognition.networks.specs import Manifest
 
 LIST_HEADER = ("network", "task", "pack", "licence", "upstream", "KB", "state")
 VERIFY_HEADER = ("network", "output", "difference", "allowed", "")
@@ -36,7 +37,16 @@ def verification_rows(results: "Sequence[Verification]") -> list[tuple[str, ...]
     ]
 
 
+OFFER_HEADER = ("network", "task", "licence", "trained on", "figures")
 ADD_HEADER = ("task", "serves now", "added", "licence", "descriptor", "KB", "difference", "of allowed")
+
+
+def offer_rows(members: "Sequence[Manifest]") -> list[tuple[str, ...]]:
+    """A row per network of a pack: what is known of it before it is added."""
+    return [
+        (each.name, each.task, each.licence.upstream_licence, each.licence.training_data, each.figures or "–")
+        for each in members
+    ]
 
 
 def added_rows(added: "Sequence[Added]", registry: Registry) -> list[tuple[str, ...]]:

@@ -47,7 +47,7 @@ def source_files(manifest: Manifest, *, cache: Path, folder: Path | None = None)
 
 def _paths(source: Source, cache: Path, folder: Path | None) -> list[Path]:
     if folder is not None:
-        return [folder / Path(file.path).name for file in source.files]
+        return [_in_folder(folder, file) for file in source.files]
     if source.kind == "url":
         return [download(file, cache=cache) for file in source.files]
     if source.kind == "npm":
@@ -55,6 +55,12 @@ def _paths(source: Source, cache: Path, folder: Path | None) -> list[Path]:
     else:
         root = python_package(source.package)
     return [root / file.path for file in source.files]
+
+
+def _in_folder(folder: Path, file: SourceFile) -> Path:
+    """A source file in a folder, by the name that the manifest gives it or the one at its address."""
+    own, published = folder / Path(file.path).name, folder / Path(file.url).name
+    return published if file.url and not own.is_file() and published.is_file() else own
 
 
 def download(file: SourceFile, *, cache: Path, client: httpx.Client | None = None) -> Path:

@@ -188,8 +188,10 @@ class Licence:
 class Manifest:
     """Everything about one network.
 
-    `default`: used for its task unless another one was chosen. `pack`: the pack that brings it. `head`: how a
-    detector's outputs are decoded. `companions`: networks of the same task that run beside it; results are averaged.
+    `default`: used for its task unless another one was chosen. `pack`: the pack that brings it. `head`: how the
+    outputs of a detector, or of a network of hidden points, are decoded. `companions`: networks of the same task that
+    run beside it; their results join its own. `advisory`: a liveness network whose "live" proves nothing. `figures`:
+    how well it measures, in one line.
     """
 
     name: str
@@ -211,6 +213,8 @@ class Manifest:
     thresholds: tuple[tuple[str, float], ...]
     head: str = ""
     companions: tuple[str, ...] = ()
+    advisory: bool = False
+    figures: str = ""
 
     @property
     def labelled_output(self) -> OutputSpec:

@@ -66,7 +66,7 @@ def test_masks() -> None:
     gone = Mask({"medical_mask": 0.0, "missing": 1.0}, None)
     found = aggregate([{"mask": worn}, {"mask": gone}])["mask"]
     assert isinstance(found, Mask)
-    assert (found.predominant, found.predominant_occlusion) == ("missing", "correct")
+    assert (found.predominant, found.predominant_occlusion) == ("missing", "chin")
     assert found.scores["medical_mask"] == pytest.approx(0.45)
 
 

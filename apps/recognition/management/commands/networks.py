@@ -16,7 +16,7 @@ from apps.recognition.networks import report
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.registry import Registry, State
 
-ARGUMENTS = ("names", "target", "folder", "use", "task", "name", "device", "seconds")
+ARGUMENTS = ("names", "target", "folder", "use", "dry_run", "task", "name", "device", "seconds")
 MAX_NAME = AuditRecord._meta.get_field("object_id").max_length
 
 
@@ -41,6 +41,7 @@ class Command(BaseCommand):
         add.add_argument("target", metavar="PACK|NETWORK|MANIFEST.toml")
         add.add_argument("--from", dest="folder", type=Path, metavar="DIR", help="take the files from a folder")
         add.add_argument("--use", action="store_true", help="let the added networks serve their tasks")
+        add.add_argument("--dry-run", action="store_true", help="show what would be added: licences and figures")
         use = actions.add_parser("use", help="choose the network that serves a task")
         use.add_argument("task", metavar="TASK")
         use.add_argument("name", metavar="NETWORK")
@@ -100,10 +101,16 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(report.table(HEADER, [speed.row for speed in speeds]))
 
-    def _add(self, registry: Registry, target: str, folder: Path | None, use: bool) -> None:
+    def _add(self, registry: Registry, target: str, folder: Path | None, use: bool, dry_run: bool) -> None:
         from apps.recognition.networks import packs
 
         members = packs.pack_members(registry, target)
+        self.stdout.write(report.table(report.OFFER_HEADER, report.offer_rows(members)))
+        for manifest in members:
+            if manifest.licence.caveat:
+                self.stdout.write(f"{manifest.name}: {manifest.licence.caveat}")
+        if dry_run:
+            return
         added = packs.pack_add(registry, members, cache=config(Directories).cache, folder=folder)
         if target.endswith(".toml"):
             packs.manifest_keep(registry, Path(target))
@@ -111,11 +118,9 @@ class Command(BaseCommand):
         self.stdout.write(report.table(report.ADD_HEADER, report.added_rows(added, registry)))
         companions = {name for manifest in members for name in manifest.companions}
         for manifest in members:
-            if manifest.licence.caveat:
-                self.stdout.write(f"{manifest.name}: {manifest.licence.caveat}")
             if manifest.name in companions or manifest.name == registry.selected(manifest.task):
                 continue
-            if use:
+            if use or packs.serves_at_once(registry, manifest, target):
                 self._use(Registry(registry.directory), manifest.task, manifest.name)
             else:
                 way = f"python manage.py networks use {manifest.task} {manifest.name}"

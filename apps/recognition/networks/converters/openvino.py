@@ -1,7 +1,7 @@
 """OpenVINO IR (version 10 and 11, `.xml` + `.bin`) → ONNX.
 
 Made for convolutional networks with one input and one output. float16 weights stay float16 in the file. The batch
-axis, fixed by the IR, floats: an operation that would fix it again is not supported.
+axis, fixed by the IR, floats: shapes that the IR computes are taken from what it states of them, after the batch axis.
 """
 
 import xml.etree.ElementTree as ElementTree
@@ -23,13 +23,14 @@ ELEMENT_TYPES = {"f16": np.float16, "f32": np.float32, "i32": np.int32, "i64": n
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer of the IR: its type, its settings, the layers that feed it, and the shape of its first input."""
+    """A layer of the IR: its type, its settings, the layers that feed it, the shapes of its first input and output."""
 
     id: str
     type: str
     settings: dict[str, str]
     inputs: tuple[str, ...]
     input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...] = ()
 
     def integers(self, key: str) -> list[int]:
         """A setting that is a list of whole numbers."""
@@ -56,8 +57,14 @@ def _read_layer(element: ElementTree.Element, sources: dict[tuple[str | None, st
         type=element.attrib["type"],
         settings={} if data is None else dict(data.attrib),
         inputs=tuple(sources[element.get("id"), port.get("id")] for port in ports),
-        input_shape=tuple(int(dimension.text or 0) for dimension in ports[0].findall("dim")) if ports else (),
+        input_shape=_sizes(ports),
+        output_shape=_sizes(element.findall("output/port")),
     )
+
+
+def _sizes(ports: list[ElementTree.Element]) -> tuple[int, ...]:
+    """The shape of the first of some ports."""
+    return tuple(int(dimension.text or 0) for dimension in ports[0].findall("dim")) if ports else ()
 
 
 def convert(
@@ -96,6 +103,7 @@ class _Conversion:
         self.builder = GraphBuilder()
         self.constants: dict[str, NDArray[Any]] = {}
         self.values: dict[str, str] = {}
+        self.shapes: set[str] = set()  # layers that compute nothing but shapes, all of which the IR states
 
     def add(self, layer: Layer) -> None:
         """Converts one layer whose inputs are converted."""
@@ -105,6 +113,8 @@ class _Conversion:
             self.constants[layer.id] = self._read(layer)
         elif layer.type == "Convert" and layer.inputs[0] in self.constants:
             self.constants[layer.id] = self.constants[layer.inputs[0]]
+        elif layer.type == "ShapeOf" or self._is_shape(layer):
+            self.shapes.add(layer.id)
         elif layer.type in HANDLERS:
             self.values[layer.id] = HANDLERS[layer.type](self, layer)
         elif layer.type != "Result":
@@ -114,6 +124,10 @@ class _Conversion:
         """Names the value of the Result layer, flattened after the batch axis."""
         flat = self.builder.node("Flatten", self._value(result.inputs[0]), axis=1)
         self.builder.name_output(flat, output)
+
+    def _is_shape(self, layer: Layer) -> bool:
+        """Whether a layer works on shapes alone."""
+        return not self.shapes.isdisjoint(layer.inputs) and self.shapes | self.constants.keys() >= set(layer.inputs)
 
     def _read(self, layer: Layer) -> NDArray[Any]:
         dtype = np.dtype(ELEMENT_TYPES[layer.settings["element_type"]])
@@ -128,8 +142,7 @@ class _Conversion:
 
     def convolution(self, layer: Layer) -> str:
         """Convolution and GroupConvolution; the kernel of the latter has an axis for the groups."""
-        if layer.settings.get("auto_pad", "explicit") not in ("explicit", "notset"):
-            raise NetworkError(f"layer {layer.id}: auto_pad {layer.settings['auto_pad']} is not supported")
+        _check_pads(layer)
         kernel, groups = self.constants[layer.inputs[1]], 1
         if layer.type == "GroupConvolution":
             groups = kernel.shape[0]
@@ -159,15 +172,69 @@ class _Conversion:
         return self.builder.node("PRelu", self._value(layer.inputs[0]), self.builder.constant(slope))
 
     def mean(self, layer: Layer) -> str:
-        """AvgPool over the whole picture, and ReduceMean over its two sides."""
-        if layer.type == "AvgPool":
-            whole = tuple(layer.integers("kernel")) == layer.input_shape[2:]
-        else:
-            axes = sorted(int(axis) % 4 for axis in self.constants[layer.inputs[1]].ravel())
-            whole = axes == [2, 3] and layer.settings.get("keep_dims") == "true"
-        if not whole:
-            raise NetworkError(f"layer {layer.id}: {layer.type} over a part of the picture is not supported")
+        """ReduceMean over both sides of the picture."""
+        axes = sorted(int(axis) % 4 for axis in self.constants[layer.inputs[1]].ravel())
+        if axes != [2, 3] or layer.settings.get("keep_dims") != "true":
+            raise NetworkError(f"layer {layer.id}: ReduceMean over a part of the picture is not supported")
         return self.builder.node("GlobalAveragePool", self._value(layer.inputs[0]))
+
+    def pool(self, layer: Layer) -> str:
+        """AvgPool, over the whole picture or in windows that padding does not fill, and MaxPool."""
+        kernel = layer.integers("kernel")
+        if layer.type == "AvgPool" and tuple(kernel) == layer.input_shape[2:]:
+            return self.builder.node("GlobalAveragePool", self._value(layer.inputs[0]))
+        _check_pads(layer)
+        pads = layer.integers("pads_begin") + layer.integers("pads_end")
+        if layer.settings.get("rounding_type", "floor") != "floor" or (layer.type == "AvgPool" and any(pads)):
+            raise NetworkError(f"layer {layer.id}: this {layer.type} is not supported")
+        return self.builder.node(
+            "MaxPool" if layer.type == "MaxPool" else "AveragePool",
+            self._value(layer.inputs[0]),
+            kernel_shape=kernel,
+            strides=layer.integers("strides"),
+            pads=pads,
+        )
+
+    def normalisation(self, layer: Layer) -> str:
+        """MVN over all that follows the channels, with their variance: an instance normalisation without weights."""
+        rank, channels = len(layer.input_shape), layer.input_shape[1]
+        axes = sorted(int(axis) % rank for axis in self.constants[layer.inputs[1]].ravel())
+        if axes != list(range(2, rank)) or layer.settings.get("normalize_variance") != "true":
+            raise NetworkError(f"layer {layer.id}: MVN over the axes {axes} is not supported")
+        one, zero = np.ones(channels, np.float32), np.zeros(channels, np.float32)
+        return self.builder.node(
+            "InstanceNormalization",
+            self._value(layer.inputs[0]),
+            self.builder.constant(one),
+            self.builder.constant(zero),
+            epsilon=float(layer.settings["eps"]),
+        )
+
+    def reshape(self, layer: Layer) -> str:
+        """A new shape after the batch axis, as the IR states it."""
+        if not layer.output_shape or layer.output_shape[0] != layer.input_shape[0]:
+            raise NetworkError(f"layer {layer.id}: a {layer.type} of the batch axis is not supported")
+        shape = np.array([0, *layer.output_shape[1:]], np.int64)
+        return self.builder.node("Reshape", self._value(layer.inputs[0]), self.builder.constant(shape))
+
+    def gather(self, layer: Layer) -> str:
+        """Channels in another order."""
+        axis = int(self.constants[layer.inputs[2]].ravel()[0])
+        order = self.constants[layer.inputs[1]].ravel().astype(np.int64)
+        return self.builder.node("Gather", self._value(layer.inputs[0]), self.builder.constant(order), axis=axis)
+
+    def product(self, layer: Layer) -> str:
+        """A product with a constant matrix."""
+        matrix = self.constants[layer.inputs[1]]
+        if layer.settings.get("transpose_b") == "true":
+            matrix = matrix.T
+        return self.builder.node("MatMul", self._value(layer.inputs[0]), self.builder.constant(matrix))
+
+
+def _check_pads(layer: Layer) -> None:
+    """Raises NetworkError where padding is not spelt out."""
+    if layer.settings.get("auto_pad", "explicit") not in ("explicit", "notset"):
+        raise NetworkError(f"layer {layer.id}: auto_pad {layer.settings['auto_pad']} is not supported")
 
 
 OPERATORS = {"Add": "Add", "Multiply": "Mul", "Subtract": "Sub", "Sigmoid": "Sigmoid", "ReLU": "Relu", "Tanh": "Tanh"}
@@ -175,5 +242,10 @@ HANDLERS: dict[str, Callable[[_Conversion, Layer], str]] = {
     **dict.fromkeys(("Convolution", "GroupConvolution"), _Conversion.convolution),
     **dict.fromkeys(OPERATORS, _Conversion.elementwise),
     "PReLU": _Conversion.prelu,
-    **dict.fromkeys(("AvgPool", "ReduceMean"), _Conversion.mean),
+    "ReduceMean": _Conversion.mean,
+    **dict.fromkeys(("AvgPool", "MaxPool"), _Conversion.pool),
+    "MVN": _Conversion.normalisation,
+    **dict.fromkeys(("Reshape", "Squeeze", "Unsqueeze"), _Conversion.reshape),
+    "Gather": _Conversion.gather,
+    "MatMul": _Conversion.product,
 }

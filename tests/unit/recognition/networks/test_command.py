@@ -84,7 +84,9 @@ def test_add_use_and_remove(call, tiny, tmp_path):
     (tmp_path / "own.onnx").write_bytes(data)
     (tmp_path / "own.toml").write_text(own_manifest(data, tiny))
     printed = call("add", str(tmp_path / "own.toml"), "--from", str(tmp_path))
-    assert printed.splitlines()[1].split()[:3] == ["emotion", "tiny", "own"]
+    offered, added = printed.splitlines()[1], printed.splitlines()[3]
+    assert offered.split()[:3] == ["own", "emotion", "MIT"]
+    assert added.split()[:3] == ["emotion", "tiny", "own"]
     assert "own serves nothing yet: `python manage.py networks use emotion own`" in printed
     assert "own serves emotion" in call("use", "emotion", "own")
     assert "emotion*" in next(line for line in call("list").splitlines() if line.startswith("own"))
@@ -124,7 +126,7 @@ def test_add_and_use_at_once(call, tiny, tmp_path):
 @pytest.mark.parametrize("use", [(), ("--use",)])
 def test_of_what_serves_already_nothing_is_said(call, tiny, use):
     call("build")
-    _, row = call("add", "tiny", *use).splitlines()
+    *_, row = call("add", "tiny", *use).splitlines()
     assert row.split()[:3] == ["emotion", "tiny", "tiny"]
 
 

@@ -9,6 +9,7 @@ from tests.unit.recognition.networks.tiny import run
 
 RANDOM = np.random.default_rng(11)
 IMAGE = RANDOM.normal(size=(2, 2, 5, 5)).astype(np.float32)
+POOL = {"kernel": "2,2", "strides": "2,2", "pads_begin": "0,0", "pads_end": "0,0"}
 TYPES = {np.dtype(np.float16): "f16", np.dtype(np.float32): "f32", np.dtype(np.int64): "i64"}
 
 
@@ -20,12 +21,16 @@ class Ir:
         self.edges: list[str] = []
         self.weights = b""
 
-    def layer(self, kind: str, *inputs: int, dims=(), **settings: object) -> int:
+    def layer(self, kind: str, *inputs: int, dims=(), out=(), **settings: object) -> int:
         number = len(self.layers)
         sizes = "".join(f"<dim>{size}</dim>" for size in dims)
         ports = "".join(f'<port id="{port}">{sizes}</port>' for port in range(len(inputs)))
+        shape = "".join(f"<dim>{size}</dim>" for size in out)
         data = " ".join(f'{key}="{value}"' for key, value in settings.items())
-        self.layers.append(f'<layer id="{number}" type="{kind}"><data {data}/><input>{ports}</input></layer>')
+        self.layers.append(
+            f'<layer id="{number}" type="{kind}"><data {data}/><input>{ports}</input>'
+            f'<output><port id="9">{shape}</port></output></layer>'
+        )
         for port, source in enumerate(inputs):
             self.edges.append(f'<edge from-layer="{source}" from-port="9" to-layer="{number}" to-port="{port}"/>')
         return number
@@ -49,6 +54,39 @@ def convert(folder, ir: Ir, size: int, version: str = "11"):
     xml, weights = ir.write(folder, version)
     return openvino.convert(
         xml, weights, name="net", input_name="input", output_name="out", output_shape=(size,), opset=17
+    )
+
+
+def test_pooling_normalisation_and_shapes(tmp_path):
+    """Channels in another order, pools, an instance normalisation, a shape that the IR computes, and a product."""
+    matrix = RANDOM.normal(size=(3, 8)).astype(np.float32)
+    ir = Ir()
+    image = ir.layer("Parameter", shape="1,2,5,5", element_type="f32")
+    swapped = ir.layer("Gather", image, ir.constant(np.array([1, 0])), ir.constant(np.array([1])), dims=(1, 2, 5, 5))
+    largest = ir.layer("MaxPool", swapped, dims=(1, 2, 5, 5), rounding_type="floor", **POOL)
+    normal = ir.layer(
+        "MVN", largest, ir.constant(np.array([-2, -1])), dims=(1, 2, 2, 2), normalize_variance="true", eps="1e-5"
+    )
+    shape = ir.layer("ShapeOf", normal)
+    first = ir.layer("Gather", shape, ir.constant(np.array([0])), ir.constant(np.array([0])))
+    target = ir.layer("Concat", first, ir.constant(np.array([-1])))
+    flat = ir.layer("Reshape", normal, target, dims=(1, 2, 2, 2), out=(1, 8))
+    ir.layer("Result", ir.layer("MatMul", flat, ir.constant(matrix), transpose_b="true"))
+
+    value = IMAGE[:, ::-1, :4, :4].reshape(2, 2, 2, 2, 2, 2).max(axis=(3, 5))
+    value -= value.mean(axis=(2, 3), keepdims=True)
+    value /= np.sqrt((value**2).mean(axis=(2, 3), keepdims=True) + 1e-5)
+    (found,) = run(convert(tmp_path, ir, 3), IMAGE)
+    np.testing.assert_allclose(found, value.reshape(2, 8) @ matrix.T, atol=1e-5)
+
+
+def test_mean_pools_of_windows(tmp_path):
+    ir = Ir()
+    image = ir.layer("Parameter", shape="1,2,5,5", element_type="f32")
+    ir.layer("Result", ir.layer("AvgPool", image, dims=(1, 2, 5, 5), **POOL))
+    (found,) = run(convert(tmp_path, ir, 8), IMAGE)
+    np.testing.assert_allclose(
+        found, IMAGE[:, :, :4, :4].reshape(2, 2, 2, 2, 2, 2).mean(axis=(3, 5)).reshape(2, 8), atol=1e-6
     )
 
 
@@ -106,7 +144,9 @@ def small(kind: str, **settings: object) -> Ir:
     ("kind", "settings", "message"),
     [
         ("TopK", {}, "operation TopK of layer 1 is not supported"),
-        ("AvgPool", {"kernel": "2,2"}, "AvgPool over a part of the picture is not supported"),
+        ("AvgPool", POOL | {"pads_begin": "1,1"}, "this AvgPool is not supported"),
+        ("MaxPool", POOL | {"rounding_type": "ceil"}, "this MaxPool is not supported"),
+        ("MaxPool", POOL | {"auto_pad": "same_upper"}, "auto_pad same_upper is not supported"),
     ],
 )
 def test_what_is_not_supported_is_named(tmp_path, kind, settings, message):

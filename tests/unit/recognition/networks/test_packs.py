@@ -87,8 +87,12 @@ def add(own, manifest=None):
 def test_the_packs_of_the_project(tmp_path):
     registry = Registry(tmp_path)
     packs = {manifest.pack for manifest in load_manifests().values() if manifest.pack}
-    assert packs == {"recommended", "mobilefacenet", "minifasnet", "gear"}
-    assert {m.name for m in pack_members(registry, "recommended")} == {"yunet", "r0095"}
+    assert packs == {"recommended", "r0095", "yunet-n", "mobilefacenet", "minifasnet", "gear"}
+    assert {m.name for m in pack_members(registry, "recommended")} == {
+        "eye-state", "medical-mask", "face-occlusion", "glasses", "minifasnet-v2se", "minifasnet-v2", "minifasnet-v1se",
+        "reid-0287",
+    }  # fmt: skip
+    assert all(m.figures for m in pack_members(registry, "recommended") if m.pack == "recommended")
     assert {m.name for m in pack_members(registry, "minifasnet-v2")} == {"minifasnet-v2", "minifasnet-v1se"}
     with pytest.raises(NetworkError, match="there is no network 'absent'"):
         pack_members(registry, "absent")
@@ -96,7 +100,7 @@ def test_the_packs_of_the_project(tmp_path):
 
 def test_descriptor_versions_are_distinct():
     versions = [m.descriptor.version for m in load_manifests().values() if m.descriptor]
-    assert len(versions) == len(set(versions)) == 3
+    assert len(versions) == len(set(versions)) == 4
 
 
 def test_an_own_network_is_added_chosen_and_removed(own):
