@@ -21,6 +21,7 @@ from apps.imagestore.selectors import objects_get
 from apps.imagestore.services import object_bytes
 from apps.recognition.estimators.face_descriptor import mean_descriptor
 from apps.recognition.inputs.sources import stored_landmarks5
+from apps.recognition.request.build import recognition_request
 from apps.recognition.run.facade import recognise
 from apps.recognition.types import ImageInput, ImageResult, ImageType, Plan
 
@@ -131,14 +132,12 @@ class AdditionalExtraction:
     @property
     def _plan(self) -> Plan:
         kind = self.version.kind
-        return Plan(
-            detect_face=kind == "face",
-            detect_body=kind == "body",
-            estimators=frozenset({f"{kind}_descriptor"}),
+        return recognition_request(
+            faces=kind == "face",
+            bodies=kind == "body",
+            estimations={f"{kind}_descriptor"},
             descriptor_version=self.version.version,
-            warp=False,
-            body_warp=False,
-        )
+        ).plan
 
     @property
     def _others(self) -> list[int]:

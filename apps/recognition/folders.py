@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.common.descriptors import Descriptor
+from apps.recognition.request.build import recognition_request
 from apps.recognition.run.facade import recognise
-from apps.recognition.types import ImageInput, MultifacePolicy, Plan
+from apps.recognition.types import ImageInput, MultifacePolicy
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp", ".gif"})
 
@@ -26,10 +27,10 @@ class Described:
 def described_faces(directory: Path, *, best: bool, version: int | None = None) -> Iterator[Described]:
     """Every picture below a folder, by name; with `best` one face of each."""
     policy = MultifacePolicy.BEST if best else MultifacePolicy.ALL
-    plan = Plan(estimators=frozenset({"face_descriptor"}), multiface=policy, descriptor_version=version, warp=False)
+    request = recognition_request(estimations={"face_descriptor"}, multiface=policy, descriptor_version=version)
     for picture in sorted(path for path in directory.rglob("*") if path.suffix.lower() in SUFFIXES):
         name = str(picture.relative_to(directory))
-        (result,) = recognise([ImageInput(picture.read_bytes(), name)], plan)
+        (result,) = recognise([ImageInput(picture.read_bytes(), name)], request.plan)
         found = [face.estimations["face_descriptor"] for face in result.faces]
         vectors = tuple(each.vector for each in found if isinstance(each, Descriptor))
         yield Described(name, vectors, "" if vectors else (result.error.detail if result.error else "no face"))

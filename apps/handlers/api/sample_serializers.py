@@ -9,19 +9,15 @@ from apps.common.filters.kinds import FiniteFloatField
 from apps.faces.attributes import MAX_TTL_S
 from apps.handlers.api.event_serializers import ImageOutcomeSerializer, ImageQuery
 from apps.handlers.policies import Policies
-from apps.handlers.policies.detect import MAX_ANGLE_DEGREES, DetectPolicy
+from apps.handlers.policies.detect import DetectPolicy
 from apps.handlers.policies.extract import ExtractPolicy
 from apps.handlers.policies.face_quality import FaceQualityPolicy
+from apps.recognition.request.build import ANGLES, MAX_ANGLE_DEGREES, angle_field
 from apps.recognition.types import ImageType, MultifacePolicy
 from apps.recognition.vocabulary import detector_flags
 
 MAX_SAMPLES = 100
 FLAGS = detector_flags()
-ANGLES = ("pitch_threshold", "roll_threshold", "yaw_threshold")
-
-
-def angle_field() -> FiniteFloatField:
-    return FiniteFloatField(min_value=0, max_value=MAX_ANGLE_DEGREES, default=MAX_ANGLE_DEGREES)
 
 
 class DetectorQuery(ImageQuery):
@@ -32,9 +28,9 @@ class DetectorQuery(ImageQuery):
     )
     multiface_policy = serializers.ChoiceField(choices=[(each.value, each.name) for each in MultifacePolicy], default=1)
     extract_exif = FlagField(default=False)
-    pitch_threshold = angle_field()
-    roll_threshold = angle_field()
-    yaw_threshold = angle_field()
+    pitch_threshold = angle_field(default=MAX_ANGLE_DEGREES)
+    roll_threshold = angle_field(default=MAX_ANGLE_DEGREES)
+    yaw_threshold = angle_field(default=MAX_ANGLE_DEGREES)
 
     def get_fields(self) -> dict[str, Any]:
         return super().get_fields() | {flag: FlagField(default=False) for flag in FLAGS}
@@ -47,7 +43,7 @@ class DetectorQuery(ImageQuery):
             extract_exif=attrs.pop("extract_exif"),
             shown=shown,
             face_quality=FaceQualityPolicy(estimate="face_quality" in shown),
-            **{angle: attrs.pop(angle) for angle in ANGLES},
+            **{name: attrs.pop(name) for name in (f"{angle}_threshold" for angle in ANGLES)},
         )
         attrs["policies"] = Policies(detect_policy=detect, extract_policy=ExtractPolicy(extract_face_descriptor=False))
         return attrs

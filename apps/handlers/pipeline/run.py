@@ -10,6 +10,7 @@ from apps.handlers.policies import Policies
 from apps.handlers.types import EventParams, GeneratedEvent
 from apps.imagestore.types import NewObject
 from apps.recognition.inputs.types import Inputs
+from apps.recognition.request.build import RecognitionRequest
 from apps.recognition.run.pictures import RecognisedPicture
 from apps.recognition.types import ImageResult
 
@@ -42,6 +43,17 @@ class Run:
     def shown(self) -> frozenset[str]:
         """Names of the estimations that answers and messages hold."""
         return self.policies.detect_policy.shown
+
+    @property
+    def request(self) -> RecognitionRequest:
+        """What the policies ask of the pictures. A picture that is a stored sample is not stored again."""
+        storage = self.policies.storage_policy
+        return self.policies.recognition_request(
+            use_exif=self.params.use_exif,
+            face_warps=storage.face_sample_policy.store_sample
+            and any(each.sample_id is None for each in self.inputs.pictures),
+            body_warps=storage.body_sample_policy.store_sample,
+        )
 
 
 Stage = Callable[[Run], Run]

@@ -17,7 +17,7 @@ from apps.handlers.policies.extract import ExtractPolicy, ExtractPolicySerialize
 from apps.handlers.policies.match import MatchPolicy, MatchPolicySerializer
 from apps.handlers.policies.storage import StoragePolicy, StoragePolicySerializer
 from apps.handlers.policies.tags import ConditionalTag, ConditionalTagSerializer
-from apps.recognition.request.screening import Limits
+from apps.recognition.request.build import RecognitionRequest, recognition_request
 
 __all__ = ["Policies", "PoliciesSerializer", "policies_cached", "policies_parse"]
 
@@ -30,29 +30,34 @@ class Policies:
     conditional_tags_policy: tuple[ConditionalTag, ...] = ()
     storage_policy: StoragePolicy = field(default_factory=StoragePolicy)
 
-    @property
-    def limits(self) -> Limits:
-        """Which faces go on."""
-        return Limits(
-            angles=self.detect_policy.angle_thresholds,
-            mask_states=self.detect_policy.mask_states,
-            liveness_states=self.detect_policy.estimate_liveness.liveness_states,
-            deepfake_states=self.detect_policy.estimate_deepfake.deepfake_states,
-            predictions=self.detect_policy.predictions,
-            descriptor_score=self.extract_policy.fd_score_threshold,
-            checks=self.detect_policy.face_quality.thresholds,
-            must_pass_checks=self.detect_policy.face_quality.filter,
+    def recognition_request(self, *, use_exif: bool, face_warps: bool, body_warps: bool) -> RecognitionRequest:
+        """Return what the policies ask of pictures."""
+        detect, extract = self.detect_policy, self.extract_policy
+        return recognition_request(
+            faces=detect.detect_face,
+            bodies=detect.detect_body,
+            estimations=(
+                *detect.estimators,
+                *(extract.face_estimators if detect.detect_face else ()),
+                *(extract.body_estimators if detect.detect_body else ()),
+            ),
+            multiface=detect.multiface_policy,
+            use_exif=use_exif,
+            extract_exif=detect.extract_exif,
+            descriptor_version=extract.descriptor_version,
+            face_warps=face_warps,
+            body_warps=body_warps,
+            angles=detect.angles,
+            states={
+                "mask": detect.mask_states,
+                "liveness": detect.estimate_liveness.liveness_states,
+                "deepfake": detect.estimate_deepfake.deepfake_states,
+            },
+            predictions=detect.predictions,
+            descriptor_score=extract.fd_score_threshold,
+            checks=detect.face_quality.thresholds,
+            must_pass_checks=detect.face_quality.filter,
         )
-
-    @property
-    def estimators(self) -> frozenset[str]:
-        """All that must be estimated of a picture."""
-        wanted = self.detect_policy.estimators | self.limits.estimators
-        if self.detect_policy.detect_face:
-            wanted |= self.extract_policy.face_estimators
-        if self.detect_policy.detect_body:
-            wanted |= self.extract_policy.body_estimators
-        return wanted
 
     @property
     def needing_pictures(self) -> tuple[str, ...]:

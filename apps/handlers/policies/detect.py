@@ -10,12 +10,11 @@ from apps.common.filters.enums import Deepfake, Liveness, Mask, Number
 from apps.common.filters.kinds import FiniteFloatField, NumberField
 from apps.handlers.policies.base import PolicySerializer
 from apps.handlers.policies.face_quality import FaceQualityPolicy, FaceQualitySerializer
+from apps.recognition.request.build import ANGLES, MAX_ANGLE_DEGREES, angle_field
 from apps.recognition.request.thresholds import PredictionThresholds
 from apps.recognition.types import MultifacePolicy
 from apps.recognition.vocabulary import Kind, policy_flags
 
-MAX_ANGLE_DEGREES = 180.0
-ANGLES = ("pitch", "roll", "yaw")
 FULL_MODE = 2  # of deepfake
 
 FACE_FLAGS = policy_flags(Kind.FACE)
@@ -68,10 +67,9 @@ class DetectPolicy:
     face_quality: FaceQualityPolicy = field(default_factory=FaceQualityPolicy)
 
     @property
-    def angle_thresholds(self) -> dict[str, float]:
-        """Those that filter, by angle."""
-        limits = {angle: getattr(self, f"{angle}_threshold") for angle in ANGLES}
-        return {angle: limit for angle, limit in limits.items() if limit < MAX_ANGLE_DEGREES}
+    def angles(self) -> dict[str, float]:
+        """The thresholds by angle."""
+        return {angle: getattr(self, f"{angle}_threshold") for angle in ANGLES}
 
     @property
     def predictions(self) -> PredictionThresholds:
@@ -98,7 +96,7 @@ class DetectPolicy:
             "estimate_liveness": self.estimate_liveness.estimate,
             "estimate_deepfake": self.estimate_deepfake.estimate,
             "face_quality": self.face_quality.estimate,
-            **{f"{angle}_threshold": True for angle in self.angle_thresholds},
+            **{f"{angle}_threshold": limit < MAX_ANGLE_DEGREES for angle, limit in self.angles.items()},
             "mask_states": bool(self.mask_states),
             "liveness_states": bool(self.estimate_liveness.liveness_states),
             "deepfake_states": bool(self.estimate_deepfake.deepfake_states),
@@ -118,10 +116,6 @@ class StatesField(serializers.ListField):
 
 def score_field() -> FiniteFloatField:
     return FiniteFloatField(min_value=0, max_value=1, required=False)
-
-
-def angle_field() -> FiniteFloatField:
-    return FiniteFloatField(min_value=0, max_value=MAX_ANGLE_DEGREES, required=False)
 
 
 class LivenessSerializer(PolicySerializer):
@@ -158,9 +152,9 @@ class DetectPolicySerializer(PolicySerializer):
     extract_exif = FlagField(required=False)
     estimate_people_count = FlagField(required=False)
     people_count_coordinates = FlagField(required=False)
-    pitch_threshold = angle_field()
-    roll_threshold = angle_field()
-    yaw_threshold = angle_field()
+    pitch_threshold = angle_field(required=False)
+    roll_threshold = angle_field(required=False)
+    yaw_threshold = angle_field(required=False)
     mask_states = StatesField(Mask)
     liveness_states = StatesField(Liveness)
     estimate_liveness = LivenessSerializer(default=LivenessPolicy)

@@ -17,10 +17,10 @@ from apps.recognition.checks.evaluate import ESTIMATION
 from apps.recognition.checks.table import ISO_THRESHOLDS
 from apps.recognition.estimators.shapes import Json
 from apps.recognition.inputs.types import Rules
-from apps.recognition.request.screening import Limits
+from apps.recognition.request.build import recognition_request
 from apps.recognition.run.pictures import RecognisedPicture, recognise_pictures
 from apps.recognition.shapes import estimation_block, status_block
-from apps.recognition.types import Face, ImageType, MultifacePolicy, Plan
+from apps.recognition.types import Face, ImageType, MultifacePolicy
 
 POLICIES = [(each.value, each.name) for each in MultifacePolicy]
 # A body's warp shows no face to check.
@@ -87,20 +87,14 @@ class IsoView(LunaView):
     )
     def post(self, request: Request) -> Response:
         query = checked_query(IsoQuery, request)
-        rules = Rules(
-            image_type=ImageType(query["image_type"]),
-        )
-        plan = Plan(
+        rules = Rules(image_type=ImageType(query["image_type"]))
+        asked = recognition_request(
             multiface=MultifacePolicy(query["multiface_policy"]),
             use_exif=query["use_exif_info"],
             extract_exif=query["extract_exif"],
-            warp=False,
+            checks=ISO_THRESHOLDS,
         )
-        seen = recognise_pictures(
-            read_public_inputs(request, rules),
-            plan,
-            Limits(checks=ISO_THRESHOLDS),
-        )
+        seen = recognise_pictures(read_public_inputs(request, rules), asked)
         return Response({"images": [_image(each) for each in seen]})
 
 

@@ -21,10 +21,10 @@ from apps.recognition.estimators.liveness import Liveness
 from apps.recognition.estimators.shapes import Json, score
 from apps.recognition.inputs.types import Rules
 from apps.recognition.request.aggregation import aggregate
-from apps.recognition.request.screening import Limits
+from apps.recognition.request.build import recognition_request
 from apps.recognition.run.pictures import RecognisedPicture, recognise_pictures
 from apps.recognition.shapes import status_block
-from apps.recognition.types import ImageType, MultifacePolicy, Plan
+from apps.recognition.types import ImageType, MultifacePolicy
 
 ESTIMATION = "liveness"
 
@@ -75,18 +75,12 @@ class LivenessView(LunaView):
     )
     def post(self, request: Request) -> Response:
         query = checked_query(LivenessQuery, request)
-        rules = Rules(
-            image_type=ImageType(query["image_type"]),
-            details=frozenset({"meta"}),
-        )
-        plan = Plan(
-            estimators=frozenset({ESTIMATION}),
-            multiface=MultifacePolicy.NOT_ALLOWED,
-            use_exif=query["use_exif_info"],
-            warp=False,
+        rules = Rules(image_type=ImageType(query["image_type"]), details=frozenset({"meta"}))
+        asked = recognition_request(
+            estimations={ESTIMATION}, multiface=MultifacePolicy.NOT_ALLOWED, use_exif=query["use_exif_info"]
         )
         inputs = read_public_inputs(request, rules)
-        seen = recognise_pictures(inputs, plan, Limits())
+        seen = recognise_pictures(inputs, asked)
         if inputs.alone and (error := _error(seen[0])) is not None:
             raise error
         together = _together(seen) if query["aggregate"] else None

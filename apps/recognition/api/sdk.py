@@ -23,7 +23,13 @@ from apps.recognition.estimators.people_count import PeopleCount
 from apps.recognition.estimators.shapes import Json
 from apps.recognition.inputs.types import Rules
 from apps.recognition.request.aggregation import aggregate
-from apps.recognition.request.screening import Limits
+from apps.recognition.request.build import (
+    ANGLES,
+    MAX_ANGLE_DEGREES,
+    RecognitionRequest,
+    angle_field,
+    recognition_request,
+)
 from apps.recognition.run.pictures import RecognisedPicture, Rejected, check_one_person, recognise_pictures
 from apps.recognition.shapes import (
     attributes_block,
@@ -33,16 +39,10 @@ from apps.recognition.shapes import (
     reasons_block,
     status_block,
 )
-from apps.recognition.types import Body, Face, Image, ImageType, MultifacePolicy, Plan
+from apps.recognition.types import Body, Face, Image, ImageType, MultifacePolicy
 from apps.recognition.vocabulary import Kind, sdk_flags
 
-MAX_ANGLE_DEGREES = 180.0
-ANGLES = ("pitch", "roll", "yaw")
 FLAGS = sdk_flags()
-
-
-def angle_field() -> FiniteFloatField:
-    return FiniteFloatField(min_value=0, max_value=MAX_ANGLE_DEGREES, default=MAX_ANGLE_DEGREES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,11 @@ class SdkQuery(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, Any]:
         flags = {flag: FlagField(default=False) for flag in FLAGS}
-        return flags | super().get_fields() | {f"{name}_threshold": angle_field() for name in ANGLES}
+        return (
+            flags
+            | super().get_fields()
+            | {f"{name}_threshold": angle_field(default=MAX_ANGLE_DEGREES) for name in ANGLES}
+        )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs["detect_face"] and not attrs["detect_body"]:
@@ -145,16 +149,8 @@ class SdkView(LunaView):
     def post(self, request: Request) -> Response:
         query = checked_query(SdkQuery, request)
         shown = _shown(query)
-        limits = _limits(query)
-        rules = Rules(
-            image_type=ImageType(query["image_type"]),
-            bodies=True,
-        )
-        seen = recognise_pictures(
-            read_public_inputs(request, rules),
-            _plan(query, shown, limits),
-            limits,
-        )
+        rules = Rules(image_type=ImageType(query["image_type"]), bodies=True)
+        seen = recognise_pictures(read_public_inputs(request, rules), _asked(query, shown))
         if query["aggregate_attributes"] and query["multiface_policy"] != MultifacePolicy.BEST:
             check_one_person([each.result for each in seen])
         return Response(
@@ -164,17 +160,6 @@ class SdkView(LunaView):
                 "filtered_estimations": [_filtered(each, shown) for picture in seen for each in picture.rejected],
             }
         )
-
-
-def _limits(query: dict[str, Any]) -> Limits:
-    angles = {angle: query[f"{angle}_threshold"] for angle in ANGLES}
-    return Limits(
-        angles={angle: limit for angle, limit in angles.items() if limit < MAX_ANGLE_DEGREES},
-        mask_states=tuple(query["mask_states"]),
-        liveness_states=tuple(query["liveness_states"]),
-        deepfake_states=tuple(query["deepfake_states"]),
-        descriptor_score=query["face_descriptor_score_threshold"],
-    )
 
 
 def _shown(query: dict[str, Any]) -> Shown:
@@ -190,22 +175,22 @@ def _shown(query: dict[str, Any]) -> Shown:
     )
 
 
-def _plan(query: dict[str, Any], shown: Shown, limits: Limits) -> Plan:
-    estimators = shown.estimations | limits.estimators
-    if limits.descriptor_score > 0:
-        estimators |= {"face_descriptor"}
-    described = not estimators.isdisjoint(("face_descriptor", "body_descriptor"))
-    return Plan(
-        detect_face=query["detect_face"],
-        detect_body=query["detect_body"],
-        estimators=estimators,
+def _asked(query: dict[str, Any], shown: Shown) -> RecognitionRequest:
+    of_limits = {"face_descriptor"} if query["face_descriptor_score_threshold"] > 0 else frozenset()
+    return recognition_request(
+        faces=query["detect_face"],
+        bodies=query["detect_body"],
+        estimations=shown.estimations | of_limits,
         multiface=MultifacePolicy(query["multiface_policy"]),
         use_exif=query["use_exif_info"],
         extract_exif=query["extract_exif"],
         score_threshold=query.get("score_threshold"),
-        descriptor_version=query.get("descriptor_version") if described else None,
-        warp=query["estimate_face_warp"],
-        body_warp=query["estimate_body_warp"],
+        descriptor_version=query.get("descriptor_version"),
+        face_warps=query["estimate_face_warp"],
+        body_warps=query["estimate_body_warp"],
+        angles={angle: query[f"{angle}_threshold"] for angle in ANGLES},
+        states={name: query[f"{name}_states"] for name in ("mask", "liveness", "deepfake")},
+        descriptor_score=query["face_descriptor_score_threshold"],
     )
 
 

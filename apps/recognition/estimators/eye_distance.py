@@ -11,6 +11,7 @@ import numpy as np
 
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.shapes import Json
+from apps.recognition.estimators.source import is_warp
 from apps.recognition.types import Points
 
 DECIMALS = 2
@@ -31,10 +32,7 @@ class EyeDistanceEstimator(Estimator):
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[EyeDistance | None]:
         """Of every face; None of a warp."""
-        return [
-            None if subject.image is subject.warp else EyeDistance(eye_distance(subject.landmarks5))
-            for subject in subjects
-        ]
+        return [None if is_warp(subject) else EyeDistance(eye_distance(subject.landmarks5)) for subject in subjects]
 
     def json(self, result: EyeDistance) -> Json:
         """`{pixels}`."""

@@ -22,14 +22,13 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """`angles`: largest |pitch|, |roll|, |yaw| in degrees, those that limit. `*_states`: numbers of `words` that pass,
-    all when empty; `predictions`: the thresholds behind them. `descriptor_score`: the lowest, 0..1. `checks`: the image
-    checks that are made, by name; a face goes on whatever they say unless `must_pass_checks`."""
+    """`angles`: largest |pitch|, |roll|, |yaw| in degrees, those that limit. `states`: by estimation the numbers of its
+    column that pass; `predictions`: the thresholds behind them. `descriptor_score`: the lowest, 0..1. `checks`: the
+    image checks to make, by name; a face that fails them passes unless `must_pass_checks`.
+    """
 
     angles: Mapping[str, float] = field(default_factory=dict)
-    mask_states: tuple[int, ...] = ()
-    liveness_states: tuple[int, ...] = ()
-    deepfake_states: tuple[int, ...] = ()
+    states: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     predictions: PredictionThresholds = field(default_factory=PredictionThresholds)
     descriptor_score: float = 0.0
     checks: Mapping[str, Threshold] = field(default_factory=dict)
@@ -38,22 +37,14 @@ class Limits:
     @property
     def estimators(self) -> frozenset[str]:
         """What must be estimated for these limits, beside the descriptor."""
-        wanted = {
-            "head_pose": self.angles,
-            "mask": self.mask_states,
-            "liveness": self.liveness_states,
-            "deepfake": self.deepfake_states,
-        }
-        return frozenset(name for name, needs in wanted.items() if needs)
+        return frozenset(self.states) | ({"head_pose"} if self.angles else frozenset())
 
 
 def screen(face: Face, limits: Limits) -> tuple[Reason, ...]:
     """Why a face does not go on; empty when it does. An estimation that is not there passes no limit of it."""
     return (
         *_angles(face, limits),
-        *_state(face, "mask", limits.mask_states),
-        *_state(face, "liveness", limits.liveness_states),
-        *_state(face, "deepfake", limits.deepfake_states),
+        *_states(face, limits),
         *_descriptor_score(face, limits),
         *_checks(face, limits),
     )
@@ -69,9 +60,13 @@ def _angles(face: Face, limits: Limits) -> list[Reason]:
     return reasons
 
 
-def _state(face: Face, name: str, states: tuple[int, ...]) -> list[Reason]:
-    value = event_columns({name: face.estimations.get(name)}).get(name)
-    return [] if not states or value in states else [Reason(f"{name}_states", value, list(states))]
+def _states(face: Face, limits: Limits) -> list[Reason]:
+    found = event_columns({name: face.estimations.get(name) for name in limits.states})
+    return [
+        Reason(f"{name}_states", found.get(name), list(numbers))
+        for name, numbers in limits.states.items()
+        if found.get(name) not in numbers
+    ]
 
 
 def _descriptor_score(face: Face, limits: Limits) -> list[Reason]:

@@ -8,10 +8,11 @@ from apps.common import errors
 from apps.common.errors import LunaError
 from apps.recognition.checks.recognise import recognise_checked
 from apps.recognition.inputs.types import Inputs, Picture
+from apps.recognition.request.build import RecognitionRequest
 from apps.recognition.request.screening import Limits, Reason, screen
 from apps.recognition.request.thresholds import judged
 from apps.recognition.run.facade import prediction_thresholds
-from apps.recognition.types import Body, Face, ImageResult, Plan
+from apps.recognition.types import Body, Face, ImageResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,19 +53,19 @@ class RecognisedPicture:
         return tuple(each.face for each in self.persons if each.face is not None)
 
 
-def recognise_pictures(inputs: Inputs, plan: Plan, limits: Limits) -> list[RecognisedPicture]:
+def recognise_pictures(inputs: Inputs, request: RecognitionRequest) -> list[RecognisedPicture]:
     """Recognise and screen each picture, in order. Raises what `recognise_inputs` raises."""
-    return screen_pictures(inputs.pictures, recognise_inputs(inputs, plan, limits), limits)
+    return screen_pictures(inputs.pictures, recognise_inputs(inputs, request), request.limits)
 
 
-def recognise_inputs(inputs: Inputs, plan: Plan, limits: Limits) -> list[ImageResult]:
+def recognise_inputs(inputs: Inputs, request: RecognitionRequest) -> list[ImageResult]:
     """Return a result for each picture, in order. A picture that could not be read or recognised keeps its error.
 
     Raises that error when the picture is the request's whole body, and what `facade.recognise` raises.
     """
     readable = [picture.image for picture in inputs.pictures if picture.error is None]
-    thresholds = limits.predictions.over(prediction_thresholds())
-    found = iter(recognise_checked(readable, plan, limits.checks) if readable else ())
+    thresholds = request.limits.predictions.over(prediction_thresholds())
+    found = iter(recognise_checked(readable, request.plan, request.limits.checks) if readable else ())
     results = []
     for picture in inputs.pictures:
         result = ImageResult(picture.image.filename, error=picture.error) if picture.error else next(found)

@@ -104,6 +104,10 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
+def estimators(policies: Policies) -> frozenset[str]:
+    return policies.recognition_request(use_exif=True, face_warps=True, body_warps=True).plan.estimators
+
+
 def test_defaults() -> None:
     policies = policies_parse({})
     assert policies == Policies()
@@ -111,7 +115,7 @@ def test_defaults() -> None:
         {name: {} for name in ("detect_policy", "extract_policy", "storage_policy")}
         | {"match_policy": [], "conditional_tags_policy": []}
     )
-    assert policies.estimators == {"face_descriptor"}
+    assert estimators(policies) == {"face_descriptor"}
     assert policies.detect_policy.multiface_policy is MultifacePolicy.ALL
     storage = policies.storage_policy
     assert (storage.face_sample_policy.store_sample, storage.event_policy.store_event) == (True, True)
@@ -127,7 +131,7 @@ def test_the_whole_vocabulary() -> None:
         "landmarks68", "head_pose", "emotions", "mask", "quality", "gaze", "eyes_attributes", "mouth_attributes",
         "glasses", "liveness", "deepfake", "body_basic_attributes", "upper_body", "face_quality",
     }  # fmt: skip
-    assert detect.angle_thresholds == {"pitch": 30, "roll": 30.5, "yaw": 0}
+    assert detect.angles == {"pitch": 30, "roll": 30.5, "yaw": 0}
     assert detect.estimate_liveness.liveness_states == (1,)
     thresholds = detect.face_quality.thresholds
     assert thresholds["head_yaw"].json() == {"min": -5, "max": 180}
@@ -154,7 +158,7 @@ def test_the_whole_vocabulary() -> None:
 
 def test_filters_that_need_an_estimation_ask_for_it() -> None:
     policies = policies_parse({"detect_policy": {"yaw_threshold": 20, "mask_states": [1]}})
-    assert policies.estimators == {"face_descriptor", "head_pose", "mask"}
+    assert estimators(policies) == {"face_descriptor", "head_pose", "mask"}
     assert policies.detect_policy.shown == frozenset()
 
 

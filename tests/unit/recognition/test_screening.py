@@ -41,7 +41,7 @@ def test_angles_beyond(yaw: float) -> None:
 
 
 def test_what_was_not_estimated_does_not_pass() -> None:
-    reasons = screen(face(), Limits(angles={"pitch": 10}, mask_states=(1,)))
+    reasons = screen(face(), Limits(angles={"pitch": 10}, states={"mask": (1,)}))
     assert [(each.filter_name, each.object_value) for each in reasons] == [
         ("pitch_threshold", None),
         ("mask_states", None),
@@ -49,7 +49,7 @@ def test_what_was_not_estimated_does_not_pass() -> None:
 
 
 def test_masks() -> None:
-    limits = Limits(mask_states=(1, 3))
+    limits = Limits(states={"mask": (1, 3)})
     assert screen(face(mask=MaskLike("missing")), limits) == ()
     assert screen(face(mask=MaskLike("medical_mask")), limits) == (Reason("mask_states", 2, [1, 3]),)
     assert limits.estimators == {"mask"}

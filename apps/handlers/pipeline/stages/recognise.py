@@ -9,7 +9,6 @@ from apps.handlers.policies import Policies
 from apps.matching.references import MAX_REFERENCES
 from apps.recognition.inputs.types import DescriptorFile, Inputs
 from apps.recognition.run.pictures import recognise_inputs
-from apps.recognition.types import Plan
 
 
 def recognise(run: Run) -> Run:
@@ -23,7 +22,7 @@ def recognise(run: Run) -> Run:
     if run.params.aggregate and run.inputs.descriptors:
         raise LunaError(errors.NO_AGGREGATION_OF_DESCRIPTORS)
     inputs = replace(run.inputs, descriptors=_usable(run.inputs, run.policies))
-    results = recognise_inputs(inputs, _plan(run), run.policies.limits)
+    results = recognise_inputs(inputs, run.request)
     return replace(run, inputs=inputs, results=tuple(results))
 
 
@@ -38,19 +37,3 @@ def _usable(inputs: Inputs, policies: Policies) -> tuple[DescriptorFile, ...]:
     if inputs.alone:
         raise refused
     return tuple(replace(file, descriptors=(), error=file.error or refused) for file in inputs.descriptors)
-
-
-def _plan(run: Run) -> Plan:
-    detect, storage = run.policies.detect_policy, run.policies.storage_policy
-    return Plan(
-        detect_face=detect.detect_face,
-        detect_body=detect.detect_body,
-        estimators=run.policies.estimators,
-        multiface=detect.multiface_policy,
-        use_exif=run.params.use_exif,
-        extract_exif=detect.extract_exif,
-        descriptor_version=run.policies.extract_policy.descriptor_version,
-        # A picture that is a stored sample is not stored again.
-        warp=storage.face_sample_policy.store_sample and any(each.sample_id is None for each in run.inputs.pictures),
-        body_warp=storage.body_sample_policy.store_sample,
-    )

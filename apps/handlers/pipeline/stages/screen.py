@@ -17,7 +17,7 @@ def screen(run: Run) -> Run:
     """
     if run.params.aggregate and run.policies.detect_policy.multiface_policy is not MultifacePolicy.BEST:
         check_one_person(run.results)
-    pictures = screen_pictures(run.inputs.pictures, run.results, run.policies.limits)
+    pictures = screen_pictures(run.inputs.pictures, run.results, run.request.limits)
     persons = [person for picture in pictures for person in picture.persons]
     events = (*events_of_persons(run, persons), *events_of_descriptors(run))
     return replace(run, pictures=tuple(pictures), events=events)

@@ -1,0 +1,77 @@
+"""Build what a resource asks of recognition, for every resource in the same way."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from apps.common.filters.kinds import FiniteFloatField
+from apps.recognition.checks.thresholds import Threshold
+from apps.recognition.request.screening import Limits
+from apps.recognition.request.thresholds import PredictionThresholds
+from apps.recognition.types import MultifacePolicy, Plan
+
+ANGLES = ("pitch", "roll", "yaw")
+MAX_ANGLE_DEGREES = 180.0
+DESCRIPTORS = frozenset({"face_descriptor", "body_descriptor"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecognitionRequest:
+    """What the engine does with each picture, and which persons pass."""
+
+    plan: Plan
+    limits: Limits
+
+
+def recognition_request(
+    *,
+    faces: bool = True,
+    bodies: bool = False,
+    estimations: Collection[str] = (),
+    multiface: MultifacePolicy = MultifacePolicy.ALL,
+    use_exif: bool = True,
+    extract_exif: bool = False,
+    score_threshold: float | None = None,
+    descriptor_version: int | None = None,
+    face_warps: bool = False,
+    body_warps: bool = False,
+    angles: Mapping[str, float] | None = None,
+    states: Mapping[str, Sequence[int]] | None = None,
+    predictions: PredictionThresholds | None = None,
+    descriptor_score: float = 0.0,
+    checks: Mapping[str, Threshold] | None = None,
+    must_pass_checks: bool = False,
+) -> RecognitionRequest:
+    """Return the plan and the limits; the plan holds the estimations that the limits need.
+
+    `estimations`: names of the vocabulary. `angles`: largest |pitch|, |roll| and |yaw| in degrees, of which 180 limits
+    nothing. `states`: by estimation the numbers that pass, of which none limit nothing. The other members are those of
+    `Plan` and `Limits`. `descriptor_version` counts only if a descriptor is among the estimations.
+    """
+    limits = Limits(
+        angles={angle: limit for angle, limit in (angles or {}).items() if limit < MAX_ANGLE_DEGREES},
+        states={name: tuple(numbers) for name, numbers in (states or {}).items() if numbers},
+        predictions=predictions or PredictionThresholds(),
+        descriptor_score=descriptor_score,
+        checks=checks or {},
+        must_pass_checks=must_pass_checks,
+    )
+    wanted = frozenset(estimations) | limits.estimators
+    plan = Plan(
+        detect_face=faces,
+        detect_body=bodies,
+        estimators=wanted,
+        multiface=multiface,
+        use_exif=use_exif,
+        extract_exif=extract_exif,
+        score_threshold=score_threshold,
+        descriptor_version=None if wanted.isdisjoint(DESCRIPTORS) else descriptor_version,
+        warp=face_warps,
+        body_warp=body_warps,
+    )
+    return RecognitionRequest(plan=plan, limits=limits)
+
+
+def angle_field(**options: Any) -> FiniteFloatField:
+    """A serializer's field of one of the `angles`."""
+    return FiniteFloatField(min_value=0, max_value=MAX_ANGLE_DEGREES, **options)
