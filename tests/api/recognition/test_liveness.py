@@ -9,6 +9,8 @@ from django.test import Client
 from PIL import Image, ImageFilter
 
 from apps.accounts.models import Account
+from apps.common.config import override_config
+from apps.recognition.config import LivenessEstimator, LivenessThresholds
 from tests.api.handlers.conftest import JPEG, JSON, Stored, astronaut, encoded, nobody, sample, stored  # noqa: F401
 from tests.factories import client_of, make_account, token_client
 
@@ -62,15 +64,14 @@ def test_images_together_are_their_mean() -> None:
 @pytest.mark.parametrize(
     ("thresholds", "prediction"),
     [
-        ({"LUNA_LIVENESS_THRESHOLD": 0.0}, 2),
-        ({"LUNA_LIVENESS_THRESHOLD": 1.1}, 0),
-        ({"LUNA_LIVENESS_QUALITY_THRESHOLD": 1.1}, 2),
+        ({"real_threshold": 0.0}, 2),
+        ({"real_threshold": 1.0}, 0),
+        ({"real_threshold": 1.0, "quality_threshold": 1.0}, 2),
     ],
 )
-def test_thresholds_are_settings(settings: Any, thresholds: dict[str, float], prediction: int) -> None:
-    for name, value in thresholds.items():
-        setattr(settings, name, value)
-    (image,) = Client().post(PATH, astronaut(), JPEG).json()["images"]
+def test_thresholds_are_settings(thresholds: dict[str, float], prediction: int) -> None:
+    with override_config(LivenessEstimator, estimator_settings=LivenessThresholds(**thresholds)):
+        (image,) = Client().post(PATH, astronaut(), JPEG).json()["images"]
     assert image["liveness"]["prediction"] == prediction
 
 
