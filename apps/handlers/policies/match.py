@@ -19,7 +19,7 @@ from apps.matching.candidates import EVENTS, FACES, EventCandidateFilters, FaceC
 
 MAX_CANDIDATES = 100
 DEFAULT_CANDIDATES = 3
-EVENT_TARGETS = ("event_id", "account_id", "external_id", "user_data", "create_time", "handler_id", "source")
+EVENT_TARGETS = frozenset(("event_id", "account_id", "external_id", "user_data", "create_time", "handler_id", "source"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
