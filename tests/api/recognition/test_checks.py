@@ -62,7 +62,7 @@ PASSES_AND_FAILS = [
     ("right_eye", "framed", "looking down"),
     ("mouth_smiling", "framed", "laughing"),
     ("mouth_occluded", "astronaut", "blue light"),
-    ("mouth_open", "framed", "wide open mouth"),
+    ("mouth_open", "pouting", "wide open mouth"),
     ("smile_properties", "framed", "laughing"),
     ("glasses", "astronaut", "blue light"),
     ("red_eyes", "astronaut", "red eyes"),
