@@ -73,7 +73,7 @@ class ExtractorView(LunaView):
                 extract_face_descriptor=query["extract_descriptor"],
                 extract_basic_attributes=query["extract_basic_attributes"],
                 fd_score_threshold=query["fd_score_threshold"],
-                descriptor_version=query.get("descriptor_version") if query["extract_descriptor"] else None,
+                descriptor_version=query.get("descriptor_version"),
             ),
             together=query["aggregate_attributes"],
             ttl_s=query.get("ttl", DEFAULT_TTL_S),
