@@ -13,8 +13,11 @@ from django.urls import re_path  # noqa: E402
 
 from apps.common.config import Http, config  # noqa: E402
 from apps.sender.routing import websocket_urlpatterns  # noqa: E402
-from luna.config import Processes  # noqa: E402
-from luna.http import Scope, WSGIPool  # noqa: E402
+from luna.config import Connections, Processes  # noqa: E402
+from luna.http.application import WSGIPool  # noqa: E402
+from luna.http.check import check_request  # noqa: E402
+from luna.http.environ import Scope  # noqa: E402
+from luna.http.limits import Limits  # noqa: E402
 
 
 async def refuse(scope, receive, send) -> None:
@@ -23,7 +26,14 @@ async def refuse(scope, receive, send) -> None:
     await send({"type": "websocket.close", "code": 4404})
 
 
-http = WSGIPool(http_application, threads=config(Processes).http_threads, max_body_bytes=config(Http).request_max_size)
+limits = Limits(
+    threads=config(Processes).http_threads,
+    max_body_bytes=config(Http).request_max_size,
+    queue_length=config(Connections).queue_length,
+    queue_s=config(Connections).queue_s,
+    body_s=config(Connections).body_s,
+)
+http = WSGIPool(http_application, limits, check=check_request)
 # Channels routes to ASGI applications where Django's types expect views.
 websocket = URLRouter([*websocket_urlpatterns, re_path("", refuse)])  # type: ignore[arg-type]
 _APPLICATIONS = {"http": http, "websocket": websocket}

@@ -28,3 +28,32 @@ class Processes(Settings):
         accepts="a size such as 256mb or 1gb",
         pattern=defaults.REDIS_MAXMEMORY_PATTERN,
     )
+
+
+@group("LUNA_CONNECTIONS", scope=Scope.START)
+class Connections(Settings):
+    """What clients may ask of one web process."""
+
+    max_connections: int = setting(
+        4096,
+        "Open connections, less where the hard limit of open files is lower. The longest idle one makes room for a new "
+        "one.",
+        env="LUNA_MAX_CONNECTIONS",
+        ge=1,
+        le=1_000_000,
+    )
+    queue_length: int = setting(
+        512,
+        "Requests that wait for a thread. What comes later is answered with 503.",
+        env="LUNA_HTTP_QUEUE",
+        ge=1,
+        le=100_000,
+    )
+    queue_s: float = setting(
+        2.0,
+        "Seconds that a request waits for a thread before it is answered with 503; it is not begun.",
+        env="LUNA_HTTP_QUEUE_S",
+        gt=0,
+        le=600,
+    )
+    body_s: float = setting(600.0, "Seconds in which a body must have arrived.", env="LUNA_BODY_S", gt=0, le=86_400)

@@ -11,23 +11,37 @@ import orjson
 from django.core.wsgi import get_wsgi_application
 from django.db import connections
 
-from luna.http import WSGIPool
+from luna.http.application import WSGIPool
+from luna.http.check import check_request
+from luna.http.lanes import Lane
+from luna.http.limits import Limits
 from tests.factories import PASSWORD
 from tests.ws.server import serving
 
 
 @contextmanager
-def platform(threads: int) -> Iterator[int]:
+def platform(threads: int, max_body_bytes: int = 10**6) -> Iterator[int]:
     """Its port on loopback. Tests that use it need `transactional_db`."""
-    pool = WSGIPool(get_wsgi_application(), threads=threads, max_body_bytes=10**6)
+    limits = Limits(threads=threads, reserved_threads=1, max_body_bytes=max_body_bytes)
+    pool = WSGIPool(get_wsgi_application(), limits, check=check_request)
     try:
         with serving(pool) as port:
             yield port
     finally:
-        barrier = threading.Barrier(threads)  # every thread closes its connection: the database is to be dropped
-        closing = [pool.threads.submit(lambda: (connections.close_all(), barrier.wait(10))) for _ in range(threads)]
-        for each in closing:
-            each.result()
+        for lane, count in ((pool.lane, threads), (pool.reserved, 1)):
+            close_connections(lane, count)
+
+
+def close_connections(lane: Lane, threads: int) -> None:
+    """Each thread closes its connection, so that the test database can be dropped."""
+    barrier = threading.Barrier(threads)
+
+    def close() -> None:
+        connections.close_all()
+        barrier.wait(10)
+
+    for future in [lane.executor.submit(close) for _ in range(threads)]:
+        future.result(10)
 
 
 class Caller:

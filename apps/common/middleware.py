@@ -2,7 +2,6 @@
 
 import io
 import logging
-import tempfile
 import zlib
 from collections.abc import Callable
 from typing import IO
@@ -12,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from apps.common import errors
+from apps.common.bodies import bodies
 from apps.common.config import Http, config
 from apps.common.errors import LunaError
 from apps.common.request_id import HEADER, accept_request_id, current_request_id
@@ -28,8 +28,8 @@ STATUS_CODES = {
     415: errors.UNSUPPORTED_MEDIA_TYPE,
 }
 INFLATE_CHUNK_BYTES = 64 * 1024
+MAX_INFLATION = 100  # gzip makes up to 1,000 bytes of one, of photographs and JSON not 20
 MAX_GZIP_MEMBERS = 20_000  # what lies behind a member is copied for the next
-BODY_IN_MEMORY_BYTES = 1024**2
 
 
 class RequestIdFilter(logging.Filter):
@@ -128,19 +128,21 @@ def inflate(request: HttpRequest, encoding: str) -> IO[bytes]:
     """The decoded body, in memory while it is small, else in a temporary file.
 
     gzip may have several members, one after another. Raises zlib.error for garbage, a cut stream or bytes behind it,
-    LunaError PAYLOAD_TOO_LARGE when it grows beyond `MAX_REQUEST_BYTES`: never more than one chunk of it is decoded
-    at a time.
+    LunaError PAYLOAD_TOO_LARGE when it grows beyond `request_max_size`, or beyond `json_max_size` and `MAX_INFLATION`
+    times what was sent: never more than one chunk of it is decoded at a time.
     """
+    sent = int(request.META.get("CONTENT_LENGTH") or 0)
+    max_bytes = min(config(Http).request_max_size, max(config(Http).json_max_size, MAX_INFLATION * sent))
     chunk = request.read(INFLATE_CHUNK_BYTES)
     decoder = decoder_of(chunk, encoding)
     members = 1
-    body: IO[bytes] = tempfile.SpooledTemporaryFile(BODY_IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
+    body = bodies().new()
     try:
         piece = b""
         while chunk or len(piece) == INFLATE_CHUNK_BYTES:  # the last bytes of a stream may stand for more than a chunk
             piece = decoder.decompress(chunk, INFLATE_CHUNK_BYTES)
             body.write(piece)
-            if body.tell() > config(Http).request_max_size:
+            if body.tell() > max_bytes:
                 raise LunaError(errors.PAYLOAD_TOO_LARGE)
             chunk = decoder.unconsumed_tail or decoder.unused_data or request.read(INFLATE_CHUNK_BYTES)
             if decoder.eof and chunk:

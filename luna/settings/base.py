@@ -249,6 +249,7 @@ SPECTACULAR_SETTINGS = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = None  # `request_max_size` bounds every body, multipart included
 DATA_UPLOAD_MAX_NUMBER_FILES = 1000
+FILE_UPLOAD_TEMP_DIR = config(Directories).tmp
 FILE_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024**2
 
 # --- Logging --------------------------------------------------------------------------------------------------

@@ -84,9 +84,12 @@ def test_through_the_pool_of_threads(settings: Settings) -> None:
         "raw_path": path.encode(), "query_string": b"", "headers": [], "client": ("127.0.0.1", 1), "server": ("h", 80),
     }  # fmt: skip
     sent: list[dict[str, Any]] = []
+    received = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        if not received:
+            await asyncio.sleep(60)  # the client stays
+        return received.pop()
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)

@@ -1,15 +1,17 @@
-"""The platform's ASGI application behind a real uvicorn, in a thread of the test process."""
+"""The platform's ASGI application behind the platform's own server, in a thread of the test process."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import uvicorn
 from django.db import connections
 
 from apps.sender.threads import THREADS, executor
+from luna.http.protocol import Server
+from luna.web import configuration
 
 
 def _close_connections() -> None:
@@ -27,16 +29,16 @@ def _close_connections() -> None:
 @contextmanager
 def serving(application: Any) -> Iterator[int]:
     """Serves on a free loopback port; yields it."""
-    config = uvicorn.Config(application, host="127.0.0.1", port=0, lifespan="off", log_level="warning")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    server = Server(configuration(application))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:
         if not thread.is_alive():
             raise RuntimeError("uvicorn did not start")
         time.sleep(0.01)
     try:
-        yield server.servers[0].sockets[0].getsockname()[1]
+        yield listener.getsockname()[1]
     finally:
         server.should_exit = True
         thread.join(10)

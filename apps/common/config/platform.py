@@ -26,6 +26,11 @@ class Directories(Settings):
     )
     cache: Absolute = setting(..., "Packages of networks. Default: `cache` of the var directory.", env="LUNA_CACHE_DIR")
 
+    @property
+    def tmp(self) -> Path:
+        """Temporary files: bodies while they are received or decompressed, and parts of forms."""
+        return self.var / "tmp"
+
 
 @group("LUNA_SERVICES", scope=Scope.START)
 class Services(Settings):
@@ -91,6 +96,14 @@ class Http(Settings):
     )
     json_max_size: int = setting(
         64 * 1024**2, "Bytes of the largest JSON body.", env="LUNA_MAX_JSON_BYTES", ge=1, le=MAX_BYTES
+    )
+    bodies_max_size: int = setting(
+        4 * 1024**3,
+        "Bytes that all bodies of a web process hold together, in memory and in `tmp` of the var directory, while they "
+        "are received or decompressed.",
+        env="LUNA_BODIES_BYTES",
+        ge=1024**2,
+        le=MAX_BYTES,
     )
 
 

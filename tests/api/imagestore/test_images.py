@@ -11,7 +11,7 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from apps.accounts.models import Account
 from apps.imagestore.models import StoredObject
-from luna.http import environment
+from luna.http.environ import environment
 from tests.api.imagestore.conftest import picture, post, refused, stored
 from tests.api.imagestore.test_samples import png_header
 

@@ -3,13 +3,16 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from luna.http import WSGIPool
+from luna.http.application import WSGIPool
+from luna.http.limits import Limits
 
 LIMIT = 1_000_000
+ONE = Limits(threads=1, reserved_threads=1, max_body_bytes=LIMIT)
 
 
 class Stream:
@@ -43,6 +46,7 @@ def ask(
     path: bytes = b"/",
     query: bytes = b"",
     leaves: bool = False,
+    waits: bool = False,
 ) -> list[dict[str, Any]]:
     """Everything that the client is sent for one request whose body comes in these chunks."""
     messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
@@ -62,12 +66,14 @@ def ask(
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
+        if waits and not messages:
+            await asyncio.sleep(60)
         return messages.pop(0)
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    asyncio.run(WSGIPool(application, threads=1, max_body_bytes=LIMIT)(scope, receive, send))
+    asyncio.run(WSGIPool(application, ONE)(scope, receive, send))
     return sent
 
 
@@ -130,7 +136,8 @@ def test_a_body_that_is_refused_never_reaches_the_application(
 ) -> None:
     request_id = b"1700000000,12345678-1234-4234-8234-123456789abc"
     headers = [(b"luna-request-id", request_id)] + ([(b"content-length", length)] if length else [])
-    head, body = ask(never, *chunks, headers=headers)
+    head, body, end = ask(never, *chunks, headers=headers)
+    assert end["body"] == b""  # sent when the rest of the body has been read, which closes the connection
     assert head["status"] == status
     assert (b"connection", b"close") in head["headers"]
     assert (b"luna-request-id", request_id) in head["headers"]
@@ -146,19 +153,27 @@ def test_a_client_that_leaves_before_the_end_stores_nothing() -> None:
     assert ask(never, b"half", headers=[(b"content-length", b"8")], leaves=True) == []
 
 
-def test_a_silent_client_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("luna.http.CLIENT_TIMEOUT_S", 0.05)
+@pytest.mark.parametrize(
+    ("limits", "pause_s"),
+    [
+        (replace(ONE, body_silence_s=0.05), 60),
+        (replace(ONE, body_s=0.1), 0.03),
+        (replace(ONE, body_grace_s=0, body_bytes_s=1000), 0.02),
+    ],
+    ids=["silence", "total", "rate"],
+)
+def test_a_body_has_a_silence_a_total_time_and_a_rate(limits: Limits, pause_s: float) -> None:
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
-        await asyncio.sleep(60)
-        raise AssertionError
+        await asyncio.sleep(pause_s)
+        return {"type": "http.request", "body": b"x", "more_body": not sent}
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "headers": [(b"content-length", b"8")]}
-    asyncio.run(WSGIPool(never, threads=1, max_body_bytes=LIMIT)(scope, receive, send))
+    scope = {"type": "http", "method": "POST", "headers": [(b"content-length", b"800")]}
+    asyncio.run(WSGIPool(never, limits)(scope, receive, send))
     assert (sent[0]["status"], json.loads(sent[1]["body"])["error_code"]) == (408, 37002)
 
 
@@ -169,34 +184,6 @@ def test_a_stream_is_sent_in_its_pieces_and_closed() -> None:
         start_response("200 OK", [])
         return stream
 
-    bodies = [message["body"] for message in ask(application)[1:]]
-    assert bodies == [b"one", b"two", b""]
-    assert stream.closed
-
-
-def test_a_stream_that_nobody_reads_gives_its_thread_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("luna.http.CLIENT_TIMEOUT_S", 0.05)
-    stream = Stream([b"one"])
-
-    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Stream:
-        start_response("200 OK", [])
-        return stream
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b""}
-
-    async def send(message: dict[str, Any]) -> None:
-        await asyncio.sleep(60)
-
-    scope = {
-        "type": "http",
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "raw_path": b"/",
-        "query_string": b"",
-        "headers": [],
-    }
-    with pytest.raises(TimeoutError):
-        asyncio.run(WSGIPool(application, threads=1, max_body_bytes=LIMIT)(scope, receive, send))
+    messages = ask(application, waits=True)
+    assert [message["body"] for message in messages[1:]] == [b"one", b"two", b""]
     assert stream.closed

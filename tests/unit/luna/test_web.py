@@ -7,7 +7,8 @@ import socket
 import pytest
 import uvicorn
 
-from luna.web import HEAD_LIMIT_BYTES, Protocol
+from luna.http.limits import HEAD_LIMIT_BYTES
+from luna.http.protocol import Protocol
 
 
 async def application(scope, receive, send) -> None:

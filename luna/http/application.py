@@ -1,0 +1,114 @@
+"""The ASGI application that answers HTTP with Django's WSGI side in a fixed pool of threads.
+
+Database connections live in those threads, so their number is fixed too. A request gets a thread when its body has
+arrived and its client is still connected; the thread is free again when the answer is made: no thread waits for a
+client.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import IO, Any
+
+from apps.common import errors
+from apps.common.bodies import bodies
+from apps.common.errors import LunaError
+from luna.http.answers import Answer, FileSource, Message, Send, WSGIApplication, send_error
+from luna.http.environ import Scope, environment, header
+from luna.http.lanes import ClientLeftError, Lane, Receive
+from luna.http.limits import Limits
+
+logger = logging.getLogger(__name__)
+
+# Answered by threads of their own: they tell what is wrong when everything else is busy.
+RESERVED_PATHS = frozenset({"/healthcheck", "/version", "/6/healthcheck", "/6/version"})
+READERS = 8  # threads that read files and streams for answers
+BODYLESS = frozenset({"GET", "HEAD"})
+
+
+class WSGIPool:
+    """An ASGI application that answers HTTP with a WSGI application.
+
+    `check` is called with the WSGI environment of a large or compressed body before it is received, in a thread, and
+    raises LunaError for a request that would be refused whatever its body is.
+    """
+
+    def __init__(
+        self, application: WSGIApplication, limits: Limits, *, check: Callable[[dict[str, Any]], None] | None = None
+    ) -> None:
+        self.application, self.limits, self.check = application, limits, check
+        lane = partial(Lane, length=limits.queue_length, wait_s=limits.queue_s)
+        self.lane = lane("http", limits.threads)
+        self.reserved = lane("http-reserved", limits.reserved_threads)
+        self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="http-reader")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        unread = True  # a part of the body may be coming
+        try:
+            with bodies().new() as body:
+                await self._receive(scope, receive, body)
+                unread = False
+                lane = self.reserved if scope["path"] in RESERVED_PATHS and scope["method"] in BODYLESS else self.lane
+                environ = environment(scope, body, FileSource)
+                answer = await lane.run(self._answer, environ, receive=receive)
+        except ClientLeftError:
+            return
+        except LunaError as error:
+            await send_error(send, receive, scope, error, unread=unread)
+            return
+        await answer.deliver(send, receive, self.readers)
+
+    def _answer(self, environ: dict[str, Any]) -> Answer:
+        try:
+            return Answer(self.application, environ)
+        except Exception:
+            logger.exception("unhandled exception on %s %s", environ["REQUEST_METHOD"], environ["PATH_INFO"])
+            raise LunaError(errors.INTERNAL_ERROR) from None
+
+    async def _receive(self, scope: Scope, receive: Receive, body: IO[bytes]) -> None:
+        """Take the body in.
+
+        Raises ClientLeftError for a client that left before its end, LunaError REQUEST_TIMEOUT, PAYLOAD_TOO_LARGE,
+        INVALID_REQUEST, SERVICE_BUSY, and what `check` raises.
+        """
+        announced, chunked = header(scope, b"content-length"), header(scope, b"transfer-encoding")
+        if scope["method"] in BODYLESS and not announced and not chunked:
+            return
+        if announced and not announced.isdigit():
+            raise LunaError(errors.INVALID_REQUEST, "Content-Length is not a number")
+        if announced and int(announced) > self.limits.max_body_bytes:
+            raise LunaError(errors.PAYLOAD_TOO_LARGE)
+        large = not announced or int(announced) > self.limits.checked_from_bytes or header(scope, b"content-encoding")
+        if large and self.check is not None:
+            await self.lane.run(self.check, environment(scope, body), receive=_stays)
+        started = time.monotonic()
+        more = True
+        while more:
+            message = await self._piece(receive, started)
+            body.write(message.get("body", b""))
+            more = message.get("more_body", False)
+            elapsed_s, received = time.monotonic() - started, body.tell()
+            if received > self.limits.max_body_bytes:
+                raise LunaError(errors.PAYLOAD_TOO_LARGE)
+            if more and (elapsed_s - self.limits.body_grace_s) * self.limits.body_bytes_s > received:
+                raise LunaError(errors.REQUEST_TIMEOUT, round(elapsed_s))
+
+    async def _piece(self, receive: Receive, started: float) -> Message:
+        left_s = started + self.limits.body_s - time.monotonic()
+        patience_s = min(self.limits.body_silence_s, left_s)
+        try:
+            async with asyncio.timeout(patience_s):  # not `wait_for`, which makes a task of every piece
+                message = await receive()
+        except TimeoutError:
+            raise LunaError(errors.REQUEST_TIMEOUT, round(time.monotonic() - started)) from None
+        if message["type"] == "http.disconnect":
+            raise ClientLeftError
+        return message
+
+
+async def _stays() -> Message:
+    """The `receive` of a client whose body is still to come: reading it now would take the body."""
+    return await asyncio.get_running_loop().create_future()

@@ -1,0 +1,36 @@
+"""What is known of a request before its body: whether its resource, method and credentials can be right."""
+
+from typing import Any
+
+from django.core.handlers.wsgi import WSGIRequest
+from django.db import close_old_connections
+from django.urls import Resolver404, resolve
+
+from apps.accounts.auth.authentication import principal_of_headers
+from apps.common import errors
+from apps.common.api.views import LunaView
+from apps.common.errors import LunaError
+
+
+def check_request(environ: dict[str, Any]) -> None:
+    """Refuse a request whose body need not be received.
+
+    Raises LunaError PAGE_NOT_FOUND, METHOD_NOT_ALLOWED, CREDENTIALS_REQUIRED, PAYLOAD_TOO_LARGE (a page that is no
+    resource of the API), and those of `principal_of_headers` for wrong credentials.
+    """
+    request = WSGIRequest(environ)
+    try:
+        view: Any = getattr(resolve(request.path_info).func, "cls", None)
+    except Resolver404:
+        raise LunaError(errors.PAGE_NOT_FOUND) from None
+    if not (isinstance(view, type) and issubclass(view, LunaView)):
+        raise LunaError(errors.PAYLOAD_TOO_LARGE)
+    method = str(request.method)
+    allowed = [name.upper() for name in view.http_method_names if hasattr(view, name)]
+    if method not in allowed:
+        raise LunaError(errors.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(allowed)})
+    if view.is_public(method) and not view.resource:
+        return
+    close_old_connections()
+    if principal_of_headers(request) is None and not view.is_public(method):
+        raise LunaError(errors.CREDENTIALS_REQUIRED)

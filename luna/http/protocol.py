@@ -1,0 +1,122 @@
+"""uvicorn's connections, with a bound on each that a silent or slow client cannot stretch.
+
+uvicorn waits for ever for the first request of a connection, for the end of its headers, and for a client that does
+not read. `Server` looks at all connections once a second and ends those whose time is over.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from apps.common import errors
+from apps.common.errors import LunaError
+from luna.http.answers import error_answer
+from luna.http.limits import HEAD_LIMIT_BYTES, HEAD_S, LINGER_S, UNREAD_S
+
+TICKS_PER_SWEEP = 10  # uvicorn ticks ten times a second
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection: bounds on the size and time of its headers, on what its client leaves unread, and the platform's
+    error body for what is not HTTP.
+
+    At most `max_connections` are open; the one that has been idle for longest makes room for a new one.
+    """
+
+    max_connections = 4096
+    idle: "dict[Protocol, None]" = {}  # connections without a request, the longest idle first
+
+    def connection_made(self, transport: Any) -> None:
+        self.head_bytes, self.in_head = 0, True
+        self.head_since: float | None = time.monotonic()
+        self.unread_since: float | None = None
+        self.closing_since: float | None = None
+        super().connection_made(transport)
+        if len(self.connections) > self.max_connections:
+            oldest = next(iter(self.idle), None)
+            if oldest is None:
+                self.refuse(LunaError(errors.SERVICE_BUSY, "too many connections are open"))
+                return
+            del self.idle[oldest]
+            oldest.transport.abort()
+        self.idle[self] = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.idle.pop(self, None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.in_head:
+            self.head_bytes += len(data)
+            if self.head_since is None and self in self.idle:
+                self.head_since = time.monotonic()
+        if self.head_bytes > HEAD_LIMIT_BYTES:
+            self.send_400_response("Request line and headers are too large")
+        else:
+            super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        self.head_bytes, self.in_head, self.head_since = 0, False, None
+        self.idle.pop(self, None)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self.in_head = True
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        if not self.pipeline:
+            self.idle[self] = None
+        super().on_response_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self.idle.pop(self, None)
+        super().handle_websocket_upgrade()
+
+    def pause_writing(self) -> None:
+        self.unread_since = time.monotonic()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self.unread_since = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        self.refuse(LunaError(errors.INVALID_REQUEST, msg))
+
+    def refuse(self, error: LunaError) -> None:
+        """Answer with an error and close the connection."""
+        headers, body = error_answer(error, close=True)
+        lines = [name + b": " + value + b"\r\n" for name, value in (*self.server_state.default_headers, *headers)]
+        self.transport.write(b"".join([STATUS_LINE[error.status], *lines, b"\r\n", body]))
+        self.transport.close()
+
+    def sweep(self, now: float) -> None:
+        """End the connection where its client was given enough time (seconds of `time.monotonic`)."""
+        if self.transport.is_closing():
+            self.closing_since = self.closing_since or now
+            if now - self.closing_since > LINGER_S:
+                self.transport.abort()
+        elif self.unread_since is not None and now - self.unread_since > UNREAD_S:
+            self.transport.abort()
+        elif self.head_since is not None and now - self.head_since > HEAD_S:
+            if self.head_bytes:
+                self.refuse(LunaError(errors.REQUEST_TIMEOUT, round(HEAD_S)))
+            else:
+                self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which sweeps its connections once a second."""
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS_PER_SWEEP == 0:
+            now = time.monotonic()
+            connections: Sequence[Any] = tuple(self.server_state.connections)
+            for connection in connections:
+                if isinstance(connection, Protocol):
+                    connection.sweep(now)
+        return await super().on_tick(counter)
