@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import orjson
 
 from apps.common.config import Directories, config
-from apps.recognition.api.sdk import BODY_FLAGS, FACE_FLAGS, IMAGE_FLAGS
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 from apps.recognition.estimators.registry import available
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, Plan
+from apps.recognition.vocabulary import sdk_flags
 from tests.perf.engine import RecordingEngine, bare_ways, portrait
 from tests.perf.report import Row, percentile
 from tests.perf.web import platform
@@ -27,7 +27,7 @@ TURN_S = 4.0
 TURNS = 3
 CONCURRENCY = (1, 8)
 GOAL = 1.25
-FLAGS = {**FACE_FLAGS, **BODY_FLAGS, **IMAGE_FLAGS}
+FLAGS = {flag: row.name for flag, row in sdk_flags().items()}
 Run = Callable[[], object]
 
 
