@@ -1,18 +1,76 @@
 """Serializer fields that the whole API shares."""
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.core.validators import MaxLengthValidator, MaxValueValidator
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.common.config import PlatformLimits, config
 from apps.common.times import parse_filter_time
 
 UUID_FORM = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
-MAX_IDS = 1000
+
+
+class AtMost(MaxValueValidator):
+    """The upper bound of a number, read from the settings when a value is validated."""
+
+    def __init__(self, limit: Callable[[], int]) -> None:
+        self.limit = limit
+
+    @property
+    def limit_value(self) -> int:
+        return self.limit()
+
+
+class ItemsAtMost(MaxLengthValidator):
+    """The most items of an array, read from the settings when a value is validated."""
+
+    message = "Ensure this field has no more than %(limit_value)d elements."
+
+    def __init__(self, limit: Callable[[], int]) -> None:
+        self.limit = limit
+
+    @property
+    def limit_value(self) -> int:
+        return self.limit()
+
+
+class SettingIntegerField(serializers.IntegerField):
+    """A whole number from 1 to `limit`; `limit` and `default` are read from the settings at each validation."""
+
+    _limit: Callable[[], int] | None = None
+
+    def __init__(self, *, limit: Callable[[], int], default: Any = serializers.empty, **kwargs: Any) -> None:
+        super().__init__(min_value=1, validators=[AtMost(limit)], default=default, **kwargs)
+        self._limit = limit
+
+    @property
+    def max_value(self) -> int | None:
+        """The bound in the schema; `AtMost` checks it."""
+        return None if self._limit is None else self._limit()
+
+    @max_value.setter
+    def max_value(self, value: int | None) -> None:
+        pass
+
+    @property
+    def default(self) -> Any:
+        """The value instead of the function that reads it, so that the schema shows it."""
+        return self._default if self._default is serializers.empty else self._default()
+
+    @default.setter
+    def default(self, value: Any) -> None:
+        self._default = value
+
+
+def _max_ids() -> int:
+    return config(PlatformLimits).match.array_filter_limit
 
 
 @extend_schema_field(OpenApiTypes.STR)
@@ -66,8 +124,10 @@ class TextField(serializers.CharField):
 
 
 def ids_field(**kwargs: Any) -> serializers.ListField:
-    """An array of 1 to 1000 UUIDs."""
-    return serializers.ListField(child=UUIDField(), **{"min_length": 1, "max_length": MAX_IDS} | kwargs)
+    """An array of UUIDs: at least 1, at most `array_filter_limit` (1000)."""
+    if "max_length" not in kwargs:
+        kwargs["validators"] = [ItemsAtMost(_max_ids)]
+    return serializers.ListField(child=UUIDField(), **{"min_length": 1} | kwargs)
 
 
 class CommaListField(serializers.ListField):
@@ -77,7 +137,8 @@ class CommaListField(serializers.ListField):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("max_length", MAX_IDS)
+        if "max_length" not in kwargs:
+            kwargs["validators"] = [ItemsAtMost(_max_ids)]
         super().__init__(**kwargs)
 
     def get_value(self, dictionary: Any) -> Any:

@@ -1,10 +1,11 @@
-"""Paging of every list resource: `page` from 1, `page_size` 1..100, default 10."""
+"""Paging of every list resource: `page` from 1, `page_size` from 1 to `max_page_size`."""
 
 from dataclasses import dataclass
 
 from rest_framework import serializers
 
-MAX_PAGE_SIZE = 100
+from apps.common.config import Paging, config
+from apps.common.fields import SettingIntegerField
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,4 +25,6 @@ class PageQuery(serializers.Serializer[Page]):
     """Query parameters of paging; base of every list query."""
 
     page = serializers.IntegerField(min_value=1, max_value=2**31 - 1, default=1)
-    page_size = serializers.IntegerField(min_value=1, max_value=MAX_PAGE_SIZE, default=10)
+    page_size = SettingIntegerField(
+        limit=lambda: config(Paging).max_page_size, default=lambda: config(Paging).default_page_size
+    )

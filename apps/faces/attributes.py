@@ -21,10 +21,9 @@ from apps.common.errors import LunaError
 from apps.common.redis_client import client
 from apps.common.scope import Scope
 from apps.common.times import utc_now
+from apps.faces.config import default_ttl_s, max_ttl_s
 from apps.faces.types import AttributeData, BasicData, TemporaryAttribute
 
-DEFAULT_TTL_S = 300
-MAX_TTL_S = 86_400
 KEY = "luna:attribute:{}"
 
 
@@ -44,13 +43,13 @@ def attribute_check(data: AttributeData) -> None:
 
 
 def attribute_create(*, account_id: UUID, data: AttributeData, ttl_s: int | None = None) -> TemporaryAttribute:
-    """Keeps `data` for `ttl_s` seconds (1..86400, default 300). Raises LunaError EMPTY_ATTRIBUTE,
+    """Keeps `data` for `ttl_s` seconds (1 to `max_ttl`, default `default_ttl`). Raises LunaError EMPTY_ATTRIBUTE,
     SAMPLES_WITHOUT_ATTRIBUTE, DUPLICATE_DESCRIPTOR_VERSIONS, BAD_QUERY_PARAMETERS.
     """
     attribute_check(data)
-    ttl_s = DEFAULT_TTL_S if ttl_s is None else ttl_s
-    if not 1 <= ttl_s <= MAX_TTL_S:
-        raise LunaError(errors.BAD_QUERY_PARAMETERS, f"'ttl'. It is 1..{MAX_TTL_S} seconds")
+    ttl_s = default_ttl_s() if ttl_s is None else ttl_s
+    if not 1 <= ttl_s <= max_ttl_s():
+        raise LunaError(errors.BAD_QUERY_PARAMETERS, f"'ttl'. It is 1..{max_ttl_s()} seconds")
     attribute = TemporaryAttribute(uuid4(), account_id, utc_now(), data)
     client().set(KEY.format(attribute.attribute_id), pack(attribute), ex=ttl_s)
     return attribute

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from apps.common.descriptors import Descriptor
 from apps.events.types import EventDraft, EventOrigin
-from apps.faces.attributes import DEFAULT_TTL_S
 from apps.faces.types import AttributeData, FaceDraft
 from apps.imagestore.addresses import object_address
 from apps.imagestore.choices import Bucket
@@ -58,12 +57,12 @@ class LabelMatches:
 class Decision:
     """What stage `write` stores of an event beside its face, and whom stage `notify` informs.
 
-    `attribute`: the data of the temporary attribute, kept for `attribute_ttl_s` seconds.
+    `attribute`: the data of the temporary attribute, kept for `attribute_ttl_s` seconds, None: the default.
     """
 
     store_event: bool = False
     attribute: AttributeData | None = None
-    attribute_ttl_s: int = DEFAULT_TTL_S
+    attribute_ttl_s: int | None = None
     websockets: bool = False
     webhooks: tuple[Webhook, ...] = ()
 

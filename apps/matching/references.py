@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from apps.common import errors
+from apps.common.config import PlatformLimits, config
 from apps.common.descriptors import DescriptorVersion, Vector
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
@@ -14,8 +15,6 @@ from apps.faces.attribute_input import descriptors_parse
 from apps.faces.attributes import attributes_get
 from apps.faces.selectors import face_vectors
 from apps.matching.types import Probe, Reference
-
-MAX_REFERENCES = 30
 
 NOT_FOUND: Mapping[str, int] = {
     "face": errors.FACE_NOT_FOUND,
@@ -48,13 +47,13 @@ def references_resolve(
     several times.
 
     At most one query for faces, one for events and one look into Redis. Raises LunaError TOO_MANY_REFERENCES for more
-    than 30 probes; FACE_NOT_FOUND, FACE_EXTERNAL_ID_NOT_FOUND, EVENTS_NOT_FOUND, EVENT_EXTERNAL_ID_NOT_FOUND,
-    EVENT_TRACK_ID_NOT_FOUND, ATTRIBUTE_NOT_FOUND for what is not there; DESCRIPTOR_VERSION_NOT_FOUND for an object
-    without a descriptor of `version`, DESCRIPTOR_NOT_EXTRACTED for one without any; DESCRIPTOR_VERSION_MISMATCH for a
-    descriptor of another version; what `descriptors_parse` raises for one that cannot be read.
+    than `reference_limit` probes; FACE_NOT_FOUND, FACE_EXTERNAL_ID_NOT_FOUND, EVENTS_NOT_FOUND,
+    EVENT_EXTERNAL_ID_NOT_FOUND, EVENT_TRACK_ID_NOT_FOUND, ATTRIBUTE_NOT_FOUND for what is not there;
+    DESCRIPTOR_VERSION_NOT_FOUND for an object without a descriptor of `version`, DESCRIPTOR_NOT_EXTRACTED for one
+    without any; DESCRIPTOR_VERSION_MISMATCH for a descriptor of another version; what `descriptors_parse` raises for
+    one that cannot be read.
     """
-    if len(references) > MAX_REFERENCES:
-        raise LunaError(errors.TOO_MANY_REFERENCES, MAX_REFERENCES)
+    check_count(len(references))
     objects: dict[Key, list[_Object]] = defaultdict(list)
     for key, found in _stored(scope, references, version.version):
         objects[key].append(found)
@@ -67,9 +66,15 @@ def references_resolve(
             else _descriptor_probes(reference, version.version)
         )
     ]
-    if len(probes) > MAX_REFERENCES:
-        raise LunaError(errors.TOO_MANY_REFERENCES, MAX_REFERENCES)
+    check_count(len(probes))
     return probes
+
+
+def check_count(references: int) -> None:
+    """Raises LunaError TOO_MANY_REFERENCES for more than `reference_limit`."""
+    limit = config(PlatformLimits).match.reference_limit
+    if references > limit:
+        raise LunaError(errors.TOO_MANY_REFERENCES, limit)
 
 
 def _stored(scope: Scope, references: Iterable[Reference], version: int) -> Iterator[tuple[Key, _Object]]:
@@ -82,7 +87,7 @@ def _stored(scope: Scope, references: Iterable[Reference], version: int) -> Iter
             version=version,
             face_ids=[UUID(text) for text in ids["face"]],
             external_ids=ids["face_external_id"],
-            limit=MAX_REFERENCES + 1,
+            limit=config(PlatformLimits).match.reference_limit + 1,
         )
         _check_number(faces)
         for face in faces:
@@ -96,7 +101,7 @@ def _stored(scope: Scope, references: Iterable[Reference], version: int) -> Iter
             event_ids=[UUID(text) for text in ids["event"]],
             external_ids=ids["event_external_id"],
             track_ids=ids["event_track_id"],
-            limit=MAX_REFERENCES + 1,
+            limit=config(PlatformLimits).match.reference_limit + 1,
         )
         _check_number(events)
         for event in events:
@@ -114,8 +119,7 @@ def _stored(scope: Scope, references: Iterable[Reference], version: int) -> Iter
 
 
 def _check_number(rows: Sequence[object]) -> None:
-    if len(rows) > MAX_REFERENCES:
-        raise LunaError(errors.TOO_MANY_REFERENCES, MAX_REFERENCES)
+    check_count(len(rows))
 
 
 def _stored_probes(reference: Reference, objects: Sequence[_Object], version: int) -> Iterator[Probe]:

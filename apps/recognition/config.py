@@ -1,8 +1,8 @@
 """Settings of recognition: device and engine, switches, thresholds, limits."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import create_model, model_validator
+from pydantic import Field, WithJsonSchema, create_model, model_validator
 
 from apps.common.config import Scope, Section, Settings, group, setting
 from apps.recognition.switches import SWITCHES, variable
@@ -133,3 +133,129 @@ _FIELDS: dict[str, Any] = {
 Switches = group("LUNA_REMOTE_SDK_ESTIMATORS", scope=Scope.ENGINE)(
     create_model("Switches", __base__=SwitchesBase, __doc__=SwitchesBase.__doc__, **_FIELDS)
 )
+
+
+Number = int | float  # an integer stays one in answers
+Score = Annotated[Number, Field(ge=0, le=1), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
+Angle = Annotated[Number, Field(ge=-180, le=180), WithJsonSchema({"type": "number", "minimum": -180, "maximum": 180})]
+Size = Annotated[Number, Field(ge=0), WithJsonSchema({"type": "number", "minimum": 0})]
+Headwear = Literal[
+    "none", "baseball_cap", "beanie", "peaked_cap", "shawl", "hat_with_ear_flaps", "helmet", "hood", "hat", "other"
+]
+
+
+class Range(Settings):
+    """A range of values, its ends included; an end that is missing or null is unbounded."""
+
+    min: Number | None = None
+    max: Number | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Range":
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min exceeds max")
+        return self
+
+
+class ScoreRange(Range):
+    """A range of scores from 0 to 1."""
+
+    min: Score | None = None
+    max: Score | None = None
+
+
+class AngleRange(Range):
+    """A range of angles in degrees."""
+
+    min: Angle | None = None
+    max: Angle | None = None
+
+
+class SizeRange(Range):
+    """A range of sizes of 0 or more."""
+
+    min: Size | None = None
+    max: Size | None = None
+
+
+def _score(low: Number | None, high: Number | None, description: str) -> Any:
+    return _range(ScoreRange(min=low, max=high), description, "of scores from 0 to 1")
+
+
+def _angle(degrees: Number, description: str) -> Any:
+    return _range(AngleRange(min=-degrees, max=degrees), description, "of angles from -180 to 180 degrees")
+
+
+def _size(low: Number | None, high: Number | None, description: str) -> Any:
+    return _range(SizeRange(min=low, max=high), description, "of numbers of 0 or more")
+
+
+def _range(default: Range, description: str, values: str) -> Any:
+    return setting(default, description, accepts=f'a JSON object with "min" and "max", {values}, min not above max')
+
+
+def _words(description: str, *default: str) -> Any:
+    return setting(default, description, min_length=1)
+
+
+def _flag(description: str) -> Any:
+    return setting(1, description, ge=0, le=1)
+
+
+@group("FACE_QUALITY_SETTINGS", scope=Scope.LIVE)
+class FaceQuality(Settings):
+    """Thresholds of the image checks `face_quality`, where a request gives none. `/6/iso` keeps those of the standard.
+    Lengths are in pixels; of the head relative to the picture.
+    """
+
+    image_format: tuple[Literal["JPEG", "JPEG2000", "PNG", "BMP", "TIFF", "PPM", "WEBP", "GIF"], ...] = _words(
+        "Formats of the picture.", "JPEG", "JPEG2000", "PNG"
+    )
+    illumination: ScoreRange = _score(0.3, 1, "Uniformity of illumination.")
+    specularity: ScoreRange = _score(0.3, 1, "Absence of specular reflections.")
+    blurriness: ScoreRange = _score(0.61, 1, "Sharpness.")
+    dark: ScoreRange = _score(0.5, 1, "Absence of underexposure.")
+    light: ScoreRange = _score(0.57, 1, "Absence of overexposure.")
+    head_yaw: AngleRange = _angle(5, "Yaw of the head in degrees.")
+    head_pitch: AngleRange = _angle(5, "Pitch of the head in degrees.")
+    head_roll: AngleRange = _angle(8, "Roll of the head in degrees.")
+    gaze_yaw: AngleRange = _angle(5, "Yaw of the gaze in degrees.")
+    gaze_pitch: AngleRange = _angle(5, "Pitch of the gaze in degrees.")
+    mouth_smiling: ScoreRange = _score(0, 0.5, "Probability of a smile.")
+    mouth_occluded: ScoreRange = _score(0, 0.5, "Probability of an occluded mouth.")
+    mouth_open: ScoreRange = _score(0, 0.5, "Probability of an open mouth.")
+    glasses: tuple[Literal["no_glasses", "eyeglasses", "sunglasses"], ...] = _words(
+        "Glasses.", "no_glasses", "eyeglasses"
+    )
+    eyes: tuple[Literal["open", "occluded", "closed"], ...] = _words("State of both eyes.", "open")
+    head_horizontal_center: ScoreRange = _score(0.45, 0.55, "Horizontal centre of the head.")
+    head_vertical_center: ScoreRange = _score(0.3, 0.5, "Vertical centre of the head.")
+    head_width: SizeRange = _size(0.5, 0.75, "Width of the head.")
+    head_height: SizeRange = _size(0.6, 0.9, "Height of the head.")
+    eye_distance: SizeRange = _size(90, None, "Distance between the eyes.")
+    image_width: SizeRange = _size(180, 1080, "Width of the picture.")
+    image_height: SizeRange = _size(180, 1920, "Height of the picture.")
+    aspect_ratio: SizeRange = _size(0.74, 0.8, "Width of the picture over its height.")
+    face_width: SizeRange = _size(180, 1920, "Width of the face.")
+    face_height: SizeRange = _size(180, None, "Height of the face.")
+    indent_left: SizeRange = _size(20, None, "Distance of the face from the left edge.")
+    indent_right: SizeRange = _size(20, None, "Distance of the face from the right edge.")
+    indent_upper: SizeRange = _size(20, None, "Distance of the face from the upper edge.")
+    indent_lower: SizeRange = _size(20, None, "Distance of the face from the lower edge.")
+    image_size: SizeRange = _size(5120, 2_097_152, "Bytes of the picture.")
+    illumination_uniformity: ScoreRange = _score(0.5, 1, "Uniformity of illumination by ICAO.")
+    dynamic_range: ScoreRange = _score(0.5, 1, "Dynamic range.")
+    eyebrows: tuple[Literal["neutral", "raised", "squinting", "frowning"], ...] = _words(
+        "State of the eyebrows.", "neutral"
+    )
+    shoulders: tuple[Literal["parallel", "non-parallel", "hidden"], ...] = _words(
+        "Position of the shoulders.", "parallel"
+    )
+    smile: tuple[Literal["none", "smile_lips", "smile_teeth"], ...] = _words("Kind of smile.", "none")
+    headwear: tuple[Headwear, ...] = _words("Headwear.", "none")
+    natural_light: int = _flag("1: natural light is required; 0: its absence is.")
+    fish_eye: int = _flag("1: no radial distortion is required; 0: its presence is.")
+    red_eye: int = _flag("1: no red eyes are required; 0: their presence is.")
+    color_type: tuple[Literal["color", "grayscale", "infrared"], ...] = _words("Colour type of the face.", "color")
+    background_lightness: ScoreRange = _score(0.2, 1, "Lightness of the background.")
+    background_uniformity: ScoreRange = _score(0.5, 1, "Uniformity of the background.")

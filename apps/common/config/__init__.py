@@ -14,7 +14,7 @@ from apps.common.config.door import (
     use_stored,
 )
 from apps.common.config.errors import SettingsError
-from apps.common.config.groups import GROUPS, Scope, Section, Settings, group, setting
+from apps.common.config.groups import GROUPS, Scope, Section, Settings, group, ordered, setting
 from apps.common.config.installation import version
 from apps.common.config.platform import (
     Decoding,
@@ -54,6 +54,7 @@ __all__ = [
     "discover",
     "group",
     "installation_defaults",
+    "ordered",
     "override_config",
     "refresh",
     "setting",

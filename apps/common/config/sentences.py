@@ -74,7 +74,7 @@ def _words(root: Mapping[str, Any], part: Mapping[str, Any]) -> str:
         case "boolean":
             return "true or false"
         case "array":
-            return f"{_LIST}{_words(root, schema.get('items', {}))}"
+            return f"{_LIST}{_words(root, schema.get('items', {})).removeprefix('one of ')}"
         case "object":
             members = ", ".join(f'"{name}"' for name in schema.get("properties", {}))
             return f"a JSON object with {members}"

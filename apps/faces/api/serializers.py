@@ -5,12 +5,20 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.common.api.responses import created_serializer
-from apps.common.fields import CommaListField, FlagField, TextField, UUIDField, ids_field, uuid_list
+from apps.common.fields import (
+    CommaListField,
+    FlagField,
+    SettingIntegerField,
+    TextField,
+    UUIDField,
+    ids_field,
+    uuid_list,
+)
 from apps.common.filters.kinds import FiniteFloatField
 from apps.common.paging import PageQuery
 from apps.common.validation import StrictSerializer
 from apps.faces.attribute_input import RAW, SDK, XPK
-from apps.faces.attributes import DEFAULT_TTL_S, MAX_TTL_S
+from apps.faces.config import default_ttl_s, max_ttl_s
 from apps.faces.filters import FaceFilterSerializer, ListFilterSerializer
 
 MAX_SAMPLES = 100
@@ -61,7 +69,7 @@ class AttributeDataBody(StrictSerializer):
 class AttributeBody(AttributeDataBody):
     """A temporary attribute and its time to live in seconds."""
 
-    ttl = serializers.IntegerField(min_value=1, max_value=MAX_TTL_S, default=DEFAULT_TTL_S)
+    ttl = SettingIntegerField(limit=max_ttl_s, default=default_ttl_s)
 
 
 class FaceAttributeBody(AttributeDataBody):

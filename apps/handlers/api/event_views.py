@@ -13,6 +13,7 @@ from apps.accounts.auth.access import principal_of_request
 from apps.accounts.auth.permissions import EMIT_EVENTS
 from apps.common import errors
 from apps.common.api.views import LunaView, path_uuid
+from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.common.times import parse_time
@@ -20,6 +21,7 @@ from apps.common.validation import checked_query
 from apps.handlers.api.event_serializers import EventsQuery, GenerationAnswer
 from apps.handlers.api.shapes import generation_body
 from apps.handlers.choices import HandlerType
+from apps.handlers.config import HandlersLimits
 from apps.handlers.models import Handler
 from apps.handlers.pipeline.generate import generate_events
 from apps.handlers.pipeline.run import Run
@@ -61,6 +63,7 @@ class EventGenerationView(LunaView):
             details=frozenset({"meta", "detect_time", "detect_ts", "image_origin"}),
             descriptors=True,
             bodies=True,
+            max_images=config(HandlersLimits).received_images_limit,
         )
         inputs = read_inputs(request, rules, account_id=principal.account_id)
         params = EventParams(

@@ -4,9 +4,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.common.fields import FlagField, UUIDField
+from apps.common.fields import FlagField, SettingIntegerField, UUIDField
 from apps.common.filters.kinds import FiniteFloatField
-from apps.faces.attributes import MAX_TTL_S
+from apps.faces.config import max_ttl_s
 from apps.handlers.api.event_serializers import ImageOutcomeSerializer, ImageQuery
 from apps.handlers.policies import Policies
 from apps.handlers.policies.detect import DetectPolicy
@@ -64,7 +64,7 @@ class ExtractorQuery(serializers.Serializer[Any]):
     )
     extract_basic_attributes = FlagField(default=False)
     aggregate_attributes = FlagField(default=False)
-    ttl = serializers.IntegerField(min_value=1, max_value=MAX_TTL_S, required=False)
+    ttl = SettingIntegerField(limit=max_ttl_s, required=False)
     fd_score_threshold = FiniteFloatField(min_value=0, max_value=1, default=0.0)
 
 

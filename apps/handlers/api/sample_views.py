@@ -10,7 +10,6 @@ from rest_framework.response import Response
 from apps.accounts.auth.access import actor_of, principal_of_request
 from apps.common.api.views import LunaView
 from apps.common.validation import checked_data, checked_query
-from apps.faces.attributes import DEFAULT_TTL_S
 from apps.handlers.api.sample_serializers import (
     DetectorAnswer,
     DetectorQuery,
@@ -76,7 +75,7 @@ class ExtractorView(LunaView):
                 descriptor_version=query.get("descriptor_version"),
             ),
             together=query["aggregate_attributes"],
-            ttl_s=query.get("ttl", DEFAULT_TTL_S),
+            ttl_s=query.get("ttl"),
             actor=actor_of(request),
         )
         return Response([face_attributes_block(event) for event in extracted], status=status.HTTP_201_CREATED)

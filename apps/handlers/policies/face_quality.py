@@ -11,7 +11,7 @@ from apps.common.fields import FlagField
 from apps.common.filters.kinds import FiniteFloatField
 from apps.common.validation import StrictSerializer, refuse_unknown
 from apps.handlers.policies.base import PolicySerializer
-from apps.recognition.checks.table import CHECKS
+from apps.recognition.checks.table import CHECKS, own_thresholds
 from apps.recognition.checks.thresholds import Between, Flag, OneOf, Threshold
 
 
@@ -37,7 +37,8 @@ class FaceQualityPolicy:
         if not self.estimate:
             return {}
         policies = {name: self.checks.get(name, CheckPolicy()) for name in CHECKS}
-        return {name: each.threshold or CHECKS[name].threshold for name, each in policies.items() if each.estimate}
+        own = own_thresholds()
+        return {name: each.threshold or own[name] for name, each in policies.items() if each.estimate}
 
 
 class RangeSerializer(StrictSerializer):
@@ -76,14 +77,14 @@ class RangeSerializer(StrictSerializer):
     }
 )
 class ThresholdField(serializers.Field[Threshold, Any, Any, Any]):
-    """A user's threshold in the place of the platform's `own`: a range, an array of words, 0 or 1."""
+    """A threshold of a check in place of the platform's own: a range, an array of words, 0 or 1."""
 
-    def __init__(self, own: Threshold) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(required=False)
-        self.own = own
+        self.name = name
 
     def to_internal_value(self, data: Any) -> Threshold:
-        own = self.own
+        own = own_thresholds()[self.name]
         if isinstance(own, Between):
             return own.with_bounds(*RangeSerializer(own.domain).run_validation(data))
         if isinstance(own, OneOf):
@@ -101,7 +102,7 @@ class CheckSerializer(PolicySerializer):
         super().__init__(**kwargs)
 
     def get_fields(self) -> dict[str, Any]:
-        return super().get_fields() | {"threshold": ThresholdField(CHECKS[self.name].threshold)}
+        return super().get_fields() | {"threshold": ThresholdField(self.name)}
 
 
 class ChecksSerializer(serializers.Serializer[Any]):

@@ -10,14 +10,16 @@ from rest_framework import serializers
 
 from apps.accounts.auth.principal import Principal
 from apps.common import errors
+from apps.common.config import config
 from apps.common.errors import LunaError
+from apps.common.fields import SettingIntegerField
 from apps.common.filters import Filters
 from apps.faces.shapes import FACE_TARGETS
+from apps.handlers.config import HandlersLimits
 from apps.handlers.policies.base import MAX_LABEL_CHARACTERS, FiltersSerializer, PolicySerializer
 from apps.handlers.policies.detect import score_field
 from apps.matching.candidates import EVENTS, FACES, EventCandidateFilters, FaceCandidateFilters
 
-MAX_CANDIDATES = 100
 DEFAULT_CANDIDATES = 3
 EVENT_TARGETS = frozenset(("event_id", "account_id", "external_id", "user_data", "create_time", "handler_id", "source"))
 
@@ -74,7 +76,7 @@ class MatchPolicySerializer(PolicySerializer):
     policy = MatchPolicy
     label = serializers.CharField(max_length=MAX_LABEL_CHARACTERS)  # type: ignore[assignment]  # DRF takes it out
     candidates = CandidatesField()
-    limit = serializers.IntegerField(min_value=1, max_value=MAX_CANDIDATES, required=False)
+    limit = SettingIntegerField(limit=lambda: config(HandlersLimits).result_candidate_limit, required=False)
     threshold = score_field()
     targets = TargetsField(child=serializers.CharField(), max_length=30, required=False)
     filters = FiltersSerializer(required=False)

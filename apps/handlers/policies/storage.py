@@ -7,9 +7,9 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from apps.common.fields import FlagField, UUIDField
+from apps.common.fields import FlagField, SettingIntegerField, UUIDField
 from apps.common.filters import Filters
-from apps.faces.attributes import DEFAULT_TTL_S, MAX_TTL_S
+from apps.faces.config import default_ttl_s, max_ttl_s
 from apps.handlers.policies.base import MAX_ITEMS, FiltersSerializer, PolicySerializer
 from apps.handlers.policies.callbacks import CallbackPolicy, CallbacksField
 from apps.imagestore.types import KEEP, TTL_DAYS
@@ -43,7 +43,7 @@ class AttributePolicy:
     """Temporary attributes. `ttl`: seconds."""
 
     store_attribute: bool = False
-    ttl: int = DEFAULT_TTL_S
+    ttl: int = field(default_factory=default_ttl_s)
     filters: Filters = field(default_factory=dict)
 
 
@@ -114,7 +114,7 @@ class ImageOriginPolicySerializer(PolicySerializer):
 class AttributePolicySerializer(PolicySerializer):
     policy = AttributePolicy
     store_attribute = FlagField(required=False)
-    ttl = serializers.IntegerField(min_value=1, max_value=MAX_TTL_S, required=False)
+    ttl = SettingIntegerField(limit=max_ttl_s, required=False)
     filters = FiltersSerializer(required=False)
 
 

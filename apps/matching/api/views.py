@@ -11,6 +11,7 @@ from apps.accounts.auth.access import principal_of_request, read_scope, require_
 from apps.accounts.auth.permissions import MATCHING
 from apps.common import errors
 from apps.common.api.views import BY_BODY, LunaView
+from apps.common.config import PlatformLimits, config
 from apps.common.descriptors import DescriptorVersion, versions
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
@@ -19,11 +20,9 @@ from apps.matching.api.serializers import MatchAnswer, MatchBody, MatchQuery, Ra
 from apps.matching.api.shapes import match_shape, targets_check
 from apps.matching.candidates import ATTRIBUTES, EVENTS, FACES
 from apps.matching.matcher import match_all, match_raw
-from apps.matching.references import MAX_REFERENCES, descriptors_read, references_resolve
+from apps.matching.references import descriptors_read, references_resolve
 from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates, Probe, Reference
 
-MAX_BLOCKS = 30
-MAX_LIMIT = 100
 MAX_RAW_CANDIDATES = 1000
 KIND_OF_ORIGIN = {FACES: "face", EVENTS: "event", ATTRIBUTES: "attribute"}
 
@@ -80,7 +79,7 @@ class MatchRawView(LunaView):
     )
     def post(self, request: Request) -> Response:
         body = checked_body(RawMatchBody, request)
-        references = probes_of(body["references"], MAX_REFERENCES)
+        references = probes_of(body["references"], config(PlatformLimits).match.reference_limit)
         candidates = probes_of(body["candidates"], MAX_RAW_CANDIDATES)
         similarities = match_raw(references=references, candidates=candidates)
         return Response(
@@ -133,10 +132,11 @@ def check_rights(request: Request, references: Iterable[Reference], candidates: 
 def check_limits(candidates: Iterable[Mapping[str, Any]]) -> None:
     """Raises LunaError TOO_MANY_REFERENCES with the limit that is passed."""
     blocks = list(candidates)
-    if len(blocks) > MAX_BLOCKS:
-        raise LunaError(errors.TOO_MANY_REFERENCES, MAX_BLOCKS)
-    if any(block["limit"] > MAX_LIMIT for block in blocks):
-        raise LunaError(errors.TOO_MANY_REFERENCES, MAX_LIMIT)
+    limits = config(PlatformLimits).match
+    if len(blocks) > limits.candidate_limit:
+        raise LunaError(errors.TOO_MANY_REFERENCES, limits.candidate_limit)
+    if any(block["limit"] > limits.result_candidate_limit for block in blocks):
+        raise LunaError(errors.TOO_MANY_REFERENCES, limits.result_candidate_limit)
 
 
 def candidates_of(request: Request, scope: Scope, block: Mapping[str, Any]) -> Candidates:

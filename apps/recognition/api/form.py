@@ -11,7 +11,7 @@ from apps.common import errors
 from apps.common.config import Images, config
 from apps.common.errors import LunaError
 from apps.common.validation import checked_data
-from apps.recognition.api.input_schemas import BOXES, MAX_IMAGES, MAX_META_BYTES, DocumentsSerializer
+from apps.recognition.api.input_schemas import BOXES, MAX_META_BYTES, DocumentsSerializer, images_context
 from apps.recognition.api.multipart import Part, read_parts
 from apps.recognition.inputs.descriptors import descriptors_decode
 from apps.recognition.inputs.media import (
@@ -81,8 +81,8 @@ class Form:
         if name in self.files or name in self.descriptors:
             raise LunaError(errors.DUPLICATE_FILE_NAME, name)
         files[name] = part
-        if len(self.files) + len(self.descriptors) > MAX_IMAGES:
-            raise LunaError(errors.BAD_IMAGE_LIST, f"More than {MAX_IMAGES} images in one request")
+        if len(self.files) + len(self.descriptors) > self.rules.max_images:
+            raise LunaError(errors.BAD_IMAGE_LIST, f"More than {self.rules.max_images} images in one request")
 
     def references(self) -> InputReferences:
         """Raises LunaError NO_DATA without any file, INVALID_JSON, ONE_RECTANGLE_PER_IMAGE, NO_RECTANGLE_FOR_WARP,
@@ -91,7 +91,7 @@ class Form:
         if not self.files and not self.descriptors:
             raise LunaError(errors.NO_DATA)
         ours = {name: value for name, value in self.documents.items() if name not in self.rules.parts}
-        checked = checked_data(DocumentsSerializer, ours)
+        checked = checked_data(DocumentsSerializer, ours, **images_context(self.rules))
         boxes = {kind: self._boxes(kind, checked.pop(kind)) for kind in BOXES}
         details = checked
         common_meta = details.get("meta", {}).pop(None, None)

@@ -6,19 +6,21 @@ from typing import Any
 import orjson
 from rest_framework import serializers
 
-from apps.common.fields import FlagField, UUIDField
+from apps.common.config import config
+from apps.common.fields import FlagField, ItemsAtMost, UUIDField
 from apps.common.times import parse_time
 from apps.common.validation import StrictSerializer
-from apps.recognition.inputs.types import MAX_ORIGIN_CHARACTERS
+from apps.recognition.config import SdkLimits
+from apps.recognition.inputs.types import MAX_ORIGIN_CHARACTERS, Rules
 from apps.recognition.types import Rect
 
-MAX_IMAGES = 8
 MAX_BOXES = 100
 MAX_NAME_CHARACTERS = 1024
 MAX_URL_CHARACTERS = 2048
 MAX_META_BYTES = 2 * 1024**2
 MAX_META_DEPTH = 100
 MAX_COORDINATE = 2**31 - 1
+MAX_IMAGES = "max_images"  # in the context of a serializer
 BOXES = ("face_bounding_boxes", "body_bounding_boxes")
 
 
@@ -110,11 +112,33 @@ class SampleSerializer(ReferenceSerializer):
     sample_id = UUIDField()
 
 
+class ImagesAtMost(ItemsAtMost):
+    """The most images of a request: that of the resource (`images_context`), else that of requests with pictures."""
+
+    requires_context = True
+
+    def __init__(self) -> None:
+        super().__init__(lambda: config(SdkLimits).received_images_limit)
+
+    def __call__(self, value: Any, field: serializers.Field[Any, Any, Any, Any]) -> None:  # type: ignore[override]
+        ItemsAtMost(lambda: field.context.get(MAX_IMAGES, self.limit_value))(value)
+
+
+def images_context(rules: Rules) -> dict[str, int]:
+    """The context that gives serializers the resource's own limit; nothing for the usual one, whose serializers are
+    kept.
+    """
+    usual = config(SdkLimits).received_images_limit
+    return {} if rules.max_images == usual else {MAX_IMAGES: rules.max_images}
+
+
 class ReferencesSerializer(StrictSerializer):
     """`{"urls": […]}` or `{"samples": […]}`; a bare array is taken as URLs."""
 
-    urls = serializers.ListField(child=UrlSerializer(), required=False, allow_empty=False, max_length=MAX_IMAGES)
-    samples = serializers.ListField(child=SampleSerializer(), required=False, allow_empty=False, max_length=MAX_IMAGES)
+    urls = serializers.ListField(child=UrlSerializer(), required=False, allow_empty=False, validators=[ImagesAtMost()])
+    samples = serializers.ListField(
+        child=SampleSerializer(), required=False, allow_empty=False, validators=[ImagesAtMost()]
+    )
     meta = MetaField(required=False)
 
     def to_internal_value(self, data: Any) -> Any:
@@ -163,7 +187,7 @@ class DocumentsSerializer(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, Any]:
         boxes = {
-            name: serializers.ListField(child=FileBoxesSerializer(name), default=list, max_length=MAX_IMAGES)
+            name: serializers.ListField(child=FileBoxesSerializer(name), default=list, validators=[ImagesAtMost()])
             for name in BOXES
         }
         return boxes | {name: FileDetailField(name) for name in detail_fields()}

@@ -18,7 +18,7 @@ from apps.common.config import Images, config
 from apps.common.errors import LunaError
 from apps.common.validation import checked_data
 from apps.recognition.api.form import parse_form
-from apps.recognition.api.input_schemas import ReferencesSerializer, detail_fields
+from apps.recognition.api.input_schemas import ReferencesSerializer, detail_fields, images_context
 from apps.recognition.inputs.descriptors import descriptors_decode
 from apps.recognition.inputs.loading import inputs_load
 from apps.recognition.inputs.media import (
@@ -93,7 +93,7 @@ def _read_json(request: Request, content_type: str) -> Any:
 
 def _from_references(body: Any, rules: Rules) -> InputReferences:
     """Raises LunaError ONE_RECTANGLE_PER_IMAGE, NO_RECTANGLE_FOR_WARP, INVALID_JSON."""
-    checked = checked_data(ReferencesSerializer, body)
+    checked = checked_data(ReferencesSerializer, body, **images_context(rules))
     references = checked.get("urls") or checked["samples"]
     for reference in references:
         _check_reference(reference, rules)

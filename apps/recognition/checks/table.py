@@ -1,4 +1,4 @@
-"""The checks: what each measures, with which estimators, and the threshold that it has unless a user gives one.
+"""The checks: what each measures, with which estimators, and its threshold in the standard, which `/6/iso` uses.
 
 Geometry: the face box is the detection's. The head's middle is the midpoint of the eyes. Its width is the distance of
 the mesh's ears, its height twice the distance from the eyes' midpoint to the chin, for the eyes lie half-way between
@@ -10,14 +10,17 @@ measures nothing. Flags are 1 where all is well: natural light, no red eyes, no 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
+from apps.common.config import config
 from apps.common.pictures import open_picture
 from apps.recognition.checks.thresholds import Between, Flag, OneOf, Threshold, Value
+from apps.recognition.config import FaceQuality
 from apps.recognition.engine.decode import FORMATS
 from apps.recognition.estimators.background import Background
 from apps.recognition.estimators.dynamic_range import DynamicRange
@@ -272,4 +275,39 @@ _ALL = (
 
 CHECKS: Mapping[str, Check] = MappingProxyType({check.name: check for check in _ALL})
 ISO_THRESHOLDS: Mapping[str, Threshold] = MappingProxyType({each.name: each.threshold for each in _ALL if each.iso})
-DEFAULT_THRESHOLDS: Mapping[str, Threshold] = MappingProxyType({each.name: each.threshold for each in _ALL})
+# Names of settings in FACE_QUALITY_SETTINGS, where they are not the check's own.
+SETTING_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "illumination_quality": "illumination",
+        "specularity_quality": "specularity",
+        "blurriness_quality": "blurriness",
+        "dark_quality": "dark",
+        "light_quality": "light",
+        "left_eye": "eyes",
+        "right_eye": "eyes",
+        "eyebrows_state": "eyebrows",
+        "shoulders_position": "shoulders",
+        "smile_properties": "smile",
+        "headwear_type": "headwear",
+        "radial_distortion": "fish_eye",
+        "red_eyes": "red_eye",
+        "face_color_type": "color_type",
+    }
+)
+
+
+def own_thresholds() -> Mapping[str, Threshold]:
+    """Return the thresholds of this installation, by check; a request may give others."""
+    return _thresholds(config(FaceQuality))
+
+
+@lru_cache(maxsize=2)
+def _thresholds(settings: FaceQuality) -> Mapping[str, Threshold]:
+    values = {name: getattr(settings, SETTING_NAMES.get(name, name)) for name in CHECKS}
+    return MappingProxyType({name: _with_value(CHECKS[name].threshold, value) for name, value in values.items()})
+
+
+def _with_value(threshold: Threshold, value: Any) -> Threshold:
+    if isinstance(threshold, Between):
+        return replace(threshold, low=value.min, high=value.max)
+    return replace(threshold, accepted=value) if isinstance(threshold, OneOf) else Flag(value)

@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from apps.common.config import config
 from apps.common.descriptors import DescriptorVersion, Vector
 from apps.common.errors import LunaError
+from apps.recognition.config import SdkLimits
 from apps.recognition.types import ImageInput, ImageType, Rect
 
 MAX_ORIGIN_CHARACTERS = 256
@@ -19,7 +21,7 @@ class Rules:
 
     `image_type`: what images show, stored samples excepted. `parts`: names of further JSON parts of a multipart body.
     `details`: names of `Details` that may be given. `descriptors`: whether descriptors and XPK files are accepted in
-    place of images. `bodies`: whether boxes of bodies may be given.
+    place of images. `bodies`: whether boxes of bodies may be given. `max_images`: the most images and descriptor files.
     """
 
     image_type: ImageType = ImageType.RAW
@@ -27,6 +29,7 @@ class Rules:
     details: frozenset[str] = frozenset()
     descriptors: bool = False
     bodies: bool = False
+    max_images: int = field(default_factory=lambda: config(SdkLimits).received_images_limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from apps.common import errors
 from apps.common.errors import LunaError
 from apps.handlers.pipeline.run import Run
 from apps.handlers.policies import Policies
-from apps.matching.references import MAX_REFERENCES
+from apps.matching.references import check_count
 from apps.recognition.inputs.types import DescriptorFile, Inputs
 from apps.recognition.run.pictures import recognise_inputs
 
@@ -28,8 +28,7 @@ def recognise(run: Run) -> Run:
 
 def _usable(inputs: Inputs, policies: Policies) -> tuple[DescriptorFile, ...]:
     """The descriptors, with an error where the policies ask for more than a descriptor holds."""
-    if sum(len(file.descriptors) for file in inputs.descriptors) > MAX_REFERENCES:
-        raise LunaError(errors.TOO_MANY_REFERENCES, MAX_REFERENCES)
+    check_count(sum(len(file.descriptors) for file in inputs.descriptors))
     asked = policies.needing_pictures
     if not inputs.descriptors or not asked:
         return inputs.descriptors

@@ -3,7 +3,7 @@
 import pytest
 
 from apps.recognition.checks.evaluate import CheckReport, check_face, check_faces, estimators_for
-from apps.recognition.checks.table import CHECKS, DEFAULT_THRESHOLDS, Evidence
+from apps.recognition.checks.table import CHECKS, Evidence, own_thresholds
 from apps.recognition.checks.thresholds import Between, OneOf
 from apps.recognition.engine.core import Engine
 from apps.recognition.estimators.registry import available
@@ -35,7 +35,7 @@ def test_checks_that_wait_for_a_network(evidence: Evidence, name: str) -> None:
 def test_a_warp_has_no_place_in_a_picture(pipeline: Pipeline) -> None:
     source = ImageInput(encoded(pictures.framed()))
     warp = ImageInput(encoded(pipeline.process(source).faces[0].warp), image_type=ImageType.FACE_WARP)
-    result = check_faces(warp, pipeline.process(warp), DEFAULT_THRESHOLDS)
+    result = check_faces(warp, pipeline.process(warp), own_thresholds())
     report = result.faces[0].estimations["face_quality"]
     assert isinstance(report, CheckReport)
     for check in report.checks:

@@ -1,0 +1,11 @@
+"""Settings of handlers."""
+
+from apps.common.config import Scope, Settings, group, setting
+
+
+@group("LUNA_HANDLERS_LIMITS", scope=Scope.LIVE)
+class HandlersLimits(Settings):
+    """Limits of event generation."""
+
+    received_images_limit: int = setting(8, "Pictures of one request.", ge=1, le=1000)
+    result_candidate_limit: int = setting(100, "The largest `limit` of an item of `match_policy`.", ge=1, le=100_000)
