@@ -19,7 +19,7 @@ def test_every_code_has_a_body() -> None:
         assert 200 <= entry.status < 600
         body = LunaError(code, *["x"] * entry.detail.count("{value}")).body()
         assert set(body) == {"error_code", "desc", "detail", "link"}
-        assert str(body["link"]).endswith(f"code-{code}")
+        assert str(body["link"]).endswith(f"#{code}")
         assert "{value}" not in str(body["detail"])
 
 
