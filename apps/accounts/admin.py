@@ -16,16 +16,18 @@ from django.urls import reverse
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 from unfold.decorators import display
 from unfold.forms import AdminOwnPasswordChangeForm, AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from apps.accounts.adminbase import DeletingAdmin, LunaAdmin
 from apps.accounts.auth.access import actor_of
 from apps.accounts.auth.principal import Actor
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord, Token
+from apps.accounts.roles import Role
 from apps.accounts.services import account_create, account_delete, account_update, token_delete
 from apps.common.times import utc_now
 
-admin.site.unregister(Group)  # rights are the account's type and the token's permissions
+admin.site.unregister(Group)  # the table of roles says what each may do
 
 
 class AccountCreationForm(UserCreationForm):
@@ -37,7 +39,10 @@ class AccountCreationForm(UserCreationForm):
 class AccountChangeForm(UserChangeForm):
     class Meta:
         model = Account
-        fields = ("login", "account_type", "description", "is_active", "password")
+        fields = ("login", "account_type", "description", "is_active", "groups", "password")
+        labels: ClassVar = {"groups": "roles"}
+        help_texts: ClassVar = {"groups": "In this site. An account of type admin may do everything without one."}
+        widgets: ClassVar = {"groups": UnfoldAdminCheckboxSelectMultipleWidget}
 
 
 class _SavedByService:
@@ -80,11 +85,13 @@ def own_password_change(request: HttpRequest) -> HttpResponseBase:
 
 @admin.register(Account)
 class AccountAdmin(DeletingAdmin, UserAdmin):
-    """Logins and owners of data. Passwords go in and never come out."""
+    """Logins and owners of data, and their roles in this site. Passwords go in and never come out."""
+
+    may_add = may_change = True
 
     form = AccountChangeForm
     add_form = AccountCreationForm
-    list_display = ("login", "kind", "description", "active", "create_time")
+    list_display = ("login", "kind", "roles", "description", "active", "create_time")
     list_filter = ("account_type", "is_active", ("create_time", RangeDateTimeFilter))
     search_fields = ("login", "description")
     id_search_fields = ("account_id",)
@@ -94,7 +101,7 @@ class AccountAdmin(DeletingAdmin, UserAdmin):
     filter_horizontal = ()
     readonly_fields = ("account_id", "create_time", "last_update_time", "last_login")
     fieldsets = (
-        (None, {"fields": ("login", "password", "account_type", "description", "is_active")}),
+        (None, {"fields": ("login", "password", "account_type", "groups", "description", "is_active")}),
         ("Record", {"fields": ("account_id", "create_time", "last_update_time", "last_login")}),
     )
     add_fieldsets = ((None, {"fields": ("login", "password1", "password2", "account_type", "description")}),)
@@ -103,15 +110,16 @@ class AccountAdmin(DeletingAdmin, UserAdmin):
     def kind(self, account: Account) -> tuple[str, str]:
         return account.account_type, AccountType(account.account_type).label
 
+    @display(description="roles")
+    def roles(self, account: Account) -> str:
+        return ", ".join(sorted(group.name for group in account.groups.all())) or "—"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
+        return super().get_queryset(request).prefetch_related("groups")
+
     @display(description="active", boolean=True, ordering="is_active")
     def active(self, account: Account) -> bool:
         return account.is_active
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return True
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return True
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """An administrator stays one, and nobody locks himself out."""
@@ -123,9 +131,10 @@ class AccountAdmin(DeletingAdmin, UserAdmin):
     def save_model(self, request: HttpRequest, obj: Account, form: ModelForm, change: bool) -> None:
         actor = actor_of(request)
         if change:
-            account_update(
-                account=obj, actor=actor, **{name: form.cleaned_data[name] for name in form.changed_data}
-            )  # fmt: skip
+            changes = {name: form.cleaned_data[name] for name in form.changed_data}
+            if "groups" in changes:
+                changes["roles"] = [Role(group.name) for group in changes.pop("groups")]
+            account_update(account=obj, actor=actor, **changes)
             return
         account_create(
             login=obj.login,
@@ -136,6 +145,9 @@ class AccountAdmin(DeletingAdmin, UserAdmin):
             actor=actor,
         )
         obj._state.adding = False
+
+    def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
+        """The service has saved the roles."""
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         page = copy(self)  # of this request: Django gives the form no request

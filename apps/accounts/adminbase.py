@@ -1,7 +1,7 @@
 """What the admin pages of all rooms share.
 
-Rows are shown as they are and changed through the same services as the API: a page that names no service changes
-nothing. Every deletion leaves an audit line.
+Rows are shown as they are and changed through the same services as the API, which write the audit lines: a page that
+names no service changes nothing. Each page and action needs the permission of its model (`apps.accounts.roles`).
 """
 
 from collections.abc import Callable, Iterable
@@ -9,6 +9,8 @@ from functools import wraps
 from typing import Any, ClassVar
 
 from django.contrib import messages
+from django.contrib.admin.utils import get_fields_from_path
+from django.contrib.auth import get_permission_codename
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.forms import ModelChoiceField
@@ -56,8 +58,17 @@ def refusals_shown(view: View) -> View:
     return shown
 
 
+def may_view(request: HttpRequest, model: Any) -> bool:
+    """Whether the login may look at the rows of a model."""
+    name = get_permission_codename("view", model._meta)
+    return bool(request.user.has_perm(f"{model._meta.app_label}.{name}"))
+
+
 class LunaAdmin(ModelAdmin):
-    """Read-only, unless a subclass says otherwise. Lists cost the same number of queries however long they are."""
+    """Read-only, unless a subclass says otherwise: what a page offers still needs the model's permission.
+
+    Lists cost the same number of queries however long they are.
+    """
 
     list_per_page = 50
     show_full_result_count = False
@@ -66,14 +77,28 @@ class LunaAdmin(ModelAdmin):
     compressed_fields = True
     id_search_fields: ClassVar[tuple[str, ...]] = ()
 
+    may_add: ClassVar[bool] = False
+    may_change: ClassVar[bool] = False
+    may_delete: ClassVar[bool] = False
+
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+        return self.may_add and bool(super().has_add_permission(request))
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+        return self.may_change and bool(super().has_change_permission(request, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+        return self.may_delete and bool(super().has_delete_permission(request, obj))
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        """Those whose choices the login may look at: they come from the page of these rows."""
+        return [each for each in super().get_list_filter(request) if self._may_choose(request, each)]
+
+    def _may_choose(self, request: HttpRequest, list_filter: Any) -> bool:
+        if not isinstance(list_filter, tuple) or not issubclass(list_filter[1], AutocompleteSelectFilter):
+            return True
+        chosen = get_fields_from_path(self.model, list_filter[0])[-1].related_model
+        return may_view(request, chosen)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -99,12 +124,11 @@ class LunaAdmin(ModelAdmin):
 class DeletingAdmin(LunaAdmin):
     """Rows may be deleted, one at a time and chosen in the list, by `delete_rows`."""
 
-    def delete_rows(self, request: HttpRequest, rows: list[Any]) -> None:
-        """Deletes by the room's service and writes the audit lines. Raises LunaError."""
-        raise NotImplementedError
+    may_delete = True
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return True
+    def delete_rows(self, request: HttpRequest, rows: list[Any]) -> None:
+        """Delete by the room's service, which writes the audit lines. Raises LunaError."""
+        raise NotImplementedError
 
     @refusals_shown
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -1,5 +1,6 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core.checks import register
+from django.db.models.signals import post_migrate
 
 from apps.common.holdings import Holding, holdings
 
@@ -9,12 +10,16 @@ class AccountsConfig(AppConfig):
     verbose_name = "Accounts"
 
     def ready(self) -> None:
-        """Register what the room holds, the security schemes of OpenAPI and the check of the key that signs tokens."""
+        """Register what the room holds, the security schemes of OpenAPI, the key's check and the roles."""
         from apps.accounts import consistency, erasure
         from apps.accounts.api import schema  # noqa: F401 - registers itself
         from apps.accounts.auth.bearer import signature_check
+        from apps.accounts.roles import roles_sync
 
         register(signature_check)
+        *_, last = (config for config in apps.get_app_configs() if config.models_module)
+        # When the signal of the last app with models comes, the permissions of all are made.
+        post_migrate.connect(roles_sync, sender=last, dispatch_uid="roles")
         holdings.register(
             self.label, Holding(person=erasure.PersonAnswers, checks={"kept answers": consistency.answers_check})
         )

@@ -4,6 +4,7 @@ import uuid
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 
 from apps.accounts.choices import AccountType, VisibilityArea
@@ -23,8 +24,8 @@ class AccountManager(BaseUserManager["Account"]):
         return self.create_user(login, password, account_type=AccountType.ADMIN, **fields)
 
 
-class Account(AbstractBaseUser):
-    """An owner of data and a login. Accounts of type admin also enter the Django admin."""
+class Account(AbstractBaseUser, PermissionsMixin):
+    """An owner of data and a login. Accounts of type admin, and those with a role, also enter the admin site."""
 
     account_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     login = models.EmailField(max_length=128, unique=True)
@@ -47,21 +48,14 @@ class Account(AbstractBaseUser):
         return self.login
 
     @property
-    def is_staff(self) -> bool:
+    def is_superuser(self) -> bool:  # type: ignore[override]  # no column: the type says it
+        """Whether the account may do everything in the admin site."""
         return self.is_active and self.account_type == AccountType.ADMIN
 
     @property
-    def is_superuser(self) -> bool:
-        return self.is_staff
-
-    def has_perm(self, perm: str, obj: Any = None) -> bool:
-        return self.is_staff
-
-    def has_perms(self, perm_list: Any, obj: Any = None) -> bool:
-        return self.is_staff
-
-    def has_module_perms(self, app_label: str) -> bool:
-        return self.is_staff
+    def is_staff(self) -> bool:
+        """Whether the account may enter the admin site: as an administrator, or by a role."""
+        return self.is_superuser or bool(self.get_group_permissions())
 
 
 class AccountOwned(models.Model):

@@ -1,12 +1,13 @@
 """Changes of accounts and tokens."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 
 from apps.accounts import selectors
@@ -18,6 +19,7 @@ from apps.accounts.auth.principal import Actor, Principal
 from apps.accounts.choices import AccountType, VisibilityArea
 from apps.accounts.erasure import account_erase
 from apps.accounts.models import Account, Token
+from apps.accounts.roles import Role
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.times import utc_now
@@ -71,6 +73,7 @@ def account_update(
     account_type: str | None = None,
     description: str | None = None,
     is_active: bool | None = None,
+    roles: Iterable[Role] | None = None,
     actor: Actor | None = None,
 ) -> None:
     """Changes what is not None, and nothing else: an account that was closed meanwhile stays closed.
@@ -93,6 +96,8 @@ def account_update(
         with transaction.atomic():
             if not rows.update(**changes, last_update_time=utc_now()):
                 raise LunaError(errors.ACCOUNT_NOT_FOUND, account.account_id)
+            if roles is not None:
+                account.groups.set(Group.objects.filter(name__in=[role.value for role in roles]))
             _audit(account, "update", actor)
     except IntegrityError as error:
         raise LunaError(errors.LOGIN_EXISTS, login) from error

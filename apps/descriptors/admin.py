@@ -1,13 +1,16 @@
 """The page of descriptor versions in the admin site: which there are, and who has descriptors of them."""
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
+from apps.accounts.adminbase import may_view
 from apps.descriptors.versions import VersionUse, versions_used
+from apps.faces.models import FaceDescriptor
 from apps.recognition.networks.specs import Manifest
 
 HEADERS = (
@@ -27,7 +30,9 @@ NOTHING = "—"
 
 @require_safe
 def descriptor_versions(request: HttpRequest) -> HttpResponse:
-    """For staff; read-only."""
+    """Read-only, for who may look at descriptors."""
+    if not may_view(request, FaceDescriptor):
+        raise PermissionDenied
     rows = [_row(use) for use in versions_used()]
     context = {
         **admin.site.each_context(request),

@@ -14,8 +14,9 @@ from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
-from apps.accounts.adminbase import DeletingAdmin, OwnedSelectFilter
+from apps.accounts.adminbase import DeletingAdmin, OwnedSelectFilter, may_view
 from apps.accounts.auth.access import actor_of
+from apps.accounts.models import Account
 from apps.common.filters.enums import Gender
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
 from apps.faces.services import face_update, faces_delete, list_create, list_update, lists_delete
@@ -58,6 +59,8 @@ class LinkInline(TabularInline):
 class FaceAdmin(DeletingAdmin):
     """The people that the platform knows. External id and user data may be corrected here."""
 
+    may_change = True
+
     list_display = ("picture", "name", "account", "person", "list_count", "create_time")
     list_display_links = ("picture", "name")
     list_select_related = ("account", "attribute")
@@ -83,9 +86,6 @@ class FaceAdmin(DeletingAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         links = count_of(ListFace.objects.filter(face=OuterRef("pk")))
         return Face.everything.annotate(links_n=links)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return True
 
     @staticmethod
     def _sample(face: Face) -> Any:
@@ -143,6 +143,8 @@ class FaceAdmin(DeletingAdmin):
 class ListAdmin(DeletingAdmin):
     """Sets of faces. Deleting a list leaves its faces."""
 
+    may_add = may_change = True
+
     list_display = ("name", "account", "faces", "create_time", "last_update_time")
     list_select_related = ("account",)
     list_filter = (("account", AutocompleteSelectFilter), ("create_time", RangeDateTimeFilter))
@@ -151,7 +153,7 @@ class ListAdmin(DeletingAdmin):
     search_help_text = "User data, list id or account id"
     date_hierarchy = "create_time"
     ordering = ("-id",)
-    autocomplete_fields = ("account",)
+    raw_id_fields = ("account",)
     readonly_fields = ("list_id", "faces", "link_key", "unlink_key", "create_time", "last_update_time")
     fieldsets = (
         (None, {"fields": ("user_data", "account", "faces")}),
@@ -163,11 +165,9 @@ class ListAdmin(DeletingAdmin):
         faces = count_of(ListFace.objects.filter(list=OuterRef("pk")))
         return List.everything.annotate(faces_n=faces)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return True
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return True
+    def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """The account by its login, where the login may look at accounts; else by its id."""
+        return ("account",) if may_view(request, Account) else ()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return self.readonly_fields if obj is None else (*self.readonly_fields, "account")

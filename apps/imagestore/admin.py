@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -13,7 +14,7 @@ from django.views.decorators.cache import cache_control
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
-from apps.accounts.adminbase import DeletingAdmin
+from apps.accounts.adminbase import DeletingAdmin, may_view
 from apps.accounts.auth.access import actor_of
 from apps.common.config import Images, config
 from apps.common.errors import LunaError
@@ -77,7 +78,9 @@ class StoredObjectAdmin(DeletingAdmin):
     @staticmethod
     @cache_control(no_store=True)
     def thumbnail_view(request: HttpRequest, bucket: str, object_id: UUID) -> HttpResponse:
-        """A small JPEG of a stored picture, for staff."""
+        """A small JPEG of a stored picture, for who may look at stored pictures."""
+        if not may_view(request, StoredObject):
+            raise PermissionDenied
         if not holds_pictures(bucket):
             raise Http404("there is no such picture")
         try:

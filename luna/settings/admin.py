@@ -5,7 +5,18 @@ from django.urls import reverse_lazy
 
 
 def _page(title: str, icon: str, name: str) -> dict[str, object]:
-    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}_changelist")}
+    app, _, model = name.rpartition("_")
+    return _item(title, icon, f"admin:{name}_changelist", f"{app}.view_{model}")
+
+
+def _item(title: str, icon: str, route: str, permission: str) -> dict[str, object]:
+    """A link for those who have the permission."""
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(route),
+        "permission": lambda request: request.user.has_perm(permission),
+    }
 
 
 UNFOLD = {
@@ -48,11 +59,7 @@ UNFOLD = {
                 "items": [
                     _page("Handlers", "account_tree", "handlers_handler"),
                     _page("Stored pictures", "photo_library", "imagestore_storedobject"),
-                    {
-                        "title": "Descriptor versions",
-                        "icon": "fingerprint",
-                        "link": reverse_lazy("descriptor_versions"),
-                    },
+                    _item("Descriptor versions", "fingerprint", "descriptor_versions", "faces.view_facedescriptor"),
                 ],
             },
             {

@@ -1,0 +1,50 @@
+"""Roles of the admin site: Django's groups, each with the permissions of this table.
+
+An account of type `admin` is an administrator without a role. Roles say nothing of the API, whose rights are those of
+the account's type and of tokens.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.apps import AppConfig
+from django.apps import apps as global_apps
+from django.db.models import TextChoices
+
+
+class Role(TextChoices):
+    """The name of a group."""
+
+    OPERATOR = "operator"  # people and events
+    AUDITOR = "auditor"  # reads the audit log
+    ADMINISTRATOR = "administrator"  # everything
+
+
+PERMISSIONS: Mapping[Role, frozenset[str] | None] = {  # None: all
+    Role.OPERATOR: frozenset(
+        {
+            "faces.view_face", "faces.change_face", "faces.delete_face", "faces.view_listface",
+            "faces.view_list", "faces.add_list", "faces.change_list", "faces.delete_list",
+            "events.view_event", "imagestore.view_storedobject",
+        }
+    ),
+    Role.AUDITOR: frozenset({"accounts.view_auditrecord"}),
+    Role.ADMINISTRATOR: None,
+}  # fmt: skip
+
+
+def roles_sync(sender: AppConfig, using: str, apps: Any = global_apps, **kwargs: Any) -> None:
+    """Make the groups and give each exactly its permissions. Runs when `migrate` has made those of all models."""
+    try:
+        group_model, permission_model = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
+    except LookupError:  # a migration that goes back further than the groups
+        return
+    permissions = {
+        f"{label}.{codename}": key
+        for key, label, codename in permission_model.objects.using(using).values_list(
+            "pk", "content_type__app_label", "codename"
+        )
+    }
+    for role, names in PERMISSIONS.items():
+        group, _ = group_model.objects.using(using).get_or_create(name=role.value)
+        group.permissions.set(permissions.values() if names is None else [permissions[name] for name in names])
