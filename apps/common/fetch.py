@@ -182,7 +182,7 @@ def _get(pool: httpcore.ConnectionPool, url: str, max_bytes: int) -> Fetched | s
     with pool.stream("GET", target, headers=headers) as response:
         answered = {name.lower(): value.decode("latin-1") for name, value in response.headers}
         if response.status in REDIRECTS and b"location" in answered:
-            return urljoin(url, answered[b"location"])
+            return _redirected(url, answered[b"location"])
         if response.status != 200:
             raise FetchError(f"{shown_url(url)}: HTTP {response.status}")
         if answered.get(b"content-encoding", "identity").lower() != "identity":
@@ -196,6 +196,14 @@ def _get(pool: httpcore.ConnectionPool, url: str, max_bytes: int) -> Fetched | s
             if len(body) > max_bytes:
                 raise FetchError(f"{shown_url(url)}: more than {max_bytes} bytes")
         return Fetched(bytes(body), answered.get(b"content-type", "").partition(";")[0].strip().lower())
+
+
+def _redirected(url: str, location: str) -> str:
+    """Where a redirect leads. Raises FetchError for what is no address."""
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise FetchError(f"{shown_url(url)}: redirected to no address") from error
 
 
 def _checked_url(url: str) -> httpcore.URL:
