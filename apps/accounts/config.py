@@ -86,6 +86,18 @@ class Audit(Settings):
     )
 
 
+@group("LUNA_IDEMPOTENCY", scope=Scope.LIVE)
+class KeptAnswers(Settings):
+    """Answers that Redis keeps for a day for an `Idempotency-Key`. The oldest make room for new ones."""
+
+    account_max_size: int = setting(
+        16 * 1024**2, "Bytes of the answers of one account.", env="LUNA_IDEMPOTENCY_ACCOUNT_BYTES", ge=0, le=2**40
+    )
+    max_size: int = setting(
+        64 * 1024**2, "Bytes of the answers of all accounts.", env="LUNA_IDEMPOTENCY_BYTES", ge=0, le=2**40
+    )
+
+
 @group("LUNA_TOKEN_SIGNATURE", scope=Scope.START)
 class TokenSignature(Settings):
     """The key that signs tokens by ES256. Without one they are signed by HS256 with a key derived from `secret_key`."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import cache, partial
 from uuid import UUID
 
-from apps.accounts import idempotency
+from apps.accounts import kept_answers
 from apps.accounts.models import Account
 from apps.common.fields import parse_uuid
 from apps.common.holdings import Fault
@@ -20,7 +20,7 @@ def answers_check(deep: bool) -> Iterator[Fault]:
     def known(account_id: UUID | None) -> bool:
         return account_id is not None and Account.objects.filter(account_id=account_id).exists()
 
-    for key in client().scan_iter(idempotency.KEY.format("*", "*"), count=SCAN_KEYS):
+    for key in client().scan_iter(kept_answers.KEY.format("*", "*"), count=SCAN_KEYS):
         name = key.decode()
         if not known(parse_uuid(name.split(":")[2])):
             yield Fault("kept answer of no account", name, partial(_forget, key))

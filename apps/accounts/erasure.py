@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import IntegrityError, connection, transaction
 from django.db.models import CASCADE, Model
 
-from apps.accounts.idempotency import answers_forget
+from apps.accounts.kept_answers import answers_forget
 from apps.accounts.models import Account
 from apps.common.holdings import Erasure, OutOfTimeError, Progress, Report, Trace, holdings
 from apps.common.locks import advisory_lock

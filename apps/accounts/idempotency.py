@@ -1,38 +1,35 @@
 """`Idempotency-Key` on POST: a request that is sent again gets the answer that it got, and is not done again.
 
-The answer of a request that succeeded is kept in Redis for a day, for its account and its key. While a request is at
-work its key is taken; when its process dies then, the key stays taken: nobody knows whether it was done. A request
-that failed frees its key. Answers of accounts, tokens and credentials are not kept: they hold secrets. An answer is
-given to the same credentials with the same rights only, for nobody asks again here what they allow.
+The answer of a request that succeeded is kept in Redis for a day, for its account and its key (`kept_answers`). While a
+request is at work its key is taken; when its process dies then, the key stays taken for `LEASE_S`: nobody knows whether
+it was done. A request that failed frees its key. Answers of accounts, tokens and credentials are not kept: they hold
+secrets. An answer is given to the same credentials with the same rights only, for nobody asks again here what they
+allow.
 """
 
 import hashlib
 from typing import Any
-from uuid import UUID
 
 import orjson
-import ormsgpack
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from apps.accounts.auth.authentication import REFUSED, principal_of_headers
 from apps.accounts.auth.principal import Principal
+from apps.accounts.kept_answers import AT_WORK, Claim
 from apps.common import errors
 from apps.common.addresses import ROOTS, address
 from apps.common.errors import LunaError
 from apps.common.middleware import GetResponse, error_response
-from apps.common.redis_client import client
+from apps.common.redis_client import RedisAwayError
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
-KEY = "luna:idempotency:{}:{}"
-LIFETIME_S = 24 * 3600
 MAX_KEY_CHARACTERS = 255
 MAX_ANSWER_BYTES = 1024**2
-MAX_HASHED_BYTES = 1024**2  # larger bodies are told apart by their length
+HASHED_CHUNK_BYTES = 1024**2
 SECRET_ROUTES = ("accounts", "account", "tokens", "credentials")
 KEPT_HEADERS = ("Content-Type", "Location")
-AT_WORK = b"at work"
 
 
 class IdempotencyMiddleware:
@@ -56,22 +53,24 @@ class IdempotencyMiddleware:
         principal = client_of(request)
         if principal is None or request.path.startswith(tuple(map(address, SECRET_ROUTES))):
             return self.get_response(request)
-        name = KEY.format(principal.account_id, hashlib.sha256(key.encode()).hexdigest())
+        claim = Claim(principal.account_id, hashlib.sha256(key.encode()).hexdigest())
         asked = fingerprint(request, principal)
-        known: Any = claim(name, asked)
-        return self._do(request, name, asked) if known is None else answer(known, asked)
+        try:
+            known = claim.take(asked)
+        except RedisAwayError as error:
+            return error_response(error)
+        return self._do(request, claim, asked) if known is None else answer(known, asked)
 
-    def _do(self, request: HttpRequest, name: str, asked: bytes) -> HttpResponseBase:
+    def _do(self, request: HttpRequest, claim: Claim, asked: bytes) -> HttpResponseBase:
         try:
             response = self.get_response(request)
         except BaseException:
-            client().delete(name)
+            claim.free()
             raise
-        kept = isinstance(response, HttpResponse) and 200 <= response.status_code < 300
-        if kept and len(response.content) <= MAX_ANSWER_BYTES:  # type: ignore[attr-defined]  # an HttpResponse
-            client().set(name, pack(asked, response), ex=LIFETIME_S)
-        elif not kept:
-            client().delete(name)
+        if 200 <= response.status_code < 300:
+            claim.keep(outcome(asked, response))
+        else:
+            claim.free()
         return response
 
 
@@ -86,24 +85,17 @@ def client_of(request: HttpRequest) -> Principal | None:
 
 def fingerprint(request: HttpRequest, principal: Principal) -> bytes:
     """What makes two requests the same: credentials and their rights, address, media type and body."""
-    length = str(request.META.get("CONTENT_LENGTH") or "0")
     rights = (principal.token_id, principal.verified, principal.sees_all_accounts, principal.permissions)
     digest = hashlib.sha256(orjson.dumps(rights, option=orjson.OPT_SORT_KEYS))
-    digest.update("\n".join((request.get_full_path(), request.content_type or "", length)).encode())
-    if length.isdigit() and int(length) <= MAX_HASHED_BYTES:
+    digest.update("\n".join((request.get_full_path(), request.content_type or "", "")).encode())
+    body = request.META["wsgi.input"]
+    if body.seekable():
+        while chunk := body.read(HASHED_CHUNK_BYTES):
+            digest.update(chunk)
+        body.seek(0)
+    else:  # of Django's test client
         digest.update(request.body)
     return digest.digest()
-
-
-def claim(name: str, asked: bytes) -> Any:
-    """Takes the key for this request: None. Else what is known of the request that has it."""
-    mine = ormsgpack.packb({"asked": asked, "state": AT_WORK})
-    while True:
-        if client().set(name, mine, ex=LIFETIME_S, nx=True):
-            return None
-        value: Any = client().get(name)
-        if value is not None:  # else it was freed meanwhile
-            return ormsgpack.unpackb(value)
 
 
 def answer(known: dict[str, Any], asked: bytes) -> HttpResponse:
@@ -113,17 +105,19 @@ def answer(known: dict[str, Any], asked: bytes) -> HttpResponse:
         problem = f"the request of this {HEADER} is at work, or its outcome is not known"
         return error_response(LunaError(errors.INVALID_REQUEST, problem, status=409, headers={"Retry-After": "1"}))
     headers = {**known["headers"], REPLAYED: "true"}
+    if known["content"] is None:
+        problem = (
+            f"the request of this {HEADER} was answered with {known['status']}; the answer is too large to be kept"
+        )
+        return error_response(LunaError(errors.INVALID_REQUEST, problem, status=410, headers=headers))
     return HttpResponse(known["content"], status=known["status"], headers=headers)
 
 
-def pack(asked: bytes, response: Any) -> bytes:
+def outcome(asked: bytes, response: HttpResponseBase) -> dict[str, Any]:
+    """What is kept of a request that succeeded; `content` is None for a large answer."""
     headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
-    return ormsgpack.packb(
-        {"asked": asked, "status": response.status_code, "headers": headers, "content": bytes(response.content)}
-    )
-
-
-def answers_forget(account_id: UUID) -> None:
-    """Removes the kept answers of an account: they may name who is to be erased."""
-    for name in client().scan_iter(KEY.format(account_id, "*"), count=500):
-        client().delete(name)
+    content = response.content if isinstance(response, HttpResponse) else None
+    if content is None or len(content) > MAX_ANSWER_BYTES:
+        content = None
+        headers.pop("Content-Type", None)
+    return {"asked": asked, "status": response.status_code, "headers": headers, "content": content}

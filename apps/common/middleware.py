@@ -116,7 +116,7 @@ class ContentEncodingMiddleware:
             return error_response(error)
         with body:
             # As if the decoded body had arrived: Django and DRF read it from here.
-            request._stream = body  # type: ignore[assignment]
+            request.META["wsgi.input"] = request._stream = body  # type: ignore[assignment]
             request._read_started = False  # type: ignore[attr-defined]
             request.META["CONTENT_LENGTH"] = str(body.seek(0, io.SEEK_END))
             body.seek(0)

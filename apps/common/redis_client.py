@@ -57,8 +57,10 @@ class Client(redis.Redis):
                 return super().execute_command(*args, **options)
         except (*AWAY, AwayError) as error:
             raise RedisAwayError from error
-        except REFUSED as error:
-            raise RedisAwayError("it refuses to write") from error
+        except ResponseError as error:
+            if isinstance(error, REFUSED) or "-OOM" in str(error):  # the latter of a script
+                raise RedisAwayError("it refuses to write") from error
+            raise
 
 
 client = PerProcess(

@@ -2,7 +2,8 @@
 
 import base64
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -12,14 +13,21 @@ import redis
 from django.db import connection
 from django.test import Client
 
-from apps.accounts.config import Logins
+from apps.accounts import idempotency, kept_answers
+from apps.accounts.config import KeptAnswers, Logins
+from apps.accounts.kept_answers import Claim, late
 from apps.accounts.models import Account, Token
+from apps.common import errors
+from apps.common.config import override_config
+from apps.common.errors import LunaError
+from apps.common.redis_client import breaker
 from apps.faces import services
 from apps.faces.models import Face
 from apps.imagestore.models import StoredObject
 from tests.api.accounts.helpers import issue
 from tests.api.faces.conftest import refused
 from tests.factories import basic_client, client_of, make_account
+from tests.platform import Caller, platform
 
 
 def create(client: Client, key: str, body: Any = None, path: str = "/6/faces") -> Any:
@@ -100,6 +108,7 @@ def test_bytes_are_compared_too(client: Client) -> None:
     big = {"content_type": "a/b", "headers": {"Idempotency-Key": "big"}}
     assert client.post("/6/objects", bytes(2 * 1024**2), **big).status_code == 201
     assert client.post("/6/objects", bytes(2 * 1024**2), **big).headers["Idempotency-Replayed"] == "true"
+    refused(client.post("/6/objects", bytes(2 * 1024**2 - 1) + b"x", **big), 400, 12046)
     assert StoredObject.objects.unscoped().count() == 2
 
 
@@ -163,3 +172,169 @@ def test_of_many_at_once_one_is_done() -> None:
     assert set(codes) <= {201, 409}
     assert 201 in codes
     assert faces() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whole_bodies_are_compared_as_they_arrive() -> None:
+    """Through the server, where a body is a file: it is read twice, once to compare and once to store."""
+    account = make_account()
+    with platform(threads=1, max_body_bytes=10**7) as port:
+        caller = Caller(port, account.login)
+        caller.headers["Idempotency-Key"] = "k"
+        body = bytes(3_000_000)
+        status, stored = caller.ask("POST", "/6/objects", body, "a/b")
+        assert status == 201
+        assert caller.ask("POST", "/6/objects", body, "a/b") == (201, stored)
+        assert caller.ask("POST", "/6/objects", body[:-1] + b"x", "a/b")[0] == 400
+    assert StoredObject.objects.unscoped().get().size_bytes == 3_000_000
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool], None]]:
+    """Takes Redis away from this process, and gives it back."""
+
+    def switch(gone: bool) -> None:
+        def execute(self: Any, *arguments: Any, **options: Any) -> Any:
+            if gone:
+                raise redis.exceptions.ConnectionError("gone")
+            return real(self, *arguments, **options)
+
+        monkeypatch.setattr(redis.Redis, "execute_command", execute)
+        breaker.close()
+
+    real = redis.Redis.execute_command
+    yield switch
+    monkeypatch.undo()
+    breaker.close()
+    late.close()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_without_redis_a_request_with_a_key_is_not_done(client: Client, away: Callable[[bool], None]) -> None:
+    away(True)
+    answer = create(client, "k")
+    refused(answer, 503, 29005)
+    assert answer.headers["Retry-After"] == "1"
+    assert faces() == 0
+    away(False)
+    assert create(client, "k").status_code == 201
+
+
+def test_what_was_done_is_answered_when_redis_goes_away(
+    client: Client, away: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch, redis_client: redis.Redis
+) -> None:
+    make = services.face_create
+
+    def leaving(**fields: Any) -> Any:
+        away(True)
+        return make(**fields)
+
+    monkeypatch.setattr(services, "face_create", leaving)
+    first = create(client, "k")
+    assert first.status_code == 201
+    again = create(client, "k")  # this process knows it
+    assert (again.content, again.headers["Idempotency-Replayed"]) == (first.content, "true")
+    away(False)
+    until(lambda: not late().status()["waiting"])
+    assert create(client, "k").content == first.content
+    (name,) = redis_client.keys("luna:idempotency:*")
+    assert redis_client.ttl(name) > kept_answers.LEASE_S
+    assert faces() == 1
+
+
+def test_a_failed_request_is_answered_when_redis_goes_away(
+    client: Client, away: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch, redis_client: redis.Redis
+) -> None:
+    def failing(**_: Any) -> Any:
+        away(True)
+        raise LunaError(errors.LISTS_NOT_FOUND, "x")
+
+    monkeypatch.setattr(services, "face_create", failing)
+    refused(create(client, "k"), 400, 22005)
+    away(False)
+    (name,) = redis_client.keys("luna:idempotency:*")
+    assert 0 < redis_client.ttl(name) <= kept_answers.LEASE_S  # not for a day
+
+
+def test_an_answer_that_cannot_be_kept_is_still_a_success(client: Client, redis_client: redis.Redis) -> None:
+    bound = redis_client.config_get("maxmemory")["maxmemory"]
+    assert create(client, "before").status_code == 201
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Claim, "take", lambda *_: None)  # the key was taken while there was room
+            redis_client.config_set("maxmemory", 1)
+            first = create(client, "k")
+        assert first.status_code == 201
+        refused(create(client, "other"), 503, 29005)
+        assert create(client, "k").content == first.content
+    finally:
+        redis_client.config_set("maxmemory", bound)
+    until(lambda: not late().status()["waiting"])
+    assert create(client, "k").content == first.content
+    assert faces() == 2
+
+
+def test_the_oldest_answers_of_an_account_make_room(
+    client: Client, stranger: Client, redis_client: redis.Redis
+) -> None:
+    create(stranger, "theirs")
+    with override_config(KeptAnswers, account_max_size=4000):
+        answers = [create(client, f"k{number}").content for number in range(30)]
+        kept = len(redis_client.keys("luna:idempotency:*")) - 1
+        assert 2 <= kept <= 8
+        assert create(client, "k29").content == answers[29]
+        assert create(stranger, "theirs").headers["Idempotency-Replayed"] == "true"
+        assert create(client, "k0").content != answers[0]
+    assert all(redis_client.ttl(name) > 0 for name in redis_client.keys("luna:idempotency*"))
+
+
+def test_the_oldest_answers_of_all_accounts_make_room(
+    client: Client, stranger: Client, redis_client: redis.Redis
+) -> None:
+    with override_config(KeptAnswers, max_size=4000):
+        create(stranger, "theirs")
+        for number in range(10):
+            create(client, f"k{number}")
+        assert "Idempotency-Replayed" not in create(stranger, "theirs").headers
+        assert len(redis_client.keys("luna:idempotency:*")) <= 8
+
+
+def test_a_key_that_is_used_again_is_not_removed_for_its_former_answer(
+    client: Client, redis_client: redis.Redis
+) -> None:
+    with override_config(KeptAnswers, account_max_size=4000):
+        create(client, "k")
+        (name,) = redis_client.keys("luna:idempotency:*")
+        redis_client.delete(name)  # as its time ended
+        second = create(client, "k").content
+        for number in range(3):
+            create(client, f"k{number}")
+        assert create(client, "k").content == second
+
+
+def test_a_retry_of_a_large_answer_learns_that_it_was_done(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idempotency, "MAX_ANSWER_BYTES", 10)
+    first, again = create(client, "k"), create(client, "k")
+    assert first.status_code == 201
+    assert "too large to be kept" in refused(again, 410, 12046)
+    assert again.headers["Location"] == first.headers["Location"]
+    assert faces() == 1
+
+
+def test_what_needs_redis_says_so_without_it(client: Client, away: Callable[[bool], None]) -> None:
+    body = orjson.dumps({"basic_attributes": {"attributes": {"age": 30}}})
+    away(True)
+    for answer in (
+        client.post("/6/attributes", body, content_type="application/json"),
+        client.get(f"/6/attributes/{uuid4()}"),
+    ):
+        refused(answer, 503, 29005)
+        assert answer.headers["Retry-After"] == "1"
+    assert create(client, "").status_code == 400
+    assert client.post("/6/faces", b"{}", content_type="application/json").status_code == 201

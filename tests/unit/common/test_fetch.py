@@ -113,8 +113,19 @@ def test_what_an_address_holds_is_not_logged(origin: str, caplog: pytest.LogCapt
 
 @pytest.mark.parametrize(
     "path",
-    ["loop", "endless", "large", "packed", "missing", "redirect/file:///etc/passwd", "redirect/gopher://127.0.0.1/",
-     "redirect/http://[::1", "redirect/http://[", "redirect/http://x:99999999/", "redirect/http://\u00e9\u00e9/"],
+    [
+        "loop",
+        "endless",
+        "large",
+        "packed",
+        "missing",
+        "redirect/file:///etc/passwd",
+        "redirect/gopher://127.0.0.1/",
+        "redirect/http://[::1",
+        "redirect/http://[",
+        "redirect/http://x:99999999/",
+        "redirect/http://\u00e9\u00e9/",
+    ],
 )
 def test_bad_answers_are_refused(origin: str, path: str) -> None:
     with pytest.raises(FetchError):

@@ -11,7 +11,7 @@ import pytest
 import redis
 from django.core.management import CommandError, call_command
 
-from apps.accounts import idempotency
+from apps.accounts import kept_answers
 from apps.accounts.models import Account, AuditRecord
 from apps.common.descriptors import Descriptor
 from apps.common.holdings import holdings
@@ -189,7 +189,7 @@ def test_what_waits_in_redis(account: UUID, redis_client: redis.Redis) -> None:
     attribute_create(account_id=uuid4(), data=attribute_data(2))
     redis_client.set(KEY.format(uuid4()), b"nonsense")
     for owner in (account, uuid4()):
-        redis_client.set(idempotency.KEY.format(owner, "0" * 64), b"an answer")
+        redis_client.set(kept_answers.KEY.format(owner, "0" * 64), b"an answer")
     expected = {
         "temporary attribute that cannot be read": 1,
         "temporary attribute of no account": 1,
@@ -199,7 +199,7 @@ def test_what_waits_in_redis(account: UUID, redis_client: redis.Redis) -> None:
     assert "Everything agrees now." in run("--mend")
     assert {name.decode() for name in redis_client.scan_iter()} == {
         KEY.format(kept),
-        idempotency.KEY.format(account, "0" * 64),
+        kept_answers.KEY.format(account, "0" * 64),
     }
 
 
