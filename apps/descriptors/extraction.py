@@ -1,7 +1,7 @@
-"""Additional extraction: descriptors of another version, made from the stored samples of faces and events.
+"""Additional extraction: descriptors of another version, extracted from stored samples of faces and events.
 
-What is there stays: a descriptor is added beside those of other versions. Whoever has the version already is passed
-over, and every batch is committed by itself, so a run that was cut off goes on where it was.
+Descriptors of other versions stay. Objects that have the version are skipped and every batch is committed by itself, so
+an interrupted run resumes where it stopped.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,10 +33,10 @@ BUCKETS: Mapping[Kind, Bucket] = {"face": Bucket.FACE_SAMPLES, "body": Bucket.BO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What became of some faces or events. Those that were not extracted are as they were before."""
+    """The result of a batch of faces or events. Objects that were not extracted are unchanged."""
 
-    extracted: int = 0  # in a rehearsal: those that have samples
-    changed: int = 0  # deleted, given another attribute, or described by somebody else meanwhile
+    extracted: int = 0  # in a dry run: those that have samples
+    changed: int = 0  # deleted, given another attribute, or extracted by another process while this one ran
     without_samples: int = 0
     failed: tuple[tuple[UUID, str], ...] = ()  # id and reason
 
@@ -47,10 +47,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdditionalExtraction:
-    """Whose descriptors of which version are made. A list narrows faces only.
+    """Extraction of `version` for the faces or events of `scope`; `list_id` narrows faces only.
 
-    Samples that are left serve where others are gone; several are averaged as at first. Raises ValueError for bodies of
-    faces: only events have bodies.
+    Missing samples are ignored while another one of the object exists; several are averaged, as when the object was
+    made. Raises ValueError for a body version of faces: only events have bodies.
     """
 
     objects: Objects
@@ -61,26 +61,27 @@ class AdditionalExtraction:
 
     def __post_init__(self) -> None:
         if self.objects == "faces" and self.version.kind != "face":
-            raise ValueError(f"descriptor version {self.version.version} is of bodies, which faces have not")
+            raise ValueError(f"descriptor version {self.version.version} is of bodies; faces have none")
 
     def check(self) -> None:
-        """Raises LunaError UNSUPPORTED_DESCRIPTOR_VERSION or ESTIMATOR_NOT_INITIALIZED when no installed network
-        gives the version.
+        """Check that an installed network extracts the version.
+
+        Raises LunaError UNSUPPORTED_DESCRIPTOR_VERSION or ESTIMATOR_NOT_INITIALIZED if none does.
         """
         recognise([], self._plan)
 
     def count(self) -> int:
-        """How many lack the version now."""
+        """Count the objects that lack the version."""
         number = self.version.version
         if self.objects == "faces":
             return faces_lacking(scope=self.scope, version=number, list_id=self.list_id).count()
         return events_lacking(scope=self.scope, version=number, others=self._others).count()
 
     def run(self, *, dry_run: bool = False) -> Iterator[Batch]:
-        """Extracts batch by batch; whoever stops asking for the next has cancelled the rest.
+        """Extract batch by batch; a caller that stops iterating cancels the rest.
 
-        Leaves an audit line before it begins. Raises what `check` raises, and LunaError with status 503 where the
-        engine is overloaded or away.
+        Writes an audit line first. Raises what `check` raises, and LunaError with status 503 if the engine is
+        overloaded or not available.
         """
         self.check()
         if not dry_run:
@@ -110,7 +111,7 @@ class AdditionalExtraction:
     def _described(
         self, sampled: Sequence[Sampled], stored: Mapping[int, Sequence[StoredObject]]
     ) -> tuple[list[tuple[Sampled, Descriptor]], list[tuple[UUID, str]]]:
-        """Descriptors of those that have samples, and why others have none."""
+        """Return the descriptors by object, and the objects that failed with the reason."""
         failed: list[tuple[UUID, str]] = []
         pictures: dict[int, list[ImageInput]] = {}
         for each in sampled:
@@ -165,12 +166,12 @@ class AdditionalExtraction:
         )
 
     def _scored(self, descriptor: Descriptor) -> Descriptor:
-        """A body's score is its detection's, which a sample does not tell."""
+        """Return the descriptor without the score of a body: it is that of the detection, which a sample lacks."""
         return descriptor if self.version.kind == "face" else replace(descriptor, score=None)
 
 
 def _stored(found: Sequence[Sampled], kind: Kind) -> dict[int, list[StoredObject]]:
-    """Rows of the samples that are still there, by key. One query an account: samples of others are not seen."""
+    """Return the rows of the existing samples, by key. One query per account, which sees its own samples only."""
     rows: dict[tuple[UUID, UUID], StoredObject] = {}
     for account_id in {each.account_id for each in found}:
         wanted = [sample for each in found if each.account_id == account_id for sample in each.samples]
@@ -183,13 +184,13 @@ def _stored(found: Sequence[Sampled], kind: Kind) -> dict[int, list[StoredObject
 
 
 def _picture(row: StoredObject, kind: Kind) -> ImageInput:
-    """Raises LunaError when the bytes cannot be read."""
+    """Return a sample as input of the engine. Raises LunaError if the bytes cannot be read."""
     image_type = ImageType.FACE_WARP if kind == "face" else ImageType.BODY_WARP
     return ImageInput(object_bytes(stored=row), str(row.object_id), image_type, landmarks5=stored_landmarks5(row.meta))
 
 
 def _estimated(result: ImageResult, kind: Kind) -> Descriptor:
-    """Raises LunaError for a sample that cannot be read or shows nobody."""
+    """Return the descriptor of a sample. Raises LunaError for a sample that cannot be recognised."""
     if result.error is not None:
         raise result.error
     found = result.faces if kind == "face" else result.bodies

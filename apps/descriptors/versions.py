@@ -1,4 +1,4 @@
-"""Which descriptor versions there are, who has descriptors of them, and the end of a version."""
+"""Descriptor versions: which exist, how many objects use them, and their deletion."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ MODELS: Mapping[Objects, tuple[Any, Any, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionUse:
-    """A descriptor version and who has it. Without `version` it is of a network that nobody knows any more."""
+    """A descriptor version and the number of objects that have it. `version` is None for an unknown network."""
 
     number: int
     version: DescriptorVersion | None
@@ -35,12 +35,12 @@ class VersionUse:
     default: bool  # of this process
     next_default: bool  # from the next start on
     faces: int
-    faces_lacking: int | None  # that have descriptors, but none of this; of face versions
+    faces_lacking: int | None  # faces that have descriptors, but none of this version; of face versions
     events: int
 
 
 def versions_used() -> list[VersionUse]:
-    """Every version that is registered or stored, in order. Three queries, each over an index alone."""
+    """Return every version that is registered or stored, in order. Three index-only queries."""
     faces = _counts("faces")
     events = _counts("events")
     described = FaceDescriptor.objects.values("face_id").distinct().count()
@@ -74,13 +74,13 @@ def is_default(number: int) -> bool:
 
 
 def _counts(objects: Objects) -> dict[int, int]:
-    """How many descriptors of each version there are: there is one an owner and version."""
+    """Count the descriptors of each version: an object has one per version."""
     rows = MODELS[objects][0].objects.values_list("version").annotate(rows=Count("*"))
     return dict(rows)
 
 
 def descriptors_of(*, objects: Objects, scope: Scope, number: int) -> QuerySet[Any]:
-    """Descriptors of a version, in no order."""
+    """Return the descriptors of a version, unordered."""
     model, owner, name = MODELS[objects]
     rows: QuerySet[Any] = model.objects.filter(version=number)
     if scope.account_id is None:
@@ -89,7 +89,7 @@ def descriptors_of(*, objects: Objects, scope: Scope, number: int) -> QuerySet[A
 
 
 def descriptors_alone(*, objects: Objects, scope: Scope, number: int) -> QuerySet[Any]:
-    """Those that are the only one of their face or event."""
+    """Return the descriptors of a version that are the only one of their face or event."""
     return descriptors_of(objects=objects, scope=scope, number=number).filter(~Exists(_others(objects, number)))
 
 
@@ -100,10 +100,10 @@ def _others(objects: Objects, number: int) -> QuerySet[Any]:
 
 
 def descriptors_drop(*, objects: Objects, scope: Scope, number: int, force: bool = False) -> Iterator[int]:
-    """Removes the descriptors of a version, batch by batch, each committed; yields how many went.
+    """Delete the descriptors of a version in batches, each committed; yield the number of deleted rows.
 
-    The only descriptor of a face or event stays, unless `force` takes it, too. Leaves an audit line before it begins.
-    Raises ValueError for a default version.
+    The only descriptor of a face or event stays unless `force` is set. Writes an audit line first. Raises
+    ValueError for a default version.
     """
     if is_default(number):
         raise ValueError(f"descriptor version {number} is the default; choose another with `networks use` first")
@@ -119,7 +119,7 @@ def descriptors_drop(*, objects: Objects, scope: Scope, number: int, force: bool
     while rows := list(chosen.filter(pk__gt=last).values_list("pk", f"{name}_id")[:BATCH_ROWS]):
         last = rows[-1][0]
         with transaction.atomic():
-            # Locked, or two of these at a time could each take the other's last descriptor for one that stays.
+            # Locked, or two of these at the same time could each delete the descriptor that the other one keeps.
             owners = owner.objects.unscoped().filter(pk__in=[key for _, key in rows]).order_by("id")
             list(owners.select_for_update(no_key=True).values_list("pk", flat=True))
             going = model.objects.filter(pk__in=[key for key, _ in rows])

@@ -1,7 +1,7 @@
 """Secrets inside policies: the credentials and the header values of callbacks.
 
-A handler keeps them sealed (`{"sealed": token}` in the place of the text) and shows a mask. A mask that comes back
-stands for the secret that is kept for the same address, so that nobody can have it sent elsewhere.
+A handler stores them sealed (`{"sealed": token}` instead of the text), and answers show a mask. A mask in a request
+keeps the stored secret of the same address, so that a client cannot redirect a secret to another address.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ CREDENTIALS = ("login", "password")
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a secret stands: `holder[path[-1]]`, in the callback `index`, the `number`th of its address."""
+    """Position of a secret: `holder[path[-1]]`, in the callback `index`, the `number`th of its address."""
 
     url: str
     number: int
@@ -41,9 +41,9 @@ class _Place:
 
 
 def policies_seal(policies: Any, kept: Any = None) -> Any:
-    """Checked policies of a client as they are stored; `kept` are those stored until now.
+    """Return the checked policies of a client with sealed secrets; `kept`: the policies that they replace.
 
-    Raises LunaError INVALID_JSON for a mask where no secret of the same address is kept.
+    Raises LunaError INVALID_JSON for a mask without a stored secret of the same address.
     """
     sealed = deepcopy(policies)
     known = {place.key: place.value for place in _places(kept)}
@@ -59,7 +59,7 @@ def policies_seal(policies: Any, kept: Any = None) -> Any:
 
 
 def policies_mask(policies: Any) -> Any:
-    """Stored policies as answers show them."""
+    """Return stored policies as answers show them."""
     masked = deepcopy(policies)
     for place in _places(masked):
         place.put(MASK)

@@ -14,7 +14,7 @@ from apps.common.prepared import prepared_cursor
 from apps.common.scope import Scope
 from apps.handlers.models import Handler
 
-# By hand, because every event asks: Django takes longer to make it than to run it.
+# Hand-written SQL, because every event needs it: the ORM takes longer to build the query than PostgreSQL to run it.
 FIELDS = [field.attname for field in Handler._meta.concrete_fields]
 ONE = f"""
 SELECT {", ".join(FIELDS)} FROM handlers_handler WHERE handler_id = %s AND (%s::uuid IS NULL OR account_id = %s)
@@ -23,7 +23,7 @@ SELECT {", ".join(FIELDS)} FROM handlers_handler WHERE handler_id = %s AND (%s::
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerFilters:
-    """What is None does not filter."""
+    """Filters of handlers; None does not filter."""
 
     description: str | None = None
     handler_type: int | None = None
@@ -39,13 +39,13 @@ def handlers_filter(*, scope: Scope, filters: HandlerFilters) -> QuerySet[Handle
 
 
 def handlers_page(*, scope: Scope, filters: HandlerFilters, page: Page) -> list[Handler]:
-    """Newest first. One query."""
+    """Return a page of handlers, newest first. One query."""
     rows = handlers_filter(scope=scope, filters=filters).order_by("-create_time", "handler_id")
     return list(rows[page.slice])
 
 
 def handler_get(*, scope: Scope, handler_id: UUID) -> Handler:
-    """Raises LunaError HANDLER_NOT_FOUND."""
+    """Return a handler. Raises LunaError HANDLER_NOT_FOUND."""
     with prepared_cursor() as cursor:
         cursor.execute(ONE, [handler_id, scope.account_id, scope.account_id])
         row = cursor.fetchone()

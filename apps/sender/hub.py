@@ -37,7 +37,7 @@ CREDENTIALS_CHANGED = Close(4001, "the credentials were changed, revoked or have
 
 
 class Subscription:
-    """What one websocket still has to be sent. `closing` is resolved when the server gives the connection up."""
+    """The messages to send to one websocket. `closing` is resolved when the server ends the connection."""
 
     def __init__(self, session: Session, accepts: Callable[[Facts], bool], max_messages: int, max_bytes: int) -> None:
         self.session = session
@@ -50,7 +50,7 @@ class Subscription:
         self._filled = asyncio.Event()
 
     def offer(self, text: str) -> None:
-        """Queues a message; one that does not fit ends the connection and frees the queue."""
+        """Queue a message; a full queue is freed, and ends the connection."""
         if self.closing.done():
             return
         if len(self._waiting) >= self._max_messages or self._waiting_bytes + len(text) > self._max_bytes:
@@ -66,7 +66,7 @@ class Subscription:
             self.closing.set_result(reason)
 
     async def next(self) -> str:
-        """The oldest waiting message; waits for one."""
+        """Wait for a message and return the oldest one."""
         while not self._waiting:
             self._filled.clear()
             await self._filled.wait()
@@ -85,7 +85,7 @@ class _Room:
         self.task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Raises what the channel layer raises when Redis is away."""
+        """Subscribe to the channel layer. Raises its errors when Redis is not available."""
         layer = get_channel_layer()
         self.channel = await layer.new_channel("sender")
         await layer.group_add(self.group, self.channel)
@@ -119,7 +119,7 @@ class _Room:
 
 
 class Hub:
-    """The rooms of one event loop, and the watch over their members' credentials."""
+    """The rooms of one event loop, and the task that rechecks their members' credentials."""
 
     def __init__(self) -> None:
         self._rooms: dict[UUID, _Room] = {}
@@ -131,7 +131,7 @@ class Hub:
         return tuple(self._rooms.values())
 
     async def join(self, subscription: Subscription) -> None:
-        """From its return on every event published to the account reaches the subscription."""
+        """Add a subscription: once this returns, every event published later is delivered."""
         account_id = subscription.session.account_id
         async with self._lock:
             room = self._rooms.get(account_id)
@@ -156,7 +156,7 @@ class Hub:
                 self._watch = None
 
     async def _watch_credentials(self) -> None:
-        """Two queries for all sockets of the process, however many there are."""
+        """Recheck the credentials of all sockets of the process, with two queries each time."""
         while True:
             await asyncio.sleep(config(Sender).recheck_s)
             members = [member for room in self.rooms for member in room.members]

@@ -1,4 +1,4 @@
-"""Whether the credentials that opened a websocket still hold."""
+"""Check whether the credentials that opened a websocket are still valid."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from apps.common.times import utc_now
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who opened a websocket, and a digest of what they were let in with: it changes when that changes."""
+    """The account and token that opened a websocket. `digest` changes when their credentials or rights change."""
 
     account_id: UUID
     token_id: UUID | None
@@ -26,13 +26,13 @@ def _token_digest(token: Token) -> str:
 
 
 def session_of(*, account_id: UUID, token_id: UUID | None) -> Session | None:
-    """The session of an account that was just authenticated; None when it is gone by now."""
+    """Return the session of an authenticated account; None if it was deleted since."""
     sessions = _current_sessions({(account_id, token_id)})
     return next(iter(sessions), None)
 
 
 def valid_sessions(*, sessions: Collection[Session]) -> set[Session]:
-    """Those whose account and token exist, are in force and unchanged. Two queries."""
+    """Return the sessions whose account and token are valid and unchanged. Two queries."""
     return _current_sessions({(session.account_id, session.token_id) for session in sessions}) & set(sessions)
 
 

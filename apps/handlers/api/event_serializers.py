@@ -13,7 +13,7 @@ MAX_TAGS = 30
 
 
 class ImageQuery(serializers.Serializer[Any]):
-    """How images are to be read."""
+    """How images are decoded."""
 
     image_type = serializers.ChoiceField(choices=[(each.value, each.name) for each in ImageType], default=0)
     warped_image = FlagField(default=False, help_text="Older spelling of `image_type` 1.")
@@ -54,7 +54,7 @@ class ImageOutcomeSerializer(StatusSerializer):
 
 
 class GeneratedEventSerializer(serializers.Serializer[Any]):
-    """An event as it was made: words instead of numbers, with samples, matches and the stored face."""
+    """A generated event: words instead of numbers, with samples, matches and the stored face."""
 
     event_id = UUIDField()
     url = serializers.CharField()

@@ -84,11 +84,10 @@ class EventGenerationView(LunaView):
 
 
 def _policies(handler: Handler, parts: Any) -> Policies:
-    """Of the handler, or of the request for a dynamic one.
+    """Return the policies of the handler; those of the request for a dynamic handler.
 
-    Raises LunaError DYNAMIC_HANDLER_REQUIRED for policies sent to a static handler, JSON_FIELD_NOT_FOUND for a
-    dynamic one without, INVALID_JSON for bad ones, HANDLER_CORRUPTED when those of the handler are not understood any
-    more.
+    Raises LunaError DYNAMIC_HANDLER_REQUIRED for policies sent to a static handler, JSON_FIELD_NOT_FOUND for a dynamic
+    handler without policies, INVALID_JSON for invalid ones, HANDLER_CORRUPTED for invalid stored ones.
     """
     if handler.handler_type == HandlerType.DYNAMIC:
         if POLICIES not in parts:

@@ -1,6 +1,6 @@
-"""Policies: what to do with a photograph, as frozen dataclasses, each read from JSON by its strict serializer.
+"""Policies: the rules of a handler, as frozen dataclasses; a strict serializer parses each from JSON.
 
-They run in this order: detect, extract, match, conditional tags, storage. One that is missing has its defaults.
+They apply in this order: detect, extract, match, conditional tags, storage. A missing policy has its defaults.
 """
 
 from dataclasses import dataclass, field
@@ -61,7 +61,7 @@ class Policies:
 
     @property
     def needing_pictures(self) -> tuple[str, ...]:
-        """Paths of the members that ask for what a descriptor alone does not tell: estimations, checks and limits."""
+        """Paths of the members that need a picture: a descriptor alone has no estimations, checks and limits."""
         extract = self.extract_policy
         of_extract = {
             "extract_basic_attributes": extract.extract_basic_attributes,

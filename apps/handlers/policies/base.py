@@ -1,4 +1,4 @@
-"""What every policy is made of: a frozen dataclass and the strict serializer that reads it from JSON."""
+"""The base of the policies' serializers: each parses JSON into a frozen dataclass."""
 
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ MAX_LABEL_CHARACTERS = 36
 
 
 class PolicySerializer(StrictSerializer):
-    """Gives a `policy`: members that are missing in the JSON have the dataclass's defaults."""
+    """Parses a `policy`; members that the JSON lacks have the dataclass's defaults."""
 
     policy: ClassVar[type]
 
@@ -19,7 +19,7 @@ class PolicySerializer(StrictSerializer):
 
 
 class FiltersSerializer(PolicyFilterSerializer):
-    """`filters`: gives `Filters`, empty ones accept everything."""
+    """Parses `filters`; empty filters accept everything."""
 
     def to_internal_value(self, data: Any) -> Filters:  # type: ignore[override]
         return super().to_internal_value(data)["filters"]

@@ -1,4 +1,4 @@
-"""callbacks of storage_policy: who else is told of an event."""
+"""callbacks of storage_policy: further receivers of an event."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,13 +18,13 @@ HTTP, WEBSOCKETS = "http", "luna-ws-notification"
 MAX_URL_CHARACTERS = 2048
 MAX_TIMEOUT_S = 60
 MAX_HEADERS = 30
-# What the request itself decides.
+# Headers that the HTTP client sets itself.
 OWN_HEADERS = frozenset({"authorization", "connection", "content-length", "content-type", "host", "transfer-encoding"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackPolicy:
-    """`webhook` None tells the websockets, as notification_policy does."""
+    """`webhook` None notifies the websockets, as notification_policy does."""
 
     webhook: Webhook | None
     enable: bool = True
@@ -32,7 +32,7 @@ class CallbackPolicy:
 
 
 class SecretField(serializers.RegexField):
-    """A text that is sealed at once; in stored policies it is so already."""
+    """A text that is sealed when it is parsed; in stored policies it is sealed already."""
 
     def __init__(self, regex: str = r"[^\x00]*", **kwargs: Any) -> None:
         super().__init__(rf"\A(?:{regex})\Z", trim_whitespace=False, **kwargs)
@@ -72,7 +72,7 @@ class ParamsSerializer(StrictSerializer):
 
 class CallbackSerializer(PolicySerializer):
     type = serializers.ChoiceField(choices=(HTTP, WEBSOCKETS))
-    # No credentials before the host: they would be shown with the address.
+    # No credentials before the host: answers and logs show the address.
     url = serializers.RegexField(r"\Ahttps?://[^\s/?#@]+(?:[/?#].*)?\Z", max_length=MAX_URL_CHARACTERS, required=False)
     authorization = AuthorizationSerializer(required=False)
     params = ParamsSerializer(required=False)

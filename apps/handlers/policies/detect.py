@@ -1,4 +1,4 @@
-"""detect_policy: what is looked for, what is estimated, and which detections go on."""
+"""detect_policy: what is detected and estimated, and the limits that persons must pass."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any

@@ -17,7 +17,7 @@ from apps.recognition.checks.thresholds import Between, Flag, OneOf, Threshold
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckPolicy:
-    """`threshold` None is the platform's own."""
+    """One check; `threshold` None is the platform's own."""
 
     estimate: bool = True
     threshold: Threshold | None = None
@@ -25,7 +25,7 @@ class CheckPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceQualityPolicy:
-    """Checks that are not named are made with the platform's thresholds. `filter`: faces that fail do not go on."""
+    """Checks that are not named have the platform's thresholds. `filter`: faces that fail a check are rejected."""
 
     estimate: bool = False
     filter: bool = False
@@ -42,7 +42,7 @@ class FaceQualityPolicy:
 
 
 class RangeSerializer(StrictSerializer):
-    """`{min, max}` within the values that there can be; the side that is missing becomes the extreme value."""
+    """`{min, max}` within the domain of the value; a missing side is the end of the domain."""
 
     def __init__(self, domain: tuple[float | None, float | None]) -> None:
         super().__init__()

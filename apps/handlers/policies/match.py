@@ -1,4 +1,4 @@
-"""match_policy: whom a face is compared with."""
+"""match_policy: the candidates that a face is compared with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ EVENT_TARGETS = frozenset(("event_id", "account_id", "external_id", "user_data",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """Faces or events. `account_id`: whose, None for the own account's."""
+    """Faces or events, of `account_id`; None for the own account."""
 
     origin: str
     account_id: UUID | None = None
@@ -35,9 +35,9 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchPolicy:
-    """The best `limit` candidates of at least `threshold` (0..1) under a `label`, when `filters` hold.
+    """The `limit` most similar candidates of at least `threshold` (0..1) under a `label`, if `filters` hold.
 
-    `targets`: which members of a candidate the answer shows; none for all.
+    `targets`: the members of a candidate that the answer shows; none for all.
     """
 
     label: str
@@ -56,7 +56,7 @@ class MatchPolicy:
     )
 )
 class CandidatesField(serializers.Field[Candidates, Any, Any, Any]):
-    """`origin` says which filters are understood: those of the matcher, faces or events."""
+    """Candidates of the `origin` faces or events, with the filters of the matcher for it."""
 
     def to_internal_value(self, data: Any) -> Candidates:
         origin = data.get("origin", FACES) if isinstance(data, Mapping) else FACES
@@ -89,7 +89,10 @@ class MatchPolicySerializer(PolicySerializer):
 
 
 def candidates_account(candidates: Candidates, principal: Principal) -> UUID:
-    """Whose candidates these are. Raises LunaError FOREIGN_ACCOUNT_ID for an account that the principal may not see."""
+    """Return the account of the candidates.
+
+    Raises LunaError FOREIGN_ACCOUNT_ID for an account whose data the principal may not see.
+    """
     account_id = candidates.account_id or principal.account_id
     if account_id != principal.account_id and not principal.sees_all_accounts:
         raise LunaError(errors.FOREIGN_ACCOUNT_ID, "match_policy")

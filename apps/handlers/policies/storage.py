@@ -1,6 +1,5 @@
-"""storage_policy: what is kept of a detection, where, for how long, and who is told."""
+"""storage_policy: what is stored of an event, for how long, and who is informed."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -14,12 +13,10 @@ from apps.handlers.policies.base import MAX_ITEMS, FiltersSerializer, PolicySeri
 from apps.handlers.policies.callbacks import CallbackPolicy, CallbacksField
 from apps.imagestore.types import KEEP, TTL_DAYS
 
-NO_FILTERS: Mapping[str, Any] = {}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplePolicy:
-    """Of face or body samples. `ttl`: days, None for the bucket's own."""
+    """Storage of face or body samples. `ttl`: days, None for the bucket's own."""
 
     store_sample: bool = True
     ttl: int | None = None
@@ -28,7 +25,7 @@ class SamplePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageOriginPolicy:
-    """`image_format` None keeps the picture as it came; `image_quality` 1..100 is that of JPEG."""
+    """Storage of source images. `image_format`: jpg or png; `image_quality`: of JPEG, 1..100."""
 
     store_image: bool = False
     image_format: str = "jpg"
@@ -49,7 +46,7 @@ class AttributePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkPolicy:
-    """A created face goes into this list when the filters hold."""
+    """A new face is attached to this list if the filters hold."""
 
     list_id: UUID
     filters: Filters = field(default_factory=dict)
@@ -72,7 +69,7 @@ class EventPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationPolicy:
-    """Whether websockets hear of the event."""
+    """Whether websockets get the event."""
 
     send_notification: bool = True
     filters: Filters = field(default_factory=dict)

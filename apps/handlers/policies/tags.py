@@ -1,4 +1,4 @@
-"""conditional_tags_policy: tags that an event gets when filters hold."""
+"""conditional_tags_policy: tags that an event gets if filters hold."""
 
 from dataclasses import dataclass, field
 
