@@ -10,7 +10,7 @@ MAX_LABEL_CHARACTERS = 36
 
 
 class PolicySerializer(StrictSerializer):
-    """Parses a `policy`; members that the JSON lacks have the dataclass's defaults."""
+    """A policy; missing members have their defaults."""
 
     policy: ClassVar[type]
 
@@ -19,7 +19,7 @@ class PolicySerializer(StrictSerializer):
 
 
 class FiltersSerializer(PolicyFilterSerializer):
-    """Parses `filters`; empty filters accept everything."""
+    """Filters; empty ones accept everything."""
 
     def to_internal_value(self, data: Any) -> Filters:  # type: ignore[override]
         return super().to_internal_value(data)["filters"]
