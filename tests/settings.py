@@ -4,15 +4,29 @@ They stand outside `luna.settings`, whose import reads the environment: what is 
 """
 
 import os
+from pathlib import Path
 
 from luna.embedded.addresses import CHECKOUT
+
+
+def built_networks(source: Path, links: Path) -> Path:
+    """`links`, holding a link to each network file of `source`: without what an operator selected and added there."""
+    links.mkdir(parents=True, exist_ok=True)
+    for path in links.glob("*.onnx"):
+        path.unlink(missing_ok=True)
+    for path in source.glob("*.onnx"):
+        (links / path.name).symlink_to(path)
+    return links
+
 
 # Tests have services and files of their own (Redis is emptied before each); the built networks are the checkout's.
 for foreign in ("DATABASE_URL", "REDIS_URL"):
     os.environ.pop(foreign, None)
-os.environ.setdefault("LUNA_NETWORKS_DIR", str(CHECKOUT / "var" / "networks"))
-os.environ.setdefault("LUNA_CACHE_DIR", str(CHECKOUT / "var" / "cache"))
-os.environ.setdefault("LUNA_VAR_DIR", str(CHECKOUT / "var" / "test"))
+VAR = CHECKOUT / "var"
+if "LUNA_NETWORKS_DIR" not in os.environ:
+    os.environ["LUNA_NETWORKS_DIR"] = str(built_networks(VAR / "networks", VAR / "test" / "networks"))
+os.environ.setdefault("LUNA_CACHE_DIR", str(VAR / "cache"))
+os.environ.setdefault("LUNA_VAR_DIR", str(VAR / "test"))
 # Each process of pytest-xdist has services of its own.
 worker = os.environ.get("PYTEST_XDIST_WORKER")
 if worker and not os.environ["LUNA_VAR_DIR"].endswith(f"-{worker}"):

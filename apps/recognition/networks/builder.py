@@ -6,7 +6,7 @@ from pathlib import Path
 
 import onnx
 
-from apps.recognition.networks.converters import dlib, faceapi, named, openvino, pads, tfjs, tflite
+from apps.recognition.networks.converters import blockwise, dlib, faceapi, named, openvino, pads, tfjs, tflite
 from apps.recognition.networks.converters.graph import ELEMENT_TYPES
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.sources import sha256_of, source_files
@@ -89,6 +89,15 @@ def _from_source(manifest: Manifest, files: list[Path]) -> onnx.ModelProto:
         )
     if conversion.format == "faceapi-age-gender":
         return faceapi.convert(files[0], files[1], name=manifest.name, input_name=spec.name, opset=manifest.opset)
+    if conversion.format == "onnx-blockwise":
+        return blockwise.convert(
+            files[0],
+            name=manifest.name,
+            input_name=spec.name,
+            input_shape=spec.shape,
+            outputs=[(each.name, each.shape) for each in manifest.outputs],
+            opset=manifest.opset,
+        )
     return dlib.convert(
         files[0], name=manifest.name, input_name=spec.name, output_name=output.name, opset=manifest.opset
     )

@@ -30,7 +30,7 @@ TASKS = (
     "object_detector", "body_pose", "body_descriptor", "ethnicity", "deepfake", "mask", "glasses", "headwear",
     "face_occlusion", "deepfake_preliminary", "eye_state",
 )  # fmt: skip
-FORMATS = ("tfjs", "dlib-resnet", "faceapi-age-gender", "openvino", "tflite", "onnx")
+FORMATS = ("tfjs", "dlib-resnet", "faceapi-age-gender", "openvino", "tflite", "onnx-blockwise", "onnx")
 HEADS = ("blazeface", "yunet", "scrfd", "retinaface")
 CROPS = ("warp", "picture", "face", "face_box", "eyes", "eye_band")
 ACTIVATIONS = ("none", "sigmoid", "softmax")
@@ -85,6 +85,7 @@ def read_manifest(table: Table) -> Manifest:
         companions=table.texts("companions"),
         advisory=table.flag("advisory", False),
         figures=table.text("figures", ""),
+        fallback=table.flag("fallback", False),
     )
     table.done()
     _check_together(manifest, table)
@@ -92,6 +93,8 @@ def read_manifest(table: Table) -> Manifest:
 
 
 def _check_together(manifest: Manifest, table: Table) -> None:
+    if manifest.default and manifest.fallback:
+        raise table.fail("`default` and `fallback` exclude each other")
     declared = [output.name for output in manifest.outputs]
     if len(set(declared)) != len(declared):
         raise table.fail("two outputs have one name")
@@ -153,7 +156,7 @@ def _batch_sizes(table: Table) -> tuple[int, ...]:
 
 
 def _source(table: Table) -> Source:
-    kind = table.text("kind", choices=("npm", "python", "url"))
+    kind = table.text("kind", choices=("npm", "wheel", "python", "url"))
     files = []
     for row in table.tables("files"):
         file = SourceFile(path=row.text("path"), sha256=_sha256(row), url=row.text("url", ""))
@@ -163,7 +166,13 @@ def _source(table: Table) -> Source:
             raise row.fail("`path` must stay inside the package")
         row.done()
         files.append(file)
-    source = Source(kind=kind, package=table.text("package"), version=table.text("version"), files=tuple(files))
+    source = Source(
+        kind=kind,
+        package=table.text("package"),
+        version=table.text("version"),
+        files=tuple(files),
+        sha256=_sha256(table) if kind == "wheel" else "",
+    )
     table.done()
     return source
 

