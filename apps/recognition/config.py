@@ -38,7 +38,7 @@ class Runtime(Settings):
     )
 
     use_auto_rotation: bool = setting(
-        False,
+        True,
         "Turns pictures by 90, 180 or 270° where their faces are upright then. Warps and pictures with given boxes are "
         "never turned. Costs up to four detections where no face is certainly upright.",
         env="LUNA_AUTO_ROTATION",
@@ -58,6 +58,55 @@ class Runtime(Settings):
                 f"{self.global_device_class!r}"
             )
         return self
+
+
+class FaceDetection(Section):
+    """How faces are found."""
+
+    min_face_size: int = setting(
+        20, "Shorter side in pixels of the smallest face.", env="LUNA_FACE_MIN_SIZE_PX", ge=1, le=10_000
+    )
+    score_threshold: float | None = setting(
+        None,
+        "The score from which a detection is a face. Default: that of the network.",
+        env="LUNA_FACE_SCORE_THRESHOLD",
+        ge=0,
+        le=1,
+    )
+    tiles: int = setting(
+        24,
+        "Tiles at most of the second look at a picture larger than 640 px in which the first look finds small faces or "
+        "none; 0: no second look.",
+        env="LUNA_FACE_TILES",
+        ge=0,
+        le=200,
+    )
+
+
+@group("LUNA_REMOTE_SDK_FACE_DETECTOR_SETTINGS", scope=Scope.ENGINE)
+class FaceDetector(Settings):
+    """Detection of faces."""
+
+    estimator_settings: FaceDetection = FaceDetection()
+
+
+class BodyDetection(Section):
+    """How bodies are found."""
+
+    score_threshold: float | None = setting(
+        None,
+        "The score from which a detection is a body. Default: that of the network.",
+        env="LUNA_BODY_SCORE_THRESHOLD",
+        ge=0,
+        le=1,
+    )
+
+
+@group("LUNA_REMOTE_SDK_BODY_DETECTOR_SETTINGS", scope=Scope.ENGINE)
+class BodyDetector(Settings):
+    """Detection of bodies."""
+
+    estimator_settings: BodyDetection = BodyDetection()
 
 
 class LivenessThresholds(Section):

@@ -29,7 +29,7 @@ class Engine:
         self.config = config
         self._registry, self._networks, self._tasks = _installed(config)
         detector = self._networks[self._tasks["face_detector"]]
-        self._head = head_for(detector)
+        self._head = head_for(detector, config.face_score)
         if "face_descriptor" in self._tasks:
             descriptor = self._networks[self._tasks["face_descriptor"]]
             check_alignment(descriptor.name, descriptor.descriptor.alignment if descriptor.descriptor else None)

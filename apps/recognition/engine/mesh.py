@@ -33,11 +33,10 @@ class Mesh:
     matrix: Matrix
 
 
-def crop_matrix(box: NDArray[np.float32], keypoints: NDArray[np.float32], scale: float) -> Matrix:
-    """Picture to mesh crop for a detection: its box grown by `scale` and turned by the eyes (`keypoints` 0 and 1)."""
-    across = keypoints[1] - keypoints[0]
+def crop_matrix(box: NDArray[np.float32], roll: float, scale: float) -> Matrix:
+    """Picture to mesh crop for a face box grown by `scale` whose face is turned by `roll` radians."""
     side = max(box[2] - box[0], box[3] - box[1]) * scale
-    return square_transform((box[:2] + box[2:]) / 2, float(side), float(np.arctan2(across[1], across[0])), SIZE_PX)
+    return square_transform((box[:2] + box[2:]) / 2, float(side), roll, SIZE_PX)
 
 
 def decode(raw: NDArray[np.float32], flag: float, matrix: Matrix) -> Mesh:
@@ -49,6 +48,12 @@ def decode(raw: NDArray[np.float32], flag: float, matrix: Matrix) -> Mesh:
 def five_points(points: Points) -> Points:
     """Image-left eye, image-right eye, nose tip, image-left and image-right mouth corner: float32 [5, 2]."""
     return np.asarray(points[_PAIRS].mean(1), np.float32)
+
+
+def residual_roll(mesh: Mesh) -> float:
+    """How far the face is still turned in the network's crop, in radians clockwise."""
+    eyes = five_points(mesh.shape[:, :2])
+    return float(np.arctan2(*(eyes[1] - eyes[0])[::-1]))
 
 
 def bounding_box(points: Points) -> NDArray[np.float32]:

@@ -73,7 +73,9 @@ class Registry:
     def check_addable(self, manifest: Manifest) -> None:
         """Raises NetworkError where a new manifest takes a name, file or descriptor version that is taken."""
         if manifest.default or manifest.fallback:
-            raise NetworkError(f"network {manifest.name}: only a network of the project can be a default or a fallback")
+            raise NetworkError(
+                f"network {manifest.name}: only a network of the project can be a `default` or a `fallback`"
+            )
         if manifest.name in self._manifests:
             raise NetworkError(f"there is a network {manifest.name} already")
         _check_distinct([*self._manifests.values(), manifest])

@@ -228,9 +228,11 @@ class Manifest:
         """The labels of an output by its name; empty for one that has none."""
         return next((each.labels for each in self.outputs if each.name == output), ())
 
-    def threshold(self, name: str) -> float:
-        """A threshold of the manifest by name; NetworkError when it has none of that name."""
+    def threshold(self, name: str, default: float | None = None) -> float:
+        """A threshold of the manifest by name; NetworkError when it has none of that name and no default is given."""
         for key, value in self.thresholds:
             if key == name:
                 return value
+        if default is not None:
+            return default
         raise NetworkError(f"network {self.name} states no threshold `{name}`")

@@ -18,19 +18,20 @@ BOX_WINDOW_SCALE = 1.5
 
 
 def find_bodies(
-    image: Image, boxes: Sequence[Rect], *, trusted: bool, networks: Networks, faces: int
+    image: Image, boxes: Sequence[Rect], *, trusted: bool, networks: Networks, faces: int, score: float | None
 ) -> list[BodySubject]:
-    """The bodies of a picture, those of `boxes` alone where there are any. `faces`: how many were found before.
+    """The bodies of a picture, those of `boxes` alone where there are any. `faces`: how many were found before;
+    `score`: bodies are taken from it on, None: from the detector's own.
 
     Raises LunaError INVALID_RECTANGLE for a box outside of the picture.
     """
     if boxes:
-        found = [each for box in boxes if (each := _in_box(image, box, trusted, networks)) is not None]
+        found = [each for box in boxes if (each := _in_box(image, box, trusted, networks, score)) is not None]
         return _subjects(image, found, _keypoints(image, [each.box for each in found], networks))
     windows = [objects.whole(image)]
-    found = _detected(image, windows, networks)
+    found = _detected(image, windows, networks, score)
     if max(len(found), faces) >= CROWD_FROM and (tiles := objects.tiles(image)):
-        found = _detected(image, windows + tiles, networks)
+        found = _detected(image, windows + tiles, networks, score)
     keypoints = _keypoints(image, [each.box for each in found], networks)
     kept = bodies.persons([each.box for each in found], keypoints)
     return _subjects(image, [found[index] for index in kept], [keypoints[index] for index in kept])
@@ -59,16 +60,17 @@ def joined(faces: Sequence[Subject], found: Sequence[BodySubject]) -> list[BodyS
     ]
 
 
-def _detected(image: Image, windows: Sequence[Window], networks: Networks) -> list[Found]:
+def _detected(image: Image, windows: Sequence[Window], networks: Networks, score: float | None) -> list[Found]:
     network = networks.for_task("object_detector")
     outputs = networks.run(network.name, objects.crops(image, windows))
-    return objects.decode(outputs, windows, image, [PERSON], network.threshold("person"), network.threshold("nms_iou"))
+    threshold = network.threshold("person") if score is None else score
+    return objects.decode(outputs, windows, image, [PERSON], threshold, network.threshold("nms_iou"))
 
 
-def _in_box(image: Image, box: Rect, trusted: bool, networks: Networks) -> Found | None:
+def _in_box(image: Image, box: Rect, trusted: bool, networks: Networks, score: float | None) -> Found | None:
     """The person that the detector sees in a box: what overlaps it best, else the box itself where it is trusted."""
     corners = corners_of(image, box)
-    best = seen_in(corners, _detected(image, [objects.around(corners, BOX_WINDOW_SCALE)], networks))
+    best = seen_in(corners, _detected(image, [objects.around(corners, BOX_WINDOW_SCALE)], networks, score))
     if best is not None:
         return best
     return Found(corners, 1.0, PERSON, complete=True) if trusted else None

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from apps.common.config import Directories, Images, config
 from apps.common.process import PerProcess
-from apps.recognition.config import DeepfakeEstimator, LivenessEstimator, Runtime, Switches
+from apps.recognition.config import BodyDetector, DeepfakeEstimator, FaceDetector, LivenessEstimator, Runtime, Switches
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 from apps.recognition.estimators.registry import available, ordered
@@ -94,7 +94,7 @@ def _side_by_side(pipeline: Pipeline, images: Sequence[ImageInput]) -> Iterator[
 
 
 def _config() -> EngineConfig:
-    runtime = config(Runtime)
+    runtime, faces = config(Runtime), config(FaceDetector).estimator_settings
     return EngineConfig(
         networks_dir=config(Directories).networks,
         device=runtime.global_device_class,
@@ -104,6 +104,10 @@ def _config() -> EngineConfig:
         max_image_bytes=config(Images).max_bytes,
         max_image_pixels=config(Images).max_pixels,
         auto_rotation=runtime.use_auto_rotation,
+        face_score=faces.score_threshold,
+        body_score=config(BodyDetector).estimator_settings.score_threshold,
+        min_face_px=faces.min_face_size,
+        face_tiles=faces.tiles,
         off=names_off(config(Switches).all()),
     )
 

@@ -4,23 +4,21 @@ then the plan's estimators in order of their needs.
 
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apps.common import errors
-from apps.common.clock import Clock
 from apps.common.errors import LunaError
 from apps.recognition.engine import mesh
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.decode import decode
-from apps.recognition.engine.detection import Detection, Window, corners_of, seen_in
+from apps.recognition.engine.detection import Detection
 from apps.recognition.engine.exif import read_exif
-from apps.recognition.engine.geometry import Matrix, resample
+from apps.recognition.engine.geometry import Matrix
 from apps.recognition.engine.mesh import Mesh
 from apps.recognition.engine.warps import cut_warp
 from apps.recognition.estimators.base import (
@@ -32,11 +30,10 @@ from apps.recognition.estimators.base import (
     SceneEstimator,
     Subject,
 )
-from apps.recognition.estimators.mesh import run_mesh
 from apps.recognition.estimators.registry import all_estimators, ordered
-from apps.recognition.networks.specs import Manifest
 from apps.recognition.run.bodies import body_of_warp, find_bodies, joined
-from apps.recognition.run.orientation import turned_upright
+from apps.recognition.run.faces import FaceFinder
+from apps.recognition.run.networks import EngineNetworks
 from apps.recognition.switches import BODY_DETECTOR, BODY_WARP, FACE_DETECTOR, FACE_WARP, HUMAN_DETECTOR
 from apps.recognition.types import (
     WARP_SIZE_PX,
@@ -54,30 +51,6 @@ from apps.recognition.types import (
 DESCRIPTOR_TASKS = ("face_descriptor", "body_descriptor")  # also the names of their estimators
 IDENTITY: Matrix = np.array([[1.0, 0, 0], [0, 1.0, 0]])
 NO_WARP: Image = np.zeros((0, 0, 3), np.uint8)
-
-
-@dataclass(slots=True)
-class _Run:
-    """The networks as one picture uses them (`Networks` of estimators), and what its stages cost."""
-
-    engine: Engine
-    descriptor_networks: Mapping[str, str]  # by task
-    deadline: float
-    clock: Clock = field(default_factory=Clock)
-
-    def run(self, network: str, crops: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        tensor = self.engine.manifest(network).input.tensor(crops)
-        with self.clock.stage("networks"):
-            return self.engine.run(network, tensor, self.deadline)
-
-    def for_task(self, task: str) -> Manifest:
-        return self.engine.manifest(self.engine.tasks[task])
-
-    def manifest(self, network: str) -> Manifest:
-        return self.engine.manifest(network)
-
-    def for_descriptor(self, task: str) -> Manifest:
-        return self.engine.manifest(self.descriptor_networks[task])
 
 
 class Pipeline:
@@ -112,7 +85,7 @@ class Pipeline:
         """
         if item.image_type is ImageType.RAW:
             _check_detectors(self._plan, self._engine.config.off)
-        run = _Run(self._engine, self._descriptor_networks, self._engine.deadline())
+        run = EngineNetworks(self._engine, self._descriptor_networks, self._engine.deadline())
         started = time.perf_counter()
         try:
             result = self._process(item, run)
@@ -123,7 +96,7 @@ class Pipeline:
         run.clock.stage_ms["total"] = (time.perf_counter() - started) * 1e3
         return _with_times(result, run.clock.stage_ms)
 
-    def _process(self, item: ImageInput, run: _Run) -> ImageResult:
+    def _process(self, item: ImageInput, run: EngineNetworks) -> ImageResult:
         plan, config = self._plan, self._engine.config
         is_warp = item.image_type is not ImageType.RAW
         with run.clock.stage("decode"):
@@ -148,7 +121,9 @@ class Pipeline:
             exif=MappingProxyType(read_exif(decoded.exif)) if plan.extract_exif else None,
         )
 
-    def _detected(self, image: Image, item: ImageInput, run: _Run) -> tuple[Image, list[Subject], list[BodySubject]]:
+    def _detected(
+        self, image: Image, item: ImageInput, run: EngineNetworks
+    ) -> tuple[Image, list[Subject], list[BodySubject]]:
         """The picture, turned where its faces ask for it, and who is in it."""
         faces: list[Subject] = []
         bodies: list[BodySubject] = []
@@ -160,18 +135,33 @@ class Pipeline:
                 if item.image_type is ImageType.BODY_WARP:
                     bodies = [body_of_warp(image, run)]
                 else:
-                    boxes, trusted = item.body_boxes, item.trusted_boxes
-                    bodies = find_bodies(image, boxes, trusted=trusted, networks=run, faces=len(faces))
+                    bodies = find_bodies(
+                        image,
+                        item.body_boxes,
+                        trusted=item.trusted_boxes,
+                        networks=run,
+                        faces=len(faces),
+                        score=self._engine.config.body_score,
+                    )
                 if self._wants_faces:
                     bodies = joined(faces, bodies)
         return image, faces, bodies
 
-    def _faces(self, image: Image, item: ImageInput, run: _Run) -> tuple[Image, list[Subject]]:
+    def _faces(self, image: Image, item: ImageInput, run: EngineNetworks) -> tuple[Image, list[Subject]]:
+        config = self._engine.config
+        finder = FaceFinder(self._engine.head, run, config)
         if item.image_type is ImageType.FACE_WARP:
-            return image, _warp_subjects(image, item, run)
-        if self._engine.config.auto_rotation and not (item.face_boxes or item.body_boxes):
-            return turned_upright(image, lambda turned: _subjects(turned, item, run))
-        return image, _subjects(image, item, run)
+            return image, _warp_subjects(image, item, finder)
+        if item.face_boxes:
+            found = [finder.in_box(image, box, trusted=item.trusted_boxes) for box in item.face_boxes]
+            detections = [each for each in found if each is not None]
+        else:
+            image, detections = finder.find(image, rotate=config.auto_rotation and not item.body_boxes)
+        return image, [
+            _subject(image, detected, face, finder)
+            for detected, face in zip(detections, finder.meshes(image, detections), strict=True)
+            if finder.is_face(detected, face) or (item.face_boxes and item.trusted_boxes)
+        ]
 
     def _selected(
         self, faces: list[Subject], bodies: list[BodySubject], filename: str
@@ -198,7 +188,7 @@ class Pipeline:
             faces = [body.face for body in bodies if body.face is not None]
         return faces, bodies
 
-    def _estimate(self, faces: list[Subject], bodies: list[BodySubject], run: _Run) -> None:
+    def _estimate(self, faces: list[Subject], bodies: list[BodySubject], run: EngineNetworks) -> None:
         for estimator in self._estimators:
             if isinstance(estimator, Estimator) and faces:
                 with run.clock.stage(estimator.name):
@@ -288,50 +278,8 @@ def _rect(subject: Subject | BodySubject) -> Rect:
     return Rect(left, top, max(min(right, width) - left, 1), max(min(bottom, height) - top, 1))
 
 
-def _subjects(image: Image, item: ImageInput, run: _Run) -> list[Subject]:
-    """The faces of a picture: detected, or looked for in the boxes that came with it."""
-    if item.face_boxes:
-        found = [_in_box(image, box, item.trusted_boxes, run) for box in item.face_boxes]
-        detections = [each for each in found if each is not None]
-    else:
-        detections = _detected(image, run)
-    meshes = _meshes(image, detections, run)
-    return [
-        _subject(image, detected, face)
-        for detected, face in zip(detections, meshes, strict=True)
-        if face.flag >= mesh.FLAG_THRESHOLD or (item.face_boxes and item.trusted_boxes)
-    ]
-
-
-def _detected(image: Image, run: _Run) -> list[Detection]:
-    return _seen(*run.engine.head.windows(image), run)
-
-
-def _seen(crops: NDArray[np.uint8], places: Sequence[Window], run: _Run) -> list[Detection]:
-    outputs = run.run(run.for_task("face_detector").name, crops)
-    return run.engine.head.decode(outputs, places, (crops.shape[1], crops.shape[2]))
-
-
-def _in_box(image: Image, box: Rect, trusted: bool, run: _Run) -> Detection | None:
-    """The face that the detector sees in a box: what overlaps it best, else the box itself where it is trusted."""
-    corners = corners_of(image, box)
-    best = seen_in(corners, _seen(*run.engine.head.window_around(image, corners), run))
-    if best is not None:
-        return best
-    return Detection.upright(corners) if trusted else None
-
-
-def _meshes(image: Image, detections: Sequence[Detection], run: _Run) -> list[Mesh]:
-    if not detections:
-        return []
-    scale = run.engine.head.mesh_scale
-    matrices = [mesh.crop_matrix(detected.box, detected.keypoints, scale) for detected in detections]
-    crops = np.stack([resample(image, matrix, mesh.SIZE_PX) for matrix in matrices])
-    return run_mesh(run, crops, matrices)
-
-
-def _subject(image: Image, detected: Detection, face: Mesh) -> Subject:
-    landmarks5 = mesh.five_points(face.points)
+def _subject(image: Image, detected: Detection, face: Mesh, finder: FaceFinder) -> Subject:
+    landmarks5 = finder.landmarks5(detected, face)
     warp, warp_landmarks5, matrix = cut_warp(image, landmarks5)
     return Subject(
         image=image,
@@ -345,7 +293,7 @@ def _subject(image: Image, detected: Detection, face: Mesh) -> Subject:
     )
 
 
-def _warp_subjects(image: Image, item: ImageInput, run: _Run) -> list[Subject]:
+def _warp_subjects(image: Image, item: ImageInput, finder: FaceFinder) -> list[Subject]:
     """The one face of a warp: known by its points, else found as in any picture, else where warps have it.
 
     Raises LunaError WRONG_IMAGE_SIZE for another size, NO_RECTANGLE_FOR_WARP for boxes, INVALID_DETECTION where no
@@ -357,11 +305,12 @@ def _warp_subjects(image: Image, item: ImageInput, run: _Run) -> list[Subject]:
         raise LunaError(errors.NO_RECTANGLE_FOR_WARP)
     if item.landmarks5 is not None:
         return [_warp_subject(image, np.asarray(item.landmarks5, np.float32), 1.0, {})]
-    detections = _detected(image, run)[:1] or [Detection.upright(np.array([30, 30, 220, 220], np.float32))]
-    face = _meshes(image, detections, run)[0]
-    if face.flag < mesh.FLAG_THRESHOLD:
+    seen = finder.find(image, rotate=False)[1]
+    detected = seen[0] if seen else Detection.upright(np.array([30, 30, 220, 220], np.float32))
+    (face,) = finder.meshes(image, [detected])
+    if not (seen and finder.is_face(detected, face)) and face.flag < mesh.FLAG_THRESHOLD:
         raise LunaError(errors.INVALID_DETECTION, "no face in the warp")
-    return [_warp_subject(image, mesh.five_points(face.points), detections[0].score, {"mesh": face})]
+    return [_warp_subject(image, finder.landmarks5(detected, face), detected.score, {"mesh": face})]
 
 
 def _warp_subject(image: Image, landmarks5: NDArray[np.float32], score: float, results: dict[str, object]) -> Subject:

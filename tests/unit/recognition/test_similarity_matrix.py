@@ -29,10 +29,10 @@ def printed(folder: Path, *options: str) -> tuple[list[list[float]], str, str]:
 
 def test_every_pair_of_faces(folder: Path) -> None:
     rows, output, errors = printed(folder)
-    assert [len(row) for row in rows] == [0, 1, 2, 3]
+    assert [len(row) for row in rows] == [0, 1, 2, 3, 4]
     assert rows[1][0] > 0.95 > max(rows[2])
     assert "c.jpg (1)" in output
-    assert "4 faces" in output
+    assert "5 faces" in output
     assert "d.jpg" in errors
 
 

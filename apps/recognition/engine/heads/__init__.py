@@ -11,8 +11,8 @@ from apps.recognition.networks.specs import Manifest
 HEADS: dict[str, type[Head]] = {"blazeface": BlazeFace, "yunet": YuNet, "scrfd": Scrfd, "retinaface": RetinaFace}
 
 
-def head_for(manifest: Manifest) -> Head:
-    """The head that a detector's manifest names.
+def head_for(manifest: Manifest, score: float | None = None) -> Head:
+    """The head that a detector's manifest names; `score`: faces are taken from it on, None: as the manifest says.
 
     Raises EngineError where there is no such head, or where the manifest's outputs are not those of the head.
     """
@@ -20,4 +20,4 @@ def head_for(manifest: Manifest) -> Head:
         raise EngineError(
             f"Network {manifest.name} has the unknown head {manifest.head!r}: there are {', '.join(HEADS)}."
         )
-    return HEADS[manifest.head](manifest)
+    return HEADS[manifest.head](manifest, score)

@@ -27,6 +27,7 @@ class BlazeFace(Head):
 
     last_sides = (1, 1, 16, 16)
     mesh_scale = 1.5
+    five_points = False
 
     def windows(self, image: Image) -> tuple[NDArray[np.uint8], list[Window]]:
         """The whole picture and its tiles."""

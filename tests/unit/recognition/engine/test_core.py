@@ -52,7 +52,8 @@ def test_a_damaged_network_stops_the_start(engine: Engine, tmp_path: Path) -> No
 @pytest.mark.parametrize("task", ["face_detector", "face_mesh", "face_descriptor", "age_sex", "iris", "emotion"])
 def test_runs_from_many_threads_equal_single_runs(engine: Engine, task: str) -> None:
     manifest = engine.manifest(engine.tasks[task])
-    crops = np.random.default_rng(7).integers(0, 256, (8, manifest.input.height, manifest.input.width, 3), np.uint8)
+    height, width = manifest.input.height or 128, manifest.input.width or 256
+    crops = np.random.default_rng(7).integers(0, 256, (8, height, width, 3), np.uint8)
     tensor = manifest.input.tensor(crops)
     alone = [engine.run(manifest.name, tensor[index : index + 1], engine.deadline()) for index in range(len(tensor))]
     with ThreadPoolExecutor(8) as pool:

@@ -157,7 +157,7 @@ def test_an_address_of_another_kind_stops_the_start(engine: Engine, url: str) ->
 def test_a_server_without_the_model_stops_the_start(tmp_path: Path, form: str, why: str) -> None:
     server = Server(form, tmp_path)
     try:
-        with pytest.raises(EngineError, match=rf"has no model blazeface that is ready{why}\.$"):
+        with pytest.raises(EngineError, match=rf"has no model yunet2023 that is ready{why}\.$"):
             remote_engine(server)
     finally:
         server.kill()
@@ -329,7 +329,7 @@ def test_large_tensors_pass_both_ways(odd_grpc: tuple[OddGrpc, str], engine: Eng
 
 def test_a_grpc_server_that_is_not_ready_stops_the_start(odd_grpc: tuple[OddGrpc, str], engine: Engine) -> None:
     methods, url = odd_grpc
-    with pytest.raises(EngineError, match=r"has no model blazeface that is ready: NOT_FOUND: no blazeface\.$"):
+    with pytest.raises(EngineError, match=r"has no model yunet2023 that is ready: NOT_FOUND: no yunet2023\.$"):
         Engine(replace(engine.config, inference_url=url))
     methods.is_ready = False
     with pytest.raises(EngineError, match=rf"^The inference server {url} is not ready\.$"):

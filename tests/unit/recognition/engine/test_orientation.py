@@ -20,8 +20,15 @@ QUARTERS = (1, 2, 3)
 
 
 @pytest.fixture(scope="module")
-def turning() -> Iterator[Engine]:
-    running = Engine(EngineConfig(config(Directories).networks, auto_rotation=True))
+def turning(engine: Engine) -> Engine:
+    """As by default."""
+    assert engine.config.auto_rotation
+    return engine
+
+
+@pytest.fixture(scope="module")
+def staying() -> Iterator[Engine]:
+    running = Engine(EngineConfig(config(Directories).networks, auto_rotation=False))
     yield running
     running.close()
 
@@ -57,18 +64,18 @@ def test_photographs_are_turned_back(turning: Engine, picture: int, quarters: in
 
 
 @pytest.mark.parametrize("quarters", QUARTERS)
-def test_without_the_setting_a_picture_stays(engine: Engine, quarters: int) -> None:
+def test_without_the_setting_a_picture_stays(staying: Engine, quarters: int) -> None:
     pixels = pixels_of(samples()[2])
-    found = seen(engine, turned(pixels, quarters))
+    found = seen(staying, turned(pixels, quarters))
     assert (found.width, found.height) == (pixels.shape[1::-1] if quarters == 2 else pixels.shape[:2])
 
 
 def test_an_upright_picture_costs_nothing_and_stays(
-    turning: Engine, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    turning: Engine, staying: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(np, "rot90", lambda *args: pytest.fail("it was turned"))
     data = samples()[2]
-    assert [face.rect for face in seen(turning, data).faces] == [face.rect for face in seen(engine, data).faces]
+    assert [face.rect for face in seen(turning, data).faces] == [face.rect for face in seen(staying, data).faces]
 
 
 def test_a_picture_without_faces_stays(turning: Engine) -> None:

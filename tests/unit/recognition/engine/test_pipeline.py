@@ -17,7 +17,7 @@ from tests.unit.recognition.pictures import astronaut, encoded, samples
 
 DESCRIPTOR = Plan(estimators=frozenset({"face_descriptor"}))
 FACE_BOX = Rect(180, 60, 90, 110)
-NEAREST_STRANGER, SAME_WOMAN = 0.945, 0.955  # cosines; measured .940 and .963
+NEAREST_STRANGER, SAME_WOMAN = 0.50, 0.65  # cosines; measured .481 and .694
 
 
 def found(engine: Engine, data: bytes, plan: Plan = DESCRIPTOR, **options: object) -> ImageResult:
@@ -77,7 +77,7 @@ def test_the_descriptor_is_a_unit_vector_of_the_default_version(engine: Engine, 
 
 
 def test_all_faces_of_the_sample_photographs_are_found(groups: list[ImageResult]) -> None:
-    assert [len(result.faces) for result in groups] == [3, 2, 3, 4, 5, 4]
+    assert [len(result.faces) for result in groups] == [3, 3, 3, 4, 5, 4]
     assert all(result.error is None for result in groups)
 
 

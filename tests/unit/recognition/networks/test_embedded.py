@@ -1,5 +1,6 @@
 """The embedded set: defaults, the fallbacks of those that cannot be had, and older defaults that stay."""
 
+import hashlib
 from io import StringIO
 from pathlib import Path
 
@@ -9,10 +10,13 @@ from django.test import override_settings
 
 from apps.recognition.management.commands import networks as command
 from apps.recognition.networks import embedded
+from apps.recognition.networks.builder import build_network, convert
 from apps.recognition.networks.embedded import build_embedded
 from apps.recognition.networks.errors import NetworkError
-from apps.recognition.networks.manifest import load_manifests
+from apps.recognition.networks.manifest import load_manifest, load_manifests
+from apps.recognition.networks.packs import network_use
 from apps.recognition.networks.registry import Registry, State
+from apps.recognition.networks.sources import source_files
 
 
 @pytest.fixture
@@ -25,6 +29,16 @@ def pair(tiny):
     return tiny
 
 
+def make_available(pieces) -> Path:
+    """Lets `newer` come from the tiny package, too; its manifest."""
+    path = pieces.manifests / "newer.toml"
+    path.write_text(path.read_text().replace("absent_package_of_tests", "tiny_network_package"))
+    manifest = load_manifest(path)
+    sha256 = hashlib.sha256(convert(manifest, source_files(manifest, cache=pieces.cache))).hexdigest()
+    path.write_text(path.read_text().replace(manifest.sha256, sha256))
+    return path
+
+
 def test_the_embedded_set_of_the_project():
     manifests = load_manifests()
     names = {task: each.name for each in manifests.values() if each.default for task in [each.task]}
@@ -34,8 +48,7 @@ def test_the_embedded_set_of_the_project():
 
 
 def test_a_fallback_is_built_beside_its_default(pair):
-    manifest = pair.manifests / "newer.toml"
-    manifest.write_text(manifest.read_text().replace("absent_package_of_tests", "tiny_network_package"))
+    make_available(pair)
     built = build_embedded(pair.registry(), cache=pair.cache)
     assert (built.names, built.notes) == (("newer", "tiny"), ())
     assert pair.registry().selected("emotion") == "newer"
@@ -54,8 +67,10 @@ def test_a_default_that_cannot_be_had_leaves_its_task_to_the_fallback_and_says_s
 
 def test_a_choice_of_the_operator_stays(pair):
     build_embedded(pair.registry(), cache=pair.cache)
-    (pair.networks / "selection.json").write_text('{"emotion": "newer"}')
-    build_embedded(pair.registry(), cache=pair.cache)
+    make_available(pair)
+    build_network(pair.registry().manifest("newer"), directory=pair.networks, cache=pair.cache)
+    network_use(pair.registry(), "emotion", "newer")
+    assert build_embedded(pair.registry(), cache=pair.cache).notes == ()
     assert pair.registry().selected("emotion") == "newer"
 
 
@@ -106,8 +121,8 @@ def descriptors(pair):
 
 
 def test_a_platform_that_worked_with_the_older_version_keeps_it(descriptors):
-    newer = descriptors.manifests / "newer.toml"
-    aside = newer.read_text().replace("absent_package_of_tests", "tiny_network_package")
+    newer = make_available(descriptors)
+    aside = newer.read_text()
     newer.unlink()
     old = descriptors.manifest_file.read_text()
     descriptors.manifest_file.write_text(old.replace("fallback = true", "default = true"))
@@ -124,8 +139,7 @@ def test_a_platform_that_worked_with_the_older_version_keeps_it(descriptors):
 
 
 def test_a_fresh_directory_takes_the_newer_version(descriptors):
-    newer = descriptors.manifests / "newer.toml"
-    newer.write_text(newer.read_text().replace("absent_package_of_tests", "tiny_network_package"))
+    make_available(descriptors)
     assert build_embedded(descriptors.registry(), cache=descriptors.cache).notes == ()
     assert descriptors.registry().selected("face_descriptor") == "newer"
 

@@ -1,0 +1,179 @@
+"""The faces of one picture: where they are, which way up they stand, and their meshes.
+
+The detector looks at the whole picture first. It calls nearly every face upright: of 15 faces on their heads all, with
+scores up to .90, where the same faces upright have .91 and more. So what has less is looked at again, in eight turns of
+its own window; in the right one scores are .89 and more (17 people, 13 angles), and faces in between, which the whole
+picture shows with .3 to .6, are found so, too. Where no face is found upright, and automatic rotation is on, the whole
+picture is looked at in its other three turns. Where it was made smaller and shows small faces or none, it is looked at
+again in tiles.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.recognition.engine import mesh
+from apps.recognition.engine.config import EngineConfig
+from apps.recognition.engine.detection import (
+    Detection,
+    Window,
+    corners_of,
+    is_cut,
+    roll_of,
+    seen_in,
+    suppressed,
+    turned,
+)
+from apps.recognition.engine.geometry import inverse, resample
+from apps.recognition.engine.heads.base import Head
+from apps.recognition.engine.mesh import Mesh
+from apps.recognition.estimators.base import Networks
+from apps.recognition.estimators.mesh import run_mesh
+from apps.recognition.run.orientation import upright
+from apps.recognition.types import Image, Points, Rect
+
+SMALL_FACE_PX = 40  # of the detector's input: where a face is smaller, there may be others that are too small for it
+TURNED_AT_MOST = 64  # faces of one look
+BETTER_BY = 0.02  # a turn must show a face so much better than the picture does
+STRAIGHT_DEGREES, SIDEWAYS_DEGREES = 8.0, 60.0
+MESH_ROUNDS = 3
+PIXELS_AT_ONCE = 4 * 640 * 640  # of the detector's inputs
+
+
+@dataclass(frozen=True, slots=True)
+class FaceFinder:
+    """The face detector and the mesh as one picture uses them."""
+
+    head: Head
+    networks: Networks
+    config: EngineConfig
+
+    def find(self, image: Image, *, rotate: bool) -> tuple[Image, list[Detection]]:
+        """The faces of a picture, best first; with `rotate` the picture is turned by quarters if they then stand up."""
+        if rotate:
+            image, found = upright(image, self._look, self.head.certain_score, self.head.nms_iou)
+        else:
+            found = self._look(image)
+        return image, suppressed(self._second_look(image, found), self.head.nms_iou, found)
+
+    def in_box(self, image: Image, box: Rect, *, trusted: bool) -> Detection | None:
+        """The face that is seen in a box: what overlaps it best, else the box itself where it is trusted.
+
+        Raises LunaError INVALID_RECTANGLE for a box outside of the picture.
+        """
+        corners = corners_of(image, box)
+        crops, places = self.head.window_around(image, corners)
+        best = seen_in(corners, self._seen(crops, places, self.head.score_threshold)[0])
+        if best is not None:
+            return self._straight(image, [best])[0]
+        return Detection.upright(corners) if trusted else None
+
+    def meshes(self, image: Image, detections: Sequence[Detection]) -> list[Mesh]:
+        """The mesh of each face, whose crop is turned until the face stands straight in it."""
+        found: dict[int, Mesh] = {}
+        rolls = {index: roll_of(each.keypoints) for index, each in enumerate(detections)}
+        for _ in range(MESH_ROUNDS):
+            matrices = [mesh.crop_matrix(detections[i].box, roll, self.head.mesh_scale) for i, roll in rolls.items()]
+            if not matrices:
+                break
+            crops = np.stack([resample(image, matrix, mesh.SIZE_PX) for matrix in matrices])
+            found |= zip(rolls, run_mesh(self.networks, crops, matrices), strict=True)
+            left = {index: mesh.residual_roll(found[index]) for index in rolls}
+            rolls = {
+                index: rolls[index] + angle
+                for index, angle in left.items()
+                if STRAIGHT_DEGREES < abs(np.degrees(angle)) < SIDEWAYS_DEGREES
+            }
+        return [found[index] for index in range(len(detections))]
+
+    def is_face(self, detection: Detection, face: Mesh) -> bool:
+        """Whether the mesh sees a face, or the detector is sure of one: masks hide half of what the mesh looks for."""
+        return face.flag >= mesh.FLAG_THRESHOLD or detection.score >= self.head.sure_score
+
+    def landmarks5(self, detection: Detection, face: Mesh) -> Points:
+        """The mesh's five points; the detector's where the mesh sees no face, or one that lies in its upright crop."""
+        fits = face.flag >= mesh.FLAG_THRESHOLD and abs(np.degrees(mesh.residual_roll(face))) < SIDEWAYS_DEGREES
+        if fits or not self.head.five_points or len(detection.keypoints) != len(mesh.FIVE_POINTS):
+            return mesh.five_points(face.points)
+        return np.asarray(detection.keypoints, np.float32)
+
+    def _look(self, image: Image) -> list[Detection]:
+        """What the whole picture shows, every face the right way up."""
+        seen = chain.from_iterable(self._seen(*self.head.windows(image), self.head.candidate_score))
+        return self._straight(image, suppressed(self._large_enough(seen), self.head.nms_iou))
+
+    def _second_look(self, image: Image, found: Sequence[Detection]) -> list[Detection]:
+        """What tiles of a large picture show, where the whole shows small faces or none."""
+        if found and min(map(_side, found)) * self.head.scale(image) >= SMALL_FACE_PX:
+            return []
+        crops, places = self.head.tiles(image, self.config.face_tiles)
+        if not places:
+            return []
+        seen = self._seen(crops, places, self.head.score_threshold)
+        side = crops.shape[1]
+        whole = [
+            each
+            for place, of_tile in zip(places, seen, strict=True)
+            for each in of_tile
+            if not is_cut(each.box, place, side, image)
+        ]
+        fresh = suppressed(self._large_enough(whole), self.head.nms_iou, found)[len(found) :]
+        return self._straight(image, fresh)
+
+    def _straight(self, image: Image, found: Sequence[Detection]) -> list[Detection]:
+        """The faces in the turn in which the detector sees each best; candidates that are none in any turn are left
+        out.
+        """
+        unsure = [each for each in found if each.score < self.head.certain_score][:TURNED_AT_MOST]
+        best = dict(zip(map(id, unsure), self._best_turns(image, unsure), strict=True))
+        kept = [best.get(id(each), each) for each in found]
+        return suppressed(
+            (each for each in kept if each is not None and each.score >= self.head.score_threshold), self.head.nms_iou
+        )
+
+    def _best_turns(self, image: Image, found: Sequence[Detection]) -> list[Detection | None]:
+        if not found:
+            return []
+        shown = [self.head.turned_windows(image, each.box) for each in found]
+        crops = np.concatenate([crops for crops, _ in shown])
+        seen = self._seen(crops, [Window(0, 0, 1)] * len(crops), self.head.candidate_score)
+        turns = len(crops) // len(found)
+        return [
+            self._best_turn(each, seen[index * turns : (index + 1) * turns], shown[index][1])
+            for index, each in enumerate(found)
+        ]
+
+    def _best_turn(
+        self, detection: Detection, seen: Sequence[Sequence[Detection]], matrices: Sequence[NDArray[np.float64]]
+    ) -> Detection | None:
+        central = [seen_in(self.head.central_box, each) for each in seen]
+        scores = [0.0 if each is None else each.score for each in central]
+        turn = int(np.argmax(scores))
+        best = central[turn]
+        is_candidate = detection.score < self.head.score_threshold
+        if best is None or (is_candidate and best.score < self.head.turned_score):
+            return None if is_candidate else detection
+        if not is_candidate and (turn == 0 or best.score < max(detection.score, scores[0]) + BETTER_BY):
+            return detection
+        return turned(best, inverse(matrices[turn]))
+
+    def _seen(self, crops: NDArray[np.uint8], places: Sequence[Window], threshold: float) -> list[list[Detection]]:
+        """What each window shows; some at a time, so that neither memory nor the engine's queue is filled by one."""
+        detector, (height, width) = self.networks.for_task("face_detector").name, crops.shape[1:3]
+        at_once = max(1, PIXELS_AT_ONCE // (height * width))
+        found: list[list[Detection]] = []
+        for start in range(0, len(crops), at_once):
+            part = slice(start, start + at_once)
+            outputs = self.networks.run(detector, crops[part])
+            found += self.head.decode(outputs, places[part], (height, width), threshold)
+        return found
+
+    def _large_enough(self, found: Iterable[Detection]) -> list[Detection]:
+        return [each for each in found if _side(each) >= self.config.min_face_px]
+
+
+def _side(detection: Detection) -> float:
+    return float((detection.box[2:] - detection.box[:2]).min())

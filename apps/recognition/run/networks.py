@@ -1,0 +1,36 @@
+"""The networks of the engine as one picture uses them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.common.clock import Clock
+from apps.recognition.engine.core import Engine
+from apps.recognition.networks.specs import Manifest
+
+
+@dataclass(slots=True)
+class EngineNetworks:
+    """`Networks` of estimators, until a deadline; `clock`: what the picture's stages cost."""
+
+    engine: Engine
+    descriptor_networks: Mapping[str, str]  # by task
+    deadline: float
+    clock: Clock = field(default_factory=Clock)
+
+    def run(self, network: str, crops: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        tensor = self.engine.manifest(network).input.tensor(crops)
+        with self.clock.stage("networks"):
+            return self.engine.run(network, tensor, self.deadline)
+
+    def for_task(self, task: str) -> Manifest:
+        return self.engine.manifest(self.engine.tasks[task])
+
+    def manifest(self, network: str) -> Manifest:
+        return self.engine.manifest(network)
+
+    def for_descriptor(self, task: str) -> Manifest:
+        return self.engine.manifest(self.descriptor_networks[task])
