@@ -236,10 +236,10 @@ def test_of_boxes_that_lie_in_one_another_the_best_stays() -> None:
 def test_what_a_tile_cuts_is_a_part() -> None:
     picture = np.zeros((200, 300, 3), np.uint8)
     tile = Window(50, 0, 2.0)  # shows 50..150 of the width, 0..100 of the height
-    inside, at_inner_edge, at_outer_edge = ([60, 5, 90, 60], [50, 5, 90, 60], [60, 0, 90, 60])
-    assert [is_cut(np.array(box, np.float32), tile, 200, picture) for box in (inside, at_inner_edge, at_outer_edge)] == [
-        False, True, False,
-    ]  # fmt: skip
+    inside, at_inner_edge, at_outer_edge = np.array([[60, 5, 90, 60], [50, 5, 90, 60], [60, 0, 90, 60]], np.float32)
+    assert not is_cut(inside, tile, 200, picture)
+    assert is_cut(at_inner_edge, tile, 200, picture)
+    assert not is_cut(at_outer_edge, tile, 200, picture)
 
 
 def test_a_turned_detection_keeps_its_sides() -> None:
