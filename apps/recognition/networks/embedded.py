@@ -75,8 +75,8 @@ def _waiting(registry: Registry) -> list[Manifest]:
 
 def _given_up(registry: Registry, manifest: Manifest) -> bool:
     """Whether an earlier build left the task of this default to its fallback."""
-    serving = registry.selection().get(manifest.task)
-    return manifest.default and serving in registry.manifests and registry.manifest(serving).fallback
+    serving = registry.manifests.get(registry.selection().get(manifest.task, ""))
+    return manifest.default and serving is not None and serving.fallback
 
 
 def _fallback(registry: Registry, task: str) -> Manifest | None:

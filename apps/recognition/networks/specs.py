@@ -191,9 +191,10 @@ class Manifest:
     """Everything about one network.
 
     `default`: used for its task unless another one was chosen. `fallback`: belongs to the embedded set, too, for when
-    its task's default cannot be had. `pack`: the pack that brings it. `head`: how the outputs of a detector, or of a network of hidden points, are decoded. `companions`: networks of the same task that
-    run beside it; their results join its own. `advisory`: a liveness network whose "live" proves nothing. `figures`:
-    how well it measures, in one line.
+    its task's default cannot be had. `pack`: the pack that brings it. `head`: how the outputs of a detector, or of a
+    network of hidden points, are decoded. `companions`: networks of the same task that run beside it; their results
+    join its own. `advisory`: a liveness network whose "live" proves nothing. `figures`: how well it measures, in one
+    line.
     """
 
     name: str

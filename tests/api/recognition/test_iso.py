@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +10,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
 
+from apps.common.config import override_config
 from apps.recognition.checks.table import CHECKS, ISO_THRESHOLDS
+from apps.recognition.config import Runtime
+from apps.recognition.run import facade
 from tests.factories import client_of, make_account, token_client
 from tests.unit.recognition.checks.pictures import portrait
 from tests.unit.recognition.pictures import astronaut, encoded, samples
@@ -127,6 +131,14 @@ def test_exif_is_shown_when_asked_for() -> None:
     assert image["exif"]["make"] == "Maker"
 
 
+@pytest.fixture
+def no_rotation() -> Iterator[None]:
+    facade.shut_down()
+    with override_config(Runtime, use_auto_rotation=False):
+        yield
+    facade.shut_down()
+
+
 def test_orientation_is_followed_unless_told_otherwise() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -136,10 +148,17 @@ def test_orientation_is_followed_unless_told_otherwise() -> None:
     upright = checks_of(post(file.getvalue()).json()["images"][0])
     assert abs(upright["head_roll"]["object_value"]) < 8
     assert upright["image_width"]["object_value"] == 340
-    (image,) = post(file.getvalue(), "?use_exif_info=0").json()["images"]
-    lying_down = checks_of(image)
-    assert lying_down["image_width"]["object_value"] == 512
-    assert abs(lying_down["head_roll"]["object_value"]) > 45
+    turned_by_faces = checks_of(post(file.getvalue(), "?use_exif_info=0").json()["images"][0])
+    assert turned_by_faces["image_width"]["object_value"] == 340
+
+
+def test_a_picture_lies_where_neither_exif_nor_faces_turn_it(no_rotation: None) -> None:
+    lying = Image.fromarray(astronaut()[:, 60:400]).transpose(Image.Transpose.ROTATE_90)
+    file = io.BytesIO()
+    lying.save(file, "JPEG", quality=95)
+    checks = checks_of(post(file.getvalue(), "?use_exif_info=0").json()["images"][0])
+    assert checks["image_width"]["object_value"] == 512
+    assert checks["head_roll"]["object_value"] == pytest.approx(-90, abs=8)
 
 
 @pytest.mark.parametrize("query", ["?multiface_policy=3", "?image_type=2", "?extract_exif=yes", "?use_exif_info=2"])

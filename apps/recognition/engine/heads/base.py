@@ -79,7 +79,7 @@ class Head(ABC):
         """Network pixels a picture pixel where the network sees the whole picture."""
         height, width = image.shape[:2]
         rows, columns = self.input_shape(height, width)
-        return min(1.0, rows / height, columns / width)
+        return float(min(1.0, rows / height, columns / width))
 
     def tiles(self, image: Image, most: int) -> tuple[NDArray[np.uint8], list[Window]]:
         """Overlapping parts of a picture that the whole was too small for, at its own size or as large as `most` tiles

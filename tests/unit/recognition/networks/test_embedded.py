@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
-from django.test import override_settings
 
+from apps.common.config import Directories, override_config
 from apps.recognition.management.commands import networks as command
 from apps.recognition.networks import embedded
 from apps.recognition.networks.builder import build_network, convert
@@ -83,7 +83,7 @@ def test_without_a_fallback_the_error_ends_the_build(pair):
 def test_the_command_builds_and_prints_the_notes(pair, monkeypatch):
     monkeypatch.setattr(command, "Registry", lambda _: pair.registry())
     out, err = StringIO(), StringIO()
-    with override_settings(NETWORKS_DIR=pair.networks, CACHE_DIR=pair.cache):
+    with override_config(Directories, networks=pair.networks, cache=pair.cache):
         call_command("networks", "build", stdout=out, stderr=err)
     assert "built 1 networks" in out.getvalue()
     assert "tiny serves emotion instead" in err.getvalue()

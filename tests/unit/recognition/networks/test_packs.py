@@ -100,7 +100,7 @@ def test_the_packs_of_the_project(tmp_path):
 
 def test_descriptor_versions_are_distinct():
     versions = [m.descriptor.version for m in load_manifests().values() if m.descriptor]
-    assert len(versions) == len(set(versions)) == 4
+    assert len(versions) == len(set(versions)) == 5
 
 
 def test_an_own_network_is_added_chosen_and_removed(own):
