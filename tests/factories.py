@@ -14,9 +14,12 @@ from apps.accounts.choices import AccountType, VisibilityArea
 from apps.accounts.models import Account
 from apps.accounts.services import account_create, token_create
 from apps.common.descriptors import Calibration, Descriptor, DescriptorVersion, Vector, versions
+from apps.common.scope import Scope
 from apps.events.models import Event
 from apps.events.services import event_create
 from apps.events.types import EventDraft
+from apps.imagestore.selectors import object_get
+from apps.imagestore.services import object_bytes
 
 PASSWORD = "correct horse"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -56,6 +59,11 @@ def make_event(account: Account, *descriptors: Descriptor, **columns: Any) -> Ev
         draft=EventDraft(**{"create_time": NOON, **columns}),
         descriptors=descriptors,
     )
+
+
+def stored_bytes(*, scope: Scope, bucket: str, object_id: UUID) -> bytes:
+    """The bytes of a stored object. Raises LunaError as the selector and the service do."""
+    return object_bytes(stored=object_get(scope=scope, bucket=bucket, object_id=object_id))
 
 
 def unit_vectors(count: int, dimension: int, seed: int = 0) -> Vector:

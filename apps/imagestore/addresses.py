@@ -5,7 +5,7 @@ from uuid import UUID
 from apps.common.addresses import address, address_ids
 from apps.common.fields import parse_uuid
 from apps.imagestore.buckets import BUCKET_NAME
-from apps.imagestore.choices import AUDIT_TYPES, Bucket, Kind, audit_type, shelf
+from apps.imagestore.choices import AUDIT_TYPES, Bucket, Kind, audit_type, folder_of
 
 # A route has the name of what an audit line calls the object; `bucket_…` are the routes below `/1/buckets`.
 ROUTED = (Bucket.FACE_SAMPLES, Bucket.BODY_SAMPLES, Bucket.IMAGES, Bucket.OBJECTS)
@@ -32,7 +32,7 @@ def object_of_address(path: str, *, behind_host: bool = False) -> tuple[str, UUI
     for kind in Kind:
         ids = address_ids(f"bucket_{kind.removesuffix('s')}", 2, path, behind_host=behind_host)
         if ids and BUCKET_NAME.fullmatch(ids[0]):
-            return shelf(ids[0], kind), object_id
+            return folder_of(ids[0], kind), object_id
     return None
 
 

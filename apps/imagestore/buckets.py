@@ -17,7 +17,7 @@ from apps.common.locks import advisory_lock
 from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.imagestore import files
-from apps.imagestore.choices import PLATFORM, Bucket, Kind, shelf, shelves
+from apps.imagestore.choices import PLATFORM, Bucket, Kind, folder_of, folders_of
 from apps.imagestore.failures import storage_errors
 from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.selectors import objects_get
@@ -73,7 +73,7 @@ def bucket_ttl_set(*, name: str, ttl_days: int, actor: Actor | None = None) -> N
     days = None if ttl_days == KEEP else ttl_days
     bucket_get(name=name)
     StoredBucket.objects.update_or_create(name=name, defaults={"ttl_days": days})
-    followers = StoredObject.objects.unscoped().filter(bucket__in=shelves(name), ttl_days__isnull=True)
+    followers = StoredObject.objects.unscoped().filter(bucket__in=folders_of(name), ttl_days__isnull=True)
     followers.update(expiry_time=None if days is None else F("create_time") + timedelta(days=days))
     audit_write(action="update", object_type="bucket", object_id=name, actor=actor)
 
@@ -86,22 +86,22 @@ def bucket_delete(*, name: str, actor: Actor | None = None) -> None:
     bucket = StoredBucket.objects.select_for_update().filter(name=name).first()  # nobody stores in it now
     if bucket is None:
         raise LunaError(errors.BUCKET_NOT_FOUND, name)
-    if StoredObject.objects.unscoped().filter(bucket__in=shelves(name)).exists():
+    if StoredObject.objects.unscoped().filter(bucket__in=folders_of(name)).exists():
         raise LunaError(errors.ACCESS_DENIED)
     bucket.delete()
     audit_write(action="delete", object_type="bucket", object_id=name, actor=actor)
 
 
-def shelf_get(*, name: str, kind: Kind) -> str:
-    """Where the objects of a kind lie in a bucket: what rows call their `bucket`.
+def folder_get(*, name: str, kind: Kind) -> str:
+    """Return the folder of a kind in a bucket; of the platform's buckets only in the one for this kind.
 
-    Of the platform's buckets the two that hold just this kind. Raises LunaError BUCKET_NOT_FOUND for no bucket,
+    Raises LunaError BUCKET_NOT_FOUND for no bucket,
     ACCESS_DENIED for the platform's others, which have resources and rights of their own.
     """
     bucket_get(name=name)
     if name in Bucket.values and name != PLATFORM[kind]:
         raise LunaError(errors.ACCESS_DENIED, f"bucket {name} has resources of its own")
-    return shelf(name, kind)
+    return folder_of(name, kind)
 
 
 @transaction.atomic

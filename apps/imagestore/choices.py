@@ -1,4 +1,4 @@
-"""Buckets and what lies in them."""
+"""Buckets, and the folders in which they hold objects."""
 
 from django.db import models
 
@@ -15,10 +15,10 @@ class Bucket(models.TextChoices):
 
 
 class Kind(models.TextChoices):
-    """What a bucket that somebody made holds, each on a shelf of its own: `<bucket>/<kind>`.
+    """What a client's bucket holds, each kind in a folder of its own: `<bucket>/<kind>`.
 
-    A row's `bucket` is then the shelf, so nothing of one kind is found among the other. The platform's buckets hold one
-    kind each and have no shelves.
+    A row's `bucket` is then the folder, so that nothing of one kind is found among the other. The platform's buckets
+    hold one kind each: bucket and folder are the same.
     """
 
     IMAGES = "images"
@@ -38,25 +38,25 @@ AUDIT_TYPES = {
 PICTURES = frozenset({Bucket.FACE_SAMPLES, Bucket.BODY_SAMPLES, Bucket.IMAGES, Bucket.PORTRAITS})
 
 
-def shelves(bucket: str) -> list[str]:
-    """Every value of a row's `bucket` that means this bucket."""
+def folders_of(bucket: str) -> list[str]:
+    """Return the folders of a bucket: the values of a row's `bucket` that mean it."""
     return [bucket] if bucket in Bucket.values else [f"{bucket}/{kind}" for kind in Kind.values]
 
 
-def shelf(bucket: str, kind: str) -> str:
-    """What rows of a kind in a bucket call their `bucket`."""
+def folder_of(bucket: str, kind: str) -> str:
+    """Return the folder of a kind in a bucket: the value of a row's `bucket`."""
     return bucket if bucket == PLATFORM[Kind(kind)] else f"{bucket}/{kind}"
 
 
-def bucket_of(shelf: str) -> str:
-    return shelf.partition("/")[0]
+def bucket_of(folder: str) -> str:
+    return folder.partition("/")[0]
 
 
-def audit_type(shelf: str) -> str:
-    """What an audit line calls an object of `shelf`; the kinds of permissions have the same names."""
-    _, made, kind = shelf.partition("/")
-    return kind.removesuffix("s") if made else AUDIT_TYPES[Bucket(shelf)]
+def audit_type(folder: str) -> str:
+    """Return what an audit line calls an object in `folder`; the kinds of permissions have the same names."""
+    _, made, kind = folder.partition("/")
+    return kind.removesuffix("s") if made else AUDIT_TYPES[Bucket(folder)]
 
 
-def holds_pictures(shelf: str) -> bool:
-    return shelf in PICTURES or shelf.endswith(f"/{Kind.IMAGES}")
+def holds_pictures(folder: str) -> bool:
+    return folder in PICTURES or folder.endswith(f"/{Kind.IMAGES}")

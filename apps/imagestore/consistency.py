@@ -14,7 +14,7 @@ from apps.common.fields import parse_uuid
 from apps.common.holdings import Fault
 from apps.common.times import utc_now
 from apps.imagestore import files
-from apps.imagestore.choices import shelves
+from apps.imagestore.choices import folders_of
 from apps.imagestore.models import StoredObject
 from apps.imagestore.types import NewObject
 
@@ -79,7 +79,7 @@ def _json(name: str) -> object:
 
 def files_check(deep: bool) -> Iterator[Fault]:
     """Files that no row names: left over from a crash, or nobody's at all."""
-    for bucket in sorted(shelf for root in _entries("")[0] for shelf in shelves(root)):
+    for bucket in sorted(folder for root in _entries("")[0] for folder in folders_of(root)):
         for folder in sorted(_entries(bucket)[0]):
             names = sorted(_entries(f"{bucket}/{folder}")[1])
             ids = {object_id for name in names if (object_id := _object_id(name))}

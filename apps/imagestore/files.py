@@ -12,6 +12,7 @@ import orjson
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
 
+from apps.common.process import PerProcess
 from apps.imagestore.choices import Bucket
 from apps.imagestore.storage import DiskStorage
 from apps.imagestore.types import NewObject, Readable
@@ -21,7 +22,7 @@ EXTENSIONS = {"image/jpeg": ".jpg", "image/png": ".png"}
 ASIDE_BYTES = 256 * 1024  # a piece so large is hashed by a thread of its own, meanwhile it is written
 HASHERS = 4
 
-_hashers = ThreadPoolExecutor(HASHERS, thread_name_prefix="sha256")
+_hashers = PerProcess("hashes", lambda: ThreadPoolExecutor(HASHERS, thread_name_prefix="sha256"))
 
 
 class CountingReader(io.RawIOBase):
@@ -58,7 +59,7 @@ class CountingReader(io.RawIOBase):
         if len(chunk) < ASIDE_BYTES:
             self._hash.update(chunk)
         else:
-            self._hashing = _hashers.submit(self._hash.update, chunk)
+            self._hashing = _hashers().submit(self._hash.update, chunk)
 
     def _hashed(self) -> None:
         if self._hashing is not None:

@@ -18,7 +18,7 @@ from apps.imagestore.models import StoredObject
 Key = tuple[str, UUID, str]  # bucket, id, content type
 
 
-def claim(*, bucket: str, object_id: UUID, wait: bool = False) -> AbstractContextManager[bool]:
+def id_lock(*, bucket: str, object_id: UUID, wait: bool = False) -> AbstractContextManager[bool]:
     """Whether this connection holds the id now; with `wait` it does."""
     return advisory_lock(f"{bucket}/{object_id}", wait=wait)
 
@@ -34,6 +34,6 @@ def remove_gone(keys: Sequence[Key]) -> None:
     files.remove_all([key for key in keys if key[0] in Bucket.values])
     for bucket, object_id, content_type in keys:
         if bucket not in Bucket.values:
-            with claim(bucket=bucket, object_id=object_id, wait=True):
+            with id_lock(bucket=bucket, object_id=object_id, wait=True):
                 if not StoredObject.objects.unscoped().filter(bucket=bucket, object_id=object_id).exists():
                     files.remove(bucket, object_id, content_type)

@@ -25,15 +25,10 @@ from apps.common.times import utc_now
 from apps.imagestore import files
 from apps.imagestore.choices import Bucket, audit_type, bucket_of
 from apps.imagestore.failures import FAILURES, storage_errors
-from apps.imagestore.id_locks import claim, remove_on_commit
+from apps.imagestore.id_locks import id_lock, remove_on_commit
 from apps.imagestore.models import StoredObject
 from apps.imagestore.selectors import bucket_hold, not_found, object_get, objects_get
 from apps.imagestore.types import KEEP, TTL_DAYS, NewObject, Readable
-
-__all__ = [
-    "Bucket", "NewObject", "object_bytes", "object_delete", "object_open", "object_read", "object_store", "object_view",
-    "objects_delete", "samples_store", "samples_storing",
-]  # fmt: skip
 
 COLUMNS = (
     "account_id",
@@ -95,7 +90,7 @@ def object_store(
     )
     if object_id is None:
         return samples_store(items=[item])[0]
-    with claim(bucket=bucket, object_id=object_id) as ours:
+    with id_lock(bucket=bucket, object_id=object_id) as ours:
         if not ours or StoredObject.objects.unscoped().filter(bucket=bucket, object_id=object_id).exists():
             raise LunaError(errors.OBJECT_EXISTS, object_id)
         return samples_store(items=[item])[0]
@@ -188,13 +183,6 @@ def _remove(items: Sequence[NewObject]) -> None:
     for item in items:
         with suppress(*FAILURES):
             files.remove(item.bucket, item.object_id, item.content_type)
-
-
-def object_read(*, scope: Scope, bucket: str, object_id: UUID) -> bytes:
-    """The bytes of an object. Raises LunaError IMAGE_NOT_FOUND/OBJECT_NOT_FOUND when it is not there,
-    DISK_IMAGE_READ_FAILED/DISK_OBJECT_READ_FAILED when its file fails.
-    """
-    return object_bytes(stored=object_get(scope=scope, bucket=bucket, object_id=object_id))
 
 
 def object_view(*, scope: Scope, bucket: str, object_id: UUID, actor: Actor) -> StoredObject:

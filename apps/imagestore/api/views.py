@@ -50,7 +50,8 @@ from apps.imagestore.choices import Bucket, holds_pictures
 from apps.imagestore.image_headers import CONTENT_TYPES, Picture, picture_check, sample_check
 from apps.imagestore.models import StoredObject
 from apps.imagestore.selectors import object_get
-from apps.imagestore.services import NewObject, object_delete, object_store, object_view, objects_delete, samples_store
+from apps.imagestore.services import object_delete, object_store, object_view, objects_delete, samples_store
+from apps.imagestore.types import NewObject
 
 DONE = OpenApiResponse(description="Done.")
 MAX_CONTENT_TYPE_CHARACTERS = 128

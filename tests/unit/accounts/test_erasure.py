@@ -18,8 +18,10 @@ from apps.common.errors import LunaError
 from apps.common.holdings import Erasure, Holding, holdings
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListFace, ListUnlink
 from apps.imagestore import files
+from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
-from apps.imagestore.services import Bucket, NewObject, samples_store
+from apps.imagestore.services import samples_store
+from apps.imagestore.types import NewObject
 from tests.api.imagestore.conftest import picture
 from tests.factories import PASSWORD, basic_client, client_of, make_account, make_event, unit_vectors
 from tests.unit.imagestore.conftest import store_dir, stored_names

@@ -20,8 +20,10 @@ from apps.faces import services
 from apps.faces.attributes import KEY, attribute_create
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List
 from apps.faces.types import AttributeData, FaceDraft
+from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
-from apps.imagestore.services import Bucket, NewObject, object_store, samples_store
+from apps.imagestore.services import object_store, samples_store
+from apps.imagestore.types import NewObject
 from tests.factories import make_event, make_version, unit_vectors
 from tests.unit.faces.conftest import attribute_data
 from tests.unit.imagestore.conftest import store_dir

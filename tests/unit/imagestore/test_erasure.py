@@ -7,8 +7,9 @@ from django.conf import settings
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from apps.accounts.services import account_delete
+from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
-from apps.imagestore.services import Bucket, object_store
+from apps.imagestore.services import object_store
 from tests.factories import make_account
 
 pytestmark = pytest.mark.django_db

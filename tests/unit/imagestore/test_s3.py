@@ -20,8 +20,9 @@ from apps.imagestore.buckets import objects_ttl_set
 from apps.imagestore.choices import Bucket
 from apps.imagestore.failures import failure_code
 from apps.imagestore.models import StoredObject
-from apps.imagestore.services import object_delete, object_open, object_read, object_store
+from apps.imagestore.services import object_delete, object_open, object_store
 from apps.imagestore.types import TTL_DAYS
+from tests.factories import stored_bytes
 from tests.unit.imagestore.conftest import stored_names, use_storage
 from tests.unit.imagestore.s3 import client, free_port, options
 
@@ -45,7 +46,7 @@ def test_large_objects_go_and_come_in_parts(account: UUID, prefix: str, s3_addre
     name = f"{prefix}/visionlabs-objects/{str(row.object_id)[:4]}/{row.object_id}"
     head = client(s3_address).head_object(Bucket="luna-test", Key=name)
     assert head["ETag"].strip('"').endswith("-3")
-    assert object_read(scope=Scope(account), bucket=Bucket.OBJECTS, object_id=row.object_id) == BIG
+    assert stored_bytes(scope=Scope(account), bucket=Bucket.OBJECTS, object_id=row.object_id) == BIG
     with object_open(stored=row) as file:
         file.seek(15_000_000)
         assert file.read(10) == BIG[15_000_000:15_000_010]

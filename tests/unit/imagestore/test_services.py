@@ -15,8 +15,10 @@ from apps.common.scope import Scope
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.selectors import object_get
-from apps.imagestore.services import NewObject, object_delete, object_read, object_store, objects_delete, samples_store
+from apps.imagestore.services import object_delete, object_store, objects_delete, samples_store
 from apps.imagestore.storage import SYNC_BYTES
+from apps.imagestore.types import NewObject
+from tests.factories import stored_bytes
 
 IMAGE = b"\xff\xd8 bytes of a picture"
 
@@ -65,11 +67,11 @@ def test_reads_and_deletes_for_its_account_only(
 ) -> None:
     key = samples_store(items=[sample(account)])[0].object_id
     where = {"bucket": Bucket.FACE_SAMPLES, "object_id": key}
-    assert object_read(scope=Scope(account), **where) == object_read(scope=Scope(None), **where) == IMAGE
+    assert stored_bytes(scope=Scope(account), **where) == stored_bytes(scope=Scope(None), **where) == IMAGE
     for attempt in (
-        lambda: object_read(scope=Scope(stranger), **where),
+        lambda: stored_bytes(scope=Scope(stranger), **where),
         lambda: object_delete(account_id=stranger, **where),
-        lambda: object_read(scope=Scope(account), bucket=Bucket.BODY_SAMPLES, object_id=key),
+        lambda: stored_bytes(scope=Scope(account), bucket=Bucket.BODY_SAMPLES, object_id=key),
     ):
         with pytest.raises(LunaError) as caught:
             attempt()
@@ -108,7 +110,7 @@ def test_a_taken_id_is_refused_and_its_bytes_stay(account: UUID, stranger: UUID)
     with pytest.raises(LunaError) as caught:
         object_store(account_id=stranger, data=b"second", **given)
     assert caught.value.code == 13008
-    assert object_read(scope=Scope(account), bucket=Bucket.IMAGES, object_id=key) == b"first"
+    assert stored_bytes(scope=Scope(account), bucket=Bucket.IMAGES, object_id=key) == b"first"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +138,7 @@ def test_what_has_expired_is_gone(account: UUID) -> None:
     row = samples_store(items=[sample(account, ttl_days=1)])[0]
     StoredObject.objects.unscoped().update(expiry_time=row.create_time)
     with pytest.raises(LunaError) as caught:
-        object_read(scope=Scope(account), bucket=Bucket.FACE_SAMPLES, object_id=row.object_id)
+        stored_bytes(scope=Scope(account), bucket=Bucket.FACE_SAMPLES, object_id=row.object_id)
     assert caught.value.code == 13003
 
 
@@ -169,7 +171,7 @@ def test_large_objects_are_synced_and_hashed_meanwhile(
     thing = object_store(bucket=Bucket.OBJECTS, account_id=account, data=io.BytesIO(data), content_type="video/mp4")
     assert synced
     assert synced[0] >= SYNC_BYTES
-    assert object_read(scope=Scope(account), bucket=Bucket.OBJECTS, object_id=thing.object_id) == data
+    assert stored_bytes(scope=Scope(account), bucket=Bucket.OBJECTS, object_id=thing.object_id) == data
     assert (thing.size_bytes, thing.sha256) == (len(data), hashlib.sha256(data).hexdigest())
 
 
@@ -237,7 +239,7 @@ def test_a_lost_file_is_an_error_of_the_storage(account: UUID, store_dir: Path) 
         for name in files_below(store_dir):
             (store_dir / name).unlink()
         with pytest.raises(LunaError) as caught:
-            object_read(scope=Scope(account), bucket=bucket, object_id=row.object_id)
+            stored_bytes(scope=Scope(account), bucket=bucket, object_id=row.object_id)
         assert caught.value.code == code
 
 

@@ -20,9 +20,10 @@ from apps.faces.attributes import attribute_create
 from apps.faces.models import Face
 from apps.faces.types import AttributeData, BasicData
 from apps.imagestore import files
-from apps.imagestore.choices import audit_type
+from apps.imagestore.choices import Bucket, audit_type
 from apps.imagestore.models import StoredBucket, StoredObject
-from apps.imagestore.services import Bucket, NewObject, samples_store
+from apps.imagestore.services import samples_store
+from apps.imagestore.types import NewObject
 from tests.factories import make_account, make_event, unit_vectors
 from tests.unit.imagestore.conftest import store_dir
 
@@ -39,8 +40,8 @@ class Person:
         self.vector = unit_vectors(1, 16, seed)[0]
         key = account.account_id
         StoredBucket.objects.get_or_create(name="people")
-        shelf = "people/images"
-        buckets = (Bucket.FACE_SAMPLES, Bucket.FACE_SAMPLES, Bucket.BODY_SAMPLES, Bucket.IMAGES, shelf)
+        folder = "people/images"
+        buckets = (Bucket.FACE_SAMPLES, Bucket.FACE_SAMPLES, Bucket.BODY_SAMPLES, Bucket.IMAGES, folder)
         self.stored = samples_store(
             items=[
                 NewObject(account_id=key, bucket=bucket, data=self.jpeg, content_type="image/jpeg")
@@ -62,7 +63,7 @@ class Person:
             meta={"name": name},
             track_id=name,
             face_detections=[{"sample_id": str(sample), "image_origin": f"http://host/6/images/{image}"}],
-            body_detections=[{"sample_id": str(body), "image_origin": f"/1/buckets/{shelf}/{elsewhere}"}],
+            body_detections=[{"sample_id": str(body), "image_origin": f"/1/buckets/{folder}/{elsewhere}"}],
         )
         self.face = services.face_create(
             account_id=key,

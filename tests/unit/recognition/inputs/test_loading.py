@@ -8,7 +8,8 @@ from apps.accounts.auth.principal import Actor
 from apps.accounts.models import Account, AuditRecord
 from apps.common.errors import LunaError
 from apps.imagestore.choices import Bucket
-from apps.imagestore.services import NewObject, samples_store
+from apps.imagestore.services import samples_store
+from apps.imagestore.types import NewObject
 from apps.recognition.inputs.loading import inputs_load, samples_load
 from apps.recognition.inputs.types import ImageReference, InputReferences
 from apps.recognition.types import ImageType, Rect

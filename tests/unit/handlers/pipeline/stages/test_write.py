@@ -21,9 +21,8 @@ from apps.handlers.pipeline.stages.write import write
 from apps.handlers.types import Decision, GeneratedEvent
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
-from apps.imagestore.services import object_read
 from apps.imagestore.types import NewObject
-from tests.factories import make_account, make_version
+from tests.factories import make_account, make_version, stored_bytes
 from tests.unit.handlers.pipeline.runs import make_event, make_person, make_run
 
 pytestmark = pytest.mark.django_db
@@ -65,7 +64,7 @@ def test_events_faces_attributes_and_objects(account: Account, version: Descript
     assert [row.version for row in stored.descriptors.all()] == [version.version]
     assert Face.objects.for_account(account.account_id).get().face_id == event.face.face_id  # type: ignore[union-attr]
     scope = Scope(account.account_id)
-    assert object_read(scope=scope, bucket=item.bucket, object_id=item.object_id) == b"jpeg"
+    assert stored_bytes(scope=scope, bucket=item.bucket, object_id=item.object_id) == b"jpeg"
     (written,) = run.events
     assert written.attribute_id is not None
     assert attribute_get(scope=scope, attribute_id=written.attribute_id).data.descriptors[0].version == version.version
@@ -89,4 +88,4 @@ def test_a_failure_leaves_nothing(account: Account, version: DescriptorVersion, 
     assert not StoredObject.objects.for_account(account.account_id).exists()
     assert redis_client.keys("luna:attribute:*") == []
     with pytest.raises(LunaError):
-        object_read(scope=Scope(account.account_id), bucket=item.bucket, object_id=item.object_id)
+        stored_bytes(scope=Scope(account.account_id), bucket=item.bucket, object_id=item.object_id)

@@ -1,7 +1,7 @@
 """Images and objects in a bucket that is named, below `/1` as in the Image Store service.
 
-The same resources as `/6/images` and `/6/objects`, on other shelves; and as there everybody sees his own. Here a client
-may also choose the id.
+The same resources as `/6/images` and `/6/objects`, in the bucket of the path. Each account sees its own objects,
+and may also choose their ids.
 """
 
 from typing import Any, ClassVar
@@ -32,7 +32,7 @@ from apps.imagestore.api.views import (
     object_of_body,
     picture_of_body,
 )
-from apps.imagestore.buckets import shelf_get
+from apps.imagestore.buckets import folder_get
 from apps.imagestore.choices import Kind
 from apps.imagestore.services import object_store
 
@@ -40,7 +40,7 @@ from apps.imagestore.services import object_store
 class InBucket(LunaView):
     """Takes the bucket out of the path, so that the resource below it is the same as without."""
 
-    shelf: ClassVar[Kind]
+    kind: ClassVar[Kind]
     bucket: str
     place: tuple[str, ...] = ()
 
@@ -52,13 +52,13 @@ class InBucket(LunaView):
         """Who may not ask is not told which buckets there are."""
         super().initial(request, *args, **kwargs)
         name = bucket_name(self.bucket)
-        self.bucket, self.place = shelf_get(name=name, kind=self.shelf), (name,)
+        self.bucket, self.place = folder_get(name=name, kind=self.kind), (name,)
 
 
 class BucketImagesView(InBucket, ImagesView):
     """Images in a bucket."""
 
-    shelf, route = Kind.IMAGES, "bucket_image"
+    kind, route = Kind.IMAGES, "bucket_image"
     permissions = {**ImagesView.permissions, "DELETE": ("image", "deletion")}
 
     @extend_schema(summary="Delete images", request=ImageIdsBody, responses={204: DONE})
@@ -69,7 +69,7 @@ class BucketImagesView(InBucket, ImagesView):
 class BucketImageView(InBucket, ImageView):
     """One image in a bucket."""
 
-    shelf, route = Kind.IMAGES, "bucket_image"
+    kind, route = Kind.IMAGES, "bucket_image"
     permissions = {**ImageView.permissions, "PUT": ("image", "creation")}
 
     @extend_schema(
@@ -96,7 +96,7 @@ class BucketImageView(InBucket, ImageView):
 class BucketObjectsView(InBucket, ObjectsView):
     """Objects in a bucket."""
 
-    shelf, route = Kind.OBJECTS, "bucket_object"
+    kind, route = Kind.OBJECTS, "bucket_object"
     permissions = {**ObjectsView.permissions, "DELETE": ("object", "deletion")}
 
     @extend_schema(summary="Delete objects", request=ObjectIdsBody, responses={204: DONE})
@@ -107,7 +107,7 @@ class BucketObjectsView(InBucket, ObjectsView):
 class BucketObjectView(InBucket, ObjectView):
     """One object in a bucket."""
 
-    shelf, route = Kind.OBJECTS, "bucket_object"
+    kind, route = Kind.OBJECTS, "bucket_object"
     permissions = {**ObjectView.permissions, "PUT": ("object", "creation")}
 
     @extend_schema(

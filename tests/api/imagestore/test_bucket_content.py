@@ -1,4 +1,4 @@
-"""Images and objects in buckets that somebody made: the resources of /6/images and /6/objects on other shelves."""
+"""Images and objects in buckets of clients: the resources of /6/images and /6/objects in other folders."""
 
 import threading
 from datetime import timedelta
@@ -34,11 +34,11 @@ def bucket(db: None) -> str:
     return bucket_create(name="invoices.2026", ttl_days=30).name
 
 
-@pytest.mark.parametrize(("shelf", "kind", "data", "gone", "too_many"), KINDS)
+@pytest.mark.parametrize(("folder", "kind", "data", "gone", "too_many"), KINDS)
 def test_it_comes_and_goes(
-    client: Client, bucket: str, shelf: str, kind: str, data: bytes, gone: int, too_many: int
+    client: Client, bucket: str, folder: str, kind: str, data: bytes, gone: int, too_many: int
 ) -> None:
-    path = f"/1/buckets/{bucket}/{shelf}"
+    path = f"/1/buckets/{bucket}/{folder}"
     answer = post(client, path, data)
     assert answer.status_code == 201, answer.content
     url = answer.json()["url"]
@@ -58,41 +58,41 @@ def test_it_comes_and_goes(
         refused(answer, 404, gone)
 
 
-@pytest.mark.parametrize(("shelf", "kind", "data", "gone", "too_many"), KINDS)
-def test_one_shelf_knows_nothing_of_the_others(
-    client: Client, bucket: str, shelf: str, kind: str, data: bytes, gone: int, too_many: int
+@pytest.mark.parametrize(("folder", "kind", "data", "gone", "too_many"), KINDS)
+def test_one_folder_knows_nothing_of_the_others(
+    client: Client, bucket: str, folder: str, kind: str, data: bytes, gone: int, too_many: int
 ) -> None:
     bucket_create(name="other-bucket")
-    key = stored(client, f"/1/buckets/{bucket}/{shelf}", data)
-    other_shelf, other_code = ("objects", 13007) if shelf == "images" else ("images", 13003)
-    refused(client.get(f"/1/buckets/{bucket}/{other_shelf}/{key}"), 404, other_code)
-    refused(client.get(f"/1/buckets/other-bucket/{shelf}/{key}"), 404, gone)
-    refused(client.get(f"/6/{shelf}/{key}"), 404, gone)
-    name = f"{bucket}/{shelf}/{str(key)[:4]}/{key}"
+    key = stored(client, f"/1/buckets/{bucket}/{folder}", data)
+    other_folder, other_code = ("objects", 13007) if folder == "images" else ("images", 13003)
+    refused(client.get(f"/1/buckets/{bucket}/{other_folder}/{key}"), 404, other_code)
+    refused(client.get(f"/1/buckets/other-bucket/{folder}/{key}"), 404, gone)
+    refused(client.get(f"/6/{folder}/{key}"), 404, gone)
+    name = f"{bucket}/{folder}/{str(key)[:4]}/{key}"
     assert stored_names() == [name, f"{name}.meta.json"]
 
 
-@pytest.mark.parametrize(("shelf", "kind", "data", "gone", "too_many"), KINDS)
+@pytest.mark.parametrize(("folder", "kind", "data", "gone", "too_many"), KINDS)
 def test_an_id_of_ones_own(
-    client: Client, stranger: Client, bucket: str, shelf: str, kind: str, data: bytes, gone: int, too_many: int
+    client: Client, stranger: Client, bucket: str, folder: str, kind: str, data: bytes, gone: int, too_many: int
 ) -> None:
     key = uuid4()
-    path = f"/1/buckets/{bucket}/{shelf}/{key}"
+    path = f"/1/buckets/{bucket}/{folder}/{key}"
     answer = client.put(f"{path}?ttl=1", data, content_type="image/jpeg")
     assert (answer.status_code, answer.json()["url"]) == (201, path)
     for who in (client, stranger):
         detail = refused(who.put(path, data, content_type="image/jpeg"), 409, 13008)
         assert str(key) in detail
     assert client.get(path).getvalue() == data
-    refused(client.put(f"/1/buckets/{bucket}/{shelf}/x", data, content_type="image/jpeg"), 404, gone)
+    refused(client.put(f"/1/buckets/{bucket}/{folder}/x", data, content_type="image/jpeg"), 404, gone)
     refused(client.put(f"{path}?ttl=8", data, content_type="image/jpeg"), 400, 12012)
 
 
-@pytest.mark.parametrize(("shelf", "kind", "data", "gone", "too_many"), KINDS)
+@pytest.mark.parametrize(("folder", "kind", "data", "gone", "too_many"), KINDS)
 def test_several_are_deleted_and_kept_longer(
-    client: Client, stranger: Client, bucket: str, shelf: str, kind: str, data: bytes, gone: int, too_many: int
+    client: Client, stranger: Client, bucket: str, folder: str, kind: str, data: bytes, gone: int, too_many: int
 ) -> None:
-    path, ids = f"/1/buckets/{bucket}/{shelf}", f"{kind}_ids"
+    path, ids = f"/1/buckets/{bucket}/{folder}", f"{kind}_ids"
     keys = [str(stored(client, path, data)) for _ in range(2)]
     foreign = str(stored(stranger, path, data))
     for many in ([*keys, foreign], [*keys, str(uuid4())]):
@@ -145,25 +145,25 @@ def test_buckets_that_take_no_objects(client: Client, name: str, status: int, co
 
 
 def test_the_platforms_own_have_two_names(client: Client) -> None:
-    for bucket, shelf, data in ((Bucket.IMAGES, "images", JPEG), (Bucket.OBJECTS, "objects", DATA)):
-        key = stored(client, f"/1/buckets/{bucket}/{shelf}", data)
-        assert client.get(f"/6/{shelf}/{key}").getvalue() == data
-        assert client.get(f"/1/buckets/{bucket}/{shelf}/{key}").getvalue() == data
+    for bucket, folder, data in ((Bucket.IMAGES, "images", JPEG), (Bucket.OBJECTS, "objects", DATA)):
+        key = stored(client, f"/1/buckets/{bucket}/{folder}", data)
+        assert client.get(f"/6/{folder}/{key}").getvalue() == data
+        assert client.get(f"/1/buckets/{bucket}/{folder}/{key}").getvalue() == data
 
 
-@pytest.mark.parametrize(("shelf", "kind", "data", "gone", "too_many"), KINDS)
+@pytest.mark.parametrize(("folder", "kind", "data", "gone", "too_many"), KINDS)
 def test_everybody_sees_his_own(
     client: Client,
     account: Account,
     stranger: Client,
     bucket: str,
-    shelf: str,
+    folder: str,
     kind: str,
     data: bytes,
     gone: int,
     too_many: int,
 ) -> None:
-    path = f"/1/buckets/{bucket}/{shelf}"
+    path = f"/1/buckets/{bucket}/{folder}"
     url = f"{path}/{stored(client, path, data)}"
     for answer in (stranger.get(url), stranger.delete(url)):
         refused(answer, 404, gone)
@@ -177,7 +177,7 @@ def test_everybody_sees_his_own(
 
 def test_a_bucket_in_use_stays_and_leads_its_objects(client: Client, bucket: str) -> None:
     admin = basic_client(make_account(AccountType.ADMIN))
-    keys = [stored(client, f"/1/buckets/{bucket}/{shelf}", JPEG) for shelf in ("images", "objects")]
+    keys = [stored(client, f"/1/buckets/{bucket}/{folder}", JPEG) for folder in ("images", "objects")]
     assert client.post(f"/1/buckets/{bucket}/objects?ttl=1", b"x", content_type="a/b").status_code == 201
     refused(admin.delete(f"/1/buckets/{bucket}"), 403, 12033)
     bucket_ttl_set(name=bucket, ttl_days=7)
