@@ -1,4 +1,4 @@
-# Python 3.11 and make are all that a machine needs; everything else comes into .venv and var/.
+# A machine needs Python 3.11 and make; everything else is installed into .venv and var/.
 PYTHON ?= python3.11
 PHOTOS ?=
 BIN := .venv/bin
@@ -11,19 +11,19 @@ LUNA := $(BIN)/python -m luna.embedded
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: networks ## recognise a person from photographs, end to end (PHOTOS=dir for your own)
+demo: networks ## recognise a person in photographs, end to end (PHOTOS=dir for your own photographs)
 	@$(LUNA) exec $(BIN)/python manage.py demo $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 up: .venv/serve.stamp ## start the platform in the background (LUNA_PORT, LUNA_WORKERS; docs/operations.md)
 	@$(LUNA) up
 
-down: .venv/serve.stamp ## stop everything that `make up` started
+down: .venv/serve.stamp ## stop the platform
 	@$(LUNA) down
 
 run: .venv/serve.stamp ## run the platform in the foreground
 	@$(LUNA) run
 
-status: .venv/serve.stamp ## say which processes run
+status: .venv/serve.stamp ## print the running processes
 	@$(LUNA) status
 
 networks: .venv/serve.stamp ## build the default networks into var/networks
@@ -42,7 +42,7 @@ lint: .venv/dev.stamp ## check style, types, layers and migrations
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
-docs: .venv/dev.stamp ## refresh the OpenAPI snapshot, the page of token permissions and the list of settings
+docs: .venv/dev.stamp ## refresh the OpenAPI snapshot, the token permissions page and the settings tables
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file tests/conformance/openapi.yaml
 	@$(BIN)/python manage.py permissions_page --file docs/permissions.md
 	@$(BIN)/python manage.py settings_page --file docs/operations.md

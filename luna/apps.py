@@ -6,5 +6,5 @@ class LunaConfig(AppConfig):
     verbose_name = "Luna"
 
     def ready(self) -> None:
-        """Make our Celery application the one that tasks of every process are sent through."""
+        """Register the Celery application, so that every process sends its tasks through it."""
         import luna.celery  # noqa: F401

@@ -1,4 +1,4 @@
-"""One port for everything: HTTP goes to Django in a pool of threads, websockets go to Channels."""
+"""The ASGI application: one port serves HTTP (Django in a thread pool) and websockets (Channels)."""
 
 import os
 
@@ -21,7 +21,7 @@ from luna.http.limits import Limits  # noqa: E402
 
 
 async def refuse(scope, receive, send) -> None:
-    """Close a websocket of an unknown path before it opens: the client sees HTTP 403."""
+    """Reject the handshake of a websocket with an unknown path; the client receives HTTP 403."""
     await receive()
     await send({"type": "websocket.close", "code": 4404})
 
@@ -40,5 +40,5 @@ _APPLICATIONS = {"http": http, "websocket": websocket}
 
 
 async def application(scope: Scope, receive, send) -> None:
-    """The ASGI application of the platform."""
+    """Route an ASGI connection by its type."""
     await _APPLICATIONS[scope["type"]](scope, receive, send)

@@ -1,4 +1,4 @@
-"""The Celery application. Each room keeps its tasks in a module `jobs`."""
+"""The Celery application. It finds the tasks of each room in the room's module `jobs`."""
 
 import os
 
@@ -15,7 +15,7 @@ app.autodiscover_tasks(related_name="jobs")
 @worker_init.connect
 @beat_init.connect
 def check_start(**kwargs: object) -> None:
-    """End a worker, or the scheduler, that the platform's settings or files do not allow to start."""
+    """Run the system checks when a worker or the scheduler starts; end the process if one fails."""
     from luna.startup import require_checks
 
     require_checks()

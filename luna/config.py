@@ -1,4 +1,4 @@
-"""Settings of the platform's processes. `luna.embedded` reads the same variables without Django."""
+"""Settings of the platform's processes and connections. `luna.embedded` reads the same variables without Django."""
 
 from apps.common.config import Scope, Settings, group, setting
 from luna.embedded import defaults
@@ -6,14 +6,16 @@ from luna.embedded import defaults
 
 @group("LUNA_PROCESSES", scope=Scope.START)
 class Processes(Settings):
-    """Processes that `make up` starts. Each web process has an engine in memory."""
+    """Processes that `make up` starts. Each web process holds one recognition engine in memory."""
 
-    host: str = setting(defaults.HOST, "The address that web listens on.", env="LUNA_HOST")
-    port: int = setting(defaults.PORT, "The port that web listens on.", env="LUNA_PORT", ge=1, le=defaults.MAX_PORT)
+    host: str = setting(defaults.HOST, "The IP address that the web processes listen on.", env="LUNA_HOST")
+    port: int = setting(
+        defaults.PORT, "The port that the web processes listen on.", env="LUNA_PORT", ge=1, le=defaults.MAX_PORT
+    )
     workers: int = setting(defaults.WORKERS, "Web processes.", env="LUNA_WORKERS", ge=1, le=defaults.MAX_PROCESSES)
     http_threads: int = setting(
         defaults.HTTP_THREADS,
-        "Requests that a web process handles at a time; each thread keeps a database connection.",
+        "HTTP threads of one web process. Each handles one request at a time and keeps a database connection.",
         env="LUNA_HTTP_THREADS",
         ge=1,
         le=defaults.MAX_PROCESSES,
@@ -23,7 +25,7 @@ class Processes(Settings):
     )
     redis_maxmemory: str = setting(
         defaults.REDIS_MAXMEMORY,
-        "Memory of the embedded Redis; it refuses to write when full, for what it holds is data.",
+        "Memory limit of the embedded Redis. At the limit it refuses writes and evicts nothing.",
         env="LUNA_REDIS_MAXMEMORY",
         accepts="a size such as 256mb or 1gb",
         pattern=defaults.REDIS_MAXMEMORY_PATTERN,
@@ -32,28 +34,30 @@ class Processes(Settings):
 
 @group("LUNA_CONNECTIONS", scope=Scope.START)
 class Connections(Settings):
-    """What clients may ask of one web process."""
+    """Limits of client connections to one web process."""
 
     max_connections: int = setting(
         4096,
-        "Open connections, less where the hard limit of open files is lower. The longest idle one makes room for a new "
-        "one.",
+        "Open connections; a lower hard limit of open files lowers it. At the limit, the connection that has been "
+        "idle longest is closed.",
         env="LUNA_MAX_CONNECTIONS",
         ge=1,
         le=1_000_000,
     )
     queue_length: int = setting(
         512,
-        "Requests that wait for a thread. What comes later is answered with 503.",
+        "Requests that wait for a thread. Further requests are answered with 503.",
         env="LUNA_HTTP_QUEUE",
         ge=1,
         le=100_000,
     )
     queue_s: float = setting(
         2.0,
-        "Seconds that a request waits for a thread before it is answered with 503; it is not begun.",
+        "Seconds that a request may wait for a thread; it is then answered with 503 and not processed.",
         env="LUNA_HTTP_QUEUE_S",
         gt=0,
         le=600,
     )
-    body_s: float = setting(600.0, "Seconds in which a body must have arrived.", env="LUNA_BODY_S", gt=0, le=86_400)
+    body_s: float = setting(
+        600.0, "Seconds within which a request body must arrive.", env="LUNA_BODY_S", gt=0, le=86_400
+    )

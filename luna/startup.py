@@ -1,4 +1,4 @@
-"""What every process of the platform checks before it serves."""
+"""Checks that every process of the platform runs before it starts."""
 
 import sys
 
@@ -6,7 +6,7 @@ from django.core.checks import run_checks
 
 
 def require_checks() -> None:
-    """Run Django's system checks. Ends the process with one sentence per error."""
+    """Run Django's system checks; end the process with one sentence per error."""
     errors = [str(message.msg) for message in run_checks() if message.is_serious()]
     if errors:
         sys.exit(f"Luna cannot start: {' '.join(errors)}")

@@ -1,1 +1,1 @@
-"""The demo: a client of the running platform. It speaks HTTP and websocket, and imports none of the rooms."""
+"""The demo: a client of the running platform over HTTP and websocket. It imports no room."""

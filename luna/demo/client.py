@@ -1,4 +1,4 @@
-"""HTTP and websocket, as any integrator's program would speak them."""
+"""Clients of the HTTP API and of the websocket, without access to the platform's code."""
 
 import json
 import threading
@@ -15,28 +15,29 @@ TIMEOUT_S = 60.0
 
 
 class DemoError(Exception):
-    """The platform did not answer as it should; the message is for the person at the terminal."""
+    """The platform failed or answered unexpectedly. The command prints the message."""
 
 
 class RefusedError(DemoError):
-    """The platform refused what it was given (4xx), a photograph perhaps."""
+    """The platform rejected a request (4xx), such as one with an unreadable photograph."""
 
 
 class Api:
-    """API 6 of a running platform."""
+    """A client of API 6 of a running platform."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self.http = httpx.Client(base_url=self.url, timeout=TIMEOUT_S, trust_env=False)
 
     def call(self, method: str, path: str, **options: Any) -> Any:
-        """The decoded answer, None without one. Raises RefusedError for 4xx, DemoError for other failures."""
+        """Send a request. Return the decoded JSON, the bytes of another body, or None for an empty body.
+
+        Raises RefusedError for 4xx, DemoError for other failures.
+        """
         try:
             answer = self.http.request(method, path, **options)
         except httpx.HTTPError as error:
-            raise DemoError(
-                f"{self.url} does not answer ({error}). Is the platform up? `make up` starts it."
-            ) from error
+            raise DemoError(f"{self.url} does not answer ({error}). `make up` starts the platform.") from error
         if not answer.is_success:
             kind = RefusedError if answer.is_client_error else DemoError
             raise kind(f"{method} {path} was answered with HTTP {answer.status_code}: {answer.text[:300]}")
@@ -45,19 +46,19 @@ class Api:
         return answer.content or None
 
     def log_in(self, login: str, password: str) -> None:
-        """Basic authentication from now on."""
+        """Use basic authentication in the following requests."""
         self.http.auth = (login, password)
 
     @property
     def authorization(self) -> str:
-        """The header that `log_in` makes."""
+        """The `Authorization` header of the login."""
         request = next(self.http.auth.sync_auth_flow(httpx.Request("GET", self.url)))  # type: ignore[union-attr]
         return request.headers["Authorization"]
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A message of the websocket and when it came (seconds of `time.perf_counter`)."""
+    """A websocket message and the time of its arrival (seconds of `time.perf_counter`)."""
 
     message: dict[str, Any]
     time_s: float
@@ -65,7 +66,7 @@ class Arrival:
 
 @dataclass
 class Listener:
-    """A websocket at `/6/ws` that is read in a thread until `close`."""
+    """A subscriber of `/6/ws`: a thread collects its messages until `close`."""
 
     url: str
     authorization: str
@@ -73,7 +74,7 @@ class Listener:
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def open(self) -> None:
-        """Raises DemoError when the handshake is refused."""
+        """Open the websocket. Raises DemoError when the handshake fails."""
         address = self.url.replace("http", "ws", 1) + "/6/ws"
         try:
             opening = connect(address, additional_headers={"Authorization": self.authorization}, proxy=None)
@@ -91,11 +92,11 @@ class Listener:
             return
 
     def wait_for(self, count: int, timeout_s: float = 10.0) -> None:
-        """Raises DemoError when fewer messages have come by then."""
+        """Wait for `count` messages. Raises DemoError when fewer arrive within `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         while len(self.arrivals) < count:
             if time.monotonic() > deadline:
-                raise DemoError(f"{count} events were made, but {len(self.arrivals)} arrived on the websocket")
+                raise DemoError(f"{count} events were generated, but {len(self.arrivals)} arrived on the websocket")
             time.sleep(0.005)
 
     def close(self) -> None:

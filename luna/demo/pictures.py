@@ -1,4 +1,4 @@
-"""Photographs with boxes, landmarks and names drawn into them."""
+"""Photographs annotated with boxes, landmarks and names."""
 
 import io
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from luna.demo.story import Box
+from luna.demo.scenario import Box
 
 WIDTH_PX = 1280
 KNOWN, UNKNOWN, ENROLLED = "#19c37d", "#ffd166", "#6aa5ff"
@@ -15,7 +15,7 @@ KNOWN, UNKNOWN, ENROLLED = "#19c37d", "#ffd166", "#6aa5ff"
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A face to be marked, in pixels of the upright photograph."""
+    """A face to mark; coordinates are pixels of the upright photograph."""
 
     box: Box
     landmarks: Sequence[Sequence[float]]
@@ -24,7 +24,7 @@ class Mark:
 
 
 def annotated(photograph: Path, marks: Sequence[Mark]) -> Image.Image:
-    """The upright photograph, RGB, `WIDTH_PX` wide at most, with the marks."""
+    """Return the upright photograph, RGB, `WIDTH_PX` wide at most, with the marks drawn."""
     with Image.open(photograph) as opened:
         image = ImageOps.exif_transpose(opened).convert("RGB")
     scale = min(1.0, WIDTH_PX / image.width)

@@ -1,4 +1,4 @@
-"""Writes what happened into a folder: annotated pictures, the event as it arrived, and one HTML page with all of it."""
+"""The report of the demo: annotated pictures, one notification as JSON, and an HTML page that shows all results."""
 
 import base64
 import json
@@ -9,92 +9,93 @@ from typing import Any
 from django.template.loader import render_to_string
 
 from luna.demo.pictures import ENROLLED, KNOWN, UNKNOWN, Mark, annotated, jpeg
-from luna.demo.story import RECOGNISED_SIMILARITY, Person, Sighting, Story
+from luna.demo.scenario import RECOGNISED_SIMILARITY, MatchedFace, Outcome, Person
 
 SEX = {0: "female", 1: "male", None: ""}
 
 
-def write_report(story: Story, folder: Path, problems: list[str] | None) -> Path:
-    """Everything into `folder`; the path of the page, which needs no other file.
+def write_report(outcome: Outcome, folder: Path, problems: list[str] | None) -> Path:
+    """Write the report into `folder` and return the path of its HTML page, which needs no other file.
 
-    `problems` is None where no particular result was expected.
+    `problems` is None when the expected result is unknown (the operator's own photographs).
     """
     folder.mkdir(parents=True, exist_ok=True)
     pictures = []
-    for photograph, marks in _marks(story).items():
+    for photograph, marks in _marks(outcome).items():
         data = jpeg(annotated(photograph, marks))
         (folder / f"{photograph.stem}.annotated.jpg").write_bytes(data)
         pictures.append({"name": photograph.name, "data": _base64(data)})
-    message = _telling_message(story)
+    message = _example_message(outcome)
     (folder / "event.json").write_text(message + "\n", encoding="utf-8")
     page = folder / "report.html"
     page.write_text(
-        render_to_string("demo/report.html", _context(story, pictures, message, problems)), encoding="utf-8"
+        render_to_string("demo/report.html", _context(outcome, pictures, message, problems)), encoding="utf-8"
     )
     return page
 
 
-def _context(story: Story, pictures: list[dict[str, str]], message: str, problems: list[str] | None) -> dict[str, Any]:
-    total_ms = sum(elapsed_ms for _, elapsed_ms, _ in story.stages)
+def _context(
+    outcome: Outcome, pictures: list[dict[str, str]], message: str, problems: list[str] | None
+) -> dict[str, Any]:
+    total_ms = sum(elapsed_ms for _, elapsed_ms, _ in outcome.steps)
     return {
         "problems": problems,
         "threshold": RECOGNISED_SIMILARITY,
-        "people": [{"person": person, "data": _base64(person.sample)} for person in story.people],
-        "sightings": [_row(story, sighting) for sighting in story.sightings],
-        "recognised": len(story.recognised),
+        "people": [{"person": person, "data": _base64(person.sample)} for person in outcome.people],
+        "matched_faces": [_row(outcome, face) for face in outcome.matched_faces],
+        "recognised": len(outcome.recognised),
         "pictures": pictures,
         "message": message,
-        "stages": [
+        "steps": [
             {"name": name, "ms": f"{elapsed_ms:,.0f}", "share": f"{100 * elapsed_ms / total_ms:.1f}"}
-            for name, elapsed_ms, _ in story.stages
+            for name, elapsed_ms, _ in outcome.steps
         ],
         "total_s": f"{total_ms / 1000:.1f}",
-        "websocket": websocket_sentence(story),
+        "websocket": websocket_sentence(outcome),
     }
 
 
-def _row(story: Story, sighting: Sighting) -> dict[str, Any]:
+def _row(outcome: Outcome, face: MatchedFace) -> dict[str, Any]:
     return {
-        "sighting": sighting,
-        "data": _base64(sighting.sample),
-        "candidate": _base64(story.person(sighting.name).sample) if sighting.name else None,
-        "similarity": f"{sighting.similarity:.3f}" if sighting.similarity is not None else "—",
-        "percent": round(100 * (sighting.similarity or 0)),
-        "looks": looks(sighting),
+        "face": face,
+        "data": _base64(face.sample),
+        "candidate": _base64(outcome.person(face.name).sample) if face.name else None,
+        "similarity": f"{face.similarity:.3f}" if face.similarity is not None else "—",
+        "percent": round(100 * (face.similarity or 0)),
+        "looks": looks(face),
     }
 
 
-def looks(sighting: Sighting) -> str:
-    """`female, 27`, as far as it is known."""
-    return ", ".join(part for part in (SEX[sighting.gender], str(sighting.age or "")) if part)
+def looks(face: MatchedFace) -> str:
+    """Return sex and age as far as they are known, such as `female, 27`."""
+    return ", ".join(part for part in (SEX[face.gender], str(face.age or "")) if part)
 
 
-def websocket_sentence(story: Story) -> str:
-    """How the websocket's messages lie in time beside the answers of the requests that made them."""
-    leads = story.websocket_lead_ms()
-    if not leads:
-        return "no event was made"
-    median = statistics.median(leads)
-    return (
-        f"{len(leads)} events arrived, {abs(median):.1f} ms {'after' if median > 0 else 'before'} the answer (median)"
-    )
+def websocket_sentence(outcome: Outcome) -> str:
+    """Return one clause about the delay between the HTTP response and the notification of an event."""
+    delays_ms = outcome.websocket_delay_ms()
+    if not delays_ms:
+        return "no event was generated"
+    median = statistics.median(delays_ms)
+    order = "after" if median > 0 else "before"
+    return f"{len(delays_ms)} events arrived, {abs(median):.1f} ms {order} the response (median)"
 
 
-def _telling_message(story: Story) -> str:
-    """The message of the first recognised person, else the first message."""
-    wanted = story.recognised[0].event_id if story.recognised else None
-    messages = [arrival.message for arrival in story.arrivals]
+def _example_message(outcome: Outcome) -> str:
+    """Return as JSON the notification of the first recognised face; if there is none, the first notification."""
+    wanted = outcome.recognised[0].event_id if outcome.recognised else None
+    messages = [arrival.message for arrival in outcome.arrivals]
     chosen = [message for message in messages if message["event"]["event_id"] == wanted] or messages[:1]
     return json.dumps(chosen[0] if chosen else None, indent=2, ensure_ascii=False)
 
 
-def _marks(story: Story) -> dict[Path, list[Mark]]:
+def _marks(outcome: Outcome) -> dict[Path, list[Mark]]:
     marks: dict[Path, list[Mark]] = {}
-    found: list[tuple[Person | Sighting, str, str]] = [(person, person.name, ENROLLED) for person in story.people]
+    found: list[tuple[Person | MatchedFace, str, str]] = [(person, person.name, ENROLLED) for person in outcome.people]
     found += [
-        (sighting, f"{sighting.name} {sighting.similarity:.3f}", KNOWN) if sighting.recognised
-        else (sighting, "unknown", UNKNOWN)
-        for sighting in story.sightings
+        (face, f"{face.name} {face.similarity:.3f}", KNOWN) if face.recognised
+        else (face, "unknown", UNKNOWN)
+        for face in outcome.matched_faces
     ]  # fmt: skip
     for face, text, colour in found:
         marks.setdefault(face.photograph, []).append(Mark(face.box, face.landmarks, text, colour))

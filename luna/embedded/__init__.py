@@ -1,4 +1,4 @@
-"""The services and processes that the platform runs by itself: PostgreSQL, Redis, web, worker and beat.
+"""The embedded services (PostgreSQL, Redis) and the processes of the platform (web, worker, beat).
 
-Standard library only, and nothing here imports Django: settings import this package, not the other way round.
+The package uses the standard library only and never imports Django, because Django's settings import it.
 """

@@ -11,7 +11,7 @@ COMMANDS = {
     "up": (commands.up, "start the whole platform in the background"),
     "down": (commands.down, "stop everything"),
     "run": (commands.run, "run the whole platform in the foreground"),
-    "status": (commands.status, "print who runs"),
+    "status": (commands.status, "print the running processes"),
     "start": (commands.start, "start PostgreSQL and Redis only"),
     "addresses": (commands.addresses, "print the URLs of PostgreSQL and Redis, with passwords"),
     "stop": (commands.stop_services, "stop PostgreSQL and Redis"),
@@ -23,9 +23,9 @@ def main() -> None:
     verbs = parser.add_subparsers(dest="verb", required=True)
     for name, (_, description) in COMMANDS.items():
         verbs.add_parser(name, help=description)
-    execute = verbs.add_parser("exec", help="run a command against the platform, started for it if need be")
+    execute = verbs.add_parser("exec", help="run a command on the platform, started for it if necessary")
     execute.add_argument("command", nargs=argparse.REMAINDER)
-    supervise = verbs.add_parser("supervise")  # what `up` starts in the background
+    supervise = verbs.add_parser("supervise")  # started by `up` in the background
     supervise.add_argument("fd", type=int)
     supervise.add_argument("url")
     arguments = parser.parse_args()

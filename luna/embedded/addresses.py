@@ -1,8 +1,8 @@
-"""Where the platform keeps its data and where PostgreSQL and Redis are found.
+"""The directories of the platform's data and the addresses of PostgreSQL and Redis.
 
-Everything here follows from the environment and the name of the var directory alone, so settings can be read
-while no service runs. Embedded services listen on sockets in private directories: no port to collide, nothing
-for other users of the machine to connect to or to impersonate.
+All of them derive from the environment and the name of the var directory, so settings can be read while no service
+runs. Embedded services listen on Unix sockets in private directories. So no port can collide, and other users of the
+machine can neither connect to a service nor impersonate it.
 """
 
 import hashlib
@@ -15,36 +15,36 @@ from luna.embedded.secrets import secret
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 DATABASE = "luna"
-POSTGRES_PORT = 5432  # names the socket file only, PostgreSQL listens on no port
-# sun_path of a socket address holds 108 bytes with its end; the longest name is .s.PGSQL.5432.lock.
+POSTGRES_PORT = 5432  # part of the socket's file name; PostgreSQL listens on no port
+# sun_path of a socket address holds 108 bytes with its NUL; the longest name is .s.PGSQL.5432.lock.
 _MAX_SOCKET_DIR_BYTES = 107 - len("/.s.PGSQL.5432.lock")
 
 
 def var_dir() -> Path:
-    """The directory of everything that this installation writes: LUNA_VAR_DIR, else `var` of the checkout."""
+    """Return the directory of all files that this installation writes: LUNA_VAR_DIR, else `var` of the checkout."""
     return Path(os.environ.get("LUNA_VAR_DIR") or CHECKOUT / "var").resolve()
 
 
 def networks_dir(var: Path) -> Path:
-    """The directory of the built networks: LUNA_NETWORKS_DIR, else `networks` in the var directory."""
+    """Return the directory of the built networks: LUNA_NETWORKS_DIR, else `networks` in the var directory."""
     return Path(os.environ.get("LUNA_NETWORKS_DIR") or var / "networks").resolve()
 
 
 def digest(path: Path) -> str:
-    """A short name for a directory, distinct for every directory of this machine."""
+    """Return a short name of a directory, unique on this machine: 12 hexadecimal digits of its path's SHA-256."""
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
 
 
 def socket_dir(home: Path) -> Path:
-    """The private directory of the socket of the service that lives in `home`.
+    """Return the private directory for the socket of the service whose data is in `home`.
 
-    `home/run`, or a directory of the same meaning under /tmp where that name is too long for a socket or has
-    characters that connection strings would need to escape.
+    It is `home/run`, or a directory under /tmp when that path is too long for a socket or contains characters that
+    connection strings would have to escape.
     """
     near = home.resolve() / "run"
     if len(os.fsencode(near)) <= _MAX_SOCKET_DIR_BYTES and re.fullmatch(r"[\w/.+-]+", str(near), re.ASCII):
         return near
-    return Path("/tmp") / f"luna-{digest(near)}"  # noqa: S108 - made private, and its owner checked, at start
+    return Path("/tmp") / f"luna-{digest(near)}"  # noqa: S108 - `own_private_dir` checks owner and mode
 
 
 def postgres_home(var: Path) -> Path:
@@ -60,17 +60,17 @@ def redis_socket(var: Path) -> Path:
 
 
 def embeds_postgres() -> bool:
-    """Whether PostgreSQL is ours to run: no DATABASE_URL was given."""
+    """Return whether the embedded PostgreSQL is used: DATABASE_URL is not set."""
     return not os.environ.get("DATABASE_URL")
 
 
 def embeds_redis() -> bool:
-    """Whether Redis is ours to run: no REDIS_URL was given."""
+    """Return whether the embedded Redis is used: REDIS_URL is not set."""
     return not os.environ.get("REDIS_URL")
 
 
 def database_url() -> str:
-    """DATABASE_URL, else the URL of the embedded PostgreSQL in the form that libpq reads (host escaped)."""
+    """Return DATABASE_URL, else the URL of the embedded PostgreSQL in libpq's form (percent-encoded host)."""
     if not embeds_postgres():
         return os.environ["DATABASE_URL"]
     host = quote(str(socket_dir(postgres_home(var_dir()))), safe="")
@@ -78,14 +78,14 @@ def database_url() -> str:
 
 
 def redis_url() -> str:
-    """REDIS_URL, else the URL of the embedded Redis in the form that redis-py reads (unix://)."""
+    """Return REDIS_URL, else the URL of the embedded Redis in redis-py's form (unix://)."""
     if not embeds_redis():
         return os.environ["REDIS_URL"]
     return f"unix://:{secret(var_dir(), 'redis-password')}@{redis_socket(var_dir())}?db=0"
 
 
 def celery_broker_url(url: str) -> str:
-    """The same Redis in the form that Celery reads: sockets have another scheme there."""
+    """Convert a Redis URL into Celery's form, which has another scheme for Unix sockets."""
     if not url.startswith("unix://"):
         return url
     return url.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")

@@ -1,4 +1,4 @@
-"""What `python -m luna.embedded` can do."""
+"""The commands of `python -m luna.embedded`."""
 
 import contextlib
 import json
@@ -33,13 +33,13 @@ START_TIMEOUT_S = 180
 
 
 def up(var: Path, *, any_port: bool = False) -> None:
-    """Start the whole platform in the background and wait until it is healthy. Harmless when it runs.
+    """Start the platform in the background and wait until it is healthy. Do nothing if it runs already.
 
-    With `any_port` a free port is taken where LUNA_PORT names none and the usual one is taken.
+    With `any_port`, a free port is chosen if LUNA_PORT is not set and the default port is in use.
     """
     with locked(var, "command"):
         if runs(var):
-            print(f"Luna runs already at {read_state(var).url}")
+            print(f"Luna already runs at {read_state(var).url}")
             return
         listener, url, login = prepare(var, any_port=any_port)
         spawn(
@@ -58,10 +58,10 @@ def up(var: Path, *, any_port: bool = False) -> None:
 
 
 def run(var: Path) -> None:
-    """Run the whole platform in the foreground until Ctrl-C or SIGTERM."""
+    """Run the platform in the foreground until Ctrl-C or SIGTERM. Raises EmbeddedError when it runs already."""
     with locked(var, "command"):
         if runs(var):
-            raise EmbeddedError(f"Luna runs already at {read_state(var).url}: `make down` stops it.")
+            raise EmbeddedError(f"Luna already runs at {read_state(var).url}: `make down` stops it.")
         listener, url, login = prepare(var)
 
     def announce() -> None:
@@ -75,19 +75,20 @@ def run(var: Path) -> None:
 
 
 def supervise(var: Path, *, fd: int, url: str) -> None:
-    """Be the supervisor of this var directory."""
+    """Run the supervisor of this var directory in this process."""
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
-    os.umask(0o077)  # photographs and descriptors are nobody else's
+    os.umask(0o077)  # other users must not read photographs and descriptors
     with supervising(var) as free:
         if not free:
-            raise EmbeddedError("Another supervisor works in this var directory.")
+            raise EmbeddedError(f"Another supervisor runs in {var}.")
         Supervisor(var, url=url, fd=fd).run()
 
 
 def execute(var: Path, command: list[str]) -> int:
-    """Run a command against the platform, which is started for that time if it does not run. Its exit status.
+    """Run a command on the platform and return its exit status.
 
-    The command finds the platform's address in LUNA_EXTERNAL_ADDRESS.
+    If the platform does not run, it is started before the command and stopped after it. LUNA_EXTERNAL_ADDRESS passes
+    the platform's address to the command.
     """
     ran = runs(var)
     if not ran:
@@ -101,7 +102,7 @@ def execute(var: Path, command: list[str]) -> int:
 
 
 def down(var: Path) -> None:
-    """Stop everything of this var directory, what a killed supervisor has left included."""
+    """Stop all processes of this var directory, including those left by a killed supervisor."""
     with locked(var, "command"):
         stopped = _stop_everything(var)
     print(f"Stopped: {', '.join(stopped)}" if stopped else "Nothing was running.")
@@ -110,19 +111,19 @@ def down(var: Path) -> None:
 def start(var: Path) -> None:
     """Start PostgreSQL and Redis only."""
     started = services.start(var)
-    print(f"Started: {', '.join(started)}" if started else "Everything ran already.")
+    print(f"Started: {', '.join(started)}" if started else "PostgreSQL and Redis already run.")
 
 
 def stop_services(var: Path) -> None:
-    """Stop PostgreSQL and Redis, unless the platform uses them."""
+    """Stop PostgreSQL and Redis. Raises EmbeddedError while the platform uses them."""
     if runs(var):
-        raise EmbeddedError("The platform runs on them: `down` stops everything.")
+        raise EmbeddedError("The platform uses PostgreSQL and Redis: `down` stops the platform and both.")
     stopped = services.stop(var)
     print(f"Stopped: {', '.join(stopped)}" if stopped else "Nothing was running.")
 
 
 def status(var: Path) -> None:
-    """Print who runs. Exits with 1 when the platform does not run."""
+    """Print the processes with their ids. Raises EmbeddedError when the platform does not run."""
     state = read_state(var)
     url, processes = state.url, dict(state.running)
     for name, service in services.embedded().items():
@@ -135,20 +136,20 @@ def status(var: Path) -> None:
 
 
 def addresses(var: Path) -> None:
-    """Print the URLs of PostgreSQL and Redis, as variables of a shell: they hold passwords."""
+    """Print the URLs of PostgreSQL and Redis, with passwords, as shell variables."""
     print(f"DATABASE_URL='{database_url()}'\nREDIS_URL='{redis_url()}'")
 
 
 def prepare(var: Path, *, any_port: bool = False) -> tuple[socket.socket, str, str]:
-    """Everything before the processes: the services, the database's tables, the admin account.
+    """Start the services, migrate the database and ensure the administrator.
 
-    Returns the listening socket, its URL, and the administrator's login.
+    Returns the listening socket, its URL and the administrator's login. Raises EmbeddedError.
     """
     if not any(networks_dir(var).glob("*.onnx")):
-        raise EmbeddedError(f"There are no networks in {networks_dir(var)}: run `make networks` first.")
-    stop_all(list(read_state(var).running.values()))  # what a killed supervisor has left
+        raise EmbeddedError(f"No networks in {networks_dir(var)}: run `make networks` first.")
+    stop_all(list(read_state(var).running.values()))  # processes left by a killed supervisor
     listener, url = listen(any_port=any_port)
-    commands(listener.fileno())  # a wrong value in the environment stops the start before anything runs
+    commands(listener.fileno())  # checks the environment's values before anything starts
     redis.maxmemory()
     started = services.start(var)
     try:
@@ -159,12 +160,12 @@ def prepare(var: Path, *, any_port: bool = False) -> tuple[socket.socket, str, s
             services.stop(var)
         raise
     if admin["password"]:
-        print(f"Made the administrator {admin['login']}; the password, shown this once: {admin['password']}")
+        print(f"Created the administrator {admin['login']}. Password, shown only once: {admin['password']}")
     return listener, url, admin["login"]
 
 
 def listen(*, any_port: bool = False) -> tuple[socket.socket, str]:
-    """The listening socket of LUNA_HOST and LUNA_PORT, and its URL. Raises EmbeddedError when it is taken."""
+    """Return a socket that listens on LUNA_HOST and LUNA_PORT, and its URL. Raises EmbeddedError when it cannot."""
     host, port = os.environ.get("LUNA_HOST") or HOST, number("LUNA_PORT", DEFAULT_PORT, MAX_PORT)
     try:
         listener = _bound_socket(host, port)
@@ -172,7 +173,7 @@ def listen(*, any_port: bool = False) -> tuple[socket.socket, str]:
         if not any_port or os.environ.get("LUNA_PORT"):
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
             raise EmbeddedError(
-                f"Cannot listen on port {port} of {host} ({reason}): stop what uses it or choose another LUNA_PORT."
+                f"Cannot listen on port {port} of {host} ({reason}): stop its user or set another LUNA_PORT."
             ) from None
         listener = _bound_socket(host, 0)
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
@@ -185,14 +186,14 @@ def _bound_socket(host: str, port: int) -> socket.socket:
 
 
 def manage(url: str, *arguments: str) -> str:
-    """Run a management command and return its output; its warnings about the environment go to standard error.
+    """Run a management command and return its output; print its warnings about the environment to standard error.
 
-    Raises EmbeddedError with its sentence when it fails.
+    Raises EmbeddedError with the command's message when it fails.
     """
     command = [sys.executable, str(CHECKOUT / "manage.py"), *arguments]
     done = subprocess.run(command, env=children_environment(url), capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
-        if refused := re.findall(r"^\S*: \(\w+\.E\d+\) (.+)$", done.stderr, re.MULTILINE):  # of system checks
+        if refused := re.findall(r"^\S*: \(\w+\.E\d+\) (.+)$", done.stderr, re.MULTILINE):  # failed system checks
             raise EmbeddedError(f"Luna cannot start: {' '.join(refused)}")
         words = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
         if words.startswith("Luna cannot start"):
@@ -204,20 +205,20 @@ def manage(url: str, *arguments: str) -> str:
 
 
 def wait_until_healthy(var: Path, url: str) -> None:
-    """Wait for the health check. Raises EmbeddedError when web does not come up, with its last words."""
+    """Wait until the health check passes. Raises EmbeddedError with the last log line when web does not start."""
     seen: set[int] = set()
     end = time.monotonic() + START_TIMEOUT_S
     while not healthy(url):
         seen.update(pid for name, pid in read_state(var).recorded.items() if name == "web-1")
-        if len(seen) > 1:  # the first one is dead
+        if len(seen) > 1:  # the first process ended
             raise EmbeddedError(f"Web does not start: {log_tail(log_path(var, 'web-1'), 1)}")
         if time.monotonic() > end:
-            raise EmbeddedError(f"{url}/healthcheck is not well after {START_TIMEOUT_S} s; see {var / 'log'}.")
+            raise EmbeddedError(f"{url}/healthcheck did not pass within {START_TIMEOUT_S} s; see {var / 'log'}.")
         time.sleep(0.2)
 
 
 def healthy(url: str) -> bool:
-    """Whether the health check answers 200."""
+    """Return whether the health check answers 200 with a JSON body."""
     try:
         with urllib.request.urlopen(f"{url}/healthcheck", timeout=2) as answer:  # noqa: S310 - our own address
             return json.load(answer) is not None and answer.status == 200
@@ -226,12 +227,12 @@ def healthy(url: str) -> bool:
 
 
 def greeting(url: str, login: str) -> str:
-    """Where the platform answers and how to log in."""
+    """Return the addresses of the API and the admin site, with the administrator's login."""
     return f"Luna answers at {url}\n  API    {url}/docs/spec\n  Admin  {url}/admin/, log in as {login}"
 
 
 def _stop_everything(var: Path) -> list[str]:
-    """Stop all processes, the supervisor first: it would start the others again. The names of what was stopped."""
+    """Stop all processes and return their names. The supervisor goes first: it would restart the others."""
     processes = read_state(var).running
     if "supervisor" in processes:
         stop(processes["supervisor"], timeout_s=60)

@@ -1,4 +1,4 @@
-"""Defaults and bounds of what the supervisor reads; `luna.config` declares the same variables for Django."""
+"""Defaults and bounds of the supervisor's variables. `luna.config` declares the same variables for Django."""
 
 HOST = "127.0.0.1"
 PORT = 5000
@@ -8,4 +8,4 @@ TASK_THREADS = 2
 REDIS_MAXMEMORY = "256mb"
 REDIS_MAXMEMORY_PATTERN = r"^[0-9]+([kKmMgG][bB]?|[bB])?$"
 MAX_PORT = 65535
-MAX_PROCESSES = 1024  # processes, and threads of each
+MAX_PROCESSES = 1024  # web processes; also threads of each process

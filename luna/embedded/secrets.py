@@ -1,4 +1,4 @@
-"""Secrets that this installation makes for itself, each in a file of its owner's only."""
+"""Secrets that this installation generates, each in a file that only its owner may read."""
 
 import contextlib
 import os
@@ -8,18 +8,18 @@ from pathlib import Path
 
 
 def private_dir(path: Path) -> Path:
-    """Make a directory that only its owner may enter, unless it exists; its parent becomes a var directory."""
+    """Create a directory that only its owner may enter. Its parent, the var directory, is created too."""
     path.parent.parent.mkdir(parents=True, exist_ok=True)
-    # Root's PostgreSQL runs as another user, which must be able to pass through.
+    # Under root, PostgreSQL runs as another user, which must be able to traverse it.
     path.parent.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, exist_ok=True)
     path.mkdir(mode=0o700, exist_ok=True)
     return path
 
 
 def secret(var: Path, name: str) -> str:
-    """The secret of this name: 43 random URL-safe characters, made at the first call and kept in a 0600 file.
+    """Return the secret of this name: 43 random URL-safe characters in a 0600 file.
 
-    Processes that ask for it at the same moment get the same one.
+    The first call generates it. Concurrent calls return the same secret.
     """
     path = private_dir(var / "secrets") / name
     if not path.exists():
@@ -27,11 +27,11 @@ def secret(var: Path, name: str) -> str:
             made.write(secrets.token_urlsafe(32))
             made.flush()
             os.fsync(made.fileno())
-            with contextlib.suppress(FileExistsError):  # another process was first: its secret stands
+            with contextlib.suppress(FileExistsError):  # another process was first: use its secret
                 os.link(made.name, path)
     return path.read_text()
 
 
 def secret_key(var: Path) -> str:
-    """Django's SECRET_KEY of this installation."""
+    """Return Django's SECRET_KEY of this installation."""
     return secret(var, "django-secret-key")

@@ -1,4 +1,4 @@
-"""The services of a var directory: those of PostgreSQL and Redis that no URL names."""
+"""The embedded services of a var directory: PostgreSQL and Redis, unless a URL names an external one."""
 
 from pathlib import Path
 from types import ModuleType
@@ -9,7 +9,7 @@ from luna.embedded.processes import locked
 
 
 def embedded() -> dict[str, ModuleType]:
-    """Name and module of every service that is ours to run."""
+    """Return name and module of each embedded service."""
     services: dict[str, ModuleType] = {}
     if embeds_postgres():
         services["postgres"] = postgres
@@ -19,7 +19,7 @@ def embedded() -> dict[str, ModuleType]:
 
 
 def start(var: Path) -> list[str]:
-    """Start what does not run yet and wait for it; the names of what was started. Raises EmbeddedError."""
+    """Start the services that do not run, wait for all, and return the names of those started. Raises EmbeddedError."""
     with locked(var, "services"):
         started = [name for name, service in embedded().items() if service.running_pid(var) is None]
         for service in embedded().values():
@@ -28,7 +28,7 @@ def start(var: Path) -> list[str]:
 
 
 def stop(var: Path) -> list[str]:
-    """Stop what runs; the names of what was stopped."""
+    """Stop the running services and return their names."""
     with locked(var, "services"):
         running = {name: service for name, service in embedded().items() if service.running_pid(var) is not None}
         for service in running.values():

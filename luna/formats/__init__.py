@@ -1,1 +1,1 @@
-"""How the admin site writes times; the API writes RFC 3339."""
+"""Date formats of the admin site. The API writes RFC 3339."""

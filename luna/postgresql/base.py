@@ -1,7 +1,7 @@
-"""Django's PostgreSQL with a health check of lasting connections that costs no round trip.
+"""Django's PostgreSQL backend with a health check of persistent connections that costs no round trip.
 
-Django asks `SELECT 1` at the start of each request, a tenth of a millisecond and a half. A server that is gone has
-closed its end, which the socket shows at once.
+Django sends `SELECT 1` at the start of each request (0.15 ms). This check polls the socket instead: it is readable
+as soon as the server has closed the connection.
 """
 
 import select
@@ -11,7 +11,10 @@ from django.db.backends.postgresql import base
 
 class DatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
-        """False when the server has closed the connection. Between requests it sends nothing else, unless it stops."""
+        """Return False when the connection is closed or has unread data.
+
+        An idle connection receives nothing, unless the server stops.
+        """
         if self.connection is None or self.connection.closed:
             return False
         poll = select.poll()

@@ -1,3 +1,3 @@
-"""The settings that Django loads: `luna.settings`; tests load `tests.settings`."""
+"""The settings module of Django; tests use `tests.settings`."""
 
 from luna.settings.base import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""The look of the admin site (django-unfold)."""
+"""Appearance and sidebar of the admin site (django-unfold)."""
 
 from django.templatetags.static import static
 from django.urls import reverse_lazy

@@ -1,7 +1,7 @@
-"""Django's settings. What an operator may change comes from the groups of settings (`apps.common.config`).
+"""Django's settings. Values that an operator may change come from the groups of settings (`apps.common.config`).
 
-Environment variables are listed in `docs/operations.md`. Without `DATABASE_URL` or `REDIS_URL` the service is the one
-that `luna.embedded` runs.
+`docs/operations.md` lists the environment variables. Without `DATABASE_URL` or `REDIS_URL`, the embedded service
+of `luna.embedded` is used.
 """
 
 import os
@@ -80,7 +80,7 @@ INSTALLED_APPS = [
     "apps.tasks",
 ]
 discover(app for app in INSTALLED_APPS if app.partition(".")[0] in ("apps", "luna"))
-check_all()  # one sentence for each bad value, before anything starts
+check_all()  # bad values end the process before anything starts
 
 MIDDLEWARE = [
     "apps.common.middleware.RequestIdMiddleware",
@@ -123,22 +123,22 @@ TEMPLATES = [
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-WHITENOISE_USE_FINDERS = True  # files are served from where their packages keep them: no `collectstatic`
+WHITENOISE_USE_FINDERS = True  # serves files from the packages: no `collectstatic`
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 # --- Data -----------------------------------------------------------------------------------------------------
-# Connections live as long as their thread: HTTP runs in a fixed pool of threads (luna/asgi.py).
+# Persistent connections: HTTP runs in a fixed pool of threads (luna/asgi.py), one connection each.
 DATABASES = {
     "default": environ.Env.db_url_config(config(Services).database_url.get_secret_value())
     | {
         "ENGINE": "luna.postgresql",
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
-        # Only cursors of `apps.common.prepared` prepare anything: from its fifth execution on.
+        # Only cursors of `apps.common.prepared` prepare statements, from the fifth execution on.
         "OPTIONS": {"application_name": "luna", "connect_timeout": 10, "prepare_threshold": 5},
     }
 }
-# The host may be the directory of a socket, which a URL holds escaped.
+# The host may be the directory of a socket; it is percent-encoded in a URL.
 DATABASES["default"]["HOST"] = unquote(DATABASES["default"]["HOST"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -188,7 +188,7 @@ if _s3.bucket:
             "read_timeout_s": _s3.request_timeout,
             "attempts": _s3.attempts,
             "pause_s": _s3.pause_s,
-            # Some HTTP threads are always free for requests that do not need the Image Store.
+            # A quarter of the HTTP threads stays free for requests that do not need the Image Store.
             "at_once": max(1, config(Processes).http_threads * 3 // 4),
         },
     }
@@ -244,10 +244,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/6",
     "COMPONENT_SPLIT_REQUEST": True,
-    # Without the default hook: enumerations stay where they are used, without invented names.
+    # The default hook is left out: it would move enumerations into components with generated names.
     "POSTPROCESSING_HOOKS": ["apps.common.api.schema.add_error_responses"],
 }
-DATA_UPLOAD_MAX_MEMORY_SIZE = None  # `request_max_size` bounds every body, multipart included
+DATA_UPLOAD_MAX_MEMORY_SIZE = None  # `request_max_size` limits every body, multipart included
 DATA_UPLOAD_MAX_NUMBER_FILES = 1000
 FILE_UPLOAD_TEMP_DIR = config(Directories).tmp
 FILE_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024**2
@@ -264,6 +264,6 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": config(Logger).log_level},
     "loggers": {
         "django.request": {"level": "CRITICAL"},
-        "httpx": {"level": "WARNING"},  # else a line for each call of an inference server
+        "httpx": {"level": "WARNING"},  # INFO writes a line per call of an inference server
     },
 }

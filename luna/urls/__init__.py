@@ -1,1 +1,1 @@
-"""URL modules. `all` serves every listener's paths on one port."""
+"""URL modules. `all` serves the paths of all listeners on one port."""

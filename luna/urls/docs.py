@@ -1,4 +1,4 @@
-"""The OpenAPI document and its page at one address (a browser gets the page), and the page of error codes."""
+"""The OpenAPI document, its interactive page at the same address, and the page of error codes."""
 
 from functools import cache
 
@@ -24,7 +24,7 @@ page = SpectacularSwaggerView.as_view(url=SPEC_PATH, title=settings.SPECTACULAR_
 
 @cache
 def document(media_type: str) -> str | bytes:
-    """The document of this process's code; making it takes a second, so it is made once."""
+    """Return the OpenAPI document. It takes a second to generate, so it is cached per process."""
     rendered: str | bytes = RENDERERS[media_type]().render(
         SchemaGenerator().get_schema(request=None, public=True), renderer_context={}
     )
@@ -33,7 +33,7 @@ def document(media_type: str) -> str | bytes:
 
 @require_safe
 def spec(request: HttpRequest) -> HttpResponseBase:
-    """`Accept: text/html` gets the page, JSON if asked for, anything else YAML."""
+    """Answer with the page for `Accept: text/html`, with JSON if accepted, otherwise with YAML."""
     accept = request.headers.get("Accept", "")
     if "text/html" in accept:
         return page(request)

@@ -32,7 +32,7 @@ def test_the_sample_person_is_recognised_and_nothing_is_left(platform: Platform,
     done = demo(platform, tmp_path)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "The one person who is in two photographs was recognised, nobody else." in done.stdout
+    assert "The one person who is in two photographs was recognised, and no other face." in done.stdout
     assert (tmp_path / "report.html").stat().st_size > 500_000
     message = json.loads((tmp_path / "event.json").read_text())
     assert message["event"]["tags"] == ["recognised"]
@@ -63,6 +63,6 @@ def test_a_folder_without_faces_is_said(platform: Platform, tmp_path: Path) -> N
     done = demo(platform, tmp_path / "out", "--photos", str(tmp_path))
 
     assert done.returncode == 1
-    assert "no face was found" in done.stderr
+    assert "No face was found" in done.stderr
     assert "Traceback" not in done.stderr
     assert not any(login.startswith("demo-") for login in accounts(platform))

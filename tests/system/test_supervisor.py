@@ -14,7 +14,7 @@ def test_up_twice_is_harmless(platform: Platform) -> None:
     before = pids(platform)
     assert set(before) == {"supervisor", "web-1", "worker", "beat", "postgres", "redis"}
     again = platform.command("up")
-    assert (again.returncode, again.stdout) == (0, f"Luna runs already at {platform.url}\n")
+    assert (again.returncode, again.stdout) == (0, f"Luna already runs at {platform.url}\n")
     assert pids(platform) == before
 
 

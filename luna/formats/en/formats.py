@@ -1,4 +1,4 @@
-"""Sortable and to the second: what happened when is what the site is looked at for."""
+"""Sortable formats with seconds: operators compare times in logs and lists."""
 
 DATETIME_FORMAT = "Y-m-d H:i:s"
 DATE_FORMAT = "Y-m-d"

@@ -1,4 +1,4 @@
-"""`manage.py serve`: the whole platform in the foreground, with detectors and estimators switched on and off."""
+"""`manage.py serve`: run the platform in the foreground, with detectors and estimators enabled by options."""
 
 import os
 from typing import Any
@@ -14,15 +14,15 @@ ALL = "all-estimators-by-default"
 
 
 class Command(BaseCommand):
-    help = "Runs the platform as `make run` does. Options win over the environment's LUNA_ENABLE_… of the same name."
-    requires_system_checks: list[str] = []  # the database may not be there yet
+    help = "Run the platform in the foreground, as `make run` does. Options override the variables LUNA_ENABLE_…."
+    requires_system_checks: list[str] = []  # the database may not run yet
 
     def add_arguments(self, parser: CommandParser) -> None:
         for switch in (ALL, *SWITCHES):
             parser.add_argument(f"--enable-{switch}", dest=variable(switch), choices=("0", "1"), metavar="0|1")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Until Ctrl-C or SIGTERM. What it starts finds the choice in its environment."""
+        """Run until Ctrl-C or SIGTERM. The environment passes the choice to the started processes."""
         os.environ.update({name: value for name, value in options.items() if name.startswith("LUNA_ENABLE_") and value})
         try:
             commands.run(var_dir())

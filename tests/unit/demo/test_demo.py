@@ -11,7 +11,7 @@ from PIL import Image
 from luna.demo.client import Api, Arrival, DemoError
 from luna.demo.pictures import KNOWN, Mark, annotated, jpeg
 from luna.demo.report import write_report
-from luna.demo.story import Box, Expected, Person, Sighting, Story, judge
+from luna.demo.scenario import Box, Expected, MatchedFace, Outcome, Person, find_problems
 
 POINTS = [[30.0, 40.0], [60.0, 40.0], [45.0, 55.0], [35.0, 70.0], [55.0, 70.0]]
 EXPECTED = Expected(enrolled_in="a.jpg", enrolled_at=(45, 45), seen_in="b.jpg", seen_at=(145, 45))
@@ -25,44 +25,44 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def story(folder: Path) -> Story:
+def outcome(folder: Path) -> Outcome:
     """One person of a.jpg who was recognised in b.jpg, beside a stranger."""
     sample = jpeg(Image.new("RGB", (250, 250), "teal"))
     her = Person("person-1", folder / "a.jpg", Box(20, 20, 60, 70), POINTS, sample)
     other = Person("<script>", folder / "a.jpg", Box(200, 20, 60, 70), POINTS, sample)
-    seen = Sighting(folder / "b.jpg", Box(120, 20, 60, 70), POINTS, "e1", sample, 27, 0, "person-1", 0.95, True)
+    seen = MatchedFace(folder / "b.jpg", Box(120, 20, 60, 70), POINTS, "e1", sample, 27, 0, "person-1", 0.95, True)
     stranger = replace(seen, box=Box(10, 20, 60, 70), event_id="e2", name="<script>", similarity=0.4, recognised=False)
     message = {"event": {"event_id": "e1", "source": "</pre>"}}
-    return Story(
+    return Outcome(
         people=[her, other],
-        sightings=[seen, stranger],
+        matched_faces=[seen, stranger],
         arrivals=[Arrival(message, 2.0)],
-        stages=[("recognise", 100.0, 1)],
+        steps=[("recognise", 100.0, 1)],
         event_made_s={"e1": 1.99},
     )
 
 
-def test_the_right_person_alone_is_right(story: Story) -> None:
-    assert judge(story, EXPECTED) == []
+def test_the_right_person_alone_is_right(outcome: Outcome) -> None:
+    assert find_problems(outcome, EXPECTED) == []
 
 
-def test_nobody_recognised_is_wrong(story: Story) -> None:
-    story.sightings[0] = replace(story.sightings[0], recognised=False)
+def test_nobody_recognised_is_wrong(outcome: Outcome) -> None:
+    outcome.matched_faces[0] = replace(outcome.matched_faces[0], recognised=False)
 
-    assert judge(story, EXPECTED) == ["the person of a.jpg was not recognised in b.jpg"]
+    assert find_problems(outcome, EXPECTED) == ["the person of a.jpg was not recognised in b.jpg"]
 
 
-def test_a_stranger_beside_her_is_wrong(story: Story) -> None:
-    story.sightings[1] = replace(story.sightings[1], recognised=True)
+def test_a_stranger_beside_her_is_wrong(outcome: Outcome) -> None:
+    outcome.matched_faces[1] = replace(outcome.matched_faces[1], recognised=True)
 
-    assert judge(story, EXPECTED) == ["a stranger in b.jpg was taken for <script>"]
+    assert find_problems(outcome, EXPECTED) == ["a face in b.jpg was wrongly recognised as <script>"]
 
 
 @pytest.mark.parametrize("change", [{"name": "<script>"}, {"box": Box(0, 0, 20, 20)}])
-def test_another_face_of_the_same_photographs_is_wrong(story: Story, change: dict) -> None:
-    story.sightings[0] = replace(story.sightings[0], **change)
+def test_another_face_of_the_same_photographs_is_wrong(outcome: Outcome, change: dict) -> None:
+    outcome.matched_faces[0] = replace(outcome.matched_faces[0], **change)
 
-    assert len(judge(story, EXPECTED)) == 2
+    assert len(find_problems(outcome, EXPECTED)) == 2
 
 
 def test_a_mark_is_drawn_where_the_face_is(folder: Path) -> None:
@@ -86,8 +86,8 @@ def test_a_large_picture_is_scaled_and_turned_upright(tmp_path: Path) -> None:
     assert annotated(tmp_path / "a.jpg", []).size == (1280, 1920)
 
 
-def test_the_report_needs_no_other_file(story: Story, tmp_path: Path) -> None:
-    page = write_report(story, tmp_path / "out", problems=[])
+def test_the_report_needs_no_other_file(outcome: Outcome, tmp_path: Path) -> None:
+    page = write_report(outcome, tmp_path / "out", problems=[])
     text = page.read_text(encoding="utf-8")
 
     assert sorted(path.name for path in page.parent.iterdir()) == [
@@ -99,15 +99,15 @@ def test_the_report_needs_no_other_file(story: Story, tmp_path: Path) -> None:
     assert all(source.startswith("data:image/jpeg;base64,") for source in re.findall(r'(?:src|href)="([^"]*)', text))
     assert "<script>" not in text
     assert "</pre>&quot;" not in text
-    assert "was recognised, and nobody else" in text
-    assert "10.0 ms after the answer" in text
+    assert "was recognised, and no other face" in text
+    assert "10.0 ms after the response" in text
 
 
-def test_problems_are_in_the_report(story: Story, tmp_path: Path) -> None:
-    text = write_report(story, tmp_path / "out", problems=["a stranger was recognised"]).read_text(encoding="utf-8")
+def test_problems_are_in_the_report(outcome: Outcome, tmp_path: Path) -> None:
+    text = write_report(outcome, tmp_path / "out", problems=["a stranger was recognised"]).read_text(encoding="utf-8")
 
     assert "a stranger was recognised" in text
-    assert "nobody else" not in text
+    assert "no other face" not in text
 
 
 def test_a_platform_that_is_not_there_is_said() -> None:

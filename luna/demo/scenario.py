@@ -1,4 +1,4 @@
-"""What the demo does: enrol people from some photographs, recognise them in others."""
+"""The scenario of the demo: enrol people from some photographs, recognise them in others."""
 
 import secrets
 import time
@@ -11,15 +11,15 @@ from uuid import uuid4
 
 from luna.demo.client import Api, Arrival, DemoError, Listener, RefusedError
 
-RECOGNISED_SIMILARITY = 0.85  # 0.80: one false match in 1,000 comparisons, 0.90: in 10,000
+RECOGNISED_SIMILARITY = 0.85  # one false match in 1,000 comparisons at 0.80, in 10,000 at 0.90
 TAG = "recognised"
 LABEL = "guests"
-Say = Callable[[str], None]
+Write = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Pixels of the upright photograph."""
+    """A rectangle in pixels of the upright photograph."""
 
     x: int
     y: int
@@ -32,7 +32,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who was enrolled."""
+    """An enrolled person, with the detection that was enrolled."""
 
     name: str
     photograph: Path
@@ -42,8 +42,8 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """A face in one of the other photographs, and who it resembles most."""
+class MatchedFace:
+    """A face of a searched photograph, with the name and similarity of its best candidate."""
 
     photograph: Path
     box: Box
@@ -59,7 +59,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """One person is in two photographs: where her face is in each, as a point of it in pixels."""
+    """The expected match: a point inside the same person's face in each of two photographs, in pixels."""
 
     enrolled_in: str
     enrolled_at: tuple[int, int]
@@ -68,113 +68,113 @@ class Expected:
 
 
 @dataclass
-class Story:
-    """What has happened so far."""
+class Outcome:
+    """The results of the steps that have run."""
 
     people: list[Person] = field(default_factory=list)
-    sightings: list[Sighting] = field(default_factory=list)
+    matched_faces: list[MatchedFace] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
-    stages: list[tuple[str, float, int]] = field(default_factory=list)  # what, milliseconds in all, times
-    event_made_s: dict[str, float] = field(default_factory=dict)  # event id to the time of its answer
+    steps: list[tuple[str, float, int]] = field(default_factory=list)  # name, total milliseconds, repetitions
+    event_made_s: dict[str, float] = field(default_factory=dict)  # event id → time of the HTTP response
     account: dict[str, str] = field(default_factory=dict)
 
     @property
-    def recognised(self) -> list[Sighting]:
-        return [sighting for sighting in self.sightings if sighting.recognised]
+    def recognised(self) -> list[MatchedFace]:
+        return [face for face in self.matched_faces if face.recognised]
 
     def person(self, name: str) -> Person:
         return next(person for person in self.people if person.name == name)
 
-    def websocket_lead_ms(self) -> list[float]:
-        """For every event: arrival on the websocket after the answer of the request that made it; below 0: before."""
+    def websocket_delay_ms(self) -> list[float]:
+        """Return per event the delay of its notification after the HTTP response; negative means before."""
         return [
             (arrival.time_s - self.event_made_s[arrival.message["event"]["event_id"]]) * 1000
             for arrival in self.arrivals
         ]
 
 
-class Teller:
-    """Walks through the story against a platform and says each step."""
+class Scenario:
+    """Runs the steps against a platform, and writes a line about each."""
 
-    def __init__(self, api: Api, say: Say) -> None:
+    def __init__(self, api: Api, write: Write) -> None:
         self.api = api
-        self.say = say
-        self.story = Story()
+        self.write = write
+        self.outcome = Outcome()
 
     @contextmanager
-    def _stage(self, name: str, times: int = 1) -> Iterator[None]:
+    def _step(self, name: str, times: int = 1) -> Iterator[None]:
         started = time.perf_counter()
         yield
         elapsed_ms = (time.perf_counter() - started) * 1000
-        self.story.stages.append((name, elapsed_ms, times))
+        self.outcome.steps.append((name, elapsed_ms, times))
         each = f", {elapsed_ms / times:,.0f} ms each" if times > 1 else ""
-        self.say(f"  {name:<62}{elapsed_ms:>7,.0f} ms{each}")
+        self.write(f"  {name:<62}{elapsed_ms:>7,.0f} ms{each}")
 
     @contextmanager
-    def _refusal_said(self) -> Iterator[None]:
-        """One photograph that the platform does not take is no reason to stop."""
+    def _refusal_shown(self) -> Iterator[None]:
+        """Continue with the next photograph when the platform rejects one."""
         try:
             yield
         except RefusedError as refusal:
-            self.say(f"  {refusal}")
+            self.write(f"  {refusal}")
 
-    def tell(self, enrol: Sequence[Path], recognise: Sequence[Path]) -> Story:
-        """Raises DemoError when the platform does not do its part."""
+    def run(self, enrol: Sequence[Path], recognise: Sequence[Path]) -> Outcome:
+        """Run all steps. Raises DemoError when one fails or no face could be enrolled."""
         self._register()
-        with self._stage("make a list"):
+        with self._step("make a list"):
             list_id = self.api.call("POST", "/6/lists", json={"user_data": LABEL})["list_id"]
         for photograph in enrol:
-            with self._refusal_said():
+            with self._refusal_shown():
                 self._enrol(photograph, list_id)
-        if not self.story.people:
-            raise DemoError("no face was found in the photographs to enrol")
-        with self._stage("make a handler that looks for these people"):
+        if not self.outcome.people:
+            raise DemoError("No face was found in the photographs to enrol.")
+        with self._step("make a handler that searches for these people"):
             handler = {"description": "demo", "policies": policies(list_id)}
             handler_id = self.api.call("POST", "/6/handlers", json=handler)["handler_id"]
         listener = Listener(self.api.url, self.api.authorization)
-        with self._stage("open the websocket"):
+        with self._step("open the websocket"):
             listener.open()
         try:
             for photograph in recognise:
-                with self._refusal_said():
+                with self._refusal_shown():
                     self._recognise(photograph, handler_id)
-            with self._stage("wait for the last event on the websocket"):
-                listener.wait_for(len(self.story.sightings))
+            with self._step("wait for the last event on the websocket"):
+                listener.wait_for(len(self.outcome.matched_faces))
         finally:
             listener.close()
-        self.story.arrivals = listener.arrivals
-        return self.story
+        self.outcome.arrivals = listener.arrivals
+        return self.outcome
 
     def _register(self) -> None:
         login, password = f"demo-{uuid4().hex[:12]}@luna.demo", secrets.token_urlsafe(18)
-        with self._stage("register an account"):
+        with self._step("register an account"):
             body = {"login": login, "password": password, "account_type": "user", "description": "demo"}
             account_id = self.api.call("POST", "/6/accounts", json=body)["account_id"]
         self.api.log_in(login, password)
-        self.story.account = {"account_id": account_id, "login": login, "password": password}
+        self.outcome.account = {"account_id": account_id, "login": login, "password": password}
 
-    def forget(self) -> None:
-        """Removes the account with everything that it holds."""
-        if self.story.account:
-            with self._stage("remove the account and all its data"):
+    def remove_account(self) -> None:
+        """Remove the demo's account and all its data."""
+        if self.outcome.account:
+            with self._step("remove the account and all its data"):
                 self.api.call("DELETE", "/6/account")
 
     def _enrol(self, photograph: Path, list_id: str) -> None:
-        with self._stage(f"{photograph.name}: find faces (detector)"):
+        with self._step(f"{photograph.name}: find faces (detector)"):
             image = self.api.call("POST", "/6/detector", **_image(photograph))["images"][0]
         found = [sample["face"] for sample in image["detections"]["samples"]] if image["status"] else []
         if not found:
-            self.say(f"    {image['error']['detail'] if not image['status'] else 'no face'}: nobody to enrol")
+            self.write(f"    {image['error']['detail'] if not image['status'] else 'no face'}: nothing to enrol")
             return
         found.sort(key=lambda face: face["detection"]["rect"]["x"])
-        with self._stage(f"{photograph.name}: describe {len(found)} face{'s' * (len(found) > 1)} (extractor)"):
+        with self._step(f"{photograph.name}: extract {len(found)} face{'s' * (len(found) > 1)} (extractor)"):
             samples = [face["sample_id"] for face in found]
             query = {"extract_descriptor": 1, "extract_basic_attributes": 1}
             attributes = self.api.call("POST", "/6/extractor", params=query, json=samples)
         by_sample = {attribute["samples"][0]: attribute["attribute_id"] for attribute in attributes}
-        with self._stage(f"{photograph.name}: enrol them into the list", len(found)):
+        with self._step(f"{photograph.name}: enrol them into the list", len(found)):
             for face in found:
-                name = f"person-{len(self.story.people) + 1}"
+                name = f"person-{len(self.outcome.people) + 1}"
                 body = {
                     "user_data": name,
                     "avatar": f"/6/samples/faces/{face['sample_id']}",
@@ -183,7 +183,7 @@ class Teller:
                 }
                 self.api.call("POST", "/6/faces", json=body)
                 detection = face["detection"]
-                self.story.people.append(
+                self.outcome.people.append(
                     Person(
                         name,
                         photograph,
@@ -194,26 +194,26 @@ class Teller:
                 )
 
     def _recognise(self, photograph: Path, handler_id: str) -> None:
-        with self._stage(f"{photograph.name}: recognise (handler)"):
+        with self._step(f"{photograph.name}: recognise (handler)"):
             path = f"/6/handlers/{handler_id}/events"
             answer = self.api.call("POST", path, params={"source": photograph.name[:128]}, **_image(photograph))
         answered_s = time.perf_counter()
         image = answer["images"][0]
         if not image["status"]:
-            self.say(f"    {image['error']['detail']}")
+            self.write(f"    {image['error']['detail']}")
         for event in answer["events"]:
-            self.story.event_made_s[event["event_id"]] = answered_s
-            sighting = self._sighting(photograph, event)
-            self.story.sightings.append(sighting)
-            if sighting.recognised:
-                self.say(f"    {sighting.name} is here, similarity {sighting.similarity:.3f}")
+            self.outcome.event_made_s[event["event_id"]] = answered_s
+            face = self._matched_face(photograph, event)
+            self.outcome.matched_faces.append(face)
+            if face.recognised:
+                self.write(f"    {face.name} is here, similarity {face.similarity:.3f}")
 
-    def _sighting(self, photograph: Path, event: dict[str, Any]) -> Sighting:
+    def _matched_face(self, photograph: Path, event: dict[str, Any]) -> MatchedFace:
         face = event["detections"][0]["samples"]["face"]
         candidates = [candidate for match in event["matches"] or () for candidate in match["candidates"]]
         best = max(candidates, key=lambda candidate: candidate["similarity"], default=None)
         basic = (event.get("face_attributes") or {}).get("basic_attributes") or {}
-        return Sighting(
+        return MatchedFace(
             photograph=photograph,
             box=Box(**face["detection"]["rect"]),
             landmarks=face["detection"]["landmarks5"],
@@ -232,7 +232,7 @@ class Teller:
 
 
 def policies(list_id: str) -> dict[str, Any]:
-    """Detect and describe every face, match it with the list, tag and keep what was recognised, notify."""
+    """Return policies that match every face with the list, tag recognised ones, store events and notify."""
     known = {"match": [{"label": LABEL, "similarity__gte": RECOGNISED_SIMILARITY}]}
     return {
         "detect_policy": {"multiface_policy": 1},
@@ -261,20 +261,20 @@ def _image(photograph: Path) -> dict[str, Any]:
     }
 
 
-def judge(story: Story, expected: Expected) -> list[str]:
-    """What is wrong with what was recognised; nothing is wrong when the list is empty."""
+def find_problems(outcome: Outcome, expected: Expected) -> list[str]:
+    """Compare the recognised faces with the expected match; return one sentence per difference."""
     problems = []
     right = False
-    for sighting in story.recognised:
-        person = story.person(sighting.name or "")
-        is_she = (
-            (person.photograph.name, sighting.photograph.name) == (expected.enrolled_in, expected.seen_in)
+    for face in outcome.recognised:
+        person = outcome.person(face.name or "")
+        is_right = (
+            (person.photograph.name, face.photograph.name) == (expected.enrolled_in, expected.seen_in)
             and person.box.holds(expected.enrolled_at)
-            and sighting.box.holds(expected.seen_at)
+            and face.box.holds(expected.seen_at)
         )
-        right = right or is_she
-        if not is_she:
-            problems.append(f"a stranger in {sighting.photograph.name} was taken for {person.name}")
+        right = right or is_right
+        if not is_right:
+            problems.append(f"a face in {face.photograph.name} was wrongly recognised as {person.name}")
     if not right:
         problems.append(f"the person of {expected.enrolled_in} was not recognised in {expected.seen_in}")
     return problems
