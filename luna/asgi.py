@@ -13,11 +13,12 @@ from django.urls import re_path  # noqa: E402
 
 from apps.common.config import Http, config  # noqa: E402
 from apps.sender.routing import websocket_urlpatterns  # noqa: E402
-from luna.config import Connections, Processes  # noqa: E402
+from luna.config import Connections, Database, Processes  # noqa: E402
 from luna.http.application import WSGIPool  # noqa: E402
 from luna.http.check import check_request  # noqa: E402
 from luna.http.environ import Scope  # noqa: E402
 from luna.http.limits import Limits  # noqa: E402
+from luna.postgresql.timeouts import bound_statements  # noqa: E402
 
 
 async def refuse(scope, receive, send) -> None:
@@ -26,6 +27,7 @@ async def refuse(scope, receive, send) -> None:
     await send({"type": "websocket.close", "code": 4404})
 
 
+bound_statements(statement_s=config(Database).statement_timeout_s, lock_s=config(Database).lock_timeout_s)
 limits = Limits(
     threads=config(Processes).http_threads,
     max_body_bytes=config(Http).request_max_size,

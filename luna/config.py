@@ -61,3 +61,15 @@ class Connections(Settings):
     body_s: float = setting(
         600.0, "Seconds within which a request body must arrive.", env="LUNA_BODY_S", gt=0, le=86_400
     )
+
+
+@group("LUNA_DATABASE", scope=Scope.START)
+class Database(Settings):
+    """Bounds of what a request asks of PostgreSQL. What exceeds them is answered with 503."""
+
+    statement_timeout_s: float = setting(
+        30.0, "Seconds that a statement may run.", env="LUNA_STATEMENT_TIMEOUT_S", gt=0, le=86_400
+    )
+    lock_timeout_s: float = setting(
+        10.0, "Seconds that a statement may wait for a lock.", env="LUNA_LOCK_TIMEOUT_S", gt=0, le=86_400
+    )

@@ -12,6 +12,7 @@ from django.core.cache import caches
 
 from apps.common.config import Directories, Services, config, override_config
 from apps.common.descriptors import versions
+from apps.monitoring import health
 from apps.recognition.networks.builder import build_network
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.registry import Registry
@@ -81,6 +82,7 @@ def _empty_caches(redis_client: redis.Redis) -> None:
     """No key of one test is seen by the next."""
     redis_client.flushdb()
     caches["process"].clear()
+    health.checks.forget()
 
 
 @pytest.fixture(autouse=True)

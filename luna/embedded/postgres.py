@@ -30,6 +30,7 @@ from luna.embedded.processes import (
     spawn,
     stop,
 )
+from luna.embedded.roles import demote
 from luna.embedded.secrets import private_dir, secret
 
 START_TIMEOUT_S = 30
@@ -82,6 +83,7 @@ def start(var: Path) -> None:
         if not _server_pids(var) and (server is None or server.poll() is not None):
             server = _launch(var, software)
         time.sleep(0.02)
+    demote(var, software)
 
 
 def _launch(var: Path, software: Path) -> subprocess.Popen[bytes]:

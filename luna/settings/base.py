@@ -134,8 +134,17 @@ DATABASES = {
         "ENGINE": "luna.postgresql",
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
-        # Only cursors of `apps.common.prepared` prepare statements, from the fifth execution on.
-        "OPTIONS": {"application_name": "luna", "connect_timeout": 10, "prepare_threshold": 5},
+        # Only cursors of `apps.common.prepared` prepare statements, from the fifth execution on. A lost connection to
+        # a remote server is detected within half a minute.
+        "OPTIONS": {
+            "application_name": "luna",
+            "connect_timeout": 10,
+            "prepare_threshold": 5,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 4,
+            "tcp_user_timeout": 30_000,
+        },
     }
 }
 # The host may be the directory of a socket; it is percent-encoded in a URL.

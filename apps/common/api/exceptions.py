@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig, Suspicio
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404
 from django.http.request import RawPostDataException
+from psycopg.errors import LockNotAvailable, QueryCanceled
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -51,6 +52,9 @@ def as_luna_error(error: Exception) -> LunaError | None:
         return LunaError(errors.BAD_VALUE, "a value is one that the database cannot hold")
     if isinstance(error, IntegrityError) and (account_id := lost_account(error)):
         return LunaError(errors.ACCOUNT_NOT_FOUND, account_id)
+    if isinstance(error, OperationalError) and isinstance(error.__cause__, QueryCanceled | LockNotAvailable):
+        logger.error("the database takes too long: %s", error)
+        return LunaError(errors.DATABASE_TIMEOUT, status=503, headers={"Retry-After": "1"})
     if isinstance(error, OperationalError | InterfaceError):
         logger.error("the database is out of reach: %s", error)
         return LunaError(errors.DATABASE_UNAVAILABLE)

@@ -1,11 +1,14 @@
 """/version, /healthcheck, /docs/spec, and what the platform says to anything else."""
 
+import threading
+import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import yaml
 from django.conf import settings as django_settings
 from django.contrib.staticfiles import finders
@@ -14,7 +17,9 @@ from pytest_django import Settings
 
 import luna
 from apps.common.config import Http
+from apps.common.redis_client import breaker
 from apps.common.request_id import PATTERN
+from apps.monitoring import health
 from apps.monitoring.health import checks
 from tests.api.accounts.helpers import assert_error
 from tests.factories import basic_client, make_account
@@ -58,13 +63,49 @@ def test_unhealthy_component_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {each["name"]: each["status"] for each in body["components"]}["database"] == "ok"
 
 
-def test_redis_out_of_reach(settings: Settings) -> None:
-    settings.CACHES = {
-        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1"}
-    }
+def test_redis_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: Any, **__: Any) -> None:
+        raise redis.exceptions.ConnectionError("gone")
+
+    monkeypatch.setattr(redis.Redis, "execute_command", gone)
     body = Client().get("/healthcheck").json()
+    breaker.close()
     assert body["error_code"] == 38001
-    assert "redis" in body["detail"]
+    assert body["detail"] == "redis: Redis disconnected"
+
+
+def test_a_component_that_hangs_is_named_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Like PostgreSQL that is stopped: every answer comes in time, and one thread waits."""
+    calls, released = [], threading.Event()
+
+    def hang() -> None:
+        calls.append(1)
+        released.wait(60)
+
+    monkeypatch.setattr(checks, "_checks", dict(checks._checks))
+    monkeypatch.setattr(health, "PATIENCE_S", 0.3)
+    checks.register("disk", hang, core=True)
+    try:
+        for _ in range(3):
+            body = Client().get("/healthcheck").json()
+            assert body["error_code"] == 38001
+            assert body["detail"].startswith("disk: no answer within ")
+            assert {each["name"]: each["status"] for each in body["components"]}["database"] == "ok"
+        assert calls == [1]
+    finally:
+        released.set()
+    end = time.monotonic() + 20
+    while Client().get("/healthcheck").status_code != 200:
+        assert time.monotonic() < end
+
+
+def test_a_healthy_component_is_not_asked_by_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(checks, "_checks", {})
+    checks.register("disk", lambda: calls.append(1), core=True)
+    for _ in range(5):
+        assert Client().get("/healthcheck").status_code == 200
+    assert len(calls) == 1
 
 
 def test_bad_flag() -> None:

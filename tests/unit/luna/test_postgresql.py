@@ -3,7 +3,11 @@
 import time
 
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections, transaction
+from django.db.backends.signals import connection_created
+
+from apps.common.api.exceptions import as_luna_error
+from luna.postgresql.timeouts import bound_statements
 
 pytestmark = pytest.mark.django_db
 
@@ -55,3 +59,33 @@ def test_the_next_request_connects_anew(other):
     with other.cursor() as cursor:
         cursor.execute("SELECT 1")
         assert cursor.fetchone() == (1,)
+
+
+@pytest.fixture
+def bounded():
+    bound_statements(statement_s=0.2, lock_s=0.1)
+    made = connections.create_connection("default")
+    made.connect()
+    yield made
+    made.close()
+    connection_created.disconnect(dispatch_uid="luna.postgresql.timeouts")
+
+
+def test_a_statement_ends_in_time(bounded):
+    with pytest.raises(OperationalError) as caught, bounded.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(30)")
+    assert_timeout(caught.value)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waiting_for_a_lock_ends_in_time(bounded):
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(1)")
+        with pytest.raises(OperationalError) as caught, bounded.cursor() as other:
+            other.execute("SELECT pg_advisory_xact_lock(1)")
+    assert_timeout(caught.value)
+
+
+def assert_timeout(error: OperationalError) -> None:
+    answered = as_luna_error(error)
+    assert (answered.code, answered.status, answered.headers) == (10017, 503, {"Retry-After": "1"})
