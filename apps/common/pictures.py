@@ -14,11 +14,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
+import pi_heif
 from PIL import Image as Pillow
 from PIL import ImageFile
 
 from apps.common import errors
 from apps.common.budget import Budget
+from apps.common.containers import asked_pixels, is_container, still
 from apps.common.errors import LunaError
 
 # Reads of the file: a loop of Pillow over tiny parts takes a microsecond a read, 200 ms in all. The largest legitimate
@@ -31,7 +33,17 @@ MAX_PASSES = 20
 MAX_SEGMENTS = 20_000  # of a JPEG's markers
 # Working memory of a decoder in bytes, as multiples of the pixels that are accepted. JPEG 2000 takes the most.
 MAX_BYTES_PER_PIXEL = 20
+# Pixels of all items of a HEIF or AVIF file, as multiples of those that are accepted: a grid and its tiles, thumbnails,
+# transparency and gain maps.
+MAX_ITEM_PIXELS = 4
 MAX_PLAIN_SAMPLES = 1_000_000  # of a picture in text form (PPM "P3"), which Pillow reads in Python
+
+MAX_STRAY_BYTES = 4096  # before a JPEG
+START = b"\xff\xd8\xff"  # of a JPEG
+STARTS = (
+    START, b"\x89PNG", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"RIFF", b"\0\0\0\x0cjP", b"\xffO\xffQ",
+    *(b"P%d" % kind for kind in range(1, 8)),
+)  # fmt: skip
 
 PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # Pillow keeps 4 bytes of every other mode
 RGB_BYTES = 3
@@ -47,6 +59,7 @@ os.environ.setdefault("LIBTIFF_JPEG_MAX_ALLOWED_SCAN_NUMBER", str(MAX_PASSES))  
 # The callers' bounds are lower, and checked earlier, than Pillow's warning about decompression bombs.
 Pillow.MAX_IMAGE_PIXELS = None
 ImageFile.LOAD_TRUNCATED_IMAGES = False
+pi_heif.register_heif_opener(thumbnails=False, decode_threads=1)
 
 
 class BoundedReader(io.BytesIO):
@@ -67,11 +80,24 @@ budget = Budget(100_000_000, 10.0)  # of this process; settings change it (`Comm
 def open_picture(data: bytes, formats: Sequence[str]) -> Pillow.Image:
     """Read the header of a picture in one of Pillow's `formats`.
 
-    Raises what Pillow raises: UnidentifiedImageError, OSError, ValueError, SyntaxError and others.
+    `data` may have bytes before a JPEG that do not belong to it. Of a HEIF or AVIF sequence it is the picture that
+    stands for it. Raises what Pillow raises: UnidentifiedImageError, OSError, ValueError, SyntaxError and others.
     """
+    data = trimmed(data)
+    if is_container(data):
+        asked_pixels(data)  # the number of items, which are opened with the file
+        data = still(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # remarks on metadata
         return Pillow.open(BoundedReader(data), formats=tuple(formats))
+
+
+def trimmed(data: bytes) -> bytes:
+    """Return the file from where its JPEG starts, if it starts with none of the formats' marks."""
+    if data.startswith(STARTS) or is_container(data):
+        return data
+    place = data.find(START, 0, MAX_STRAY_BYTES + len(START))
+    return data if place < 0 else data[place:]
 
 
 @contextmanager
@@ -81,7 +107,16 @@ def decoding(picture: Pillow.Image, data: bytes, *, max_pixels: int) -> Iterator
     The caller has checked that it has at most `max_pixels`. Raises LunaError INVALID_IMAGE_SIZE where decoding would
     cost more than pictures of that size do, PROCESSING_TIMEOUT with status 503 where too much is decoded already.
     """
+    data = trimmed(data)
     width, height = picture.size
+    pixels = width * height
+    if is_container(data):
+        pixels = max(pixels, asked_pixels(data))
+        if pixels > MAX_ITEM_PIXELS * max_pixels:
+            raise LunaError(
+                errors.INVALID_IMAGE_SIZE,
+                f"{pixels} pixels in all items, at most {MAX_ITEM_PIXELS * max_pixels} are accepted",
+            )
     codec = picture.tile[0].codec_name if isinstance(picture, ImageFile.ImageFile) and picture.tile else ""
     if codec == "ppm_plain" and width * height * len(picture.getbands()) > MAX_PLAIN_SAMPLES:
         raise LunaError(
@@ -102,7 +137,7 @@ def decoding(picture: Pillow.Image, data: bytes, *, max_pixels: int) -> Iterator
             errors.INVALID_IMAGE_SIZE,
             f"decoding needs {needed} bytes of memory, at most {MAX_BYTES_PER_PIXEL * max_pixels} are accepted",
         )
-    with budget.take(width * height):
+    with budget.take(pixels):
         yield
 
 

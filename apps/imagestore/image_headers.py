@@ -13,8 +13,10 @@ from apps.common.errors import LunaError
 from apps.common.pictures import decoding, open_picture
 
 FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "BMP": "image/bmp", "TIFF": "image/tiff", "GIF": "image/gif",
-           "PPM": "image/x-portable-pixmap", "WEBP": "image/webp"}  # fmt: skip
-SYNONYMS = {"image/jpg": "image/jpeg", "image/x-windows-bmp": "image/bmp", "image/pjpeg": "image/jpeg"}
+           "PPM": "image/x-portable-pixmap", "WEBP": "image/webp", "JPEG2000": "image/jp2",
+           "HEIF": "image/heic", "AVIF": "image/avif"}  # fmt: skip
+SYNONYMS = {"image/jpg": "image/jpeg", "image/x-windows-bmp": "image/bmp", "image/pjpeg": "image/jpeg",
+            "image/heif": "image/heic", "image/jpeg2000": "image/jp2", "image/jpx": "image/jp2"}  # fmt: skip
 CONTENT_TYPES = frozenset({*FORMATS.values(), *SYNONYMS})
 BASE64_TYPES = {f"image/x-{name.split('/')[1].removeprefix('x-')}-base64": name for name in sorted(CONTENT_TYPES)}
 SAMPLE_FORMATS = frozenset({"JPEG", "PNG"})

@@ -29,6 +29,7 @@ from apps.recognition.api.inputs import parse_inputs
 from apps.recognition.engine.decode import decode
 from apps.recognition.engine.exif import read_exif
 from apps.recognition.inputs.types import Rules
+from tests.containers import grid, saved_heif
 from tests.factories import make_version, unit_vectors
 
 MAX_BYTES, MAX_PIXELS = 1_000_000, 1_000_000
@@ -89,7 +90,15 @@ def _pictures(kind: str) -> list[bytes]:
             (palette, {"transparency": 2}), (grey, {"interlace": 1}),
             (palette, {"save_all": True, "append_images": [palette.rotate(180)], "duration": 10}),
         ],
+        "JPEG2000": [(rgb, {}), (rgb.convert("RGBA"), {}), (deep, {}), (rgb, {"no_jp2": True, "tile_size": (16, 16)})],
+        "AVIF": [
+            (rgb, {"exif": _exif()}), (rgb.convert("RGBA"), {}),
+            (rgb, {"save_all": True, "append_images": [rgb.rotate(180)]}),
+        ],
+        "HEIF": [],
     }  # fmt: skip
+    if kind == "HEIF":
+        return [saved_heif(rgb), saved_heif(grey), grid(2, 3, (192, 128))]
     files = [_saved(picture, kind, **options) for picture, options in kinds[kind]]
     return [*files, b"P3 2 1 255 1 2 3 4 5 6", b"P1 3 1 1 0 1", b"P2 # c\n2 1 9 1 2"] if kind == "PPM" else files
 
@@ -194,7 +203,18 @@ BODIES = {
     "attribute": (_attribute, ATTRIBUTES),
     "references": (_references, REFERENCES),
 }
-PICTURE_SHARES = {"JPEG": 10, "PNG": 8, "BMP": 6, "TIFF": 14, "WEBP": 8, "PPM": 4, "GIF": 6}
+PICTURE_SHARES = {
+    "JPEG": 10,
+    "PNG": 8,
+    "BMP": 6,
+    "TIFF": 14,
+    "WEBP": 8,
+    "PPM": 4,
+    "GIF": 6,
+    "JPEG2000": 6,
+    "AVIF": 6,
+    "HEIF": 6,
+}
 
 TARGETS: dict[str, Target] = {
     **{kind: Target(_pictures(kind), _read_picture, share) for kind, share in PICTURE_SHARES.items()},

@@ -43,7 +43,7 @@ from apps.recognition.estimators.shoulders_position import SHOULDERS, ShouldersP
 from apps.recognition.networks.labels import GLASSES, HEADWEAR_TYPES
 from apps.recognition.types import Face, ImageInput, ImageResult, Points
 
-IMAGE_FORMATS = ("JPEG", "JPEG2000", "PNG", "BMP", "TIFF", "PPM", "WEBP", "GIF")
+IMAGE_FORMATS = ("JPEG", "JPEG2000", "PNG", "BMP", "TIFF", "PPM", "WEBP", "GIF", "HEIF", "AVIF")
 EYE_STATES = tuple(state.value for state in EyeState)
 SMILES = ("none", "smile_lips", "smile_teeth")
 CHIN, LEFT_EAR, RIGHT_EAR, EYE_CORNERS = 8, 0, 16, (36, 39, 42, 45)  # of the 68 landmarks

@@ -1,9 +1,10 @@
 """Bytes to RGB pixels, within bounds that are checked before a pixel is decoded.
 
-Formats: JPEG, PNG, BMP, PPM (with PGM and PBM), TIFF, WebP and GIF; of animations and many-page files the first
-picture. Transparent pixels are laid on white; 16-bit and float grey is scaled to 8 bit; CMYK, palettes and YCbCr are
-converted without colour profiles. Most pictures are JPEG in three colours: Pillow reads what they are and OpenCV, with
-the same libjpeg-turbo and so the same pixels, decodes them without Pillow's copies.
+Formats: JPEG, PNG, BMP, PPM (with PGM and PBM), TIFF, WebP, GIF, JPEG 2000, HEIF (HEIC) and AVIF; of animations and
+many-page files the first picture. A JPEG may lack its end marker and have stray bytes before its start. Transparent
+pixels are laid on white; 16-bit and float grey is scaled to 8 bit; CMYK, palettes and YCbCr are converted without
+colour profiles. Most pictures are JPEG in three colours: Pillow reads what they are and OpenCV, with the same
+libjpeg-turbo and so the same pixels, decodes them without Pillow's copies.
 
 Errors: bytes that are no readable picture of these formats are LunaError BAD_IMAGE; pictures with more bytes or pixels
 than allowed, with a side beyond `MAX_SIDE_PX`, or that cost more than their pixels (`common.pictures`), are LunaError
@@ -12,6 +13,7 @@ INVALID_IMAGE_SIZE with the figures. PROCESSING_TIMEOUT with status 503: too muc
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cv2
@@ -21,13 +23,15 @@ from PIL import Image as Pillow
 
 from apps.common import errors
 from apps.common.errors import LunaError
-from apps.common.pictures import decoding, open_picture
+from apps.common.pictures import START, decoding, open_picture, trimmed
 from apps.recognition.types import Image
 
-FORMATS = ("JPEG", "PNG", "BMP", "PPM", "TIFF", "WEBP", "GIF")
+FORMATS = ("JPEG", "PNG", "BMP", "PPM", "TIFF", "WEBP", "GIF", "JPEG2000", "HEIF", "AVIF")
 MAX_SIDE_PX = 32_000  # OpenCV's warps index with 16 bits
 STRIP_PIXELS = 1_000_000
 ORIENTATION_TAG = 0x0112
+END_MARKER = b"\xff\xd9"
+FILLINGS = (b"\x55" * 16, b"\xaa" * 16)
 TURNS: Mapping[int, Callable[[Any], Any]] = {
     2: lambda pixels: cv2.flip(pixels, 1),
     3: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_180),
@@ -50,6 +54,30 @@ class Decoded:
 
 def decode(data: bytes, *, max_bytes: int, max_pixels: int, use_exif: bool = True) -> Decoded:
     """The picture in `data`, turned upright by its EXIF orientation where `use_exif` is set."""
+    data = trimmed(data)
+    decoded = partial(_decoded, max_bytes=max_bytes, max_pixels=max_pixels, use_exif=use_exif)
+    try:
+        return decoded(data)
+    except LunaError as error:
+        if error.code != errors.BAD_IMAGE or not data.startswith(START):
+            raise
+        return _without_end(data, decoded, error)
+
+
+def _without_end(data: bytes, decoded: Callable[[bytes], Decoded], error: LunaError) -> Decoded:
+    """A JPEG that lacks nothing but its end marker. Raises `error` for one that lacks pixels.
+
+    What is filled in behind the last pixel is skipped by the decoder, what takes the place of missing pixels is not:
+    two fillings give one picture in the first case only.
+    """
+    whole = data.rstrip(END_MARKER[:1])  # of the marker the first half may be present
+    first, second = (decoded(whole + filling + END_MARKER) for filling in FILLINGS)
+    if not np.array_equal(first.pixels, second.pixels):
+        raise error
+    return first
+
+
+def _decoded(data: bytes, *, max_bytes: int, max_pixels: int, use_exif: bool) -> Decoded:
     try:
         with open_picture(data, FORMATS) as picture:
             _check_bounds(len(data), picture.size, max_bytes=max_bytes, max_pixels=max_pixels)

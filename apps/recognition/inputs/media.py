@@ -11,12 +11,16 @@ IMAGE_TYPES = frozenset(
     for name in (
         "jpeg", "jpg", "png", "bmp", "x-windows-bmp", "x-ms-bmp", "tiff", "gif", "webp",
         "x-portable-pixmap", "x-portable-anymap", "x-portable-graymap",
+        "heic", "heif", "avif", "jp2", "jpx", "jpeg2000",
     )
 )  # fmt: skip
 BASE64_TYPES = frozenset(
     f"image/x-{name}-base64"
-    for name in ("jpeg", "jpg", "png", "bmp", "windows-bmp", "tiff", "gif", "webp", "portable-pixmap")
-)
+    for name in (
+        "jpeg", "jpg", "png", "bmp", "windows-bmp", "tiff", "gif", "webp", "portable-pixmap", "heic", "heif", "avif",
+        "jp2", "jpx", "jpeg2000",
+    )
+)  # fmt: skip
 # What programs send that do not know an image's type; the bytes decide.
 UNSAID_TYPES = frozenset({"", "application/octet-stream"})
 FACE_DESCRIPTOR_TYPE = "application/x-vl-face-descriptor"

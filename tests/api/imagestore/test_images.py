@@ -23,6 +23,8 @@ FORMS = [
     ("PPM", "image/x-portable-pixmap"),
     ("WEBP", "image/webp"),
     ("GIF", "image/gif"),
+    ("JPEG2000", "image/jp2"),
+    ("AVIF", "image/avif"),
 ]
 
 

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, TiffImagePlugin
 from apps.common.errors import LunaError
 from apps.recognition.engine.decode import Decoded, decode
 from apps.recognition.engine.exif import read_exif
+from tests.containers import saved_heif
 from tests.unit.recognition.pictures import encoded
 
 BYTES, PIXELS = 2_000_000, 4_000_000
@@ -237,3 +238,60 @@ def test_damaged_exif_costs_no_picture(kind: str, tail: bytes) -> None:
 
 def test_a_picture_without_exif_tells_nothing() -> None:
     assert read_exif(read(whole_jpeg()).exif) == {}
+
+
+@pytest.mark.parametrize("kind", ["JPEG2000", "AVIF", "HEIF"])
+def test_newer_formats(kind: str) -> None:
+    result = read(saved_heif(RGB) if kind == "HEIF" else saved(RGB, kind))
+    assert result.format == kind
+    assert np.abs(result.pixels.astype(int) - gradient()).mean() <= 6
+
+
+def test_avif_is_turned_by_its_orientation() -> None:
+    exif = Image.Exif()
+    exif.load(ORIENTED.tobytes())  # Pillow takes the orientation out of what it is given
+    result = read(saved(RGB, "AVIF", exif=exif))
+    assert result.pixels.shape == (60, 40, 3)
+    assert np.abs(result.pixels.astype(int) - np.rot90(gradient(), k=-1)).mean() < 8
+
+
+def test_heif_is_turned_by_its_own_property_and_not_by_exif() -> None:
+    turned = RGB.copy()
+    turned.info["exif"] = ORIENTED.tobytes()
+    data = saved_heif(turned)  # pillow-heif turns the pixels by a quarter, and asks for another quarter
+    assert b"irot\x03" in data
+    for use_exif in (True, False):
+        pixels = read(data, use_exif=use_exif).pixels.astype(int)
+        assert np.abs(pixels - np.rot90(gradient(), k=2)).mean() < 8
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0, "quality": 95}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_that_lacks_its_end_marker_alone_is_decoded(mode: str, options: dict[str, object]) -> None:
+    data = saved(RGB.convert(mode), "JPEG", **options)
+    assert data.endswith(b"\xff\xd9")
+    np.testing.assert_array_equal(read(data[:-2]).pixels, read(data).pixels)
+    np.testing.assert_array_equal(read(data[:-1]).pixels, read(data).pixels)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_jpeg_that_lacks_pixels_is_refused(mode: str) -> None:
+    noise = Image.effect_noise((320, 240), 60).convert(mode)
+    data = saved(noise, "JPEG")
+    for missing in (8, 40, len(data) // 2):
+        with pytest.raises(LunaError) as caught:
+            read(data[:-missing])
+        assert caught.value.code == 18003
+
+
+@pytest.mark.parametrize("stray", [b"\r\n", b"\0" * 100, b"Content-Type: image/jpeg\r\n\r\n", b"x" * 4096])
+def test_stray_bytes_before_a_jpeg_are_skipped(stray: bytes) -> None:
+    data = saved(RGB, "JPEG")
+    np.testing.assert_array_equal(read(stray + data).pixels, read(data).pixels)
+    np.testing.assert_array_equal(read(stray + data[:-2]).pixels, read(data).pixels)
+
+
+def test_too_many_stray_bytes_are_no_picture() -> None:
+    with pytest.raises(LunaError) as caught:
+        read(b"x" * 5000 + saved(RGB, "JPEG"))
+    assert caught.value.code == 18003

@@ -1,0 +1,269 @@
+"""HEIF and AVIF files: how many pixels their boxes ask for, before a library follows them.
+
+A file states sizes in several places, and decoders allocate by each of them: the extent of an item (`ispe`), the canvas
+of a grid of tiles, and the sequence headers of AV1 data. All of them are added up here. Formats: ISO/IEC 14496-12
+(boxes) and 23008-12 (HEIF), AV1 Bitstream Specification (5.5, sequence headers).
+"""
+
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+MAX_BOXES = 20_000
+MAX_ITEMS = 2_000  # a photograph of 48 million pixels consists of 220 tiles
+MAX_UNITS = 2_000  # of the data of one AV1 item
+PARENTS = {b"meta": 4, b"iprp": 0, b"ipco": 0}  # bytes of their content before their children
+BRANDS = {b"avis": b"avif", b"msf1": b"mif1", b"hevc": b"heic", b"hevx": b"heix"}  # of sequences and of pictures
+SEQUENCE_HEADER = 1
+IN_ITEM_STORE = 1  # the construction method of items whose data are in the box `idat`
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box: its type, where it begins, and where its content begins and ends in the file."""
+
+    kind: bytes
+    head: int
+    start: int
+    end: int
+
+
+def is_container(data: bytes) -> bool:
+    """Return whether the file consists of boxes, as HEIF and AVIF do."""
+    return data[4:8] == b"ftyp"
+
+
+def still(data: bytes) -> bytes:
+    """Return the file without its tracks and their brands: of a sequence the picture that stands for it remains."""
+    boxes = list(_boxes(data, parents={}))
+    tracks = next((box for box in boxes if box.kind == b"moov"), None)
+    if tracks is None:
+        return data
+    brands = data[: boxes[0].end]
+    for sequence, picture in BRANDS.items():
+        brands = brands.replace(sequence, picture)
+    return brands + data[boxes[0].end : tracks.head + 4] + b"free" + data[tracks.head + 8 :]
+
+
+def asked_pixels(data: bytes) -> int:
+    """Return the pixels of all items together: of each the most that a box or its coded data state.
+
+    Raises ValueError for more boxes or items than are accepted, and for damaged ones.
+    """
+    try:
+        pixels: dict[int, int] = {}
+        for item, asked in _items(data):
+            pixels[item] = max(asked, pixels.get(item, 0))
+        return sum(pixels.values())
+    except (struct.error, IndexError) as error:
+        raise ValueError("a box is damaged") from error
+
+
+def _items(data: bytes) -> Iterator[tuple[int, int]]:
+    """Each number of an item with pixels that it asks for, as often as the file states them."""
+    boxes = list(_boxes(data, parents=PARENTS))
+    found = {box.kind: box for box in reversed(boxes)}  # the first of each kind
+    kinds = _kinds(data, found[b"iinf"]) if b"iinf" in found else {}
+    extents = _extents(data, boxes)
+    if b"ipma" in found:
+        for item, properties in _properties(data, found[b"ipma"]):
+            yield item, max((extents.get(index, 0) for index in properties), default=0)
+    store = found[b"idat"].start if b"idat" in found else 0
+    if b"iloc" in found:
+        for item, content in _contents(data, found[b"iloc"], store):
+            if (pixels := PIXELS.get(kinds.get(item, b""))) is not None:
+                yield item, pixels(content)
+
+
+def _boxes(data: bytes, *, parents: Mapping[bytes, int]) -> Iterator[Box]:
+    """All boxes, parents before their children, siblings in the order of the file."""
+    waiting = [(0, len(data))]
+    count = 0
+    while waiting:
+        place, end = waiting.pop()
+        while place + 8 <= end:
+            count += 1
+            if count > MAX_BOXES:
+                raise ValueError(f"more than {MAX_BOXES} boxes")
+            size, kind = struct.unpack_from(">I4s", data, place)
+            head = 8
+            if size == 1:
+                (size,) = struct.unpack_from(">Q", data, place + 8)
+                head = 16
+            elif size == 0:
+                size = end - place
+            if size < head or place + size > end:
+                raise ValueError("a box leaves its parent")
+            yield Box(kind, place, place + head, place + size)
+            if kind in parents:
+                waiting.append((place + head + parents[kind], place + size))
+            place += size
+
+
+def _kinds(data: bytes, box: Box) -> dict[int, bytes]:
+    """The type of each item, by the box `iinf`."""
+    short = data[box.start] == 0
+    (count,) = struct.unpack_from(">H" if short else ">I", data, box.start + 4)
+    if count > MAX_ITEMS:
+        raise ValueError(f"{count} items, at most {MAX_ITEMS} are accepted")
+    kinds, place = {}, box.start + (6 if short else 8)
+    for _ in range(count):
+        size, _, version = struct.unpack_from(">I4sB", data, place)
+        item, _, kind = struct.unpack_from(">IH4s" if version >= 3 else ">HH4s", data, place + 12)
+        kinds[item] = kind
+        place += max(size, 8)
+    return kinds
+
+
+def _extents(data: bytes, boxes: list[Box]) -> dict[int, int]:
+    """The pixels of each `ispe` by its number among the properties, from 1 on."""
+    whole = next((box for box in boxes if box.kind == b"ipco"), None)
+    if whole is None:
+        return {}
+    inside = [box for box in boxes if whole.start < box.start and box.end <= whole.end]
+    extents = {}
+    for number, box in enumerate(inside, 1):
+        if box.kind == b"ispe":
+            width, height = struct.unpack_from(">II", data, box.start + 4)
+            extents[number] = width * height
+    return extents
+
+
+def _properties(data: bytes, box: Box) -> Iterator[tuple[int, list[int]]]:
+    """Each item's number and those of its properties, by the box `ipma`."""
+    wide_items, wide_numbers = data[box.start] >= 1, data[box.start + 3] & 1
+    (count,) = struct.unpack_from(">I", data, box.start + 4)
+    if count > MAX_ITEMS:
+        raise ValueError(f"{count} items, at most {MAX_ITEMS} are accepted")
+    place, size = box.start + 8, 2 if wide_numbers else 1
+    for _ in range(count):
+        item, place = _number(data, place, 4 if wide_items else 2)
+        associations, place = _number(data, place, 1)
+        numbers = []
+        for _ in range(associations):
+            number, place = _number(data, place, size)
+            numbers.append(number & (0x7FFF if wide_numbers else 0x7F))  # the highest bit says that it is essential
+        yield item, numbers
+
+
+def _contents(data: bytes, box: Box, store: int) -> Iterator[tuple[int, bytes]]:
+    """Each item's number and data, by the box `iloc`; `store`: where the content of `idat` begins."""
+    version, sizes, more = data[box.start], data[box.start + 4], data[box.start + 5]
+    offset_bytes, length_bytes, base_bytes, index_bytes = sizes >> 4, sizes & 15, more >> 4, more & 15
+    wide = 4 if version == 2 else 2
+    count, place = _number(data, box.start + 6, wide)
+    if count > MAX_ITEMS:
+        raise ValueError(f"{count} items, at most {MAX_ITEMS} are accepted")
+    for _ in range(count):
+        item, place = _number(data, place, wide)
+        method, place = _number(data, place, 2 if version else 0)
+        base, place = _number(data, place + 2, base_bytes)
+        parts, place = _number(data, place, 2)
+        if parts > MAX_ITEMS:
+            raise ValueError(f"an item of {parts} parts, at most {MAX_ITEMS} are accepted")
+        content = []
+        for _ in range(parts):
+            offset, place = _number(data, place + (index_bytes if version else 0), offset_bytes)
+            length, place = _number(data, place, length_bytes)
+            start = base + offset + (store if method & 15 == IN_ITEM_STORE else 0)
+            content.append(data[start : start + length if length else None])
+        yield item, b"".join(content)
+
+
+def _grid_pixels(content: bytes) -> int:
+    """Of a grid's data: version, flags, rows and columns less 1, width, height."""
+    width, height = struct.unpack_from(">II" if content[1] & 1 else ">HH", content, 4)
+    return int(width * height)
+
+
+def _overlay_pixels(content: bytes) -> int:
+    """Of an overlay's data: version, flags, four colours of 16 bits, width, height."""
+    width, height = struct.unpack_from(">II" if content[1] & 1 else ">HH", content, 10)
+    return int(width * height)
+
+
+def _av1_pixels(content: bytes) -> int:
+    """The largest frame that a sequence header of AV1 data announces."""
+    largest, place = 0, 0
+    for _ in range(MAX_UNITS):
+        if place >= len(content):
+            return largest
+        header = content[place]
+        kind, extended, sized = header >> 3 & 15, header >> 2 & 1, header >> 1 & 1
+        place += 1 + extended
+        size, place = _leb128(content, place) if sized else (len(content) - place, place)
+        if kind == SEQUENCE_HEADER:
+            largest = max(largest, _frame_pixels(content[place : place + size]))
+        place += size
+    raise ValueError(f"more than {MAX_UNITS} units of AV1 data")
+
+
+def _leb128(content: bytes, place: int) -> tuple[int, int]:
+    """A number of seven bits a byte, the lowest first, and the place behind it."""
+    value = 0
+    for index in range(8):
+        value |= (content[place + index] & 127) << 7 * index
+        if content[place + index] < 128:
+            return value, place + index + 1
+    raise ValueError("a number of AV1 data is too long")
+
+
+class _Bits:
+    """Reads numbers of any bits, the highest bit first."""
+
+    def __init__(self, content: bytes) -> None:
+        self.value, self.left = int.from_bytes(content), 8 * len(content)
+
+    def take(self, count: int) -> int:
+        self.left -= count
+        if self.left < 0:
+            raise IndexError
+        return self.value >> self.left & ((1 << count) - 1)
+
+    def skip_uvlc(self) -> None:
+        zeros = 0
+        while not self.take(1):
+            zeros += 1
+        self.take(zeros)
+
+
+def _frame_pixels(header: bytes) -> int:
+    """Width × height of a sequence header, which has them behind levels and timing."""
+    bits = _Bits(header[:1024])
+    bits.take(4)  # profile, still picture
+    if bits.take(1):  # the short form of still pictures
+        bits.take(5)
+    else:
+        _skip_operating_points(bits)
+    width_bits, height_bits = bits.take(4) + 1, bits.take(4) + 1
+    return (bits.take(width_bits) + 1) * (bits.take(height_bits) + 1)
+
+
+def _skip_operating_points(bits: _Bits) -> None:
+    delay_bits = 0
+    if bits.take(1):  # timing
+        bits.take(64)
+        if bits.take(1):
+            bits.skip_uvlc()
+        if bits.take(1):  # a decoder model
+            delay_bits = bits.take(5) + 1
+            bits.take(42)
+    has_delay = bits.take(1)
+    for _ in range(bits.take(5) + 1):
+        bits.take(12)
+        if bits.take(5) > 7:
+            bits.take(1)
+        if delay_bits and bits.take(1):
+            bits.take(2 * delay_bits + 1)
+        if has_delay and bits.take(1):
+            bits.take(4)
+
+
+def _number(data: bytes, place: int, size: int) -> tuple[int, int]:
+    """A number of `size` bytes, and the place behind it."""
+    if place + size > len(data):
+        raise IndexError
+    return int.from_bytes(data[place : place + size]), place + size
+
+
+PIXELS: Mapping[bytes, Callable[[bytes], int]] = {b"grid": _grid_pixels, b"iovl": _overlay_pixels, b"av01": _av1_pixels}

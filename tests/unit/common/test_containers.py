@@ -1,0 +1,105 @@
+"""HEIF and AVIF: what a file asks for is known before it is decoded."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from apps.common import errors
+from apps.common.containers import MAX_BOXES, MAX_ITEMS, asked_pixels, is_container, still
+from apps.common.errors import LunaError
+from apps.common.pictures import decoding, open_picture
+from tests.containers import box, grid, saved_heif
+
+FORMATS = ("HEIF", "AVIF")
+MAX_PIXELS = 200_000
+
+
+def avif(*pictures: Image.Image, **options: object) -> bytes:
+    out = io.BytesIO()
+    more = {"save_all": True, "append_images": list(pictures[1:])} if len(pictures) > 1 else {}
+    pictures[0].save(out, "AVIF", **more, **options)
+    return out.getvalue()
+
+
+def with_sizes(data: bytes, size: tuple[int, int], stated: tuple[int, int]) -> bytes:
+    """The file with another size in its boxes `ispe`."""
+    changed = data.replace(struct.pack(">II", *size), struct.pack(">II", *stated))
+    assert changed != data
+    return changed
+
+
+def test_plain_pictures_ask_for_their_pixels() -> None:
+    picture = Image.new("RGB", (320, 200))
+    assert asked_pixels(saved_heif(picture)) == 320 * 200
+    assert asked_pixels(avif(picture)) == 320 * 200
+    assert asked_pixels(avif(picture.convert("RGBA"))) in (320 * 200, 2 * 320 * 200)  # transparency is an item, too
+
+
+def test_a_grid_asks_for_its_canvas_and_its_tiles() -> None:
+    data = grid(2, 3, (192, 128))
+    assert asked_pixels(data) == 2 * 192 * 128
+    picture = open_picture(data, FORMATS)
+    assert (picture.format, picture.size) == ("HEIF", (192, 128))
+    with decoding(picture, data, max_pixels=MAX_PIXELS):
+        picture.load()
+    assert np.asarray(picture).std() > 20  # the tiles' noise
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        grid(2, 3, (20_000, 20_000), stated=(192, 128)),
+        grid(16, 16, (1024, 1024), stated=(64, 64)),
+        grid(2, 3, (192, 128), tile=(5000, 5000)),
+        with_sizes(avif(Image.new("RGB", (4096, 4096)), speed=10), (4096, 4096), (64, 64)),
+        with_sizes(avif(*[Image.new("RGB", (4096, 4096))] * 2, speed=10), (4096, 4096), (64, 64)),
+    ],
+    ids=["canvas", "covered canvas", "large tiles", "avif", "avif sequence"],
+)
+def test_a_file_that_asks_for_more_than_it_shows_is_refused_before_it_is_decoded(data: bytes) -> None:
+    picture = open_picture(data, FORMATS)
+    assert picture.width * picture.height <= MAX_PIXELS
+    with (
+        pytest.raises(LunaError, match="pixels in all items") as caught,
+        decoding(picture, data, max_pixels=MAX_PIXELS),
+    ):
+        pytest.fail("decoded")
+    assert caught.value.code == errors.INVALID_IMAGE_SIZE
+
+
+def test_many_items_and_boxes_are_refused_before_they_are_opened() -> None:
+    with pytest.raises(ValueError, match=rf"{MAX_ITEMS + 1} items"):
+        open_picture(grid(MAX_ITEMS // 40, 40, (64, 64)), FORMATS)
+    with pytest.raises(ValueError, match="boxes"):
+        asked_pixels(box(b"ftyp", b"heic") + box(b"free") * MAX_BOXES)
+
+
+@pytest.mark.parametrize("frames", [2, 5])
+def test_of_a_sequence_the_picture_that_stands_for_it_is_taken(frames: int) -> None:
+    colours = ["red", "blue", "green", "white", "black"]
+    data = avif(*[Image.new("RGB", (64, 48), colour) for colour in colours[:frames]])
+    assert b"moov" in data
+    assert b"moov" not in still(data)
+    picture = open_picture(data, FORMATS)
+    assert getattr(picture, "n_frames", 1) == 1
+    red, _, blue = np.asarray(picture.convert("RGB")).reshape(-1, 3).mean(0)
+    assert red > 200
+    assert blue < 60
+
+
+@pytest.mark.parametrize("data", [grid(2, 3, (192, 128)), avif(Image.new("RGB", (64, 48)))], ids=["heic", "avif"])
+def test_damaged_boxes_raise_value_errors_alone(data: bytes) -> None:
+    assert is_container(data)
+    random = np.random.default_rng(5)
+    for _ in range(400):
+        changed = bytearray(data[: random.integers(12, len(data) + 1)])
+        for place in random.integers(8, len(changed), 3):
+            changed[place] = random.integers(256)
+        try:
+            assert asked_pixels(bytes(changed)) >= 0
+            still(bytes(changed))
+        except ValueError:
+            continue
