@@ -16,7 +16,7 @@ from PIL import Image
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord, Token
 from apps.accounts.roles import Role
-from apps.accounts.services import account_close, account_update
+from apps.accounts.services import account_close, account_delete, account_update
 from apps.events.models import Event
 from apps.faces.models import Face, List
 from apps.faces.services import face_create, list_create
@@ -278,3 +278,11 @@ def test_migrate_gives_the_roles_back_what_the_table_says() -> None:
 def test_an_unknown_row_is_no_error(rows: dict[Any, Any]) -> None:
     site = site_of("operator")
     assert site.get(reverse("admin:imagestore_thumbnail", args=(Bucket.FACE_SAMPLES, uuid4()))).status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_account_with_a_role_can_be_deleted() -> None:
+    login = login_of("operator")
+    account_delete(account=login)
+    assert not Account.objects.filter(pk=login.pk).exists()
+    assert not Group.objects.filter(user=login.pk).exists()
