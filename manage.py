@@ -6,11 +6,9 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from apps.common.config import SettingsError
+from luna.startup import readable_settings
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "luna.settings")
-    try:
+    with readable_settings():
         execute_from_command_line(sys.argv)
-    except SettingsError as error:
-        sys.exit(f"Luna cannot start: {error}")

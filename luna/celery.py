@@ -4,11 +4,15 @@ import os
 
 from celery import Celery
 from celery.signals import beat_init, worker_init
+from django.conf import settings
+
+from luna.startup import readable_settings, require_checks
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "luna.settings")
 
 app = Celery("luna")
-app.config_from_object("django.conf:settings", namespace="CELERY")
+with readable_settings():
+    app.config_from_object(settings, namespace="CELERY", force=True)
 app.autodiscover_tasks(related_name="jobs")
 
 
@@ -16,6 +20,4 @@ app.autodiscover_tasks(related_name="jobs")
 @beat_init.connect
 def check_start(**kwargs: object) -> None:
     """Run the system checks when a worker or the scheduler starts; end the process if one fails."""
-    from luna.startup import require_checks
-
     require_checks()

@@ -1,8 +1,21 @@
 """Checks that every process of the platform runs before it starts."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.core.checks import run_checks
+
+from apps.common.config import SettingsError
+
+
+@contextmanager
+def readable_settings() -> Iterator[None]:
+    """End the process with one sentence, instead of a traceback, where a setting cannot be used."""
+    try:
+        yield
+    except SettingsError as error:
+        sys.exit(f"Luna cannot start: {error}")
 
 
 def require_checks() -> None:

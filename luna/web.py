@@ -11,10 +11,11 @@ import traceback
 
 import uvicorn
 
-from apps.common.config import SettingsError, Web, config
+from apps.common.config import Web, config
 from luna.config import Connections
 from luna.http.limits import KEEP_ALIVE_S
 from luna.http.protocol import Protocol, Server
+from luna.startup import readable_settings, require_checks
 
 GRACEFUL_SHUTDOWN_S = 20
 # Open files that are no connections of clients: the database's, Redis's, networks, samples and bodies.
@@ -24,13 +25,10 @@ OTHER_FILES = 512
 def serve(fd: int) -> None:
     """Serve until told to stop; then finish what has begun. Ends with a sentence where a setting cannot be used."""
     open_files = raise_open_files()
-    try:
+    with readable_settings():
         server = configuration()
         server.load()
-    except SettingsError as error:
-        sys.exit(f"Luna cannot start: {error}")
     from apps.recognition.run import facade  # Django is set up now
-    from luna.startup import require_checks
 
     require_checks()
     Protocol.max_connections = max(1, min(config(Connections).max_connections, open_files - OTHER_FILES))

@@ -10,16 +10,17 @@ import numpy as np
 from django.db.models import Exists, FilteredRelation, OuterRef, Q, QuerySet
 
 from apps.common import errors
+from apps.common.config import config
 from apps.common.descriptors import Vector
 from apps.common.errors import LunaError
 from apps.common.filters import Filters, to_q
 from apps.common.paging import Page
 from apps.common.scope import Scope
 from apps.common.times import utc_now
+from apps.events.config import EventsSearch
 from apps.events.models import Event, EventDescriptor
 
 Order = Literal["asc", "desc"]
-DEFAULT_WINDOW = timedelta(days=30)  # "the last month" of a search that says nothing of ids or times
 WINDOW_TERMS = frozenset({"event_ids", "event_id__gte", "event_id__lt", "create_time__gte", "create_time__lt"})
 
 
@@ -40,11 +41,12 @@ def events_page(
 ) -> list[Event]:
     """A page of events by time, newest first. One query.
 
-    A search without any of `WINDOW_TERMS` looks at the last 30 days before `now`. `columns` are those to load, empty
+    A search without any of `WINDOW_TERMS` covers `default_window_days` before `now`. `columns` are those to load, empty
     for all.
     """
     if not WINDOW_TERMS & filters.keys():
-        filters = {**filters, "create_time__gte": (now or utc_now()) - DEFAULT_WINDOW}
+        window = timedelta(days=config(EventsSearch).default_window_days)
+        filters = {**filters, "create_time__gte": (now or utc_now()) - window}
     events = events_filter(scope=scope, filters=filters).only(*columns)
     keys = ("-create_time", "-id") if order == "desc" else ("create_time", "id")
     return list(events.order_by(*keys)[page.slice])

@@ -1,5 +1,6 @@
 """GET /6/events and GET, HEAD /6/events/{event_id}."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,6 +13,7 @@ from apps.accounts.choices import AccountType
 from apps.accounts.models import Account
 from apps.common.filters import TERMS
 from apps.events.api.serializers import EventsQuery, StoredEventSerializer
+from apps.events.config import EventsSearch
 from apps.events.shapes import TARGETS
 from tests.factories import basic_client, client_of, ids, make_account, make_event, token_client
 
@@ -159,6 +161,14 @@ def test_default_window_is_the_last_month(client: Client, account: Account) -> N
     assert found(client, create_time__lt=NOW.isoformat()) == both
     assert found(client, event_id__gte=zero) == found(client, event_id__lt=last) == both
     assert found(client, event_ids=f"{old.event_id},{new.event_id}") == both
+
+
+def test_the_default_window_is_a_setting(client: Client, account: Account, configure: Callable[..., None]) -> None:
+    events = [make_event(account, create_time=NOW - timedelta(days=days)).event_id for days in (1, 3)]
+    configure(EventsSearch, default_window_days=2)
+    assert found(client) == events[:1]
+    configure(EventsSearch, default_window_days=4)
+    assert found(client) == events
 
 
 def test_filters_hold_together(client: Client, account: Account) -> None:

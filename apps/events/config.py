@@ -1,0 +1,12 @@
+"""Settings of events."""
+
+from apps.common.config import Scope, Settings, group, setting
+
+
+@group("LUNA_EVENTS_SEARCH", scope=Scope.LIVE)
+class EventsSearch(Settings):
+    """Searches of events."""
+
+    default_window_days: int = setting(
+        30, "Days before now that a search covers where the request names neither ids nor times.", ge=1, le=36_500
+    )
