@@ -48,17 +48,17 @@ def storage_errors(bucket: str, action: str) -> Iterator[None]:
 
 
 def failure_code(error: Exception, bucket: str, action: str) -> int:
-    """19xxx for a disk, S3_TIMEOUT to CONNECT_TIME_S3_LONGER_THAN for S3 that refuses, is slow or away, else 20xxx by
+    """19xxx for a disk, S3_FORBIDDEN to S3_CONNECT_TIMEOUT for S3 that refuses, is slow or away, else 20xxx by
     what was tried.
     """
     other = not holds_pictures(bucket)
     if isinstance(error, EndpointConnectionError):  # botocore's own are OSErrors, too
         return errors.S3_CONNECTION_REFUSED
     if isinstance(error, ConnectTimeoutError):
-        return errors.CONNECT_TIME_S3_LONGER_THAN
+        return errors.S3_CONNECT_TIMEOUT
     if isinstance(error, S3ReadTimeoutError):
-        return errors.REQUEST_TIME_S3_LONGER_THAN
+        return errors.S3_READ_TIMEOUT
     if isinstance(error, ClientError) and error.response["ResponseMetadata"]["HTTPStatusCode"] in FORBIDDEN:
-        return errors.S3_TIMEOUT
+        return errors.S3_FORBIDDEN
     plain = isinstance(error, OSError) and not isinstance(error, BotoCoreError)
     return (DISK if plain else S3)[action][other]
