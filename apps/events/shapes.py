@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from apps.common import errors
@@ -20,8 +21,9 @@ class Target:
     shape: Callable[[Event], Any]
 
 
-def _same(column: str, convert: Callable[[Any], Any] = lambda value: value) -> Target:
-    return Target((column,), lambda event: convert(getattr(event, column)))
+def _same(column: str, convert: Callable[[Any], Any] | None = None) -> Target:
+    value = attrgetter(column)
+    return Target((column,), value if convert is None else lambda event: convert(value(event)))
 
 
 def _text(value: object) -> str | None:

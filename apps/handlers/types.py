@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from apps.common.descriptors import Descriptor
@@ -72,7 +73,8 @@ class GeneratedEvent:
     """An event in the making: of one person, or of the same person in several pictures (`aggregated`).
 
     `persons` is empty for an event of a descriptor. `estimations`, `body_estimations`: by API name, of the one person
-    or aggregated. `face`: the face to store; `attribute_id`: the stored temporary attribute.
+    or aggregated. `face`: the face to store; `attribute_id`: the stored temporary attribute; `message`: as
+    websockets and webhooks got it.
     """
 
     draft: EventDraft
@@ -86,6 +88,7 @@ class GeneratedEvent:
     face: FaceDraft | None = None
     decision: Decision = Decision()
     attribute_id: UUID | None = None
+    message: Mapping[str, Any] | None = None
 
     @property
     def samples(self) -> tuple[UUID, ...]:

@@ -25,7 +25,7 @@ def generation_body(run: Run) -> dict[str, Any]:
             *(_picture(each) | {"people": _people(each, with_coordinates)} for each in run.pictures),
             *(_image(each.filename, each.error) | {"people": None} for each in run.inputs.descriptors),
         ],
-        "events": [event_block(event, run.shown) for event in run.events],
+        "events": [event.message["event"] if event.message else event_block(event, run.shown) for event in run.events],
         "filtered_detections": _filtered([each for picture in run.pictures for each in picture.rejected], run.shown),
     }
 

@@ -1,5 +1,6 @@
 """Inform websockets and webhooks of events, once these are committed."""
 
+from dataclasses import replace
 from functools import partial
 
 from django.db import transaction
@@ -14,15 +15,15 @@ from apps.sender.services import event_publish
 def notify(run: Run) -> Run:
     """Publish each event to the websockets and POST it to the webhooks that were decided.
 
-    Never fails and never waits for a receiver. Inside a transaction of the caller the commit comes first.
+    Fills `message` of these events. Never fails and never waits for a receiver. Inside a transaction of the caller the
+    commit comes first.
     """
-    for event in run.events:
-        if event.decision.websockets or event.decision.webhooks:
-            _notify(run, event)
-    return run
+    return replace(run, events=tuple(_notified(run, event) for event in run.events))
 
 
-def _notify(run: Run, event: GeneratedEvent) -> None:
+def _notified(run: Run, event: GeneratedEvent) -> GeneratedEvent:
+    if not event.decision.websockets and not event.decision.webhooks:
+        return event
     message = event_message(event, run.shown)
     calls = [partial(webhook_call, webhook=webhook, message=message) for webhook in event.decision.webhooks]
     if event.decision.websockets:
@@ -30,3 +31,4 @@ def _notify(run: Run, event: GeneratedEvent) -> None:
         calls.insert(0, partial(event_publish, account_id=run.account_id, facts=facts, message=message))
     for call in calls:
         transaction.on_commit(call, robust=True)
+    return replace(event, message=message)

@@ -28,15 +28,17 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def test_websockets_and_webhooks_get_one_message(sent: list[dict[str, Any]]) -> None:
     event = replace(make_event(make_person(), source="door"), decision=Decision(websockets=True, webhooks=(HOOK, HOOK)))
     run = make_run(events=(event,))
-    assert notify(run) is run
+    (notified,) = notify(run).events
     published, *called = sent
     assert (published["account_id"], published["facts"]["source"]) == (run.account_id, "door")
     assert [call["webhook"] for call in called] == [HOOK, HOOK]
     assert [call["message"] for call in sent] == [event_message(event, run.shown)] * 3
+    assert notified.message == sent[0]["message"]
 
 
 def test_nobody_is_informed_of_other_events(sent: list[dict[str, Any]]) -> None:
-    notify(make_run(events=(make_event(make_person()),)))
+    run = make_run(events=(make_event(make_person()),))
+    assert notify(run).events == run.events
     assert sent == []
 
 
