@@ -14,14 +14,16 @@ from django.urls import re_path  # noqa: E402
 from apps.common.config import Http, config  # noqa: E402
 from apps.sender.routing import websocket_urlpatterns  # noqa: E402
 from luna.config import Connections, Database, Processes  # noqa: E402
+from luna.http.answers import Send  # noqa: E402
 from luna.http.application import WSGIPool  # noqa: E402
 from luna.http.check import check_request  # noqa: E402
 from luna.http.environ import Scope  # noqa: E402
+from luna.http.lanes import Receive  # noqa: E402
 from luna.http.limits import Limits  # noqa: E402
 from luna.postgresql.timeouts import bound_statements  # noqa: E402
 
 
-async def refuse(scope, receive, send) -> None:
+async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
     """Reject the handshake of a websocket with an unknown path; the client receives HTTP 403."""
     await receive()
     await send({"type": "websocket.close", "code": 4404})
@@ -41,6 +43,6 @@ websocket = URLRouter([*websocket_urlpatterns, re_path("", refuse)])  # type: ig
 _APPLICATIONS = {"http": http, "websocket": websocket}
 
 
-async def application(scope: Scope, receive, send) -> None:
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Route an ASGI connection by its type."""
     await _APPLICATIONS[scope["type"]](scope, receive, send)

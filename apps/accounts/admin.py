@@ -84,7 +84,7 @@ def own_password_change(request: HttpRequest) -> HttpResponseBase:
 
 
 @admin.register(Account)
-class AccountAdmin(DeletingAdmin, UserAdmin):
+class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[type-arg]
     """Logins and owners of data, and their roles in this site. Passwords go in and never come out."""
 
     may_add = may_change = True
@@ -128,7 +128,7 @@ class AccountAdmin(DeletingAdmin, UserAdmin):
             fixed = (*fixed, "account_type")
         return (*fixed, "is_active") if obj == request.user else fixed
 
-    def save_model(self, request: HttpRequest, obj: Account, form: ModelForm, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Account, form: "ModelForm[Account]", change: bool) -> None:
         actor = actor_of(request)
         if change:
             changes = {name: form.cleaned_data[name] for name in form.changed_data}
@@ -146,7 +146,7 @@ class AccountAdmin(DeletingAdmin, UserAdmin):
         )
         obj._state.adding = False
 
-    def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
+    def save_related(self, request: HttpRequest, form: "ModelForm[Account]", formsets: Any, change: bool) -> None:
         """The service has saved the roles."""
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
@@ -209,7 +209,8 @@ class AuditRecordAdmin(LunaAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditRecord]:
         logins = Account.objects.filter(account_id=OuterRef("account_id")).values("login")[:1]
-        return super().get_queryset(request).annotate(login=Subquery(logins))
+        records: QuerySet[AuditRecord] = super().get_queryset(request).annotate(login=Subquery(logins))
+        return records
 
     @display(description="account", ordering="account_id")
     def who(self, record: Any) -> str:

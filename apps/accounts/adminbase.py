@@ -26,7 +26,7 @@ from apps.common.fields import parse_uuid
 View = Callable[..., HttpResponse]
 
 
-class OwnedChoiceField(ModelChoiceField):
+class OwnedChoiceField(ModelChoiceField):  # type: ignore[type-arg]
     """A choice among rows that belong to accounts: the admin site reads everybody's."""
 
     def __init__(self, queryset: Any, **kwargs: Any) -> None:
@@ -106,7 +106,8 @@ class LunaAdmin(ModelAdmin):
         """A UUID is looked up among the ids, by their indexes; other words are looked for in the texts."""
         wanted = parse_uuid(search_term.strip())
         if wanted is None or not self.id_search_fields:
-            return super().get_search_results(request, queryset, search_term)
+            found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)
+            return found
         condition = Q()
         for name in self.id_search_fields:
             condition |= Q(**{name: wanted})
@@ -114,11 +115,13 @@ class LunaAdmin(ModelAdmin):
 
     @refusals_shown
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, extra_context)
+        response: HttpResponse = super().changelist_view(request, extra_context)
+        return response
 
     @refusals_shown
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return super().changeform_view(request, *args, **kwargs)
+        response: HttpResponse = super().changeform_view(request, *args, **kwargs)
+        return response
 
 
 class DeletingAdmin(LunaAdmin):
@@ -132,7 +135,8 @@ class DeletingAdmin(LunaAdmin):
 
     @refusals_shown
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return super().delete_view(request, *args, **kwargs)
+        response: HttpResponse = super().delete_view(request, *args, **kwargs)
+        return response
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         self.delete_rows(request, [obj])

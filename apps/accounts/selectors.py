@@ -48,7 +48,7 @@ def token_find(token_id: UUID) -> Token | None:
 
 def token_get(*, account_id: UUID, token_id: UUID) -> Token:
     """Raises LunaError TOKEN_NOT_FOUND when the account has no such token."""
-    token = Token.objects.for_account(account_id).filter(token_id=token_id).first()
+    token: Token | None = Token.objects.for_account(account_id).filter(token_id=token_id).first()
     if token is None:
         raise LunaError(errors.TOKEN_NOT_FOUND, token_id)
     return token

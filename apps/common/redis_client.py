@@ -54,7 +54,7 @@ class Client(redis.Redis):
     def execute_command(self, *args: Any, **options: Any) -> Any:
         try:
             with breaker().guard():
-                return super().execute_command(*args, **options)
+                return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except (*AWAY, AwayError) as error:
             raise RedisAwayError from error
         except ResponseError as error:

@@ -5,7 +5,7 @@ from typing import Any
 from pgvector.django import VectorField
 
 
-class PlainVectorField(VectorField):  # type: ignore[type-arg]
+class PlainVectorField(VectorField):
     """pgvector's `vector` without a fixed dimension: rows of several versions stand in one column.
 
     Migrations give it `STORAGE PLAIN` (see `plain_storage`): a 512-d vector would otherwise move to TOAST, and a scan

@@ -52,7 +52,8 @@ class LinkInline(TabularInline):
         return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ListFace]:
-        return super().get_queryset(request).select_related("list")
+        links: QuerySet[ListFace] = super().get_queryset(request).select_related("list")
+        return links
 
 
 @admin.register(Face)
@@ -114,7 +115,8 @@ class FaceAdmin(DeletingAdmin):
 
     @display(description="lists", ordering="links_n")
     def list_count(self, face: Any) -> int:
-        return face.links_n
+        count: int = face.links_n
+        return count
 
     @display(description="descriptors")
     def descriptor_versions(self, face: Face) -> str:
@@ -128,7 +130,7 @@ class FaceAdmin(DeletingAdmin):
         url = reverse("admin:events_event_changelist")
         return format_html('<a href="{}?q={}" class="text-primary-600">{}</a>', url, face.event_id, face.event_id)
 
-    def save_model(self, request: HttpRequest, obj: Face, form: ModelForm, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Face, form: "ModelForm[Face]", change: bool) -> None:
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
         if changes:
             face_update(account_id=obj.account_id, face_id=obj.face_id, changes=changes, actor=actor_of(request))
@@ -182,7 +184,7 @@ class ListAdmin(DeletingAdmin):
         count = f"{row.faces_n:,}"
         return format_html('<a href="{}?links__list__id__exact={}" class="text-primary-600">{}</a>', url, row.pk, count)
 
-    def save_model(self, request: HttpRequest, obj: List, form: ModelForm, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: List, form: "ModelForm[List]", change: bool) -> None:
         given: Any = {"account_id": obj.account_id, "list_id": obj.list_id, "user_data": obj.user_data}
         if change:
             list_update(**given, actor=actor_of(request))

@@ -8,8 +8,8 @@ from apps.common.addresses import address
 from apps.common.links import links
 from apps.common.times import format_time
 from apps.events.shapes import event_body, location_shape
-from apps.faces.shapes import face_shape
-from apps.handlers.policies.match import EVENT_TARGETS, FACE_TARGETS
+from apps.faces.shapes import FACE_TARGETS, face_shape
+from apps.handlers.policies.match import EVENT_TARGETS
 from apps.handlers.types import EventPerson, GeneratedEvent, LabelMatches
 from apps.matching.types import Match
 from apps.recognition.shapes import attributes_block, body_detection_block, estimation_block, face_detection_block

@@ -212,7 +212,8 @@ def object_open(*, stored: StoredObject) -> "File[bytes]":
 def object_bytes(*, stored: StoredObject) -> bytes:
     """All bytes of a row. Raises LunaError DISK_IMAGE_READ_FAILED/DISK_OBJECT_READ_FAILED."""
     with storage_errors(stored.bucket, "get"), object_open(stored=stored) as file:
-        return file.read()
+        data: bytes = file.read()
+    return data
 
 
 def object_delete(*, account_id: UUID, bucket: str, object_id: UUID, actor: Actor | None = None) -> None:

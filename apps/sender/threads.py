@@ -20,4 +20,5 @@ executor = PerProcess(
 
 def in_thread(function: Callable[P, R]) -> Callable[P, Awaitable[R]]:
     """`await in_thread(function)(...)` runs it beside the event loop."""
-    return database_sync_to_async(function, thread_sensitive=False, executor=executor())
+    awaitable: Callable[P, Awaitable[R]] = database_sync_to_async(function, thread_sensitive=False, executor=executor())
+    return awaitable

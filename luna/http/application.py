@@ -111,4 +111,5 @@ class WSGIPool:
 
 async def _stays() -> Message:
     """The `receive` of a client whose body is still to come: reading it now would take the body."""
-    return await asyncio.get_running_loop().create_future()
+    never: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+    return await never

@@ -12,7 +12,6 @@ Without Redis each process remembers and counts for itself.
 
 import hmac
 import threading
-from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.hashers import check_password, make_password
@@ -94,7 +93,7 @@ def _verify(login: str, password: str, key: str, attempts: Attempts) -> tuple[Ac
 
 def _recall(key: str) -> Remembered | None:
     try:
-        found: Any = cache.get(key)
+        found: Remembered | None = cache.get(key)
     except RedisAwayError:
         found = caches["process"].get(key)
     return found

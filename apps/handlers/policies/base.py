@@ -22,4 +22,5 @@ class FiltersSerializer(PolicyFilterSerializer):
     """Filters; empty ones accept everything."""
 
     def to_internal_value(self, data: Any) -> Filters:  # type: ignore[override]
-        return super().to_internal_value(data)["filters"]
+        filters: Filters = super().to_internal_value(data)["filters"]
+        return filters
