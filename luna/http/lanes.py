@@ -1,6 +1,7 @@
 """Threads that answer requests, and the queue before them."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,12 @@ from apps.common.errors import LunaError
 
 T = TypeVar("T")
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+Turn = tuple[float, asyncio.Future[None]]  # when the request came (`time.monotonic`), and its turn
 RETRY_AFTER_S = "1"
+# A queue whose oldest request has waited for so long grows faster than it is served. The newest is then served first:
+# its client still has patience when the answer is made, and the oldest are answered with 503 in any case. Served in
+# order, every request would be answered late.
+OVERLOADED_S = 0.5
 
 
 class ClientLeftError(Exception):
@@ -19,13 +25,16 @@ class ClientLeftError(Exception):
 
 
 class Lane:
-    """`threads` threads with a queue of at most `length` requests that wait at most `wait_s`, in order."""
+    """`threads` threads with a queue of at most `length` requests that wait at most `wait_s`.
+
+    They are served in order, and newest first while the queue is overloaded.
+    """
 
     def __init__(self, name: str, threads: int, *, length: int, wait_s: float) -> None:
         self.executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self.length, self.wait_s = length, wait_s
         self._free = threads
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._queue: deque[Turn] = deque()  # by the time of arrival
 
     async def run(self, function: Callable[..., T], *arguments: Any, receive: Receive) -> T:
         """Return what `function` returns in a thread.
@@ -46,7 +55,8 @@ class Lane:
         if len(self._queue) >= self.length:
             raise _busy(f"{self.length} requests are waiting")
         turn = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
+        place = (time.monotonic(), turn)
+        self._queue.append(place)
         left = asyncio.ensure_future(client_left(receive))
         gone = True  # also where this task is cancelled
         try:
@@ -55,7 +65,7 @@ class Lane:
         finally:
             left.cancel()
             if not turn.done():
-                self._queue.remove(turn)
+                self._queue.remove(place)
             elif gone:
                 self._leave()
         if gone:
@@ -65,10 +75,12 @@ class Lane:
 
     def _leave(self) -> None:
         """Hand the thread to the next in the queue."""
-        if self._queue:
-            self._queue.popleft().set_result(None)
-        else:
+        if not self._queue:
             self._free += 1
+            return
+        overloaded = time.monotonic() - self._queue[0][0] > OVERLOADED_S
+        _, turn = self._queue.pop() if overloaded else self._queue.popleft()
+        turn.set_result(None)
 
 
 async def client_left(receive: Receive) -> None:

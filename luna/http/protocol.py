@@ -34,6 +34,7 @@ class Protocol(HttpToolsProtocol):
         self.head_since: float | None = time.monotonic()
         self.unread_since: float | None = None
         self.closing_since: float | None = None
+        self.running: Any = None
         super().connection_made(transport)
         if len(self.connections) > self.max_connections:
             oldest = next(iter(self.idle), None)
@@ -41,12 +42,28 @@ class Protocol(HttpToolsProtocol):
                 self.refuse(LunaError(errors.SERVICE_BUSY, "too many connections are open"))
                 return
             del self.idle[oldest]
-            oldest.transport.abort()
+            oldest.end()
         self.idle[self] = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.idle.pop(self, None)
+        self.tell_request()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self.running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def tell_request(self) -> None:
+        """Let the request that runs know that its client is gone. uvicorn tells the one that was parsed last."""
+        if self.running is not None and not self.running.response_complete:
+            self.running.disconnected = True
+            self.running.message_event.set()
+
+    def end(self) -> None:
+        """Close the connection at once, whatever is unsent."""
+        self.tell_request()
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self.in_head:
@@ -99,9 +116,9 @@ class Protocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self.closing_since = self.closing_since or now
             if now - self.closing_since > LINGER_S:
-                self.transport.abort()
+                self.end()
         elif self.unread_since is not None and now - self.unread_since > UNREAD_S:
-            self.transport.abort()
+            self.end()
         elif self.head_since is not None and now - self.head_since > HEAD_S:
             if self.head_bytes:
                 self.refuse(LunaError(errors.REQUEST_TIMEOUT, round(HEAD_S)))

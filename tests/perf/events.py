@@ -5,6 +5,7 @@ The client is Python's own: httpx takes 2 ms a request for itself, which are not
 
 import io
 import json
+import os
 import re
 import socket
 import subprocess
@@ -40,12 +41,15 @@ def photograph() -> bytes:
 
 
 def serve() -> tuple[subprocess.Popen[bytes], str]:
-    """The platform in a process of its own, ready."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "luna.asgi:application", "--log-level=warning", f"--port={port}"]
-    process = subprocess.Popen(command, cwd=ROOT)
+    """The platform's web process, ready."""
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+        port = listener.getsockname()[1]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "luna.web", str(listener.fileno())],
+            cwd=ROOT,
+            pass_fds=[listener.fileno()],
+            env=os.environ | {"LUNA_LOG_LEVEL": "WARNING"},
+        )
     origin = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:

@@ -17,7 +17,7 @@ from apps.common import errors
 from apps.common.bodies import IN_MEMORY_BYTES, BodyStore, bodies
 from apps.common.config import Directories, config
 from apps.common.errors import LunaError
-from luna.http import protocol
+from luna.http import lanes, protocol
 from luna.http.application import WSGIPool
 from luna.http.limits import Limits
 from luna.web import raise_open_files
@@ -122,11 +122,11 @@ def test_clients_that_read_nothing_hold_no_thread(path: str, file: Path) -> None
 
 @pytest.mark.parametrize("path", ["/large", "/file", "/stream", "/middle"])
 def test_a_client_that_reads_nothing_loses_its_connection(
-    path: str, file: Path, monkeypatch: pytest.MonkeyPatch
+    path: str, file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(protocol, "UNREAD_S", 0.2)
     application = Application(file)
-    requests = 400 if path == "/middle" else 1
+    requests = 400 if path == "/middle" else 3
     with serving(WSGIPool(application, LIMITS)) as port:
         client = connected(port, receive_buffer=2048)
         sender = threading.Thread(target=lambda: _send_all(client, get(path) * requests), daemon=True)
@@ -135,6 +135,7 @@ def test_a_client_that_reads_nothing_loses_its_connection(
         until(lambda: not _open_connections(port))
         client.close()
         sender.join(20)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def _send_all(client: socket.socket, data: bytes) -> None:
@@ -143,10 +144,10 @@ def _send_all(client: socket.socket, data: bytes) -> None:
 
 
 def _open_connections(port: int) -> list[str]:
-    """Established connections of the server's side, by the kernel."""
+    """Connections that the server has not closed, by the kernel: established (01) or left by the client (08)."""
     local = f"0100007F:{port:04X}"
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    return [line for line in lines if line.split()[1] == local and line.split()[3] == "01"]
+    return [line for line in lines if line.split()[1] == local and line.split()[3] in ("01", "08")]
 
 
 @pytest.mark.parametrize("path", ["/large", "/file", "/stream"])
@@ -214,6 +215,26 @@ def test_a_request_that_waits_too_long_gets_503_and_never_begins() -> None:
         until(lambda: ask(port, "/small")[0] == 200)
         assert "/late" not in application.begun
         for each in busy:
+            each.close()
+
+
+@pytest.mark.parametrize(("overloaded_s", "order"), [(60.0, ["/a", "/b", "/c"]), (0.0, ["/c", "/b", "/a"])])
+def test_an_overloaded_queue_is_served_newest_first(
+    overloaded_s: float, order: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "OVERLOADED_S", overloaded_s)
+    application = Application()
+    pool = WSGIPool(application, replace(LIMITS, threads=1, queue_s=20))
+    with serving(pool) as port:
+        held = [connected(port, get("/wait"))]
+        until(lambda: application.begun)
+        for number, path in enumerate(("/a", "/b", "/c")):
+            held.append(connected(port, get(path)))
+            until(lambda count=number + 1: len(pool.lane._queue) == count)
+        application.release.set()
+        until(lambda: len(application.begun) == 4)
+        assert application.begun[1:] == order
+        for each in held:
             each.close()
 
 
