@@ -20,21 +20,24 @@ ROUTES = {
 """Components and the route that each of them adds."""
 ESTIMATIONS = ("people_counter", "face_quality", "body_attributes", "liveness", "deepfake")
 
-_available: list[Callable[[], Collection[str]]] = []
+Names = Callable[[], Collection[str]]
+_available: list[Names] = []
+_unavailable: list[Names] = []
 
 
-def register_estimations(names: Callable[[], Collection[str]]) -> None:
-    """`names` tells which of `ESTIMATIONS` can be made now."""
-    _available[:] = [names]
+def register_estimations(names: Names, *, unavailable: Names) -> None:
+    """`names` tells which of `ESTIMATIONS` can be made now, `unavailable` which of all estimations lack a network."""
+    _available[:], _unavailable[:] = [names], [unavailable]
 
 
 def features() -> Mapping[str, object]:
-    """`{license, estimations, components}`, each thing true or false."""
+    """`{license, estimations, components}`, each thing true or false, and the names of `unavailable_estimations`."""
     available = {name for names in _available for name in names()}
     components = {component: is_routed(route) for component, route in ROUTES.items()}
     return {
         "license": True,
         "estimations": {name: name in available for name in ESTIMATIONS},
+        "unavailable_estimations": sorted(name for names in _unavailable for name in names()),
         # Websockets have no route here.
         "components": components | {"sender": apps.is_installed("apps.sender")},
     }

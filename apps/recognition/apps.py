@@ -20,10 +20,10 @@ class RecognitionConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the known descriptor versions, the health check and the check of the networks' directory."""
-        from apps.recognition.health import features_available, recognition_check
+        from apps.recognition.health import estimations_unavailable, features_available, recognition_check
 
         checks.register("recognition", recognition_check)
-        register_estimations(features_available)
+        register_estimations(features_available, unavailable=estimations_unavailable)
         register(networks_check)
         with suppress(NetworkError):  # `networks_check` reports it
             register_versions(Registry(config(Directories).networks), versions)

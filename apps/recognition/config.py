@@ -150,6 +150,24 @@ class DeepfakeEstimator(Settings):
     estimator_settings: DeepfakeThresholds = DeepfakeThresholds()
 
 
+@group("LUNA_REMOTE_SDK_MISSING_NETWORKS", scope=Scope.LIVE)
+class MissingNetworks(Settings):
+    """What happens to estimations for which no network is installed, and to image checks that cannot be measured."""
+
+    refuse_estimations: bool = setting(
+        False,
+        "Requests of such an estimation are refused with 200005. Else it is null, and the answer lists it in "
+        "`unavailable_estimations`.",
+        env="LUNA_REFUSE_UNAVAILABLE_ESTIMATIONS",
+    )
+    fail_iso_checks: bool = setting(
+        False,
+        "Checks of /6/iso that cannot be measured do not pass. Else they do not change its status. Either way the "
+        "answer lists them in `unmeasured_checks`.",
+        env="LUNA_FAIL_UNMEASURED_ISO_CHECKS",
+    )
+
+
 @group("LUNA_REMOTE_SDK_LIMITS", scope=Scope.LIVE)
 class SdkLimits(Settings):
     """Limits of requests with pictures."""
@@ -247,8 +265,8 @@ def _words(description: str, *default: str) -> Any:
     return setting(default, description, min_length=1)
 
 
-def _flag(description: str) -> Any:
-    return setting(1, description, ge=0, le=1)
+def _flag(passes: int, description: str) -> Any:
+    return setting(passes, description, ge=0, le=1)
 
 
 @group("FACE_QUALITY_SETTINGS", scope=Scope.LIVE)
@@ -257,9 +275,9 @@ class FaceQuality(Settings):
     Lengths are in pixels; of the head relative to the picture.
     """
 
-    image_format: tuple[Literal["JPEG", "JPEG2000", "PNG", "BMP", "TIFF", "PPM", "WEBP", "GIF"], ...] = _words(
-        "Formats of the picture.", "JPEG", "JPEG2000", "PNG"
-    )
+    image_format: tuple[
+        Literal["JPEG", "JPEG2000", "PNG", "BMP", "TIFF", "PPM", "WEBP", "GIF", "HEIF", "AVIF"], ...
+    ] = _words("Formats of the picture.", "JPEG", "JPEG2000", "PNG")
     illumination: ScoreRange = _score(0.3, 1, "Uniformity of illumination.")
     specularity: ScoreRange = _score(0.3, 1, "Absence of specular reflections.")
     blurriness: ScoreRange = _score(0.61, 1, "Sharpness.")
@@ -282,10 +300,10 @@ class FaceQuality(Settings):
     head_width: SizeRange = _size(0.5, 0.75, "Width of the head.")
     head_height: SizeRange = _size(0.6, 0.9, "Height of the head.")
     eye_distance: SizeRange = _size(90, None, "Distance between the eyes.")
-    image_width: SizeRange = _size(180, 1080, "Width of the picture.")
-    image_height: SizeRange = _size(180, 1920, "Height of the picture.")
+    image_width: SizeRange = _size(180, 1920, "Width of the picture.")
+    image_height: SizeRange = _size(180, 1080, "Height of the picture.")
     aspect_ratio: SizeRange = _size(0.74, 0.8, "Width of the picture over its height.")
-    face_width: SizeRange = _size(180, 1920, "Width of the face.")
+    face_width: SizeRange = _size(180, None, "Width of the face.")
     face_height: SizeRange = _size(180, None, "Height of the face.")
     indent_left: SizeRange = _size(20, None, "Distance of the face from the left edge.")
     indent_right: SizeRange = _size(20, None, "Distance of the face from the right edge.")
@@ -302,9 +320,9 @@ class FaceQuality(Settings):
     )
     smile: tuple[Literal["none", "smile_lips", "smile_teeth"], ...] = _words("Kind of smile.", "none")
     headwear: tuple[Headwear, ...] = _words("Headwear.", "none")
-    natural_light: int = _flag("1: natural light is required; 0: its absence is.")
-    fish_eye: int = _flag("1: no radial distortion is required; 0: its presence is.")
-    red_eye: int = _flag("1: no red eyes are required; 0: their presence is.")
+    natural_light: int = _flag(1, "1: natural light passes; 0: its absence does.")
+    fish_eye: int = _flag(0, "0: the absence of radial distortion passes; 1: its presence does.")
+    red_eye: int = _flag(0, "0: the absence of red eyes passes; 1: their presence does.")
     color_type: tuple[Literal["color", "grayscale", "infrared"], ...] = _words("Colour type of the face.", "color")
     background_lightness: ScoreRange = _score(0.2, 1, "Lightness of the background.")
     background_uniformity: ScoreRange = _score(0.5, 1, "Uniformity of the background.")

@@ -75,6 +75,8 @@ class Plan:
 
     `estimators` holds API names ("head_pose", "face_descriptor", ...). An unknown or unavailable one is LunaError
     ESTIMATOR_NOT_INITIALIZED for the whole request, an unknown `descriptor_version` UNSUPPORTED_DESCRIPTOR_VERSION.
+    One of `optional` that has no network is None for every face, body or picture instead; an estimator that is switched
+    off is refused all the same.
     Those of faces and of bodies are left out where none are detected; those of the picture are always made.
     `score_threshold` holds for faces and bodies. `warp` and `body_warp`: does the caller want the warps of faces and
     of bodies?
@@ -88,6 +90,7 @@ class Plan:
     extract_exif: bool = False
     score_threshold: float | None = None
     descriptor_version: int | None = None
+    optional: frozenset[str] = frozenset()
     warp: bool = True
     body_warp: bool = True
 

@@ -128,14 +128,14 @@ def test_images_of_a_request(client: Client, configure: Configure) -> None:
 def test_thresholds_of_face_quality(client: Client, configure: Configure) -> None:
     handler = make_handler(client, {"detect_policy": {"face_quality": {"estimate": 1}}})
     configure(
-        FaceQuality, head_roll={"min": -1, "max": None}, eyes=["closed", "open"], red_eye=0, image_width={"max": 10}
+        FaceQuality, head_roll={"min": -1, "max": None}, eyes=["closed", "open"], red_eye=1, image_width={"max": 10}
     )
     body = client.post(f"{handler}/events", astronaut(), JPEG).json()
     quality = body["events"][0]["detections"][0]["samples"]["face"]["detection"]["face_quality"]
     thresholds = {check["name"]: check["threshold_value"] for check in quality["checks"]}
     assert thresholds["head_roll"] == {"min": -1, "max": None}
     assert thresholds["left_eye"] == thresholds["right_eye"] == ["closed", "open"]
-    assert thresholds["red_eyes"] == 0
+    assert thresholds["red_eyes"] == 1
     assert thresholds["image_width"] == {"min": None, "max": 10}
     assert thresholds["head_yaw"] == {"min": -5, "max": 5}
     (image,) = client.post("/6/iso", astronaut(), JPEG).json()["images"]

@@ -79,3 +79,6 @@ class GenerationAnswer(serializers.Serializer[Any]):
     images = ImageOutcomeSerializer(many=True)
     events = GeneratedEventSerializer(many=True)
     filtered_detections = serializers.DictField()
+    unavailable_estimations = serializers.ListField(
+        child=serializers.CharField(), help_text="Those asked for without installed network: null above."
+    )

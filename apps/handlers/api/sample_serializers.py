@@ -55,6 +55,9 @@ class ImageDetectionsSerializer(ImageOutcomeSerializer):
 
 class DetectorAnswer(serializers.Serializer[Any]):
     images = ImageDetectionsSerializer(many=True)
+    unavailable_estimations = serializers.ListField(
+        child=serializers.CharField(), help_text="Those asked for without installed network: null above."
+    )
 
 
 class ExtractorQuery(serializers.Serializer[Any]):

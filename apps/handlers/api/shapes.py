@@ -7,6 +7,7 @@ from apps.common.errors import LunaError
 from apps.handlers.messages import event_block, sample_block
 from apps.handlers.pipeline.run import Run
 from apps.recognition.estimators.people_count import PeopleCount
+from apps.recognition.run.facade import unavailable_estimations
 from apps.recognition.run.pictures import RecognisedPicture, Rejected
 from apps.recognition.shapes import (
     body_detection_block,
@@ -27,6 +28,7 @@ def generation_body(run: Run) -> dict[str, Any]:
         ],
         "events": [event.message["event"] if event.message else event_block(event, run.shown) for event in run.events],
         "filtered_detections": _filtered([each for picture in run.pictures for each in picture.rejected], run.shown),
+        "unavailable_estimations": unavailable_estimations(run.request.plan.optional),
     }
 
 
@@ -49,7 +51,8 @@ def detections_body(run: Run) -> dict[str, Any]:
                 }
             }
             for picture in run.pictures
-        ]
+        ],
+        "unavailable_estimations": unavailable_estimations(run.request.plan.optional),
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from rest_framework import serializers
 
+from apps.common.config import config
 from apps.common.validation import checked_data
 from apps.handlers.policies.base import MAX_ITEMS, PolicySerializer
 from apps.handlers.policies.detect import DetectPolicy, DetectPolicySerializer
@@ -17,6 +18,7 @@ from apps.handlers.policies.extract import ExtractPolicy, ExtractPolicySerialize
 from apps.handlers.policies.match import MatchPolicy, MatchPolicySerializer
 from apps.handlers.policies.storage import StoragePolicy, StoragePolicySerializer
 from apps.handlers.policies.tags import ConditionalTag, ConditionalTagSerializer
+from apps.recognition.config import MissingNetworks
 from apps.recognition.request.build import RecognitionRequest, recognition_request
 
 __all__ = ["Policies", "PoliciesSerializer", "policies_cached", "policies_parse"]
@@ -57,6 +59,7 @@ class Policies:
             descriptor_score=extract.fd_score_threshold,
             checks=detect.face_quality.thresholds,
             must_pass_checks=detect.face_quality.filter,
+            optional=not config(MissingNetworks).refuse_estimations,
         )
 
     @property

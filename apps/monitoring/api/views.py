@@ -55,6 +55,9 @@ class VersionView(LunaView):
 class FeaturesSerializer(serializers.Serializer[Any]):
     license = serializers.BooleanField()
     estimations = serializers.DictField(child=serializers.BooleanField())
+    unavailable_estimations = serializers.ListField(
+        child=serializers.CharField(), help_text="Those for which no network is installed: answers hold null."
+    )
     components = serializers.DictField(child=serializers.BooleanField())
 
 

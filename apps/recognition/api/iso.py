@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.common.api.views import LunaView
+from apps.common.config import config
 from apps.common.fields import FlagField
 from apps.common.validation import checked_query
 from apps.recognition.api.answers import StatusSerializer
@@ -15,6 +16,7 @@ from apps.recognition.api.inputs import read_public_inputs
 from apps.recognition.api.openapi import image_request
 from apps.recognition.checks.evaluate import ESTIMATION
 from apps.recognition.checks.table import ISO_THRESHOLDS
+from apps.recognition.config import MissingNetworks
 from apps.recognition.estimators.shapes import Json
 from apps.recognition.inputs.types import Rules
 from apps.recognition.request.build import recognition_request
@@ -37,7 +39,7 @@ class IsoQuery(serializers.Serializer[Any]):
 
 
 class IsoCheckSerializer(serializers.Serializer[Any]):
-    """One check. `object_value` is null where it could not be measured; then `result` is 0."""
+    """One check. `object_value` is null where it could not be measured; `result` is then what the settings say."""
 
     name = serializers.CharField()
     object_value = serializers.JSONField(allow_null=True, help_text="Number or word.")
@@ -50,6 +52,7 @@ class IsoChecksSerializer(serializers.Serializer[Any]):
 
     status = serializers.IntegerField()
     checks = IsoCheckSerializer(many=True)
+    unmeasured_checks = serializers.ListField(child=serializers.CharField(), help_text="Those without a value.")
 
 
 class IsoDetectionSerializer(serializers.Serializer[Any]):
@@ -80,7 +83,8 @@ class IsoView(LunaView):
 
     @extend_schema(
         summary="iso",
-        description="Checks faces against ISO/IEC 19794-5. A check that cannot be measured does not pass.",
+        description="Checks faces against ISO/IEC 19794-5. Checks that cannot be measured are listed; by a setting "
+        "they do not pass.",
         parameters=[IsoQuery],
         request=image_request(),
         responses={200: IsoAnswer},
@@ -93,6 +97,7 @@ class IsoView(LunaView):
             use_exif=query["use_exif_info"],
             extract_exif=query["extract_exif"],
             checks=ISO_THRESHOLDS,
+            unmeasured_passes=not config(MissingNetworks).fail_iso_checks,
         )
         seen = recognise_pictures(read_public_inputs(request, rules), asked)
         return Response({"images": [_image(each) for each in seen]})

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.common.api.views import LunaView
+from apps.common.config import config
 from apps.common.descriptors import base64_encode
 from apps.common.fields import CommaListField, FlagField
 from apps.common.filters.enums import Deepfake, Liveness, Mask
@@ -18,6 +19,7 @@ from apps.common.validation import checked_query
 from apps.recognition.api.answers import StatusSerializer
 from apps.recognition.api.inputs import read_public_inputs
 from apps.recognition.api.openapi import image_request
+from apps.recognition.config import MissingNetworks
 from apps.recognition.encoding import warp_bytes
 from apps.recognition.estimators.people_count import PeopleCount
 from apps.recognition.estimators.shapes import Json
@@ -30,6 +32,7 @@ from apps.recognition.request.build import (
     angle_field,
     recognition_request,
 )
+from apps.recognition.run.facade import unavailable_estimations
 from apps.recognition.run.pictures import RecognisedPicture, Rejected, check_one_person, recognise_pictures
 from apps.recognition.shapes import (
     attributes_block,
@@ -133,6 +136,9 @@ class SdkAnswer(serializers.Serializer[Any]):
     images_estimations = SdkImageSerializer(many=True)
     aggregate_estimations = serializers.DictField()
     filtered_estimations = SdkFilteredSerializer(many=True)
+    unavailable_estimations = serializers.ListField(
+        child=serializers.CharField(), help_text="Those asked for without installed network: null above."
+    )
 
 
 class SdkView(LunaView):
@@ -158,6 +164,7 @@ class SdkView(LunaView):
                 "images_estimations": [_image(each, shown) for each in seen],
                 "aggregate_estimations": _together(seen, shown) if query["aggregate_attributes"] else {},
                 "filtered_estimations": [_filtered(each, shown) for picture in seen for each in picture.rejected],
+                "unavailable_estimations": unavailable_estimations(shown.estimations),
             }
         )
 
@@ -191,6 +198,7 @@ def _asked(query: dict[str, Any], shown: Shown) -> RecognitionRequest:
         angles={angle: query[f"{angle}_threshold"] for angle in ANGLES},
         states={name: query[f"{name}_states"] for name in ("mask", "liveness", "deepfake")},
         descriptor_score=query["face_descriptor_score_threshold"],
+        optional=not config(MissingNetworks).refuse_estimations,
     )
 
 
@@ -198,11 +206,12 @@ def _image(seen: RecognisedPicture, shown: Shown) -> Json:
     exif = seen.result.exif
     people = seen.result.estimations.get("people_count")
     counted = people_block(people, with_coordinates=shown.coordinates) if isinstance(people, PeopleCount) else None
+    unmade = {name: None for name, value in seen.result.estimations.items() if value is None}
     return {
         **status_block(seen.filename, seen.result.error),
         "exif": None if exif is None else dict(exif),
         "estimations": [_person(each.face, each.body, shown) for each in seen.persons],
-        "image_estimations": {} if counted is None else {"people": counted},
+        "image_estimations": ({} if counted is None else {"people": counted}) | unmade,
     }
 
 

@@ -14,7 +14,7 @@ ESTIMATION = "face_quality"
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """`value`: None where it could not be measured; then `passed` is False."""
+    """`value`: None where it could not be measured; whether that passes, the caller has said."""
 
     name: str
     value: Value
@@ -34,7 +34,7 @@ class CheckReport:
         return all(check.passed for check in self.checks)
 
     def json(self) -> dict[str, object]:
-        """`{status, checks}`: status 1 where all passed."""
+        """`{status, checks, unmeasured_checks}`: status 1 where all passed."""
         return {
             "status": int(self.passed),
             "checks": [
@@ -46,6 +46,7 @@ class CheckReport:
                 }
                 for check in self.checks
             ],
+            "unmeasured_checks": [check.name for check in self.checks if check.value is None],
         }
 
 
@@ -54,10 +55,13 @@ def estimators_for(names: Iterable[str], available: Collection[str]) -> frozense
     return frozenset(need for name in names if (need := CHECKS[name].needs) is not None and need in available)
 
 
-def check_faces(image: ImageInput, result: ImageResult, thresholds: Mapping[str, Threshold]) -> ImageResult:
+def check_faces(
+    image: ImageInput, result: ImageResult, thresholds: Mapping[str, Threshold], *, unmeasured_passes: bool = False
+) -> ImageResult:
     """`result` with a `CheckReport` of every face among its estimations, under "face_quality".
 
-    `thresholds`: the checks to make, by name. The plan must have held `estimators_for` them.
+    `thresholds`: the checks to make, by name. The plan must have held `estimators_for` them. `unmeasured_passes`: does
+    a check pass that cannot be measured?
     """
     return replace(
         result,
@@ -65,7 +69,12 @@ def check_faces(image: ImageInput, result: ImageResult, thresholds: Mapping[str,
             replace(
                 face,
                 estimations=MappingProxyType(
-                    {**face.estimations, ESTIMATION: check_face(Evidence(image, result, face), thresholds)}
+                    {
+                        **face.estimations,
+                        ESTIMATION: check_face(
+                            Evidence(image, result, face), thresholds, unmeasured_passes=unmeasured_passes
+                        ),
+                    }
                 ),
             )
             for face in result.faces
@@ -73,15 +82,20 @@ def check_faces(image: ImageInput, result: ImageResult, thresholds: Mapping[str,
     )
 
 
-def check_face(evidence: Evidence, thresholds: Mapping[str, Threshold]) -> CheckReport:
+def check_face(
+    evidence: Evidence, thresholds: Mapping[str, Threshold], *, unmeasured_passes: bool = False
+) -> CheckReport:
     """One result a threshold, in the table's order."""
-    return CheckReport(tuple(_result(evidence, name, thresholds[name]) for name in CHECKS if name in thresholds))
+    return CheckReport(
+        tuple(_result(evidence, name, thresholds[name], unmeasured_passes) for name in CHECKS if name in thresholds)
+    )
 
 
-def _result(evidence: Evidence, name: str, threshold: Threshold) -> CheckResult:
+def _result(evidence: Evidence, name: str, threshold: Threshold, unmeasured_passes: bool) -> CheckResult:
     check = CHECKS[name]
     is_warp = evidence.image.image_type is not ImageType.RAW
     value = None if check.from_source and is_warp else check.measure(evidence)
     if isinstance(value, float):
         value = round(value, DECIMALS)
-    return CheckResult(name, value, threshold, threshold.accepts(value))
+    passed = threshold.accepts(value) or (value is None and unmeasured_passes)
+    return CheckResult(name, value, threshold, passed)

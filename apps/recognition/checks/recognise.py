@@ -10,16 +10,19 @@ from apps.recognition.types import ImageInput, ImageResult, Plan
 
 
 def recognise_checked(
-    images: Sequence[ImageInput], plan: Plan, thresholds: Mapping[str, Threshold]
+    images: Sequence[ImageInput], plan: Plan, thresholds: Mapping[str, Threshold], *, unmeasured_passes: bool = False
 ) -> list[ImageResult]:
     """As `facade.recognise`; every face has a `CheckReport` under "face_quality" when there are `thresholds`.
 
     "face_quality" in the plan's estimators is no estimator, but says that checks are wanted: without `thresholds` it is
-    ignored. Checks whose estimator is not available measure nothing and fail.
+    ignored. Checks whose estimator is not available measure nothing, and pass only where `unmeasured_passes`.
     """
     wanted = plan.estimators - {ESTIMATION}
     if not thresholds:
         return recognise(images, replace(plan, estimators=wanted))
     needed = estimators_for(thresholds, available_estimators())
     results = recognise(images, replace(plan, estimators=wanted | needed))
-    return [check_faces(image, result, thresholds) for image, result in zip(images, results, strict=True)]
+    return [
+        check_faces(image, result, thresholds, unmeasured_passes=unmeasured_passes)
+        for image, result in zip(images, results, strict=True)
+    ]

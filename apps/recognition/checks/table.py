@@ -6,7 +6,8 @@ crown and chin (OFIQ's head size is that distance over the picture's height, .45
 picture's, distances pixels, angles degrees.
 
 A check with `from_source` needs the picture itself; of a warp, whose size and place in the picture are lost, it
-measures nothing. Flags are 1 where all is well: natural light, no red eyes, no radial distortion.
+measures nothing. Flags are 1 where what they name is present, and 0 where it is absent: red eyes and radial distortion
+pass at 0, natural light at 1.
 """
 
 from collections.abc import Callable, Mapping
@@ -171,7 +172,7 @@ _ALL = (
     Check(
         "glasses", OneOf(("no_glasses", "eyeglasses"), GLASSES), _score("glasses", Glasses, "predominant"), "glasses"
     ),
-    Check("red_eyes", Flag(1), _of("red_eyes", RedEyes, lambda eyes: int(not eyes.red)), "red_eyes"),
+    Check("red_eyes", Flag(0), _of("red_eyes", RedEyes, lambda eyes: int(eyes.red)), "red_eyes"),
     Check(
         "natural_light",
         Flag(1),
@@ -180,8 +181,8 @@ _ALL = (
     ),
     Check(
         "radial_distortion",
-        Flag(1),
-        _of("radial_distortion", RadialDistortion, lambda lens: int(not lens.distorted)),
+        Flag(0),
+        _of("radial_distortion", RadialDistortion, lambda lens: int(lens.distorted)),
         "radial_distortion",
         from_source=True,
     ),

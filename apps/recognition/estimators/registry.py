@@ -10,6 +10,9 @@ from apps.common import errors
 from apps.common.errors import LunaError
 from apps.recognition import estimators as package
 from apps.recognition.estimators.base import AnyEstimator
+from apps.recognition.vocabulary import ESTIMATIONS
+
+IMAGE_CHECKS = "face_quality"  # made by no estimator, but of the results of several
 
 
 @lru_cache(maxsize=1)
@@ -50,6 +53,16 @@ def ordered(names: Collection[str], tasks: Collection[str], off: Collection[str]
 
 def available(tasks: Collection[str], off: Collection[str] = ()) -> frozenset[str]:
     """The public estimators that are on and whose networks are all installed."""
+    return _available(frozenset(tasks), frozenset(off))
+
+
+def without_network(names: Collection[str], tasks: Collection[str], off: Collection[str] = ()) -> frozenset[str]:
+    """Return those of `names` that are estimations, are on, and lack a network among those of `tasks`."""
+    return frozenset(names).intersection(ESTIMATIONS) - available(tasks) - frozenset(off) - {IMAGE_CHECKS}
+
+
+@lru_cache(maxsize=8)
+def _available(tasks: frozenset[str], off: frozenset[str]) -> frozenset[str]:
     names = set()
     for name, estimator in all_estimators().items():
         try:

@@ -41,12 +41,15 @@ def recognition_request(
     descriptor_score: float = 0.0,
     checks: Mapping[str, Threshold] | None = None,
     must_pass_checks: bool = False,
+    unmeasured_passes: bool = False,
+    optional: bool = False,
 ) -> RecognitionRequest:
     """Return the plan and the limits; the plan holds the estimations that the limits need.
 
     `estimations`: names of the vocabulary. `angles`: largest |pitch|, |roll| and |yaw| in degrees, of which 180 limits
-    nothing. `states`: by estimation the numbers that pass, of which none limit nothing. The other members are those of
-    `Plan` and `Limits`. `descriptor_version` counts only if a descriptor is among the estimations.
+    nothing. `states`: by estimation the numbers that pass, of which none limit nothing. `optional`: an estimation
+    without installed network is left out, unless a limit needs it. The other members are those of `Plan` and `Limits`.
+    `descriptor_version` counts only if a descriptor is among the estimations.
     """
     limits = Limits(
         angles={angle: limit for angle, limit in (angles or {}).items() if limit < MAX_ANGLE_DEGREES},
@@ -55,12 +58,14 @@ def recognition_request(
         descriptor_score=descriptor_score,
         checks=checks or {},
         must_pass_checks=must_pass_checks,
+        unmeasured_passes=unmeasured_passes,
     )
     wanted = frozenset(estimations) | limits.estimators
     plan = Plan(
         detect_face=faces,
         detect_body=bodies,
         estimators=wanted,
+        optional=frozenset(estimations) - limits.estimators if optional else frozenset(),
         multiface=multiface,
         use_exif=use_exif,
         extract_exif=extract_exif,

@@ -32,6 +32,7 @@ class Limits:
     predictions: PredictionThresholds = field(default_factory=PredictionThresholds)
     descriptor_score: float = 0.0
     checks: Mapping[str, Threshold] = field(default_factory=dict)
+    unmeasured_passes: bool = False
     must_pass_checks: bool = False
 
     @property

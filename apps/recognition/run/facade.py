@@ -5,7 +5,7 @@ child makes its own.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from apps.common.config import Directories, Images, config
@@ -13,7 +13,7 @@ from apps.common.process import PerProcess
 from apps.recognition.config import BodyDetector, DeepfakeEstimator, FaceDetector, LivenessEstimator, Runtime, Switches
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
-from apps.recognition.estimators.registry import available, ordered
+from apps.recognition.estimators.registry import available, ordered, without_network
 from apps.recognition.request.thresholds import PredictionThresholds
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.switches import BODY_DETECTOR, FACE_DETECTOR, HUMAN_DETECTOR, names_off
@@ -69,6 +69,12 @@ def available_estimators() -> frozenset[str]:
     """The estimators that a plan may name: they are on, and their networks are installed."""
     running = engine()
     return available(running.tasks, running.config.off)
+
+
+def unavailable_estimations(names: Collection[str]) -> list[str]:
+    """Return those of `names` that are on, but for which no network is installed, in alphabetical order."""
+    running = engine()
+    return sorted(without_network(names, running.tasks, running.config.off))
 
 
 def engine_status() -> dict[str, object]:

@@ -65,7 +65,9 @@ def recognise_inputs(inputs: Inputs, request: RecognitionRequest) -> list[ImageR
     """
     readable = [picture.image for picture in inputs.pictures if picture.error is None]
     thresholds = request.limits.predictions.over(prediction_thresholds())
-    found = iter(recognise_checked(readable, request.plan, request.limits.checks) if readable else ())
+    checks, unmeasured_passes = request.limits.checks, request.limits.unmeasured_passes
+    checked = recognise_checked(readable, request.plan, checks, unmeasured_passes=unmeasured_passes) if readable else ()
+    found = iter(checked)
     results = []
     for picture in inputs.pictures:
         result = ImageResult(picture.image.filename, error=picture.error) if picture.error else next(found)

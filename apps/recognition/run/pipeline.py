@@ -30,7 +30,7 @@ from apps.recognition.estimators.base import (
     SceneEstimator,
     Subject,
 )
-from apps.recognition.estimators.registry import all_estimators, ordered
+from apps.recognition.estimators.registry import all_estimators, ordered, without_network
 from apps.recognition.run.bodies import body_of_warp, find_bodies, joined
 from apps.recognition.run.faces import FaceFinder
 from apps.recognition.run.networks import EngineNetworks
@@ -47,6 +47,7 @@ from apps.recognition.types import (
     Plan,
     Rect,
 )
+from apps.recognition.vocabulary import ESTIMATIONS, Kind
 
 DESCRIPTOR_TASKS = ("face_descriptor", "body_descriptor")  # also the names of their estimators
 IDENTITY: Matrix = np.array([[1.0, 0, 0], [0, 1.0, 0]])
@@ -65,8 +66,11 @@ class Pipeline:
         _check_warps(plan, engine.config.off)
         self._engine = engine
         self._plan = plan
-        ordered(plan.estimators, engine.tasks, engine.config.off)  # what is unavailable is refused, detected or not
-        self._names = {kind: _names_of(kind, plan) for kind in (Estimator, BodyEstimator, SceneEstimator)}
+        missing = without_network(plan.optional & plan.estimators, engine.tasks, engine.config.off)
+        self._missing = {kind: _nothing_of(kind, missing) for kind in Kind}
+        wanted = plan.estimators - missing
+        ordered(wanted, engine.tasks, engine.config.off)  # what is unavailable is refused, detected or not
+        self._names = {kind: _names_of(kind, plan, wanted) for kind in (Estimator, BodyEstimator, SceneEstimator)}
         self._estimators = ordered(frozenset().union(*self._names.values()), engine.tasks)
         self._wants_faces = plan.detect_face or any(
             isinstance(each, SceneEstimator) or (isinstance(each, BodyEstimator) and each.faces)
@@ -117,7 +121,7 @@ class Pipeline:
             height=image.shape[0],
             faces=tuple(self._face(face) for face in faces) if plan.detect_face else (),
             bodies=tuple(self._body(body, faces) for body in bodies),
-            estimations=MappingProxyType(of_scene),
+            estimations=MappingProxyType(of_scene | self._missing[Kind.PICTURE]),
             exif=MappingProxyType(read_exif(decoded.exif)) if plan.extract_exif else None,
         )
 
@@ -199,7 +203,7 @@ class Pipeline:
                     _note(estimator.name, bodies, estimator.estimate(bodies, run))
 
     def _face(self, subject: Subject) -> Face:
-        public = {name: subject.results[name] for name in self._names[Estimator]}
+        public = {name: subject.results[name] for name in self._names[Estimator]} | self._missing[Kind.FACE]
         return Face(
             rect=_rect(subject),
             score=subject.score,
@@ -218,7 +222,9 @@ class Pipeline:
             keypoints=subject.keypoints,
             warp=subject.warp if self._plan.body_warp else NO_WARP,
             face_index=number if self._plan.detect_face else None,
-            estimations=MappingProxyType({name: subject.results[name] for name in self._names[BodyEstimator]}),
+            estimations=MappingProxyType(
+                {name: subject.results[name] for name in self._names[BodyEstimator]} | self._missing[Kind.BODY]
+            ),
         )
 
 
@@ -227,11 +233,16 @@ def _note(name: str, subjects: Sequence[Subject | BodySubject], results: Sequenc
         subject.results[name] = result
 
 
-def _names_of(kind: type[AnyEstimator], plan: Plan) -> frozenset[str]:
-    """The plan's estimators of this kind, where something of the kind is detected."""
+def _nothing_of(kind: Kind, names: Collection[str]) -> dict[str, object]:
+    """None for each of these estimations that is of the kind."""
+    return dict.fromkeys(name for name in names if ESTIMATIONS[name].kind is kind)
+
+
+def _names_of(kind: type[AnyEstimator], plan: Plan, estimators: Collection[str]) -> frozenset[str]:
+    """Those of the estimators that are of this kind, where something of the kind is detected."""
     wanted = {Estimator: plan.detect_face, BodyEstimator: plan.detect_body}.get(kind, True)
     known = all_estimators()
-    return frozenset(name for name in plan.estimators if wanted and isinstance(known[name], kind))
+    return frozenset(name for name in estimators if wanted and isinstance(known[name], kind))
 
 
 def _check_warps(plan: Plan, off: Collection[str]) -> None:

@@ -14,6 +14,7 @@ from apps.accounts.models import Account
 from apps.common.descriptors import Calibration, DescriptorVersion, sdk_decode, versions
 from apps.common.filters.enums import ApparentGender, Colour, Presence
 from apps.events.models import Event, EventDescriptor
+from apps.recognition.config import MissingNetworks
 from apps.recognition.run import facade
 from tests.api.handlers.conftest import JPEG, Stored, astronaut, make_handler, sample
 from tests.api.handlers.requests import Count, generate
@@ -200,6 +201,10 @@ def test_a_body_descriptor_is_kept_with_the_event(client: Client, account: Accou
     np.testing.assert_allclose(vector, np.array(next(row for row in rows if row.version == 2004).vector), atol=1e-5)
 
 
-def test_a_body_descriptor_needs_a_network(client: Client) -> None:
+def test_a_body_descriptor_needs_a_network(client: Client, configure: Any) -> None:
     path = handler(client, extract_policy={"extract_body_descriptor": 1})
+    body = client.post(f"{path}/events", astronaut(), JPEG).json()
+    assert body["unavailable_estimations"] == ["body_descriptor"]
+    assert not EventDescriptor.objects.filter(version__gte=1100).exists()
+    configure(MissingNetworks, refuse_estimations=True)
     assert client.post(f"{path}/events", astronaut(), JPEG).json()["error_code"] == 200005

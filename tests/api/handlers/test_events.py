@@ -13,6 +13,7 @@ from apps.accounts.models import Account
 from apps.events.models import Event, EventDescriptor
 from apps.faces.models import FaceDescriptor
 from apps.recognition.checks.table import CHECKS
+from apps.recognition.config import MissingNetworks
 from tests.api.handlers.conftest import JPEG, astronaut, make_handler, nobody, sample
 from tests.api.handlers.requests import Count, error_of, generate, make_list
 
@@ -263,11 +264,32 @@ class TestScreening:
         assert (stored() == before) is not passes
 
     @pytest.mark.parametrize(
-        "detect",
-        [{"estimate_glasses": 1}, {"estimate_deepfake": {"estimate": 1}}, {"mask_states": [1]}],
-    )  # fmt: skip
-    def test_what_cannot_be_estimated_says_so(self, client: Client, stored: Count, detect: Any) -> None:
+        ("detect", "strict"),
+        [
+            ({"estimate_glasses": 1}, True),
+            ({"estimate_deepfake": {"estimate": 1}}, True),
+            ({"mask_states": [1]}, False),  # whom a limit lets pass is never guessed
+            ({"mask_states": [1], "estimate_mask": 1}, False),
+        ],
+    )
+    def test_what_cannot_be_estimated_is_refused(
+        self, client: Client, stored: Count, configure: Any, detect: Any, strict: bool
+    ) -> None:
+        configure(MissingNetworks, refuse_estimations=strict)
         handler = make_handler(client, {"detect_policy": detect})
         before = stored()
         assert error_of(client.post(f"{handler}/events", astronaut(), JPEG)) == (400, 200005)
         assert stored() == before
+
+    def test_what_no_network_tells_is_null_and_listed_once(self, client: Client) -> None:
+        detect = {"estimate_glasses": 1, "estimate_emotions": 1, "estimate_deepfake": {"estimate": 1}}
+        extract = {"extract_body_descriptor": 1, "extract_basic_attributes": 1}
+        handler = make_handler(client, {"detect_policy": detect | {"detect_body": 1}, "extract_policy": extract})
+        body = generate(client, handler, astronaut())
+        assert body["unavailable_estimations"] == ["body_descriptor", "deepfake", "glasses"]
+        (event,) = body["events"]
+        attributes = event["detections"][0]["samples"]["face"]["detection"]["attributes"]
+        assert (attributes["glasses"], attributes["deepfake"]) == (None, None)
+        assert attributes["emotions"]["predominant_emotion"]
+        stored_event = client.get(event["url"]).json()
+        assert (stored_event["deepfake"], stored_event["gender"]) == (None, 0)

@@ -11,6 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
 
+from apps.recognition.config import MissingNetworks
 from tests.api.handlers.conftest import JPEG, astronaut, encoded, sample
 
 pytestmark = pytest.mark.django_db
@@ -143,6 +144,12 @@ def test_a_box_around_a_body() -> None:
         assert len(people(answer.json())) == count
 
 
-def test_estimations_of_bodies_need_no_network_that_is_missing_but_descriptors_do() -> None:
-    answer = Client().post("/6/sdk?detect_body=1&estimate_body_descriptor=1", astronaut(), JPEG)
-    assert answer.json()["error_code"] == 200005
+def test_estimations_of_bodies_need_no_network_that_is_missing_but_descriptors_do(configure: Any) -> None:
+    query = "/6/sdk?detect_body=1&estimate_body_descriptor=1&estimate_upper_body=1"
+    body = Client().post(query, astronaut(), JPEG).json()
+    attributes = people(body)[0]["body"]["attributes"]
+    assert attributes["descriptor"] is None
+    assert attributes["upper_body"]["upper_clothing"]["colors"]
+    assert body["unavailable_estimations"] == ["body_descriptor"]
+    configure(MissingNetworks, refuse_estimations=True)
+    assert Client().post(query, astronaut(), JPEG).json()["error_code"] == 200005

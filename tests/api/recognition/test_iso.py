@@ -12,7 +12,7 @@ from PIL import Image
 
 from apps.common.config import override_config
 from apps.recognition.checks.table import CHECKS, ISO_THRESHOLDS
-from apps.recognition.config import Runtime
+from apps.recognition.config import MissingNetworks, Runtime
 from apps.recognition.run import facade
 from tests.factories import client_of, make_account, token_client
 from tests.unit.recognition.checks.pictures import portrait
@@ -62,18 +62,23 @@ def test_a_portrait_is_checked_without_credentials() -> None:
     assert checks["eye_distance"]["object_value"] > 90
     assert checks["glasses"]["threshold_value"] == ["no_glasses", "eyeglasses"]
     assert checks["image_format"]["object_value"] == "JPEG"
-    assert checks["red_eyes"] == {"name": "red_eyes", "object_value": 1, "threshold_value": 1, "result": 1}
+    assert checks["red_eyes"] == {"name": "red_eyes", "object_value": 0, "threshold_value": 0, "result": 1}
     for name in ("head_yaw", "head_pitch", "head_roll", "left_eye", "head_width", "head_height", "blurriness_quality"):
         assert checks[name]["result"] == 1, checks[name]
 
 
-def test_what_cannot_be_measured_does_not_pass() -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_cannot_be_measured_is_listed_and_fails_by_a_setting(configure: Any, fails: bool) -> None:
+    configure(MissingNetworks, fail_iso_checks=fails)
     (image,) = post(good_portrait()).json()["images"]
+    iso = image["estimations"][0]["face"]["detection"]["iso"]
     checks = checks_of(image)
-    unmeasured = {name for name, check in checks.items() if check["object_value"] is None}
-    assert unmeasured >= UNMEASURED
-    assert all(checks[name]["result"] == 0 for name in unmeasured)
-    assert image["estimations"][0]["face"]["detection"]["iso"]["status"] == 0
+    unmeasured = [name for name, check in checks.items() if check["object_value"] is None]
+    assert set(unmeasured) >= UNMEASURED
+    assert iso["unmeasured_checks"] == unmeasured
+    assert {checks[name]["result"] for name in unmeasured} == {int(not fails)}
+    measured = [check["result"] for name, check in checks.items() if name not in unmeasured]
+    assert iso["status"] == int(all(measured) and not fails)
 
 
 def test_several_faces_are_an_error_unless_asked_for() -> None:
@@ -117,7 +122,7 @@ def test_a_warp_is_refused_by_the_checks_that_need_its_picture() -> None:
     checks = checks_of(answer.json()["images"][0])
     for name, check in checks.items():
         if CHECKS[name].from_source:
-            assert (check["object_value"], check["result"]) == (None, 0)
+            assert (check["object_value"], check["result"]) == (None, 1)
     assert checks["left_eye"]["object_value"] == "open"
     assert checks["image_width"]["object_value"] == 250
 

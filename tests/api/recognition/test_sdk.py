@@ -15,7 +15,7 @@ from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord
 from apps.common.descriptors import sdk_decode
 from apps.common.errors import LunaError
-from apps.recognition.config import Runtime
+from apps.recognition.config import MissingNetworks, Runtime
 from apps.recognition.run import facade
 from tests.api.handlers.conftest import JPEG, JSON, Stored, astronaut, encoded, nobody, sample, stored  # noqa: F401
 from tests.factories import basic_client, client_of, make_account, token_client
@@ -129,9 +129,29 @@ def test_a_score_filters_although_no_descriptor_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("flag", ["deepfake", "body_descriptor", "image_modification"])
-def test_what_is_not_installed(flag: str) -> None:
+def test_what_is_not_installed(flag: str, configure: Any) -> None:
+    answer = Client().post(f"/6/sdk?estimate_{flag}=1&estimate_emotions=1", astronaut(), JPEG)
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["unavailable_estimations"] == [flag]
+    (found,) = faces(body)
+    assert found["attributes"]["emotions"]["predominant_emotion"]
+    if flag == "deepfake":
+        assert found["attributes"]["deepfake"] is None
+    if flag == "image_modification":
+        assert body["images_estimations"][0]["image_estimations"] == {"image_modification": None}
+    configure(MissingNetworks, refuse_estimations=True)
     answer = Client().post(f"/6/sdk?estimate_{flag}=1", astronaut(), JPEG)
     assert (answer.status_code, answer.json()["error_code"]) == (LunaError(200005).status, 200005)
+
+
+def test_a_limit_without_network_is_refused() -> None:
+    answer = Client().post("/6/sdk?mask_states=1", astronaut(), JPEG)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, 200005)
+
+
+def test_of_what_is_installed_nothing_is_unavailable() -> None:
+    assert sdk("?estimate_emotions=1")["unavailable_estimations"] == []
 
 
 @pytest.mark.parametrize(

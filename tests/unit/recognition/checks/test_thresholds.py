@@ -50,9 +50,9 @@ def test_the_table_has_the_platforms_defaults() -> None:
         "mouth_open": {"min": 0, "max": 0.5},
         "smile_properties": ["none"],
         "glasses": ["no_glasses", "eyeglasses"],
-        "red_eyes": 1,
+        "red_eyes": 0,
         "natural_light": 1,
-        "radial_distortion": 1,
+        "radial_distortion": 0,
         "eyebrows_state": ["neutral"],
         "headwear_type": ["none"],
         "face_color_type": ["color"],
@@ -85,4 +85,10 @@ def test_the_table_has_the_platforms_defaults() -> None:
         "face_height": {"min": 180, "max": None},
     }
     assert {name: threshold.json() for name, threshold in ISO_THRESHOLDS.items()} == published
-    assert {name: threshold.json() for name, threshold in own_thresholds().items()} == published | beside_iso
+    of_settings = {
+        "image_width": {"min": 180, "max": 1920},
+        "image_height": {"min": 180, "max": 1080},
+        "face_width": {"min": 180, "max": None},
+    }
+    own = {name: threshold.json() for name, threshold in own_thresholds().items()}
+    assert own == published | beside_iso | of_settings
