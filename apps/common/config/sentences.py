@@ -1,5 +1,6 @@
 """Sentences about settings: what is accepted, and what is wrong with a value."""
 
+import difflib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -39,14 +40,20 @@ def problems(group: Group, error: ValidationError, names: Mapping[tuple[str, ...
         path = next((location[:end] for end in range(len(location), 0, -1) if location[:end] in by_path), None)
         if path is None:
             place = " > ".join((group.name, *location))
-            reason = "is not a setting" if each["type"] == "extra_forbidden" else _reason(each["msg"])
-            found[f"{place} {reason}." if location else f"{_reason(each['msg'])}."] = None
+            reason = _unknown(group, location) if each["type"] == "extra_forbidden" else _reason(each["msg"])
+            found[f"{place} {reason}." if location else f"{reason}."] = None
             continue
         variable = by_path[path]
         name = names.get(path, " > ".join((group.name, *path)))
         shown = SECRET_SHOWN if variable.secret else _shown(each["input"])
         found[f"{name} must be {accepted(group, variable)}, got {shown}."] = None
     return list(found)
+
+
+def _unknown(group: Group, location: tuple[str, ...]) -> str:
+    known = [" > ".join(variable.path) for variable in group.variables]
+    nearest = difflib.get_close_matches(" > ".join(location), known, n=1)
+    return f"is not a setting: write {nearest[0]}, or remove it" if nearest else "is not a setting"
 
 
 def _reason(message: str) -> str:

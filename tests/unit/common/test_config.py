@@ -252,7 +252,10 @@ def test_secrets_are_never_read_from_the_store(stores: Stores) -> None:
             {"match": {"reference_limit": 0}},
             "PLATFORM_LIMITS > match > reference_limit must be a whole number from 1 to 10000, got 0.",
         ),
-        ({"match": {"refrence_limit": 5}}, "PLATFORM_LIMITS > match > refrence_limit is not a setting."),
+        (
+            {"match": {"refrence_limit": 5}},
+            "PLATFORM_LIMITS > match > refrence_limit is not a setting: write match > reference_limit, or remove it.",
+        ),
         ({"other": 5}, "PLATFORM_LIMITS > other is not a setting."),
         ({"match": 5}, "PLATFORM_LIMITS > match"),
     ],
