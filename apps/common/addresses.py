@@ -1,4 +1,4 @@
-"""Addresses of the API, built and parsed by the names of its routes: only URL modules contain a path."""
+"""Addresses of the API, built and parsed by route name. Only URL modules contain path literals."""
 
 import re
 from functools import cache
@@ -8,9 +8,9 @@ from django.urls import NoReverseMatch, reverse
 
 API = "/6/"
 ROOTS = (API, "/1/")
-"""Paths of the API begin with one of these; the second are the buckets'."""
+"""Prefixes of the API's paths; `/1/` serves the buckets."""
 
-_ID = "~id~"  # characters that `reverse` leaves as they are
+_ID = "~id~"  # `reverse` does not escape these characters
 
 
 def address(route: str, *ids: UUID | str) -> str:
@@ -38,7 +38,7 @@ def address_ids(route: str, count: int, path: str, *, behind_host: bool = False)
 
 @cache
 def _template(route: str, count: int) -> str:
-    """The path with `{}` for each id. `reverse` takes longer than most queries of one row, so it runs once a route."""
+    """Return the path with `{}` for each id. Cached: `reverse` takes longer than most single-row queries."""
     return reverse(route, args=[_ID] * count).replace(_ID, "{}")
 
 

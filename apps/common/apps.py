@@ -9,8 +9,9 @@ class CommonConfig(AppConfig):
     verbose_name = "Common"
 
     def ready(self) -> None:
-        """Register the check of the environment; give the decoding of pictures, which knows no settings, its budget;
-        make the directory of temporary files.
+        """Register the environment check, set the decoding budget and create the directory of temporary files.
+
+        `apps.common.pictures` reads no settings, so its budget is set from here.
         """
         from apps.common.config import Decoding, Directories, config
         from apps.common.config.checks import environment_check
@@ -18,5 +19,5 @@ class CommonConfig(AppConfig):
 
         register(environment_check)
         budget.total, budget.wait_s = config(Decoding).pixels, config(Decoding).wait_s
-        with suppress(OSError):  # where nothing may be written, commands that write nothing still run
+        with suppress(OSError):  # commands that write nothing also run on a read-only file system
             config(Directories).tmp.mkdir(mode=0o700, parents=True, exist_ok=True)

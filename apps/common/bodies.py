@@ -1,6 +1,6 @@
-"""Bodies of requests while they are received or decompressed: in memory while small, then in a file below `var`.
+"""Request bodies while they are received or decompressed: small ones in memory, larger ones in files below `var`.
 
-All bodies of a process share one bound, so that clients that never finish their requests fill neither memory nor disk.
+All bodies of a process share one limit, so that unfinished requests cannot fill memory or disk.
 """
 
 import tempfile
@@ -16,7 +16,7 @@ IN_MEMORY_BYTES = 256 * 1024
 
 
 class BodyStore:
-    """Makes bodies in files of `directory` that hold at most `max_bytes` together."""
+    """Creates bodies in `directory` that hold at most `max_bytes` in total."""
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
         self.directory, self.max_bytes = directory, max_bytes
@@ -28,7 +28,7 @@ class BodyStore:
         return Body(self)
 
     def take(self, count: int) -> None:
-        """Raise LunaError SERVICE_BUSY where the bodies would hold more than the bound."""
+        """Reserve `count` bytes. Raises LunaError SERVICE_BUSY when the bodies would exceed `max_bytes`."""
         with self._lock:
             if self.held_bytes + count > self.max_bytes:
                 raise LunaError(errors.SERVICE_BUSY, "too many bodies are being received", headers={"Retry-After": "5"})
@@ -39,19 +39,19 @@ class BodyStore:
             self.held_bytes -= count
 
     def status(self) -> dict[str, object]:
-        """The bytes held, and how many may be."""
+        """Return the bytes held and their limit."""
         return {"held_bytes": self.held_bytes, "max_bytes": self.max_bytes}
 
 
 class Body(tempfile.SpooledTemporaryFile[bytes]):
-    """One body. It is written once, from its begin to its end."""
+    """A request body, written once from start to end."""
 
     def __init__(self, store: BodyStore) -> None:
         super().__init__(IN_MEMORY_BYTES, dir=str(store.directory))
         self._store, self._held_bytes = store, 0
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]  # nothing else than bytes is written
-        """Raise LunaError SERVICE_BUSY as `BodyStore.take`."""
+    def write(self, data: bytes) -> int:  # type: ignore[override]  # only bytes are written
+        """Append bytes. Raises LunaError SERVICE_BUSY as `BodyStore.take` does."""
         self._store.take(len(data))
         self._held_bytes += len(data)
         return super().write(data)

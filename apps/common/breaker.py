@@ -1,7 +1,7 @@
-"""Keeps a service that does not answer (S3, Redis) from holding every thread of the process.
+"""A circuit breaker with a concurrency limit: an unresponsive service (S3, Redis) must not block all threads.
 
-Our own: of the libraries, pybreaker holds a lock for as long as a call takes, so that two never run at once, and none
-bounds how many wait.
+No library fits: pybreaker holds a lock during each call, so calls never run concurrently, and none limits the calls
+that wait.
 """
 
 import threading
@@ -11,14 +11,17 @@ from contextlib import contextmanager
 
 
 class AwayError(OSError):
-    """The service is not asked: it did not answer before, or as many calls as may wait for it do."""
+    """The call was not made: the breaker is open, or too many calls are running."""
 
 
 class Breaker:
-    """Lets at most `at_once` calls of a service run, and none for `pause_s` after `failures` of them in a row.
+    """Runs at most `at_once` calls at a time. Opens for `pause_s` seconds after `failures` failed calls in a row.
 
-    After the pause one call goes first; the others follow when it was answered. `is_failure` says which errors mean
-    that nobody answered: an answer, be it an error, shows that the service is present. All other errors say nothing.
+    After the pause the breaker is half-open: one trial call at a time, until one succeeds. A further call waits at most
+    `patience_s` seconds for a running one to finish.
+
+    `is_failure` classifies an exception: True when the service did not answer, False when it answered with an error
+    (which counts as a success), None when the exception proves neither.
     """
 
     def __init__(
@@ -36,20 +39,20 @@ class Breaker:
         self._running = 0
         self._failed = 0  # in a row
         self._closed_until = 0.0
-        self._moved = 0.0  # when a call last began or was answered
+        self._moved = 0.0  # time of the last call that began or was answered
 
     @property
     def is_open(self) -> bool:
-        """Whether the service was given up, until one call succeeds."""
+        """Whether calls are rejected, except for trial calls."""
         return self._failed >= self.failures
 
     def status(self) -> dict[str, object]:
-        """The calls that run, how many may, how many failed in a row, and whether the service is given up."""
+        """Return the running calls, their limit, the failures in a row, and whether the breaker is open."""
         return {"running": self._running, "at_once": self.at_once, "failed": self._failed, "open": self.is_open}
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """One call. Raises AwayError in `patience_s` at the latest when it may not be made."""
+        """Guard one call. Raises AwayError, after `patience_s` at the latest, when the call may not be made."""
         self._enter()
         failed: bool | None = False
         try:
@@ -65,13 +68,13 @@ class Breaker:
             now = time.monotonic()
             if self.is_open:
                 if now < self._closed_until:
-                    raise AwayError("it did not answer a moment ago")
-                self._closed_until = now + self.pause_s  # this call goes first, and the next one if it is lost
+                    raise AwayError("it did not answer recent calls")
+                self._closed_until = now + self.pause_s  # half-open: one trial call at a time
             elif self._running >= self.at_once:
-                # A service that answers nobody is not worth waiting for.
+                # Without any answer within the patience, waiting longer is pointless.
                 left_s = self._moved + self.patience_s - now
                 if left_s <= 0 or not self._free.wait_for(lambda: self._running < self.at_once, left_s):
-                    raise AwayError("too many wait for it")
+                    raise AwayError("too many calls are waiting for it")
             self._running += 1
             self._moved = time.monotonic()
 

@@ -1,6 +1,4 @@
-"""A bounded resource that the threads of a process share, handed out in order: pixels being decoded, passwords being
-hashed.
-"""
+"""A limited resource that the threads of a process share in FIFO order, such as pixels in decoding."""
 
 import threading
 from collections import deque
@@ -12,7 +10,7 @@ from apps.common.errors import LunaError
 
 
 class Budget:
-    """`total` units that may be in use at a time. Threads wait in order, at most `wait_s` seconds."""
+    """A budget of `total` units in use at a time. Threads wait in FIFO order, at most `wait_s` seconds."""
 
     def __init__(self, total: int, wait_s: float) -> None:
         self.total, self.wait_s = total, wait_s
@@ -22,7 +20,7 @@ class Budget:
 
     @contextmanager
     def take(self, units: int) -> Iterator[None]:
-        """Hold a part of the budget; a part beyond the whole budget is used alone.
+        """Hold `units` of the budget. More than `total` units are granted only while no others are held.
 
         Raises LunaError PROCESSING_TIMEOUT with status 503 after `wait_s`.
         """

@@ -1,6 +1,6 @@
-"""Django's Redis cache with a client that is kept.
+"""Django's Redis cache with a persistent client.
 
-Django's own makes a client for every command, which takes three times as long as the command.
+Django creates a client per command, which takes three times as long as the command itself.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ class _Client(redis.RedisCacheClient):
 
 
 class RedisCache(redis.RedisCache):
-    """For one server: `LOCATION` is its URL. Raises RedisAwayError as `redis_client.Client` does."""
+    """A cache on one server, whose URL is `LOCATION`. Raises RedisAwayError as `redis_client.Client` does."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)

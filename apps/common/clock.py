@@ -1,4 +1,4 @@
-"""What the stages of a piece of work cost."""
+"""The duration of the stages of a request."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Clock:
-    """`stage_ms`: wall clock of each named stage, in milliseconds; what comes again is added."""
+    """A stopwatch. `stage_ms`: wall-clock milliseconds per stage name; repeated stages add up."""
 
     stage_ms: dict[str, float] = field(default_factory=dict)
 

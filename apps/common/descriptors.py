@@ -1,15 +1,15 @@
-"""Descriptor versions: what a descriptor of a version is, how it travels, how two are compared.
+"""Descriptor versions: the facts of each version, its wire forms and its similarity calibration.
 
 A version is an integer. Its network, dimension, raw encoding and similarity calibration come from the network's
 manifest; the recognition room registers them at start. Vectors inside the platform are float32, L2-normalised.
 
-Wire forms: *raw* is the components alone in the version's encoding; *SDK* is raw + 4 bytes version
+Wire forms: *raw* holds the components in the version's encoding; *SDK* is raw + 4 bytes version
 (little-endian) + 4 bytes signature `LUNA`; *XPK* is a file of SDK descriptors (apps/common/xpk.py).
 
 The encoding `uint8` writes a component x of a unit vector as the byte 128 + 128·x, rounded, at most 255. The SQL
-function `vlmatch` of two such descriptors, Σ(aᵢ − bᵢ)²/128² over their bytes, then is their squared Euclidean distance
-2 − 2·cosine, but for the rounding: √vlmatch differs from the distance by at most √(D + 3)/128 for D components (each
-is off by 1/256 at most, the one that can lie beyond 127.5/128 by 1/128).
+function `vlmatch` of two such descriptors is Σ(aᵢ − bᵢ)²/128² over their bytes. Apart from rounding, it equals their
+squared Euclidean distance 2 − 2·cosine: √vlmatch differs from the distance by at most √(D + 3)/128 for D components.
+(Each component is off by at most 1/256; the only one that can exceed 127.5/128 is off by at most 1/128.)
 """
 
 import base64
@@ -34,7 +34,7 @@ RawEncoding = Literal["float32-le", "uint8"]
 SDK_TRAILER = struct.Struct("<I4s")
 SDK_SIGNATURE = b"LUNA"
 MIN_NORM = 1e-6
-UINT8_ZERO = UINT8_PER_UNIT = 128.0  # the byte of a component 0, and the steps up to one of 1
+UINT8_ZERO = UINT8_PER_UNIT = 128.0  # the byte of component 0, and the steps from 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,14 @@ class Calibration:
         return float(np.interp(cosine, cosines, similarities))
 
     def cosine(self, similarity: float) -> float:
-        """The inverse: which cosine a threshold of similarity stands for."""
+        """Return the cosine of a similarity: the inverse of `similarity`."""
         cosines, similarities = zip(*self.points, strict=True)
         return float(np.interp(similarity, similarities, cosines))
 
 
 @dataclass(frozen=True, slots=True)
 class DescriptorVersion:
-    """What the platform knows about descriptors of one version."""
+    """The facts of one descriptor version."""
 
     version: int
     kind: Kind
@@ -82,7 +82,7 @@ class DescriptorVersion:
 class Descriptor:
     """A unit vector that identifies a face or a body, float32 [dimension of the version].
 
-    `score` 0..1 rates how well the picture suits recognition, 1 = best; None where the picture is not known.
+    `score` 0..1 rates the picture's fitness for recognition (1 = best); None if the picture is unknown.
     """
 
     version: int
@@ -92,12 +92,12 @@ class Descriptor:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A stored face or event without a descriptor of some version, and the samples that one can be made of.
+    """A stored face or event that lacks a descriptor version, with the samples to extract it from.
 
-    `generation` is that of a face's attribute.
+    `generation` is the generation of a face's attribute.
     """
 
-    key: int  # inside the database
+    key: int  # primary key of its row
     object_id: UUID
     account_id: UUID
     samples: tuple[UUID, ...]
@@ -105,7 +105,7 @@ class Sampled:
 
 
 class DescriptorRegistry:
-    """The versions that this process knows, and the one of each kind that new descriptors get."""
+    """The registered versions of this process, and the default version of each kind."""
 
     def __init__(self) -> None:
         self._versions: dict[int, DescriptorVersion] = {}
@@ -119,21 +119,22 @@ class DescriptorRegistry:
             self._defaults[version.kind] = version.version
 
     def get(self, version: int) -> DescriptorVersion:
-        """Raises LunaError UNKNOWN_DESCRIPTOR_VERSION for a version that no installed manifest declares."""
+        """Return a version. Raises LunaError UNKNOWN_DESCRIPTOR_VERSION when no installed manifest declares it."""
         if version not in self._versions:
             raise LunaError(errors.UNKNOWN_DESCRIPTOR_VERSION, version)
         return self._versions[version]
 
     def default(self, kind: Kind = "face") -> DescriptorVersion:
-        """The version of new descriptors. Raises LunaError ESTIMATOR_NOT_INITIALIZED when no network gives any of
-        this kind.
+        """Return the version of new descriptors of a kind.
+
+        Raises LunaError ESTIMATOR_NOT_INITIALIZED when no installed network extracts this kind.
         """
         if kind not in self._defaults:
             raise LunaError(errors.ESTIMATOR_NOT_INITIALIZED, f"{kind}_descriptor")
         return self._versions[self._defaults[kind]]
 
     def defaults(self) -> frozenset[int]:
-        """The default version of each kind that has one."""
+        """Return the default versions of all kinds."""
         return frozenset(self._defaults.values())
 
     def all(self) -> Sequence[DescriptorVersion]:
@@ -144,8 +145,9 @@ versions = DescriptorRegistry()
 
 
 def normalised(vector: NDArray[np.floating]) -> Vector:
-    """`vector` at length 1, float32. Raises LunaError BAD_SDK_DESCRIPTOR for NaN, infinities and (nearly) zero
-    vectors.
+    """Scale `vector` to length 1, float32.
+
+    Raises LunaError BAD_SDK_DESCRIPTOR for NaN, infinities and vectors shorter than `MIN_NORM`.
     """
     wide = vector.astype(np.float64)
     norm = float(np.linalg.norm(wide)) if np.isfinite(wide).all() else 0.0
@@ -155,15 +157,16 @@ def normalised(vector: NDArray[np.floating]) -> Vector:
 
 
 def raw_encode(vector: Vector, version: DescriptorVersion) -> bytes:
-    """Components of a unit vector [dimension] as the version's raw bytes."""
+    """Encode a unit vector, float32 [dimension], as the version's raw bytes."""
     if version.raw_encoding == "float32-le":
         return bytes(vector.astype("<f4").tobytes())
     return bytes(np.clip(np.rint(vector * UINT8_PER_UNIT) + UINT8_ZERO, 0, 255).astype(np.uint8).tobytes())
 
 
 def raw_decode(data: bytes, version: DescriptorVersion) -> Vector:
-    """Raw bytes to a unit vector. Raises LunaError WRONG_DESCRIPTOR_LENGTH for a wrong length, BAD_SDK_DESCRIPTOR for
-    NaN or zeros.
+    """Decode raw bytes to a unit vector, float32 [dimension].
+
+    Raises LunaError WRONG_DESCRIPTOR_LENGTH for a wrong length, BAD_SDK_DESCRIPTOR as `normalised` does.
     """
     if len(data) != version.raw_bytes:
         raise LunaError(errors.WRONG_DESCRIPTOR_LENGTH, len(data))
@@ -173,13 +176,14 @@ def raw_decode(data: bytes, version: DescriptorVersion) -> Vector:
 
 
 def sdk_encode(vector: Vector, version: DescriptorVersion) -> bytes:
-    """Raw bytes + version + signature."""
+    """Encode a unit vector as an SDK descriptor: raw bytes, version, signature."""
     return raw_encode(vector, version) + SDK_TRAILER.pack(version.version, SDK_SIGNATURE)
 
 
 def sdk_decode(data: bytes) -> tuple[DescriptorVersion, Vector]:
-    """Raises LunaError BAD_SDK_DESCRIPTOR for anything that is not an SDK descriptor, UNKNOWN_DESCRIPTOR_VERSION for
-    an unknown version.
+    """Decode an SDK descriptor to its version and unit vector.
+
+    Raises LunaError BAD_SDK_DESCRIPTOR for a malformed descriptor, UNKNOWN_DESCRIPTOR_VERSION for an unknown version.
     """
     if len(data) <= SDK_TRAILER.size:
         raise LunaError(errors.BAD_SDK_DESCRIPTOR)
@@ -191,7 +195,7 @@ def sdk_decode(data: bytes) -> tuple[DescriptorVersion, Vector]:
 
 
 def base64_decode(text: str) -> bytes:
-    """Base64 of a JSON string. Raises LunaError BAD_DESCRIPTOR_BASE64."""
+    """Decode base64. Raises LunaError BAD_DESCRIPTOR_BASE64."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:

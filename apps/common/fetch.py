@@ -1,8 +1,7 @@
-"""Requests to addresses that clients name, without reaching into the platform's own network.
+"""Requests to client-supplied URLs, protected against access to the platform's own network (SSRF).
 
-A name is resolved once, where the connection is opened, and the connection goes to the address that was checked: a
-second answer of the name server cannot redirect it. Redirects are followed by hand, each through the same check. One
-deadline spans the whole download, slow headers and slow bodies included.
+A name is resolved once, and the connection goes to the checked address, which prevents DNS rebinding. Each redirect
+passes the same check. One deadline covers the whole request, including slow headers and slow bodies.
 """
 
 import ipaddress
@@ -22,7 +21,7 @@ MAX_REDIRECTS = 3
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 DEFAULT_TIMEOUT_S = 10.0
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# All of IPv6 that is given out. What lies outside leads inwards: site-local, translated and IPv4-compatible addresses.
+# The allocated global unicast range of IPv6. Site-local, translated and IPv4-compatible addresses are outside.
 UNICAST6 = ipaddress.ip_network("2000::/3")
 
 FAILURES = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, ssl.SSLError)
@@ -31,23 +30,23 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class FetchError(Exception):
-    """The request was refused or failed. The message is for the log: it may name internal addresses."""
+    """The request was refused or failed. The message is for logs only: it may name internal addresses."""
 
 
 class RefusedError(FetchError):
-    """The address is one that is never called: another attempt would end in the same way."""
+    """The URL or its address is not allowed; a retry would fail too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Bytes of a 200 answer and its declared content type, lower case and without parameters ("" when missing)."""
+    """The body of a 200 response and its content type in lower case, without parameters ("" when missing)."""
 
     data: bytes
     content_type: str
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address lies in the internet; addresses that carry another one inside count as that one."""
+    """Return whether an address is public. An IPv6 address that embeds an IPv4 address is judged by the latter."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
         if address.teredo is not None:
@@ -62,7 +61,10 @@ def is_public(address: Address) -> bool:
 
 
 def resolve(host: str, port: int, *, allow_private: bool) -> str:
-    """The address to connect to. Raises FetchError without one, RefusedError when any of the name's is not public."""
+    """Resolve a name to the address to connect to.
+
+    Raises FetchError when the name has no address, RefusedError when any of its addresses is not public.
+    """
     try:
         answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -71,12 +73,12 @@ def resolve(host: str, port: int, *, allow_private: bool) -> str:
     if not allow_private:
         for text in addresses:
             if not is_public(ipaddress.ip_address(text.partition("%")[0])):
-                raise RefusedError(f"{host} is {text}, which is not public")
+                raise RefusedError(f"{host} resolves to {text}, which is not public")
     return addresses[0]
 
 
 class DeadlineStream(httpcore.NetworkStream):
-    """A connection on which nothing waits beyond the deadline (seconds of `time.monotonic`)."""
+    """A connection whose reads and writes end at the deadline (seconds of `time.monotonic`)."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
         self._stream = stream
@@ -85,7 +87,7 @@ class DeadlineStream(httpcore.NetworkStream):
     def _left_s(self) -> float:
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise httpcore.ReadTimeout("the download took too long")
+            raise httpcore.ReadTimeout("the request exceeded its time limit")
         return left
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -108,7 +110,7 @@ class DeadlineStream(httpcore.NetworkStream):
 
 
 class GuardedBackend(httpcore.SyncBackend):
-    """Opens connections to checked addresses only."""
+    """Opens connections to public addresses only, unless `allow_private`."""
 
     def __init__(self, deadline: float, *, allow_private: bool) -> None:
         self._deadline = deadline
@@ -133,11 +135,11 @@ def _ssl_context() -> ssl.SSLContext:
 
 
 def fetch(url: str, *, max_bytes: int, timeout_s: float = DEFAULT_TIMEOUT_S, allow_private: bool = False) -> Fetched:
-    """GETs an http or https URL, following up to three redirects.
+    """GET an http or https URL, following at most `MAX_REDIRECTS` redirects.
 
-    `timeout_s` bounds everything together except the name server's answer. Raises FetchError for any other scheme, an
-    address that is not public (unless `allow_private`), an answer other than 200, one that is compressed or larger
-    than `max_bytes`, and whatever fails on the way.
+    `timeout_s` limits the whole request except name resolution. Raises FetchError for another scheme, an address that
+    is not public (unless `allow_private`), a status other than 200, a compressed body, a body larger than `max_bytes`,
+    and network failures.
     """
     backend = GuardedBackend(time.monotonic() + timeout_s, allow_private=allow_private)
     try:
@@ -160,9 +162,9 @@ def post(
     timeout_s: float = DEFAULT_TIMEOUT_S,
     allow_private: bool = False,
 ) -> int:
-    """POSTs to an http or https URL and returns the status; redirects are not followed, the answer is not read.
+    """POST to an http or https URL and return the status. Redirects are not followed, the response body is not read.
 
-    Raises FetchError as `fetch` does, except that any status is an answer.
+    Raises FetchError as `fetch` does, except that every status is accepted.
     """
     backend = GuardedBackend(time.monotonic() + timeout_s, allow_private=allow_private)
     try:
@@ -176,7 +178,7 @@ def post(
 
 
 def _get(pool: httpcore.ConnectionPool, url: str, max_bytes: int) -> Fetched | str:
-    """One request: the answer, or the URL that it redirects to."""
+    """Send one GET request. Return the response, or the URL that it redirects to."""
     target = _checked_url(url)
     headers = [("User-Agent", "luna"), ("Accept", "image/*"), ("Accept-Encoding", "identity")]
     with pool.stream("GET", target, headers=headers) as response:
@@ -199,15 +201,15 @@ def _get(pool: httpcore.ConnectionPool, url: str, max_bytes: int) -> Fetched | s
 
 
 def _redirected(url: str, location: str) -> str:
-    """Where a redirect leads. Raises FetchError for what is no address."""
+    """Return the target of a redirect. Raises FetchError when it is not a URL."""
     try:
         return urljoin(url, location)
     except ValueError as error:
-        raise FetchError(f"{shown_url(url)}: redirected to no address") from error
+        raise FetchError(f"{shown_url(url)}: the redirect's target is not a URL") from error
 
 
 def _checked_url(url: str) -> httpcore.URL:
-    """The URL without user and fragment. Raises RefusedError for anything but http and https with a host."""
+    """Return the URL without user and fragment. Raises RefusedError for another scheme or a missing host."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -220,7 +222,7 @@ def _checked_url(url: str) -> httpcore.URL:
 
 
 def shown_url(url: str) -> str:
-    """The URL as logs may hold it: without user, query and fragment, where clients keep keys."""
+    """Return the URL for logs: without user, query and fragment, which may contain keys."""
     scheme, _, rest = url.partition("://")
     place = rest.partition("?")[0].partition("#")[0]
     host, slash, path = place.partition("/")
@@ -228,7 +230,7 @@ def shown_url(url: str) -> str:
 
 
 def quoted(target: str) -> bytes:
-    """Path and query as they go over the wire: whatever is not printable ASCII percent-encoded."""
+    """Percent-encode the bytes of path and query that are not printable ASCII."""
     return b"".join(
         bytes([byte]) if 0x20 < byte < 0x7F else b"%%%02X" % byte for byte in target.encode("utf-8", "surrogatepass")
     )

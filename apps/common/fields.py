@@ -1,4 +1,4 @@
-"""Serializer fields that the whole API shares."""
+"""Serializer fields of the whole API."""
 
 import re
 from collections.abc import Callable
@@ -79,7 +79,7 @@ class FilterTimeField(serializers.Field[datetime, str, str, Any]):
 
     def to_internal_value(self, data: str) -> datetime:
         if not isinstance(data, str):
-            raise serializers.ValidationError("a time is a string.")
+            raise serializers.ValidationError("a time must be a string.")
         try:
             return parse_filter_time(data)
         except ValueError as error:
@@ -90,7 +90,7 @@ class FilterTimeField(serializers.Field[datetime, str, str, Any]):
 
 
 class UUIDField(serializers.UUIDField):
-    """A UUID in its one form; DRF's field also takes numbers, braces and `urn:`."""
+    """A UUID in its canonical form. DRF's field also accepts numbers, braces and `urn:`."""
 
     def to_internal_value(self, data: Any) -> UUID:
         value = parse_uuid(data)
@@ -100,19 +100,19 @@ class UUIDField(serializers.UUIDField):
 
 
 class FlagField(serializers.IntegerField):
-    """The platform's booleans: 0 or 1."""
+    """A boolean of the platform: 0 or 1."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(min_value=0, max_value=1, **kwargs)
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """The bounds are checked on the number, before it becomes a boolean."""
+        """Check the bounds of the number before converting it to a boolean."""
         value = super().run_validation(int(data) if isinstance(data, bool) else data)
         return value if value is None else bool(value)
 
 
 class TextField(serializers.CharField):
-    """A string that is kept as it is; numbers are not strings."""
+    """A string that is stored unchanged. Numbers are rejected."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"trim_whitespace": False, "allow_blank": True, "required": False} | kwargs)
@@ -124,14 +124,14 @@ class TextField(serializers.CharField):
 
 
 def ids_field(**kwargs: Any) -> serializers.ListField:
-    """An array of UUIDs: at least 1, at most `array_filter_limit` (1000)."""
+    """Return a field for an array of UUIDs: at least 1, at most `array_filter_limit` (1000)."""
     if "max_length" not in kwargs:
         kwargs["validators"] = [ItemsAtMost(_max_ids)]
     return serializers.ListField(child=UUIDField(), **{"min_length": 1} | kwargs)
 
 
 class CommaListField(serializers.ListField):
-    """A query parameter of several values, `a,b,c`; repeated parameters are joined.
+    """A query parameter with several values, `a,b,c`; repeated parameters are joined.
 
     In OpenAPI this is an array with `style: form, explode: false`, which `LunaSchema` writes.
     """
@@ -155,10 +155,10 @@ class CommaListField(serializers.ListField):
 
 
 def uuid_list(**kwargs: Any) -> CommaListField:
-    """`a,b,c` of UUIDs."""
+    """Return a field for comma-separated UUIDs."""
     return CommaListField(child=UUIDField(), required=False, **kwargs)
 
 
 def parse_uuid(text: object) -> UUID | None:
-    """A UUID in its usual form of 36 characters, or None for anything else."""
+    """Parse a UUID in its canonical form of 36 characters. Return None for anything else."""
     return UUID(text) if isinstance(text, str) and UUID_FORM.fullmatch(text) else None

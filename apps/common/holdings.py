@@ -1,7 +1,7 @@
-"""What each room holds of accounts and people: how it is erased, and how its consistency is checked.
+"""Registry of the data that rooms hold about accounts and people: its erasure and its consistency checks.
 
-A room registers one `Holding` in `AppConfig.ready()`. `apps.accounts.erasure` erases accounts with them, `apps.privacy`
-erases people and runs the checks: neither needs to know the rooms.
+A room registers one `Holding` in `AppConfig.ready()`. `apps.accounts.erasure` uses it to erase accounts, and
+`apps.privacy` to erase people and to run the checks. Neither imports the rooms.
 """
 
 import time
@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
-Progress = Callable[[str, int], None]  # a table, and how many of its rows are erased so far
+Progress = Callable[[str, int], None]  # table name, number of its rows erased so far
 Report = Mapping[str, "list[str] | int"]
 
 
 class OutOfTimeError(Exception):
-    """The rest has to wait for another run."""
+    """The deadline has passed; another run continues the erasure."""
 
 
 class Erasure:
-    """One run at an account: counts the rows that are erased, reports progress and stops at the deadline."""
+    """One run of erasing an account: it counts erased rows, reports progress and stops at the deadline."""
 
     def __init__(self, limit_s: float | None = None, progress: Progress | None = None) -> None:
         self.removed: Counter[str] = Counter()
@@ -28,7 +28,7 @@ class Erasure:
         self._progress = progress
 
     def went(self, table: str, rows: int) -> None:
-        """To be called after every batch. Raises OutOfTimeError."""
+        """Count an erased batch. Raises OutOfTimeError after the deadline."""
         self.removed[table] += rows
         if self._progress is not None and rows:
             self._progress(table, self.removed[table])
@@ -38,8 +38,9 @@ class Erasure:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An object of an account: its kind as in audit lines, and its id. An `object` of the Image Store has the id
-    `<bucket>/<UUID>`.
+    """An object of an account: its kind as in audit lines, and its id.
+
+    The id of an Image Store `object` is `<bucket>/<UUID>`.
     """
 
     kind: str
@@ -49,28 +50,28 @@ class Reference:
 
 @dataclass(kw_only=True)
 class Trace:
-    """A person who is to be erased, and what the rooms know of them so far.
+    """A person to erase, with the objects found so far.
 
-    `named`: what rooms point at, wherever it is held; `held`: what they hold themselves. A client may write any id into
-    an object: nothing of another account than the one that names it is touched.
+    `named`: objects that rooms refer to. `held`: objects that rooms own. Clients may write any id into an object, so
+    erasure never leaves the account of the object that names an id.
     """
 
     external_id: str | None = None
     face_id: UUID | None = None
-    account_id: UUID | None = None  # with `external_id`: only in this account
+    account_id: UUID | None = None  # restricts `external_id` to this account
     named: set[Reference] = field(default_factory=set)
     held: set[Reference] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         if self.face_id is None and not self.external_id:
-            raise ValueError("an empty external id names everybody who has none")
+            raise ValueError("`external_id` must not be empty: it would select all people without one")
 
     @property
     def subject(self) -> str:
         return f"face {self.face_id}" if self.face_id else f"external id {self.external_id}"
 
     def of(self, kind: str) -> dict[UUID, list[str]]:
-        """Ids of a kind that are named or held, by account."""
+        """Return the named and held ids of a kind, by account."""
         found: dict[UUID, list[str]] = {}
         for each in sorted(self.named | self.held, key=lambda each: each.object_id):
             if each.kind == kind:
@@ -79,40 +80,40 @@ class Trace:
 
 
 class PersonEraser(Protocol):
-    """One room's part in erasing one person; made anew for each run."""
+    """A room's part in the erasure of one person; each run creates its own."""
 
     def find(self, trace: Trace) -> None:
-        """Add what the room holds of the person and what that names. Called again while any room adds something."""
+        """Add the room's objects of the person, and objects that those name. Called until no room adds any."""
 
     def erase(self, trace: Trace) -> None:
-        """Erase what was found and write the audit lines (`erase`), in the one transaction of all rooms."""
+        """Erase the objects found and write audit lines (`erase`), in one transaction for all rooms."""
 
     def clean(self, trace: Trace) -> None:
-        """Remove what is no row, files and keys of Redis, once that transaction is committed."""
+        """Remove files and Redis keys after that transaction is committed."""
 
     def report(self) -> Report:
-        """What the receipt says, by name: ids and numbers, nothing of a person's face."""
+        """Return the room's part of the receipt: ids and counts by name, without biometric data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that does not agree. `mend` is None where data is lost and a person has to decide."""
+    """An inconsistency. `mend` is None if repairing it would lose data, so that a person must decide."""
 
     kind: str
     subject: str
     mend: Callable[[], None] | None = None
 
 
-Check = Callable[[bool], Iterator[Fault]]  # takes `deep`: whether to read all bytes
+Check = Callable[[bool], Iterator[Fault]]  # argument `deep`: whether to read all bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """What a room registers.
+    """The registration of a room.
 
-    `account`: removes what an account keeps elsewhere than in rows (files, keys in Redis), in bounded steps that it
-    reports to the `Erasure`. It runs outside a transaction while the rows still exist, and may run again; its error
-    leaves the account closed, for another run. `person`: makes the room's `PersonEraser`. `checks`: by name.
+    `account`: removes an account's data outside the database (files, Redis keys), in bounded steps that it reports to
+    the `Erasure`. It runs outside a transaction while the rows still exist. It must be idempotent: after an error, the
+    account stays closed and another run retries. `person`: creates the room's `PersonEraser`. `checks`: by name.
     """
 
     account: Callable[[UUID, Erasure], None] | None = None
@@ -121,7 +122,7 @@ class Holding:
 
 
 class Holdings:
-    """The holdings of all rooms, in the order in which they were registered."""
+    """The holdings of all rooms, in order of registration."""
 
     def __init__(self) -> None:
         self._rooms: dict[str, Holding] = {}
@@ -130,7 +131,7 @@ class Holdings:
         self._rooms[room] = holding
 
     def account_erase(self, account_id: UUID, erasure: Erasure) -> None:
-        """Remove what the rooms keep of an account beside its rows. Raises what the rooms raise."""
+        """Remove an account's data outside the database in all rooms. Propagates the rooms' errors."""
         for holding in tuple(self._rooms.values()):
             if holding.account is not None:
                 holding.account(account_id, erasure)
@@ -139,7 +140,7 @@ class Holdings:
         return [holding.person() for holding in self._rooms.values() if holding.person is not None]
 
     def faults(self, deep: bool) -> Iterator[Fault]:
-        """Yield what the checks of all rooms find."""
+        """Yield the faults that the checks of all rooms find."""
         for holding in self._rooms.values():
             for check in holding.checks.values():
                 yield from check(deep)

@@ -1,4 +1,4 @@
-"""Links of the API's objects, as answers and messages hold them."""
+"""Links to the API's objects in responses, notifications and callbacks."""
 
 from apps.common.config import ExternalAddress, config
 

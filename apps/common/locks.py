@@ -1,4 +1,4 @@
-"""Locks that all processes share, held by the database."""
+"""Locks that all processes share: advisory locks of PostgreSQL."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,10 @@ from django.db import connection
 
 @contextmanager
 def advisory_lock(name: str, *, wait: bool = False) -> Iterator[bool]:
-    """Whether this connection holds the lock `name` now; with `wait` it does. A dead connection holds nothing."""
+    """Try to hold the lock `name`; yield whether it is held. With `wait`, block until it is.
+
+    PostgreSQL releases the lock when the connection ends.
+    """
     with connection.cursor() as cursor:
         if wait:
             cursor.execute("SELECT true FROM pg_advisory_lock(hashtextextended(%s, 0))", [name])

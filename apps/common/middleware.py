@@ -1,4 +1,4 @@
-"""Middleware that every answer passes: request id, error envelope, decoding of compressed bodies."""
+"""Middleware of all responses: request id, error body, decompression of request bodies."""
 
 import io
 import logging
@@ -19,7 +19,7 @@ from apps.common.request_id import HEADER, accept_request_id, current_request_id
 logger = logging.getLogger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
-PAGES = ("/admin", "/static")  # for people: these keep Django's own error pages
+PAGES = ("/admin", "/static")  # pages for people keep Django's error pages
 STATUS_CODES = {
     400: errors.INVALID_REQUEST,
     404: errors.PAGE_NOT_FOUND,
@@ -28,12 +28,12 @@ STATUS_CODES = {
     415: errors.UNSUPPORTED_MEDIA_TYPE,
 }
 INFLATE_CHUNK_BYTES = 64 * 1024
-MAX_INFLATION = 100  # gzip makes up to 1,000 bytes of one, of photographs and JSON not 20
-MAX_GZIP_MEMBERS = 20_000  # what lies behind a member is copied for the next
+MAX_INFLATION = 100  # decompressed per compressed byte: gzip reaches 1,000, photographs and JSON below 20
+MAX_GZIP_MEMBERS = 20_000  # the rest of the chunk is copied for each member
 
 
 class RequestIdFilter(logging.Filter):
-    """Gives every log line the id of the request in which it was written."""
+    """Adds the current request id to each log line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = current_request_id.get()
@@ -41,7 +41,7 @@ class RequestIdFilter(logging.Filter):
 
 
 class RequestIdMiddleware:
-    """Accepts or makes the request id, keeps it for log lines and returns it in the answer."""
+    """Accepts or generates the request id, sets it for log lines and adds it to the response."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -58,7 +58,7 @@ class RequestIdMiddleware:
 
 
 def error_response(error: LunaError) -> HttpResponse:
-    """The error body outside DRF."""
+    """Return an error response outside DRF."""
     return HttpResponse(
         orjson.dumps(error.body()),
         status=error.status,
@@ -68,7 +68,7 @@ def error_response(error: LunaError) -> HttpResponse:
 
 
 class ErrorEnvelopeMiddleware:
-    """Turns Django's own error pages on API paths (404, 405, 413, crashes) into the error body."""
+    """Replaces Django's error pages on API paths (404, 405, 413, 500) with error bodies."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -87,17 +87,17 @@ class ErrorEnvelopeMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """A LunaError outside DRF is answered as such; anything else is logged and answered with code 1."""
+        """Answer a LunaError with its body. Log any other exception and answer with INTERNAL_ERROR."""
         if request.path.startswith(PAGES):
             return None
         if isinstance(exception, LunaError):
             return error_response(exception)
-        logger.exception("unhandled exception on %s %s", request.method, request.path)
+        logger.exception("Unhandled exception on %s %s", request.method, request.path)
         return error_response(LunaError(errors.INTERNAL_ERROR))
 
 
 class ContentEncodingMiddleware:
-    """Decodes gzip and deflate request bodies, bounded by `MAX_REQUEST_BYTES` of decoded data."""
+    """Decompresses gzip and deflate request bodies within the limits of `inflate`."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -115,7 +115,7 @@ class ContentEncodingMiddleware:
         except LunaError as error:
             return error_response(error)
         with body:
-            # As if the decoded body had arrived: Django and DRF read it from here.
+            # Django and DRF read the decompressed body from here.
             request.META["wsgi.input"] = request._stream = body  # type: ignore[assignment]
             request._read_started = False  # type: ignore[attr-defined]
             request.META["CONTENT_LENGTH"] = str(body.seek(0, io.SEEK_END))
@@ -125,11 +125,11 @@ class ContentEncodingMiddleware:
 
 
 def inflate(request: HttpRequest, encoding: str) -> IO[bytes]:
-    """The decoded body, in memory while it is small, else in a temporary file.
+    """Decompress a request body chunk by chunk, into memory or, if it is large, into a temporary file.
 
-    gzip may have several members, one after another. Raises zlib.error for garbage, a cut stream or bytes behind it,
-    LunaError PAYLOAD_TOO_LARGE when it grows beyond `request_max_size`, or beyond `json_max_size` and `MAX_INFLATION`
-    times what was sent: never more than one chunk of it is decoded at a time.
+    gzip may have several members. Raises zlib.error for a malformed or truncated stream and for trailing bytes. Raises
+    LunaError PAYLOAD_TOO_LARGE when the result exceeds `request_max_size`, or exceeds both `json_max_size` and
+    `MAX_INFLATION` times the compressed size.
     """
     sent = int(request.META.get("CONTENT_LENGTH") or 0)
     max_bytes = min(config(Http).request_max_size, max(config(Http).json_max_size, MAX_INFLATION * sent))
@@ -139,7 +139,7 @@ def inflate(request: HttpRequest, encoding: str) -> IO[bytes]:
     body = bodies().new()
     try:
         piece = b""
-        while chunk or len(piece) == INFLATE_CHUNK_BYTES:  # the last bytes of a stream may stand for more than a chunk
+        while chunk or len(piece) == INFLATE_CHUNK_BYTES:  # the last input bytes may yield several chunks
             piece = decoder.decompress(chunk, INFLATE_CHUNK_BYTES)
             body.write(piece)
             if body.tell() > max_bytes:
@@ -148,7 +148,7 @@ def inflate(request: HttpRequest, encoding: str) -> IO[bytes]:
             if decoder.eof and chunk:
                 members += 1
                 if encoding != "gzip" or members > MAX_GZIP_MEMBERS:
-                    raise zlib.error("the stream is followed by something else")
+                    raise zlib.error("bytes follow the end of the stream")
                 decoder = decoder_of(chunk, encoding)
         if not decoder.eof:
             raise zlib.error("the stream ends early")
@@ -159,7 +159,7 @@ def inflate(request: HttpRequest, encoding: str) -> IO[bytes]:
 
 
 def decoder_of(start: bytes, encoding: str) -> "zlib._Decompress":
-    """The decoder for a body that starts so. `deflate` means zlib, but some clients send it bare."""
+    """Return the decoder for a body that starts with these bytes. Some clients send `deflate` without zlib header."""
     if encoding == "gzip":
         return zlib.decompressobj(16 + zlib.MAX_WBITS)
     zlib_header = len(start) > 1 and start[0] & 0x0F == zlib.DEFLATED and int.from_bytes(start[:2]) % 31 == 0

@@ -10,7 +10,7 @@ from apps.common.fields import SettingIntegerField
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A window of a list; `slice` cuts it out of a queryset."""
+    """A page of a list; `slice` selects it from a queryset."""
 
     number: int = 1
     size: int = 10
@@ -22,7 +22,7 @@ class Page:
 
 
 class PageQuery(serializers.Serializer[Page]):
-    """Query parameters of paging; base of every list query."""
+    """Query parameters of paging; the base of all list queries."""
 
     page = serializers.IntegerField(min_value=1, max_value=2**31 - 1, default=1)
     page_size = SettingIntegerField(

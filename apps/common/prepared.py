@@ -1,4 +1,4 @@
-"""Statements that PostgreSQL parses and plans once a connection instead of once an execution."""
+"""Prepared statements: PostgreSQL parses and plans them once per connection, not once per execution."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +10,13 @@ from psycopg import Cursor
 
 @contextmanager
 def prepared_cursor() -> Iterator[CursorWrapper]:
-    """A cursor that sends parameters apart, so that psycopg prepares what it executes again and again.
+    """Open a cursor whose repeated statements psycopg prepares (server-side parameters).
 
-    For the few statements that every event or face waits for, where parsing and planning take longer than running:
-    an INSERT of an event .5 ms instead of .8, a match among few faces .06 instead of .36. Only for statements whose
-    best plan does not depend on the parameters, and with their types written out where PostgreSQL cannot tell them.
+    Use it for frequent statements whose parsing and planning take longer than their execution: an INSERT of an event
+    takes 0.5 ms instead of 0.8 ms, a match among few faces 0.06 ms instead of 0.36 ms. The best plan must not depend on
+    the parameters, and parameters need explicit types where PostgreSQL cannot infer them.
     """
-    connection.close_if_health_check_failed()  # as `connection.cursor` begins
+    connection.close_if_health_check_failed()  # as `connection.cursor` does
     connection.ensure_connection()
     wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
     with wrapped(Cursor(connection.connection)) as cursor:  # type: ignore[arg-type]

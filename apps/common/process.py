@@ -1,6 +1,6 @@
-"""What exists once per process: made at the first use, made anew in a forked child, closed when the process ends.
+"""Objects that exist once per process: created at first use, created anew in a forked child, closed at exit.
 
-Threads, sockets and held locks do not survive a fork. A child that kept its parent's object would wait for ever.
+Threads, sockets and locks do not survive a fork. A child that used its parent's object would block for ever.
 """
 
 import atexit
@@ -17,9 +17,9 @@ _all: "WeakSet[PerProcess[Any]]" = WeakSet()
 
 
 class PerProcess(Generic[T]):
-    """One object per process; call the instance to get it.
+    """Holds one object per process; calling the instance returns the object.
 
-    `close` ends the object, `status` describes it for metrics: plain numbers and texts by name.
+    `close` ends the object. `status` describes it for metrics: plain numbers and texts by name.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class PerProcess(Generic[T]):
         _all.add(self)
 
     def __call__(self) -> T:
-        """Return the object of this process. Raises what `make` raises; the next call tries again."""
+        """Return the object of this process. Propagates errors of `make`; the next call tries again."""
         value = self.value
         if value is None:
             with self._lock:
@@ -47,31 +47,31 @@ class PerProcess(Generic[T]):
         return value
 
     def close(self) -> None:
-        """End the object, if it was made. The next call makes another."""
+        """Close the object if it exists. The next call creates another."""
         with self._lock:
             value, self.value = self.value, None
         if value is not None and self._close is not None:
             self._close(value)
 
     def status(self) -> Status | None:
-        """Return the object's status, None while the object is not made."""
+        """Return the object's status, or None if the object does not exist yet."""
         value = self.value
         if value is None:
             return None
         return {} if self._status is None else self._status(value)
 
     def forget(self) -> None:
-        """Drop the object unclosed: in a forked child it is the parent's, and so is the lock."""
+        """Drop object and lock without closing them: in a forked child both belong to the parent."""
         self.value, self._lock = None, threading.Lock()
 
 
 def status() -> dict[str, Status | None]:
-    """Return the status of everything that exists once per process, by name."""
+    """Return the status of all per-process objects, by name."""
     return {each.name: each.status() for each in sorted(_all, key=lambda each: each.name)}
 
 
 def close_all() -> None:
-    """End everything that exists once per process."""
+    """Close all per-process objects."""
     for each in tuple(_all):
         each.close()
 

@@ -1,7 +1,7 @@
-"""Redis as the rooms and Django's cache use it; websockets have clients of their own library.
+"""The Redis client of the rooms and of Django's cache. The channel layer uses its own clients.
 
-A Redis that is away, hangs or is full is LunaError REDIS_DISCONNECTED, status 503. After two calls in a row without an
-answer Redis is not asked for a second: a Redis that hangs costs a thread two seconds once, not at every request.
+If Redis is unreachable, hangs or is full, calls raise LunaError REDIS_DISCONNECTED (status 503). After two timeouts in
+a row the circuit breaker rejects calls for a second, so that a hanging Redis does not block each request for 2 s.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ from apps.common.process import PerProcess
 RETRY_AFTER_S = 1
 AWAY = (ConnectionError, TimeoutError)
 REFUSED = (OutOfMemoryError, ReadOnlyError)
-# redis-py would try three times more, with pauses. One more attempt is for a connection that Redis has closed.
+# redis-py's default is three retries with backoff. One retry suffices for a connection that Redis has closed.
 CONNECTION: dict[str, Any] = {
     "socket_timeout": 2.0,
     "socket_connect_timeout": 1.0,
@@ -29,7 +29,7 @@ CONNECTION: dict[str, Any] = {
 
 
 class RedisAwayError(LunaError):
-    """Redis cannot be used now: REDIS_DISCONNECTED."""
+    """Redis is unavailable: REDIS_DISCONNECTED."""
 
     def __init__(self, *problem: object) -> None:
         super().__init__(errors.REDIS_DISCONNECTED, *problem, headers={"Retry-After": str(RETRY_AFTER_S)})
@@ -49,7 +49,7 @@ breaker = PerProcess("redis breaker", _breaker, status=Breaker.status)
 
 
 class Client(redis.Redis):
-    """Raises RedisAwayError where Redis does not answer, is full or read-only."""
+    """A client that raises RedisAwayError when Redis does not answer, is full or is read-only."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         try:
@@ -59,7 +59,7 @@ class Client(redis.Redis):
             raise RedisAwayError from error
         except ResponseError as error:
             if isinstance(error, REFUSED) or "-OOM" in str(error):  # the latter of a script
-                raise RedisAwayError("it refuses to write") from error
+                raise RedisAwayError("it refuses writes") from error
             raise
 
 

@@ -1,4 +1,4 @@
-"""`Luna-Request-Id`: `<unix seconds>,<uuid>`, made here when a client sends none or a malformed one."""
+"""`Luna-Request-Id`: `<unix seconds>,<uuid>`, generated if a client sends none or a malformed one."""
 
 import re
 import time
@@ -12,10 +12,10 @@ current_request_id: ContextVar[str] = ContextVar("current_request_id", default="
 
 
 def new_request_id() -> str:
-    """A fresh id of this second."""
+    """Generate a request id with the current time."""
     return f"{int(time.time())},{uuid.uuid4()}"
 
 
 def accept_request_id(value: str | None) -> str:
-    """The client's id when it is well formed, else a fresh one."""
+    """Return the client's id if it is well formed, else a new one."""
     return value if value and PATTERN.fullmatch(value) else new_request_id()

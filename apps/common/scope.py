@@ -1,4 +1,4 @@
-"""Account scope: owned rows are read through a scope or not at all."""
+"""Account scope: owned rows can be read through a scope only."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ M = TypeVar("M", bound=models.Model)
 
 
 class UnscopedQueryError(RuntimeError):
-    """Rows of an owned model were asked for without an account. A fault of the program, never of a client."""
+    """A query on an owned model has no account: a programming error, never a client's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose rows a reader may see: one account's, or with `account_id=None` everybody's."""
+    """The rows that a reader may see: those of one account, or of all accounts with `account_id=None`."""
 
     account_id: UUID | None
 
@@ -29,7 +29,7 @@ class Scope:
 
 
 class ScopedManager(models.Manager[M], Generic[M]):
-    """`Model.objects.for_account(id)`, `.for_scope(scope)` or, said aloud, `.unscoped()`. Anything else raises."""
+    """Requires `.for_account(id)`, `.for_scope(scope)` or an explicit `.unscoped()`; other queries raise an error."""
 
     def get_queryset(self) -> QuerySet[M]:
         raise UnscopedQueryError(
@@ -37,7 +37,7 @@ class ScopedManager(models.Manager[M], Generic[M]):
         )
 
     def unscoped(self) -> QuerySet[M]:
-        """Rows of every account: for the admin site, maintenance commands and inserts."""
+        """Return the rows of all accounts: for the admin site, maintenance commands and inserts."""
         return super().get_queryset()
 
     def for_account(self, account_id: UUID) -> QuerySet[M]:

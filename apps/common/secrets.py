@@ -1,6 +1,6 @@
-"""Secrets of users that the platform must be able to say again: encrypted wherever they are kept.
+"""Encryption of secrets that the platform must be able to read back, such as passwords of callbacks.
 
-Fernet (AES-128-CBC with HMAC-SHA-256) under a key derived from `LUNA_SECRET_KEY`.
+Fernet (AES-128-CBC with HMAC-SHA-256) with a key derived from `LUNA_SECRET_KEY`.
 """
 
 import base64
@@ -15,16 +15,16 @@ from pydantic import SecretStr
 from apps.common.config import Services, config
 
 MASK = "********"
-"""What answers show in the place of a secret."""
+"""The text that responses show instead of a secret."""
 
 
 class UnreadableSecretError(Exception):
-    """The secret was sealed under another key, or is damaged."""
+    """The secret was encrypted with another key, or is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """An encrypted text. Equal texts have different tokens."""
+    """An encrypted text. Equal texts result in different tokens."""
 
     token: str = field(repr=False)
 
@@ -33,11 +33,11 @@ class Secret:
         return cls(_fernet(config(Services).secret_key).encrypt(text.encode()).decode())
 
     def reveal(self) -> str:
-        """The text. Raises UnreadableSecretError."""
+        """Decrypt the text. Raises UnreadableSecretError."""
         try:
             return _fernet(config(Services).secret_key).decrypt(self.token.encode()).decode()
         except InvalidToken:
-            raise UnreadableSecretError("a secret cannot be read: was LUNA_SECRET_KEY changed?") from None
+            raise UnreadableSecretError("a secret cannot be decrypted: LUNA_SECRET_KEY may have changed") from None
 
 
 @lru_cache(maxsize=2)

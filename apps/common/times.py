@@ -1,4 +1,4 @@
-"""Times: RFC 3339 in and out, and relative ones (`now-7d`) in filters."""
+"""Parsing and formatting of times: RFC 3339, and relative times (`now-7d`) in filters."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -18,19 +18,19 @@ UNIT = {
 
 
 def utc_now() -> datetime:
-    """The present, aware, in UTC."""
+    """Return the current time, aware, in UTC."""
     return datetime.now(UTC)
 
 
 def format_time(value: datetime | None) -> str | None:
-    """RFC 3339 in UTC with microseconds, the form of every time in an answer."""
+    """Format a time as RFC 3339 in UTC with microseconds, as in all responses."""
     if value is None:
         return None
     return value.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str) -> datetime:
-    """RFC 3339 to an aware time; one without offset is taken as UTC. Raises ValueError."""
+    """Parse RFC 3339 to an aware time; the default offset is UTC. Raises ValueError."""
     value = parse_datetime(text.strip())
     if value is None:
         raise ValueError(f"{text!r} is not an RFC 3339 time")
@@ -39,16 +39,16 @@ def parse_time(text: str) -> datetime:
     try:
         value.astimezone(UTC)
     except OverflowError as error:
-        raise ValueError(f"{text!r} lies outside the years 1 to 9999 of UTC") from error
+        raise ValueError(f"{text!r} is outside the years 1 to 9999 in UTC") from error
     return value
 
 
 def parse_filter_time(text: str, now: datetime | None = None) -> datetime:
-    """Like `parse_time`, and `now-<n><s|m|h|d|w|M|y>`; a month counts 30 days, a year 365. Raises ValueError."""
+    """Parse RFC 3339 or `now-<n><s|m|h|d|w|M|y>`; a month is 30 days, a year 365 days. Raises ValueError."""
     relative = NOW_TIME.fullmatch(text.strip())
     if relative is None:
         return parse_time(text)
     try:
         return (now or utc_now()) - int(relative[1]) * UNIT[relative[2]]
     except OverflowError as error:
-        raise ValueError(f"{text!r} lies before the beginning of time") from error
+        raise ValueError(f"{text!r} is before the year 1") from error

@@ -1,4 +1,4 @@
-"""Checked query parameters and bodies, with the platform's codes."""
+"""Validation of query parameters and bodies, with the platform's error codes."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -12,16 +12,14 @@ from apps.common.errors import LunaError
 
 
 def checked_query(serializer_class: type[serializers.BaseSerializer[Any]], request: Request) -> dict[str, Any]:
-    """The query parameters as validated values. Raises LunaError BAD_QUERY_PARAMETERS that names the first bad
-    parameter.
-    """
+    """Validate the query parameters. Raises LunaError BAD_QUERY_PARAMETERS, which names the first invalid one."""
     return checked_parameters(serializer_class, request.query_params)
 
 
 def checked_parameters(
     serializer_class: type[serializers.BaseSerializer[Any]], parameters: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Like `checked_query`, for parameters outside a request of DRF."""
+    """Validate parameters outside a DRF request, as `checked_query` does."""
     try:
         return dict(_kept(serializer_class).run_validation(parameters))  # type: ignore[arg-type]  # classes are hashable
     except serializers.ValidationError as error:
@@ -32,13 +30,14 @@ def checked_parameters(
 
 @cache
 def _kept(serializer_class: type[serializers.BaseSerializer[Any]]) -> serializers.BaseSerializer[Any]:
-    """One for all requests, as a nested serializer is: its fields are copied once, which is most of the work."""
+    """Return a shared instance: copying a serializer's fields takes most of the time of a validation."""
     return serializer_class()
 
 
 def checked_body(serializer_class: type[serializers.BaseSerializer[Any]], request: Request) -> dict[str, Any]:
-    """The JSON body as validated values. Raises LunaError INVALID_JSON with message and JSON path, NO_JSON without
-    JSON.
+    """Validate the JSON body.
+
+    Raises LunaError INVALID_JSON with message and JSON path, NO_JSON for an empty body.
     """
     data = request.data
     if request.stream is None:
@@ -49,7 +48,7 @@ def checked_body(serializer_class: type[serializers.BaseSerializer[Any]], reques
 def checked_data(
     serializer_class: type[serializers.BaseSerializer[Any]], data: Any, **context: object
 ) -> dict[str, Any]:
-    """`data` (decoded JSON) as validated values; `context` is the serializer's. Raises LunaError INVALID_JSON."""
+    """Validate decoded JSON; `context` is passed to the serializer. Raises LunaError INVALID_JSON."""
     serializer = serializer_class(context=context) if context else _kept(serializer_class)  # type: ignore[arg-type]
     try:
         return dict(serializer.run_validation(data))
@@ -58,13 +57,13 @@ def checked_data(
 
 
 def refuse_unknown(data: Any, known: set[str]) -> None:
-    """For serializers that refuse keys they do not know."""
+    """Raise DRF's ValidationError when `data` has keys that are not `known`."""
     if isinstance(data, dict) and (unknown := sorted(map(str, set(data) - known))):
         raise serializers.ValidationError({unknown[0]: "Additional properties are not allowed."})
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """A body whose unknown keys are an error."""
+    """A body whose unknown keys are rejected."""
 
     def to_internal_value(self, data: Any) -> Any:
         refuse_unknown(data, set(self.fields))
@@ -72,7 +71,7 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 def describe_validation(detail: Any, path: str = "") -> str:
-    """The first message of DRF's nested errors with its JSON path: `message. Path: 'policies.0.limit'`."""
+    """Return the first message of DRF's nested errors with its path: `message. Path: 'policies.0.limit'`."""
     if isinstance(detail, dict):
         key, value = next(iter(detail.items()))
         step = "" if key == "non_field_errors" else str(key)

@@ -6,10 +6,10 @@ from pgvector.django import VectorField
 
 
 class PlainVectorField(VectorField):
-    """pgvector's `vector` without a fixed dimension: rows of several versions stand in one column.
+    """pgvector's `vector` without a fixed dimension: one column stores several descriptor versions.
 
-    Migrations give it `STORAGE PLAIN` (see `plain_storage`): a 512-d vector would otherwise move to TOAST, and a scan
-    that fetches it from there is several times slower.
+    Migrations set `STORAGE PLAIN` (see `plain_storage`). Otherwise 512-d vectors would move to TOAST, which makes a
+    scan several times slower.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -18,6 +18,6 @@ class PlainVectorField(VectorField):
 
 
 def plain_storage(table: str, column: str = "vector") -> tuple[str, str]:
-    """SQL and its reverse that keep a column's values in the row."""
+    """Return SQL that stores a column's values in the row, and its reverse."""
     statement = 'ALTER TABLE "{}" ALTER COLUMN "{}" SET STORAGE {}'
     return statement.format(table, column, "PLAIN"), statement.format(table, column, "EXTENDED")

@@ -1,8 +1,8 @@
 """XPK: a file of one or more descriptors in SDK form.
 
-The platform's own layout is not published. Ours, all numbers little-endian: magic `LXPK`, uint32 count, then for each
-descriptor uint32 length and the SDK descriptor. Read are also bare SDK descriptors one after another: each ends with
-its version, which tells its length.
+The layout of LUNA PLATFORM is not published. This layout, all numbers little-endian: magic `LXPK`, uint32 count, then
+per descriptor uint32 length and the SDK descriptor. `xpk_decode` also reads concatenated SDK descriptors: each ends
+with its version, which determines its length.
 """
 
 import struct
@@ -18,17 +18,16 @@ MAX_DESCRIPTORS = 1000
 
 
 def xpk_encode(descriptors: Iterable[bytes]) -> bytes:
-    """A file of these SDK descriptors."""
+    """Encode SDK descriptors as an XPK file."""
     items = list(descriptors)
     return MAGIC + NUMBER.pack(len(items)) + b"".join(NUMBER.pack(len(item)) + item for item in items)
 
 
 def xpk_decode(data: bytes) -> list[tuple[DescriptorVersion, Vector]]:
-    """The descriptors of a file, in its order; unit vectors, float32 [dimension of the version].
+    """Decode the descriptors of a file, in order: unit vectors, float32 [dimension of the version].
 
-    Raises LunaError BAD_XPK for what is no such file or holds more than `MAX_DESCRIPTORS`, XPK_WITHOUT_DESCRIPTOR for
-    one without a descriptor; WRONG_DESCRIPTOR_LENGTH, UNKNOWN_DESCRIPTOR_VERSION, BAD_SDK_DESCRIPTOR as `sdk_decode`
-    does for a descriptor in it.
+    Raises LunaError BAD_XPK for a malformed file or more than `MAX_DESCRIPTORS`, XPK_WITHOUT_DESCRIPTOR for an empty
+    one, and the errors of `sdk_decode` for its descriptors.
     """
     items = list(_framed(data) if data.startswith(MAGIC) else _bare(data))
     if not items:
@@ -58,7 +57,7 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _bare(data: bytes) -> list[bytes]:
-    """Cut from the end, where the last descriptor's version stands."""
+    """Split concatenated descriptors, starting at the end, where the last descriptor's version is."""
     items: list[bytes] = []
     end = len(data)
     while end:

@@ -10,7 +10,7 @@ def _page(title: str, icon: str, name: str) -> dict[str, object]:
 
 
 def _item(title: str, icon: str, route: str, permission: str) -> dict[str, object]:
-    """A link for those who have the permission."""
+    """Return a sidebar link that only users with the permission see."""
     return {
         "title": title,
         "icon": icon,

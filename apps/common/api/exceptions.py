@@ -1,4 +1,4 @@
-"""The one exception handler of the API."""
+"""The exception handler of the API."""
 
 import logging
 from typing import Any
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def as_luna_error(error: Exception) -> LunaError | None:
-    """The catalogue's error for an exception of DRF or Django; None for a crash."""
+    """Convert an exception of DRF, Django or the database into a LunaError. Return None for any other exception."""
     if isinstance(error, LunaError):
         return error
     if isinstance(error, exceptions.ValidationError):
@@ -41,30 +41,30 @@ def as_luna_error(error: Exception) -> LunaError | None:
         return LunaError(errors.PAGE_NOT_FOUND)
     if isinstance(error, RequestDataTooBig):
         return LunaError(errors.PAYLOAD_TOO_LARGE)
-    if isinstance(error, SuspiciousOperation):  # a form of too many parts
+    if isinstance(error, SuspiciousOperation):  # a form with too many parts
         return LunaError(
             errors.INVALID_REQUEST,
-            "the form has more fields or files than the limits `DATA_UPLOAD_MAX_NUMBER_FIELDS` and `_FILES` allow",
+            "the form has more fields or files than `DATA_UPLOAD_MAX_NUMBER_FIELDS` or `_FILES` allows",
         )
     if isinstance(error, RawPostDataException):
         return LunaError(errors.NO_DATA)
     if isinstance(error, DataError):
-        return LunaError(errors.BAD_VALUE, "a value is one that the database cannot hold")
+        return LunaError(errors.BAD_VALUE, "the database cannot store a value")
     if isinstance(error, IntegrityError) and (account_id := lost_account(error)):
         return LunaError(errors.ACCOUNT_NOT_FOUND, account_id)
     if isinstance(error, OperationalError) and isinstance(error.__cause__, QueryCanceled | LockNotAvailable):
         logger.error("the database takes too long: %s", error)
         return LunaError(errors.DATABASE_TIMEOUT, status=503, headers={"Retry-After": "1"})
     if isinstance(error, OperationalError | InterfaceError):
-        logger.error("the database is out of reach: %s", error)
+        logger.error("Database unavailable: %s", error)
         return LunaError(errors.DATABASE_UNAVAILABLE)
     return None
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
-    """Answers with `{error_code, desc, detail, link}`; a crash is logged with its trace and answered with code 1."""
+    """Answer with `{error_code, desc, detail, link}`. Log an unexpected exception and answer with INTERNAL_ERROR."""
     luna_error = as_luna_error(error)
     if luna_error is None:
-        logger.exception("unhandled exception in %s", context.get("view"))
+        logger.exception("Unhandled exception in %s", context.get("view"))
         luna_error = LunaError(errors.INTERNAL_ERROR)
     return Response(luna_error.body(), status=luna_error.status, headers=luna_error.headers)

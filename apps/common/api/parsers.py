@@ -1,4 +1,4 @@
-"""Request bodies: JSON and MessagePack. Images and multipart bodies are read by the views that take them."""
+"""Parsers of JSON and MessagePack bodies. Views read images and multipart bodies themselves."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from apps.common.errors import LunaError
 
 
 def read_bounded(stream: Any) -> bytes:
-    """The body of a request that is held in memory whole. Raises LunaError PAYLOAD_TOO_LARGE above `MAX_JSON_BYTES`."""
+    """Read a body into memory. Raises LunaError PAYLOAD_TOO_LARGE above `json_max_size`."""
     body: bytes = stream.read(config(Http).json_max_size + 1)
     if len(body) > config(Http).json_max_size:
         raise LunaError(errors.PAYLOAD_TOO_LARGE)
@@ -22,12 +22,12 @@ def read_bounded(stream: Any) -> bytes:
 
 
 def msgpack_decode(body: bytes) -> Any:
-    """What a MessagePack body holds. Raises LunaError INVALID_MSGPACK, also when anything follows the one object."""
+    """Decode a MessagePack body. Raises LunaError INVALID_MSGPACK, also when bytes follow the object."""
     try:
         decoded = ormsgpack.unpackb(body)
     except ormsgpack.MsgpackDecodeError as error:
         raise LunaError(errors.INVALID_MSGPACK, "", "not MessagePack") from error
-    end = msgpack.Unpacker(max_buffer_size=len(body))  # ormsgpack does not say where the object ended
+    end = msgpack.Unpacker(max_buffer_size=len(body))  # ormsgpack does not report the end of the object
     end.feed(body)
     end.skip()
     if end.tell() != len(body):

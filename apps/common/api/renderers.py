@@ -1,4 +1,4 @@
-"""JSON by orjson and MessagePack; a client chooses by `Accept`, a missing or foreign `Accept` gets JSON."""
+"""Renderers of JSON (orjson) and MessagePack. Clients choose with `Accept`; the default is JSON."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -12,7 +12,7 @@ from rest_framework.request import Request
 
 
 class Renderer(BaseRenderer):
-    """Nothing is rendered as nothing, everything else by `pack`."""
+    """Renders None as an empty body and other data with `pack`."""
 
     charset = None
     pack: ClassVar[Callable[[Any], bytes]]
@@ -40,7 +40,7 @@ class MsgPackRenderer(Renderer):
 
 
 class TolerantNegotiation(DefaultContentNegotiation):
-    """Never refuses: a client that accepts only something else gets JSON, as the platform answers."""
+    """Selects JSON when a client accepts no supported format, as the platform does, instead of answering 406."""
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
         for renderer in renderers:

@@ -1,4 +1,4 @@
-"""Answers that many resources give: created objects and bytes."""
+"""Responses that several resources share, and their OpenAPI shapes."""
 
 from typing import Any
 from uuid import UUID
@@ -10,13 +10,13 @@ from apps.common.links import links
 
 
 def created(name: str, object_id: UUID | str | int, path: str, **extra: Any) -> Response:
-    """201 with `{<name>: id, url, external_url}` and a `Location` header."""
+    """Return 201 with `{<name>: id, url, external_url}` and a `Location` header."""
     body = {name: object_id if isinstance(object_id, int) else str(object_id), **links(path), **extra}
     return Response(body, status=status.HTTP_201_CREATED, headers={"Location": path})
 
 
 def created_serializer(name: str, **extra: serializers.Field[Any, Any, Any, Any]) -> type[serializers.Serializer[Any]]:
-    """The OpenAPI shape of `created`."""
+    """Return the OpenAPI shape of `created`."""
     fields: dict[str, Any] = {
         name: serializers.UUIDField(),
         "url": serializers.CharField(),
@@ -28,6 +28,6 @@ def created_serializer(name: str, **extra: serializers.Field[Any, Any, Any, Any]
 
 
 def count_serializer(name: str) -> type[serializers.Serializer[Any]]:
-    """The OpenAPI shape of a `…/count` answer."""
+    """Return the OpenAPI shape of a `…/count` response."""
     title = "".join(part.capitalize() for part in name.split("_"))
     return type(f"{title}Answer", (serializers.Serializer,), {name: serializers.IntegerField()})

@@ -1,5 +1,6 @@
-"""OpenAPI: every operation gets the error answers of the house and flat query parameters."""
+"""OpenAPI: adds the platform's error responses and flat array parameters to each operation."""
 
+import inspect
 import re
 from typing import Any
 
@@ -10,7 +11,7 @@ from apps.common.api.views import LunaView
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
-    """The body of every answer from 400 on."""
+    """The body of each response with a status of 400 or above."""
 
     error_code = serializers.IntegerField()
     desc = serializers.CharField()
@@ -19,27 +20,27 @@ class ErrorSerializer(serializers.Serializer[Any]):
 
 
 ALWAYS = {
-    400: "Bad input: the code and the detail say which.",
-    404: "No such object for this account.",
+    400: "Invalid input; code and detail name the problem.",
+    404: "The account has no such object.",
     405: "Method not allowed.",
     413: "The request is too large.",
-    500: "A fault of the platform.",
-    503: "Busy or a part is down: try again.",
+    500: "Internal error of the platform.",
+    503: "The platform is busy, or a service is unavailable: retry.",
 }
 WITH_CREDENTIALS = {
     401: "Wrong credentials.",
-    403: "No credentials, or not allowed with these.",
-    429: "Too many failed logins: try again later.",
+    403: "Credentials are missing, or lack the permission.",
+    429: "Too many failed logins: retry later.",
 }
 ON_CHANGES = {
-    409: "It is there already, or was changed meanwhile.",
-    501: "Luna does not do this, on purpose: the detail says what.",
+    409: "The object exists already, or was changed at the same time.",
+    501: "Not supported by Luna; the detail names the part.",
 }
 ERROR_TEXTS = ALWAYS | WITH_CREDENTIALS | ON_CHANGES
 
 
 def add_error_responses(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Puts the error answers that operations refer to among the document's components."""
+    """Add the error responses that operations refer to to the document's components."""
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     responses = {f"Error{status}": {"description": text, "content": content} for status, text in ERROR_TEXTS.items()}
     result["components"]["responses"] = dict(sorted(responses.items()))
@@ -47,7 +48,7 @@ def add_error_responses(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]
 
 
 class LunaSchema(AutoSchema):
-    """Adds the error answers to each operation and names operations after the view."""
+    """Adds the error responses to each operation, and names operations after their views."""
 
     view: LunaView  # type: ignore[override]
 
@@ -68,8 +69,13 @@ class LunaSchema(AutoSchema):
             return super().get_auth()
         return [*super().get_auth(), {}] if self.view.resource else []
 
+    def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular takes no arguments
+        """Return the description of an operation without the docstring of `LunaView`, which is for developers."""
+        description: str = super().get_description()
+        return "" if description == inspect.getdoc(LunaView) else description
+
     def get_operation_id(self) -> str:
-        """`<method>_<view>`; a path beside the version's prefix says so."""
+        """Return `<method>_<view>`, with the suffix `_unversioned` for a path without a version prefix."""
         name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(self.view).__name__.removesuffix("View")).lower()
         versioned = re.match(r"/\d+/", self.path)
         return f"{self.method.lower()}_{name}{'' if versioned else '_unversioned'}"

@@ -12,16 +12,17 @@ from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 
 BY_BODY: tuple[()] = ()
-"""In `permissions`: which rights are needed depends on the body; the view asks for them (`access.require_right`)."""
+"""A value of `permissions`: the required rights depend on the body, and the view checks them (`require_right`)."""
 
 
 class LunaView(APIView):
-    """One resource.
+    """A resource of the API.
 
-    `permissions` maps an HTTP method to the token right that it needs, `("face", "creation")`, or to
-    `("emit_events", "allowed")`; a method that is missing there is refused to tokens. HEAD needs what GET needs.
-    `public = True` opens the resource without credentials, `public = ("POST",)` these methods only. A public view
-    with a `resource` ("sdk", "iso", "liveness") still checks credentials that are sent, and the token's `resources`.
+    `permissions` maps an HTTP method to the token right that it requires, such as `("face", "creation")`. Tokens may
+    not use a method that is missing in it. HEAD requires the right of GET.
+
+    `public = True` opens all methods without credentials, `public = ("POST",)` only the named ones. A public view with
+    a `resource` ("sdk", "iso", "liveness") still checks credentials if they are sent, and the token's `resources`.
     """
 
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
@@ -36,21 +37,21 @@ class LunaView(APIView):
         return cls.public if isinstance(cls.public, bool) else method in cls.public
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        """None where credentials do not matter: wrong ones must not close an open resource."""
-        request = getattr(self, "request", None)  # there is none while the schema is made
+        """Return no authenticator for a public method without `resource`, so that wrong credentials do not fail it."""
+        request = getattr(self, "request", None)  # missing while the schema is generated
         if request is not None and not self.resource and self.is_public(str(request.method)):
             return []
         return super().get_authenticators()
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
-        """A method that the resource does not have is refused before anybody is asked who they are."""
+        """Check the method before authentication. Raises LunaError METHOD_NOT_ALLOWED."""
         if request.method not in self.allowed_methods:
             raise LunaError(errors.METHOD_NOT_ALLOWED)
         super().initial(request, *args, **kwargs)
 
 
 def path_uuid(text: str, error_code: int) -> UUID:
-    """An id of a path. One that is no UUID names nothing: raises LunaError `error_code` (a 404) with it."""
+    """Parse an id in a path. Raises LunaError `error_code` (a 404) when it is not a UUID."""
     value = parse_uuid(text)
     if value is None:
         raise LunaError(error_code, text)

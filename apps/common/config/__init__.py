@@ -1,7 +1,7 @@
-"""The settings of the platform, by group: `config(Group)` gives a frozen object.
+"""The settings of the platform, by group: `config(Group)` returns a frozen object.
 
-A room declares its groups in `<room>/config.py`; those of no room are in `platform`. No other module of a room reads
-the environment or `django.conf.settings`.
+A room declares its groups in `<room>/config.py`; `platform` declares the shared ones. Other modules of rooms never
+read the environment or `django.conf.settings`.
 """
 
 from apps.common.config.door import (

@@ -11,7 +11,7 @@ from apps.common.config.environment import unknown_variables
 
 
 def environment_check(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Report `LUNA_…` variables that no setting reads. One that is a known variable misspelt stops the start."""
+    """Report unknown `LUNA_…` variables: an error for a misspelt known name, a warning otherwise."""
     return list(_unknown())
 
 

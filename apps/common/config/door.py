@@ -1,4 +1,4 @@
-"""The door: `config(Group)` gives the settings of a group. Environment over stored values over defaults."""
+"""Access to settings: `config(Group)` merges environment over stored values over defaults."""
 
 import importlib
 import importlib.util
@@ -29,9 +29,9 @@ _stored: Stored = _nothing
 
 
 def config(group: type[S]) -> S:
-    """Return the settings of a group. The object is frozen and kept: ask again instead of holding it.
+    """Return the settings of a group. Call it for every use: a kept object misses later changes.
 
-    Raises SettingsError where the environment or the store holds a value that cannot be used.
+    Raises SettingsError for an invalid value in the environment or the store.
     """
     try:
         return _current[group]  # type: ignore[no-any-return]
@@ -41,25 +41,25 @@ def config(group: type[S]) -> S:
 
 
 def installation_defaults(group: type[Settings], **values: Any) -> None:
-    """Set the defaults that only this installation knows, such as the directory of its files."""
+    """Set defaults that depend on the installation, such as the directory of its files."""
     _installation[group] = values
     _current.pop(group, None)
 
 
 def use_stored(stored: Stored) -> None:
-    """Read stored values from `stored(name of a group)`, which gives nested JSON; secrets are never stored.
+    """Register the source of stored values: `stored(group name)` returns nested JSON without secrets.
 
-    What is loaded already stays until `refresh`.
+    Loaded groups keep their values until `refresh`.
     """
     global _stored
     _stored = stored
 
 
 def refresh() -> frozenset[type[Settings]]:
-    """Read the stored values again and return the groups that have changed.
+    """Reload stored values and return the groups that have changed.
 
-    Groups of scope `start` keep their values. The caller makes a new engine where a group of scope `engine` changed.
-    Raises SettingsError where a value cannot be used; nothing changes then.
+    Groups of scope `start` keep their values. The caller creates a new engine when a group of scope `engine` changed.
+    Raises SettingsError for an invalid value; then no group changes.
     """
     loaded = [model for model in _current if GROUPS[model].scope is not Scope.START]
     fresh = {model: _load(GROUPS[model]) for model in loaded}
@@ -70,7 +70,7 @@ def refresh() -> frozenset[type[Settings]]:
 
 @contextmanager
 def override_config(group: type[Settings], **values: Any) -> Iterator[None]:
-    """Replace values of a group for a test: a context manager and a decorator. Sections may be given in part."""
+    """Replace values of a group in a test, as context manager or decorator. Sections may be partial."""
     before = config(group)
     _current[group] = group.model_validate(_merged(group, dict(before), values))
     try:
@@ -80,14 +80,14 @@ def override_config(group: type[Settings], **values: Any) -> Iterator[None]:
 
 
 def discover(packages: Iterable[str]) -> None:
-    """Import the module `config` of every package that has one: its groups register themselves."""
+    """Import the module `config` of each package that has one; the import registers its groups."""
     for package in packages:
         if importlib.util.find_spec(f"{package}.config") is not None:
             importlib.import_module(f"{package}.config")
 
 
 def check_all() -> None:
-    """Load every group. Raises SettingsError with a sentence for each value that cannot be used."""
+    """Load all groups. Raises SettingsError with one sentence per invalid value."""
     wrong = []
     for model in GROUPS:
         try:
@@ -122,7 +122,7 @@ def _refuse_secrets(group: Group, stored: Mapping[str, Any]) -> None:
 
 
 def _merged(model: type[Settings], below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`above` over `below`; the values of a section are merged one by one."""
+    """Merge `above` over `below`; the values of a section are merged individually."""
     merged = dict(below)
     for key, value in above.items():
         kind = model.model_fields[key].annotation if key in model.model_fields else None

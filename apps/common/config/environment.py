@@ -1,4 +1,4 @@
-"""Settings in the environment: which variables set which fields, and which variables nobody reads."""
+"""Settings in the environment: the variables that set fields, and unknown variables."""
 
 import difflib
 import json
@@ -9,20 +9,21 @@ from apps.common.config.errors import SettingsError
 from apps.common.config.groups import GROUPS, PREFIX, Group, Settings, Variable, variable_names
 from apps.common.config.sentences import looks_secret
 
-SAME_WORD = 0.85  # similarity from which an unknown variable is a known one misspelt
+SAME_WORD = 0.85  # similarity of names (difflib) above which an unknown variable counts as misspelt
 ALIKE = 0.6
 
 
 def environment_values(group: Group, environment: Mapping[str, str]) -> dict[str, Any]:
-    """The values that the environment sets, nested as the group is. Raises SettingsError.
+    """Return the values that the environment sets, nested like the group.
 
-    An empty variable is one that is not set, except for a switch: `no` and nothing at all must not be confused.
+    An empty variable counts as not set, except for a boolean, where it is an invalid value. Raises SettingsError for a
+    secret in a variable that holds none.
     """
     values: dict[str, Any] = {}
     for variable, name in variables_set(group, environment):
         text = environment[name]
         if not variable.secret and looks_secret(text):
-            raise SettingsError(f"{name} holds a password or a private key, and its value is no secret: remove it.")
+            raise SettingsError(f"{name} must not contain a password or a private key: remove the secret.")
         *sections, last = variable.path
         place = values
         for section in sections:
@@ -32,7 +33,7 @@ def environment_values(group: Group, environment: Mapping[str, str]) -> dict[str
 
 
 def variables_set(group: Group, environment: Mapping[str, str]) -> Iterator[tuple[Variable, str]]:
-    """The fields of a group that the environment sets, each with the name of its variable."""
+    """Yield the fields of a group that the environment sets, with the variable's name."""
     for variable in group.variables:
         for name in variable.names:
             if environment.get(name) or (name in environment and variable.type is bool):
@@ -41,7 +42,7 @@ def variables_set(group: Group, environment: Mapping[str, str]) -> Iterator[tupl
 
 
 def unknown_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, str | None, bool]]:
-    """Each `LUNA_…` variable that sets nothing, the most similar name, and whether it is that name misspelt."""
+    """Yield each unknown `LUNA_…` variable, the most similar known name, and whether it is a misspelling of it."""
     known = {name for group in GROUPS.values() for name in variable_names(group)}
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known:
@@ -51,7 +52,7 @@ def unknown_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, str
 
 
 def _parsed(variable: Variable, text: str) -> Any:
-    """JSON where the field holds more than one value (a list may also be words and commas), else the text itself."""
+    """Parse JSON objects and lists (lists also as comma-separated words); return other texts unchanged."""
     kind = variable.type
     is_list = get_origin(kind) in (tuple, list, frozenset)
     is_object = isinstance(kind, type) and issubclass(kind, Settings)

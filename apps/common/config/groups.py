@@ -1,4 +1,4 @@
-"""What a group of settings is: a frozen pydantic model with a name, a scope and an environment variable per field."""
+"""Groups of settings: frozen pydantic models with a name, a scope and an environment variable per field."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ class Scope(StrEnum):
     """When a changed stored value takes effect."""
 
     START = "start"  # at the next start of the process
-    ENGINE = "engine"  # once the process has a new recognition engine
+    ENGINE = "engine"  # when the process creates a new recognition engine
     LIVE = "live"  # at the next request
 
 
 class Settings(BaseModel):
-    """The base of a group, and of a value with members (JSON in the environment). Frozen; unknown names are refused."""
+    """The base of a group, and of a JSON object in the environment. Frozen; rejects unknown names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 class Section(Settings):
-    """The base of a part of a group; each of its fields has an environment variable of its own."""
+    """The base of a part of a group; each field has its own environment variable."""
 
 
 def setting(
@@ -36,8 +36,9 @@ def setting(
 ) -> Any:
     """Declare a field.
 
-    `env`: its environment variables, the first found wins; without one the name follows from group and field.
-    `accepts`: the accepted values in words, where type and limits do not say it. `limits`: those of pydantic's Field.
+    `env`: its environment variables in order of precedence; the default name derives from group and field.
+    `accepts`: the accepted values in words, if type and limits do not describe them. `limits`: passed to pydantic's
+    Field.
     """
     extra: dict[str, Any] = {"env": [env] if isinstance(env, str) else list(env)}
     if accepts:
@@ -47,7 +48,7 @@ def setting(
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A field of a group: the environment variables that set it, and its place in the group."""
+    """A field of a group: the environment variables that set it, and its path in the group."""
 
     names: tuple[str, ...]
     path: tuple[str, ...]
@@ -67,14 +68,14 @@ class Variable:
 
     @property
     def accepts(self) -> str:
-        """The accepted values in words, where the declaration has some."""
+        """The accepted values in words, if the declaration has them; else empty."""
         extra: Any = self.field.json_schema_extra or {}
         return str(extra.get("accepts", ""))
 
 
 @dataclass(frozen=True)
 class Group:
-    """A model of settings, the name under which its values are stored, and its scope."""
+    """A settings model with the name of its stored values and its scope."""
 
     name: str
     scope: Scope
@@ -87,7 +88,7 @@ class Group:
 
     @cached_property
     def schema(self) -> Mapping[str, Any]:
-        """The JSON Schema that stored values follow, with `scope`, and with `env` for each field."""
+        """The JSON Schema of stored values, with `scope`, and `env` for each field."""
         schema = {**self.model.model_json_schema(), "title": self.name, "scope": self.scope.value}
         for variable in self.variables:
             self.property_schema(variable, schema).update(env=list(variable.names))
@@ -95,7 +96,7 @@ class Group:
 
     @staticmethod
     def property_schema(variable: Variable, schema: Mapping[str, Any]) -> Any:
-        """The part of the group's schema that describes one field."""
+        """Return the part of the group's schema that describes one field."""
         place: Any = schema
         for key in variable.path:
             place = resolved(schema, place)["properties"][key]
@@ -103,7 +104,7 @@ class Group:
 
 
 def resolved(schema: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A part of a schema, or what it refers to."""
+    """Return a part of a schema, or the definition that it refers to."""
     return schema["$defs"][part["$ref"].rpartition("/")[2]] if "$ref" in part else part
 
 
@@ -113,7 +114,7 @@ M = TypeVar("M", bound=Settings)
 
 
 def group(name: str, *, scope: Scope) -> Callable[[S], S]:
-    """Register a model as the group `name`. Raises ValueError where a name or an environment variable is taken."""
+    """Register a model as the group `name`. Raises ValueError for a duplicate name or environment variable."""
 
     def register(model: S) -> S:
         added = Group(name, scope, model)
@@ -128,7 +129,7 @@ def group(name: str, *, scope: Scope) -> Callable[[S], S]:
 
 
 def ordered(values: M, name: str, low: str, high: str) -> M:
-    """Return a group's values. Raises ValueError where its field `low` exceeds its field `high`."""
+    """Return `values`. Raises ValueError when field `low` exceeds field `high`."""
     least, most = getattr(values, low), getattr(values, high)
     if least > most:
         raise ValueError(f"{name}: `{low}` must not exceed `{high}`, got {least} and {most}")
@@ -136,7 +137,7 @@ def ordered(values: M, name: str, low: str, high: str) -> M:
 
 
 def variable_names(of: Group) -> list[str]:
-    """Every environment variable of a group."""
+    """Return every environment variable of a group."""
     return [name for variable in of.variables for name in variable.names]
 
 

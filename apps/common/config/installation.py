@@ -1,4 +1,4 @@
-"""Facts of this installation that Django's settings hold and nobody sets."""
+"""Constants of this installation in Django's settings, which operators cannot change."""
 
 from django.conf import settings
 

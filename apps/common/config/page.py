@@ -1,4 +1,4 @@
-"""The list of settings in `docs/operations.md`, made from the groups."""
+"""The settings section of `docs/operations.md`, generated from the groups."""
 
 import json
 from collections.abc import Iterator
@@ -15,17 +15,17 @@ BEGIN, END = "<!-- settings: made by `manage.py settings_page` -->", "<!-- setti
 
 
 def settings_page() -> str:
-    """The section in Markdown: a table per group, with variables, defaults, accepted values and meanings."""
+    """Return the section as Markdown: a table per group with variables, defaults, accepted values and meanings."""
     groups = sorted(GROUPS.values(), key=lambda group: group.name.removeprefix(PREFIX))
     return "\n".join([BEGIN, *(line for group in groups for line in _table(group)), "", END])
 
 
 def with_settings_page(text: str) -> str:
-    """Return a document with its section replaced. Raises ValueError for one without the two marks."""
+    """Return a document with the section replaced. Raises ValueError when the two markers are missing."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"the document has no lines {BEGIN!r} and {END!r}")
+        raise ValueError(f"the lines {BEGIN!r} and {END!r} are missing")
     return before + settings_page() + after
 
 
@@ -51,7 +51,7 @@ def _default(variable: Variable) -> str:
 
 
 def _text(value: Any) -> str:
-    """A value as the environment holds it."""
+    """Format a value as the environment holds it."""
     if isinstance(value, Settings):
         return json.dumps(value.model_dump(mode="json"))
     if isinstance(value, tuple):

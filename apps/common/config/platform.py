@@ -1,4 +1,4 @@
-"""Settings that no room owns: directories, services, HTTP, the external address, limits of the whole platform."""
+"""Settings that belong to no room: directories, services, HTTP, external address and platform limits."""
 
 from ipaddress import ip_network
 from pathlib import Path
@@ -16,72 +16,74 @@ Absolute = Annotated[Path, AfterValidator(Path.resolve)]
 
 @group("LUNA_DIRECTORIES", scope=Scope.START)
 class Directories(Settings):
-    """Directories of this installation. Relative ones start at the working directory."""
+    """Directories of this installation. Relative paths start at the working directory."""
 
     var: Absolute = setting(
-        ..., "Everything that the platform writes. Default: `var` of the checkout.", env="LUNA_VAR_DIR"
+        ..., "Directory of all files that the platform writes. Default: `var` in the checkout.", env="LUNA_VAR_DIR"
     )
     networks: Absolute = setting(
-        ..., "Built networks. Default: `networks` of the var directory.", env="LUNA_NETWORKS_DIR"
+        ..., "Directory of built networks. Default: `networks` in the var directory.", env="LUNA_NETWORKS_DIR"
     )
-    cache: Absolute = setting(..., "Packages of networks. Default: `cache` of the var directory.", env="LUNA_CACHE_DIR")
+    cache: Absolute = setting(
+        ..., "Directory of downloaded network packages. Default: `cache` in the var directory.", env="LUNA_CACHE_DIR"
+    )
 
     @property
     def tmp(self) -> Path:
-        """Temporary files: bodies while they are received or decompressed, and parts of forms."""
+        """The directory of temporary files: request bodies in transit and parts of forms."""
         return self.var / "tmp"
 
 
 @group("LUNA_SERVICES", scope=Scope.START)
 class Services(Settings):
-    """PostgreSQL, Redis and the key of this installation."""
+    """PostgreSQL, Redis and the secret key of this installation."""
 
     database_url: Annotated[SecretStr, AfterValidator(lambda url: _begins(url, DATABASE_SCHEMES))] = setting(
         ...,
-        "PostgreSQL with pgvector. Default: the embedded one.",
+        "URL of PostgreSQL with pgvector. Default: the embedded PostgreSQL.",
         env="DATABASE_URL",
         accepts="a URL such as `postgresql://user:password@host:port/name`",
     )
     redis_url: Annotated[SecretStr, AfterValidator(lambda url: _begins(url, REDIS_SCHEMES))] = setting(
         ...,
-        "Broker, channel layer and temporary attributes. Default: the embedded Redis.",
+        "URL of Redis (broker, channel layer, temporary attributes). Default: the embedded Redis.",
         env="REDIS_URL",
         accepts="a URL that begins with `redis://`, `rediss://` or `unix://`",
     )
     secret_key: SecretStr = setting(
         ...,
-        "Signs tokens and sessions, encrypts credentials of callbacks. Default: made at the first start and kept in "
-        "`secrets` of the var directory.",
+        "Key that signs tokens and sessions, and encrypts credentials of callbacks. Default: generated at the first "
+        "start into `secrets` in the var directory.",
         env="LUNA_SECRET_KEY",
     )
 
 
 @group("LUNA_API_LOGGER", scope=Scope.START)
 class Logger(Settings):
-    """Log files of every process."""
+    """Log lines of all processes."""
 
     log_level: Literal["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"] = setting(
-        "INFO", "Lines below this level are not written.", env="LUNA_LOG_LEVEL"
+        "INFO", "Lowest level that is logged.", env="LUNA_LOG_LEVEL"
     )
 
 
 @group("LUNA_WEB", scope=Scope.START)
 class Web(Settings):
-    """Which hosts and pages may use the platform from a browser."""
+    """Host names, origins and proxies that the platform trusts."""
 
     allowed_hosts: tuple[str, ...] = setting(
-        ("*",), "Host names that requests may name, `*` for any.", env="LUNA_ALLOWED_HOSTS"
+        ("*",), "Accepted host names of requests, `*` for any.", env="LUNA_ALLOWED_HOSTS"
     )
     csrf_trusted_origins: tuple[str, ...] = setting(
         (),
-        "Foreign origins whose pages may log in and listen to events.",
+        "Other origins whose pages may log in and open websockets.",
         env="LUNA_CSRF_TRUSTED_ORIGINS",
         accepts="a list of origins such as `https://desk.example`",
     )
     forwarded_allow_ips: tuple[Annotated[str, AfterValidator(lambda text: _network(text))], ...] = setting(
         (),
-        "Addresses and networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count. Without it every "
-        "client behind a proxy has the proxy's address, for rate limits too.",
+        "Addresses and networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. If empty, "
+        "all clients behind a proxy share the proxy's address, also in rate limits.",
         env="FORWARDED_ALLOW_IPS",
         accepts="a list of IP addresses and networks, or `*` for every peer",
     )
@@ -89,18 +91,18 @@ class Web(Settings):
 
 @group("LUNA_API_HTTP_SETTINGS", scope=Scope.START)
 class Http(Settings):
-    """Sizes of request bodies."""
+    """Size limits of request bodies."""
 
     request_max_size: int = setting(
-        1024**3, "Bytes of the largest request body.", env="LUNA_MAX_REQUEST_BYTES", ge=1, le=MAX_BYTES
+        1024**3, "Largest request body, in bytes.", env="LUNA_MAX_REQUEST_BYTES", ge=1, le=MAX_BYTES
     )
     json_max_size: int = setting(
-        64 * 1024**2, "Bytes of the largest JSON body.", env="LUNA_MAX_JSON_BYTES", ge=1, le=MAX_BYTES
+        64 * 1024**2, "Largest JSON or MessagePack body, in bytes.", env="LUNA_MAX_JSON_BYTES", ge=1, le=MAX_BYTES
     )
     bodies_max_size: int = setting(
         4 * 1024**3,
-        "Bytes that all bodies of a web process hold together, in memory and in `tmp` of the var directory, while they "
-        "are received or decompressed.",
+        "Bytes that all bodies of a web process may hold in total while they are received or decompressed, in memory "
+        "and in `tmp` of the var directory.",
         env="LUNA_BODIES_BYTES",
         ge=1024**2,
         le=MAX_BYTES,
@@ -109,11 +111,11 @@ class Http(Settings):
 
 @group("EXTERNAL_LUNA_API_ADDRESS", scope=Scope.LIVE)
 class ExternalAddress(Settings):
-    """The address under which clients know the platform."""
+    """The address at which clients reach the platform."""
 
     origin: Annotated[str, AfterValidator(lambda url: url.rstrip("/"))] = setting(
         "http://127.0.0.1:5000",
-        "Begins the `external_url` of answers. `make up` sets it to its own address.",
+        "Prefix of `external_url` in responses. `make up` sets it to its own address.",
         env="LUNA_EXTERNAL_ADDRESS",
         accepts="a URL that begins with `http://` or `https://`",
         pattern=r"^https?://[^\s/]",
@@ -122,11 +124,11 @@ class ExternalAddress(Settings):
 
 @group("LUNA_ERROR_LINKS", scope=Scope.LIVE)
 class ErrorLinks(Settings):
-    """The page that the `link` of an error body leads to."""
+    """The target of `link` in error bodies."""
 
     page: str = setting(
         "",
-        "Address of the page; `#` and the code follow. Default: `/docs/errors` of the external address.",
+        "URL of a page; `#<code>` is appended. Default: `/docs/errors` of the external address.",
         env="LUNA_ERROR_LINKS_PAGE",
         accepts="nothing, or a URL that begins with `http://` or `https://`",
         pattern=r"^(https?://[^\s#]+)?$",
@@ -135,30 +137,28 @@ class ErrorLinks(Settings):
 
 @group("LUNA_IMAGES", scope=Scope.ENGINE)
 class Images(Settings):
-    """Pictures of requests."""
+    """Size limits of pictures in requests."""
 
-    max_bytes: int = setting(
-        15 * 1024**2, "Bytes of the largest picture.", env="LUNA_MAX_IMAGE_BYTES", ge=1, le=MAX_BYTES
-    )
+    max_bytes: int = setting(15 * 1024**2, "Largest picture, in bytes.", env="LUNA_MAX_IMAGE_BYTES", ge=1, le=MAX_BYTES)
     max_pixels: int = setting(
-        50_000_000, "Pixels of the largest picture.", env="LUNA_MAX_IMAGE_PIXELS", ge=1, le=MAX_BYTES
+        50_000_000, "Largest picture, in pixels.", env="LUNA_MAX_IMAGE_PIXELS", ge=1, le=MAX_BYTES
     )
 
 
 @group("LUNA_DECODING", scope=Scope.START)
 class Decoding(Settings):
-    """Decoding of pictures in one process."""
+    """Limits of picture decoding in one process."""
 
     pixels: int = setting(
         100_000_000,
-        "Pixels decoded at a time; each takes 4 to 20 bytes of memory.",
+        "Pixels that are decoded at a time; each takes 4 to 20 bytes of memory.",
         env="LUNA_DECODING_PIXELS",
         ge=1,
         le=MAX_BYTES,
     )
     wait_s: float = setting(
         10.0,
-        "Seconds that a picture waits for its turn before the request is answered with 503.",
+        "Seconds that a picture may wait for decoding; the request is then answered with 503.",
         env="LUNA_DECODING_WAIT_S",
         ge=0,
         le=600,
@@ -167,19 +167,19 @@ class Decoding(Settings):
 
 @group("LUNA_OUTGOING_REQUESTS", scope=Scope.LIVE)
 class OutgoingRequests(Settings):
-    """Calls that clients make the platform do: pictures by URL, callbacks."""
+    """Outgoing requests to URLs that clients name: pictures and callbacks."""
 
     allow_private_urls: bool = setting(
-        False, "Whether they may go to private addresses.", env="LUNA_ALLOW_PRIVATE_URLS"
+        False, "Whether URLs may lead to private addresses.", env="LUNA_ALLOW_PRIVATE_URLS"
     )
 
 
 @group("LUNA_PAGING", scope=Scope.LIVE)
 class Paging(Settings):
-    """Pages of list resources."""
+    """Page sizes of list resources."""
 
-    default_page_size: int = setting(10, "Rows of a page where the request does not say.", ge=1)
-    max_page_size: int = setting(100, "The largest `page_size`.", ge=1, le=10_000)
+    default_page_size: int = setting(10, "Default of `page_size`.", ge=1)
+    max_page_size: int = setting(100, "Largest `page_size`.", ge=1, le=10_000)
 
     @model_validator(mode="after")
     def _default_fits(self) -> "Paging":
@@ -189,10 +189,10 @@ class Paging(Settings):
 class MatchLimits(Section):
     """Limits of a matching request."""
 
-    array_filter_limit: int = setting(1000, "Ids in one filter by ids.", ge=1, le=100_000)
-    reference_limit: int = setting(30, "References of a request.", ge=1, le=10_000)
-    candidate_limit: int = setting(30, "Sets of candidates of a request.", ge=1, le=10_000)
-    result_candidate_limit: int = setting(100, "The largest `limit`: results per reference and set.", ge=1, le=100_000)
+    array_filter_limit: int = setting(1000, "Largest number of ids in one filter.", ge=1, le=100_000)
+    reference_limit: int = setting(30, "Largest number of references.", ge=1, le=10_000)
+    candidate_limit: int = setting(30, "Largest number of candidate sets.", ge=1, le=10_000)
+    result_candidate_limit: int = setting(100, "Largest `limit`: results per reference and set.", ge=1, le=100_000)
 
 
 @group("PLATFORM_LIMITS", scope=Scope.LIVE)

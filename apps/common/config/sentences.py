@@ -1,4 +1,4 @@
-"""Sentences about settings: what is accepted, and what is wrong with a value."""
+"""Sentences about settings: accepted values and invalid values."""
 
 import difflib
 import re
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from apps.common.config.groups import Group, Variable, resolved
 
-SECRET_SHOWN = "a value that is not shown"  # noqa: S105 - the words instead of one
+SECRET_SHOWN = "a value that is not shown"  # noqa: S105 - the text shown instead of a secret
 MAX_SHOWN_CHARACTERS = 80
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY")
 _PASSWORD_IN_URL = re.compile(r"\w+://[^/@\s]*:[^/@\s]+@")
@@ -17,21 +17,21 @@ _LIST = "a list, separated by commas, of "
 
 
 def looks_secret(text: str) -> bool:
-    """Whether a text holds a private key, or a URL with a password."""
+    """Return whether a text contains a private key, or a URL with a password."""
     return bool(_PRIVATE_KEY.search(text) or _PASSWORD_IN_URL.search(text))
 
 
 def accepted(group: Group, variable: Variable) -> str:
-    """The accepted values of a field in words, such as "a whole number from 1 to 100"."""
+    """Return the accepted values of a field in words, such as "a whole number from 1 to 100"."""
     if variable.accepts:
         return variable.accepts
     return _words(group.schema, group.property_schema(variable, group.schema))
 
 
 def problems(group: Group, error: ValidationError, names: Mapping[tuple[str, ...], str]) -> list[str]:
-    """One sentence for each value that a group refuses.
+    """Return one sentence per invalid value of a group.
 
-    `names`: the environment variable that set the field at each path; other values came from the store.
+    `names`: the environment variable per path of a field that the environment sets; other values are stored ones.
     """
     by_path = {variable.path: variable for variable in group.variables}
     found: dict[str, None] = {}

@@ -1,8 +1,8 @@
-"""The error catalogue: one exception that carries a code, one shape of body, one name for each code.
+"""The error catalogue: one exception class, one shape of error body, one name per code.
 
-Raise `LunaError(errors.FACE_NOT_FOUND, face_id)`; the exception handler of the API answers with the catalogue's HTTP
+Raise `LunaError(errors.FACE_NOT_FOUND, face_id)`. The exception handler of the API answers with the catalogue's HTTP
 status and `{error_code, desc, detail, link}`. Codes and texts are those of LUNA PLATFORM 5, so that clients keep
-working. The names are those of `catalogue.json`.
+working. `catalogue.json` defines the names.
 """
 
 from apps.common.errors.catalogue import CATALOGUE, ErrorCode, error_body

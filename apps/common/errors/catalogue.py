@@ -1,4 +1,4 @@
-"""Loads `catalogue.json` and renders error bodies."""
+"""The rows of `catalogue.json`, and error bodies made from them."""
 
 import json
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ PLACEHOLDER = "{value}"
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """One row of the catalogue.
+    """A row of the catalogue.
 
-    `detail` holds a `{value}` for every value that the raiser gives. `when` and `remedy` explain a code to a reader of
-    the documentation; `unused` says why the platform never answers a code.
+    `detail` holds a placeholder `{value}` for each value of the exception. `when` and `remedy` describe a code in the
+    documentation; `unused` is the reason why the platform never returns a code.
     """
 
     code: int
@@ -30,7 +30,7 @@ class ErrorCode:
     unused: str = ""
 
     def format_detail(self, values: tuple[object, ...]) -> str:
-        """Fills the placeholders in order; values left over are appended, placeholders left over become empty."""
+        """Fill the placeholders in order. Append surplus values; remove surplus placeholders."""
         text = self.detail
         for value in values:
             text = text.replace(PLACEHOLDER, str(value), 1) if PLACEHOLDER in text else f"{text}: {value}"
@@ -52,7 +52,7 @@ def error_link(code: int) -> str:
 
 
 def error_body(code: int, detail: str | None = None) -> dict[str, object]:
-    """The four keys that every error body and every per-image `error` block has. Code 0 is success."""
+    """Return the four members of an error body or of an image's `error` block. Code 0 means success."""
     entry = CATALOGUE[code]
     return {
         "error_code": code,

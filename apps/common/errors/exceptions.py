@@ -1,4 +1,4 @@
-"""The one exception that becomes an error answer."""
+"""The exception that becomes an error response."""
 
 from apps.common.errors.catalogue import CATALOGUE, error_body
 
@@ -6,9 +6,9 @@ from apps.common.errors.catalogue import CATALOGUE, error_body
 class LunaError(Exception):
     """An error of the catalogue.
 
-    `values` fill the `{value}` placeholders of the catalogue's detail, in order. `status` overrides the
-    catalogue's HTTP status where one code serves two (a busy engine answers 503, say); `headers` are sent along.
-    Raises KeyError at once when the code is not in the catalogue.
+    `values` fill the `{value}` placeholders of the catalogue's detail, in order. `status` overrides the catalogue's
+    HTTP status, for codes with two (such as 503 of a busy engine). `headers` are added to the response.
+    Raises KeyError when the code is not in the catalogue.
     """
 
     def __init__(
@@ -22,7 +22,7 @@ class LunaError(Exception):
         super().__init__(code, self.detail)
 
     def body(self) -> dict[str, object]:
-        """`{error_code, desc, detail, link}`."""
+        """Return `{error_code, desc, detail, link}`."""
         return error_body(self.code, self.detail)
 
     def __reduce__(self) -> tuple[object, ...]:

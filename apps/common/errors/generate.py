@@ -12,7 +12,7 @@ MODULE_HEAD = (
 PAGE_HEAD = """# Error codes
 
 Every error body has the keys `error_code`, `desc`, `detail` and `link`; `detail` names the value and the problem.
-`link` leads to the row of this page. The page is generated from `apps/common/errors/catalogue.json`.
+`link` leads to the code's row on this page. The page is generated from `apps/common/errors/catalogue.json`.
 `tests/api/test_errors.py` produces each code of REST, Image Store, Faces and Accounts through the API.
 """
 # First and last code of each section of the page.
@@ -50,7 +50,7 @@ def codes_module() -> str:
 
 
 def errors_page() -> str:
-    """Return `docs/errors.md`: a table per section, then the codes that the platform never answers."""
+    """Return `docs/errors.md`: a table per section, then the codes that the platform never returns."""
     rows = catalogue()
     parts = [PAGE_HEAD]
     for title, (first, last) in SECTIONS.items():
@@ -62,7 +62,7 @@ def errors_page() -> str:
         if lines:
             parts.append(_table(title, "| code | status | description | when | what to do |", lines))
     unused = [f"| {_anchor(row)} | {row['desc']} | {row['unused']} |" for row in rows if "unused" in row]
-    parts.append(_table("Codes that the platform never answers", "| code | description | why not |", unused))
+    parts.append(_table("Codes that the platform never returns", "| code | description | reason |", unused))
     return "\n".join(parts)
 
 

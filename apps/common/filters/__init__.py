@@ -1,8 +1,8 @@
-"""The one filter language of the platform.
+"""The filter language of the platform.
 
-A term (`emotions`, `age__gte`, …) has one definition in `terms`, one meaning in `operators`. Serializers read terms
-from requests, `to_q` makes SQL of them for searches, `accepts` applies them to facts in memory: handler policies and
-websocket subscriptions.
+A term (`emotions`, `age__gte`, …) is defined once in `terms`, its operator once in `operators`. Serializers read terms
+from requests. `to_q` translates them to SQL for searches. `accepts` applies them to facts in memory, for handler
+policies and websocket subscriptions.
 """
 
 from apps.common.filters.language import Filters, accepts, to_q

@@ -1,4 +1,4 @@
-"""Conditions that take more than one column or value: a geographic area, the best candidate of a label."""
+"""Conditions on more than one column or value: a geographic area, the best candidate of a label."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from apps.common.filters.operators import BOUNDS
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle of degrees, edges included. Its longitudes may run over the date line: then west > east."""
+    """A rectangle in degrees, edges included. If it crosses the date line, west > east."""
 
     west: float
     east: float
@@ -20,7 +20,7 @@ class Box:
 
     @classmethod
     def around(cls, longitude: float, latitude: float, longitude_delta: float, latitude_delta: float) -> "Box":
-        """The deltas reach to both sides; towards the poles the box is cut."""
+        """Return the box that extends by the deltas to both sides, clipped at the poles."""
         west, east = longitude - longitude_delta, longitude + longitude_delta
         return cls(
             west=west + 360.0 if west < -180.0 else west,
@@ -32,7 +32,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """`origin_longitude` … `latitude_delta`. Its value is a `Box`, or None for events without a position."""
+    """The parameters `origin_longitude` … `latitude_delta`: a `Box`, or None for events without a position."""
 
     name: str = "geo_position"
 
@@ -56,7 +56,7 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class LabelSimilarity:
-    """Bounds for the similarity of a label's best candidate, by suffix; without bounds any candidate will do."""
+    """Bounds of the similarity of a label's best candidate, by suffix. Without bounds, any candidate suffices."""
 
     label: str
     bounds: Mapping[str, float] = field(default_factory=dict)
@@ -71,12 +71,12 @@ class LabelSimilarity:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """`match` of policy filters. Asked only while an event is made, so it has no SQL."""
+    """`match` of policy filters. It is evaluated in memory only, before an event is stored."""
 
     name: str = "match"
 
     def q(self, value: Sequence[LabelSimilarity]) -> Q:
-        raise TypeError("`match` is decided in memory, before an event is stored")
+        raise TypeError("`match` is evaluated in memory, before an event is stored")
 
     def holds(self, facts: Mapping[str, Any], value: Sequence[LabelSimilarity]) -> bool:
         match_result = facts.get("match_result") or ()

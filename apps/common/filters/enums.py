@@ -1,11 +1,11 @@
-"""The numbers of the platform and the words that they stand for. Stored rows and filters hold numbers."""
+"""The platform's enumerations. Stored rows and filters hold numbers, responses hold words."""
 
 from enum import IntEnum
 from typing import Self
 
 
 class Number(IntEnum):
-    """A number with a word: `Emotion.ANGER.word == "anger"`, `Emotion.of("anger") == 1`."""
+    """An enumerated number with a word: `Emotion.ANGER.word == "anger"`, `Emotion.of("anger") == 1`."""
 
     @property
     def word(self) -> str:
@@ -13,7 +13,7 @@ class Number(IntEnum):
 
     @classmethod
     def of(cls, word: str) -> Self:
-        """Raises KeyError for a word that has no number."""
+        """Return the number of a word. Raises KeyError for an unknown word."""
         return cls[word.upper()]
 
 
@@ -23,7 +23,7 @@ class Gender(Number):
 
 
 class ApparentGender(Number):
-    """Of a body."""
+    """The apparent gender of a body."""
 
     FEMALE = 0
     MALE = 1
@@ -65,7 +65,7 @@ class Deepfake(Number):
 
 
 class Presence(Number):
-    """Of headwear or a backpack."""
+    """Presence of headwear or of a backpack."""
 
     NO = 0
     YES = 1
@@ -79,7 +79,7 @@ class SleeveLength(Number):
 
 
 class Colour(Number):
-    """Of clothes."""
+    """Colours of upper clothing and lower garments."""
 
     UNKNOWN = 0
     BLACK = 1
@@ -99,7 +99,7 @@ class Colour(Number):
 
 
 class PlainColour(Number):
-    """Of headwear and shoes."""
+    """Colours of headwear and shoes."""
 
     UNKNOWN = 0
     WHITE = 1
@@ -108,7 +108,7 @@ class PlainColour(Number):
 
 
 class Garment(Number):
-    """What covers the legs."""
+    """Types of lower garments."""
 
     UNKNOWN = 0
     TROUSERS = 1
@@ -117,7 +117,7 @@ class Garment(Number):
 
 
 class ObjectType(Number):
-    """What an event resembled most."""
+    """Types of the object that an event is most similar to."""
 
     FACE = 0
     EVENT = 1

@@ -1,4 +1,4 @@
-"""Types of filter values: how each is read from a request and how a fact of it is brought into Python's form."""
+"""Types of filter values: the request field that reads each, and the conversion of facts to it."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ AnyField = serializers.Field[Any, Any, Any, Any]
 
 
 class FiniteFloatField(serializers.FloatField):
-    """A number that is a number: NaN and infinities order differently in SQL and in Python."""
+    """A finite number. NaN and infinities are rejected: they order differently in SQL and Python."""
 
     def to_internal_value(self, data: Any) -> float:
         value = super().to_internal_value(data)
@@ -28,7 +28,7 @@ class FiniteFloatField(serializers.FloatField):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`field(**kwargs)` reads a value, `fact(value)` accepts a fact as Python object or in its JSON form."""
+    """A value type: `field(**kwargs)` reads a value from a request, `fact(value)` converts a fact from JSON."""
 
     field: Callable[..., AnyField]
     fact: Callable[[Any], Any] = lambda value: value
@@ -47,7 +47,7 @@ def real(low: float, high: float) -> Kind:
 
 
 class NumberField(serializers.IntegerField):
-    """One of the numbers of a `Number`."""
+    """A member of an enumeration, as number."""
 
     def __init__(self, *, numbers: type[Number], **kwargs: Any) -> None:
         self.numbers = numbers
@@ -56,7 +56,7 @@ class NumberField(serializers.IntegerField):
 
 
 def number(numbers: type[Number]) -> Kind:
-    """The maps have no gaps, so the bounds say it all."""
+    """Return the kind of an enumeration. Enumerations have no gaps, so checking the bounds suffices."""
     return Kind(lambda **kwargs: NumberField(numbers=numbers, **kwargs))
 
 

@@ -1,4 +1,4 @@
-"""Filters applied: as SQL (`to_q`) and to facts in memory (`accepts`), with the same meaning."""
+"""Application of filters: as SQL (`to_q`) and to facts in memory (`accepts`), with the same meaning."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ from apps.common.filters.meta import META
 from apps.common.filters.terms import TERMS
 
 Filters = Mapping[str, Any]
-"""Names of the vocabulary to checked values, as `FilterSerializer` gives them under `filters`."""
+"""Validated values by names of the vocabulary, as `FilterSerializer` returns them under `filters`."""
 
 
 class Condition(Protocol):
@@ -20,13 +20,13 @@ class Condition(Protocol):
 
 
 Vocabulary = Mapping[str, Condition]
-"""The conditions that rows of one kind are filtered by, by their names in `Filters`."""
+"""The conditions for rows of one kind, by name."""
 
 EVENT_CONDITIONS: Vocabulary = {**TERMS, **{each.name: each for each in (AREA, MATCH, META)}}
 
 
 def to_q(filters: Filters, vocabulary: Vocabulary = EVENT_CONDITIONS) -> Q:
-    """Return all filters as one condition on rows, events by default. Empty filters accept everything."""
+    """Return all filters as one SQL condition on rows (default: events). Empty filters accept all rows."""
     condition = Q()
     for name, value in filters.items():
         condition &= vocabulary[name].q(value)
@@ -36,7 +36,7 @@ def to_q(filters: Filters, vocabulary: Vocabulary = EVENT_CONDITIONS) -> Q:
 def accepts(filters: Filters, facts: Mapping[str, Any], vocabulary: Vocabulary = EVENT_CONDITIONS) -> bool:
     """Return whether facts pass all filters.
 
-    `facts` are columns of a row by name, of an event by default; ids and times may be strings. A column that is
-    missing is a value that was not estimated.
+    `facts` are the columns of a row by name (default: of an event); ids and times may be strings. A missing column
+    counts as not estimated.
     """
     return all(vocabulary[name].holds(facts, value) for name, value in filters.items())

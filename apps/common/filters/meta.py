@@ -1,7 +1,7 @@
-"""`meta.<path>[__<operator>][:<type>]`: conditions on what a client has put into an event's `meta`.
+"""Conditions on the client-supplied `meta` of events: `meta.<path>[__<operator>][:<type>]`.
 
-`meta.user.temperature__gte:numeric=36.6`. A path leads through objects. `string` (the default) looks at JSON strings;
-`integer` and `numeric` at JSON numbers and at strings that are numbers. What is not there, or is of another type,
+Example: `meta.user.temperature__gte:numeric=36.6`. A path leads through objects. Type `string` (the default) compares
+JSON strings; `integer` and `numeric` compare JSON numbers and numeric strings. A missing value, or one of another type,
 satisfies no operator.
 """
 
@@ -44,7 +44,7 @@ MAX_VALUES = 1000
 
 @dataclass(frozen=True, slots=True)
 class MetaCondition:
-    """`values` are strings or, `numeric`, Decimals; several for `in` and `nin`, else one."""
+    """A condition on one path. `values`: strings, or Decimals if `numeric`; several for `in` and `nin`, else one."""
 
     path: tuple[str, ...]
     operator: str
@@ -64,13 +64,13 @@ class MetaCondition:
         return there & (~condition if self.operator in NEGATIVE else condition)
 
     def _sql_text(self) -> tuple[Q, Expression]:
-        # Code point order, whatever the database's language: that of Python.
+        # Collation "C" orders by code point, as Python does.
         return Q(Exact(self._type(), "string")), Collate(self._at("#>>"), "C")
 
     def _sql_number(self) -> tuple[Q, Expression]:
         text = self._at("#>>")
         there = Q(In(self._type(), ["string", "number"])) & Q(Regex(text, NUMBER_IN_META))
-        return there, Case(When(there, then=_numeric(text)))  # CASE: nothing else is ever cast
+        return there, Case(When(there, then=_numeric(text)))  # CASE: other values must not be cast
 
     def _at(self, arrow: str) -> Func:
         path = Value(list(self.path), output_field=ArrayField(TextField()))
@@ -111,7 +111,7 @@ def _numeric(expression: Expression) -> Func:
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """All conditions on `meta` of a request. None instead: events without `meta`."""
+    """All conditions on `meta` of a request; the value None selects events without `meta`."""
 
     name: str = "meta"
 
@@ -129,7 +129,7 @@ META = Meta()
 
 
 def meta_condition(name: str, value: Any) -> MetaCondition:
-    """A parameter as a condition; `value` is a query's text or JSON. Raises DRF's ValidationError."""
+    """Parse a parameter into a condition; `value` is query text or JSON. Raises DRF's ValidationError."""
     matched = NAME.fullmatch(name)
     if matched is None or not all(path := tuple(matched["path"].split("."))):
         raise ValidationError({name: "expected meta.<path>[__<operator>][:string|integer|numeric]."})

@@ -1,7 +1,7 @@
-"""What the filters mean: each operator says it once in SQL and, line by line beside it, once in Python.
+"""The operators of filters. Each is defined in SQL (`q`) and in Python (`holds`), with the same meaning.
 
-A missing value (NULL, None) satisfies no operator, except that `None` among wanted values selects what was not
-estimated.
+A missing value (NULL, None) satisfies no operator, except that None among the wanted values selects rows without an
+estimation.
 """
 
 import operator
@@ -15,7 +15,7 @@ from django.db.models import Q
 class Operator(Protocol):
     @property
     def many(self) -> bool:
-        """Whether its value is a sequence of values."""
+        """Whether the filter value is a sequence."""
 
     def q(self, column: str, value: Any) -> Q: ...
 
@@ -23,7 +23,7 @@ class Operator(Protocol):
 
 
 class Equal:
-    """The value itself."""
+    """The fact equals the value."""
 
     many = False
 
@@ -40,7 +40,7 @@ def _any_of(column: str, lookup: str, value: Sequence[Any]) -> Q:
 
 
 class OneOf:
-    """Any of the values."""
+    """The fact equals one of the values."""
 
     many = True
 
@@ -52,7 +52,7 @@ class OneOf:
 
 
 class Overlap:
-    """Of a column of several values: any of them is any of the wanted ones."""
+    """A multi-valued fact and the wanted values have a common element."""
 
     many = True
 
@@ -64,7 +64,7 @@ class Overlap:
 
 
 class Has:
-    """Of a relation to several rows: the value is one of them."""
+    """A relation to several rows contains the value."""
 
     many = False
 
@@ -77,7 +77,7 @@ class Has:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """`gte`, `gt`, `lt`, `lte`: one side of a range."""
+    """The fact is on one side of the value: `gte`, `gt`, `lt` or `lte`."""
 
     suffix: str
     compare: Callable[[Any, Any], bool]

@@ -1,4 +1,4 @@
-"""Filters read from a request: query parameters, JSON blocks of policies and candidates, the websocket's query."""
+"""Serializers of filters in query parameters, in JSON of policies and candidates, and in websocket queries."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -27,10 +27,10 @@ def _named(*groups: tuple[Term, ...], **aliases: str) -> Terms:
 
 
 SEARCH_TERMS: Terms = TERMS
-"""GET /6/events and candidates of origin `events`."""
+"""Terms of GET /6/events and of candidates with origin `events`."""
 
 POLICY_TERMS = _named(terms.FACE, terms.BODY, ethnicities="ethnic_groups")
-"""Filters of handler policies, beside `match`."""
+"""Terms of handler policies; `match` is separate."""
 
 SUBSCRIPTION_TERMS = _named(
     terms.IDS,
@@ -42,11 +42,11 @@ SUBSCRIPTION_TERMS = _named(
     matching_candidates_labels="top_matching_candidates_label",
     **{f"object_similarity__{suffix}": f"top_similar_object_similarity__{suffix}" for suffix in ("gte", "lt")},
 )
-"""The websocket's query."""
+"""Terms of websocket queries."""
 
 
 class ValuesField(CommaListField):
-    """`a,b` in a query, `["a", "b"]` or one bare value in JSON. `null` stands for what was not estimated."""
+    """A list of values: `a,b` in a query; `["a", "b"]` or a single value in JSON. `null` means not estimated."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(min_length=1, **kwargs)
@@ -62,7 +62,7 @@ class ValuesField(CommaListField):
 
 
 class DegreesField(FiniteFloatField):
-    """Degrees of an origin; `null` asks for events without a position."""
+    """Degrees of an origin; `null` selects events without a position."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, allow_null=True, **kwargs)
@@ -72,9 +72,9 @@ class DegreesField(FiniteFloatField):
 
 
 class LabelSimilaritySerializer(serializers.Serializer[LabelSimilarity]):
-    """`{label, similarity__gte, …}`: the best candidate that a match policy of this label found."""
+    """`{label, similarity__gte, …}`: bounds of the best candidate of the match policy with this label."""
 
-    label = serializers.CharField(max_length=36)  # type: ignore[assignment]  # DRF takes a declared field out
+    label = serializers.CharField(max_length=36)  # type: ignore[assignment]  # DRF removes declared fields
     similarity__gte = FiniteFloatField(min_value=0, max_value=1, required=False)
     similarity__gt = FiniteFloatField(min_value=0, max_value=1, required=False)
     similarity__lt = FiniteFloatField(min_value=0, max_value=1, required=False)
@@ -88,9 +88,9 @@ class LabelSimilaritySerializer(serializers.Serializer[LabelSimilarity]):
 
 
 class FilterSerializer(serializers.Serializer[Any]):
-    """Gathers its terms into `validated_data["filters"]`; fields that a subclass declares stay beside it.
+    """Collects its terms in `validated_data["filters"]`; other declared fields stay outside.
 
-    `terms` are the parameters by their names here, `strict` refuses unknown ones.
+    `terms`: the terms by parameter name. `strict`: reject unknown parameters.
     """
 
     terms: ClassVar[Terms] = {}
@@ -107,7 +107,7 @@ class FilterSerializer(serializers.Serializer[Any]):
         return {**values, "filters": filters | self.conditions(values)}
 
     def conditions(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Filters of more than one parameter; takes its own out of `values`."""
+        """Return filters made of several parameters, and remove those parameters from `values`."""
         return {}
 
 
@@ -118,7 +118,7 @@ def _field(term: Term) -> AnyField:
 
 
 class EventFilterSerializer(FilterSerializer):
-    """Everything that events are searched by."""
+    """All filters of the event search."""
 
     terms = SEARCH_TERMS
     meta = serializers.ChoiceField(choices=((NULL, "events without meta"),), required=False)
@@ -128,7 +128,7 @@ class EventFilterSerializer(FilterSerializer):
     latitude_delta = FiniteFloatField(min_value=0, max_value=90, default=DEFAULT_DELTA_DEGREES)
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        """Names of parameters that begin with `meta.` are free; they are read beside the fields."""
+        """Parse parameters `meta.…`, whose names are free, in addition to the declared fields."""
         if not isinstance(data, Mapping):
             return super().to_internal_value(data)
         free = [name for name in data if isinstance(name, str) and name.startswith(PREFIX)]
@@ -148,19 +148,19 @@ class EventFilterSerializer(FilterSerializer):
         if not origin:
             return {}
         if len(origin) == 1 or (origin[0] is None) != (origin[1] is None):
-            raise serializers.ValidationError({"origin_longitude": "give both origins or none."})
+            raise serializers.ValidationError({"origin_longitude": "give both origins, or null for both."})
         longitude, latitude = origin
         return {AREA.name: None if longitude is None else Box.around(longitude, latitude, *deltas)}
 
 
 class SubscriptionSerializer(EventFilterSerializer):
-    """What a websocket client wants to hear of."""
+    """Filters of a websocket subscription."""
 
     terms = SUBSCRIPTION_TERMS
 
 
 class PolicyFilterSerializer(FilterSerializer):
-    """`filters` of handler policies and conditional tags. Empty filters accept everything."""
+    """`filters` of handler policies and conditional tags. Empty filters accept all events."""
 
     terms = POLICY_TERMS
     strict = True

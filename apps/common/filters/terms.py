@@ -1,6 +1,6 @@
-"""Terms of the filter language, and those that events are filtered by: one line per term.
+"""Terms of the filter language, and the table of the terms of events.
 
-A term's column is a field of the model, an attribute of its draft and a key of the facts in memory alike.
+A term's column names a field of the model, an attribute of its draft and a key of the facts in memory.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,10 +32,9 @@ MAX_AGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One parameter: `name` in the query, `column` of the row, what is compared how.
+    """A filter parameter: its name, the column, the operator and the type of its values.
 
-    `nullable`: the value `null` selects rows without an estimation. `path`: the lookup of the ORM where the column is
-    a relation.
+    `nullable`: the value `null` selects rows without an estimation. `path`: the ORM lookup if the column is a relation.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""`manage.py settings_page`: the list of settings."""
+"""`manage.py settings_page`: print the settings tables, or update them in a document."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from apps.common.config.page import settings_page, with_settings_page
 
 
 class Command(BaseCommand):
-    help = "Prints the list of settings, or replaces it in --file (docs/operations.md)."
+    help = "Print the settings tables, or replace them in --file (docs/operations.md)."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--file", type=Path)

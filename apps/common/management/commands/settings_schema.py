@@ -1,4 +1,4 @@
-"""`manage.py settings_schema`: the JSON Schemas of the groups of settings."""
+"""`manage.py settings_schema`: print the JSON Schemas of the groups of settings."""
 
 import json
 from typing import Any
@@ -10,7 +10,8 @@ from apps.common.config import GROUPS
 
 class Command(BaseCommand):
     help = (
-        "Prints the JSON Schema of a group of settings, or of each by name. `env`: variables; `scope`: when it applies."
+        "Print the JSON Schema of a group of settings, or of all groups by name. `env`: the variables; `scope`: when a "
+        "change takes effect."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
