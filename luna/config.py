@@ -65,7 +65,7 @@ class Connections(Settings):
 
 @group("LUNA_DATABASE", scope=Scope.START)
 class Database(Settings):
-    """Bounds of what a request asks of PostgreSQL. What exceeds them is answered with 503."""
+    """Time limits of a request's database statements. A request that exceeds one is answered with 503."""
 
     statement_timeout_s: float = setting(
         30.0, "Seconds that a statement may run.", env="LUNA_STATEMENT_TIMEOUT_S", gt=0, le=86_400

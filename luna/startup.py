@@ -11,7 +11,7 @@ from apps.common.config import SettingsError
 
 @contextmanager
 def readable_settings() -> Iterator[None]:
-    """End the process with one sentence, instead of a traceback, where a setting cannot be used."""
+    """End the process with one sentence, instead of a traceback, when a setting is invalid."""
     try:
         yield
     except SettingsError as error:

@@ -1,8 +1,8 @@
-"""HEIF and AVIF files: how many pixels their boxes ask for, before a library follows them.
+"""The number of pixels that a HEIF or AVIF file declares, read before a library decodes the file.
 
-A file states sizes in several places, and decoders allocate by each of them: the extent of an item (`ispe`), the canvas
-of a grid of tiles, and the sequence headers of AV1 data. All of them are added up here. Formats: ISO/IEC 14496-12
-(boxes) and 23008-12 (HEIF), AV1 Bitstream Specification (5.5, sequence headers).
+A file declares sizes in several places, and decoders allocate memory by each of them: the extent of an item (`ispe`),
+the canvas of a grid of tiles, and the sequence headers of AV1 data. `asked_pixels` reads all of them. Formats:
+ISO/IEC 14496-12 (boxes), ISO/IEC 23008-12 (HEIF), AV1 Bitstream Specification (5.5, sequence headers).
 """
 
 import struct
@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 MAX_BOXES = 20_000
-MAX_ITEMS = 2_000  # a photograph of 48 million pixels consists of 220 tiles
-MAX_UNITS = 2_000  # of the data of one AV1 item
-PARENTS = {b"meta": 4, b"iprp": 0, b"ipco": 0}  # bytes of their content before their children
-BRANDS = {b"avis": b"avif", b"msf1": b"mif1", b"hevc": b"heic", b"hevx": b"heix"}  # of sequences and of pictures
+MAX_ITEMS = 2_000  # a photograph of 48 million pixels has 220 tiles
+MAX_UNITS = 2_000  # open bitstream units of one AV1 item
+PARENTS = {b"meta": 4, b"iprp": 0, b"ipco": 0}  # bytes of content before the children
+BRANDS = {b"avis": b"avif", b"msf1": b"mif1", b"hevc": b"heic", b"hevx": b"heix"}  # sequences → pictures
 SEQUENCE_HEADER = 1
-IN_ITEM_STORE = 1  # the construction method of items whose data are in the box `idat`
+IN_ITEM_STORE = 1  # construction method: data in the box `idat`
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box: its type, where it begins, and where its content begins and ends in the file."""
+    """A box: its type and its offsets in the file (start of the box, start and end of its content)."""
 
     kind: bytes
     head: int
@@ -34,7 +34,7 @@ def is_container(data: bytes) -> bool:
 
 
 def still(data: bytes) -> bytes:
-    """Return the file without its tracks and their brands: of a sequence the picture that stands for it remains."""
+    """Return the file without tracks and their brands, so that a sequence yields its primary picture."""
     boxes = list(_boxes(data, parents={}))
     tracks = next((box for box in boxes if box.kind == b"moov"), None)
     if tracks is None:
@@ -46,9 +46,9 @@ def still(data: bytes) -> bytes:
 
 
 def asked_pixels(data: bytes) -> int:
-    """Return the pixels of all items together: of each the most that a box or its coded data state.
+    """Return the total pixels of all items; per item, the largest number that its boxes or coded data declare.
 
-    Raises ValueError for more boxes or items than are accepted, and for damaged ones.
+    Raises ValueError for too many boxes or items, and for damaged ones.
     """
     try:
         pixels: dict[int, int] = {}
@@ -60,7 +60,7 @@ def asked_pixels(data: bytes) -> int:
 
 
 def _items(data: bytes) -> Iterator[tuple[int, int]]:
-    """Each number of an item with pixels that it asks for, as often as the file states them."""
+    """Yield an item's number and declared pixels for each of its declarations."""
     boxes = list(_boxes(data, parents=PARENTS))
     found = {box.kind: box for box in reversed(boxes)}  # the first of each kind
     kinds = _kinds(data, found[b"iinf"]) if b"iinf" in found else {}
@@ -76,7 +76,7 @@ def _items(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _boxes(data: bytes, *, parents: Mapping[bytes, int]) -> Iterator[Box]:
-    """All boxes, parents before their children, siblings in the order of the file."""
+    """Yield all boxes, parents before children, siblings in file order."""
     waiting = [(0, len(data))]
     count = 0
     while waiting:
@@ -93,7 +93,7 @@ def _boxes(data: bytes, *, parents: Mapping[bytes, int]) -> Iterator[Box]:
             elif size == 0:
                 size = end - place
             if size < head or place + size > end:
-                raise ValueError("a box leaves its parent")
+                raise ValueError("a box exceeds its parent")
             yield Box(kind, place, place + head, place + size)
             if kind in parents:
                 waiting.append((place + head + parents[kind], place + size))
@@ -101,7 +101,7 @@ def _boxes(data: bytes, *, parents: Mapping[bytes, int]) -> Iterator[Box]:
 
 
 def _kinds(data: bytes, box: Box) -> dict[int, bytes]:
-    """The type of each item, by the box `iinf`."""
+    """Return the type of each item from the box `iinf`."""
     short = data[box.start] == 0
     (count,) = struct.unpack_from(">H" if short else ">I", data, box.start + 4)
     if count > MAX_ITEMS:
@@ -116,7 +116,7 @@ def _kinds(data: bytes, box: Box) -> dict[int, bytes]:
 
 
 def _extents(data: bytes, boxes: list[Box]) -> dict[int, int]:
-    """The pixels of each `ispe` by its number among the properties, from 1 on."""
+    """Return the pixels of each `ispe`, by its property number (from 1)."""
     whole = next((box for box in boxes if box.kind == b"ipco"), None)
     if whole is None:
         return {}
@@ -130,7 +130,7 @@ def _extents(data: bytes, boxes: list[Box]) -> dict[int, int]:
 
 
 def _properties(data: bytes, box: Box) -> Iterator[tuple[int, list[int]]]:
-    """Each item's number and those of its properties, by the box `ipma`."""
+    """Yield each item's number and its property numbers from the box `ipma`."""
     wide_items, wide_numbers = data[box.start] >= 1, data[box.start + 3] & 1
     (count,) = struct.unpack_from(">I", data, box.start + 4)
     if count > MAX_ITEMS:
@@ -142,12 +142,12 @@ def _properties(data: bytes, box: Box) -> Iterator[tuple[int, list[int]]]:
         numbers = []
         for _ in range(associations):
             number, place = _number(data, place, size)
-            numbers.append(number & (0x7FFF if wide_numbers else 0x7F))  # the highest bit says that it is essential
+            numbers.append(number & (0x7FFF if wide_numbers else 0x7F))  # the highest bit marks essential properties
         yield item, numbers
 
 
 def _contents(data: bytes, box: Box, store: int) -> Iterator[tuple[int, bytes]]:
-    """Each item's number and data, by the box `iloc`; `store`: where the content of `idat` begins."""
+    """Yield each item's number and data from the box `iloc`; `store`: offset of the content of `idat`."""
     version, sizes, more = data[box.start], data[box.start + 4], data[box.start + 5]
     offset_bytes, length_bytes, base_bytes, index_bytes = sizes >> 4, sizes & 15, more >> 4, more & 15
     wide = 4 if version == 2 else 2
@@ -171,19 +171,19 @@ def _contents(data: bytes, box: Box, store: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _grid_pixels(content: bytes) -> int:
-    """Of a grid's data: version, flags, rows and columns less 1, width, height."""
+    """Return the pixels of a grid: version, flags, rows − 1, columns − 1, width, height."""
     width, height = struct.unpack_from(">II" if content[1] & 1 else ">HH", content, 4)
     return int(width * height)
 
 
 def _overlay_pixels(content: bytes) -> int:
-    """Of an overlay's data: version, flags, four colours of 16 bits, width, height."""
+    """Return the pixels of an overlay: version, flags, four 16-bit colours, width, height."""
     width, height = struct.unpack_from(">II" if content[1] & 1 else ">HH", content, 10)
     return int(width * height)
 
 
 def _av1_pixels(content: bytes) -> int:
-    """The largest frame that a sequence header of AV1 data announces."""
+    """Return the pixels of the largest frame that a sequence header of AV1 data declares."""
     largest, place = 0, 0
     for _ in range(MAX_UNITS):
         if place >= len(content):
@@ -199,7 +199,7 @@ def _av1_pixels(content: bytes) -> int:
 
 
 def _leb128(content: bytes, place: int) -> tuple[int, int]:
-    """A number of seven bits a byte, the lowest first, and the place behind it."""
+    """Read a LEB128 number (seven bits per byte, lowest first); return it and the offset after it."""
     value = 0
     for index in range(8):
         value |= (content[place + index] & 127) << 7 * index
@@ -209,7 +209,7 @@ def _leb128(content: bytes, place: int) -> tuple[int, int]:
 
 
 class _Bits:
-    """Reads numbers of any bits, the highest bit first."""
+    """Reads numbers of any bit length, highest bit first."""
 
     def __init__(self, content: bytes) -> None:
         self.value, self.left = int.from_bytes(content), 8 * len(content)
@@ -228,7 +228,7 @@ class _Bits:
 
 
 def _frame_pixels(header: bytes) -> int:
-    """Width × height of a sequence header, which has them behind levels and timing."""
+    """Return width × height of a sequence header; they follow levels and timing."""
     bits = _Bits(header[:1024])
     bits.take(4)  # profile, still picture
     if bits.take(1):  # the short form of still pictures
@@ -260,7 +260,7 @@ def _skip_operating_points(bits: _Bits) -> None:
 
 
 def _number(data: bytes, place: int, size: int) -> tuple[int, int]:
-    """A number of `size` bytes, and the place behind it."""
+    """Read a number of `size` bytes; return it and the offset after it."""
     if place + size > len(data):
         raise IndexError
     return int.from_bytes(data[place : place + size]), place + size

@@ -1,7 +1,7 @@
-"""The roles of the embedded PostgreSQL: the platform's own is no superuser.
+"""The roles of the embedded PostgreSQL: the platform's role is not a superuser.
 
-`initdb` makes one role, a superuser that cannot be demoted. It is renamed to `postgres`, and a role of the platform's
-name without that right takes over its database. Clusters of older releases are changed in the same way when they start.
+`initdb` creates one role, a superuser that cannot be demoted. It is renamed to `postgres`, and a new role with the
+platform's name takes over the database. Clusters of older releases are changed in the same way at their next start.
 """
 
 import os
@@ -14,10 +14,10 @@ from luna.embedded.secrets import secret
 
 PSQL_TIMEOUT_S = 120
 
-_IS_SUPERUSER = f"SELECT rolsuper FROM pg_roles WHERE rolname = '{DATABASE}'"  # noqa: S608 - our own constant
+_IS_SUPERUSER = f"SELECT rolsuper FROM pg_roles WHERE rolname = '{DATABASE}'"  # noqa: S608 - a constant
 
-# A session's own role cannot be renamed: it becomes another one for that statement. pgvector needs a superuser: every
-# database is made from template1, which has it. CREATEDB is for tests and for a restore.
+# A session cannot rename its own role, so a temporary role does. Only a superuser can install pgvector, so template1,
+# the template of all databases, contains it. Tests and restores need CREATEDB.
 _DEMOTE = """\
 DO $$
 BEGIN
@@ -64,9 +64,9 @@ ALTER ROLE {role} NOSUPERUSER;
 
 
 def demote(var: Path, software: Path) -> None:
-    """Take the superuser's right from the platform's role, once. The server runs.
+    """Make the platform's role an ordinary one if it is a superuser. The server must run.
 
-    Raises EmbeddedError where that fails; the next start tries again.
+    Raises EmbeddedError when that fails; the next start tries again.
     """
     if _psql(var, software, _IS_SUPERUSER).strip() != "t":
         return
@@ -82,9 +82,9 @@ def demote(var: Path, software: Path) -> None:
 
 
 def _psql(var: Path, software: Path, script: str) -> str:
-    """The output of a script that runs as the platform's role in the database `postgres`."""
+    """Run a script as the platform's role in the database `postgres` and return its output."""
     options = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"]
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(  # noqa: S603 - a fixed command
         [software / "bin" / "psql", *options, "--dbname", "postgres"],
         input=script,
         env={
@@ -102,5 +102,5 @@ def _psql(var: Path, software: Path, script: str) -> str:
         check=False,
     )
     if done.returncode:
-        raise EmbeddedError(f"The roles of PostgreSQL cannot be set: {done.stderr.strip()}")
+        raise EmbeddedError(f"Cannot set the roles of PostgreSQL: {done.stderr.strip()}")
     return done.stdout

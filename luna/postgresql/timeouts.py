@@ -1,4 +1,4 @@
-"""Bounds on statements and locks, for processes whose clients wait for them."""
+"""Timeouts of statements and locks in processes that serve requests."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from django.db.backends.signals import connection_created
 
 
 def bound_statements(*, statement_s: float, lock_s: float) -> None:
-    """Set both bounds on every connection that this process opens from now on.
+    """Set both timeouts on each connection that this process opens after the call.
 
-    PostgreSQL then ends the statement: DATABASE_TIMEOUT. Tasks and commands have no such bounds: migrations and
-    extractions take long.
+    PostgreSQL cancels a statement that exceeds one, and the API answers with DATABASE_TIMEOUT. Tasks and commands have
+    no such timeouts, because migrations and extractions take long.
     """
 
     def bound(connection: Any, **_: Any) -> None:

@@ -53,7 +53,7 @@ def as_luna_error(error: Exception) -> LunaError | None:
     if isinstance(error, IntegrityError) and (account_id := lost_account(error)):
         return LunaError(errors.ACCOUNT_NOT_FOUND, account_id)
     if isinstance(error, OperationalError) and isinstance(error.__cause__, QueryCanceled | LockNotAvailable):
-        logger.error("the database takes too long: %s", error)
+        logger.error("Database timeout: %s", error)
         return LunaError(errors.DATABASE_TIMEOUT, status=503, headers={"Retry-After": "1"})
     if isinstance(error, OperationalError | InterfaceError):
         logger.error("Database unavailable: %s", error)
