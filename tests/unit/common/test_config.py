@@ -381,7 +381,7 @@ def test_commands(tmp_path: Path) -> None:
         call_command("settings_schema", "LUNA_PAGES")
     file = tmp_path / "page.md"
     file.write_text("nothing")
-    with pytest.raises(CommandError, match="the lines .* are missing"):
+    with pytest.raises(CommandError, match=r"the lines .* are missing"):
         call_command("settings_page", file=file)
     out = StringIO()
     call_command("settings_page", stdout=out)
