@@ -4,7 +4,8 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from uuid import UUID
+from pathlib import Path
+from uuid import UUID, uuid4
 
 import pytest
 import redis
@@ -19,6 +20,7 @@ from apps.recognition.networks.registry import Registry
 from luna.embedded import services
 from luna.embedded.addresses import var_dir
 from luna.embedded.processes import EmbeddedError
+from tests.storages import options, s3_server, use_storage
 
 # Threads of numeric libraries stall one another on few cores; the engine sets its own number.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -90,3 +92,27 @@ def _own_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Descriptor versions that a test registers end with it."""
     monkeypatch.setattr(versions, "_versions", dict(versions._versions))
     monkeypatch.setattr(versions, "_defaults", dict(versions._defaults))
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def store_dir(tmp_path: Path, settings: object) -> Path:
+    """A folder of its own for every test."""
+    use_storage(settings, "apps.imagestore.storage.DiskStorage", location=str(tmp_path / "store"))
+    return tmp_path / "store"
+
+
+@pytest.fixture(params=["disk", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, settings: object) -> str:
+    """The test runs twice: on disk, and against a server that speaks S3."""
+    if request.param == "s3":
+        address = request.getfixturevalue("s3_address")
+        use_storage(settings, "apps.imagestore.s3.S3Store", **options(address, uuid4().hex))
+    else:
+        use_storage(settings, "apps.imagestore.storage.DiskStorage", location=str(tmp_path / "store"))
+    return str(request.param)

@@ -26,10 +26,9 @@ from apps.imagestore import s3
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
 from tests.api.accounts.helpers import issue
-from tests.api.imagestore.conftest import picture
+from tests.api.imagestore.helpers import picture
 from tests.factories import basic_client, client_of, make_account, make_version, unit_vectors
-from tests.unit.imagestore.conftest import use_storage
-from tests.unit.imagestore.s3 import free_port, options
+from tests.storages import free_port, options, use_storage
 from tests.unit.imagestore.test_s3 import deaf_server
 
 ROOMS = [range(12000, 13000), range(13000, 14000), range(19000, 20000), range(20000, 20100), range(22000, 23000),

@@ -14,7 +14,7 @@ from apps.faces.attributes import KEY
 from apps.faces.config import AttributesStoragePolicy
 from apps.handlers.config import HandlersLimits
 from apps.recognition.config import FaceQuality, SdkLimits
-from tests.api.handlers.conftest import JPEG, JSON, astronaut, make_handler
+from tests.api.handlers.helpers import JPEG, JSON, astronaut, make_handler
 from tests.factories import client_of, make_account
 
 pytestmark = pytest.mark.django_db

@@ -30,7 +30,7 @@ from apps.imagestore import buckets
 from apps.imagestore import services as imagestore
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
-from tests.api.imagestore.conftest import picture
+from tests.api.imagestore.helpers import picture
 from tests.conformance.document import plain
 from tests.conformance.examples import Examples
 from tests.conformance.world import JPEG, JSON, made, make_world

@@ -11,7 +11,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from apps.accounts.auth.permissions import all_permissions
 from apps.accounts.services import account_delete
 from tests.api.accounts.helpers import issue
-from tests.api.handlers.conftest import astronaut
+from tests.api.handlers.helpers import astronaut
 from tests.conformance.document import plain
 from tests.conformance.examples import VARIANTS, Examples, Ids
 from tests.conformance.world import MARK, everything, make_world

@@ -13,7 +13,7 @@ from django.db import models
 from django.test import Client
 
 from apps.imagestore.buckets import bucket_create
-from tests.api.handlers.conftest import astronaut
+from tests.api.handlers.helpers import astronaut
 
 JSON, JPEG = "application/json", "image/jpeg"
 MARK = "known-to-the-owner-only"

@@ -3,39 +3,14 @@
 import os
 import secrets
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from luna.embedded.addresses import CHECKOUT, networks_dir, var_dir
-
-ADMIN_LOGIN = "admin@luna.test"
-
-
-@dataclass(frozen=True)
-class Platform:
-    """A running platform and how to reach it."""
-
-    url: str
-    var: Path
-    environment: dict[str, str]
-    admin_password: str
-
-    def command(self, verb: str) -> subprocess.CompletedProcess[str]:
-        """`python -m luna.embedded VERB` for this platform."""
-        return subprocess.run(
-            [sys.executable, "-m", "luna.embedded", verb],
-            env=self.environment,
-            cwd=CHECKOUT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+from luna.embedded.addresses import networks_dir, var_dir
+from tests.system.helpers import ADMIN_LOGIN, Platform
 
 
 def free_port() -> int:

@@ -12,7 +12,7 @@ from PIL import Image
 from apps.common.config import Directories, config
 from apps.recognition.networks.samples import sample_photographs
 from luna.embedded.addresses import CHECKOUT
-from tests.system.conftest import ADMIN_LOGIN, Platform
+from tests.system.helpers import ADMIN_LOGIN, Platform
 
 
 def demo(platform: Platform, output: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

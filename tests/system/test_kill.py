@@ -16,7 +16,7 @@ import pytest
 
 from apps.common.config import Directories, config
 from apps.recognition.networks.samples import sample_photographs
-from tests.system.conftest import Platform
+from tests.system.helpers import Platform
 
 EVENTS = 200
 CONCURRENCY = 8

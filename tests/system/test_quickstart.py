@@ -13,7 +13,7 @@ from django.conf import settings
 
 from apps.common.config import Directories, config
 from apps.recognition.networks.samples import sample_photographs
-from tests.system.conftest import Platform
+from tests.system.helpers import Platform
 
 QUICKSTART = Path(settings.BASE_DIR) / "docs" / "quickstart.md"
 BLOCK = re.compile(

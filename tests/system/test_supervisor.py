@@ -6,7 +6,7 @@ import signal
 import httpx
 
 from luna.embedded.processes import start_ticks, wait_until
-from tests.system.conftest import Platform
+from tests.system.helpers import Platform
 from tests.system.test_kill import pids, wait_healthy
 
 

@@ -1,53 +1,16 @@
 """Accounts, a server and clients of the websocket."""
 
-import base64
-import json
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from apps.accounts.auth.principal import Principal
-from apps.accounts.services import account_create, token_create
-from apps.sender.services import event_publish
+from apps.accounts.services import account_create
+from tests.ws.helpers import PASSWORD, Listen, User
 from tests.ws.server import serving
-
-PASSWORD = "correct horse"
-
-
-@dataclass(frozen=True)
-class User:
-    account_id: UUID
-    login: str
-
-    @property
-    def basic(self) -> dict[str, str]:
-        return {"Authorization": "Basic " + base64.b64encode(f"{self.login}:{PASSWORD}".encode()).decode()}
-
-    def bearer(self, permissions: dict[str, Any]) -> tuple[UUID, dict[str, str]]:
-        principal = Principal(account_id=self.account_id, account_type="user", login=self.login)
-        issued = token_create(principal=principal, permissions=permissions)
-        return issued.token.token_id, {"Authorization": f"Bearer {issued.jwt}"}
-
-    def publish(self, text: str = "", **facts: object) -> str:
-        """An event with these facts; returns its id."""
-        event_id = str(uuid4())
-        event_publish(
-            account_id=self.account_id,
-            facts={"event_id": event_id, "tags": [], **facts},
-            message={
-                "event": {"event_id": event_id, "user_data": text},
-                "handler_id": uuid4(),
-                "event_create_time": "2026-01-01T00:00:00.000000Z",
-                "event_end_time": "2026-01-01T00:00:00.000000Z",
-            },
-        )
-        return event_id
 
 
 @pytest.fixture
@@ -73,9 +36,6 @@ def port(django_db_setup: None) -> Iterator[int]:
         yield port
 
 
-Listen = Callable[..., ClientConnection]
-
-
 @pytest.fixture
 def listen(port: int, transactional_db: None) -> Iterator[Listen]:
     """`listen(headers, query)` opens a websocket that is closed after the test."""
@@ -88,15 +48,3 @@ def listen(port: int, transactional_db: None) -> Iterator[Listen]:
             return stack.enter_context(client)
 
         yield _listen
-
-
-def small_socket(port: int) -> socket.socket:
-    """A connection whose kernel buffer holds little, so that its reader falls behind soon."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.connect(("127.0.0.1", port))
-    return sock
-
-
-def received_id(client: ClientConnection, timeout: float = 10) -> str:
-    return json.loads(client.recv(timeout=timeout))["event"]["event_id"]

@@ -16,7 +16,7 @@ from django.db import transaction
 from apps.common.request_id import PATTERN, current_request_id
 from apps.sender.publisher import publisher
 from apps.sender.services import event_publish
-from tests.ws.conftest import Listen, User, received_id
+from tests.ws.helpers import Listen, User, received_id
 
 LABEL_MATCH = {"top_matching_candidates_label": "vip", "top_similar_object_similarity": 0.91}
 ID = str(uuid4())

@@ -20,7 +20,7 @@ from apps.common.middleware import RequestIdFilter
 from apps.common.times import utc_now
 from apps.sender import consumers
 from apps.sender.config import Sender
-from tests.ws.conftest import Listen, User, received_id, small_socket
+from tests.ws.helpers import Listen, User, received_id, small_socket
 
 VIEW = {"event": ["view"]}
 

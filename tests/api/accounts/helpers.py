@@ -11,14 +11,6 @@ from tests.factories import basic_client
 JSON = "application/json"
 
 
-def assert_error(answer: Any, status: int, code: int) -> str:
-    """Checks status, code and the four keys of the body; gives the detail back."""
-    body = answer.json()
-    assert (answer.status_code, body["error_code"]) == (status, code), body
-    assert set(body) == {"error_code", "desc", "detail", "link"}
-    return str(body["detail"])
-
-
 def issue(account: Account, **body: Any) -> tuple[UUID, Client, str]:
     """A token made through the API: its id, a client that carries it, and the JWT."""
     answer = basic_client(account).post("/6/tokens", {"permissions": {}, **body}, JSON)

@@ -12,7 +12,8 @@ from apps.accounts.choices import AccountType
 from apps.accounts.config import Logins, Registration
 from apps.accounts.models import Account, AuditRecord, Token
 from apps.common.holdings import Erasure, Holding, holdings
-from tests.api.accounts.helpers import JSON, assert_error, issue
+from tests.api.accounts.helpers import JSON, issue
+from tests.api.helpers import refused
 from tests.factories import PASSWORD, basic_client, client_of, make_account, make_event
 
 pytestmark = pytest.mark.django_db
@@ -42,17 +43,17 @@ def test_header_fixes_the_id() -> None:
     account_id = uuid4()
     client = Client(headers={"Luna-Account-Id": str(account_id)})
     assert client.post("/6/accounts", BODY, JSON).json()["account_id"] == str(account_id)
-    assert_error(client.post("/6/accounts", {**BODY, "login": "other@luna.test"}, JSON), 409, 41002)
+    refused(client.post("/6/accounts", {**BODY, "login": "other@luna.test"}, JSON), 409, 41002)
 
 
 def test_header_that_is_no_uuid() -> None:
-    assert_error(Client(headers={"Luna-Account-Id": "7"}).post("/6/accounts", BODY, JSON), 400, 11037)
+    refused(Client(headers={"Luna-Account-Id": "7"}).post("/6/accounts", BODY, JSON), 400, 11037)
 
 
 @pytest.mark.parametrize("login", ["someone@luna.test", "SomeOne@Luna.test"])
 def test_login_is_taken_in_any_case(login: str) -> None:
     register()
-    assert login in assert_error(register(login=login), 409, 41001)
+    assert login in refused(register(login=login), 409, 41001)
 
 
 @pytest.mark.parametrize(
@@ -74,26 +75,26 @@ def test_login_is_taken_in_any_case(login: str) -> None:
 def test_bad_bodies(changes: dict[str, Any]) -> None:
     if changes == {"password": 12345678901234567890}:
         changes = {"password": [1]}
-    assert next(iter(changes)) in assert_error(register(**changes), 400, 12027)
+    assert next(iter(changes)) in refused(register(**changes), 400, 12027)
     assert not Account.objects.exists()
 
 
 @pytest.mark.parametrize(("body", "code"), [(b"", 12002), (b"{", 12002), (b"[]", 12027), (b"null", 12027)])
 def test_bad_json(body: bytes, code: int) -> None:
-    assert_error(Client().post("/6/accounts", body, JSON), 400, code)
+    refused(Client().post("/6/accounts", body, JSON), 400, code)
 
 
 def test_wrong_content_type() -> None:
-    assert_error(Client().post("/6/accounts", b"login=a", "text/plain"), 400, 12017)
+    refused(Client().post("/6/accounts", b"login=a", "text/plain"), 400, 12017)
 
 
 def test_advanced_accounts_need_an_administrator(configure: Callable[..., None]) -> None:
     body = {**BODY, "account_type": "advanced_user"}
     admin, user = make_account(AccountType.ADMIN), make_account()
-    assert_error(register(account_type="advanced_user"), 403, 12010)
-    assert_error(client_of(admin).post("/6/accounts", body, JSON), 403, 12010)
-    assert_error(basic_client(user).post("/6/accounts", body, JSON), 403, 12033)
-    assert_error(issue(admin)[1].post("/6/accounts", body, JSON), 403, 12033)
+    refused(register(account_type="advanced_user"), 403, 12010)
+    refused(client_of(admin).post("/6/accounts", body, JSON), 403, 12010)
+    refused(basic_client(user).post("/6/accounts", body, JSON), 403, 12033)
+    refused(issue(admin)[1].post("/6/accounts", body, JSON), 403, 12033)
     assert basic_client(admin).post("/6/accounts", body, JSON).status_code == 201
     configure(Registration, open_advanced=True)
     assert register(account_type="advanced_user", login="other@luna.test").status_code == 201
@@ -101,7 +102,7 @@ def test_advanced_accounts_need_an_administrator(configure: Callable[..., None])
 
 def test_registration_can_be_closed(configure: Callable[..., None]) -> None:
     configure(Registration, open=False)
-    assert_error(register(), 403, 12010)
+    refused(register(), 403, 12010)
     assert basic_client(make_account(AccountType.ADMIN)).post("/6/accounts", BODY, JSON).status_code == 201
 
 
@@ -123,7 +124,7 @@ def test_own_account() -> None:
 def test_targets() -> None:
     client = basic_client(make_account())
     assert set(client.get("/6/account", {"targets": "login,account_id"}).json()) == {"login", "account_id"}
-    assert "password" in assert_error(client.get("/6/account", {"targets": "login,password"}), 400, 41010)
+    assert "password" in refused(client.get("/6/account", {"targets": "login,password"}), 400, 41010)
 
 
 def test_patch_account() -> None:
@@ -138,16 +139,16 @@ def test_patch_account() -> None:
 def test_patch_errors() -> None:
     account, other = make_account(), make_account()
     client = basic_client(account)
-    assert_error(client.patch("/6/account", {}, JSON), 400, 12005)
-    assert_error(client.patch("/6/account", {"login": other.login}, JSON), 409, 41001)
-    assert_error(client.patch("/6/account", {"account_type": "admin"}, JSON), 400, 12027)
-    assert_error(client.patch("/6/account", {"account_type": "advanced_user"}, JSON), 403, 12033)
-    assert_error(client.patch("/6/account", {"account_id": str(uuid4())}, JSON), 400, 12027)
+    refused(client.patch("/6/account", {}, JSON), 400, 12005)
+    refused(client.patch("/6/account", {"login": other.login}, JSON), 409, 41001)
+    refused(client.patch("/6/account", {"account_type": "admin"}, JSON), 400, 12027)
+    refused(client.patch("/6/account", {"account_type": "advanced_user"}, JSON), 403, 12033)
+    refused(client.patch("/6/account", {"account_id": str(uuid4())}, JSON), 400, 12027)
 
 
 def test_type_of_an_administrator_stays() -> None:
     admin = make_account(AccountType.ADMIN)
-    assert_error(basic_client(admin).patch("/6/account", {"account_type": "user"}, JSON), 403, 41004)
+    refused(basic_client(admin).patch("/6/account", {"account_type": "user"}, JSON), 403, 41004)
 
 
 def test_new_password_ends_the_old_one_at_once() -> None:
@@ -155,22 +156,22 @@ def test_new_password_ends_the_old_one_at_once() -> None:
     old = basic_client(account)
     assert old.get("/6/account").status_code == 200
     assert old.patch("/6/account", {"password": "another one"}, JSON).status_code == 204
-    assert_error(old.get("/6/account"), 401, 41006)
+    refused(old.get("/6/account"), 401, 41006)
 
 
 @pytest.mark.parametrize("method", ["patch", "delete"])
 def test_who_only_knows_the_id_cannot_take_an_account_over(method: str) -> None:
     account = make_account()
     body = {"password": "mine now"}
-    assert_error(getattr(client_of(account), method)("/6/account", body, JSON), 403, 12010)
-    assert_error(getattr(issue(account)[1], method)("/6/account", body, JSON), 403, 11064)
+    refused(getattr(client_of(account), method)("/6/account", body, JSON), 403, 12010)
+    refused(getattr(issue(account)[1], method)("/6/account", body, JSON), 403, 11064)
     assert basic_client(account).get("/6/account").status_code == 200
 
 
 def test_token_reads_the_account_with_the_right() -> None:
     account = make_account()
     assert issue(account, permissions={"account": ["view"]})[1].get("/6/account").status_code == 200
-    assert "account" in assert_error(issue(account)[1].get("/6/account"), 403, 11059)
+    assert "account" in refused(issue(account)[1].get("/6/account"), 403, 11059)
 
 
 def test_delete_account_with_its_data(django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,14 +190,14 @@ def test_delete_account_with_its_data(django_capture_on_commit_callbacks: Any, m
     assert erased == [account.pk]
     assert not Account.objects.exists()
     assert not Token.objects.unscoped().exists()
-    assert_error(token.get("/6/account"), 401, 41005)
-    assert_error(basic_client(account).get("/6/account"), 401, 41006)
+    refused(token.get("/6/account"), 401, 41005)
+    refused(basic_client(account).get("/6/account"), 401, 41006)
     assert AuditRecord.objects.filter(action="delete", object_type="account", object_id=str(account.pk)).exists()
 
 
 def test_last_administrator_stays(django_capture_on_commit_callbacks: Any) -> None:
     admin = make_account(AccountType.ADMIN)
-    assert_error(basic_client(admin).delete("/6/account"), 403, 12033)
+    refused(basic_client(admin).delete("/6/account"), 403, 12033)
     other = make_account(AccountType.ADMIN)
     with django_capture_on_commit_callbacks(execute=True):
         assert basic_client(admin).delete("/6/account").status_code == 204
@@ -207,9 +208,9 @@ def test_list_is_for_those_who_see_all() -> None:
     admin, user = make_account(AccountType.ADMIN), make_account()
     page = basic_client(admin).get("/6/accounts").json()["accounts"]
     assert [row["account_id"] for row in page] == [str(user.pk), str(admin.pk)]
-    assert_error(basic_client(user).get("/6/accounts"), 403, 12033)
-    assert_error(client_of(admin).get("/6/accounts"), 403, 12033)
-    assert_error(Client().get("/6/accounts"), 403, 12010)
+    refused(basic_client(user).get("/6/accounts"), 403, 12033)
+    refused(client_of(admin).get("/6/accounts"), 403, 12033)
+    refused(Client().get("/6/accounts"), 403, 12010)
 
 
 def test_list_pages_in_one_query_more(django_assert_num_queries: DjangoAssertNumQueries) -> None:
@@ -231,7 +232,7 @@ def test_list_pages_in_one_query_more(django_assert_num_queries: DjangoAssertNum
 )
 def test_bad_paging(name: str, value: str) -> None:
     answer = basic_client(make_account(AccountType.ADMIN)).get("/6/accounts", {name: value})
-    assert name in assert_error(answer, 400, 12012)
+    assert name in refused(answer, 400, 12012)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +250,7 @@ def test_verify_password_and_token(body: dict[str, str], code: int | None) -> No
     if code is None:
         assert answer.json() == {"account_id": str(account.pk), "account_type": "user"}
     else:
-        assert_error(answer, 401, code)
+        refused(answer, 401, code)
         assert "WWW-Authenticate" in answer.headers
 
 
@@ -263,11 +264,11 @@ def test_verify_token_and_account_id(configure: Callable[..., None]) -> None:
         "visibility_area": "account",
     }
     assert Client().post("/6/credentials", {"account_id": str(account.pk)}, JSON).json() == ours
-    assert_error(Client().post("/6/credentials", {"account_id": str(uuid4())}, JSON), 401, 11065)
+    refused(Client().post("/6/credentials", {"account_id": str(uuid4())}, JSON), 401, 11065)
     configure(Logins, allow_luna_account_auth_header=False)
-    assert_error(Client().post("/6/credentials", {"account_id": str(account.pk)}, JSON), 403, 11061)
+    refused(Client().post("/6/credentials", {"account_id": str(account.pk)}, JSON), 403, 11061)
 
 
 @pytest.mark.parametrize("body", [{}, {"login": "a@b.c"}, {"token": "a", "account_id": str(uuid4())}])
 def test_verify_one_kind_at_a_time(body: dict[str, str]) -> None:
-    assert_error(Client().post("/6/credentials", body, JSON), 400, 12016)
+    refused(Client().post("/6/credentials", body, JSON), 400, 12016)

@@ -31,7 +31,8 @@ from apps.accounts.config import Logins, TokenSignature
 from apps.accounts.models import Account
 from apps.common.config import Services, config
 from apps.common.errors import LunaError
-from tests.api.accounts.helpers import JSON, assert_error, bearer, issue
+from tests.api.accounts.helpers import JSON, bearer, issue
+from tests.api.helpers import refused
 from tests.factories import PASSWORD, basic_client, client_of, make_account
 
 pytestmark = pytest.mark.django_db
@@ -53,7 +54,7 @@ def claims_of(account: Account, token_id: Any) -> dict[str, Any]:
 
 def test_no_credentials() -> None:
     answer = Client().get("/6/account")
-    assert_error(answer, 403, 12010)
+    refused(answer, 403, 12010)
     assert "WWW-Authenticate" not in answer.headers
 
 
@@ -67,7 +68,7 @@ def test_basic_wins_over_the_account_header(account: Account) -> None:
     answer = basic_client(account).get("/6/account", headers={"Luna-Account-Id": str(other.pk)})
     assert answer.json()["account_id"] == str(account.pk)
     answer = basic("no@luna.test:no").get("/6/account", headers={"Luna-Account-Id": str(other.pk)})
-    assert_error(answer, 401, 41006)
+    refused(answer, 401, 41006)
 
 
 def test_login_in_any_case(account: Account) -> None:
@@ -77,7 +78,7 @@ def test_login_in_any_case(account: Account) -> None:
 @pytest.mark.parametrize("login", ["LOGIN", "nobody@luna.test", "", "nul\0@luna.test", "ü@luna.test"])
 def test_wrong_password(account: Account, login: str) -> None:
     answer = basic(f"{account.login if login == 'LOGIN' else login}:wrong").get("/6/account")
-    assert_error(answer, 401, 41006)
+    refused(answer, 401, 41006)
     assert answer.headers["WWW-Authenticate"] == "Basic realm='login:password'"
 
 
@@ -86,7 +87,7 @@ def test_wrong_password(account: Account, login: str) -> None:
 )
 def test_malformed_authorization(value: str) -> None:
     answer = Client(headers={"Authorization": value}).get("/6/account")
-    assert_error(answer, 401, 11065)
+    refused(answer, 401, 11065)
     assert answer.headers["WWW-Authenticate"].startswith("Basic")
 
 
@@ -111,20 +112,20 @@ def test_deactivated_account_is_out_at_once(account: Account) -> None:
         assert client.get("/6/account").status_code == 200
     Account.objects.update(is_active=False)
     for client, code in zip(clients, (41006, 41005, 11065), strict=True):
-        assert_error(client.get("/6/account"), 401, code)
+        refused(client.get("/6/account"), 401, code)
 
 
 def test_too_many_failures_from_one_address(account: Account, configure: Callable[..., None]) -> None:
     configure(Logins, failed_logins=3)
     wrong, right = basic(f"{account.login}:wrong"), basic_client(account)
     for _ in range(3):
-        assert_error(wrong.get("/6/account"), 401, 41006)
+        refused(wrong.get("/6/account"), 401, 41006)
     answer = right.get("/6/account")
-    assert_error(answer, 429, 11065)
+    refused(answer, 429, 11065)
     assert answer.headers["Retry-After"] == "60"
     assert right.get("/6/account", REMOTE_ADDR="192.0.2.7").status_code == 200
     assert basic_client(make_account()).get("/6/account").status_code == 200
-    assert_error(Client().post("/6/credentials", {"login": account.login, "password": "wrong"}, JSON), 429, 11065)
+    refused(Client().post("/6/credentials", {"login": account.login, "password": "wrong"}, JSON), 429, 11065)
 
 
 def test_a_remembered_password_does_not_help_who_guesses(account: Account, configure: Callable[..., None]) -> None:
@@ -132,11 +133,11 @@ def test_a_remembered_password_does_not_help_who_guesses(account: Account, confi
     configure(Logins, failed_logins=2)
     wrong, right = basic(f"{account.login}:wrong"), basic_client(account)
     assert right.get("/6/account").status_code == 200
-    assert_error(wrong.get("/6/account"), 401, 41006)
+    refused(wrong.get("/6/account"), 401, 41006)
     assert right.get("/6/account").status_code == 200
-    assert_error(wrong.get("/6/account"), 401, 41006)
+    refused(wrong.get("/6/account"), 401, 41006)
     for _ in range(2):
-        assert_error(right.get("/6/account"), 429, 11065)
+        refused(right.get("/6/account"), 429, 11065)
 
 
 def test_a_remembered_password_needs_no_cache(account: Account, redis_client: Any) -> None:
@@ -147,16 +148,16 @@ def test_a_remembered_password_needs_no_cache(account: Account, redis_client: An
         assert client.get("/6/account").status_code == 200
     account.set_password("another password")
     account.save()
-    assert_error(client.get("/6/account"), 401, 41006)
+    refused(client.get("/6/account"), 401, 41006)
 
 
 def test_account_header(account: Account, configure: Callable[..., None]) -> None:
     assert Client(headers={"Luna-Account-Id": str(account.pk).upper()}).get("/6/account").status_code == 200
     for value in ("", "7", "x" * 36, f"{{{account.pk}}}", account.pk.hex):
-        assert_error(Client(headers={"Luna-Account-Id": value}).get("/6/account"), 400, 11037)
-    assert_error(Client(headers={"Luna-Account-Id": str(uuid4())}).get("/6/account"), 401, 11065)
+        refused(Client(headers={"Luna-Account-Id": value}).get("/6/account"), 400, 11037)
+    refused(Client(headers={"Luna-Account-Id": str(uuid4())}).get("/6/account"), 401, 11065)
     configure(Logins, allow_luna_account_auth_header=False)
-    assert_error(client_of(account).get("/6/account"), 403, 11061)
+    refused(client_of(account).get("/6/account"), 403, 11061)
 
 
 def test_garbled_tokens(account: Account) -> None:
@@ -164,7 +165,7 @@ def test_garbled_tokens(account: Account) -> None:
     head, body, tail = text.split(".")
     for garbled in ("", "a", "a.b.c", f"{head}.{body}.", f"{head}.{body}x.{tail}", f"{head}.{body}.{tail[::-1]}", "é"):
         answer = bearer(garbled).get("/6/account")
-        assert_error(answer, 401, 11062)
+        refused(answer, 401, 11062)
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
@@ -185,14 +186,14 @@ def test_forged_tokens(account: Account, settings: Settings) -> None:
         jwt.encode({**claims, "exp": datetime(2020, 1, 1, tzinfo=UTC)}, key, algorithm="HS256"),
     ]
     for text in forged:
-        assert_error(bearer(text).get("/6/account"), 401, 11062)
+        refused(bearer(text).get("/6/account"), 401, 11062)
 
 
 def test_token_of_another_account(account: Account) -> None:
     """A signed pair that no row has: the ids of two accounts cannot be mixed."""
     token_id, _, _ = issue(account, permissions=VIEW)
     mixed = token_encode(account_id=make_account().pk, token_id=token_id)
-    assert_error(bearer(mixed).get("/6/account"), 401, 41005)
+    refused(bearer(mixed).get("/6/account"), 401, 41005)
 
 
 def test_revoked_and_expired_tokens(account: Account) -> None:
@@ -202,10 +203,10 @@ def test_revoked_and_expired_tokens(account: Account) -> None:
     assert client.get("/6/account").status_code == 200
     assert basic_client(account).put(f"/6/tokens/{token_id}", body, JSON).status_code == 204
     answer = client.get("/6/account")
-    assert_error(answer, 401, 41007)
+    refused(answer, 401, 41007)
     assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert basic_client(account).delete(f"/6/tokens/{token_id}").status_code == 204
-    assert_error(client.get("/6/account"), 401, 41005)
+    refused(client.get("/6/account"), 401, 41005)
 
 
 def pem(key: Any, password: bytes = b"") -> str:
@@ -222,10 +223,10 @@ def test_es256_and_the_change_to_it(account: Account, configure: Callable[..., N
     _, new, text = issue(account, permissions=VIEW)
     assert jwt.get_unverified_header(text)["alg"] == "ES256"
     assert new.get("/6/account").status_code == 200
-    assert_error(old.get("/6/account"), 401, 11062)
+    refused(old.get("/6/account"), 401, 11062)
     configure(TokenSignature, ecdsa_key=pem(ec.generate_private_key(ec.SECP256R1())))
     configure(TokenSignature, ecdsa_key_password="")
-    assert_error(new.get("/6/account"), 401, 11062)
+    refused(new.get("/6/account"), 401, 11062)
 
 
 def openssl_key(*encryption: str) -> str:

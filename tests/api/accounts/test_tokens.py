@@ -15,7 +15,8 @@ from apps.accounts.choices import AccountType
 from apps.accounts.config import Registration
 from apps.accounts.models import Account, AuditRecord, Token
 from apps.common.times import utc_now
-from tests.api.accounts.helpers import JSON, assert_error, issue
+from tests.api.accounts.helpers import JSON, issue
+from tests.api.helpers import refused
 from tests.factories import basic_client, client_of, make_account
 
 pytestmark = pytest.mark.django_db
@@ -70,7 +71,7 @@ def test_account_id_is_enough_to_create(account: Account) -> None:
 
 def test_token_makes_no_token(account: Account) -> None:
     _, token, _ = issue(account, permissions={"token": ["view", "modification", "deletion"]})
-    assert_error(token.post("/6/tokens", {"permissions": {}}, JSON), 403, 11064)
+    refused(token.post("/6/tokens", {"permissions": {}}, JSON), 403, 11064)
 
 
 def test_grant_all_permissions(account: Account, client: Client) -> None:
@@ -78,7 +79,7 @@ def test_grant_all_permissions(account: Account, client: Client) -> None:
     assert client.get(made["url"]).json()["permissions"] == all_permissions()
     assert set(all_permissions()) == {*OBJECT_RIGHTS, "resources", "emit_events"}
     assert all_permissions()["resources"] == list(RESOURCES)
-    assert_error(client.post("/6/tokens?grant_all_permissions=2", {}, JSON), 400, 12012)
+    refused(client.post("/6/tokens?grant_all_permissions=2", {}, JSON), 400, 12012)
     put = client.put(f"{made['url']}?grant_all_permissions=0", {"permissions": {"face": ["view"]}}, JSON)
     assert put.status_code == 204
     assert client.get(made["url"]).json()["permissions"] == {"face": ["view"]}
@@ -113,16 +114,16 @@ def test_grant_all_permissions(account: Account, client: Client) -> None:
     ],
 )
 def test_bad_bodies(client: Client, body: dict[str, Any], path: str) -> None:
-    assert f"Path: '{path}'" in assert_error(client.post("/6/tokens", body, JSON), 400, 12027)
+    assert f"Path: '{path}'" in refused(client.post("/6/tokens", body, JSON), 400, 12027)
     assert not Token.objects.unscoped().exists()
 
 
 def test_visibility_of_all_accounts(client: Client) -> None:
     body = {"permissions": {}, "visibility_area": "all"}
-    assert_error(client.post("/6/tokens", body, JSON), 400, 41009)
+    refused(client.post("/6/tokens", body, JSON), 400, 41009)
     advanced = make_account(AccountType.ADVANCED_USER)
     assert basic_client(advanced).post("/6/tokens", body, JSON).status_code == 201
-    assert_error(client_of(advanced).post("/6/tokens", body, JSON), 400, 41009)
+    refused(client_of(advanced).post("/6/tokens", body, JSON), 400, 41009)
 
 
 def test_downgraded_account_loses_sight(configure: Callable[..., None]) -> None:
@@ -132,11 +133,11 @@ def test_downgraded_account_loses_sight(configure: Callable[..., None]) -> None:
     _, narrow, _ = issue(account, permissions={"event": ["view"]}, visibility_area="account")
     query = {"account_id": str(other.pk)}
     assert all_seeing.get("/6/events", query).status_code == 200
-    assert_error(narrow.get("/6/events", query), 403, 11063)
+    refused(narrow.get("/6/events", query), 403, 11063)
     assert narrow.get("/6/events", {"account_id": str(account.pk)}).status_code == 200
     assert basic_client(account).patch("/6/account", {"account_type": "user"}, JSON).status_code == 204
-    assert_error(all_seeing.get("/6/events", query), 403, 11063)
-    assert_error(all_seeing.get("/6/events", {"account_id": "7"}), 400, 12012)
+    refused(all_seeing.get("/6/events", query), 403, 11063)
+    refused(all_seeing.get("/6/events", {"account_id": "7"}), 400, 12012)
 
 
 def test_list_and_count(account: Account, client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
@@ -149,7 +150,7 @@ def test_list_and_count(account: Account, client: Client, django_assert_num_quer
         assert len(page) == size
     assert {UUID(row["token_id"]) for row in page} == set(made)
     assert client.get("/6/tokens/count").json() == {"tokens_count": 4}
-    assert_error(client.get("/6/tokens", {"page_size": 10**9}), 400, 12012)
+    refused(client.get("/6/tokens", {"page_size": 10**9}), 400, 12012)
 
 
 @pytest.mark.parametrize("token_id", ["7", str(uuid4()), "%00", "..%2Faccount"])
@@ -164,9 +165,9 @@ def test_tokens_of_others_are_unknown(account: Account) -> None:
     token_id, _, _ = issue(account)
     for other in (make_account(), make_account(AccountType.ADMIN)):
         intruder = basic_client(other)
-        assert_error(intruder.get(f"/6/tokens/{token_id}"), 404, 41003)
-        assert_error(intruder.put(f"/6/tokens/{token_id}", {"permissions": {}}, JSON), 404, 41003)
-        assert_error(intruder.delete(f"/6/tokens/{token_id}"), 404, 41003)
+        refused(intruder.get(f"/6/tokens/{token_id}"), 404, 41003)
+        refused(intruder.put(f"/6/tokens/{token_id}", {"permissions": {}}, JSON), 404, 41003)
+        refused(intruder.delete(f"/6/tokens/{token_id}"), 404, 41003)
         assert intruder.get("/6/tokens").json() == {"tokens": []}
     assert Token.objects.for_account(account.pk).count() == 1
 
@@ -177,10 +178,10 @@ def test_rights_on_tokens(account: Account) -> None:
     _, none, _ = issue(account)
     for method in ("get", "put", "delete"):
         answer = getattr(none, method)(path, {"permissions": {}}, content_type=JSON)
-        assert "token" in assert_error(answer, 403, 11059)
+        assert "token" in refused(answer, 403, 11059)
     _, viewer, _ = issue(account, permissions={"token": ["view"]})
     assert viewer.get(path).status_code == viewer.head(path).status_code == viewer.get("/6/tokens").status_code == 200
-    assert_error(viewer.delete(path), 403, 11059)
+    refused(viewer.delete(path), 403, 11059)
     _, remover, _ = issue(account, permissions={"token": ["deletion"]})
     assert remover.delete(path).status_code == 204
 
@@ -202,7 +203,7 @@ def test_token_does_not_outlive_itself(account: Account) -> None:
     for token_id in (own, other):
         for time in (None, later):
             body = {"permissions": rights, "expiration_time": time}
-            assert_error(client.put(f"/6/tokens/{token_id}", body, JSON), 403, 11059)
+            refused(client.put(f"/6/tokens/{token_id}", body, JSON), 403, 11059)
     for time in (soon, sooner):
         body = {"permissions": rights, "expiration_time": time}
         assert client.put(f"/6/tokens/{own}", body, JSON).status_code == 204
@@ -214,6 +215,6 @@ def test_token_grants_nothing_that_it_lacks(account: Account) -> None:
     token_id, token, _ = issue(account, permissions=own)
     path = f"/6/tokens/{token_id}"
     assert token.put(path, {"permissions": own}, JSON).status_code == 204
-    assert_error(token.put(path, {"permissions": {**own, "face": ["view", "deletion"]}}, JSON), 403, 11059)
-    assert_error(token.put(path, {"permissions": {**own, "emit_events": {"allowed": 1}}}, JSON), 403, 11059)
-    assert_error(token.put(f"{path}?grant_all_permissions=1", {}, JSON), 403, 11059)
+    refused(token.put(path, {"permissions": {**own, "face": ["view", "deletion"]}}, JSON), 403, 11059)
+    refused(token.put(path, {"permissions": {**own, "emit_events": {"allowed": 1}}}, JSON), 403, 11059)
+    refused(token.put(f"{path}?grant_all_permissions=1", {}, JSON), 403, 11059)

@@ -1,17 +1,10 @@
-import base64
-from typing import Any
-from uuid import UUID
-
-import orjson
 import pytest
 from django.test import Client
 
 from apps.accounts.models import Account
-from apps.common.descriptors import DescriptorVersion, raw_encode, sdk_encode
-from tests.factories import client_of, make_account, make_version, unit_vectors
-
-VERSION, OTHER = 901, 902
-JSON = "application/json"
+from apps.common.descriptors import DescriptorVersion
+from tests.api.faces.helpers import OTHER, VERSION
+from tests.factories import client_of, make_version
 
 
 @pytest.fixture
@@ -20,55 +13,5 @@ def versions() -> dict[int, DescriptorVersion]:
 
 
 @pytest.fixture
-def account(db: None) -> Account:
-    return make_account()
-
-
-@pytest.fixture
 def client(account: Account) -> Client:
     return client_of(account)
-
-
-@pytest.fixture
-def stranger(db: None) -> Client:
-    return client_of(make_account())
-
-
-def send(client: Client, method: str, path: str, body: Any) -> Any:
-    return getattr(client, method)(path, orjson.dumps(body), content_type=JSON)
-
-
-def made(client: Client, path: str, body: Any = None) -> UUID:
-    """The id of what a POST to `path` made."""
-    answer = send(client, "post", path, body or {})
-    assert answer.status_code == 201, answer.content
-    shape = answer.json()
-    key = UUID(next(iter(shape.values())))
-    assert shape["url"] == f"{path}/{key}" == answer.headers["Location"]
-    assert shape["external_url"].endswith(shape["url"])
-    return key
-
-
-def refused(answer: Any, status: int, code: int) -> str:
-    assert (answer.status_code, answer.json()["error_code"]) == (status, code), answer.content
-    assert set(answer.json()) == {"error_code", "desc", "detail", "link"}
-    return str(answer.json()["detail"])
-
-
-def raw(version: DescriptorVersion, seed: int = 0, **fields: Any) -> dict[str, Any]:
-    data = base64.b64encode(raw_encode(unit_vectors(1, version.dimension, seed)[0], version)).decode()
-    return {"type": "raw_descriptor", "version": version.version, "data": data} | fields
-
-
-def sdk(version: DescriptorVersion, seed: int = 0) -> dict[str, Any]:
-    data = sdk_encode(unit_vectors(1, version.dimension, seed)[0], version)
-    return {"type": "sdk_descriptor", "data": base64.b64encode(data).decode()}
-
-
-def external(*descriptors: dict[str, Any], **basic: int) -> dict[str, Any]:
-    body: dict[str, Any] = {}
-    if descriptors:
-        body["face_descriptors"] = {"descriptors": list(descriptors)}
-    if basic:
-        body["basic_attributes"] = {"attributes": basic}
-    return body

@@ -16,7 +16,8 @@ from apps.common.descriptors import DescriptorVersion, sdk_decode
 from apps.common.xpk import xpk_encode
 from apps.faces.attributes import KEY
 from apps.faces.models import Face
-from tests.api.faces.conftest import OTHER, VERSION, external, made, raw, refused, sdk, send
+from tests.api.faces.helpers import OTHER, VERSION, external, made, raw, sdk, send
+from tests.api.helpers import refused
 from tests.factories import basic_client, make_account, token_client, unit_vectors
 
 Versions = dict[int, DescriptorVersion]

@@ -10,7 +10,8 @@ from apps.accounts.choices import AccountType
 from apps.accounts.models import Account
 from apps.common.descriptors import DescriptorVersion
 from apps.faces.models import Face, FaceDescriptor
-from tests.api.faces.conftest import OTHER, VERSION, external, made, raw, refused, sdk, send
+from tests.api.faces.helpers import OTHER, VERSION, external, made, raw, sdk, send
+from tests.api.helpers import refused
 from tests.factories import basic_client, ids, make_account, token_client
 
 Versions = dict[int, DescriptorVersion]

@@ -25,7 +25,7 @@ from apps.faces import services
 from apps.faces.models import Face
 from apps.imagestore.models import StoredObject
 from tests.api.accounts.helpers import issue
-from tests.api.faces.conftest import refused
+from tests.api.helpers import refused
 from tests.factories import basic_client, client_of, make_account
 from tests.platform import Caller, platform
 

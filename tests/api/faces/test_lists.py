@@ -9,8 +9,9 @@ from django.test import Client
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account
 from apps.faces.models import Face, List
-from tests.api.faces.conftest import made, refused, send
+from tests.api.faces.helpers import made, send
 from tests.api.faces.test_faces import found as faces_found
+from tests.api.helpers import refused
 from tests.factories import basic_client, ids, make_account, token_client
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from tests.api.handlers.conftest import JPEG, JSON, Stored
+from tests.api.handlers.helpers import JPEG, JSON
+from tests.api.helpers import Stored
 
 Count = Callable[[], Stored]
 

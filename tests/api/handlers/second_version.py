@@ -21,7 +21,7 @@ from apps.faces.types import AttributeData
 from apps.imagestore.choices import Bucket
 from apps.imagestore.services import object_store
 from apps.recognition.run import facade
-from tests.api.handlers.conftest import JPEG, JSON, encoded
+from tests.api.handlers.helpers import JPEG, JSON, encoded
 from tests.api.handlers.test_samples import extract, samples_of
 from tests.factories import unit_vectors
 from tests.unit.recognition.graphs import channel_means, directory_with_embedded, engine_of, install

@@ -14,7 +14,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
 
-from tests.api.handlers.conftest import JPEG, JSON, Stored, astronaut, encoded, make_handler, sample
+from tests.api.handlers.helpers import JPEG, JSON, astronaut, encoded, make_handler, sample
+from tests.api.helpers import Stored
 
 pytestmark = pytest.mark.django_db
 Count = Callable[[], Stored]

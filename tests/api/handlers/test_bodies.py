@@ -16,8 +16,9 @@ from apps.common.filters.enums import ApparentGender, Colour, Presence
 from apps.events.models import Event, EventDescriptor
 from apps.recognition.config import MissingNetworks
 from apps.recognition.run import facade
-from tests.api.handlers.conftest import JPEG, Stored, astronaut, make_handler, sample
+from tests.api.handlers.helpers import JPEG, astronaut, make_handler, sample
 from tests.api.handlers.requests import Count, generate
+from tests.api.helpers import Stored
 from tests.unit.recognition.graphs import channel_means, directory_with_embedded, engine_of, install
 
 pytestmark = pytest.mark.django_db

@@ -15,7 +15,7 @@ from django.test import Client
 from apps.common.config import OutgoingRequests, Services, override_config
 from apps.common.secrets import Secret
 from apps.sender import callbacks
-from tests.api.handlers.conftest import JPEG, astronaut, make_handler
+from tests.api.handlers.helpers import JPEG, astronaut, make_handler
 
 pytestmark = pytest.mark.django_db
 BASIC = {"type": "basic", "login": "user", "password": "secret"}

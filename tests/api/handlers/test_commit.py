@@ -8,7 +8,7 @@ from django.db import OperationalError, connection
 
 from apps.events.models import Event
 from apps.imagestore.models import StoredObject
-from tests.api.handlers.conftest import JPEG, astronaut, make_handler
+from tests.api.handlers.helpers import JPEG, astronaut, make_handler
 from tests.factories import client_of, make_account
 
 

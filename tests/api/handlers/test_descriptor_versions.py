@@ -16,7 +16,7 @@ from apps.common.scope import Scope
 from apps.descriptors.versions import descriptors_drop
 from apps.events.models import EventDescriptor
 from apps.faces.models import FaceDescriptor
-from tests.api.handlers.conftest import JPEG, JSON, astronaut, make_handler, sample
+from tests.api.handlers.helpers import JPEG, JSON, astronaut, make_handler, sample
 from tests.api.handlers.second_version import (
     BODY,
     FIRST,

@@ -14,7 +14,7 @@ from apps.events.models import Event, EventDescriptor
 from apps.faces.models import FaceDescriptor
 from apps.recognition.checks.table import CHECKS
 from apps.recognition.config import MissingNetworks
-from tests.api.handlers.conftest import JPEG, astronaut, make_handler, nobody, sample
+from tests.api.handlers.helpers import JPEG, astronaut, make_handler, nobody, sample
 from tests.api.handlers.requests import Count, error_of, generate, make_list
 
 pytestmark = pytest.mark.django_db

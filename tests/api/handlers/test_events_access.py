@@ -7,7 +7,7 @@ from django.test import Client
 
 from apps.accounts.models import Account
 from apps.faces.models import Face
-from tests.api.handlers.conftest import JPEG, astronaut, make_handler
+from tests.api.handlers.helpers import JPEG, astronaut, make_handler
 from tests.api.handlers.requests import Count, error_of, generate
 from tests.factories import client_of, make_account, token_client
 

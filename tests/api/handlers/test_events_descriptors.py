@@ -20,7 +20,7 @@ from apps.common.descriptors import (
 from apps.common.xpk import xpk_encode
 from apps.events.models import Event, EventDescriptor
 from apps.faces.models import FaceDescriptor
-from tests.api.handlers.conftest import JPEG, JSON, astronaut, make_handler
+from tests.api.handlers.helpers import JPEG, JSON, astronaut, make_handler
 from tests.api.handlers.requests import Count, error_of, generate, make_list
 from tests.factories import client_of, make_account, make_version, token_client, unit_vectors
 

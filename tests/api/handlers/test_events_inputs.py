@@ -11,7 +11,7 @@ from PIL import Image
 from apps.accounts.models import Account
 from apps.common.config import OutgoingRequests, override_config
 from apps.events.models import Event, EventDescriptor
-from tests.api.handlers.conftest import JPEG, JSON, astronaut, make_handler, nobody, sample
+from tests.api.handlers.helpers import JPEG, JSON, astronaut, make_handler, nobody, sample
 from tests.api.handlers.requests import Count, error_of, generate, generate_form
 from tests.factories import client_of, make_account
 

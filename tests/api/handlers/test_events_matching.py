@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from apps.accounts.models import Account
-from tests.api.handlers.conftest import astronaut, make_handler, sample
+from tests.api.handlers.helpers import astronaut, make_handler, sample
 from tests.api.handlers.requests import generate, make_list
 from tests.factories import client_of, make_account
 

@@ -9,8 +9,9 @@ from django.test import Client
 from apps.accounts.models import Account
 from apps.common.errors import LunaError
 from apps.handlers.pipeline.stages import notify, write
-from tests.api.handlers.conftest import JPEG, Stored, astronaut, make_handler
+from tests.api.handlers.helpers import JPEG, astronaut, make_handler
 from tests.api.handlers.requests import Count, error_of, generate, make_list
+from tests.api.helpers import Stored
 from tests.factories import client_of, make_account
 
 pytestmark = pytest.mark.django_db

@@ -27,7 +27,7 @@ from apps.imagestore.files import data_name
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import object_store
 from apps.recognition.run import facade
-from tests.api.handlers.conftest import JPEG, astronaut, make_handler
+from tests.api.handlers.helpers import JPEG, astronaut, make_handler
 from tests.api.handlers.second_version import (
     BODY,
     FIRST,

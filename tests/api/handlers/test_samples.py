@@ -10,7 +10,8 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import Account, AuditRecord
-from tests.api.handlers.conftest import JPEG, JSON, Stored, astronaut, nobody, sample
+from tests.api.handlers.helpers import JPEG, JSON, astronaut, nobody, sample
+from tests.api.helpers import Stored
 from tests.factories import client_of, make_account, token_client
 
 pytestmark = pytest.mark.django_db

@@ -13,7 +13,7 @@ from apps.common.secrets import MASK, Secret, UnreadableSecretError
 from apps.handlers.models import Handler
 from apps.handlers.policies import policies_parse
 from apps.handlers.policies.callbacks import CallbackPolicy
-from tests.api.handlers.conftest import JSON, make_handler
+from tests.api.handlers.helpers import JSON, make_handler
 from tests.factories import make_account
 
 pytestmark = pytest.mark.django_db

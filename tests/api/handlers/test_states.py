@@ -17,7 +17,7 @@ from apps.events.models import Event
 from apps.faces.models import FaceAttribute
 from apps.recognition.config import DeepfakeEstimator, LivenessEstimator
 from apps.recognition.run import facade
-from tests.api.handlers.conftest import JPEG, astronaut, make_handler
+from tests.api.handlers.helpers import JPEG, astronaut, make_handler
 from tests.unit.recognition.checks.pictures import recoloured
 from tests.unit.recognition.graphs import Graph, colour_scores, directory_with_embedded, install
 from tests.unit.recognition.pictures import encoded

@@ -19,9 +19,10 @@ from apps.imagestore.buckets import bucket_create, bucket_delete, bucket_ttl_set
 from apps.imagestore.choices import Bucket
 from apps.imagestore.consistency import MIN_AGE
 from apps.imagestore.models import StoredBucket, StoredObject
-from tests.api.imagestore.conftest import picture, post, refused, stored
+from tests.api.helpers import refused
+from tests.api.imagestore.helpers import picture, post, stored
 from tests.factories import basic_client, client_of, make_account, token_client
-from tests.unit.imagestore.conftest import stored_names
+from tests.storages import stored_names
 
 DATA = bytes(range(256)) * 4
 JPEG = picture((40, 30))

@@ -18,9 +18,10 @@ from apps.imagestore.buckets import CLEAN_UP, expired_delete
 from apps.imagestore.jobs import clean_up
 from apps.imagestore.models import StoredBucket, StoredObject
 from luna.celery import app
-from tests.api.imagestore.conftest import picture, refused, stored
+from tests.api.helpers import refused
+from tests.api.imagestore.helpers import picture, stored
 from tests.factories import basic_client, make_account, token_client
-from tests.unit.imagestore.conftest import stored_names
+from tests.storages import stored_names
 
 DAY = timedelta(days=1)
 

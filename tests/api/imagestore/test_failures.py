@@ -16,9 +16,9 @@ from django.test import Client
 from apps.accounts.models import Account
 from apps.imagestore import s3
 from apps.imagestore.models import StoredObject
-from tests.api.imagestore.conftest import picture, post, refused, stored
-from tests.unit.imagestore.conftest import stored_names, use_storage
-from tests.unit.imagestore.s3 import options, s3_server
+from tests.api.helpers import refused
+from tests.api.imagestore.helpers import picture, post, stored
+from tests.storages import options, s3_server, stored_names, use_storage
 from tests.unit.imagestore.test_s3 import deaf_server
 
 MIB = 1024**2

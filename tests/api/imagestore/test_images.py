@@ -12,7 +12,8 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from apps.accounts.models import Account
 from apps.imagestore.models import StoredObject
 from luna.http.environ import environment
-from tests.api.imagestore.conftest import picture, post, refused, stored
+from tests.api.helpers import refused
+from tests.api.imagestore.helpers import picture, post, stored
 from tests.api.imagestore.test_samples import png_header
 
 FORMS = [

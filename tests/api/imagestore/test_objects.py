@@ -8,7 +8,8 @@ from django.test import Client
 
 from apps.accounts.models import Account
 from apps.imagestore.models import StoredObject
-from tests.api.imagestore.conftest import picture, post, refused, stored
+from tests.api.helpers import refused
+from tests.api.imagestore.helpers import picture, post, stored
 from tests.factories import token_client
 
 DATA = bytes(range(256)) * 4

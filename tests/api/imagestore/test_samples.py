@@ -8,9 +8,10 @@ from django.test import Client
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord
 from apps.imagestore.models import StoredObject
-from tests.api.imagestore.conftest import picture, post, refused, stored
+from tests.api.helpers import refused
+from tests.api.imagestore.helpers import picture, post, stored
 from tests.factories import basic_client, make_account, token_client
-from tests.unit.imagestore.conftest import stored_names
+from tests.storages import stored_names
 
 KINDS = [("faces", (250, 250), "face_sample"), ("bodies", (128, 250), "body_sample")]
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.api.imagestore.conftest import picture
+from tests.api.imagestore.helpers import picture
 from tests.factories import make_account
 from tests.platform import Caller, platform
-from tests.unit.imagestore.conftest import use_storage
-from tests.unit.imagestore.s3 import options, s3_server
+from tests.storages import options, s3_server, use_storage
 from tests.unit.imagestore.test_s3 import deaf_server
 
 THREADS, AT_ONCE, CLIENTS = 8, 5, 16

@@ -21,7 +21,7 @@ from apps.common.redis_client import breaker
 from apps.common.request_id import PATTERN
 from apps.monitoring import health
 from apps.monitoring.health import checks
-from tests.api.accounts.helpers import assert_error
+from tests.api.helpers import refused
 from tests.factories import basic_client, make_account
 
 pytestmark = pytest.mark.django_db
@@ -109,7 +109,7 @@ def test_a_healthy_component_is_not_asked_by_everybody(monkeypatch: pytest.Monke
 
 
 def test_bad_flag() -> None:
-    assert "include_luna_services" in assert_error(Client().get("/healthcheck?include_luna_services=5"), 400, 12012)
+    assert "include_luna_services" in refused(Client().get("/healthcheck?include_luna_services=5"), 400, 12012)
 
 
 def test_features() -> None:
@@ -151,7 +151,7 @@ def test_page_needs_nothing_from_elsewhere() -> None:
 )
 def test_unknown_path(path: str) -> None:
     answer = Client().get(path)
-    assert_error(answer, 404, 12013)
+    refused(answer, 404, 12013)
     assert PATTERN.fullmatch(answer.headers["Luna-Request-Id"])
 
 
@@ -162,7 +162,7 @@ def test_unknown_path(path: str) -> None:
 def test_wrong_method(method: str, path: str) -> None:
     """Refused before anybody is asked who they are."""
     answer = getattr(Client(), method)(path)
-    assert_error(answer, 405, 12021)
+    refused(answer, 405, 12021)
     assert "GET" in answer.headers["Allow"] or "POST" in answer.headers["Allow"]
     assert method.upper() not in answer.headers["Allow"]
 
@@ -202,14 +202,14 @@ def test_crash_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("apps.monitoring.api.views.versions", crash)
     answer = Client(raise_request_exception=False).get("/version")
-    assert_error(answer, 500, 1)
+    refused(answer, 500, 1)
     assert "secret" not in answer.content.decode()
     assert PATTERN.fullmatch(answer.headers["Luna-Request-Id"])
 
 
 def test_too_large_is_refused_unread(configure: Callable[..., None]) -> None:
     configure(Http, request_max_size=1000)
-    assert_error(Client().post("/6/accounts", b"{" + b" " * 1000, "application/json"), 413, 37003)
+    refused(Client().post("/6/accounts", b"{" + b" " * 1000, "application/json"), 413, 37003)
 
 
 def test_all_services() -> None:
@@ -229,6 +229,6 @@ def test_image_store_that_takes_nothing(settings: Settings, tmp_path: Path) -> N
 
 def test_document_is_only_read() -> None:
     answer = Client().post("/docs/spec")
-    assert_error(answer, 405, 12021)
+    refused(answer, 405, 12021)
     assert answer.headers["Allow"] == "GET, HEAD"
     assert Client().head("/docs/spec").status_code == 200

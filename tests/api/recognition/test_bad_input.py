@@ -18,7 +18,7 @@ from django.test import Client
 from apps.accounts.models import Account
 from apps.common import fetch
 from apps.common.config import Http, Images
-from tests.api.handlers.conftest import JPEG, JSON, astronaut, make_handler
+from tests.api.handlers.helpers import JPEG, JSON, astronaut, make_handler
 from tests.factories import client_of, make_account
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from django.test import Client
 from PIL import Image
 
 from apps.recognition.config import MissingNetworks
-from tests.api.handlers.conftest import JPEG, astronaut, encoded, sample
+from tests.api.handlers.helpers import JPEG, astronaut, encoded, sample
 
 pytestmark = pytest.mark.django_db
 

@@ -11,7 +11,8 @@ from PIL import Image, ImageFilter
 from apps.accounts.models import Account
 from apps.common.config import override_config
 from apps.recognition.config import LivenessEstimator, LivenessThresholds
-from tests.api.handlers.conftest import JPEG, JSON, Stored, astronaut, encoded, nobody, sample, stored  # noqa: F401
+from tests.api.handlers.helpers import JPEG, JSON, astronaut, encoded, nobody, sample
+from tests.api.helpers import Stored
 from tests.factories import client_of, make_account, token_client
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +28,7 @@ def form(*files: tuple[str, bytes], **parts: str) -> dict[str, Any]:
     return {"image": [SimpleUploadedFile(name, data, JPEG) for name, data in files], **parts}
 
 
-def test_one_image_and_nothing_stored(stored: Any) -> None:  # noqa: F811
+def test_one_image_and_nothing_stored(stored: Any) -> None:
     before: Stored = stored()
     answer = Client().post(PATH, astronaut(), JPEG)
     assert answer.status_code == 200, answer.json()

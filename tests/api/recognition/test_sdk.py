@@ -17,7 +17,8 @@ from apps.common.descriptors import sdk_decode
 from apps.common.errors import LunaError
 from apps.recognition.config import MissingNetworks, Runtime
 from apps.recognition.run import facade
-from tests.api.handlers.conftest import JPEG, JSON, Stored, astronaut, encoded, nobody, sample, stored  # noqa: F401
+from tests.api.handlers.helpers import JPEG, JSON, astronaut, encoded, nobody, sample
+from tests.api.helpers import Stored
 from tests.factories import basic_client, client_of, make_account, token_client
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +34,7 @@ def faces(body: Any) -> list[Any]:
     return [each["face"] for image in body["images_estimations"] for each in image["estimations"]]
 
 
-def test_nothing_is_stored(stored: Any) -> None:  # noqa: F811
+def test_nothing_is_stored(stored: Any) -> None:
     before: Stored = stored()
     body = sdk("?estimate_face_descriptor=1&estimate_face_warp=1")
     (face,) = faces(body)

@@ -16,7 +16,7 @@ from apps.recognition.estimators.registry import all_estimators
 from apps.recognition.run import facade
 from apps.recognition.switches import BODY_WARP, FACE_WARP, SWITCHES, names_off, variable
 from luna.embedded.processes import EmbeddedError
-from tests.api.handlers.conftest import JPEG, JSON, astronaut
+from tests.api.handlers.helpers import JPEG, JSON, astronaut
 from tests.factories import client_of, make_account
 
 pytestmark = pytest.mark.django_db

@@ -22,13 +22,12 @@ from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import samples_store
 from apps.imagestore.types import NewObject
-from tests.api.imagestore.conftest import picture
+from tests.api.imagestore.helpers import picture
 from tests.factories import PASSWORD, basic_client, client_of, make_account, make_event, unit_vectors
-from tests.unit.imagestore.conftest import store_dir, stored_names
+from tests.storages import stored_names
 
-__all__ = ["store_dir"]
 FACES = 6_000
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("store_dir")]
 
 
 def crowd(account: Account, faces: int, samples: int = 0) -> List:

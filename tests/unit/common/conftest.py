@@ -2,11 +2,8 @@
 
 import pytest
 
-from apps.common.descriptors import Calibration, DescriptorVersion, versions
-
-BENT = Calibration(((-1.0, 0.0), (0.0, 0.1), (0.5, 0.4), (0.9, 0.95), (1.0, 1.0)))
-FLOATS = DescriptorVersion(9001, "face", "test", 16, "float32-le", BENT)
-BYTES = DescriptorVersion(9002, "face", "test", 64, "uint8", BENT)
+from apps.common.descriptors import versions
+from tests.unit.common.helpers import BYTES, FLOATS
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,8 @@ from apps.common.config import Http
 from apps.common.errors import LunaError
 from apps.common.fields import CommaListField, FlagField, parse_uuid, uuid_list
 from apps.common.validation import StrictSerializer, checked_data
-from tests.api.accounts.helpers import JSON, assert_error
+from tests.api.accounts.helpers import JSON
+from tests.api.helpers import refused
 
 CREDENTIALS = {"login": "nobody@luna.test"}  # answered with 12016: the body was read and understood
 BODY = orjson.dumps(CREDENTIALS)
@@ -51,7 +52,7 @@ def bare_deflate(data: bytes) -> bytes:
     ],
 )
 def test_understood(body: bytes, headers: dict[str, str]) -> None:
-    assert_error(send(body, headers), 400, 12016)
+    refused(send(body, headers), 400, 12016)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_understood(body: bytes, headers: dict[str, str]) -> None:
     ],
 )
 def test_refused(body: bytes, headers: dict[str, str], status: int, code: int) -> None:
-    assert_error(send(body, headers), status, code)
+    refused(send(body, headers), status, code)
 
 
 @pytest.mark.parametrize("size", [1, 2, 65_535, 65_536, 65_537, 65_700, 131_072, 131_073, 131_330])
@@ -82,7 +83,7 @@ def test_refused(body: bytes, headers: dict[str, str], status: int, code: int) -
 def test_the_end_of_a_stream_is_not_lost(pack: Callable[[bytes], bytes], size: int) -> None:
     """Its last bytes may stand for a few hundred of the body, on either side of the border between two chunks."""
     body = BODY + b" " * (size - len(BODY))
-    assert_error(send(pack(body), GZIP if pack is gzip.compress else DEFLATE), 400, 12016)
+    refused(send(pack(body), GZIP if pack is gzip.compress else DEFLATE), 400, 12016)
 
 
 @hypothesis_settings(max_examples=60)
@@ -101,17 +102,17 @@ def test_bomb_costs_little(configure: Callable[..., None]) -> None:
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert_error(answer, 413, 37003)
+    refused(answer, 413, 37003)
     assert peak_bytes < 16 * 1024**2
 
 
 def test_messagepack() -> None:
     packed = "application/msgpack"
-    assert_error(send(ormsgpack.packb(CREDENTIALS), {}, packed), 400, 12016)
+    refused(send(ormsgpack.packb(CREDENTIALS), {}, packed), 400, 12016)
     for broken in (b"\xc1", ormsgpack.packb(CREDENTIALS)[:-1], b"\x91" * 5000, b"\xa1\xff", b"\xd6\xff" + bytes(4)):
-        assert_error(send(broken, {}, packed), 400, 12047)
+        refused(send(broken, {}, packed), 400, 12047)
     for tail in (b"\x00", b"\xc1", b"\n", ormsgpack.packb(CREDENTIALS)):
-        assert_error(send(ormsgpack.packb(CREDENTIALS) + tail, {}, packed), 400, 12047)
+        refused(send(ormsgpack.packb(CREDENTIALS) + tail, {}, packed), 400, 12047)
     answer = send(BODY, {"Accept": packed})
     assert answer.headers["Content-Type"] == packed
     assert ormsgpack.unpackb(answer.content)["error_code"] == 12016
@@ -122,16 +123,16 @@ def test_messagepack() -> None:
     [b"{", b"\xff", b"[" * 5000, b'{"login": NaN}', b'"\xed\xa0\x80"', b"{}{}", b"'a'", BODY.decode().encode("utf-16")],
 )
 def test_broken_json(body: bytes) -> None:
-    assert_error(send(body, {}), 400, 12002)
+    refused(send(body, {}), 400, 12002)
 
 
 def test_no_body() -> None:
-    assert_error(send(b"", {}), 400, 12002)
+    refused(send(b"", {}), 400, 12002)
 
 
 def test_json_has_a_limit_of_its_own(configure: Callable[..., None]) -> None:
     configure(Http, json_max_size=100)
-    assert_error(send(b" " * 101, {}), 413, 37003)
+    refused(send(b" " * 101, {}), 413, 37003)
 
 
 class Query(StrictSerializer):

@@ -23,7 +23,7 @@ from apps.common.descriptors import (
     sdk_encode,
 )
 from apps.common.errors import LunaError
-from tests.unit.common.conftest import BENT, BYTES, FLOATS
+from tests.unit.common.helpers import BENT, BYTES, FLOATS
 
 LINE = Calibration(((-1.0, 0.0), (1.0, 1.0)))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from apps.common.descriptors import SDK_TRAILER, normalised, sdk_encode
 from apps.common.errors import LunaError
 from apps.common.xpk import MAX_DESCRIPTORS, NUMBER, xpk_decode, xpk_encode
-from tests.unit.common.conftest import BYTES, FLOATS
+from tests.unit.common.helpers import BYTES, FLOATS
 
 VERSIONS = st.lists(st.sampled_from([FLOATS, BYTES]), min_size=1, max_size=6)
 

@@ -16,7 +16,7 @@ from luna.embedded import postgres, services
 from luna.embedded import redis as embedded_redis
 from luna.embedded.addresses import database_url, redis_url
 from luna.embedded.processes import EmbeddedError, start_ticks, wait_until
-from tests.unit.embedded.conftest import MakeVar, owner, remember, remembered, use
+from tests.unit.embedded.helpers import MakeVar, owner, remember, remembered, use
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="is about running as root")
 

@@ -9,7 +9,7 @@ from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.faces.attributes import KEY, attribute_create, attribute_delete, attribute_get, attributes_get
 from apps.faces.types import AttributeData, BasicData
-from tests.unit.faces.conftest import attribute_data, unit_vector
+from tests.unit.faces.helpers import attribute_data, unit_vector
 
 OWNER, STRANGER = uuid4(), uuid4()
 

@@ -11,7 +11,7 @@ from apps.accounts.services import account_create
 from apps.common.errors import LunaError
 from apps.faces import services
 from apps.faces.models import Face, List, ListFace, ListUnlink
-from tests.unit.faces.conftest import attribute_data
+from tests.unit.faces.helpers import attribute_data
 
 THREADS, EACH = 16, 12  # tests/api/faces/test_crowd.py does it by the thousand, over HTTP
 NOT_THERE = {22002, 22003, 22004, 22005}  # somebody else was faster

@@ -25,10 +25,9 @@ from apps.imagestore.models import StoredObject
 from apps.imagestore.services import object_store, samples_store
 from apps.imagestore.types import NewObject
 from tests.factories import make_event, make_version, unit_vectors
-from tests.unit.faces.conftest import attribute_data
-from tests.unit.imagestore.conftest import store_dir
+from tests.unit.faces.helpers import attribute_data
 
-__all__ = ["store_dir"]
+pytestmark = pytest.mark.usefixtures("store_dir")
 VERSION = 903
 
 

@@ -8,7 +8,7 @@ from apps.accounts.services import account_delete
 from apps.common.scope import Scope
 from apps.faces.attributes import KEY, attribute_create, attributes_get
 from tests.factories import make_account
-from tests.unit.faces.conftest import attribute_data
+from tests.unit.faces.helpers import attribute_data
 
 
 @pytest.mark.django_db

@@ -11,7 +11,7 @@ from apps.common.scope import Scope
 from apps.faces import links, selectors, services
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListDeletion, ListFace, ListUnlink
 from apps.faces.types import AttributeData, BasicData, FaceDraft
-from tests.unit.faces.conftest import VERSION, attribute_data, unit_vector
+from tests.unit.faces.helpers import VERSION, attribute_data, unit_vector
 
 
 def links_of(list_id: UUID) -> list[tuple[UUID, int]]:

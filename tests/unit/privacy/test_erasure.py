@@ -25,9 +25,8 @@ from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.services import samples_store
 from apps.imagestore.types import NewObject
 from tests.factories import make_account, make_event, unit_vectors
-from tests.unit.imagestore.conftest import store_dir
 
-__all__ = ["store_dir"]
+pytestmark = pytest.mark.usefixtures("store_dir")
 VERSION = 904
 
 

@@ -12,7 +12,7 @@ from apps.handlers.pipeline.run import Run
 from apps.handlers.pipeline.stages.decide import decide
 from apps.imagestore.choices import Bucket
 from apps.recognition.inputs.types import Details
-from tests.api.handlers.conftest import astronaut
+from tests.api.handlers.helpers import astronaut
 from tests.unit.handlers.pipeline.runs import make_body, make_event, make_person, make_picture, make_run
 
 DESCRIPTOR = Descriptor(1, np.ones(2, np.float32), 0.5)

@@ -12,7 +12,7 @@ from apps.handlers.pipeline.stages.recognise import recognise
 from apps.handlers.types import EventParams
 from apps.recognition.inputs.types import DescriptorFile, Inputs, Picture
 from apps.recognition.types import ImageInput
-from tests.api.handlers.conftest import astronaut
+from tests.api.handlers.helpers import astronaut
 from tests.unit.handlers.pipeline.runs import make_picture, make_run
 
 BROKEN = LunaError(errors.IMAGE_DOWNLOAD_FAILED, "http://example.org")

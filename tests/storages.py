@@ -1,4 +1,4 @@
-"""A process of its own that speaks S3 on loopback."""
+"""Storages of pictures for tests: folders, and a process that speaks S3 on loopback."""
 
 import socket
 import subprocess
@@ -6,8 +6,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import boto3
+from django.core.files.storage import default_storage
 
 BUCKET = "luna-test"
 KEYS = {"access_key": "test", "secret_key": "test"}
@@ -62,3 +64,19 @@ def options(address: str, prefix: str) -> dict[str, object]:
     return {
         "bucket_name": BUCKET, "endpoint_url": address, "region_name": "us-east-1", "location": prefix, **KEYS
     }  # fmt: skip
+
+
+def use_storage(settings: Any, backend: str, **storage_options: Any) -> None:
+    settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": backend, "OPTIONS": storage_options}}
+
+
+def stored_names(folder: str = "") -> list[str]:
+    """The names of all files in the store, whatever it is."""
+    try:
+        folders, names = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return []
+    found = [f"{folder}/{name}".lstrip("/") for name in names]
+    for each in folders:
+        found += stored_names(f"{folder}/{each}".lstrip("/"))
+    return sorted(found)

@@ -1,0 +1,46 @@
+"""Two accounts, and what is stored."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import redis
+from django.conf import settings
+from django.test import Client
+
+from apps.accounts.models import Account
+from apps.events.models import Event, EventDescriptor
+from apps.faces.models import Face, FaceDescriptor, ListFace
+from apps.imagestore.models import StoredObject
+from tests.api.helpers import Stored
+from tests.factories import client_of, make_account
+
+
+@pytest.fixture
+def account(db: None) -> Account:
+    return make_account()
+
+
+@pytest.fixture
+def stranger(db: None) -> Client:
+    return client_of(make_account())
+
+
+@pytest.fixture
+def stored(redis_client: "redis.Redis", db: None) -> Callable[[], Stored]:
+    """Counts rows, files and keys."""
+    folder = Path(settings.STORAGES["default"]["OPTIONS"]["location"])
+
+    def count() -> Stored:
+        return Stored(
+            events=Event.objects.unscoped().count(),
+            event_descriptors=EventDescriptor.objects.count(),
+            faces=Face.objects.unscoped().count(),
+            face_descriptors=FaceDescriptor.objects.count(),
+            links=ListFace.objects.count(),
+            objects=StoredObject.objects.unscoped().count(),
+            files=sum(path.is_file() for path in folder.rglob("*")),
+            keys=len(redis_client.keys("luna:attribute:*")),
+        )
+
+    return count
