@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.recognition.engine.geometry import EDGE, apply, box_transform, compose, inverse, resample, square_transform
-from apps.recognition.engine.mesh import Mesh, bounding_box
+from apps.recognition.engine.mesh import FLAG_THRESHOLD, Mesh, bounding_box
 from apps.recognition.estimators.base import Subject
 from apps.recognition.types import Points
 
@@ -20,6 +20,7 @@ from apps.recognition.types import Points
 # to 1.29 of the mesh's).
 BOX_WIDTH, BOX_HEIGHT, BOX_UP = 0.99, 1.2, 0.066
 SPARE = 0.02
+USUAL_BOX = np.array([56.0, 23.5, 192.0, 214.5])  # the medians of the box itself
 # Around the middle of the eyes, in eye distances.
 EYE_SIDE = 0.7
 BAND_HALF_WIDTH, BAND_ABOVE, BAND_BELOW_NOSE, LEAST_NOSE_DROP = 1.4, 0.35, 0.1, 0.2
@@ -67,7 +68,12 @@ def _inside(subject: Subject, scale: float) -> tuple[int, int, int, int]:
 
 
 def face_box(subject: Subject) -> NDArray[np.float64]:
-    """The box x1, y1, x2, y2 that a face detector draws, in the warp's pixels, by the mesh."""
+    """The box x1, y1, x2, y2 that a face detector draws, in the warp's pixels, by the mesh.
+
+    Of a face in which the mesh sees none (half of it may be covered), the usual box: the five points tell the rest.
+    """
+    if subject.result("mesh", Mesh).flag < FLAG_THRESHOLD:
+        return USUAL_BOX
     box = bounding_box(mesh_in_warp(subject)).astype(np.float64)
     width, height = np.maximum(box[2:] - box[:2], 1.0)
     centre = (box[:2] + box[2:]) / 2 - [0, BOX_UP * height]

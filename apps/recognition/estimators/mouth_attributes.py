@@ -2,8 +2,8 @@
 
 Opened: the inner lips' gap over the distance from the eyes to the chin, which is ISO/IEC 29794-5's "mouth closed", on
 the mesh. The standard's sigmoid has its one half at .2, where the mesh's gap seldom gets: of surprised faces it
-measures .061 to .237, of closed mouths .054 at most. So one half is at .058, and at the standard's .2 for a smile
-alone: bared teeth part the lips, too, and the smile's own checks tell them. Smile: the probability of happiness that
+measures .061 to .237, of closed mouths .060 at most. So one half is at .063, and at .1 for a smile alone: bared teeth
+part the lips, too, and the smile's own checks tell them. Smile: the probability of happiness that
 the emotion network gives, which told smiling from other mouths better than the mesh's mouth width and corners did.
 Teeth: a smile whose lips part. `occluded` is what a network of the task `face_occlusion` says of the mouth; there is
 none in the embedded set.
@@ -24,8 +24,8 @@ from apps.recognition.estimators.measures import sigmoid
 from apps.recognition.estimators.shapes import Json
 
 UPPER_INNER_LIP, LOWER_INNER_LIP = (82, 13, 312), (87, 14, 317)
-OPEN_CENTRE, OPEN_WIDTH = 0.058, 0.012
-SMILING_CENTRE, SMILING_WIDTH = 0.2, 0.06
+OPEN_CENTRE, OPEN_WIDTH = 0.063, 0.012
+SMILING_CENTRE, SMILING_WIDTH = 0.1, 0.03
 TEETH_CENTRE, TEETH_WIDTH = 0.04, 0.008  # lip gap: nine closed smiles up to .039, 15 bared ones from .040
 
 

@@ -33,12 +33,12 @@ def mouth(gap: float, smile: float) -> MouthAttributes:
     ("gap", "smile", "is_open"),
     [
         (0.0, 0.0, False),
-        (0.048, 0.1, False),  # the widest closed lips of a neutral face
-        (0.061, 0.0, True),  # the narrowest of 15 surprised faces
+        (0.06, 0.1, False),  # the widest closed lips of a serious face
+        (0.07, 0.0, True),
         (0.1, 0.45, True),
         (0.237, 0.2, True),
-        (0.137, 1.0, False),  # bared teeth
-        (0.237, 1.0, True),  # a laugh with the jaw down
+        (0.086, 1.0, False),  # bared teeth
+        (0.143, 1.0, True),  # a laugh with the jaw down
     ],
 )
 def test_open_mouths(gap: float, smile: float, is_open: bool) -> None:
