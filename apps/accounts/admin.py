@@ -27,7 +27,7 @@ from apps.accounts.roles import Role
 from apps.accounts.services import account_create, account_delete, account_update, token_delete
 from apps.common.times import utc_now
 
-admin.site.unregister(Group)  # the table of roles says what each may do
+admin.site.unregister(Group)  # `apps.accounts.roles` defines the groups
 
 
 class AccountCreationForm(UserCreationForm):
@@ -41,12 +41,12 @@ class AccountChangeForm(UserChangeForm):
         model = Account
         fields = ("login", "account_type", "description", "is_active", "groups", "password")
         labels: ClassVar = {"groups": "roles"}
-        help_texts: ClassVar = {"groups": "In this site. An account of type admin may do everything without one."}
+        help_texts: ClassVar = {"groups": "Roles apply to this site only. An account of type admin needs none."}
         widgets: ClassVar = {"groups": UnfoldAdminCheckboxSelectMultipleWidget}
 
 
 class _SavedByService:
-    """Has the service change the password; Django's forms would save the account themselves."""
+    """Makes the service change the password, because Django's forms would save the account directly."""
 
     cleaned_data: dict[str, Any]
 
@@ -61,7 +61,7 @@ class _SavedByService:
 
 
 class PasswordForm(_SavedByService, AdminPasswordChangeForm):
-    """Another account's password. It is changed and never taken away: `is_active` closes an account."""
+    """Form for another account's password. It cannot be removed: `is_active` disables an account."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -70,11 +70,11 @@ class PasswordForm(_SavedByService, AdminPasswordChangeForm):
 
 
 class OwnPasswordForm(_SavedByService, AdminOwnPasswordChangeForm):
-    """The own password, by the old one."""
+    """Form for the own password, which asks for the old one."""
 
 
 def own_password_change(request: HttpRequest) -> HttpResponseBase:
-    """The page on which a login changes its own password."""
+    """Show the page on which users change their own password."""
     view = PasswordChangeView.as_view(
         form_class=partial(OwnPasswordForm, actor=actor_of(request)),
         success_url=reverse("admin:password_change_done"),
@@ -85,7 +85,7 @@ def own_password_change(request: HttpRequest) -> HttpResponseBase:
 
 @admin.register(Account)
 class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[type-arg]
-    """Logins and owners of data, and their roles in this site. Passwords go in and never come out."""
+    """Accounts with their roles in this site. Passwords can be set, but are never shown."""
 
     may_add = may_change = True
 
@@ -122,7 +122,7 @@ class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[type-arg]
         return account.is_active
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """An administrator stays one, and nobody locks himself out."""
+        """Keep administrators' types fixed, and keep users from disabling their own accounts."""
         fixed: tuple[str, ...] = self.readonly_fields
         if obj is not None and obj.account_type == AccountType.ADMIN:
             fixed = (*fixed, "account_type")
@@ -147,10 +147,10 @@ class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[type-arg]
         obj._state.adding = False
 
     def save_related(self, request: HttpRequest, form: "ModelForm[Account]", formsets: Any, change: bool) -> None:
-        """The service has saved the roles."""
+        """Save nothing: the service has saved the roles."""
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
-        page = copy(self)  # of this request: Django gives the form no request
+        page = copy(self)  # a copy per request: Django passes no request to the form
         page.change_password_form = partial(PasswordForm, actor=actor_of(request))
         return super(AccountAdmin, page).user_change_password(request, id, form_url)
 
@@ -161,7 +161,7 @@ class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[type-arg]
 
 @admin.register(Token)
 class TokenAdmin(DeletingAdmin):
-    """Issued tokens. They are made by the API, which gives the JWT out once; here they are looked at and revoked."""
+    """Issued tokens, to view and revoke. Only the API creates tokens, and returns each JWT once."""
 
     list_display = ("name", "account", "rights", "visibility", "state", "create_time")
     list_select_related = ("account",)
@@ -196,7 +196,7 @@ class TokenAdmin(DeletingAdmin):
 
 @admin.register(AuditRecord)
 class AuditRecordAdmin(LunaAdmin):
-    """Who looked at or changed what. Nobody changes these lines."""
+    """The audit log: reads and changes, with their actors. It is read-only."""
 
     list_display = ("time", "who", "verb", "object_type", "object_id", "remote_address", "request_id")
     list_filter = ("action", "object_type", ("time", RangeDateTimeFilter))

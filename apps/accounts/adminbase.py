@@ -1,7 +1,7 @@
-"""What the admin pages of all rooms share.
+"""Base classes of the admin pages of all rooms.
 
-Rows are shown as they are and changed through the same services as the API, which write the audit lines: a page that
-names no service changes nothing. Each page and action needs the permission of its model (`apps.accounts.roles`).
+Pages change rows only through the services that the API uses, which write the audit lines. Each page and action needs
+the permission of its model (`apps.accounts.roles`).
 """
 
 from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ View = Callable[..., HttpResponse]
 
 
 class OwnedChoiceField(ModelChoiceField):  # type: ignore[type-arg]
-    """A choice among rows that belong to accounts: the admin site reads everybody's."""
+    """A choice among rows of all accounts."""
 
     def __init__(self, queryset: Any, **kwargs: Any) -> None:
         super().__init__(queryset.model.everything.all(), **kwargs)
@@ -38,13 +38,13 @@ class OwnedDropdownForm(AutocompleteDropdownForm):
 
 
 class OwnedSelectFilter(AutocompleteSelectFilter):
-    """A filter by a related row that belongs to an account."""
+    """A filter by a related row with an owner account."""
 
     form_class = OwnedDropdownForm
 
 
 def refusals_shown(view: View) -> View:
-    """A service's refusal becomes a message on the page that it was asked from; nothing is changed then."""
+    """Decorate a view: a LunaError rolls its transaction back and is shown as a message on the page."""
 
     @wraps(view)
     def shown(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -59,15 +59,15 @@ def refusals_shown(view: View) -> View:
 
 
 def may_view(request: HttpRequest, model: Any) -> bool:
-    """Whether the login may look at the rows of a model."""
+    """Return whether the user may view the rows of a model."""
     name = get_permission_codename("view", model._meta)
     return bool(request.user.has_perm(f"{model._meta.app_label}.{name}"))
 
 
 class LunaAdmin(ModelAdmin):
-    """Read-only, unless a subclass says otherwise: what a page offers still needs the model's permission.
+    """A page that is read-only by default. Subclasses enable actions, which still need the model's permission.
 
-    Lists cost the same number of queries however long they are.
+    The number of queries of a list does not depend on its length.
     """
 
     list_per_page = 50
@@ -91,7 +91,7 @@ class LunaAdmin(ModelAdmin):
         return self.may_delete and bool(super().has_delete_permission(request, obj))
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
-        """Those whose choices the login may look at: they come from the page of these rows."""
+        """Return the filters whose choices the user may view."""
         return [each for each in super().get_list_filter(request) if self._may_choose(request, each)]
 
     def _may_choose(self, request: HttpRequest, list_filter: Any) -> bool:
@@ -103,7 +103,7 @@ class LunaAdmin(ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """A UUID is looked up among the ids, by their indexes; other words are looked for in the texts."""
+        """Search a UUID in the indexed id columns, and any other term in the text columns."""
         wanted = parse_uuid(search_term.strip())
         if wanted is None or not self.id_search_fields:
             found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)
@@ -125,12 +125,12 @@ class LunaAdmin(ModelAdmin):
 
 
 class DeletingAdmin(LunaAdmin):
-    """Rows may be deleted, one at a time and chosen in the list, by `delete_rows`."""
+    """A page with deletion of single or selected rows, by `delete_rows`."""
 
     may_delete = True
 
     def delete_rows(self, request: HttpRequest, rows: list[Any]) -> None:
-        """Delete by the room's service, which writes the audit lines. Raises LunaError."""
+        """Delete rows with the room's service, which writes the audit lines. Raises LunaError."""
         raise NotImplementedError
 
     @refusals_shown
@@ -147,6 +147,6 @@ class DeletingAdmin(LunaAdmin):
     def get_deleted_objects(
         self, objs: Iterable[Any], request: HttpRequest
     ) -> tuple[list[str | SafeString], dict[str, int], set[str], list[str]]:
-        """Names the rows only. Django would read everything that hangs on them, an account's million faces too."""
+        """Return the names of the rows only. Django would load all dependent rows, such as millions of faces."""
         names: list[str | SafeString] = [str(row) for row in objs]
         return names, {str(self.opts.verbose_name_plural): len(names)}, set(), []

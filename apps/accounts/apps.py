@@ -10,7 +10,7 @@ class AccountsConfig(AppConfig):
     verbose_name = "Accounts"
 
     def ready(self) -> None:
-        """Register what the room holds, the security schemes of OpenAPI, the key's check and the roles."""
+        """Register the room's data, the OpenAPI security schemes, the check of the signing key and the roles."""
         from apps.accounts import consistency, erasure
         from apps.accounts.api import schema  # noqa: F401 - registers itself
         from apps.accounts.auth.bearer import signature_check
@@ -18,7 +18,7 @@ class AccountsConfig(AppConfig):
 
         register(signature_check)
         *_, last = (config for config in apps.get_app_configs() if config.models_module)
-        # When the signal of the last app with models comes, the permissions of all are made.
+        # The signal of the last app with models comes after the permissions of all models exist.
         post_migrate.connect(roles_sync, sender=last, dispatch_uid="roles")
         holdings.register(
             self.label, Holding(person=erasure.PersonAnswers, checks={"kept answers": consistency.answers_check})

@@ -1,8 +1,7 @@
-"""The audit log: who read whose biometric data, deleted it, or changed the administration.
+"""The audit log of biometric reads, deletions and administrative changes.
 
-Services write the lines, in the transaction of what they do: they get the actor from the view, the admin page or the
-command. A deletion and a biometric read leave one line per object; what a run over many objects leaves is documented at
-the service.
+Services write the lines in their own transactions. The view, admin page or command passes the actor to them. A deletion
+or biometric read leaves one line per object. Services that process many objects document their lines.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,8 +15,8 @@ from apps.common.prepared import prepared_cursor
 from apps.common.request_id import current_request_id
 from apps.common.times import utc_now
 
-# Every read of a sample waits for its line: the ORM takes longer to make the statement than PostgreSQL to run it. After
-# it come the object's id and its account, of every line.
+# Hand-written SQL: each read of a sample waits for its line, and the ORM takes longer to build the statement than
+# PostgreSQL to run it. Callers append the object's id and account.
 AUDIT_INSERT = """
 INSERT INTO accounts_auditrecord
     (time, account_id, token_id, action, object_type, request_id, remote_address, object_id, object_account_id)
@@ -36,8 +35,8 @@ def audit_write(
 ) -> None:
     """Write one audit line per object of one account, in one INSERT.
 
-    `action` is a verb (view, create, update, delete), `account_id` the owner of the objects, `actor` who did it
-    (`access.actor_of(request)`); without one it was the platform itself.
+    `action`: view, create, update or delete. `account_id`: the owner of the objects. `actor`: the client
+    (`access.actor_of(request)`); None for the platform itself.
     """
     ids = (*(() if object_id is None else (object_id,)), *object_ids)
     audit_owned(action=action, object_type=object_type, owners=dict.fromkeys(ids, account_id), actor=actor)
@@ -46,7 +45,7 @@ def audit_write(
 def audit_owned(
     *, action: str, object_type: str, owners: Mapping[Any, UUID | None], actor: Actor | None = None
 ) -> None:
-    """As `audit_write`, of objects that several accounts may own: the account by the object's id."""
+    """Write one audit line per object, with its owner from `owners` (object id → account id)."""
     if not owners:
         return
     values = audit_values(action=action, object_type=object_type, actor=actor)
@@ -55,7 +54,7 @@ def audit_owned(
 
 
 def audit_values(*, action: str, object_type: str, actor: Actor | None = None) -> list[Any]:
-    """What `AUDIT_INSERT` takes."""
+    """Return the parameters of `AUDIT_INSERT`."""
     actor = actor or Actor()
     return [
         utc_now(), actor.account_id, actor.token_id, action, object_type, current_request_id.get(), actor.remote_address
@@ -63,6 +62,6 @@ def audit_values(*, action: str, object_type: str, actor: Actor | None = None) -
 
 
 def audit_prune(*, before: datetime) -> int:
-    """Remove audit lines from before a time; return how many."""
+    """Remove audit lines before a time and return their number."""
     removed, _ = AuditRecord.objects.filter(time__lt=before).delete()
     return removed

@@ -8,7 +8,7 @@ class AccountType(models.TextChoices):
 
 
 class VisibilityArea(models.TextChoices):
-    """Whose data a token may read."""
+    """The scope of a token: its account, or all accounts."""
 
     ACCOUNT = "account"
     ALL = "all"

@@ -12,60 +12,60 @@ EMAIL = r"^[^@\s]+@[^@\s]+$"
 
 @group("LUNA_ADMINISTRATOR", scope=Scope.START)
 class Administrator(Settings):
-    """The administrator that the first start makes."""
+    """The administrator that the first start creates."""
 
-    account_id: UUID = setting(
-        UUID("00000000-0000-4000-b000-000000000146"), "The id of the account.", env="LUNA_ADMIN_ACCOUNT_ID"
-    )
+    account_id: UUID = setting(UUID("00000000-0000-4000-b000-000000000146"), "Account id.", env="LUNA_ADMIN_ACCOUNT_ID")
     login: str = setting(
-        "admin@luna.local", "The login.", env="LUNA_ADMIN_LOGIN", accepts="an e-mail address", pattern=EMAIL
+        "admin@luna.local", "Login.", env="LUNA_ADMIN_LOGIN", accepts="an e-mail address", pattern=EMAIL
     )
     password: SecretStr = setting(
-        SecretStr(""), "The password. Default: a random one, printed once.", env="LUNA_ADMIN_PASSWORD"
+        SecretStr(""), "Password. Default: a random one, printed once.", env="LUNA_ADMIN_PASSWORD"
     )
 
 
 @group("LUNA_LOGINS", scope=Scope.LIVE)
 class Logins(Settings):
-    """How requests are authenticated."""
+    """Authentication of requests and its rate limits."""
 
     allow_luna_account_auth_header: bool = setting(
         True, "Whether `Luna-Account-Id` alone identifies an account.", env="LUNA_ALLOW_ACCOUNT_ID_HEADER"
     )
     credentials_cache_s: int = setting(
         10,
-        "Seconds for which a verified password is not hashed again.",
+        "Seconds for which a verified password is cached instead of hashed again.",
         env="LUNA_CREDENTIALS_CACHE_S",
         ge=0,
         le=86_400,
     )
     failed_logins: int = setting(
         10,
-        "Failed logins of one login from one address that are allowed within the window.",
+        "Failed attempts with one login from one address that are allowed within the window.",
         env="LUNA_FAILED_LOGINS",
         ge=1,
         le=1_000_000,
     )
     failed_logins_per_address: int = setting(
         50,
-        "Failed logins of all logins from one address (IPv6: from one /64) that are allowed within the window.",
+        "Failed attempts with all logins from one address (IPv6: one /64) that are allowed within the window.",
         env="LUNA_FAILED_LOGINS_PER_ADDRESS",
         ge=1,
         le=1_000_000,
     )
     failed_logins_window_s: int = setting(
-        60, "Seconds of the window in which failed logins count.", env="LUNA_FAILED_LOGINS_WINDOW_S", ge=1, le=86_400
+        60, "Length of the window in seconds.", env="LUNA_FAILED_LOGINS_WINDOW_S", ge=1, le=86_400
     )
 
 
 @group("LUNA_REGISTRATION", scope=Scope.LIVE)
 class Registration(Settings):
-    """Who may register an account without an administrator."""
+    """Registration of accounts without an administrator."""
 
-    open: bool = setting(True, "Whether anybody may register an account of type `user`.", env="LUNA_OPEN_REGISTRATION")
+    open: bool = setting(
+        True, "Whether accounts of type `user` can be registered without credentials.", env="LUNA_OPEN_REGISTRATION"
+    )
     open_advanced: bool = setting(
         False,
-        "Whether anybody may register an account of type `advanced_user`, which reads the data of every account.",
+        "Whether accounts of type `advanced_user`, which read all data, can be registered without credentials.",
         env="LUNA_OPEN_ADVANCED_REGISTRATION",
     )
 
@@ -74,7 +74,9 @@ class Registration(Settings):
 class Passwords(Settings):
     """Passwords of accounts."""
 
-    min_length: int = setting(4, "Characters of the shortest password.", env="LUNA_PASSWORD_MIN_LENGTH", ge=1, le=128)
+    min_length: int = setting(
+        4, "Characters that a password must have at least.", env="LUNA_PASSWORD_MIN_LENGTH", ge=1, le=128
+    )
 
 
 @group("LUNA_AUDIT", scope=Scope.LIVE)
@@ -82,45 +84,49 @@ class Audit(Settings):
     """The audit log."""
 
     retention_days: int = setting(
-        0, "Days for which audit lines are kept; 0: for ever.", env="LUNA_AUDIT_RETENTION_DAYS", ge=0, le=36_500
+        0,
+        "Days for which audit lines are kept; 0 keeps them for ever.",
+        env="LUNA_AUDIT_RETENTION_DAYS",
+        ge=0,
+        le=36_500,
     )
 
 
 @group("LUNA_IDEMPOTENCY", scope=Scope.LIVE)
 class KeptAnswers(Settings):
-    """Answers that Redis keeps for a day for an `Idempotency-Key`. The oldest make room for new ones."""
+    """Responses that Redis keeps for a day per `Idempotency-Key`. At a limit, the oldest are removed first."""
 
     account_max_size: int = setting(
-        16 * 1024**2, "Bytes of the answers of one account.", env="LUNA_IDEMPOTENCY_ACCOUNT_BYTES", ge=0, le=2**40
+        16 * 1024**2, "Bytes of kept responses of one account.", env="LUNA_IDEMPOTENCY_ACCOUNT_BYTES", ge=0, le=2**40
     )
     max_size: int = setting(
-        64 * 1024**2, "Bytes of the answers of all accounts.", env="LUNA_IDEMPOTENCY_BYTES", ge=0, le=2**40
+        64 * 1024**2, "Bytes of kept responses of all accounts.", env="LUNA_IDEMPOTENCY_BYTES", ge=0, le=2**40
     )
 
 
 @group("LUNA_TOKEN_SIGNATURE", scope=Scope.START)
 class TokenSignature(Settings):
-    """The key that signs tokens by ES256. Without one they are signed by HS256 with a key derived from `secret_key`."""
+    """The ES256 key that signs tokens. Without it, tokens are signed by HS256 with a key derived from `secret_key`."""
 
     ecdsa_key: Annotated[SecretStr, AfterValidator(lambda key: _with_line_breaks(key))] = setting(
         SecretStr(""),
-        "A private key on the curve prime256v1. A key that cannot be used stops the start.",
+        "Private key on the curve prime256v1. The platform does not start with an invalid key.",
         env=("LUNA_JWT_ECDSA_KEY", "ACCOUNTS_JWT_ECDSA_KEY"),
         accepts="PEM, Base64 of PEM, or a path",
     )
     ecdsa_key_password: SecretStr = setting(
         SecretStr(""),
-        "The password of the key.",
+        "Password of the key.",
         env=("LUNA_JWT_ECDSA_KEY_PASSWORD", "ACCOUNTS_JWT_ECDSA_KEY_PASSWORD"),
     )
 
     @model_validator(mode="after")
     def _password_has_a_key(self) -> "TokenSignature":
         if self.ecdsa_key_password.get_secret_value() and not self.ecdsa_key.get_secret_value():
-            raise ValueError("LUNA_JWT_ECDSA_KEY_PASSWORD is set, and LUNA_JWT_ECDSA_KEY is not: set both or neither")
+            raise ValueError("LUNA_JWT_ECDSA_KEY_PASSWORD is set, but LUNA_JWT_ECDSA_KEY is not: set both or neither")
         return self
 
 
 def _with_line_breaks(key: SecretStr) -> SecretStr:
-    """Line breaks of PEM that an environment file writes as `\\n`."""
+    """Restore line breaks of PEM that an environment file writes as `\\n`."""
     return SecretStr(key.get_secret_value().replace("\\r", "").replace("\\n", "\n"))

@@ -1,4 +1,4 @@
-"""Checks of what waits in Redis for accounts, for `manage.py fsck`."""
+"""Consistency checks of accounts' data in Redis, for `manage.py fsck`."""
 
 from collections.abc import Iterator
 from functools import cache, partial
@@ -14,7 +14,7 @@ SCAN_KEYS = 500
 
 
 def answers_check(deep: bool) -> Iterator[Fault]:
-    """Kept answers of accounts that are gone."""
+    """Yield kept responses of accounts that no longer exist."""
 
     @cache
     def known(account_id: UUID | None) -> bool:

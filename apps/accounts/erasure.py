@@ -1,10 +1,10 @@
-"""What goes when an account goes: everything, in small steps, and on after a crash.
+"""Erasure of accounts with all their data, in batches that survive a crash.
 
-The account is closed first (`services.account_delete`), so that nobody comes in. Then its rows go in batches of bounded
-size, each in a transaction of its own: an account may own millions. What is left when a process dies, or when the time
-of a request is over, goes with the next `account_erase`, of the periodic job or of `manage.py erase`.
+`services.account_delete` closes the account first, which ends all access. Its rows, possibly millions, are then deleted
+in batches, each in its own transaction. After a crash or a timeout, the next `account_erase` of the periodic job or of
+`manage.py erase` deletes the rest.
 
-A room that keeps something elsewhere (files, keys in Redis) registers a `Holding`.
+A room with data outside the database (files, Redis keys) registers a `Holding`.
 """
 
 import logging
@@ -23,20 +23,20 @@ from apps.common.locks import advisory_lock
 logger = logging.getLogger(__name__)
 
 BATCH_ROWS = 1000
-ATTEMPTS = 3  # while requests that began before the account was closed still add rows
+ATTEMPTS = 3  # requests that began before the account was closed may still add rows
 
 
 def accounts_to_erase() -> list[UUID]:
-    """Accounts that are closed and not yet gone."""
+    """Return the closed accounts that are not erased yet."""
     return list(Account.objects.filter(deletion_time__isnull=False).values_list("account_id", flat=True))
 
 
 def account_erase(
     *, account_id: UUID, limit_s: float | None = None, progress: Progress | None = None
 ) -> Erasure | None:
-    """Removes a closed account with all that it owns; None when something is left, or another process is at it.
+    """Erase a closed account with all its data. Return None when data is left or another process erases the account.
 
-    Errors of the database and of a storage come through; then, too, a later call goes on.
+    Propagates errors of the database and the storage. A later call continues in each case.
     """
     erasure = Erasure(limit_s, progress)
     with advisory_lock(f"erase account {account_id}") as ours:
@@ -51,12 +51,12 @@ def account_erase(
                 if _row_delete(account_id, last=attempt == ATTEMPTS - 1):
                     return erasure
         except OutOfTimeError:
-            logger.info("account_id=%s is closed; what is left of it goes later", account_id)
+            logger.info("account_id=%s is closed; the periodic job erases the rest", account_id)
     return None
 
 
 def references(model: type[Model]) -> list[tuple[Any, str]]:
-    """The models whose rows belong to a row of `model`, each with the column that says so."""
+    """Return the models whose rows belong to rows of `model`, with the referring column of each."""
     relations: list[Any] = [each for each in model._meta.get_fields(include_hidden=True) if not each.concrete]
     return [
         (relation.related_model, relation.field.column)
@@ -66,10 +66,10 @@ def references(model: type[Model]) -> list[tuple[Any, str]]:
 
 
 def rows_erase(*, erasure: Erasure, model: Any, column: str, owners: Sequence[Any]) -> None:
-    """Removes the rows whose `column` is one of `owners`, what belongs to them first."""
+    """Delete the rows whose `column` is one of `owners`, after the rows that belong to them."""
     table, key = model._meta.db_table, model._meta.pk.column
     below = references(model)
-    # Unordered: with an order PostgreSQL may walk through all keys of the table to find the few.
+    # No ORDER BY: with one, PostgreSQL may scan all keys of the table for a few rows.
     found = f'SELECT "{key}" FROM "{table}" WHERE "{column}" = ANY(%s) LIMIT {BATCH_ROWS}'  # noqa: S608 - our names
     while keys := _column(found, owners):
         for child, reference in below:
@@ -79,7 +79,7 @@ def rows_erase(*, erasure: Erasure, model: Any, column: str, owners: Sequence[An
 
 
 def rows_count(account_id: UUID) -> dict[str, int]:
-    """How many rows an account owns, by table."""
+    """Return the number of rows that an account owns, by table."""
     counts = {}
     for model, column in references(Account):
         table = model._meta.db_table
@@ -94,7 +94,10 @@ def _column(statement: str, values: Sequence[Any]) -> list[Any]:
 
 
 def _row_delete(account_id: UUID, *, last: bool) -> bool:
-    """The account's own row, when nothing belongs to it any more. Raises IntegrityError when that is so for long."""
+    """Delete the account's row and return True, or return False if rows still belong to it.
+
+    Raises IntegrityError instead of returning False for the `last` attempt.
+    """
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("DELETE FROM accounts_account WHERE account_id = %s", [account_id])
@@ -107,13 +110,13 @@ def _row_delete(account_id: UUID, *, last: bool) -> bool:
 
 
 class PersonAnswers:
-    """The answers that are kept for repeated requests: they may name the person."""
+    """Erases kept responses of the accounts concerned, because they may name the person."""
 
     def find(self, trace: Trace) -> None:
-        """They are found by account alone."""
+        """Find nothing: kept responses are selected by account only."""
 
     def erase(self, trace: Trace) -> None:
-        """They are in Redis only."""
+        """Erase nothing: kept responses are stored in Redis only."""
 
     def clean(self, trace: Trace) -> None:
         for account_id in {each.account_id for each in trace.held}:

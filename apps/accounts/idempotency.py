@@ -1,10 +1,11 @@
-"""`Idempotency-Key` on POST: a request that is sent again gets the answer that it got, and is not done again.
+"""`Idempotency-Key` of POST requests: a repeated request gets the first response and is not executed again.
 
-The answer of a request that succeeded is kept in Redis for a day, for its account and its key (`kept_answers`). While a
-request is at work its key is taken; when its process dies then, the key stays taken for `LEASE_S`: nobody knows whether
-it was done. A request that failed frees its key. Answers of accounts, tokens and credentials are not kept: they hold
-secrets. An answer is given to the same credentials with the same rights only, for nobody asks again here what they
-allow.
+The response of a successful request is kept in Redis for a day per account and key (`kept_answers`). A request holds a
+lease on its key while it runs. If its process dies, the lease lasts `LEASE_S`, because the outcome is unknown. A failed
+request releases its key.
+
+Responses of accounts, tokens and credentials contain secrets and are not kept. A kept response is returned only to the
+same credentials with the same rights, because a replay does not check permissions again.
 """
 
 import hashlib
@@ -33,8 +34,10 @@ KEPT_HEADERS = ("Content-Type", "Location")
 
 
 class IdempotencyMiddleware:
-    """Answers what was answered before; refuses a key that is used for another request (400 and INVALID_REQUEST) or
-    whose request is still at work (409 and INVALID_REQUEST)."""
+    """Replays kept responses.
+
+    Answers INVALID_REQUEST for a key of another request (400), and of a request that is still running (409).
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -75,16 +78,16 @@ class IdempotencyMiddleware:
 
 
 def client_of(request: HttpRequest) -> Principal | None:
-    """Whose request it is; None for nobody's and for wrong credentials, which the resource itself answers."""
+    """Authenticate the request. Return None without credentials, and for wrong ones, which the view rejects."""
     try:
         return principal_of_headers(request)
     except LunaError as error:
-        request.META[REFUSED] = error  # so that one wrong password is not counted twice
+        request.META[REFUSED] = error  # so that a wrong password is counted once
         return None
 
 
 def fingerprint(request: HttpRequest, principal: Principal) -> bytes:
-    """What makes two requests the same: credentials and their rights, address, media type and body."""
+    """Return a digest of credentials with rights, URL, media type and body, which identifies equal requests."""
     rights = (principal.token_id, principal.verified, principal.sees_all_accounts, principal.permissions)
     digest = hashlib.sha256(orjson.dumps(rights, option=orjson.OPT_SORT_KEYS))
     digest.update("\n".join((request.get_full_path(), request.content_type or "", "")).encode())
@@ -93,28 +96,28 @@ def fingerprint(request: HttpRequest, principal: Principal) -> bytes:
         while chunk := body.read(HASHED_CHUNK_BYTES):
             digest.update(chunk)
         body.seek(0)
-    else:  # of Django's test client
+    else:  # body of Django's test client
         digest.update(request.body)
     return digest.digest()
 
 
 def answer(known: dict[str, Any], asked: bytes) -> HttpResponse:
     if known["asked"] != asked:
-        return error_response(LunaError(errors.INVALID_REQUEST, f"header `{HEADER}` was used for another request"))
+        return error_response(LunaError(errors.INVALID_REQUEST, f"`{HEADER}` was used for a different request"))
     if known.get("state") == AT_WORK:
-        problem = f"the request of this {HEADER} is at work, or its outcome is not known"
+        problem = f"the request with this `{HEADER}` is running, or its outcome is unknown"
         return error_response(LunaError(errors.INVALID_REQUEST, problem, status=409, headers={"Retry-After": "1"}))
     headers = {**known["headers"], REPLAYED: "true"}
     if known["content"] is None:
         problem = (
-            f"the request of this {HEADER} was answered with {known['status']}; the answer is too large to be kept"
+            f"the request with this `{HEADER}` was answered with {known['status']}; the response is too large to keep"
         )
         return error_response(LunaError(errors.INVALID_REQUEST, problem, status=410, headers=headers))
     return HttpResponse(known["content"], status=known["status"], headers=headers)
 
 
 def outcome(asked: bytes, response: HttpResponseBase) -> dict[str, Any]:
-    """What is kept of a request that succeeded; `content` is None for a large answer."""
+    """Return the data to keep of a successful response; `content` is None for a large one."""
     headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
     content = response.content if isinstance(response, HttpResponse) else None
     if content is None or len(content) > MAX_ANSWER_BYTES:

@@ -1,4 +1,4 @@
-"""Periodic work of the accounts."""
+"""Periodic jobs of accounts."""
 
 from celery import shared_task
 from django.core.management import call_command
@@ -8,12 +8,12 @@ from apps.accounts.erasure import account_erase, accounts_to_erase
 
 @shared_task(name="accounts.audit_prune", ignore_result=True)
 def audit_prune() -> None:
-    """Ends the retention of audit lines older than LUNA_AUDIT_RETENTION_DAYS. Started daily."""
+    """Remove audit lines older than LUNA_AUDIT_RETENTION_DAYS. Runs daily."""
     call_command("audit_prune")
 
 
 @shared_task(name="accounts.erase", ignore_result=True)
 def erase() -> None:
-    """Goes on with accounts whose deletion was cut off. Started every few minutes."""
+    """Continue interrupted erasures of accounts. Runs every ten minutes."""
     for account_id in accounts_to_erase():
         account_erase(account_id=account_id)

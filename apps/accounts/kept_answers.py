@@ -1,7 +1,7 @@
-"""Answers that are kept in Redis for an `Idempotency-Key`, within a bound per account and one for all accounts.
+"""Responses kept in Redis per `Idempotency-Key`, with a size limit per account and one for all accounts.
 
-The oldest answers make room for new ones: the newest are those that a client may ask for again. What cannot be written
-while Redis is away or full waits in this process and is written as soon as possible.
+At a limit, the oldest responses are removed first, because clients repeat recent requests. While Redis is unavailable
+or full, responses wait in this process and are written as soon as possible.
 """
 
 import logging
@@ -23,14 +23,14 @@ KEY = "luna:idempotency:{}:{}"
 ORDER, HELD = "luna:idempotency-order:{}", "luna:idempotency-bytes:{}"
 ALL = "all"
 LIFETIME_S = 24 * 3600
-# A key is taken for so long while its request is at work. A process that dies leaves it taken until then.
+# Lease of a key while its request runs; also after its process has died.
 LEASE_S = 900
-OVERHEAD_BYTES = 400  # of Redis, per answer
+OVERHEAD_BYTES = 400  # of Redis per response
 ID_CHARACTERS = 32
 AT_WORK = "at work"
 
-# Keeps one answer and removes the oldest of its account, and of all accounts, until they are within their bounds. A
-# value begins with its id: a key that has been used again is not removed for its former answer.
+# Stores a response, and removes the oldest of its account and of all accounts until both limits hold. A value starts
+# with its id, so that removing an old response does not remove the new response of the same key.
 KEEP = """
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 for place = 2, 4, 2 do
@@ -47,19 +47,19 @@ for place = 2, 4, 2 do
     redis.call('EXPIRE', KEYS[place + 1], ARGV[2])
 end
 """
-# Frees a key that this request has taken, and no other.
+# Releases a key only if this request holds it.
 FREE = "if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 
 class Claim:
-    """A key that one request has taken."""
+    """The lease of a request on its key."""
 
     def __init__(self, account_id: UUID, key_hash: str) -> None:
         self.account_id, self.name = account_id, KEY.format(account_id, key_hash)
         self.id = uuid4().hex
 
     def take(self, asked: bytes) -> dict[str, Any] | None:
-        """Take the key: None. Otherwise what is known of the request that has it. Raises RedisAwayError."""
+        """Take the lease and return None, or return the record of the key's request. Raises RedisAwayError."""
         if (known := late().find(self.name)) is not None:
             return known
         mine = _packed(self.id, {"asked": asked, "state": AT_WORK})
@@ -67,26 +67,26 @@ class Claim:
             if client().set(self.name, mine, ex=LEASE_S, nx=True):
                 return None
             value: Any = client().get(self.name)
-            if value == mine:  # the connection broke after the first attempt
+            if value == mine:  # the connection was lost after the first attempt
                 return None
-            if value is not None:  # else it was freed in between
+            if value is not None:  # None: released in between
                 return _unpacked(value)
 
     def keep(self, known: dict[str, Any]) -> None:
-        """Keep the outcome of the request, at once or as soon as Redis takes it."""
+        """Store the outcome of the request, at once or as soon as Redis accepts it."""
         value = _packed(self.id, known)
         try:
             self._write(value)
         except RedisAwayError as error:
-            logger.warning("an answer of an Idempotency-Key waits for Redis: %s", error.detail)
+            logger.warning("A response of an Idempotency-Key waits for Redis: %s", error.detail)
             late().add(self, value)
 
     def free(self) -> None:
-        """Give the key back: the request failed. While Redis is away it stays taken until its lease ends."""
+        """Release the key of a failed request. While Redis is unavailable, it stays taken until the lease ends."""
         try:
             client().eval(FREE, 1, self.name, self.id)
         except RedisAwayError as error:
-            logger.warning("an Idempotency-Key stays taken for %d s: %s", LEASE_S, error.detail)
+            logger.warning("An Idempotency-Key stays taken for %d s: %s", LEASE_S, error.detail)
 
     def _write(self, value: bytes) -> None:
         size = len(value) + len(self.name) + OVERHEAD_BYTES
@@ -96,7 +96,7 @@ class Claim:
 
 
 class LateAnswers:
-    """Answers of this process that Redis did not take, written again every second by a thread."""
+    """Responses of this process that Redis did not accept; a thread retries them every second."""
 
     MAX_ANSWERS = 1000
     PAUSE_S = 1.0
@@ -107,7 +107,7 @@ class LateAnswers:
         self._thread: threading.Thread | None = None
 
     def add(self, claim: Claim, value: bytes) -> None:
-        """Keep an answer here until Redis takes it; beyond `MAX_ANSWERS` it is lost, and its key taken for a while."""
+        """Queue a response until Redis accepts it. Beyond `MAX_ANSWERS` it is dropped; the lease remains."""
         with self._lock:
             if len(self._waiting) < self.MAX_ANSWERS:
                 self._waiting[claim.name] = claim, value
@@ -120,7 +120,7 @@ class LateAnswers:
         return None if found is None else _unpacked(found[1])
 
     def status(self) -> dict[str, object]:
-        """The answers that wait."""
+        """Return the number of waiting responses and its limit."""
         return {"waiting": len(self._waiting), "max_waiting": self.MAX_ANSWERS}
 
     def _run(self) -> None:
@@ -142,7 +142,7 @@ late = PerProcess("late answers", LateAnswers, status=LateAnswers.status)
 
 
 def answers_forget(account_id: UUID) -> None:
-    """Remove the kept answers of an account: they may name who is to be erased."""
+    """Remove the kept responses of an account, because they may name the person to erase."""
     for name in client().scan_iter(KEY.format(account_id, "*"), count=500):
         client().delete(name)
     client().delete(ORDER.format(account_id), HELD.format(account_id))

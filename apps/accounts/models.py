@@ -12,7 +12,7 @@ from apps.common.scope import ScopedManager
 
 
 class AccountManager(BaseUserManager["Account"]):
-    """`createsuperuser` and friends; the platform itself uses `services.account_create`."""
+    """The manager that Django's `createsuperuser` needs. The platform uses `services.account_create`."""
 
     def create_user(self, login: str, password: str, **fields: Any) -> "Account":
         account = self.model(login=login.lower(), **fields)
@@ -25,7 +25,7 @@ class AccountManager(BaseUserManager["Account"]):
 
 
 class Account(AbstractBaseUser, PermissionsMixin):
-    """An owner of data and a login. Accounts of type admin, and those with a role, also enter the admin site."""
+    """An owner of data, with a login. Accounts of type admin and accounts with a role may use the admin site."""
 
     account_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     login = models.EmailField(max_length=128, unique=True)
@@ -34,7 +34,7 @@ class Account(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     create_time = models.DateTimeField(auto_now_add=True)
     last_update_time = models.DateTimeField(auto_now=True)
-    deletion_time = models.DateTimeField(null=True, editable=False)  # closed then; its data is going
+    deletion_time = models.DateTimeField(null=True, editable=False)  # closed at this time; erasure is in progress
 
     USERNAME_FIELD = "login"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -48,26 +48,26 @@ class Account(AbstractBaseUser, PermissionsMixin):
         return self.login
 
     @property
-    def is_superuser(self) -> bool:  # type: ignore[override]  # no column: the type says it
-        """Whether the account may do everything in the admin site."""
+    def is_superuser(self) -> bool:  # type: ignore[override]  # no column: derived from the type
+        """Whether the account has all permissions of the admin site."""
         return self.is_active and self.account_type == AccountType.ADMIN
 
     @property
     def is_staff(self) -> bool:
-        """Whether the account may enter the admin site: as an administrator, or by a role."""
+        """Whether the account may use the admin site, as an administrator or by a role."""
         return self.is_superuser or bool(self.get_group_permissions())
 
 
 class AccountOwned(models.Model):
-    """Base of every row that belongs to an account. Its rows are read through an account scope or not at all.
+    """The base of all rows that belong to an account. They can be read through an account scope only.
 
-    Every such model has an index that begins with the account; one of the account alone would only slow writing down.
+    Each subclass has an index that starts with the account, so the foreign key needs none of its own.
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+", db_index=False)
 
     objects: ClassVar[ScopedManager[Any]] = ScopedManager()
-    everything: ClassVar[models.Manager[Any]] = models.Manager()  # Django's own machinery: cascades, the admin
+    everything: ClassVar[models.Manager[Any]] = models.Manager()  # for Django's cascades and the admin site
 
     class Meta:
         abstract = True
@@ -76,7 +76,7 @@ class AccountOwned(models.Model):
 
 
 class Token(AccountOwned):
-    """A bearer token. Only its id is stored; the JWT itself is given out once."""
+    """A bearer token. The JWT is not stored; the API returns it once."""
 
     token_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     description = models.CharField(max_length=128, blank=True, default="")
@@ -94,9 +94,9 @@ class Token(AccountOwned):
 
 
 class AuditRecord(models.Model):
-    """Who read whose biometric data, or changed the administration, and when. Never holds the data itself.
+    """An audit line of a biometric read, a deletion or an administrative change. It contains no biometric data.
 
-    Plain UUIDs: the line outlives the account and the object that it names.
+    Ids are plain UUIDs, because a line outlives its account and object.
     """
 
     id = models.BigAutoField(primary_key=True)

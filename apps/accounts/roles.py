@@ -1,7 +1,6 @@
-"""Roles of the admin site: Django's groups, each with the permissions of this table.
+"""Roles of the admin site: Django groups with the permissions of this table.
 
-An account of type `admin` is an administrator without a role. Roles say nothing of the API, whose rights are those of
-the account's type and of tokens.
+An account of type `admin` needs no role. Roles do not affect the API: its rights derive from account types and tokens.
 """
 
 from collections.abc import Mapping
@@ -34,10 +33,10 @@ PERMISSIONS: Mapping[Role, frozenset[str] | None] = {  # None: all
 
 
 def roles_sync(sender: AppConfig, using: str, apps: Any = global_apps, **kwargs: Any) -> None:
-    """Make the groups and give each exactly its permissions. Runs when `migrate` has made those of all models."""
+    """Create the groups and set their permissions. Runs after `migrate` has created all models' permissions."""
     try:
         group_model, permission_model = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
-    except LookupError:  # a migration that goes back further than the groups
+    except LookupError:  # migrating back to before the groups existed
         return
     permissions = {
         f"{label}.{codename}": key

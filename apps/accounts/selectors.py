@@ -16,7 +16,7 @@ FIND = f"SELECT {', '.join(COLUMNS)} FROM accounts_account WHERE account_id = %s
 
 
 def account_find(account_id: UUID) -> Account | None:
-    """Nearly every request asks, so the SQL is written by hand: Django takes longer to make it than to run it."""
+    """Return an account or None. Hand-written SQL, because nearly every request calls it and the ORM is slow."""
     with prepared_cursor() as cursor:
         cursor.execute(FIND, [account_id])
         row = cursor.fetchone()
@@ -24,7 +24,7 @@ def account_find(account_id: UUID) -> Account | None:
 
 
 def account_get(account_id: UUID) -> Account:
-    """Raises LunaError ACCOUNT_NOT_FOUND when there is no such account."""
+    """Return an account. Raises LunaError ACCOUNT_NOT_FOUND."""
     account = account_find(account_id)
     if account is None:
         raise LunaError(errors.ACCOUNT_NOT_FOUND, account_id)
@@ -32,22 +32,22 @@ def account_get(account_id: UUID) -> Account:
 
 
 def account_by_login(login: str) -> Account | None:
-    """By its login, whatever its case. A login with a NUL byte, which PostgreSQL cannot hold, belongs to nobody."""
+    """Return the account of a login, ignoring case. None for a login with a NUL byte, which PostgreSQL rejects."""
     return None if "\0" in login else Account.objects.filter(login=login.lower()).first()
 
 
 def accounts_page(*, page: Page) -> QuerySet[Account]:
-    """Accounts that are not being deleted, the newest first."""
+    """Return a page of the accounts that are not being deleted, newest first."""
     return Account.objects.filter(deletion_time__isnull=True).order_by("-create_time", "account_id")[page.slice]
 
 
 def token_find(token_id: UUID) -> Token | None:
-    """A token of any account, with the account: for authentication only."""
+    """Return a token of any account, with the account. For authentication only."""
     return Token.objects.unscoped().select_related("account").filter(token_id=token_id).first()
 
 
 def token_get(*, account_id: UUID, token_id: UUID) -> Token:
-    """Raises LunaError TOKEN_NOT_FOUND when the account has no such token."""
+    """Return a token of an account. Raises LunaError TOKEN_NOT_FOUND."""
     token: Token | None = Token.objects.for_account(account_id).filter(token_id=token_id).first()
     if token is None:
         raise LunaError(errors.TOKEN_NOT_FOUND, token_id)
@@ -55,7 +55,7 @@ def token_get(*, account_id: UUID, token_id: UUID) -> Token:
 
 
 def tokens_page(*, account_id: UUID, page: Page) -> QuerySet[Token]:
-    """Tokens of an account, the newest first."""
+    """Return a page of an account's tokens, newest first."""
     return Token.objects.for_account(account_id).order_by("-create_time", "token_id")[page.slice]
 
 

@@ -26,12 +26,12 @@ from apps.common.times import utc_now
 
 logger = logging.getLogger(__name__)
 
-ERASE_S = 20.0  # of a request that deletes an account
+ERASE_S = 20.0  # time limit of erasure within a request
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A new token's row and its JWT, which is given out this once."""
+    """A new token and its JWT, which is returned only once."""
 
     token: Token
     jwt: str
@@ -46,7 +46,7 @@ def account_create(
     account_id: UUID | None = None,
     actor: Actor | None = None,
 ) -> Account:
-    """A new account. Raises LunaError LOGIN_EXISTS for a login that is taken, ACCOUNT_EXISTS for an id that is."""
+    """Create an account. Raises LunaError LOGIN_EXISTS for a taken login, ACCOUNT_EXISTS for a taken id."""
     account = Account(
         account_id=account_id or uuid4(),
         login=login.lower(),
@@ -76,10 +76,10 @@ def account_update(
     roles: Iterable[Role] | None = None,
     actor: Actor | None = None,
 ) -> None:
-    """Changes what is not None, and nothing else: an account that was closed meanwhile stays closed.
+    """Update the values that are not None. Other columns keep their stored values.
 
-    A new password ends what was remembered of the old one at once. Raises LunaError LOGIN_EXISTS for a login that is
-    taken, ADMIN_TYPE_FIXED for the type of an administrator, ACCOUNT_NOT_FOUND for an account that is closed by now.
+    A new password invalidates cached credentials at once. Raises LunaError LOGIN_EXISTS for a taken login,
+    ADMIN_TYPE_FIXED for the type of an administrator, ACCOUNT_NOT_FOUND for an account that has been closed.
     """
     if account_type not in (None, account.account_type) and account.account_type == AccountType.ADMIN:
         raise LunaError(errors.ADMIN_TYPE_FIXED, account.account_id)
@@ -104,19 +104,18 @@ def account_update(
 
 
 def account_delete(*, account: Account, actor: Actor | None = None) -> None:
-    """Closes an account at once, and removes it with its tokens and all its data after the commit.
+    """Close an account at once, and erase it with its tokens and all its data after the commit.
 
-    What cannot be removed in `ERASE_S` goes with the periodic job. Raises LunaError ACCESS_DENIED for the last
-    administrator.
+    After `ERASE_S`, the periodic job erases the rest. Raises LunaError ACCESS_DENIED for the last administrator.
     """
     account_close(account=account, actor=actor)
-    # A lambda: Django names a failing hook by its __qualname__, which a partial does not have.
+    # A lambda, because Django logs the __qualname__ of a failed hook, which a partial lacks.
     transaction.on_commit(lambda: account_erase(account_id=account.account_id, limit_s=ERASE_S), robust=True)
 
 
 @transaction.atomic
 def account_close(*, account: Account, actor: Actor | None = None) -> None:
-    """End all ways into an account and free its login. Raises LunaError ACCESS_DENIED as `account_delete`."""
+    """End all access to an account and free its login. Raises LunaError ACCESS_DENIED as `account_delete` does."""
     if account.account_type == AccountType.ADMIN:
         admins = Account.objects.select_for_update().filter(account_type=AccountType.ADMIN, is_active=True)
         if not admins.exclude(account_id=account.account_id).exists():
@@ -137,8 +136,9 @@ def token_create(
     visibility_area: str = VisibilityArea.ACCOUNT,
     actor: Actor | None = None,
 ) -> IssuedToken:
-    """A new token of the principal's account. Raises LunaError UNACCEPTABLE_PERMISSIONS for a `visibility_area` above
-    the principal's.
+    """Create a token of the principal's account.
+
+    Raises LunaError UNACCEPTABLE_PERMISSIONS for a `visibility_area` beyond the principal's scope.
     """
     _check_visibility(principal, visibility_area)
     with transaction.atomic():
@@ -150,7 +150,7 @@ def token_create(
             visibility_area=visibility_area,
         )
         _audit(token, "create", actor)
-    logger.info("account_id=%s created token_id=%s", principal.account_id, token.token_id)
+    logger.info("User with account_id: '%s' create token: '%s'", principal.account_id, token.token_id)
     return IssuedToken(token, token_encode(account_id=principal.account_id, token_id=token.token_id))
 
 
@@ -165,10 +165,10 @@ def token_replace(
     visibility_area: str,
     actor: Actor | None = None,
 ) -> Token:
-    """Everything but the id anew; the JWT stays valid.
+    """Replace all values of a token except its id. Its JWT stays valid.
 
-    Raises LunaError TOKEN_NOT_FOUND for no such token, UNACCEPTABLE_PERMISSIONS for a `visibility_area` above the
-    principal's, PERMISSION_DENIED when a token would grant more than it has itself, or for longer.
+    Raises LunaError TOKEN_NOT_FOUND, UNACCEPTABLE_PERMISSIONS for a `visibility_area` beyond the principal's scope, and
+    PERMISSION_DENIED when a token would grant rights that it lacks, or grant rights for longer than its own lifetime.
     """
     _check_visibility(principal, visibility_area)
     if principal.permissions is not None and not is_within(permissions, principal.permissions):
@@ -189,11 +189,11 @@ def token_replace(
 
 @transaction.atomic
 def token_delete(*, account_id: UUID, token_id: UUID, actor: Actor | None = None) -> None:
-    """Revokes a token at once. Raises LunaError TOKEN_NOT_FOUND."""
+    """Revoke a token at once. Raises LunaError TOKEN_NOT_FOUND."""
     token = selectors.token_get(account_id=account_id, token_id=token_id)
     _audit(token, "delete", actor)
     token.delete()
-    logger.info("account_id=%s deleted token_id=%s", account_id, token_id)
+    logger.info("User with account_id: '%s' delete token: '%s'", account_id, token_id)
 
 
 def _check_visibility(principal: Principal, visibility_area: str) -> None:

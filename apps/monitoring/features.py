@@ -1,4 +1,4 @@
-"""What this installation can do: read off its routes and off what the recognition room says of its estimators."""
+"""Features of this installation, derived from its routes and from the available estimators."""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -17,7 +17,7 @@ ROUTES = {
     "human_matching": "matcher_bodies",
     "lambdas": "lambdas",
 }
-"""Components and the route that each of them adds."""
+"""Route names by component: a component is available if its route exists."""
 ESTIMATIONS = ("people_counter", "face_quality", "body_attributes", "liveness", "deepfake")
 
 Names = Callable[[], Collection[str]]
@@ -26,18 +26,21 @@ _unavailable: list[Names] = []
 
 
 def register_estimations(names: Names, *, unavailable: Names) -> None:
-    """`names` tells which of `ESTIMATIONS` can be made now, `unavailable` which of all estimations lack a network."""
+    """Register the sources of estimations.
+
+    `names()` returns the available ones of `ESTIMATIONS`, `unavailable()` all estimations that lack a network.
+    """
     _available[:], _unavailable[:] = [names], [unavailable]
 
 
 def features() -> Mapping[str, object]:
-    """`{license, estimations, components}`, each thing true or false, and the names of `unavailable_estimations`."""
+    """Return `license`, `estimations` and `components` as booleans, and the names of `unavailable_estimations`."""
     available = {name for names in _available for name in names()}
     components = {component: is_routed(route) for component, route in ROUTES.items()}
     return {
         "license": True,
         "estimations": {name: name in available for name in ESTIMATIONS},
         "unavailable_estimations": sorted(name for names in _unavailable for name in names()),
-        # Websockets have no route here.
+        # Websocket routes are not Django routes.
         "components": components | {"sender": apps.is_installed("apps.sender")},
     }

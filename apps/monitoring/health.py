@@ -1,9 +1,9 @@
-"""Health checks: every room registers those of what it depends on, one resource runs them all.
+"""Health checks of the services that rooms depend on.
 
-A check is a callable without arguments that returns when all is well and raises, with a sentence, when not. It must
-change nothing. Rooms register theirs in `AppConfig.ready()`.
+A check is a callable without arguments. It raises an exception, whose text is one sentence, when its service is not
+healthy. It must change nothing. Rooms register their checks in `AppConfig.ready()`.
 
-Checks run in threads of their own, all at the same time: the answer comes within `PATIENCE_S`, whatever hangs.
+Checks run concurrently, each in its own thread, so that results are available within `PATIENCE_S` even if one hangs.
 """
 
 import logging
@@ -22,13 +22,13 @@ logger = logging.getLogger(__name__)
 Check = Callable[[], None]
 
 PATIENCE_S = 1.5
-# A component that was well so long ago is not asked again: anybody may ask for the health.
+# A healthy result is reused for this time, because the health resource is public.
 REUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One component: its name, how long the check took in seconds, and what is wrong, if anything."""
+    """The result of a check: component, duration in seconds, and the error (None when healthy)."""
 
     name: str
     execution_time: float
@@ -48,23 +48,23 @@ class HealthChecks:
         self._lock = threading.Lock()
 
     def register(self, name: str, check: Check, *, core: bool = False) -> None:
-        """`core` checks are always run, the others only when all services are asked for."""
+        """Register a check. `core` checks always run, the others only when all services are requested."""
         self._checks[name] = (check, core)
 
     def run(self, *, all_services: bool) -> Sequence[CheckResult]:
-        """The result of each check, at the latest after `PATIENCE_S`."""
+        """Run the checks and return their results after `PATIENCE_S` at the latest."""
         deadline = time.monotonic() + PATIENCE_S
         wanted = [(name, check) for name, (check, core) in self._checks.items() if core or all_services]
         probes = [self._probe(name, check) for name, check in wanted]
         return [probe.result(deadline) for probe in probes]
 
     def forget(self) -> None:
-        """Ask every component again."""
+        """Drop all results, so that the next call runs all checks."""
         with self._lock:
             self._probes.clear()
 
     def _probe(self, name: str, check: Check) -> "Probe":
-        """The probe that runs or was well a moment ago, otherwise a new one. What hangs holds one thread."""
+        """Return the running or recent healthy probe, else a new one. A hanging check occupies one thread only."""
         with self._lock:
             probe = self._probes.get(name)
             if probe is None or probe.is_over:
@@ -73,7 +73,7 @@ class HealthChecks:
 
 
 class Probe:
-    """One run of a check, in a thread."""
+    """A run of a check in its own thread."""
 
     def __init__(self, name: str, check: Check) -> None:
         self.name, self.check = name, check
@@ -84,12 +84,12 @@ class Probe:
 
     @property
     def is_over(self) -> bool:
-        """Whether a new probe is to be made."""
+        """Whether a new probe is needed."""
         found = self.found
         return found is not None and (not found.healthy or time.monotonic() - self.started > REUSE_S)
 
     def result(self, deadline: float) -> CheckResult:
-        """Wait until `deadline` (of `time.monotonic`) for the result."""
+        """Return the result, waiting for it until `deadline` (seconds of `time.monotonic`)."""
         self._done.wait(max(0.0, deadline - time.monotonic()))
         waited_s = time.monotonic() - self.started
         return self.found or CheckResult(self.name, round(waited_s, 6), f"no answer within {waited_s:.1f} seconds")
@@ -99,7 +99,7 @@ class Probe:
         try:
             self.check()
         except Exception as problem:
-            logger.warning("health check of %s failed", self.name, exc_info=True)
+            logger.warning("Health check of %s failed", self.name, exc_info=True)
             words = (problem.detail if isinstance(problem, LunaError) else str(problem)).strip()
             error = words.splitlines()[0] if words else type(problem).__name__
         self.found = CheckResult(self.name, round(time.monotonic() - self.started, 6), error)

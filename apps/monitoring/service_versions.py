@@ -1,14 +1,14 @@
-"""Which version answers: our own, and the one of LUNA PLATFORM whose API is spoken."""
+"""Versions: Luna's own, and the compatible version of LUNA PLATFORM."""
 
 from apps.common.config import version
 
 API_VERSION = 6
-PLATFORM = (5, 67, 0)  # clients read this to know what they may ask for
+PLATFORM = (5, 67, 0)  # clients derive supported features from it
 PARTS = ("luna-api", "luna-faces", "luna-events", "luna-handlers", "luna-python-matcher", "luna-sender", "luna-tasks")
 
 
 def versions() -> dict[str, dict[str, int]]:
-    """The platform's and each part's version; all parts are one program and share one."""
+    """Return the versions of the platform and of its parts. All parts share Luna's version."""
     own = dict(zip(("major", "minor", "patch"), map(int, version().split(".")), strict=True))
     platform = dict(zip(("major", "minor", "patch"), PLATFORM, strict=True))
     return {"LUNA PLATFORM": platform, **{part: {"api": API_VERSION, **own} for part in PARTS}}

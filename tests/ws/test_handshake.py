@@ -52,7 +52,7 @@ def test_who_listens_stands_in_the_log(listen: Listen, user: User, caplog: pytes
     with caplog.at_level(logging.INFO, "apps.accounts.auth.authentication"):
         listen({**bearer, "Luna-Request-Id": request_id})
     (line,) = (record for record in caplog.records if record.name == "apps.accounts.auth.authentication")
-    assert line.getMessage() == f"invoked by account_id={user.account_id} token_id={token_id}"
+    assert line.getMessage() == f"Request invoked by user (account_id: '{user.account_id}' token_id: '{token_id}')"
     assert line.request_id == request_id
 
 

@@ -1,4 +1,4 @@
-"""The routes of the API with what each asks of a client: read off the views, written down nowhere else."""
+"""The routes of the API with the token right that each requires, derived from the views."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +10,10 @@ from apps.common.api.views import LunaView
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one resource. `right` is None where a token is refused,
-    `BY_BODY` where the body decides; `path` holds `{placeholders}`."""
+    """A method of a resource. `path` contains `{placeholders}`.
+
+    `right` is None if tokens may not use the method, `BY_BODY` if the required rights depend on the body.
+    """
 
     path: str
     method: str
@@ -27,7 +29,7 @@ class Route:
 
 
 def api_routes() -> Sequence[Route]:
-    """Every documented route, ordered by path and method."""
+    """Return all documented routes, ordered by path and method."""
     routes = (
         Route(path, method, callback.cls) for path, _, method, callback in EndpointEnumerator().get_api_endpoints()
     )

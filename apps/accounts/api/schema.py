@@ -1,4 +1,4 @@
-"""The three ways to authenticate, for the OpenAPI document. Imported once, by `AccountsConfig.ready`."""
+"""The authentication schemes of the OpenAPI document. `AccountsConfig.ready` imports this module once."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ class LunaAuthenticationScheme(OpenApiAuthenticationExtension):
     name = ["BasicAuth", "BearerAuth", "LunaAccountIdAuth"]
 
     def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[str]]]:
-        """Any one of them is enough."""
+        """Return the schemes as alternatives."""
         return [{name: []} for name in self.name]
 
     def get_security_definition(self, auto_schema: Any) -> list[dict[str, Any]]:

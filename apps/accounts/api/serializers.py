@@ -20,7 +20,7 @@ ACCOUNT_TARGETS = ("account_id", "login", "account_type", "description", "create
 
 
 class PasswordField(serializers.CharField):
-    """A password as it is: spaces count, and nothing of it is ever answered."""
+    """A password. Spaces are kept, and it never appears in a response."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(trim_whitespace=False, max_length=MAX_PASSWORD_LENGTH, **kwargs)
@@ -28,7 +28,7 @@ class PasswordField(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         value = super().to_internal_value(data)
         if len(value) < config(Passwords).min_length:
-            raise serializers.ValidationError(f"it must have {config(Passwords).min_length} characters or more.")
+            raise serializers.ValidationError(f"it must have at least {config(Passwords).min_length} characters.")
         return value
 
 
@@ -47,7 +47,7 @@ class AccountPatch(StrictSerializer):
 
 
 class AccountSerializer(serializers.Serializer[Any]):
-    """Which of these are there, `targets` says."""
+    """An account; `targets` selects its members."""
 
     account_id = UUIDField(required=False)
     login = serializers.CharField(required=False)
@@ -66,7 +66,7 @@ class AccountsSerializer(serializers.Serializer[Any]):
 
 
 class TargetsField(CommaListField):
-    """Names of fields to answer with. Raises LunaError BAD_ACCOUNT_TARGET for one that there is not."""
+    """Names of members to return. Raises LunaError BAD_ACCOUNT_TARGET for an unknown name."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("child", serializers.CharField())
@@ -89,7 +89,7 @@ class AccountsQuery(PageQuery):
 
 
 class EmitEventsBody(StrictSerializer):
-    """Which handlers may be used for event generation; an empty list restricts nothing."""
+    """The right to generate events, and its handlers; an empty list restricts nothing."""
 
     allowed = FlagField()
     white_list = serializers.ListField(child=UUIDField(), max_length=MAX_LISTED_HANDLERS, required=False)
@@ -105,7 +105,7 @@ def _rights_field(rights: tuple[str, ...]) -> serializers.ListField:
 
 
 class PermissionsBody(StrictSerializer):
-    """The table of `apps.accounts.auth.permissions` as a body; a kind that is missing grants nothing."""
+    """The rights of a token by kind; a missing kind grants nothing."""
 
     resources = _rights_field(RESOURCES)
     emit_events = EmitEventsBody(required=False)
@@ -117,9 +117,9 @@ class PermissionsBody(StrictSerializer):
         emit = attrs.get("emit_events", {})
         lists = bool(emit.get("white_list") or emit.get("black_list"))
         if lists and {CREATION, MODIFICATION} & set(attrs.get("handler", ())):
-            # Who may write handlers could write one that the lists do not know.
+            # Such a token could create or change a handler to bypass the lists.
             raise serializers.ValidationError(
-                {"emit_events": "lists of handlers exclude the rights creation and modification of handlers."}
+                {"emit_events": "lists of handlers exclude the rights `creation` and `modification` of `handler`."}
             )
         return attrs
 
@@ -136,7 +136,7 @@ class TokenQuery(serializers.Serializer[Any]):
 
 
 class TokenSerializer(serializers.Serializer[Any]):
-    """A token as it is stored; the JWT itself is given out at creation only."""
+    """A stored token. Its JWT is returned at creation only."""
 
     token_id = UUIDField()
     account_id = UUIDField()
@@ -153,7 +153,7 @@ class TokensSerializer(serializers.Serializer[Any]):
 
 
 class CredentialsBody(StrictSerializer):
-    """One of the three kinds: login and password, a JWT, or an account id."""
+    """Credentials of one kind: login and password, a JWT, or an account id."""
 
     login = serializers.CharField(max_length=128, required=False)
     password = serializers.CharField(trim_whitespace=False, max_length=MAX_PASSWORD_LENGTH, required=False)

@@ -1,4 +1,4 @@
-"""Paths of this room."""
+"""Routes of accounts, tokens and credentials."""
 
 from django.urls import path
 

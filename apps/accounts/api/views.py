@@ -1,4 +1,4 @@
-"""Accounts, tokens and credentials."""
+"""Views of accounts, tokens and credentials."""
 
 from typing import Any
 from uuid import UUID
@@ -52,7 +52,7 @@ DONE = OpenApiResponse(description="Done.")
 
 
 class AccountsView(LunaView):
-    """Registration is open; the list is for accounts that see all accounts."""
+    """Registration, and the list of accounts for clients whose scope is all accounts."""
 
     public = ("POST",)
     permissions = {"GET": ("account", "view")}
@@ -61,7 +61,9 @@ class AccountsView(LunaView):
         summary="Register an account",
         request=AccountBody,
         responses={201: created_serializer("account_id")},
-        parameters=[OpenApiParameter(ACCOUNT_HEADER, UUID, OpenApiParameter.HEADER, description="The id to be.")],
+        parameters=[
+            OpenApiParameter(ACCOUNT_HEADER, UUID, OpenApiParameter.HEADER, description="The id of the new account.")
+        ],
     )
     def post(self, request: Request) -> Response:
         body = checked_body(AccountBody, request)
@@ -84,9 +86,9 @@ class AccountsView(LunaView):
 
 
 def require_registration(request: Request, account_type: str) -> None:
-    """Whether such an account may be made by anybody, or else an administrator's password is there.
+    """Require an administrator's password, unless registration of this account type is open.
 
-    Raises LunaError CREDENTIALS_REQUIRED without credentials, ACCESS_DENIED with those of another, and the errors of
+    Raises LunaError CREDENTIALS_REQUIRED without credentials, ACCESS_DENIED for another client, and the errors of
     authentication.
     """
     switch = config(Registration).open
@@ -103,7 +105,7 @@ def require_registration(request: Request, account_type: str) -> None:
 
 
 class AccountView(LunaView):
-    """The own account."""
+    """The client's account."""
 
     permissions = {"GET": ("account", "view")}
 
@@ -134,8 +136,9 @@ class AccountView(LunaView):
 
 
 def token_fields(request: Request) -> dict[str, Any]:
-    """The body of a new or replaced token, with its permissions settled. Raises LunaError INVALID_JSON,
-    BAD_QUERY_PARAMETERS.
+    """Validate the body of a token and apply `grant_all_permissions`.
+
+    Raises LunaError INVALID_JSON, BAD_QUERY_PARAMETERS.
     """
     body = checked_body(TokenBody, request)
     if checked_query(TokenQuery, request)["grant_all_permissions"]:
@@ -146,7 +149,7 @@ def token_fields(request: Request) -> dict[str, Any]:
 
 
 class TokensView(LunaView):
-    """Tokens of the own account. Made with a password or an account id, never with a token."""
+    """Tokens of the client's account. A token cannot create tokens."""
 
     permissions = {"GET": ("token", "view")}
 
@@ -180,7 +183,7 @@ class TokensCountView(LunaView):
 
 
 class TokenView(LunaView):
-    """One token of the own account."""
+    """A token of the client's account."""
 
     permissions = {"GET": ("token", "view"), "PUT": ("token", "modification"), "DELETE": ("token", "deletion")}
 
@@ -212,7 +215,7 @@ class TokenView(LunaView):
 
 
 class CredentialsView(LunaView):
-    """Says whose credentials these are."""
+    """Verification of credentials: the response names their account and rights."""
 
     public = True
 

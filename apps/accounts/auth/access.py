@@ -1,4 +1,4 @@
-"""What an authenticated client may do: rights of tokens, and whose data a request reads and writes."""
+"""Authorization: rights of tokens, and the accounts that a request reads and writes."""
 
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -15,12 +15,12 @@ from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.scope import Scope
 
-if TYPE_CHECKING:  # DRF imports this module while it defines the classes that views are made of
+if TYPE_CHECKING:  # DRF imports this module while it defines the base classes of views
     from apps.common.api.views import LunaView
 
 
 class AccountPermission(BasePermission):
-    """Lets a request pass that has an account and, with a token, the right that the view names for the method.
+    """Requires an account and, for a token, the right that the view names for the method.
 
     Raises LunaError CREDENTIALS_REQUIRED without credentials, PERMISSION_DENIED and RESOURCE_PERMISSION_DENIED for a
     missing right, HANDLER_NOT_WHITELISTED and EVENT_GENERATION_DENIED for events.
@@ -39,14 +39,15 @@ class AccountPermission(BasePermission):
             if needed is None:
                 raise LunaError(errors.TOKEN_AUTHORIZATION_DENIED)
             if needed:
-                handler_id = view.kwargs.get("handler_id")  # in either case; the lists of tokens hold the lower one
+                handler_id = view.kwargs.get("handler_id")  # lists of tokens use lower case
                 require_right(principal, *needed, handler_id=parse_uuid(handler_id) or handler_id)
         return True
 
 
 def require_right(principal: Principal, kind: str, right: str, handler_id: object = None) -> None:
-    """For rights that depend on the body, too. Raises LunaError PERMISSION_DENIED, for event generation
-    HANDLER_NOT_WHITELISTED and EVENT_GENERATION_DENIED.
+    """Require a token right. Views call it for rights that depend on the body.
+
+    Raises LunaError PERMISSION_DENIED; for event generation HANDLER_NOT_WHITELISTED and EVENT_GENERATION_DENIED.
     """
     if principal.permissions is None:
         return
@@ -60,13 +61,13 @@ def require_right(principal: Principal, kind: str, right: str, handler_id: objec
 
 
 def require_resource(principal: Principal, resource: str) -> None:
-    """Raises LunaError RESOURCE_PERMISSION_DENIED for a token whose `resources` lack this one."""
+    """Require a resource. Raises LunaError RESOURCE_PERMISSION_DENIED when the token's `resources` lack it."""
     if not principal.may("resources", resource):
         raise LunaError(errors.RESOURCE_PERMISSION_DENIED, resource)
 
 
 def require_password(request: Request) -> Principal:
-    """For what takes an account over: a token may not do it, nor who only knows the account's id.
+    """Require a password, for requests that could take over an account.
 
     Raises LunaError TOKEN_AUTHORIZATION_DENIED for a token, CREDENTIALS_REQUIRED for a `Luna-Account-Id`.
     """
@@ -79,7 +80,7 @@ def require_password(request: Request) -> Principal:
 
 
 def principal_of_request(request: Request | HttpRequest) -> Principal:
-    """The authenticated client. Raises LunaError CREDENTIALS_REQUIRED when there is none."""
+    """Return the authenticated client. Raises LunaError CREDENTIALS_REQUIRED without credentials."""
     principal: Any = request.user
     if not isinstance(principal, Principal):
         raise LunaError(errors.CREDENTIALS_REQUIRED)
@@ -87,22 +88,22 @@ def principal_of_request(request: Request | HttpRequest) -> Principal:
 
 
 def account_if_any(request: Request) -> UUID | None:
-    """Whose stored images and samples a public resource may name: nobody's without credentials."""
+    """Return the client's account, or None without credentials: then no stored picture may be named."""
     principal: object = request.user
     return principal.account_id if isinstance(principal, Principal) else None
 
 
 def may_view(request: Request, kind: str) -> bool:
-    """Whether the client of a public resource may see stored objects of a kind, by the rights of his token."""
+    """Return whether the client of a public resource may view stored objects of a kind."""
     principal: object = request.user
     return isinstance(principal, Principal) and principal.may(kind, VIEW)
 
 
 def read_scope(request: Request) -> Scope:
-    """Whose rows this request reads: the own account's, or those that `account_id` of the query names.
+    """Return the scope of a read: the query parameter `account_id`, else all that the client may see.
 
-    Accounts that see all data read every account's when they name none. Raises LunaError BAD_QUERY_PARAMETERS for an
-    `account_id` that is no UUID, ACCOUNT_ID_PARAMETER_DENIED for one that this client may not see.
+    Raises LunaError BAD_QUERY_PARAMETERS for an `account_id` that is not a UUID, ACCOUNT_ID_PARAMETER_DENIED for an
+    account outside the client's scope.
     """
     principal = principal_of_request(request)
     text = request.query_params.get("account_id")
@@ -117,11 +118,11 @@ def read_scope(request: Request) -> Scope:
 
 
 def write_account(request: Request) -> UUID:
-    """The account whose data this request changes: always the own one."""
+    """Return the account whose data this request changes: always the client's."""
     return principal_of_request(request).account_id
 
 
 def actor_of(request: Request | HttpRequest) -> Actor:
-    """Who stands in the audit line of this request, of the API or of the admin site."""
+    """Return the actor for the audit lines of a request to the API or the admin site."""
     user: Any = request.user
     return Actor(getattr(user, "account_id", None), getattr(user, "token_id", None), remote_address(request))

@@ -1,8 +1,8 @@
-"""The rate limit of logins: attempts are counted before a password is hashed, and uncounted when it was right.
+"""The rate limit of logins. An attempt is counted before its password is hashed, and uncounted if it succeeds.
 
-Counted per login and address, and per address alone: a list of logins tried with one password is a guess as well. An
-IPv6 address counts as its /64, which is what one client has. All processes share the counts in Redis; while Redis is
-away each process counts for itself.
+Two counters apply: one per login and address, and one per address against attempts with many logins. An IPv6 address
+counts as its /64 prefix, the usual assignment of one client. All processes share the counters in Redis; while Redis is
+unavailable, each process counts for itself.
 """
 
 import ipaddress
@@ -32,7 +32,7 @@ end
 
 
 class Attempts:
-    """The attempts of one login from one address, and of all logins from it."""
+    """The counters of a login from an address, and of all logins from that address."""
 
     def __init__(self, login: str, address: str | None) -> None:
         place = _place(address)
@@ -40,7 +40,7 @@ class Attempts:
         self._keys = [self.key, f"luna:failed-logins:{keyed_digest(place)}"]
 
     def check(self) -> None:
-        """Raise LunaError AUTHORIZATION_FAILED (429) where this login has failed too often from this address."""
+        """Check the limit of login and address. Raises LunaError AUTHORIZATION_FAILED (429) when it is exceeded."""
         try:
             failures = int(client().get(self.key) or 0)
         except RedisAwayError:
@@ -49,7 +49,7 @@ class Attempts:
             raise _refusal()
 
     def begin(self) -> None:
-        """Count an attempt. Raise LunaError AUTHORIZATION_FAILED (429) where there were too many already."""
+        """Count an attempt. Raises LunaError AUTHORIZATION_FAILED (429) when a limit is exceeded."""
         window_s = config(Logins).failed_logins_window_s
         try:
             counts = client().eval(COUNT, len(self._keys), *self._keys, window_s)
@@ -62,7 +62,7 @@ class Attempts:
             raise _refusal()
 
     def succeed(self) -> None:
-        """Take back what `begin` counted."""
+        """Uncount the attempt that `begin` counted."""
         try:
             client().eval(UNCOUNT, len(self._keys), *self._keys)
         except RedisAwayError:
@@ -73,7 +73,7 @@ class Attempts:
 def _changed(key: str, by: int) -> int:
     try:
         return caches["process"].incr(key, by)
-    except ValueError:  # the window closed
+    except ValueError:  # the window has ended
         return 0
 
 
@@ -89,7 +89,7 @@ def _refusal() -> LunaError:
     window_s = config(Logins).failed_logins_window_s
     return LunaError(
         errors.AUTHORIZATION_FAILED,
-        f"too many failed logins, try again in {window_s} seconds",
+        f"too many failed logins, retry after {window_s} seconds",
         status=429,
         headers={"Retry-After": str(window_s)},
     )

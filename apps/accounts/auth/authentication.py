@@ -1,7 +1,7 @@
-"""Who asks: Basic, then Bearer, then `Luna-Account-Id`, the first that is there decides.
+"""Authentication of requests by Basic, Bearer or `Luna-Account-Id`, in this order of precedence.
 
-Wrong credentials are answered with 401 and the scheme to use, missing ones with 403: both as `LunaError`, which keeps
-DRF from rewriting one into the other.
+Wrong credentials are answered with 401 and a challenge, missing ones with 403. Both are `LunaError`, because DRF would
+rewrite its own exceptions.
 """
 
 import base64
@@ -27,20 +27,20 @@ from apps.common.times import utc_now
 logger = logging.getLogger(__name__)
 
 ACCOUNT_HEADER = "Luna-Account-Id"
-REFUSED = "luna.refused"  # in a request's META: the error of its credentials, where somebody looked at them before
+REFUSED = "luna.refused"  # key in request.META: the error of credentials that middleware has checked already
 BASIC_CHALLENGE = "Basic realm='login:password'"
 BEARER_CHALLENGE = "Bearer"
 
 
 def unauthorized(error: LunaError, challenge: str) -> LunaError:
-    """The same error; a 401 also says which scheme to use."""
+    """Add the challenge to an error with status 401 and return the error."""
     if error.status == 401:
         error.headers = {**error.headers, "WWW-Authenticate": challenge}
     return error
 
 
 class LunaAuthentication(BaseAuthentication):
-    """The authentication of every resource of the API and, through `principal_of`, of the websocket."""
+    """The authentication of all API resources; the websocket uses the same `principal_of`."""
 
     def authenticate(self, request: Request) -> tuple[Principal, None] | None:
         if REFUSED in request.META:
@@ -56,24 +56,26 @@ class LunaAuthentication(BaseAuthentication):
 
 
 def remote_address(request: HttpRequest | Request) -> str | None:
-    """The address of the client, as the server gives it: headers of the client are not believed."""
+    """Return the client's address from the server. Forwarding headers of untrusted clients are ignored."""
     return request.META.get("REMOTE_ADDR") or None
 
 
 def nobody() -> None:
-    """DRF's user of a request without credentials, open resources included."""
-    logger.info("invoked without an account")
+    """Log a request without credentials. DRF calls it to create the anonymous user, which is None."""
+    logger.info("Request invoked by user (account_id: null)")
 
 
 def log_invoker(principal: Principal) -> None:
     if principal.token_id is None:
-        logger.info("invoked by account_id=%s", principal.account_id)
+        logger.info("Request invoked by user (account_id: '%s')", principal.account_id)
     else:
-        logger.info("invoked by account_id=%s token_id=%s", principal.account_id, principal.token_id)
+        logger.info(
+            "Request invoked by user (account_id: '%s' token_id: '%s')", principal.account_id, principal.token_id
+        )
 
 
 def principal_of_headers(request: HttpRequest | Request) -> Principal | None:
-    """As `principal_of`, of a request over HTTP."""
+    """Return the principal of an HTTP request, as `principal_of` does."""
     return principal_of(
         authorization=request.headers.get("Authorization"),
         account_header=request.headers.get(ACCOUNT_HEADER),
@@ -82,7 +84,7 @@ def principal_of_headers(request: HttpRequest | Request) -> Principal | None:
 
 
 def principal_of(*, authorization: str | None, account_header: str | None, address: str | None) -> Principal | None:
-    """The principal of a request's headers, None when there are no credentials.
+    """Authenticate a client by its headers. Return None without credentials.
 
     Raises LunaError WRONG_CREDENTIALS, AUTHORIZATION_FAILED, TOKEN_CORRUPTED, JWT_NOT_FOUND, TOKEN_EXPIRED for wrong
     ones, BAD_ACCOUNT_ID_HEADER and ACCOUNT_ID_HEADER_DISABLED for the account header.
@@ -94,7 +96,8 @@ def principal_of(*, authorization: str | None, account_header: str | None, addre
         if scheme.lower() == "bearer":
             return bearer_principal(value.strip())
         raise unauthorized(
-            LunaError(errors.AUTHORIZATION_FAILED, "the authorization is neither Basic nor Bearer"), BASIC_CHALLENGE
+            LunaError(errors.AUTHORIZATION_FAILED, "the `Authorization` header must use Basic or Bearer"),
+            BASIC_CHALLENGE,
         )
     if account_header is not None:
         return header_principal(account_header)
@@ -102,7 +105,7 @@ def principal_of(*, authorization: str | None, account_header: str | None, addre
 
 
 def basic_principal(value: str, address: str | None) -> Principal:
-    """The account of `base64(login:password)`. Raises LunaError WRONG_CREDENTIALS, AUTHORIZATION_FAILED."""
+    """Authenticate `base64(login:password)`. Raises LunaError WRONG_CREDENTIALS, AUTHORIZATION_FAILED."""
     try:
         login, colon, password = base64.b64decode(value, validate=True).decode().partition(":")
     except (binascii.Error, ValueError) as error:
@@ -123,8 +126,9 @@ def basic_principal(value: str, address: str | None) -> Principal:
 
 
 def bearer_principal(value: str) -> Principal:
-    """The account and token of a JWT. Raises LunaError TOKEN_CORRUPTED (not ours), JWT_NOT_FOUND (deleted),
-    TOKEN_EXPIRED (expired).
+    """Authenticate a JWT.
+
+    Raises LunaError TOKEN_CORRUPTED (malformed or wrong signature), JWT_NOT_FOUND (deleted), TOKEN_EXPIRED (expired).
     """
     try:
         account_id, token_id = token_decode(value)
@@ -147,9 +151,9 @@ def bearer_principal(value: str) -> Principal:
 
 
 def header_principal(value: str) -> Principal:
-    """The account that a `Luna-Account-Id` names; such a client sees this account's data only.
+    """Identify a client by `Luna-Account-Id`. Its scope is this account only.
 
-    Raises LunaError BAD_ACCOUNT_ID_HEADER for no UUID, ACCOUNT_ID_HEADER_DISABLED when the header is switched off,
+    Raises LunaError BAD_ACCOUNT_ID_HEADER for a malformed UUID, ACCOUNT_ID_HEADER_DISABLED when the header is disabled,
     AUTHORIZATION_FAILED for an unknown account.
     """
     account_id = parse_uuid(value.strip())
@@ -159,5 +163,7 @@ def header_principal(value: str) -> Principal:
         raise LunaError(errors.ACCOUNT_ID_HEADER_DISABLED)
     account = selectors.account_find(account_id)
     if account is None or not account.is_active:
-        raise unauthorized(LunaError(errors.AUTHORIZATION_FAILED, f"there is no account {account_id}"), BASIC_CHALLENGE)
+        raise unauthorized(
+            LunaError(errors.AUTHORIZATION_FAILED, f"account {account_id} does not exist"), BASIC_CHALLENGE
+        )
     return Principal(account_id=account_id, account_type=account.account_type, login=account.login, verified=False)

@@ -1,4 +1,4 @@
-"""The admin site's login, by the rules of the API."""
+"""The authentication backend of the admin site."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from apps.common.errors import LunaError
 
 
 class AccountBackend(ModelBackend):
-    """Checks a password like Basic authentication does, and refuses after too many failures like it."""
+    """Verifies passwords like Basic authentication, with the same rate limit."""
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any

@@ -1,8 +1,8 @@
-"""JSON Web Tokens: how a token's and its account's id travel in an `Authorization: Bearer` header.
+"""JSON Web Tokens of bearer authentication. They hold the ids of a token and of its account.
 
-A token names a stored row and says nothing else, so replacing or deleting the row takes effect at once. It is signed
-by HS256 with a key derived from the platform's secret, or by ES256 where `LUNA_JWT_ECDSA_KEY` names a key; only the
-algorithm in force is accepted, so a change of it ends all older tokens.
+A JWT refers to a stored row and contains no rights, so changing or deleting the row takes effect at once. The signature
+is HS256 with a key derived from the platform's secret, or ES256 if `LUNA_JWT_ECDSA_KEY` is set. Only the current
+algorithm is accepted, so changing it invalidates all earlier tokens.
 """
 
 import base64
@@ -34,7 +34,7 @@ PEM_START_BASE64 = base64.b64encode(PEM_START.encode()[:9]).decode()
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The algorithm in force and its keys."""
+    """The current algorithm and its keys."""
 
     algorithm: str
     private: Any
@@ -42,7 +42,7 @@ class Signature:
 
 
 def signature() -> Signature:
-    """What tokens are signed with. Raises ImproperlyConfigured for a key that is no prime256v1 key or unreadable."""
+    """Return the current signature. Raises ImproperlyConfigured unless the key is readable and on prime256v1."""
     return _signature(
         config(Services).secret_key.get_secret_value(),
         config(TokenSignature).ecdsa_key.get_secret_value(),
@@ -51,7 +51,7 @@ def signature() -> Signature:
 
 
 def signature_check(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Stop the start where the key cannot be used."""
+    """Report an invalid signing key as an error, which prevents the start."""
     try:
         signature()
     except ImproperlyConfigured as error:
@@ -69,12 +69,12 @@ def _signature(secret: str, ecdsa_key: str, password: str) -> Signature:
     except (OSError, TypeError, ValueError) as error:
         raise ImproperlyConfigured(f"LUNA_JWT_ECDSA_KEY cannot be read: {error}") from error
     if not isinstance(private, EllipticCurvePrivateKey) or not isinstance(private.curve, SECP256R1):
-        raise ImproperlyConfigured("LUNA_JWT_ECDSA_KEY is not a private key on the curve prime256v1.")
+        raise ImproperlyConfigured("LUNA_JWT_ECDSA_KEY must be a private key on the curve prime256v1.")
     return Signature("ES256", private, private.public_key())
 
 
 def _pem(key: str) -> bytes:
-    """What the setting holds: PEM, its Base64, or the name of a file of PEM."""
+    """Return the PEM of a setting that holds PEM, its Base64, or the path of a PEM file."""
     if key.startswith(PEM_START):
         return key.encode()
     if key.startswith(PEM_START_BASE64):
@@ -83,14 +83,14 @@ def _pem(key: str) -> bytes:
 
 
 def token_encode(*, account_id: UUID, token_id: UUID) -> str:
-    """The JWT of a token, with the claims `account_id` and `token_id`."""
+    """Sign a JWT with the claims `account_id` and `token_id`."""
     current = signature()
     claims = {"account_id": str(account_id), "token_id": str(token_id)}
     return jwt.encode(claims, current.private, algorithm=current.algorithm)
 
 
 def token_decode(text: str) -> tuple[UUID, UUID]:
-    """Account id and token id of a JWT that we signed. Raises LunaError TOKEN_CORRUPTED for anything else."""
+    """Verify a JWT and return its account id and token id. Raises LunaError TOKEN_CORRUPTED."""
     current = signature()
     try:
         claims = jwt.decode(text, current.public, algorithms=[current.algorithm])

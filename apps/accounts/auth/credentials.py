@@ -1,13 +1,13 @@
-"""Logins and passwords: checked by Argon2, remembered for seconds, and refused after too many failures.
+"""Verification of logins and passwords: Argon2, a short cache of verified pairs, and a rate limit.
 
-Argon2 takes some 50 ms and 100 MB by design. A pair that was right is therefore remembered for
-`LUNA_CREDENTIALS_CACHE_S` under an HMAC of itself, together with a digest of the stored hash. The account's row is read
-on every request, so a changed password, a deactivated and a deleted account lose access at once all the same.
+Argon2 takes about 50 ms and 100 MB by design. A verified pair is therefore cached for `LUNA_CREDENTIALS_CACHE_S` under
+its HMAC, with a digest of the stored hash. Each request reads the account's row, so a changed password, a disabled
+account and a deleted account take effect at once.
 
-Each process remembers the last pair of a login and address as well, and forgets it when another password comes from
-there: repeated guesses always meet the rate limit, whose counts all processes share.
+Each process also caches the last verified pair per login and address, and drops it when another password arrives from
+that address. Repeated guesses therefore always reach the rate limit, whose counters all processes share.
 
-Without Redis each process remembers and counts for itself.
+Without Redis, each process caches and counts for itself.
 """
 
 import hmac
@@ -28,23 +28,24 @@ from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.redis_client import RedisAwayError
 
-# Hashes that a process computes at a time, and how long a request waits for its turn.
+# Concurrent hashes of a process, and the longest wait of a request for one.
 HASHES_AT_ONCE = 2
 HASH_WAIT_S = 5.0
 _hashes = Budget(HASHES_AT_ONCE, HASH_WAIT_S)
-# One attempt at a time of a login and address: of many right ones at once the first is hashed and the others find it
-# remembered. Otherwise those that are being hashed would count as failures for the others.
+# Attempts of the same login and address are serialised. Of concurrent correct attempts, the first is hashed and the
+# others hit the cache. Otherwise attempts in progress would count as failures against each other.
 _turns = [threading.Lock() for _ in range(64)]
 
-Remembered = tuple[str, str]  # the account's id, and a digest of the stored hash
+Remembered = tuple[str, str]  # account id, digest of the stored hash
 
 
 def password_verify(*, login: str, password: str, address: str | None = None) -> Account:
-    """Return the active account of a login and its password.
+    """Return the active account of a login and password.
 
-    Raises LunaError WRONG_CREDENTIALS (401) when there is none, AUTHORIZATION_FAILED (429) after `LUNA_FAILED_LOGINS`
-    failures of this login from this address, or `LUNA_FAILED_LOGINS_PER_ADDRESS` of any login from it, within
-    `LUNA_FAILED_LOGINS_WINDOW_S`; PROCESSING_TIMEOUT (503) while too many passwords are checked.
+    Raises LunaError WRONG_CREDENTIALS (401) when they do not match. Raises AUTHORIZATION_FAILED (429) after
+    `LUNA_FAILED_LOGINS` failures of the login from the address, or `LUNA_FAILED_LOGINS_PER_ADDRESS` failures of all
+    logins from it, within `LUNA_FAILED_LOGINS_WINDOW_S`. Raises PROCESSING_TIMEOUT (503) when the wait for hashing
+    is too long.
     """
     login = login.strip().lower()
     attempts = Attempts(login, address)
@@ -65,7 +66,7 @@ def password_verify(*, login: str, password: str, address: str | None = None) ->
 
 
 def password_hash(password: str) -> str:
-    """Return the hash of a new password. Raises LunaError PROCESSING_TIMEOUT (503) while too many are hashed."""
+    """Hash a new password. Raises LunaError PROCESSING_TIMEOUT (503) when the wait for hashing is too long."""
     with _hashes.take(1):
         return make_password(password)
 
@@ -76,7 +77,7 @@ def _last_pair(attempts: Attempts) -> str:
 
 def _verify(login: str, password: str, key: str, attempts: Attempts) -> tuple[Account, Remembered]:
     with _turns[hash(attempts.key) % len(_turns)], _hashes.take(1):
-        remembered = _recall(key)  # another request with this pair may have been verified while this one waited
+        remembered = _recall(key)  # another request may have verified this pair during the wait
         account = _still_right(remembered)
         if account is not None and remembered is not None:
             return account, remembered
@@ -107,7 +108,7 @@ def _remember(key: str, remembered: Remembered) -> None:
 
 
 def _still_right(remembered: Remembered | None) -> Account | None:
-    """The account, unless its password is another by now or it may not log in."""
+    """Return the account of a cached pair; None if its password has changed or it is not active."""
     if remembered is None:
         return None
     account_id, stamp = remembered
@@ -118,6 +119,6 @@ def _still_right(remembered: Remembered | None) -> Account | None:
 
 def _password_fits(account: Account | None, password: str) -> bool:
     if account is None:
-        make_password(password)  # an unknown login must take as long as a wrong password
+        make_password(password)  # equal duration for unknown logins and wrong passwords
         return False
     return check_password(password, account.password)

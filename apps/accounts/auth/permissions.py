@@ -1,6 +1,6 @@
-"""The table of token permissions: the one place that says which rights exist on which kind of object.
+"""The table of token permissions: the rights on each kind of object.
 
-The checks of requests, the validation of token bodies and `docs/permissions.md` are all made from it.
+Request checks, the validation of token bodies and `docs/permissions.md` derive from it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,12 +32,12 @@ OBJECT_RIGHTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 RESOURCES = ("iso", "sdk", "liveness")
 MAX_LISTED_HANDLERS = 100
 
-# A method of a view that stands for event generation names this instead of a kind and a right.
+# The value in `permissions` of views that generate events, instead of a kind and a right.
 EMIT_EVENTS = ("emit_events", "allowed")
 
 
 def all_permissions() -> dict[str, Any]:
-    """Every right of the table: what `grant_all_permissions=1` gives."""
+    """Return all rights of the table, as `grant_all_permissions=1` grants them."""
     return {
         **{kind: list(rights) for kind, rights in OBJECT_RIGHTS.items()},
         "resources": list(RESOURCES),
@@ -50,14 +50,14 @@ def emits_events(permissions: Mapping[str, Any]) -> bool:
 
 
 def handler_is_listed_out(permissions: Mapping[str, Any], handler_id: object) -> bool:
-    """Whether the lists of `emit_events` forbid this handler; a list that is empty forbids nothing."""
+    """Return whether the lists of `emit_events` exclude a handler. An empty list excludes none."""
     emit: Mapping[str, Iterable[str]] = permissions.get("emit_events", {})
     white, black = set(emit.get("white_list", ())), set(emit.get("black_list", ()))
     return str(handler_id) in black or (bool(white) and str(handler_id) not in white)
 
 
 def is_within(permissions: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
-    """Whether `permissions` grant nothing that `own` do not: a token must not make one above itself."""
+    """Return whether `permissions` grant nothing beyond `own`, so that a token cannot extend its rights."""
     for kind in (*OBJECT_RIGHTS, "resources"):
         if not set(permissions.get(kind, ())) <= set(own.get(kind, ())):
             return False

@@ -1,4 +1,4 @@
-"""Who makes a request: what views, services and the audit log know of an authenticated client."""
+"""The authenticated client, as views, services and the audit log see it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from apps.accounts.choices import AccountType, VisibilityArea
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """`request.user` of the API: an account and, with a bearer token, what the token is restricted to.
+    """`request.user` of the API: an account and, with a bearer token, the token's restrictions.
 
-    `permissions` is None without a token: then the account may do all that its type allows. `verified` says that the
-    client showed a secret; a `Luna-Account-Id` is only a name.
+    `permissions` is None without a token; then the account type alone decides. `verified` is False for a
+    `Luna-Account-Id`, which contains no secret.
     """
 
     account_id: UUID
@@ -29,17 +29,17 @@ class Principal:
 
     @property
     def sees_all_accounts(self) -> bool:
-        """Whether other accounts' data may be read: the type allows it now, and the credentials do."""
+        """Whether the client may read other accounts' data: both its account type and its credentials allow it."""
         return self.visibility_area == VisibilityArea.ALL and self.account_type != AccountType.USER
 
     def may(self, kind: str, right: str) -> bool:
-        """Whether the token, if any, grants `right` on objects of `kind`."""
+        """Return whether the client may use `right` on objects of `kind`; always True without a token."""
         return self.permissions is None or right in self.permissions.get(kind, ())
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who stands in an audit line: the principal's ids and the address that the request came from."""
+    """The actor of an audit line: the principal's ids and the client's address."""
 
     account_id: UUID | None = None
     token_id: UUID | None = None

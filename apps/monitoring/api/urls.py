@@ -1,4 +1,4 @@
-"""Paths of this room. Each stands with and without the API's version in front, as clients use both."""
+"""Routes of version and health, each with and without version prefix, because clients use both."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Version and health, open to everybody."""
+"""Views of versions, features and health. All are public."""
 
 import time
 from typing import Any
@@ -64,7 +64,7 @@ class FeaturesSerializer(serializers.Serializer[Any]):
 class FeaturesView(LunaView):
     public = True
 
-    @extend_schema(summary="What this installation can do", responses=FeaturesSerializer)
+    @extend_schema(summary="Features of this installation", responses=FeaturesSerializer)
     def get(self, request: Request) -> Response:
         return Response(features())
 

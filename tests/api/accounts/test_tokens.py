@@ -186,12 +186,16 @@ def test_rights_on_tokens(account: Account) -> None:
     assert remover.delete(path).status_code == 204
 
 
-def test_who_made_and_revoked_a_token_stands_in_the_log(account: Account, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_names_the_account_that_creates_and_deletes_a_token(
+    account: Account, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.INFO, "apps.accounts.services"):
         token_id, _, _ = issue(account, permissions={})
         basic_client(account).delete(f"/6/tokens/{token_id}")
     lines = [record.getMessage() for record in caplog.records if record.name == "apps.accounts.services"]
-    assert lines == [f"account_id={account.pk} {verb} token_id={token_id}" for verb in ("created", "deleted")]
+    assert lines == [
+        f"User with account_id: '{account.pk}' {verb} token: '{token_id}'" for verb in ("create", "delete")
+    ]
 
 
 def test_token_does_not_outlive_itself(account: Account) -> None:

@@ -71,8 +71,8 @@ def test_administrator_of_the_settings(configure: Callable[..., None]) -> None:
 
 
 def test_random_password_is_printed_once() -> None:
-    assert "this once" in ensure_admin()
-    assert "this once" not in ensure_admin()
+    assert "only once" in ensure_admin()
+    assert "only once" not in ensure_admin()
 
 
 def test_passwords_are_kept_by_argon2(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py audit_prune`: ends the retention of old audit lines. Celery runs it daily."""
+"""`manage.py audit_prune`: remove old audit lines. A Celery job runs it daily."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from apps.common.times import utc_now
 
 
 class Command(BaseCommand):
-    help = "Removes audit lines older than --days (default: LUNA_AUDIT_RETENTION_DAYS; 0 keeps all of them)."
+    help = "Remove audit lines older than --days (default: LUNA_AUDIT_RETENTION_DAYS; 0 keeps all lines)."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--days", type=int, default=config(Audit).retention_days)
@@ -20,9 +20,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         days: int = options["days"]
         if days < 0:
-            raise CommandError("--days is 0 or more")
+            raise CommandError(f"`--days` must be 0 or more, got {days}.")
         if days == 0:
             self.stdout.write("Audit lines are kept for ever.")
             return
         removed = audit_prune(before=utc_now() - timedelta(days=days))
-        self.stdout.write(f"{removed} audit lines older than {days} days are gone.")
+        self.stdout.write(f"Removed {removed} audit lines older than {days} days.")

@@ -1,4 +1,4 @@
-"""`manage.py ensure_admin`: the administrator that a new installation needs. Running it again changes nothing."""
+"""`manage.py ensure_admin`: create the administrator of a new installation. Idempotent."""
 
 import json
 import secrets
@@ -17,8 +17,8 @@ PASSWORD_BYTES = 12
 
 class Command(BaseCommand):
     help = (
-        "Creates the account LUNA_ADMIN_ACCOUNT_ID with LUNA_ADMIN_LOGIN and LUNA_ADMIN_PASSWORD unless it exists. "
-        "Without a password a random one is made and printed, this once."
+        "Create the account LUNA_ADMIN_ACCOUNT_ID with LUNA_ADMIN_LOGIN and LUNA_ADMIN_PASSWORD unless it exists. "
+        "Without LUNA_ADMIN_PASSWORD, a random password is generated and printed once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -39,14 +39,14 @@ class Command(BaseCommand):
                 account_type=AccountType.ADMIN,
                 description="the first administrator",
             )
-        # A password that the operator chose is known already: only a random one is ever shown.
+        # Only a random password is printed; the operator knows a chosen one.
         shown = None if chosen_password else password
         if options["json"]:
             result = {"account_id": str(account_id), "login": account.login, "password": shown, "created": created}
             self.stdout.write(json.dumps(result))
         elif created:
-            self.stdout.write(f"Administrator {account.login} ({account_id}) is there.")
+            self.stdout.write(f"Created the administrator {account.login} ({account_id}).")
             if shown:
-                self.stdout.write(f"Its password, shown this once: {shown}")
+                self.stdout.write(f"Password, shown only once: {shown}")
         else:
-            self.stdout.write(f"Administrator {account.login} ({account_id}) was there already.")
+            self.stdout.write(f"The administrator {account.login} ({account_id}) already exists.")
