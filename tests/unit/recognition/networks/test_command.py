@@ -151,3 +151,38 @@ def test_bench_on_a_device_that_is_not_there_says_so(call):
 def test_bench_of_a_network_that_is_not_installed_says_so(call):
     with pytest.raises(CommandError, match="tiny is not installed"):
         call("bench", "tiny")
+
+
+@pytest.fixture
+def recommended(tiny, tmp_path):
+    """A network `own` of the project, in the pack `recommended`, for the task that `tiny` serves; its folder."""
+    data = onnx_file()
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "own.onnx").write_bytes(data)
+    text = own_manifest(data, tiny).replace('pack = "better"', 'pack = "recommended"\nfigures = "right 9 of 10"')
+    (tiny.manifests / "own.toml").write_text(text)
+    return folder
+
+
+def test_what_is_known_of_a_network_is_shown_before_it_is_added(call, recommended):
+    call("build")
+    printed = call("add", "recommended", "--from", str(recommended), "--dry-run")
+    assert printed.splitlines()[1].split()[:3] == ["own", "emotion", "MIT"]
+    assert "right 9 of 10" in printed
+    assert "own" not in [row.split()[0] for row in call("list").splitlines() if row.endswith("installed")]
+    (recommended / "own.onnx").write_bytes(b"another file")
+    with pytest.raises(CommandError, match="refused"):
+        call("add", "recommended", "--from", str(recommended))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("advisory", [False, True])
+def test_a_recommended_network_serves_at_once_where_an_advisory_one_did(call, tiny, recommended, advisory):
+    if advisory:
+        text = tiny.manifest_file.read_text().replace("default = true", "default = true\nadvisory = true")
+        tiny.manifest_file.write_text(text)
+    call("build")
+    printed = call("add", "recommended", "--from", str(recommended))
+    assert ("own serves emotion from the next start on" in printed) is advisory
+    assert ("own serves nothing yet" in printed) is not advisory

@@ -1,7 +1,9 @@
 """Sources: hashes are checked, packages are fetched once, and a failure leaves nothing behind."""
 
+import hashlib
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -11,6 +13,8 @@ from apps.recognition.networks import node_packages, sources
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.manifest import load_manifest, load_manifests
 from apps.recognition.networks.samples import SAMPLE_PACKAGE, sample_photographs
+from apps.recognition.networks.sources import source_files
+from apps.recognition.networks.specs import Source, SourceFile
 
 LOCK = json.loads((node_packages.NPM_DIR / "package-lock.json").read_text())
 
@@ -162,3 +166,16 @@ def test_an_npm_that_hangs(tmp_path, fake_npm, monkeypatch):
     fake_npm("exec sleep 30")
     with pytest.raises(NetworkError, match="did not finish"):
         node_packages.npm_packages(tmp_path / "cache")
+
+
+def test_in_a_folder_a_file_may_have_the_name_of_its_address(tmp_path):
+    data = b"weights"
+    digest = hashlib.sha256(data).hexdigest()
+    file = SourceFile("ours.onnx", digest, "https://example.com/a/theirs.onnx")
+    manifest = replace(load_manifests()["yunet"], source=Source("url", "somebody", "1", (file,)))
+    with pytest.raises(NetworkError, match=r"there is no file .*ours\.onnx"):
+        source_files(manifest, cache=tmp_path, folder=tmp_path)
+    (tmp_path / "theirs.onnx").write_bytes(data)
+    assert source_files(manifest, cache=tmp_path, folder=tmp_path) == [tmp_path / "theirs.onnx"]
+    (tmp_path / "ours.onnx").write_bytes(data)
+    assert source_files(manifest, cache=tmp_path, folder=tmp_path) == [tmp_path / "ours.onnx"]
