@@ -1,6 +1,6 @@
 """Reading faces and lists. Every list of rows comes newest first and costs a fixed number of queries."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -23,6 +23,18 @@ from apps.faces.filters import FACE_TERMS, LIST_TERMS
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListFace, ListUnlink
 from apps.faces.types import FaceRow
 
+# By hand, because every face found and every page of a list waits for them.
+COLUMNS = ", ".join(f"f.{name}" for name in FaceRow._fields[:-1])
+LISTS = """ARRAY(
+    SELECT l.list_id FROM faces_listface x JOIN faces_list l ON l.id = x.list_id WHERE x.face_id = f.id ORDER BY x.id
+)"""
+SELECT = "SELECT {} FROM faces_face f WHERE {} AND (%s::uuid IS NULL OR f.account_id = %s)"
+BY_KEY = {
+    with_lists: SELECT.format(f"{COLUMNS}, {LISTS}" if with_lists else COLUMNS, "f.id = ANY(%s)")
+    for with_lists in (False, True)
+}
+BY_ID = SELECT.format(f"{COLUMNS}, {LISTS}", "f.face_id = %s")
+
 
 def faces_filter(*, scope: Scope, filters: Filters) -> QuerySet[Face]:
     """Faces of the scope that hold to all filters, in no order."""
@@ -31,12 +43,10 @@ def faces_filter(*, scope: Scope, filters: Filters) -> QuerySet[Face]:
 
 
 def faces_page(*, scope: Scope, filters: Filters, page: Page, with_lists: bool = True) -> list[FaceRow]:
-    """A page of faces, newest first; of a list, newest link first. With `with_lists` their `face_lists` are at hand."""
+    """A page of faces, newest first; of a list, newest link first. `with_lists`: with the ids of their lists."""
     if not filters:
         statement, mentions = _unfiltered(scope.account_id is not None, page, with_lists)
-        with prepared_cursor() as cursor:
-            cursor.execute(statement, [scope.account_id] * mentions)
-            return [FaceRow(*row) for row in cursor.fetchall()]
+        return _read(statement, [scope.account_id] * mentions)
     if filters.keys() == {"list_id"}:
         return _list_page(scope, filters["list_id"], page, with_lists)
     rows = faces_filter(scope=scope, filters=filters)
@@ -74,15 +84,22 @@ def _list_page(scope: Scope, list_id: UUID, page: Page, with_lists: bool) -> lis
 
 def _in_order(scope: Scope, keys: Sequence[int], with_lists: bool) -> list[FaceRow]:
     """The rows of keys, in the order of the keys."""
-    faces = Face.objects.for_scope(scope).filter(pk__in=keys)
-    found = {face.id: face for face in _fetched(_columns(faces, with_lists))}
+    found = faces_by_key(scope=scope, keys=keys, with_lists=with_lists)
     return [found[key] for key in keys if key in found]
 
 
+def faces_by_key(*, scope: Scope, keys: Collection[int], with_lists: bool = True) -> dict[int, FaceRow]:
+    """Return the faces of the scope that have these keys inside the database, by key. One statement."""
+    if not keys:
+        return {}
+    return {face.id: face for face in _read(BY_KEY[with_lists], [list(keys), scope.account_id, scope.account_id])}
+
+
 def _columns(faces: QuerySet[Face], with_lists: bool) -> "QuerySet[Face, Any]":
-    if with_lists:
-        return with_list_ids(faces).values_list(*FaceRow._fields)
-    return faces.values_list(*FaceRow._fields[:-1])
+    if not with_lists:
+        return faces.values_list(*FaceRow._fields[:-1])
+    links = ListFace.objects.filter(face=OuterRef("pk")).order_by("id").values("list__list_id")
+    return faces.annotate(lists=ArraySubquery(links)).values_list(*FaceRow._fields)
 
 
 def _fetched(rows: "QuerySet[Face, Any]") -> list[FaceRow]:
@@ -93,7 +110,14 @@ def _fetched(rows: "QuerySet[Face, Any]") -> list[FaceRow]:
         return []
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return [FaceRow(*row) for row in cursor.fetchall()]
+        return list(map(FaceRow._make, cursor.fetchall()))
+
+
+def _read(statement: str, parameters: Sequence[Any]) -> list[FaceRow]:
+    """The rows of a statement that is planned once a connection."""
+    with prepared_cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return list(map(FaceRow._make, cursor.fetchall()))
 
 
 def _page_keys(row: List, page: Page) -> list[int]:
@@ -113,18 +137,6 @@ def _page_keys(row: List, page: Page) -> list[int]:
     return list(oldest[total - start - count : total - start])[::-1]
 
 
-def with_list_ids(rows: QuerySet[Face]) -> QuerySet[Face]:
-    """Adds the ids of each face's lists, in the same query."""
-    links = ListFace.objects.filter(face=OuterRef("pk")).order_by("id").values("list__list_id")
-    return rows.annotate(list_ids=ArraySubquery(links))
-
-
-def face_lists(face: Face | FaceRow) -> Sequence[UUID]:
-    """Ids of the lists of a face that came through `with_list_ids`, oldest link first."""
-    lists: Sequence[UUID] = face.list_ids  # type: ignore[union-attr]  # annotated
-    return lists
-
-
 def faces_count(*, scope: Scope, filters: Filters) -> int:
     if filters.keys() == {"list_id"}:
         row = List.objects.for_scope(scope).filter(list_id=filters["list_id"]).first()
@@ -137,12 +149,12 @@ def attributes_count(*, scope: Scope, filters: Filters) -> int:
     return faces_filter(scope=scope, filters=filters).filter(attribute__isnull=False).count()
 
 
-def face_get(*, scope: Scope, face_id: UUID) -> Face:
-    """The face with its lists at hand. Raises LunaError FACE_NOT_FOUND."""
-    face = with_list_ids(Face.objects.for_scope(scope).filter(face_id=face_id)).first()
-    if face is None:
+def face_get(*, scope: Scope, face_id: UUID) -> FaceRow:
+    """Return the face with its lists. Raises LunaError FACE_NOT_FOUND."""
+    found = _read(BY_ID, [face_id, scope.account_id, scope.account_id])
+    if not found:
         raise LunaError(errors.FACE_NOT_FOUND, face_id)
-    return face
+    return found[0]
 
 
 def face_check(*, scope: Scope, face_id: UUID) -> None:

@@ -17,43 +17,25 @@ from apps.common.integrity import is_taken
 from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.faces.attributes import attribute_check
-from apps.faces.inserts import faces_insert, faces_link
+from apps.faces.inserts import attribute_row, faces_insert, faces_link
 from apps.faces.links import batches, faces_lock, faces_lock_of_lists, link, lists_lock, unlink, unlink_everywhere
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListDeletion, ListFace
 from apps.faces.selectors import face_attribute_get
-from apps.faces.types import AttributeData, BasicData, FaceDraft
+from apps.faces.types import AttributeData, FaceDraft
 
 MAX_AVATAR_CHARACTERS = 256
+DRAFT_COLUMNS = tuple(
+    name for name in FaceDraft.__dataclass_fields__ if name in {field.name for field in Face._meta.concrete_fields}
+)
 
 
-def face_create(
-    *,
-    account_id: UUID,
-    external_id: str = "",
-    user_data: str = "",
-    avatar: str | None = None,
-    event_id: UUID | None = None,
-    lists: Sequence[UUID] = (),
-    attribute: AttributeData | None = None,
-    attribute_id: UUID | None = None,
-    face_id: UUID | None = None,
-) -> Face:
-    """Makes a face, its attribute and its links in one transaction.
+def face_create(*, account_id: UUID, draft: FaceDraft) -> Face:
+    """Make a face, its attribute and its links in one transaction.
 
     Raises LunaError LISTS_NOT_FOUND for an unknown list, BAD_AVATAR_URL for an avatar that is no URL,
-    ATTRIBUTE_IN_USE for a temporary attribute that another face was made of, EMPTY_ATTRIBUTE..24 for a bad attribute.
-    The caller's transaction is not to go on then.
+    ATTRIBUTE_IN_USE for a temporary attribute that another face was made of, EMPTY_ATTRIBUTE,
+    SAMPLES_WITHOUT_ATTRIBUTE, DUPLICATE_DESCRIPTOR_VERSIONS for a bad attribute. The caller's transaction is lost then.
     """
-    draft = FaceDraft(
-        external_id=external_id,
-        user_data=user_data,
-        avatar=avatar,
-        event_id=event_id,
-        lists=tuple(lists),
-        attribute=attribute,
-        attribute_id=attribute_id,
-        face_id=face_id,
-    )
     return faces_create(account_id=account_id, drafts=[draft])[0]
 
 
@@ -66,19 +48,7 @@ def faces_create(*, account_id: UUID, drafts: Sequence[FaceDraft]) -> list[Face]
     if not drafts:
         return []
     now = utc_now()
-    faces = [
-        Face(
-            account_id=account_id,
-            face_id=draft.face_id or uuid4(),
-            external_id=draft.external_id,
-            user_data=draft.user_data,
-            avatar=draft.avatar or "",
-            event_id=draft.event_id,
-            create_time=now,
-            last_update_time=now,
-        )
-        for draft in drafts
-    ]
+    faces = [Face(account_id=account_id, create_time=now, last_update_time=now, **_columns(draft)) for draft in drafts]
     members: dict[UUID, list[Face]] = {}
     for face, draft in zip(faces, drafts, strict=True):
         for list_id in dict.fromkeys(draft.lists):
@@ -97,11 +67,14 @@ def faces_create(*, account_id: UUID, drafts: Sequence[FaceDraft]) -> list[Face]
     return faces
 
 
+def _columns(draft: FaceDraft) -> dict[str, Any]:
+    """The columns that the draft gives; the model has a default for each of the others."""
+    return {name: value for name in DRAFT_COLUMNS if (value := getattr(draft, name)) is not None}
+
+
 @transaction.atomic
 def face_update(*, account_id: UUID, face_id: UUID, changes: Mapping[str, Any], actor: Actor | None = None) -> None:
-    """Replaces any of `external_id`, `user_data`, `avatar`, `event_id`. Raises LunaError FACE_NOT_FOUND,
-    BAD_AVATAR_URL.
-    """
+    """Replace columns of a face, by name. Raises LunaError FACE_NOT_FOUND, BAD_AVATAR_URL."""
     values = dict(changes)
     if "avatar" in values:
         avatar_check(values["avatar"])
@@ -162,18 +135,8 @@ def face_attribute_set(
 
 
 def _attribute_create(face: Face, data: AttributeData, attribute_id: UUID | None, generation: int) -> None:
-    basic = data.basic or BasicData()
     try:
-        FaceAttribute.objects.create(
-            face=face,
-            age=basic.age,
-            gender=basic.gender,
-            ethnicity=basic.ethnicity,
-            basic_attributes_samples=list(data.basic_samples),
-            descriptor_samples=list(data.descriptor_samples),
-            attribute_id=attribute_id,
-            generation=generation,
-        )
+        attribute_row(data, attribute_id, face=face, generation=generation).save(force_insert=True)
     except IntegrityError as error:
         raise LunaError(errors.ATTRIBUTE_IN_USE) from error
     FaceDescriptor.objects.bulk_create(

@@ -1,6 +1,6 @@
 """Faces, lists and attributes as JSON."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -12,17 +12,25 @@ from apps.common.errors import LunaError
 from apps.common.links import links
 from apps.common.times import format_time
 from apps.faces.attribute_input import descriptor_shape
-from apps.faces.models import Face, FaceAttribute, List
-from apps.faces.selectors import face_lists
+from apps.faces.models import FaceAttribute, List
 from apps.faces.types import FaceRow, TemporaryAttribute
 
-FACE_TARGETS = (
-    "face_id", "account_id", "event_id", "user_data", "create_time", "external_id", "avatar", "lists",
-)  # fmt: skip
+FACE_TARGETS = FaceRow._fields[1:]
 DESCRIPTOR = "face_descriptor"
 ATTRIBUTE_TARGETS = ("attribute_id", "account_id", "create_time", "basic_attributes", DESCRIPTOR)
 FACE_ATTRIBUTE_TARGETS = ("create_time", "basic_attributes", "samples", DESCRIPTOR)
 repeated_id = lru_cache(1024)(str)  # accounts and lists: a page names the same ones with every face
+
+_CONVERT: Mapping[str, Callable[[Any], Any]] = {
+    "face_id": str,
+    "account_id": repeated_id,
+    "event_id": lambda event_id: event_id and str(event_id),
+    "create_time": format_time,
+    "avatar": lambda avatar: avatar or None,
+    "lists": lambda list_ids: list(map(repeated_id, list_ids)),
+}
+FACE_JSON = tuple(_CONVERT.get(name) for name in FACE_TARGETS)
+"""How each target becomes JSON; None leaves the value as it is."""
 
 
 def targets_check(targets: Sequence[str], known: Sequence[str]) -> frozenset[str]:
@@ -35,22 +43,13 @@ def targets_check(targets: Sequence[str], known: Sequence[str]) -> frozenset[str
     return frozenset(targets or known) - (frozenset() if targets else {DESCRIPTOR})
 
 
-def face_shape(face: Face | FaceRow, targets: Collection[str] = FACE_TARGETS) -> dict[str, Any]:
-    """A face; `lists` needs one that came through `selectors.with_list_ids`."""
-    shape: dict[str, Any] = {
-        "face_id": str(face.face_id),
-        "account_id": repeated_id(face.account_id),
-        "event_id": face.event_id and str(face.event_id),
-        "user_data": face.user_data,
-        "create_time": format_time(face.create_time),
-        "external_id": face.external_id,
-        "avatar": face.avatar or None,
+def face_shape(face: FaceRow, targets: Collection[str] = FACE_TARGETS) -> dict[str, Any]:
+    """Return the members `targets` of a face."""
+    return {
+        name: value if convert is None else convert(value)
+        for name, convert, value in zip(FACE_TARGETS, FACE_JSON, face[1:], strict=True)
+        if name in targets
     }
-    if "lists" in targets:
-        shape["lists"] = [repeated_id(list_id) for list_id in face_lists(face)]
-    if len(targets) == len(FACE_TARGETS):
-        return shape
-    return {name: value for name, value in shape.items() if name in targets}
 
 
 def list_shape(row: List) -> dict[str, Any]:

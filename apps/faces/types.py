@@ -1,4 +1,4 @@
-"""What travels into and out of this room: attributes, drafts of faces, filters."""
+"""What travels into and out of this room: attributes, drafts of faces, rows of faces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,20 +43,27 @@ class TemporaryAttribute:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FaceDraft:
-    """A face to be made. `attribute_id` names the temporary attribute that `attribute` comes from."""
+    """A face to be made; members with the name of a column of `Face` go into it.
+
+    `attribute_id` names the temporary attribute that `attribute` comes from. Without `face_id` the face gets a new one.
+    """
 
     external_id: str = ""
     user_data: str = ""
     avatar: str | None = None
     event_id: UUID | None = None
-    lists: tuple[UUID, ...] = ()
+    lists: Sequence[UUID] = ()
     attribute: AttributeData | None = None
     attribute_id: UUID | None = None
     face_id: UUID | None = None
 
 
 class FaceRow(NamedTuple):
-    """A face as pages show it; a page of instances of the model costs half as much again."""
+    """A face as answers show it; a page of instances of the model costs half as much again.
+
+    From the second on its members are the targets of faces, in the order of answers. `lists`: ids, oldest link first;
+    empty where they were not asked for.
+    """
 
     id: int
     face_id: UUID
@@ -66,4 +73,4 @@ class FaceRow(NamedTuple):
     create_time: datetime
     external_id: str
     avatar: str
-    list_ids: Sequence[UUID] = ()
+    lists: Sequence[UUID] = ()

@@ -22,7 +22,7 @@ from apps.descriptors.versions import versions_used
 from apps.events.models import Event
 from apps.faces.models import Face, List
 from apps.faces.services import face_create, list_create
-from apps.faces.types import AttributeData, BasicData
+from apps.faces.types import AttributeData, BasicData, FaceDraft
 from apps.handlers.models import Handler
 from apps.imagestore.choices import Bucket
 from apps.imagestore.files import data_name
@@ -74,7 +74,9 @@ def one_of_each(owner: Account, list_id: UUID) -> tuple[Face, Event]:
     """A face in a list, an event that resembles it, a handler, a token, a sample."""
     sample_id = sample(owner)
     attribute = AttributeData(basic=BasicData(age=30, gender=0), basic_samples=(sample_id,))
-    face = face_create(account_id=owner.account_id, user_data="Ada", lists=[list_id], attribute=attribute)
+    face = face_create(
+        account_id=owner.account_id, draft=FaceDraft(user_data="Ada", lists=[list_id], attribute=attribute)
+    )
     candidate = {"face": {"face_id": str(face.face_id), "user_data": "<b>Ada</b>", "avatar": ""}, "similarity": 0.97}
     event = make_event(
         owner,
@@ -153,7 +155,7 @@ def test_search_and_dates_answer(site: Client, owner: Account, page: str, query:
 
 
 def test_a_uuid_finds_its_face(site: Client, owner: Account) -> None:
-    faces = [face_create(account_id=owner.account_id, user_data=f"person-{n}") for n in range(3)]
+    faces = [face_create(account_id=owner.account_id, draft=FaceDraft(user_data=f"person-{n}")) for n in range(3)]
 
     page = site.get(reverse("admin:faces_face_changelist"), {"q": str(faces[1].face_id)}).content.decode()
 
@@ -163,8 +165,8 @@ def test_a_uuid_finds_its_face(site: Client, owner: Account) -> None:
 
 def test_faces_of_a_list(site: Client, owner: Account) -> None:
     row = list_create(account_id=owner.account_id, user_data="guests")
-    face_create(account_id=owner.account_id, user_data="face-within", lists=[row.list_id])
-    face_create(account_id=owner.account_id, user_data="face-without")
+    face_create(account_id=owner.account_id, draft=FaceDraft(user_data="face-within", lists=[row.list_id]))
+    face_create(account_id=owner.account_id, draft=FaceDraft(user_data="face-without"))
 
     page = site.get(reverse("admin:faces_face_changelist"), {"links__list__id__exact": row.pk}).content.decode()
 
@@ -269,7 +271,7 @@ def test_deleting_an_account_takes_its_data_along(site: Client, owner: Account) 
 
 def test_chosen_faces_are_deleted_by_the_service(site: Client, owner: Account) -> None:
     row = list_create(account_id=owner.account_id)
-    faces = [face_create(account_id=owner.account_id, lists=[row.list_id]) for _ in range(3)]
+    faces = [face_create(account_id=owner.account_id, draft=FaceDraft(lists=[row.list_id])) for _ in range(3)]
     chosen = {"action": "delete_selected", "_selected_action": [face.pk for face in faces[:2]], "post": "yes"}
 
     response = site.post(reverse("admin:faces_face_changelist"), chosen)
@@ -283,7 +285,7 @@ def test_chosen_faces_are_deleted_by_the_service(site: Client, owner: Account) -
 
 def test_a_face_and_a_list_are_renamed(site: Client, owner: Account) -> None:
     row = list_create(account_id=owner.account_id)
-    face = face_create(account_id=owner.account_id, lists=[row.list_id])
+    face = face_create(account_id=owner.account_id, draft=FaceDraft(lists=[row.list_id]))
     inline = {"links-TOTAL_FORMS": 0, "links-INITIAL_FORMS": 0}
     url = reverse("admin:faces_face_change", args=(face.pk,))
     assert site.post(url, {"user_data": "Ada", "external_id": "7", **inline}).status_code == 302
@@ -337,8 +339,8 @@ def test_the_page_of_versions_counts_who_has_which(
     vectors = unit_vectors(3, 3)
     for numbers in ((first.version,), (first.version, second.version), (unregistered,)):
         found = tuple(Descriptor(number, vectors[0]) for number in numbers)
-        face_create(account_id=owner.account_id, attribute=AttributeData(found))
-    face_create(account_id=owner.account_id)  # without a descriptor: it lacks none
+        face_create(account_id=owner.account_id, draft=FaceDraft(attribute=AttributeData(found)))
+    face_create(account_id=owner.account_id, draft=FaceDraft())  # without a descriptor: it lacks none
     make_event(owner, Descriptor(second.version, vectors[0]))
 
     used = {use.number: use for use in versions_used()}
@@ -365,7 +367,7 @@ def test_the_page_of_versions_costs_the_same_however_many_there_are(site: Client
     for number in range(9300, 9310):
         version = make_version(number, 3)
         data = AttributeData((Descriptor(version.version, unit_vectors(1, 3)[0]),))
-        face_create(account_id=owner.account_id, attribute=data)
+        face_create(account_id=owner.account_id, draft=FaceDraft(attribute=data))
     assert queries() == few == 5  # session, user, descriptors of faces, of events, faces that have any
 
 

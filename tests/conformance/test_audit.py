@@ -23,7 +23,7 @@ from apps.common.scope import Scope
 from apps.faces import attributes
 from apps.faces import services as faces
 from apps.faces.models import Face, List
-from apps.faces.types import AttributeData, BasicData
+from apps.faces.types import AttributeData, BasicData, FaceDraft
 from apps.handlers import services as handlers
 from apps.handlers.models import Handler
 from apps.imagestore import buckets
@@ -218,7 +218,7 @@ def test_a_request_that_changes_nothing_leaves_no_line(admin: Account) -> None:
 
 def test_a_token_is_named_in_the_line(admin: Account) -> None:
     client = token_client(admin, face=["deletion"])
-    face = faces.face_create(account_id=admin.pk)
+    face = faces.face_create(account_id=admin.pk, draft=FaceDraft())
     AuditRecord.objects.all().delete()
     assert client.delete(f"/6/faces/{face.face_id}").status_code == 204
     assert AuditRecord.objects.get().token_id == Token.objects.for_account(admin.pk).get().pk
@@ -233,7 +233,7 @@ class Mine:
 
     def face(self) -> UUID:
         data = AttributeData((Descriptor(1001, unit_vectors(1, 128)[0]),), BasicData(age=3))
-        return faces.face_create(account_id=self.account.pk, attribute=data).face_id
+        return faces.face_create(account_id=self.account.pk, draft=FaceDraft(attribute=data)).face_id
 
     def list(self) -> UUID:
         return faces.list_create(account_id=self.account.pk).list_id

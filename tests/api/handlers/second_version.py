@@ -17,7 +17,7 @@ from apps.common.scope import Scope
 from apps.descriptors.extraction import AdditionalExtraction, Batch
 from apps.faces import services
 from apps.faces.models import Face, FaceDescriptor
-from apps.faces.types import AttributeData
+from apps.faces.types import AttributeData, FaceDraft
 from apps.imagestore.choices import Bucket
 from apps.imagestore.services import object_store
 from apps.recognition.run import facade
@@ -107,7 +107,7 @@ def stored_face(account: Account, *samples: UUID, version: int = FIRST) -> Face:
     dimension = versions.get(version).dimension
     descriptor = Descriptor(version, unit_vectors(1, dimension)[0], 0.5)
     data = AttributeData(descriptors=(descriptor,), descriptor_samples=samples)
-    return services.face_create(account_id=account.account_id, attribute=data)
+    return services.face_create(account_id=account.account_id, draft=FaceDraft(attribute=data))
 
 
 def stored_sample(account: Account, colour: str) -> UUID:

@@ -21,7 +21,7 @@ from apps.descriptors.extraction import AdditionalExtraction
 from apps.events.models import Event, EventDescriptor
 from apps.faces import services
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor
-from apps.faces.types import AttributeData, BasicData
+from apps.faces.types import AttributeData, BasicData, FaceDraft
 from apps.imagestore.choices import Bucket
 from apps.imagestore.files import data_name
 from apps.imagestore.models import StoredObject
@@ -70,9 +70,11 @@ class TestFaces:
 
     def test_who_has_no_samples_is_kept_and_said(self, account: Account) -> None:
         bare, gone = stored_face(account), stored_face(account, uuid4())
-        services.face_create(account_id=account.account_id)  # nothing is known of it: it is not counted
+        services.face_create(
+            account_id=account.account_id, draft=FaceDraft()
+        )  # nothing is known of it: it is not counted
         basic = AttributeData(basic=BasicData(age=30), basic_samples=(stored_sample(account, "red"),))
-        services.face_create(account_id=account.account_id, attribute=basic)
+        services.face_create(account_id=account.account_id, draft=FaceDraft(attribute=basic))
         said = command()
         assert "faces: 0 extracted, 2 without samples (kept as they are), 0 changed meanwhile, 0 failed" in said
         assert numbers(str(bare.face_id)) == numbers(str(gone.face_id)) == [FIRST]

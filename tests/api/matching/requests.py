@@ -11,7 +11,7 @@ from apps.events.models import Event
 from apps.faces.attributes import attribute_create
 from apps.faces.models import Face
 from apps.faces.services import face_create
-from apps.faces.types import AttributeData, TemporaryAttribute
+from apps.faces.types import AttributeData, FaceDraft, TemporaryAttribute
 from tests.factories import make_event, unit_vectors
 
 DIMENSION = 16
@@ -24,7 +24,7 @@ def attribute_data(vector: Vector, version: int = 9101) -> AttributeData:
 
 
 def make_face(account: Account, vector: Vector, **columns: Any) -> Face:
-    return face_create(account_id=account.account_id, attribute=attribute_data(vector), **columns)
+    return face_create(account_id=account.account_id, draft=FaceDraft(attribute=attribute_data(vector), **columns))
 
 
 def make_attribute(account: Account, vector: Vector) -> TemporaryAttribute:

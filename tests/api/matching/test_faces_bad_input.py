@@ -13,7 +13,7 @@ from apps.common.descriptors import DescriptorVersion, raw_encode, sdk_encode
 from apps.common.xpk import xpk_encode
 from apps.faces.attributes import attribute_create
 from apps.faces.services import face_create
-from apps.faces.types import AttributeData, BasicData
+from apps.faces.types import AttributeData, BasicData, FaceDraft
 from tests.api.matching.requests import (
     DIMENSION,
     FACES,
@@ -49,8 +49,10 @@ def test_a_reference_that_does_not_exist(client: Client, kind: str, object_id: o
 
 def test_a_reference_without_descriptor(client: Client, account: Account) -> None:
     make_version(9102, 8)
-    bare = face_create(account_id=account.account_id, external_id="bare")
-    old = face_create(account_id=account.account_id, attribute=attribute_data(unit_vectors(1, 8)[0], 9102))
+    bare = face_create(account_id=account.account_id, draft=FaceDraft(external_id="bare"))
+    old = face_create(
+        account_id=account.account_id, draft=FaceDraft(attribute=attribute_data(unit_vectors(1, 8)[0], 9102))
+    )
     event = make_event(account, track_id="t")
     attribute = attribute_create(account_id=account.account_id, data=AttributeData(basic=BasicData(age=3)))
     assert str(bare.face_id) in failed(client, body(stored("face_external_id", "bare")), 400, 11034)

@@ -11,6 +11,7 @@ from apps.accounts.services import account_create
 from apps.common.errors import LunaError
 from apps.faces import services
 from apps.faces.models import Face, List, ListFace, ListUnlink
+from apps.faces.types import FaceDraft
 from tests.unit.faces.helpers import attribute_data
 
 THREADS, EACH = 16, 12  # tests/api/faces/test_crowd.py does it by the thousand, over HTTP
@@ -28,7 +29,7 @@ def act(account: UUID, lists: list[UUID], chance: random.Random) -> None:
     known = Face.objects.for_account(account).order_by("?").values_list("face_id", flat=True)
     match chance.randrange(5):
         case 0 | 1:
-            services.face_create(account_id=account, lists=some_lists)
+            services.face_create(account_id=account, draft=FaceDraft(lists=some_lists))
         case 2:
             services.list_attach_faces(account_id=account, list_id=some_lists[0], face_ids=list(known[:5]))
         case 3:
@@ -78,7 +79,7 @@ def test_links_of_sixteen_clients_have_no_gaps(account: UUID) -> None:
 def test_lists_go_with_their_faces_while_others_link_them(account: UUID) -> None:
     lists = [services.list_create(account_id=account).list_id for _ in range(8)]
     for n in range(40):
-        services.face_create(account_id=account, lists=[lists[n % 8], lists[n * 5 % 8]])
+        services.face_create(account_id=account, draft=FaceDraft(lists=[lists[n % 8], lists[n * 5 % 8]]))
 
     def delete(list_id: UUID) -> Exception | None:
         try:
@@ -102,7 +103,9 @@ def test_one_attribute_makes_one_face_for_many_clients(account: UUID) -> None:
 
     def create(_: int) -> int:
         try:
-            services.face_create(account_id=account, attribute=attribute_data(), attribute_id=attribute_id)
+            services.face_create(
+                account_id=account, draft=FaceDraft(attribute=attribute_data(), attribute_id=attribute_id)
+            )
         except LunaError as error:
             return error.code
         finally:

@@ -157,7 +157,7 @@ def test_keys_of_lists_only_grow(account: UUID, found: tuple[int, int], mended: 
     assert "Everything agrees now." in run("--mend")
     row = lists.get()
     assert (row.link_key, row.unlink_key) == mended
-    new = services.face_create(account_id=account, lists=[row.list_id])
+    new = services.face_create(account_id=account, draft=FaceDraft(lists=[row.list_id]))
     services.list_detach_faces(account_id=account, list_id=row.list_id, face_ids=[new.face_id])
     assert kinds() == {}
 

@@ -34,18 +34,20 @@ def test_a_face_has_all_that_it_was_given(account: UUID) -> None:
     )
     made = services.face_create(
         account_id=account,
-        external_id="e",
-        user_data="u",
-        avatar="https://example.com/a.jpg",
-        event_id=event_id,
-        lists=[first, second, first],
-        attribute=data,
-        attribute_id=attribute_id,
+        draft=FaceDraft(
+            external_id="e",
+            user_data="u",
+            avatar="https://example.com/a.jpg",
+            event_id=event_id,
+            lists=[first, second, first],
+            attribute=data,
+            attribute_id=attribute_id,
+        ),
     )
     face = selectors.face_get(scope=Scope(account), face_id=made.face_id)
     assert (face.external_id, face.user_data, face.avatar) == ("e", "u", "https://example.com/a.jpg")
     assert face.event_id == event_id
-    assert selectors.face_lists(face) == [first, second]
+    assert face.lists == [first, second]
     attribute = selectors.face_attribute_get(scope=Scope(account), face_id=made.face_id)
     assert (attribute.age, attribute.gender, attribute.ethnicity) == (20, 1, None)
     assert tuple(attribute.descriptor_samples) == tuple(attribute.basic_attributes_samples) == samples
@@ -68,7 +70,7 @@ def test_nothing_is_made_when_a_list_is_unknown(account: UUID, stranger: UUID) -
     mine = services.list_create(account_id=account).list_id
     for foreign in (uuid4(), services.list_create(account_id=stranger).list_id):
         with pytest.raises(LunaError) as caught:
-            services.face_create(account_id=account, lists=[mine, foreign], attribute=attribute_data())
+            services.face_create(account_id=account, draft=FaceDraft(lists=[mine, foreign], attribute=attribute_data()))
         assert caught.value.code == 22005
         assert str(foreign) in caught.value.detail
     assert not Face.objects.unscoped().exists()
@@ -77,9 +79,9 @@ def test_nothing_is_made_when_a_list_is_unknown(account: UUID, stranger: UUID) -
 
 def test_an_attribute_serves_one_face(account: UUID) -> None:
     attribute_id = uuid4()
-    services.face_create(account_id=account, attribute=attribute_data(), attribute_id=attribute_id)
+    services.face_create(account_id=account, draft=FaceDraft(attribute=attribute_data(), attribute_id=attribute_id))
     with pytest.raises(LunaError) as caught:
-        services.face_create(account_id=account, attribute=attribute_data(), attribute_id=attribute_id)
+        services.face_create(account_id=account, draft=FaceDraft(attribute=attribute_data(), attribute_id=attribute_id))
     assert caught.value.code == 22001
     assert Face.objects.for_account(account).count() == 1
 
@@ -104,18 +106,18 @@ def test_an_attribute_serves_one_face(account: UUID) -> None:
 )
 def test_an_avatar_is_a_url(account: UUID, avatar: str) -> None:
     with pytest.raises(LunaError) as caught:
-        services.face_create(account_id=account, avatar=avatar)
+        services.face_create(account_id=account, draft=FaceDraft(avatar=avatar))
     assert caught.value.code == 22009
 
 
 @pytest.mark.parametrize("avatar", ["", None, "/6/samples/faces/x", "http://h/a", "https://h/" + "a" * 246])
 def test_good_avatars(account: UUID, avatar: str | None) -> None:
-    assert services.face_create(account_id=account, avatar=avatar).avatar == (avatar or "")
+    assert services.face_create(account_id=account, draft=FaceDraft(avatar=avatar)).avatar == (avatar or "")
 
 
 def test_link_and_unlink_keys_have_no_gaps(account: UUID) -> None:
     list_id = services.list_create(account_id=account).list_id
-    faces = [services.face_create(account_id=account).face_id for _ in range(5)]
+    faces = [services.face_create(account_id=account, draft=FaceDraft()).face_id for _ in range(5)]
     services.list_attach_faces(account_id=account, list_id=list_id, face_ids=[faces[2], faces[0], faces[2]])
     services.list_attach_faces(account_id=account, list_id=list_id, face_ids=faces)
     assert links_of(list_id) == list(zip([faces[n] for n in (2, 0, 1, 3, 4)], (1, 2, 3, 4, 5), strict=True))
@@ -132,9 +134,9 @@ def test_link_and_unlink_keys_have_no_gaps(account: UUID) -> None:
 @pytest.mark.parametrize("verb", [services.list_attach_faces, services.list_detach_faces])
 def test_linking_refuses_what_is_not_there(account: UUID, stranger: UUID, verb: object) -> None:
     list_id = services.list_create(account_id=account).list_id
-    face_id = services.face_create(account_id=account).face_id
+    face_id = services.face_create(account_id=account, draft=FaceDraft()).face_id
     foreign_list = services.list_create(account_id=stranger).list_id
-    foreign_face = services.face_create(account_id=stranger).face_id
+    foreign_face = services.face_create(account_id=stranger, draft=FaceDraft()).face_id
     for target, faces, code in (
         (uuid4(), [face_id], 22003),
         (foreign_list, [face_id], 22003),
@@ -148,8 +150,8 @@ def test_linking_refuses_what_is_not_there(account: UUID, stranger: UUID, verb: 
 
 
 def test_deleting_faces_is_all_or_nothing(account: UUID, stranger: UUID) -> None:
-    mine = services.face_create(account_id=account, attribute=attribute_data()).face_id
-    foreign = services.face_create(account_id=stranger).face_id
+    mine = services.face_create(account_id=account, draft=FaceDraft(attribute=attribute_data())).face_id
+    foreign = services.face_create(account_id=stranger, draft=FaceDraft()).face_id
     with pytest.raises(LunaError) as caught:
         services.faces_delete(account_id=account, face_ids=[mine, foreign])
     assert caught.value.code == 22004
@@ -164,16 +166,16 @@ def test_deleting_faces_is_all_or_nothing(account: UUID, stranger: UUID) -> None
 
 def test_deleting_lists_leaves_a_line_and_the_faces(account: UUID) -> None:
     first, second = (services.list_create(account_id=account).list_id for _ in range(2))
-    face = services.face_create(account_id=account, lists=[first, second]).face_id
+    face = services.face_create(account_id=account, draft=FaceDraft(lists=[first, second])).face_id
     services.list_delete(account_id=account, list_id=first)
-    assert selectors.face_lists(selectors.face_get(scope=Scope(account), face_id=face)) == [second]
+    assert selectors.face_get(scope=Scope(account), face_id=face).lists == [second]
     assert [row.list_id for row in ListDeletion.objects.for_account(account)] == [first]
 
 
 def test_deleting_lists_with_their_faces(account: UUID, stranger: UUID) -> None:
     first, second = (services.list_create(account_id=account).list_id for _ in range(2))
-    services.face_create(account_id=account, lists=[first, second], attribute=attribute_data())
-    stays = services.face_create(account_id=account, lists=[second]).face_id
+    services.face_create(account_id=account, draft=FaceDraft(lists=[first, second], attribute=attribute_data()))
+    stays = services.face_create(account_id=account, draft=FaceDraft(lists=[second])).face_id
     with pytest.raises(LunaError) as caught:
         services.lists_delete(account_id=stranger, list_ids=[first], with_faces=True)
     assert caught.value.code == 22005
@@ -194,7 +196,7 @@ def test_a_large_list_goes_with_its_faces_in_little_memory(
         for start in range(0, count, 200):
             lists = (list_id, other) if start == 0 else (list_id,)
             services.faces_create(account_id=account, drafts=[FaceDraft(lists=lists) for _ in range(200)])
-        foreign = services.face_create(account_id=stranger).face_id
+        foreign = services.face_create(account_id=stranger, draft=FaceDraft()).face_id
         tracemalloc.start()
         services.lists_delete(account_id=account, list_ids=[list_id], with_faces=True)
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -208,7 +210,7 @@ def test_a_large_list_goes_with_its_faces_in_little_memory(
 
 
 def test_an_attribute_is_replaced_under_the_next_generation(account: UUID) -> None:
-    face_id = services.face_create(account_id=account, attribute=attribute_data(1, 77, 78)).face_id
+    face_id = services.face_create(account_id=account, draft=FaceDraft(attribute=attribute_data(1, 77, 78))).face_id
     services.face_attribute_set(account_id=account, face_id=face_id, attribute=attribute_data(2))
     attribute = selectors.face_attribute_get(scope=Scope(account), face_id=face_id)
     assert attribute.generation == 1
@@ -224,10 +226,12 @@ def test_an_attribute_is_replaced_under_the_next_generation(account: UUID) -> No
 def test_filters(account: UUID, stranger: UUID) -> None:
     list_id = services.list_create(account_id=account, user_data="l").list_id
     faces = [
-        services.face_create(account_id=account, external_id=f"e{n}", user_data=f"u{n % 2}", event_id=uuid4())
+        services.face_create(
+            account_id=account, draft=FaceDraft(external_id=f"e{n}", user_data=f"u{n % 2}", event_id=uuid4())
+        )
         for n in range(4)
     ]
-    services.face_create(account_id=stranger, external_id="e1", user_data="u1")
+    services.face_create(account_id=stranger, draft=FaceDraft(external_id="e1", user_data="u1"))
     services.list_attach_faces(account_id=account, list_id=list_id, face_ids=[faces[1].face_id, faces[3].face_id])
     middle = sorted(face.face_id for face in faces)[2]
     for filters, expected in (
@@ -282,7 +286,7 @@ def test_pages(account: UUID, size: int, removed: tuple[int, ...]) -> None:
 
 def test_pages_of_a_list_come_in_the_order_of_links(account: UUID, stranger: UUID) -> None:
     list_id = services.list_create(account_id=account).list_id
-    faces = [services.face_create(account_id=account, user_data="u").face_id for _ in range(3)]
+    faces = [services.face_create(account_id=account, draft=FaceDraft(user_data="u")).face_id for _ in range(3)]
     services.list_attach_faces(account_id=account, list_id=list_id, face_ids=[faces[1], faces[2], faces[0]])
     for filters in ({"list_id": list_id}, {"list_id": list_id, "user_data": "u"}):
         assert pages(account, filters, 2) == [[faces[0], faces[2]], [faces[1]]]
@@ -297,12 +301,12 @@ def test_pages_cost_a_fixed_number_of_queries(account: UUID, django_assert_num_q
         for size in (1, 20):
             with django_assert_num_queries(queries):
                 page = selectors.faces_page(scope=Scope(account), filters=filters, page=Page(1, size))
-                assert [selectors.face_lists(face) for face in page] == [[list_id]] * size
+                assert [face.lists for face in page] == [[list_id]] * size
 
 
 def test_a_reader_can_follow_a_list(account: UUID) -> None:
     list_id = services.list_create(account_id=account).list_id
-    faces = [services.face_create(account_id=account, lists=[list_id]).face_id for _ in range(4)]
+    faces = [services.face_create(account_id=account, draft=FaceDraft(lists=[list_id])).face_id for _ in range(4)]
     services.faces_delete(account_id=account, face_ids=[faces[2], faces[0]])
     assert selectors.links_after(list_id=list_id, link_key=0, limit=10) == [(2, faces[1]), (4, faces[3])]
     assert selectors.links_after(list_id=list_id, link_key=2, limit=10) == [(4, faces[3])]

@@ -16,7 +16,7 @@ from apps.common.scope import Scope
 from apps.faces import services
 from apps.faces.descriptors import face_descriptors_add, faces_lacking, faces_lacking_after
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor
-from apps.faces.types import AttributeData
+from apps.faces.types import AttributeData, FaceDraft
 
 OLD, NEW = 77, 78
 FACES = 40
@@ -75,7 +75,9 @@ def change(account: UUID, faces: list[UUID], seed: int) -> None:
 
 
 def test_nobody_gets_a_descriptor_twice_or_of_an_old_sample(account: UUID) -> None:
-    faces = [services.face_create(account_id=account, attribute=attribute()).face_id for _ in range(FACES)]
+    faces = [
+        services.face_create(account_id=account, draft=FaceDraft(attribute=attribute())).face_id for _ in range(FACES)
+    ]
     first = Face.objects.for_account(account).earliest("pk").pk
     with ThreadPoolExecutor(8) as pool:
         added = [pool.submit(extract, seed, first) for seed in range(5)]

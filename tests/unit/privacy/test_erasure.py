@@ -18,7 +18,7 @@ from apps.events.models import Event, EventDescriptor
 from apps.faces import services
 from apps.faces.attributes import attribute_create
 from apps.faces.models import Face
-from apps.faces.types import AttributeData, BasicData
+from apps.faces.types import AttributeData, BasicData, FaceDraft
 from apps.imagestore import files
 from apps.imagestore.choices import Bucket, audit_type
 from apps.imagestore.models import StoredBucket, StoredObject
@@ -66,12 +66,14 @@ class Person:
         )
         self.face = services.face_create(
             account_id=key,
-            external_id=name,
-            user_data=f"about {name}",
-            avatar=f"/6/samples/faces/{avatar}",
-            event_id=self.event.event_id,
-            attribute=data,
-            attribute_id=self.temporary,
+            draft=FaceDraft(
+                external_id=name,
+                user_data=f"about {name}",
+                avatar=f"/6/samples/faces/{avatar}",
+                event_id=self.event.event_id,
+                attribute=data,
+                attribute_id=self.temporary,
+            ),
         )
         Event.objects.for_account(key).filter(pk=self.event.pk).update(face_id=self.face.face_id)
 
@@ -192,14 +194,16 @@ def test_an_avatar_goes_under_every_address_that_it_has(
     (stored,) = samples_store(
         items=[NewObject(account_id=account.account_id, bucket=bucket, data=b"jpeg", content_type="image/jpeg")]
     )
-    face = services.face_create(account_id=account.account_id, avatar=address.format(stored.object_id))
+    face = services.face_create(account_id=account.account_id, draft=FaceDraft(avatar=address.format(stored.object_id)))
     call_command("erase", "--face-id", str(face.face_id), "--receipts", str(tmp_path))
     assert not StoredObject.objects.unscoped().exists()
 
 
 def test_a_face_that_names_the_event_of_another_account(account: Account, tmp_path: Path) -> None:
     victim = Person(make_account(), "victim", 1)
-    face = services.face_create(account_id=account.account_id, external_id="eve", event_id=victim.event.event_id)
+    face = services.face_create(
+        account_id=account.account_id, draft=FaceDraft(external_id="eve", event_id=victim.event.event_id)
+    )
     receipt = run("--face-id", str(face.face_id), "--receipts", str(tmp_path / "receipts"))
     assert (receipt["faces"], receipt["events"], receipt["objects"]) == ([str(face.face_id)], [], [])
     kept = Event.objects.unscoped().get(pk=victim.event.pk)

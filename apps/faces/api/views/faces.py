@@ -44,6 +44,7 @@ from apps.faces.shapes import (
     samples_shape,
     targets_check,
 )
+from apps.faces.types import FaceDraft
 
 
 def attribute_of_body(request: Request, body: dict[str, Any] | None) -> dict[str, Any]:
@@ -69,7 +70,7 @@ class FacesView(LunaView):
         if body.get("lists"):
             require_right(principal_of_request(request), "list", "modification")
         attribute = attribute_of_body(request, body.pop("attribute", None))
-        face = services.face_create(account_id=write_account(request), **body, **attribute)
+        face = services.face_create(account_id=write_account(request), draft=FaceDraft(**body, **attribute))
         return created("face_id", face.face_id, address("face", face.face_id))
 
     @extend_schema(summary="Find faces", parameters=[FacesQuery], responses=FacesSerializer)
