@@ -1,8 +1,28 @@
-"""The vector column of descriptors."""
+"""The vector column of descriptors, and vectors as parameters of statements."""
 
 from typing import Any
 
+import psycopg
+from pgvector import Vector
 from pgvector.django import VectorField
+from psycopg.abc import Buffer
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
+
+
+class VectorDumper(Dumper):
+    """Send a `pgvector.Vector` as bytes, for `prepared_cursor` and `planned_cursor`: `%s::vector`.
+
+    As text, 512 floats take 1 ms to write and PostgreSQL parses them; as bytes 2 µs.
+    """
+
+    format = Format.BINARY
+
+    def dump(self, obj: Vector) -> Buffer | None:
+        return obj.to_binary()
+
+
+psycopg.adapters.register_dumper(Vector, VectorDumper)
 
 
 class PlainVectorField(VectorField):

@@ -7,11 +7,13 @@ from typing import Literal
 from uuid import UUID
 
 import numpy as np
-from django.db.models import Exists, FilteredRelation, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
+from django.db.models.functions import Cast
+from pgvector.django import MaxInnerProduct, VectorField
 
 from apps.common import errors
 from apps.common.config import config
-from apps.common.descriptors import Vector
+from apps.common.descriptors import DescriptorVersion, Vector
 from apps.common.errors import LunaError
 from apps.common.filters import Filters, to_q
 from apps.common.paging import Page
@@ -72,9 +74,25 @@ def event_descriptors(*, scope: Scope, filters: Filters, version: int) -> QueryS
     return rows.filter(event__in=events_filter(scope=scope, filters=filters))
 
 
-def events_by_key(keys: Collection[int]) -> dict[int, Event]:
-    """Events by their key inside the database: rows that a scoped search has found."""
-    return Event.objects.unscoped().in_bulk(keys) if keys else {}
+def events_nearest(
+    *, scope: Scope, filters: Filters, version: DescriptorVersion, vector: Vector, limit: int
+) -> list[tuple[int, float]]:
+    """Return the keys of the events that pass the filters and are nearest to a unit vector, with their cosines.
+
+    `vector`: float32 [dimension]. Nearest first, equal ones in the order in which they were stored. Every event is
+    compared: the result is exact.
+    """
+    rows = event_descriptors(scope=scope, filters=filters, version=version.version)
+    # The column holds vectors of many dimensions; the cast to this version's is what its index would be built on.
+    column = Cast(F("vector"), VectorField(dimensions=version.dimension))
+    nearest = rows.annotate(distance=MaxInnerProduct(column, vector)).order_by("distance", "event_id")
+    return [(key, -distance) for key, distance in nearest.values_list("event_id", "distance")[:limit]]
+
+
+def events_by_key(*, scope: Scope, keys: Collection[int], columns: Collection[str] = ()) -> dict[int, Event]:
+    """Return the events of the scope that have these keys inside the database, by key, with `columns` (empty: all)."""
+    events: QuerySet[Event] = Event.objects.for_scope(scope).only(*columns)
+    return events.in_bulk(keys) if keys else {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

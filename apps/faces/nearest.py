@@ -11,19 +11,19 @@ from functools import lru_cache
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import connection
 from pgvector import Vector as PgVector
 
 from apps.common.descriptors import DescriptorVersion, Vector
 from apps.common.filters import Filters
-from apps.common.prepared import prepared_cursor
+from apps.common.prepared import planned_cursor, prepared_cursor
 from apps.common.scope import Scope
-from apps.faces.models import Face
 from apps.faces.selectors import faces_filter
 
-# The column holds vectors of many dimensions; the cast to this version's is what its index would be built on.
+# Without a cast to the version's dimension: it costs 2 % of a scan, and an index of vectors, which it would be for, is
+# not exact.
 SCAN = """
-    SELECT d.face_id, d.vector::vector({dimension}) <#> %s::vector AS distance
+    SELECT d.face_id, d.vector <#> %s::vector AS distance
     FROM faces_facedescriptor d
     WHERE d.version = %s{members}
     ORDER BY distance, d.face_id
@@ -32,15 +32,6 @@ SCAN = """
 PROPOSE = """
     SELECT d.face_id, d.distance FROM ({scan}) d WHERE true{members} ORDER BY d.distance, d.face_id LIMIT %s
 """
-FIELDS = [field.attname for field in Face._meta.concrete_fields]
-STATEMENT = f"""
-WITH nearest AS MATERIALIZED ({{nearest}})
-SELECT {", ".join(f"f.{name}" for name in FIELDS)}, nearest.distance, ARRAY(
-    SELECT l.list_id FROM faces_listface x JOIN faces_list l ON l.id = x.list_id WHERE x.face_id = f.id ORDER BY x.id
-) AS list_ids
-FROM nearest JOIN faces_face f ON f.id = nearest.face_id
-ORDER BY nearest.distance, f.id
-"""  # noqa: S608 (names of our own columns)
 IN_LIST = (
     "SELECT x.face_id FROM faces_listface x JOIN faces_list l ON l.id = x.list_id "
     "WHERE l.list_id = %s AND (%s::uuid IS NULL OR l.account_id = %s)"
@@ -59,12 +50,7 @@ FEW = 1000  # up to so many candidates a plan takes longer to make than to run, 
 HashableFilters = tuple[tuple[str, Any], ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NearFace:
-    """A face (its lists at hand) and the cosine between its descriptor and the vector asked about."""
-
-    face: Face
-    cosine: float
+Near = list[tuple[int, float]]  # keys of faces inside the database, and cosines
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,43 +65,36 @@ class Members:
         return f" AND d.face_id IN ({self.sql})"
 
 
-def faces_nearest(
-    *, scope: Scope, filters: Filters, version: DescriptorVersion, vector: Vector, limit: int
-) -> list[NearFace]:
-    """The `limit` faces that hold to the filters and are nearest to a unit vector, float32 [dimension].
+def faces_nearest(*, scope: Scope, filters: Filters, version: DescriptorVersion, vector: Vector, limit: int) -> Near:
+    """Return the keys of the `limit` faces that pass the filters and are nearest to a unit vector, with their cosines.
 
-    Every candidate is compared: the result is exact. Faces of equal distance stand in the order of their making.
+    `vector`: float32 [dimension]. Nearest first, equal ones in the order in which they were made. Every candidate is
+    compared: the result is exact.
     """
     try:
         members = _members(scope, _hashable(filters))
     except EmptyResultSet:  # an empty list of ids: no face holds to it
         return []
-    probe = (PgVector(vector).to_text(), version.version)
+    probe = (PgVector(vector), version.version)
     few = False
     if members and not filters.keys() - {"list_id"}:  # others come once and are not worth counting
         count, share = _census(members[0], int(time.monotonic() / CENSUS_LIFETIME_S))
         few = count <= FEW
         if not few and count >= limit and share >= SHARE_MIN:
             proposals = max(PROPOSALS_MIN, PROPOSALS_PER_RESULT * limit)
-            scan = SCAN.format(dimension=version.dimension, members="")
+            scan = SCAN.format(members="")
             nearest = PROPOSE.format(scan=scan, members=members[0].condition)
-            found = _faces(nearest, [*probe, proposals, *members[0].parameters, limit])
+            found = _near(nearest, [*probe, proposals, *members[0].parameters, limit], prepare=True)
             if len(found) == limit:  # who was not proposed is farther than all of these
                 return found
-    scan = SCAN.format(dimension=version.dimension, members="".join(each.condition for each in members))
-    return _faces(scan, [*probe, *(value for each in members for value in each.parameters), limit], prepare=few)
+    scan = SCAN.format(members="".join(each.condition for each in members))
+    return _near(scan, [*probe, *(value for each in members for value in each.parameters), limit], prepare=few)
 
 
-def _faces(nearest: str, parameters: list[Any], *, prepare: bool = False) -> list[NearFace]:
-    with prepared_cursor() if prepare else connection.cursor() as cursor:
-        cursor.execute(STATEMENT.format(nearest=nearest), parameters)
-        rows = cursor.fetchall()
-    found = []
-    for *values, distance, list_ids in rows:
-        face: Any = Face.from_db(DEFAULT_DB_ALIAS, FIELDS, values)
-        face.list_ids = list_ids
-        found.append(NearFace(face, -distance))
-    return found
+def _near(statement: str, parameters: list[Any], *, prepare: bool = False) -> Near:
+    with prepared_cursor() if prepare else planned_cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return [(key, -distance) for key, distance in cursor.fetchall()]
 
 
 def _hashable(filters: Filters) -> HashableFilters:

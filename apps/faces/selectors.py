@@ -30,7 +30,7 @@ LISTS = """ARRAY(
 )"""
 SELECT = "SELECT {} FROM faces_face f WHERE {} AND (%s::uuid IS NULL OR f.account_id = %s)"
 BY_KEY = {
-    with_lists: SELECT.format(f"{COLUMNS}, {LISTS}" if with_lists else COLUMNS, "f.id = ANY(%s)")
+    with_lists: SELECT.format(f"{COLUMNS}, {LISTS}" if with_lists else COLUMNS, "f.id = ANY(%s::bigint[])")
     for with_lists in (False, True)
 }
 BY_ID = SELECT.format(f"{COLUMNS}, {LISTS}", "f.face_id = %s")
@@ -110,14 +110,14 @@ def _fetched(rows: "QuerySet[Face, Any]") -> list[FaceRow]:
         return []
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return list(map(FaceRow._make, cursor.fetchall()))
+        return [FaceRow(*row) for row in cursor.fetchall()]
 
 
 def _read(statement: str, parameters: Sequence[Any]) -> list[FaceRow]:
     """The rows of a statement that is planned once a connection."""
     with prepared_cursor() as cursor:
         cursor.execute(statement, parameters)
-        return list(map(FaceRow._make, cursor.fetchall()))
+        return [FaceRow(*row) for row in cursor.fetchall()]
 
 
 def _page_keys(row: List, page: Page) -> list[int]:

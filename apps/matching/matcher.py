@@ -1,52 +1,42 @@
-"""The matcher: the candidates that resemble a probe most, found exactly.
+"""Matching: which candidates resemble a probe most, how similar they are, and what is known of them.
 
-A scan compares every candidate of one kind and gives the best of them with cosines; matchers that keep candidates in
-memory or in an index are further scans. Similarity and threshold are decided here, the same for all.
+A matcher (`engine.protocol`) searches keys and cosines; similarities and thresholds are decided here, the same for all
+matchers; then the objects of the keys are read (`hydration`).
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from django.db.models import F
-from django.db.models.functions import Cast
-from pgvector.django import MaxInnerProduct, VectorField
 
 from apps.common import errors
 from apps.common.descriptors import DescriptorVersion, Vector, versions
 from apps.common.errors import LunaError
 from apps.events.models import Event
-from apps.events.selectors import event_descriptors, events_by_key
-from apps.faces.attributes import attributes_get
-from apps.faces.models import Face
-from apps.faces.nearest import faces_nearest
-from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates, Match, Probe
+from apps.faces.types import FaceRow
+from apps.matching.engine.database import DatabaseMatcher
+from apps.matching.engine.protocol import Key, Matcher
+from apps.matching.hydration import hydrate
+from apps.matching.types import Block, Candidates, Found, Match, Probe
 
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A candidate (a row or a temporary attribute) and its cosine with the probe."""
-
-    found: Any
-    cosine: float
-
-
-Hits = list[Hit]
+MATCHER: Matcher = DatabaseMatcher()
+ROUNDING = 1e-6  # a threshold's cosine is rounded: matchers may give a little more than the similarities then allow
 Matches = tuple[Match, ...]
+Ranked = list[tuple[Key, float]]  # with similarities
+Group = tuple[type[Candidates], object, frozenset[str]]
 
 
-def match(*, probes: Sequence[Probe], candidates: Candidates) -> tuple[Matches, ...]:
-    """Compares each probe with all candidates: for each probe its matches, most similar first.
+def match(*, probes: Sequence[Probe], block: Block) -> tuple[Matches, ...]:
+    """Compare each probe with all candidates: for each probe its matches, most similar first.
 
-    Equal similarities stand in the order in which their objects were stored. Candidates without a descriptor of the
+    Equal similarities are in the order in which their objects were stored. Candidates without a descriptor of the
     probe's version are left out. Raises LunaError MIXED_DESCRIPTOR_VERSIONS for probes of different versions,
     UNKNOWN_DESCRIPTOR_VERSION for an unknown one.
     """
-    return tuple(matches for (matches,) in match_all(probes=probes, candidates=[candidates]))
+    return tuple(matches for (matches,) in match_all(probes=probes, blocks=[block]))
 
 
-def match_all(*, probes: Sequence[Probe], candidates: Sequence[Candidates]) -> tuple[tuple[Matches, ...], ...]:
+def match_all(*, probes: Sequence[Probe], blocks: Sequence[Block]) -> tuple[tuple[Matches, ...], ...]:
     """`match` for several blocks of candidates: for each probe, for each block, its matches."""
     if not probes:
         return ()
@@ -55,10 +45,53 @@ def match_all(*, probes: Sequence[Probe], candidates: Sequence[Candidates]) -> t
         raise LunaError(errors.MIXED_DESCRIPTOR_VERSIONS, ", ".join(map(str, sorted(numbers))))
     version = versions.get(numbers.pop())
     vectors = [probe.vector for probe in probes]
-    per_block = [
-        [_matches(block, version, hits) for hits in SCANS[type(block)](block, version, vectors)] for block in candidates
-    ]
-    return tuple(zip(*per_block, strict=True)) if per_block else tuple(() for _ in probes)
+    ranked = [_ranked(block, version, vectors) for block in blocks]
+    objects = _objects(blocks, ranked)
+    return tuple(
+        tuple(
+            tuple(
+                _match(objects[_group(block)][key], similarity)
+                for key, similarity in of_block[place]
+                if key in objects[_group(block)]
+            )
+            for block, of_block in zip(blocks, ranked, strict=True)
+        )
+        for place in range(len(probes))
+    )
+
+
+def _ranked(block: Block, version: DescriptorVersion, vectors: Sequence[Vector]) -> list[Ranked]:
+    """The keys and similarities of a block, for each vector."""
+    calibration = version.calibration
+    least = calibration.cosine(block.threshold) - ROUNDING
+    found = MATCHER.search(block.candidates, version, vectors, block.limit, least)
+    scored = [[(hit.key, calibration.similarity(hit.cosine)) for hit in hits] for hits in found]
+    return [[(key, similarity) for key, similarity in hits if similarity >= block.threshold] for hits in scored]
+
+
+def _group(block: Block) -> Group:
+    """Blocks whose objects are read together."""
+    return type(block.candidates), block.candidates.scope, block.targets
+
+
+def _objects(blocks: Sequence[Block], ranked: Sequence[Sequence[Ranked]]) -> Mapping[Group, Mapping[Key, Found]]:
+    """The objects of all matches, one statement for each group of blocks."""
+    keys: dict[Group, set[Key]] = defaultdict(set)
+    candidates = {}
+    for block, of_block in zip(blocks, ranked, strict=True):
+        candidates[_group(block)] = block.candidates
+        keys[_group(block)].update(key for hits in of_block for key, _ in hits)
+    return {
+        group: hydrate(candidates=candidates[group], keys=wanted, targets=group[2]) for group, wanted in keys.items()
+    }
+
+
+def _match(found: Found, similarity: float) -> Match:
+    if isinstance(found, FaceRow):
+        return Match(similarity, found.face_id, face=found)
+    if isinstance(found, Event):
+        return Match(similarity, found.event_id, event=found)
+    return Match(similarity, found.attribute_id, attribute=found)
 
 
 def match_raw(*, references: Sequence[Probe], candidates: Sequence[Probe]) -> list[list[float]]:
@@ -77,75 +110,3 @@ def match_raw(*, references: Sequence[Probe], candidates: Sequence[Probe]) -> li
         np.stack([probe.vector for probe in probes]).astype(np.float64) for probes in (references, candidates)
     )
     return [[version.calibration.similarity(cosine) for cosine in row] for row in rows @ columns.T]
-
-
-def _matches(block: Candidates, version: DescriptorVersion, hits: Hits) -> Matches:
-    scored = [(hit.found, version.calibration.similarity(hit.cosine)) for hit in hits]
-    return tuple(_match(found, similarity) for found, similarity in scored if similarity >= block.threshold)
-
-
-def _match(found: Any, similarity: float) -> Match:
-    if isinstance(found, Face):
-        return Match(similarity, found.face_id, face=found)
-    if isinstance(found, Event):
-        return Match(similarity, found.event_id, event=found)
-    return Match(similarity, found.attribute_id, attribute=found)
-
-
-def scan_faces(block: FaceCandidates, version: DescriptorVersion, vectors: Sequence[Vector]) -> list[Hits]:
-    """One statement per vector."""
-    return [
-        [
-            Hit(near.face, near.cosine)
-            for near in faces_nearest(
-                scope=block.scope, filters=block.filters, version=version, vector=vector, limit=block.limit
-            )
-        ]
-        for vector in vectors
-    ]
-
-
-def scan_events(block: EventCandidates, version: DescriptorVersion, vectors: Sequence[Vector]) -> list[Hits]:
-    """One statement per vector, and one for the events that came of all."""
-    rows = event_descriptors(scope=block.scope, filters=block.filters, version=version.version)
-    # The column holds vectors of many dimensions; the cast to this version's is what its index would be built on.
-    column = Cast(F("vector"), VectorField(dimensions=version.dimension))
-    nearest = [
-        list(
-            rows.annotate(distance=MaxInnerProduct(column, vector))
-            .order_by("distance", "event_id")
-            .values_list("event_id", "distance")[: block.limit]
-        )
-        for vector in vectors
-    ]
-    events = events_by_key({key for found in nearest for key, _ in found})
-    return [[Hit(events[key], -distance) for key, distance in found if key in events] for found in nearest]
-
-
-def scan_attributes(block: AttributeCandidates, version: DescriptorVersion, vectors: Sequence[Vector]) -> list[Hits]:
-    """They come out of Redis whole, at most a thousand: numpy compares them in float64."""
-    ids = tuple(dict.fromkeys(block.attribute_ids))
-    described = [
-        (attribute, data.vector)
-        for attribute in sorted(
-            attributes_get(scope=block.scope, attribute_ids=ids),
-            key=lambda each: (each.create_time, each.attribute_id),
-        )
-        if (data := attribute.data.descriptor(version.version)) is not None
-    ]
-    if not described:
-        return [[] for _ in vectors]
-    matrix = np.stack([vector for _, vector in described]).astype(np.float64)
-    cosines = np.stack(vectors).astype(np.float64) @ matrix.T
-    return [
-        [Hit(described[index][0], float(row[index])) for index in np.argsort(-row, kind="stable")[: block.limit]]
-        for row in cosines
-    ]
-
-
-Scan = Callable[[Any, DescriptorVersion, Sequence[Vector]], list[Hits]]
-SCANS: dict[type[Any], Scan] = {
-    FaceCandidates: scan_faces,
-    EventCandidates: scan_events,
-    AttributeCandidates: scan_attributes,
-}

@@ -7,8 +7,7 @@ from apps.common.descriptors import Vector
 from apps.common.filters import Filters
 from apps.common.scope import Scope
 from apps.events.models import Event
-from apps.faces.models import Face
-from apps.faces.types import TemporaryAttribute
+from apps.faces.types import FaceRow, TemporaryAttribute
 
 DEFAULT_LIMIT = 3
 
@@ -25,15 +24,10 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceCandidates:
-    """Stored faces, chosen by the filter language.
-
-    The `limit` most similar come back, those of at least `threshold` (similarity 0..1).
-    """
+    """Stored faces, chosen by the filter language."""
 
     scope: Scope
     filters: Filters = field(default_factory=dict)
-    limit: int = DEFAULT_LIMIT
-    threshold: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +36,6 @@ class EventCandidates:
 
     scope: Scope
     filters: Filters = field(default_factory=dict)
-    limit: int = DEFAULT_LIMIT
-    threshold: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +44,26 @@ class AttributeCandidates:
 
     scope: Scope
     attribute_ids: tuple[UUID, ...] = ()
-    limit: int = DEFAULT_LIMIT
-    threshold: float = 0.0
 
 
 Candidates = FaceCandidates | EventCandidates | AttributeCandidates
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """A block of candidates: the `limit` most similar of them match, those of at least `threshold` (similarity 0..1).
+
+    `targets`: the members of a matched object that the caller needs; none for all.
+    """
+
+    candidates: Candidates
+    limit: int = DEFAULT_LIMIT
+    threshold: float = 0.0
+    targets: frozenset[str] = frozenset()
+
+
+Found = FaceRow | Event | TemporaryAttribute
+"""A matched object."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +72,7 @@ class Match:
 
     similarity: float
     object_id: UUID
-    face: Face | None = None
+    face: FaceRow | None = None
     event: Event | None = None
     attribute: TemporaryAttribute | None = None
 

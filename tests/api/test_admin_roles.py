@@ -20,6 +20,7 @@ from apps.accounts.services import account_close, account_delete, account_update
 from apps.events.models import Event
 from apps.faces.models import Face, List
 from apps.faces.services import face_create, list_create
+from apps.faces.types import FaceDraft
 from apps.handlers.models import Handler
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
@@ -82,7 +83,7 @@ def rows(db: None) -> dict[Any, Any]:
         Account: owner,
         Token: Token.objects.create(account=owner),
         AuditRecord: AuditRecord.objects.earliest("pk"),
-        Face: face_create(account_id=owner.pk),
+        Face: face_create(account_id=owner.pk, draft=FaceDraft()),
         List: list_create(account_id=owner.pk),
         Event: make_event(owner),
         Handler: Handler.objects.create(account=owner, policies={}),
@@ -232,7 +233,7 @@ def test_a_closed_account_has_no_role() -> None:
 
 def test_roles_say_nothing_of_the_api() -> None:
     login, other = login_of("administrator"), make_account()
-    face = face_create(account_id=other.pk)
+    face = face_create(account_id=other.pk, draft=FaceDraft())
     client = Client(headers={"Luna-Account-Id": str(login.pk)})
     assert client.get(f"/6/faces/{face.face_id}").status_code == 404
     assert client.get("/6/accounts").status_code == 403

@@ -14,7 +14,7 @@ from apps.common.scope import Scope
 from apps.faces import nearest
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
 from apps.matching.matcher import match
-from apps.matching.types import FaceCandidates, Probe
+from apps.matching.types import Block, FaceCandidates, Probe
 from tests.perf.report import Row, percentile
 
 LIST_FACES = 10_000
@@ -38,11 +38,11 @@ def bench() -> list[Row]:
         )
         copy_alone(keys)
         scope = Scope(account.account_id)
-        candidates = FaceCandidates(scope=scope, filters={"list_id": row.list_id}, limit=TOP)
-        rows = [compare("exact match, list of 10,000, nobody else", random, candidates, "≤ 3× bare")]
+        block = Block(FaceCandidates(scope=scope, filters={"list_id": row.list_id}), limit=TOP)
+        rows = [compare("exact match, list of 10,000, nobody else", random, block, "≤ 3× bare")]
         add_faces(account.account_id, random, OTHER_FACES)
         analyze()
-        rows.append(compare("exact match, list of 10,000 among 50,000", random, candidates, ""))
+        rows.append(compare("exact match, list of 10,000 among 50,000", random, block, ""))
         transaction.set_rollback(True)
     return rows
 
@@ -80,14 +80,14 @@ def analyze() -> None:
         cursor.execute("ANALYZE bare, faces_face, faces_facedescriptor, faces_list, faces_listface")
 
 
-def compare(name: str, random: np.random.Generator, candidates: FaceCandidates, goal: str) -> Row:
+def compare(name: str, random: np.random.Generator, block: Block, goal: str) -> Row:
     """Both ways in turn, so that what else the machine does hits both alike."""
     own, bare = [], []
     for vector in unit(random, ROUNDS + 5):
         probe = Probe("", "raw_descriptor", VERSION.version, vector)
-        found, own_ms = timed(lambda probe=probe: match(probes=[probe], candidates=candidates)[0])
+        found, own_ms = timed(lambda probe=probe: match(probes=[probe], block=block)[0])
         expected, bare_ms = timed(lambda vector=vector: bare_scan(vector))
-        if [each.face and each.face.pk for each in found] != [key for key, _ in expected]:
+        if [each.face and each.face.id for each in found] != [key for key, _ in expected]:
             raise AssertionError("the matcher and the bare scan disagree")
         own.append(own_ms)
         bare.append(bare_ms)

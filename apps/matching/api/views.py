@@ -21,7 +21,15 @@ from apps.matching.api.shapes import match_shape, targets_check
 from apps.matching.candidates import ATTRIBUTES, EVENTS, FACES
 from apps.matching.matcher import match_all, match_raw
 from apps.matching.references import descriptors_read, references_resolve
-from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates, Probe, Reference
+from apps.matching.types import (
+    AttributeCandidates,
+    Block,
+    Candidates,
+    EventCandidates,
+    FaceCandidates,
+    Probe,
+    Reference,
+)
 
 MAX_RAW_CANDIDATES = 1000
 KIND_OF_ORIGIN = {FACES: "face", EVENTS: "event", ATTRIBUTES: "attribute"}
@@ -45,10 +53,9 @@ class MatchFacesView(LunaView):
         check_rights(request, references, candidates)
         check_limits(candidates)
         scope = read_scope(request)
-        blocks = [candidates_of(request, scope, block) for block in candidates]
-        targets = [targets_check(block, given["targets"]) for block, given in zip(blocks, candidates, strict=True)]
+        blocks = [block_of(request, scope, block) for block in candidates]
         resolved = references_resolve(scope=scope, references=references, version=version)
-        found = match_all(probes=[probe for _, probe in resolved], candidates=blocks)
+        found = match_all(probes=[probe for _, probe in resolved], blocks=blocks)
         asked: Any = request.data
         filters = [
             {"origin": given["filters"]["origin"], **raw["filters"]}
@@ -59,8 +66,8 @@ class MatchFacesView(LunaView):
                 {
                     "reference": {"id": reference.id, "type": reference.type},
                     "matches": [
-                        {"filters": echo, "result": [match_shape(match, shown) for match in matches]}
-                        for echo, shown, matches in zip(filters, targets, per_block, strict=True)
+                        {"filters": echo, "result": [match_shape(match, block.targets) for match in matches]}
+                        for echo, block, matches in zip(filters, blocks, per_block, strict=True)
                     ],
                 }
                 for (reference, _), per_block in zip(resolved, found, strict=True)
@@ -139,13 +146,22 @@ def check_limits(candidates: Iterable[Mapping[str, Any]]) -> None:
         raise LunaError(errors.TOO_MANY_REFERENCES, limits.result_candidate_limit)
 
 
-def candidates_of(request: Request, scope: Scope, block: Mapping[str, Any]) -> Candidates:
-    """A block of candidates.
+def block_of(request: Request, scope: Scope, given: Mapping[str, Any]) -> Block:
+    """Return a block of candidates.
+
+    Raises LunaError as `candidates_of` and `targets_check` do.
+    """
+    candidates = candidates_of(request, scope, given["filters"])
+    targets = targets_check(candidates, given["targets"])
+    return Block(candidates, limit=given["limit"], threshold=given["threshold"], targets=targets)
+
+
+def candidates_of(request: Request, scope: Scope, filters: Mapping[str, Any]) -> Candidates:
+    """Return the candidates that filters with an `origin` describe.
 
     Raises LunaError FILTER_ACCOUNT_MISMATCH when its filters and the query name different accounts,
     FOREIGN_ACCOUNT_ID for an account that this client may not see.
     """
-    filters = block["filters"]
     account_id = filters.get("account_id")
     if account_id is not None:
         if "account_id" in request.query_params and account_id != scope.account_id:
@@ -153,9 +169,8 @@ def candidates_of(request: Request, scope: Scope, block: Mapping[str, Any]) -> C
         if not scope.allows(account_id):
             raise LunaError(errors.FOREIGN_ACCOUNT_ID, "candidates")
         scope = Scope(account_id)
-    common: dict[str, Any] = {"scope": scope, "limit": block["limit"], "threshold": block["threshold"]}
     if filters["origin"] == EVENTS:
-        return EventCandidates(filters=filters["filters"], **common)
+        return EventCandidates(scope=scope, filters=filters["filters"])
     if filters["origin"] == ATTRIBUTES:
-        return AttributeCandidates(attribute_ids=tuple(filters["attribute_ids"]), **common)
-    return FaceCandidates(filters=filters["filters"], **common)
+        return AttributeCandidates(scope=scope, attribute_ids=tuple(filters["attribute_ids"]))
+    return FaceCandidates(scope=scope, filters=filters["filters"])

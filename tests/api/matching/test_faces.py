@@ -183,6 +183,6 @@ def test_number_of_queries_is_constant(
         event = make_matched_event(account, VECTORS[0])
         references = [stored("face", faces[0].face_id), stored("event", event.event_id), raw(VECTORS[0])]
         blocks = [{**FACES, "limit": 100}, {"filters": {"origin": "events"}, "limit": 100}]
-        # the account; references: faces, events; scans: 3 × 2; rows of events
-        with django_assert_num_queries(1 + 2 + 6 + 1):
+        # the account; references: faces, events; scans: 3 × 2; rows of faces, rows of events
+        with django_assert_num_queries(1 + 2 + 6 + 2):
             matched(client, references, *blocks)

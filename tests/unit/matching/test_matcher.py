@@ -17,10 +17,9 @@ from apps.common.scope import Scope
 from apps.faces import nearest
 from apps.faces.attributes import attribute_create, attribute_delete
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
-from apps.faces.selectors import face_lists
 from apps.faces.types import AttributeData
 from apps.matching.matcher import match, match_all
-from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates, Match, Probe
+from apps.matching.types import AttributeCandidates, Block, EventCandidates, FaceCandidates, Match, Probe
 from tests.factories import NOON, make_account, make_event, make_version, unit_vectors
 
 pytestmark = pytest.mark.django_db
@@ -66,8 +65,8 @@ def probe(vector: Vector, version: int = 9701) -> Probe:
     return Probe("p", "raw_descriptor", version, vector)
 
 
-def best(vector: Vector, candidates: Candidates) -> tuple[Match, ...]:
-    return match(probes=[probe(vector)], candidates=candidates)[0]
+def best(vector: Vector, block: Block) -> tuple[Match, ...]:
+    return match(probes=[probe(vector)], block=block)[0]
 
 
 def reference_scan(
@@ -99,21 +98,25 @@ def test_faces_are_found_as_a_plain_scan_finds_them(
     vectors = unit_vectors(count + 1, DIMENSION, seed)
     faces = make_faces(account, vectors[1:])
     row = make_list(account, faces)
-    candidates = FaceCandidates(
-        scope=Scope(account.account_id), filters={"list_id": row.list_id}, limit=limit, threshold=threshold
+    block = Block(
+        FaceCandidates(scope=Scope(account.account_id), filters={"list_id": row.list_id}),
+        limit=limit,
+        threshold=threshold,
     )
     ids = [face.face_id for face in faces]
-    check(best(vectors[0], candidates), reference_scan(vectors[0], vectors[1:], ids, version, limit, threshold))
+    check(best(vectors[0], block), reference_scan(vectors[0], vectors[1:], ids, version, limit, threshold))
 
 
 def test_many_probes_in_a_large_list(account: Account, version: DescriptorVersion, share: float) -> None:
     vectors = unit_vectors(2000, DIMENSION)
     faces = make_faces(account, vectors)
     row = make_list(account, faces[::2])
-    candidates = FaceCandidates(
-        scope=Scope(account.account_id), filters={"list_id": row.list_id}, limit=100, threshold=0.3
+    block = Block(
+        FaceCandidates(scope=Scope(account.account_id), filters={"list_id": row.list_id}),
+        limit=100,
+        threshold=0.3,
     )
-    found = match(probes=[probe(vector) for vector in vectors[:10]], candidates=candidates)
+    found = match(probes=[probe(vector) for vector in vectors[:10]], block=block)
     ids = [face.face_id for face in faces[::2]]
     for vector, matches in zip(vectors[:10], found, strict=True):
         check(matches, reference_scan(vector, vectors[::2], ids, version, 100, 0.3))
@@ -124,7 +127,7 @@ def test_equal_similarities_stand_in_the_order_of_storing(
 ) -> None:
     vector = unit_vectors(1, DIMENSION)[0]
     faces = make_faces(account, np.stack([vector] * 7))
-    found = best(vector, FaceCandidates(scope=Scope(account.account_id), limit=5))
+    found = best(vector, Block(FaceCandidates(scope=Scope(account.account_id)), limit=5))
     assert [each.object_id for each in found] == [face.face_id for face in faces[:5]]
     assert found[0].similarity == pytest.approx(1.0, abs=1e-6)
 
@@ -133,10 +136,10 @@ def test_a_face_comes_with_its_row_and_lists(account: Account, version: Descript
     vectors = unit_vectors(1, DIMENSION)
     faces = make_faces(account, vectors, external_id="e", user_data="u")
     row = make_list(account, faces)
-    (found,) = best(vectors[0], FaceCandidates(scope=Scope(account.account_id)))
+    (found,) = best(vectors[0], Block(FaceCandidates(scope=Scope(account.account_id))))
     assert found.face is not None
     assert (found.face.external_id, found.face.user_data) == ("e", "u")
-    assert face_lists(found.face) == [row.list_id]
+    assert found.face.lists == [row.list_id]
     assert (found.event, found.attribute) == (None, None)
 
 
@@ -160,18 +163,18 @@ def test_filters_of_faces(account: Account, version: DescriptorVersion, filters:
     Face.objects.unscoped().bulk_update(faces, ["external_id", "user_data", "create_time"])
     row = make_list(account, [faces[1]])
     chosen = filters(faces, row)  # type: ignore[operator]
-    found = best(vectors[0], FaceCandidates(scope=Scope(account.account_id), filters=chosen, limit=100))
+    found = best(vectors[0], Block(FaceCandidates(scope=Scope(account.account_id), filters=chosen), limit=100))
     assert [each.object_id for each in found] == [faces[1].face_id]
     nothing = {"list_id": row.list_id, "external_ids": ["one"]}
     for none in (nothing, {"face_ids": []}, {"list_id": row.list_id, "external_ids": []}):
-        assert best(vectors[0], FaceCandidates(scope=Scope(account.account_id), filters=none)) == ()
+        assert best(vectors[0], Block(FaceCandidates(scope=Scope(account.account_id), filters=none))) == ()
 
 
 def test_bounds_of_face_ids(account: Account, version: DescriptorVersion) -> None:
     vectors = unit_vectors(5, DIMENSION)
     faces = sorted(make_faces(account, vectors), key=lambda face: str(face.face_id))
     filters = {"face_id__gte": faces[1].face_id, "face_id__lt": faces[3].face_id}
-    found = best(vectors[0], FaceCandidates(scope=Scope(account.account_id), filters=filters, limit=100))
+    found = best(vectors[0], Block(FaceCandidates(scope=Scope(account.account_id), filters=filters), limit=100))
     assert {each.object_id for each in found} == {faces[1].face_id, faces[2].face_id}
 
 
@@ -184,20 +187,20 @@ def test_accounts_do_not_see_each_other(account: Account, version: DescriptorVer
         account_id=account.account_id, data=AttributeData(descriptors=(Descriptor(9701, vectors[0]),))
     )
 
-    def blocks(scope: Scope) -> list[Candidates]:
+    def blocks(scope: Scope) -> list[Block]:
         return [
-            FaceCandidates(scope=scope),
-            FaceCandidates(scope=scope, filters={"list_id": row.list_id}),
-            FaceCandidates(scope=scope, filters={"face_ids": [faces[0].face_id]}),
-            EventCandidates(scope=scope),
-            EventCandidates(scope=scope, filters={"event_ids": [event.event_id]}),
-            AttributeCandidates(scope=scope, attribute_ids=(attribute.attribute_id,)),
+            Block(FaceCandidates(scope=scope)),
+            Block(FaceCandidates(scope=scope, filters={"list_id": row.list_id})),
+            Block(FaceCandidates(scope=scope, filters={"face_ids": [faces[0].face_id]})),
+            Block(EventCandidates(scope=scope)),
+            Block(EventCandidates(scope=scope, filters={"event_ids": [event.event_id]})),
+            Block(AttributeCandidates(scope=scope, attribute_ids=(attribute.attribute_id,))),
         ]
 
     stranger = Scope(make_account().account_id)
-    assert match_all(probes=[probe(vectors[0])], candidates=blocks(stranger)) == (((), (), (), (), (), ()),)
+    assert match_all(probes=[probe(vectors[0])], blocks=blocks(stranger)) == (((), (), (), (), (), ()),)
     for scope in (Scope(account.account_id), Scope(None)):
-        (found,) = match_all(probes=[probe(vectors[0])], candidates=blocks(scope))
+        (found,) = match_all(probes=[probe(vectors[0])], blocks=blocks(scope))
         assert [len(matches) for matches in found] == [2, 2, 1, 1, 1, 1]
 
 
@@ -211,7 +214,7 @@ def test_proposals_that_do_not_suffice(
     far = make_faces(account, unit_vectors(5, DIMENSION, seed=5))
     row = make_list(account, [*far, crowd[66]])
     filters = {"list_id": row.list_id}
-    found = best(vector, FaceCandidates(scope=Scope(account.account_id), filters=filters, limit=5))
+    found = best(vector, Block(FaceCandidates(scope=Scope(account.account_id), filters=filters), limit=5))
     assert found[0].object_id == crowd[66].face_id
     assert {each.object_id for each in found[1:]} < {face.face_id for face in far}
 
@@ -225,18 +228,18 @@ def test_a_census_is_taken_once_in_its_period(
     monkeypatch.setattr(nearest.time, "monotonic", lambda: 0.0)
     vectors = unit_vectors(20, DIMENSION)
     make_faces(account, vectors)
-    candidates = FaceCandidates(scope=Scope(account.account_id), limit=20)
-    for queries in (2, 1):
+    block = Block(FaceCandidates(scope=Scope(account.account_id)), limit=20)
+    for queries in (3, 2):
         with django_assert_num_queries(queries):
-            assert len(best(vectors[0], candidates)) == 20
+            assert len(best(vectors[0], block)) == 20
 
 
 def test_a_statement_planned_once_sees_what_comes_later(account: Account, version: DescriptorVersion) -> None:
-    candidates = FaceCandidates(scope=Scope(account.account_id), limit=20)
+    block = Block(FaceCandidates(scope=Scope(account.account_id)), limit=20)
     vectors = unit_vectors(12, DIMENSION)
     for count, vector in enumerate(vectors, start=1):
         make_faces(account, vector[None])
-        found = best(vector, candidates)
+        found = best(vector, block)
         assert len(found) == count
         assert found[0].similarity == pytest.approx(1.0, abs=1e-6)
 
@@ -248,14 +251,14 @@ def test_other_versions_are_left_out(account: Account, version: DescriptorVersio
     (face,) = make_faces(account, new, OTHER_VERSION)
     make_event(account, Descriptor(9701, old[0]))
     scope = Scope(account.account_id)
-    (found,) = match(probes=[probe(new[0], OTHER_VERSION)], candidates=FaceCandidates(scope=scope))
+    (found,) = match(probes=[probe(new[0], OTHER_VERSION)], block=Block(FaceCandidates(scope=scope)))
     assert [each.object_id for each in found] == [face.face_id]
-    assert match(probes=[probe(new[0], OTHER_VERSION)], candidates=EventCandidates(scope=scope)) == ((),)
+    assert match(probes=[probe(new[0], OTHER_VERSION)], block=Block(EventCandidates(scope=scope))) == ((),)
     with pytest.raises(LunaError) as raised:
-        match(probes=[probe(new[0], OTHER_VERSION), probe(old[0])], candidates=FaceCandidates(scope=scope))
+        match(probes=[probe(new[0], OTHER_VERSION), probe(old[0])], block=Block(FaceCandidates(scope=scope)))
     assert raised.value.code == 31005
     with pytest.raises(LunaError) as raised:
-        match(probes=[probe(new[0], 4711)], candidates=FaceCandidates(scope=scope))
+        match(probes=[probe(new[0], 4711)], block=Block(FaceCandidates(scope=scope)))
     assert raised.value.code == 12036
 
 
@@ -265,9 +268,9 @@ def test_events_are_found_as_a_plain_scan_finds_them(account: Account, version: 
         make_event(account, Descriptor(9701, vector), source=("gate", "door")[number % 2])
         for number, vector in enumerate(vectors[1:])
     ]
-    candidates = EventCandidates(scope=Scope(account.account_id), filters={"sources": ["gate"]}, limit=10)
+    block = Block(EventCandidates(scope=Scope(account.account_id), filters={"sources": ["gate"]}), limit=10)
     ids = [event.event_id for event in events[::2]]
-    found = best(vectors[0], candidates)
+    found = best(vectors[0], block)
     check(found, reference_scan(vectors[0], vectors[1::2], ids, version, 10, 0.0))
     assert found[0].event is not None
     assert found[0].event.source == "gate"
@@ -280,13 +283,15 @@ def test_attributes_are_found_as_a_plain_scan_finds_them(account: Account, versi
         for vector in vectors[1:]
     ]
     ids = [attribute.attribute_id for attribute in made]
-    candidates = AttributeCandidates(
-        scope=Scope(account.account_id), attribute_ids=(*ids, ids[0], uuid4()), limit=7, threshold=0.1
+    block = Block(
+        AttributeCandidates(scope=Scope(account.account_id), attribute_ids=(*ids, ids[0], uuid4())),
+        limit=7,
+        threshold=0.1,
     )
-    found = best(vectors[0], candidates)
+    found = best(vectors[0], block)
     check(found, reference_scan(vectors[0], vectors[1:], ids, version, 7, 0.1))
     attribute_delete(account_id=account.account_id, attribute_id=found[0].object_id)
-    assert found[0].object_id not in [each.object_id for each in best(vectors[0], candidates)]
+    assert found[0].object_id not in [each.object_id for each in best(vectors[0], block)]
 
 
 def test_number_of_queries_depends_on_probes_and_blocks_only(
@@ -296,15 +301,18 @@ def test_number_of_queries_depends_on_probes_and_blocks_only(
     make_list(account, make_faces(account, vectors))
     make_event(account, Descriptor(9701, vectors[0]))
     scope = Scope(account.account_id)
-    blocks: list[Candidates] = [FaceCandidates(scope=scope, limit=limit) for limit in (1, 50)]
-    with django_assert_num_queries(2 * 3 + 3 + 1):  # faces; events and once their rows
-        match_all(probes=[probe(each) for each in vectors[:3]], candidates=[*blocks, EventCandidates(scope=scope)])
+    blocks: list[Block] = [Block(FaceCandidates(scope=scope), limit=limit) for limit in (1, 50)]
+    with django_assert_num_queries(2 * 3 + 1 + 3 + 1):  # faces and once their rows; events and once their rows
+        match_all(
+            probes=[probe(each) for each in vectors[:3]],
+            blocks=[*blocks, Block(EventCandidates(scope=scope))],
+        )
 
 
 def test_nothing_is_compared_with_nothing(
     account: Account, version: DescriptorVersion, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(0):
-        assert match(probes=[], candidates=FaceCandidates(scope=Scope(account.account_id))) == ()
-        candidates = AttributeCandidates(scope=Scope(account.account_id))
-        assert match(probes=[probe(unit_vectors(1, DIMENSION)[0])], candidates=candidates) == ((),)
+        assert match(probes=[], block=Block(FaceCandidates(scope=Scope(account.account_id)))) == ()
+        block = Block(AttributeCandidates(scope=Scope(account.account_id)))
+        assert match(probes=[probe(unit_vectors(1, DIMENSION)[0])], block=block) == ((),)

@@ -7,13 +7,16 @@ from apps.accounts.auth.principal import Principal
 from apps.common.filters import accepts
 from apps.common.filters.enums import ObjectType
 from apps.common.scope import Scope
+from apps.faces.shapes import FACE_TARGETS
 from apps.handlers.messages import matches_block
 from apps.handlers.pipeline.run import Run
-from apps.handlers.policies.match import MatchPolicy, candidates_account
+from apps.handlers.policies.match import EVENT_TARGETS, MatchPolicy, candidates_account
 from apps.handlers.types import GeneratedEvent, LabelMatches
 from apps.matching import matcher
 from apps.matching.candidates import EVENTS
-from apps.matching.types import EventCandidates, FaceCandidates, Match, Probe
+from apps.matching.types import Block, EventCandidates, FaceCandidates, Match, Probe
+
+KEPT = frozenset({"external_id"})  # of the most similar match
 
 
 def match(run: Run) -> Run:
@@ -23,24 +26,28 @@ def match(run: Run) -> Run:
     """
     events = list(run.events)
     for policy in run.policies.match_policy:
-        candidates = _candidates(policy, run.principal)
+        block = _block(policy, run.principal)
         probes = {
             place: Probe(str(event.draft.event_id), "raw_descriptor", event.descriptor.version, event.descriptor.vector)
             for place, event in enumerate(events)
             if event.descriptor is not None and accepts(policy.filters, event.draft.facts())
         }
-        found = matcher.match(probes=list(probes.values()), candidates=candidates)
+        found = matcher.match(probes=list(probes.values()), block=block)
         for place, matches in zip(probes, found, strict=True):
             events[place] = _with_matches(events[place], policy, matches)
     return replace(run, events=tuple(_with_top_match(event) for event in events))
 
 
-def _candidates(policy: MatchPolicy, principal: Principal) -> FaceCandidates | EventCandidates:
+def _block(policy: MatchPolicy, principal: Principal) -> Block:
+    """The candidates of a policy, with what its message shows and the event keeps of them."""
     wanted = policy.candidates
-    scope = Scope(candidates_account(wanted, principal))
-    if wanted.origin == EVENTS:
-        return EventCandidates(scope=scope, filters=wanted.filters, limit=policy.limit, threshold=policy.threshold)
-    return FaceCandidates(scope=scope, filters=wanted.filters, limit=policy.limit, threshold=policy.threshold)
+    kind, known = (EventCandidates, EVENT_TARGETS) if wanted.origin == EVENTS else (FaceCandidates, FACE_TARGETS)
+    return Block(
+        kind(scope=Scope(candidates_account(wanted, principal)), filters=wanted.filters),
+        limit=policy.limit,
+        threshold=policy.threshold,
+        targets=(policy.targets.intersection(known) or frozenset(known)) | KEPT,
+    )
 
 
 def _with_matches(event: GeneratedEvent, policy: MatchPolicy, matches: Sequence[Match]) -> GeneratedEvent:

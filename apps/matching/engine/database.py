@@ -1,0 +1,89 @@
+"""The matcher that is always right: PostgreSQL compares all candidates, NumPy those that are in Redis."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from apps.common.descriptors import DescriptorVersion, Vector
+from apps.events.selectors import events_nearest
+from apps.faces.attributes import attributes_get
+from apps.faces.nearest import faces_nearest
+from apps.matching.engine.protocol import Hit
+from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates
+
+
+class DatabaseMatcher:
+    """Implement `protocol.Matcher` for every kind of candidates, exactly."""
+
+    def search(
+        self,
+        candidates: Candidates,
+        version: DescriptorVersion,
+        vectors: Sequence[Vector],
+        limit: int,
+        threshold: float,
+    ) -> list[list[Hit]]:
+        found = SEARCHES[type(candidates)](candidates, version, vectors, limit)
+        return [[hit for hit in hits if hit.cosine >= threshold] for hits in found]
+
+
+def search_faces(
+    candidates: FaceCandidates, version: DescriptorVersion, vectors: Sequence[Vector], limit: int
+) -> list[list[Hit]]:
+    """One statement a vector: a batch of them gains nothing in SQL."""
+    return [
+        [
+            Hit(key, cosine)
+            for key, cosine in faces_nearest(
+                scope=candidates.scope, filters=candidates.filters, version=version, vector=vector, limit=limit
+            )
+        ]
+        for vector in vectors
+    ]
+
+
+def search_events(
+    candidates: EventCandidates, version: DescriptorVersion, vectors: Sequence[Vector], limit: int
+) -> list[list[Hit]]:
+    """One statement a vector."""
+    return [
+        [
+            Hit(key, cosine)
+            for key, cosine in events_nearest(
+                scope=candidates.scope, filters=candidates.filters, version=version, vector=vector, limit=limit
+            )
+        ]
+        for vector in vectors
+    ]
+
+
+def search_attributes(
+    candidates: AttributeCandidates, version: DescriptorVersion, vectors: Sequence[Vector], limit: int
+) -> list[list[Hit]]:
+    """They come out of Redis whole, at most a thousand: NumPy compares them in float64."""
+    described = [
+        (attribute.attribute_id, data.vector)
+        for attribute in sorted(
+            attributes_get(scope=candidates.scope, attribute_ids=tuple(dict.fromkeys(candidates.attribute_ids))),
+            key=lambda each: (each.create_time, each.attribute_id),
+        )
+        if (data := attribute.data.descriptor(version.version)) is not None
+    ]
+    if not described:
+        return [[] for _ in vectors]
+    matrix = np.stack([vector for _, vector in described]).astype(np.float64)
+    # Not `@`: BLAS sums rows in different orders by their place, so equal descriptors would have unequal cosines.
+    cosines = np.einsum("ij,kj->ik", np.stack(vectors).astype(np.float64), matrix)
+    return [
+        [Hit(described[index][0], float(row[index])) for index in np.argsort(-row, kind="stable")[:limit]]
+        for row in cosines
+    ]
+
+
+Search = Callable[[Any, DescriptorVersion, Sequence[Vector], int], list[list[Hit]]]
+SEARCHES: dict[type[Any], Search] = {
+    FaceCandidates: search_faces,
+    EventCandidates: search_events,
+    AttributeCandidates: search_attributes,
+}
