@@ -197,3 +197,23 @@ def test_the_liveness_of_a_face_whose_surroundings_are_cut_off_is_unknown(networ
     told = in_picture(networks, whole)
     together = aggregate([{"liveness": cut}, {"liveness": told}])["liveness"]
     assert together.predominant is Prediction.SPOOF  # by the picture that tells something
+
+
+@pytest.mark.parametrize("cut", [(80, 190), (110, 170), (60, 230)])
+def test_a_face_cut_by_the_border_has_its_estimations(networks: Path, cut: tuple[int, int]) -> None:
+    """The crops of all networks reach outside of the picture, whose edge is repeated there."""
+    hidden(networks)
+    mask(networks, 0.95)
+    glasses(networks, -5.0)
+    liveness(networks, 0.9, crop="face")
+    top, left = cut
+    names = frozenset({"mask", "glasses", "face_occlusion", "eyes_attributes", "liveness", "basic_attributes"})
+    engine = engine_of(networks)
+    try:
+        result = Pipeline(engine, Plan(estimators=names)).process(ImageInput(encoded(astronaut()[top:, left:])))
+    finally:
+        engine.close()
+    assert result.error is None
+    for face in result.faces:
+        assert face.estimations["mask"].predominant == "medical_mask"
+        assert face.estimations["liveness"].predominant is Prediction.UNKNOWN
