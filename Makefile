@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LUNA := $(BIN)/python -m luna.embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down run status networks test mlserver lint docs bench clean
+.PHONY: help demo up down run status networks test coverage mlserver lint docs bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ networks: .venv/serve.stamp ## build the default networks into var/networks
 
 test: networks .venv/dev.stamp ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+coverage: networks .venv/dev.stamp ## run the tests and print which lines and branches of apps they do not reach
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 mlserver: networks .venv/dev.stamp .venv-mlserver/stamp ## test the networks on a real MLServer
 	$(BIN)/python -m pytest tests/system/test_mlserver.py
