@@ -1,8 +1,6 @@
 """The descriptor of a face: the descriptor network on the warp's aligned crop and its mirror image, mean, length 1.
 
-It depends on the warp and the five points in it alone. Its score says how well the warp suits recognition: the
-geometric mean of sharpness, light, and how far the face looks ahead (the nose between the eyes). Not a
-probability: on 58 faces portraits have .9 and more, faces with 20 px between the eyes or in profile .6 and less.
+It depends on the warp and the five points in it alone, and so does its score (`suitability`).
 """
 
 from collections.abc import Sequence
@@ -14,12 +12,8 @@ from apps.common.descriptors import Descriptor, base64_encode, normalised, sdk_e
 from apps.recognition.engine.warps import aligned_crops, check_alignment
 from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
-from apps.recognition.estimators.measures import luminance, sharpness, sigmoid
 from apps.recognition.estimators.shapes import Json
-from apps.recognition.types import Image, Points
-
-DARK_LUMINANCE, LUMINANCE_WIDTH = 0.2, 0.05  # as `dark` of the quality block
-PROFILE_NOSE_OFFSET, NOSE_OFFSET_WIDTH = 0.45, 0.08  # eye distances from the middle of the eyes
+from apps.recognition.estimators.suitability import suitability
 
 
 class FaceDescriptorEstimator(Estimator):
@@ -40,8 +34,8 @@ class FaceDescriptorEstimator(Estimator):
         raw = networks.run(network.name, aligned_crops(warps, points, alignment))[network.outputs[0].name]
         vectors = unit_vectors(raw.reshape(-1, len(subjects), spec.dimension).mean(0))
         return [
-            Descriptor(spec.version, vector, suitability(warp, five))
-            for vector, warp, five in zip(vectors, warps, points, strict=True)
+            Descriptor(spec.version, vector, score)
+            for vector, score in zip(vectors, suitability(warps, points, networks), strict=True)
         ]
 
     def json(self, result: Descriptor) -> Json:
@@ -70,16 +64,6 @@ def mean_descriptor(descriptors: Sequence[Descriptor]) -> Descriptor:
 def unit_vectors(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows [N, dimension] at length 1."""
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)
-
-
-def suitability(warp: Image, landmarks5: Points) -> float:
-    """The descriptor's score for a warp and its five points."""
-    middle, across = landmarks5[:2].mean(0), landmarks5[1] - landmarks5[0]
-    distance = max(float(np.linalg.norm(across)), 1.0)
-    nose_offset = abs(float((landmarks5[2] - middle) @ across)) / distance**2
-    ahead = sigmoid(nose_offset, PROFILE_NOSE_OFFSET, -NOSE_OFFSET_WIDTH)
-    light = sigmoid(float(luminance(warp[60:210:2, 60:190:2]).mean()), DARK_LUMINANCE, LUMINANCE_WIDTH)
-    return float(np.cbrt(sharpness(warp) * light * ahead))
 
 
 ESTIMATOR = FaceDescriptorEstimator()

@@ -2,10 +2,9 @@
 
 `probability` is the network's class `live`, averaged with the mean of its companions'. The embedded network,
 livenessnet, lets every flat spoof pass: what it finds live is answered as "unknown" (`advisory` in its manifest). The
-pack `recommended` joins three networks; its figures are in docs/estimators.md. `quality` is the descriptor's
-suitability of the warp: sharp, lit and frontal; below its threshold the answer is "unknown". So it is for a face
-without colour, which these networks take for a print, and for one whose surroundings, as far as a network looks, leave
-the picture.
+pack `recommended` joins three networks; its figures are in docs/estimators.md. `quality` says how clear the warp is:
+sharp, lit and frontal; below its threshold the answer is "unknown". So it is for a face without colour, which these
+networks take for a print, and for one whose surroundings, as far as a network looks, leave the picture.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,13 +18,16 @@ from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.crops import face_square_inside
 from apps.recognition.estimators.face_color_type import GRAYSCALE, FaceColorType
-from apps.recognition.estimators.face_descriptor import suitability
 from apps.recognition.estimators.labelled import label_scores
+from apps.recognition.estimators.measures import luminance, sharpness, sigmoid
 from apps.recognition.estimators.shapes import Json
 from apps.recognition.networks.labels import LIVE
 from apps.recognition.networks.specs import Manifest
+from apps.recognition.types import Image, Points
 
 QUALITY_THRESHOLD = 0.5
+DARK_LUMINANCE, LUMINANCE_WIDTH = 0.2, 0.05  # as `dark` of the quality block
+PROFILE_NOSE_OFFSET, NOSE_OFFSET_WIDTH = 0.45, 0.08  # eye distances from the middle of the eyes
 
 
 class Prediction(StrEnum):
@@ -75,7 +77,7 @@ class LivenessEstimator(Estimator):
         return [
             Liveness(
                 scores[LIVE],
-                suitability(subject.warp, subject.warp_landmarks5),
+                clearness(subject.warp, subject.warp_landmarks5),
                 network.threshold(LIVE),
                 fit=_is_fit(subject, network),
                 advisory=network.advisory,
@@ -104,6 +106,16 @@ class LivenessEstimator(Estimator):
     def columns(self, result: Liveness) -> Mapping[str, int]:
         """The prediction."""
         return {"liveness": enums.Liveness.of(result.predominant)}
+
+
+def clearness(warp: Image, landmarks5: Points) -> float:
+    """Geometric mean of sharpness, light, and how far the face of a warp looks ahead (the nose between the eyes)."""
+    middle, across = landmarks5[:2].mean(0), landmarks5[1] - landmarks5[0]
+    distance = max(float(np.linalg.norm(across)), 1.0)
+    nose_offset = abs(float((landmarks5[2] - middle) @ across)) / distance**2
+    ahead = sigmoid(nose_offset, PROFILE_NOSE_OFFSET, -NOSE_OFFSET_WIDTH)
+    light = sigmoid(float(luminance(warp[60:210:2, 60:190:2]).mean()), DARK_LUMINANCE, LUMINANCE_WIDTH)
+    return float(np.cbrt(sharpness(warp) * light * ahead))
 
 
 def _is_fit(subject: Subject, network: Manifest) -> bool:

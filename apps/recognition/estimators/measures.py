@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from apps.recognition.types import Image, Points
 
 SHARPNESS_SIZE_PX = 128  # the warp is measured at this size: noise beyond it says nothing of a face
+MIDDLE = (slice(40, 102), slice(32, 96))  # of it: brows to chin and cheek to cheek of the warp template
 SHARPNESS_LOG_VARIANCE = 1.65  # log10 of the Laplacian's variance where the score is one half
 SHARPNESS_WIDTH = 0.12
 
@@ -46,9 +47,5 @@ def sharpness(warp: Image) -> float:
     """
     grey = cv2.cvtColor(warp, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (SHARPNESS_SIZE_PX, SHARPNESS_SIZE_PX), interpolation=cv2.INTER_AREA)
-    middle = cv2.Laplacian(small.astype(np.float32), cv2.CV_32F)[_MIDDLE]
+    middle = cv2.Laplacian(small.astype(np.float32), cv2.CV_32F)[MIDDLE]
     return sigmoid(float(np.log10(middle.var() + 1e-3)), SHARPNESS_LOG_VARIANCE, SHARPNESS_WIDTH)
-
-
-# Brows to chin and cheek to cheek of the warp template, in sharpness pixels.
-_MIDDLE = (slice(40, 102), slice(32, 96))

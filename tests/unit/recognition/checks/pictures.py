@@ -95,12 +95,13 @@ def brows_moved(pixels_up: float) -> Pixels:
 
 
 def mouth_opened() -> Pixels:
-    """The lower half of the laughing woman's mouth pulled down."""
+    """The lower half of the laughing woman's mouth pulled down, with room around: detectors cut huge faces short."""
     pixels = portrait(1, 1432, 218, 272)
     upright = cv2.warpAffine(pixels, cv2.getRotationMatrix2D((360, 360), 45, 0.9), (720, 720))
     y, x = np.mgrid[:720, :720].astype(np.float32)
     pull = 70 * np.exp(-(((x - 370) / 110) ** 2) - ((y - 540) / 60) ** 2)
-    return cv2.remap(upright, x, y - pull, cv2.INTER_CUBIC)
+    opened = cv2.remap(upright, x, y - pull, cv2.INTER_CUBIC)
+    return cv2.copyMakeBorder(opened, 150, 150, 150, 150, cv2.BORDER_REPLICATE)
 
 
 def turned(degrees: float) -> Pixels:

@@ -1,6 +1,6 @@
 """Each estimator on real faces, and on pictures that were changed in the one way that it must see."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import cv2
@@ -12,9 +12,11 @@ from apps.recognition.engine.core import Engine
 from apps.recognition.estimators.measures import luminance, sharpness
 from apps.recognition.estimators.quality import uniformity
 from apps.recognition.estimators.registry import available
+from apps.recognition.estimators.suitability import suitability
+from apps.recognition.run.networks import EngineNetworks
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.shapes import estimation_block, face_detection_block
-from apps.recognition.types import Face, ImageInput, ImageType, Plan
+from apps.recognition.types import Face, Image, ImageInput, ImageType, Plan
 from tests.unit.recognition.pictures import astronaut, encoded, samples
 
 Estimate = Callable[[NDArray[np.uint8]], Face]
@@ -174,12 +176,52 @@ def test_luminance_of_greys_is_their_value() -> None:
     np.testing.assert_allclose(luminance(greys)[0], np.arange(256) / 255, atol=1e-4)
 
 
-def test_a_worse_picture_has_a_lower_descriptor_score(estimate: Estimate, portrait: Face) -> None:
-    good = portrait.estimations["face_descriptor"].score
-    blurred = estimate(cv2.GaussianBlur(astronaut(), (0, 0), 2.5)).estimations["face_descriptor"].score
-    dark = estimate((astronaut() * 0.12).astype(np.uint8)).estimations["face_descriptor"].score
-    assert blurred < good - 0.2
-    assert dark < good - 0.2
+def painted(corners: Sequence[tuple[float, float]], colour: tuple[int, int, int]) -> Image:
+    pixels = astronaut().copy()
+    cv2.fillPoly(pixels, [np.array(corners, np.int32)], colour)
+    return pixels
+
+
+def shaded(portrait: Face) -> Image:
+    left, right = portrait.landmarks5[:2]
+    return painted([(left[0] - 20, left[1] - 12), (right[0] + 20, right[1] - 12), (right[0] + 20, right[1] + 12),
+                    (left[0] - 20, left[1] + 12)], (15, 15, 15))  # fmt: skip
+
+
+DESCRIPTOR_SCORES: Mapping[str, tuple[Callable[[Face], Image], float, float]] = {
+    "as it is": (lambda _: astronaut(), 0.95, 1.0),
+    "on its head": (lambda _: np.ascontiguousarray(astronaut()[::-1, ::-1]), 0.95, 1.0),
+    "dark": (lambda _: (astronaut() * 0.15).astype(np.uint8), 0.6, 0.95),
+    "nearly black": (lambda _: (astronaut() * 0.05).astype(np.uint8), 0.1, 0.7),
+    "blurred": (lambda _: cv2.GaussianBlur(astronaut(), (0, 0), 3.5), 0.3, 0.8),
+    "small": (lambda _: cv2.resize(astronaut(), (128, 128), interpolation=cv2.INTER_AREA), 0.6, 0.97),
+    "dark glasses": (shaded, 0.3, 0.85),
+}
+
+
+@pytest.mark.parametrize("picture", DESCRIPTOR_SCORES)
+def test_the_descriptor_score_says_how_fit_a_picture_is(estimate: Estimate, portrait: Face, picture: str) -> None:
+    made, low, high = DESCRIPTOR_SCORES[picture]
+    descriptor = estimate(made(portrait)).estimations["face_descriptor"]
+    assert low <= descriptor.score <= high
+    # What the score is for: the nearer to 1, the nearer to a good picture of the same face.
+    assert float(descriptor.vector @ portrait.estimations["face_descriptor"].vector) > descriptor.score - 0.3
+
+
+def test_points_that_detector_and_mesh_see_apart_lower_the_score(engine: Engine, portrait: Face) -> None:
+    """As on masked faces, where they lie .18 eye distances apart."""
+    networks = EngineNetworks(engine, {}, engine.deadline())
+    own = portrait.warp_landmarks5
+    moved = own + np.array([0, 0.15 * np.linalg.norm(own[1] - own[0])], np.float32)
+    as_found, apart = suitability([portrait.warp, portrait.warp], [own, moved], networks)
+    assert as_found == portrait.estimations["face_descriptor"].score
+    assert apart < as_found - 0.1
+
+
+def test_a_warp_without_a_face_is_fit_for_nothing(engine: Engine, portrait: Face) -> None:
+    noise = np.random.default_rng(5).integers(0, 256, (250, 250, 3)).astype(np.uint8)
+    networks = EngineNetworks(engine, {}, engine.deadline())
+    assert suitability([noise], [portrait.warp_landmarks5], networks)[0] < 0.3
 
 
 def test_a_stored_warp_says_nearly_what_its_photograph_said(pipeline: Pipeline, portrait: Face) -> None:
@@ -191,6 +233,7 @@ def test_a_stored_warp_says_nearly_what_its_photograph_said(pipeline: Pipeline, 
     assert stored["head_pose"].yaw == pytest.approx(photo["head_pose"].yaw, abs=5)
     assert stored["quality"].blurriness == pytest.approx(photo["quality"].blurriness, abs=0.02)
     np.testing.assert_array_equal(stored["face_descriptor"].vector, photo["face_descriptor"].vector)
+    assert stored["face_descriptor"].score == photo["face_descriptor"].score
 
 
 def test_eyes_are_twice_as_far_apart_in_a_picture_of_twice_the_size(estimate: Estimate, portrait: Face) -> None:

@@ -1,0 +1,112 @@
+"""How fit a warp is for comparison: the descriptor's `score`, 0..1.
+
+Each factor says how near a face stays to a good picture of itself (cosine of sface's descriptors) when one thing alone
+is wrong with it: detail (blur, size, noise), light, what covers it, how far it looks aside. Their values are medians of
+54 faces in 15 degradations; docs/similarity.md shows what the product says of the match rate. Everything is measured on
+the warp and its five points, so a stored warp has the score of its photograph.
+
+What covers a face shows in two ways. Detector and mesh see different points: they lie .08 eye distances apart on bare
+faces, .18 on masked ones. Eyes behind dark glasses are darker than the cheeks: .12 of their brightness, bare eyes .67.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.recognition.engine.detection import Detection, Window, resized, seen_in
+from apps.recognition.engine.heads import head_for
+from apps.recognition.engine.heads.base import Head
+from apps.recognition.estimators.base import Networks
+from apps.recognition.estimators.measures import MIDDLE, SHARPNESS_SIZE_PX
+from apps.recognition.types import WARP_SIZE_PX, Image, Points
+
+Curve = tuple[tuple[float, float], ...]  # points of a measure and its factor, linear between them
+
+# Detail, log10 of the variance of the Laplacian over that of the luminance: bare faces −.7, 16 px between the eyes
+# −1.3, 10 px −1.6, Gaussian blur of a twelfth of the eye distance −2.2, noise of 40 grey levels 0.
+BLUR: Curve = ((-2.6, 0.5), (-2.2, 0.7), (-1.6, 0.9), (-1.3, 0.96), (-1.0, 1.0))
+NOISE: Curve = ((-0.35, 1.0), (0.0, 0.85), (0.3, 0.7))
+# Grey levels, standard deviation: a picture at .15 of its light 6, at .07 3.
+CONTRAST: Curve = ((1.0, 0.3), (3.0, 0.7), (6.0, 0.9), (12.0, 1.0))
+WHITE: Curve = ((0.1, 1.0), (0.4, 0.8), (0.8, 0.55))  # the part of the face that is overexposed
+POINTS_APART: Curve = ((0.11, 1.0), (0.18, 0.8), (0.25, 0.6), (0.45, 0.4))  # eye distances
+EYES: Curve = ((0.12, 0.75), (0.27, 0.8), (0.45, 1.0))  # their brightness, of the cheeks'
+CERTAINTY: Curve = ((0.0, 0.5), (0.5, 0.75), (0.95, 1.0))  # of the detector, from its threshold to its certain score
+ASIDE: Curve = ((0.35, 1.0), (0.5, 0.75), (0.7, 0.4))  # the nose's eye distances from the middle of the eyes
+PATCH = 0.2  # eye distances around a point
+NEARLY_WHITE = 250
+FACE_BOX = np.array([65.0, 45.0, 185.0, 205.0], np.float32)  # of the warp template, as detectors draw it
+
+
+def suitability(warps: Sequence[Image], landmarks5: Sequence[Points], networks: Networks) -> list[float]:
+    """The score of each warp, uint8 RGB [250, 250, 3], with its five points."""
+    detector = networks.for_task("face_detector")
+    head = head_for(detector)
+    seen = _seen(warps, head, networks, detector.name)
+    return [
+        float(np.prod([*_of_pixels(warp), *_of_face(warp, points), *_of_detection(found, points, head)]))
+        for warp, points, found in zip(warps, landmarks5, seen, strict=True)
+    ]
+
+
+def factor(value: float, curve: Curve) -> float:
+    """The curve's factor at a value, that of its ends beyond them."""
+    points = np.array(curve)
+    return float(np.interp(value, points[:, 0], points[:, 1]))
+
+
+def _seen(warps: Sequence[Image], head: Head, networks: Networks, detector: str) -> list[Detection | None]:
+    """The face that the detector sees in each warp, in pixels of the warp."""
+    side = head.face_side
+    crops = np.stack([resized(warp, side / WARP_SIZE_PX) for warp in warps])
+    places = [Window(0, 0, side / WARP_SIZE_PX)] * len(warps)
+    found = head.decode(networks.run(detector, crops), places, (side, side), head.candidate_score)
+    return [seen_in(FACE_BOX, each) for each in found]
+
+
+def _grey(warp: Image) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(warp, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _of_pixels(warp: Image) -> tuple[float, float, float]:
+    grey = resized(_grey(warp), SHARPNESS_SIZE_PX / WARP_SIZE_PX).astype(np.float32)
+    middle = grey[MIDDLE]
+    detail = float(np.log10(cv2.Laplacian(grey, cv2.CV_32F)[MIDDLE].var() / (middle.var() + 1) + 1e-6))
+    return (
+        factor(detail, BLUR) * factor(detail, NOISE),
+        factor(float(middle.std()), CONTRAST),
+        factor(float((middle > NEARLY_WHITE).mean()), WHITE),
+    )
+
+
+def _of_face(warp: Image, points: Points) -> tuple[float, float]:
+    left_eye, right_eye, nose, left_mouth, right_mouth = points
+    across = right_eye - left_eye
+    distance = max(float(np.linalg.norm(across)), 1.0)
+    grey = _grey(warp)
+    eyes = _brightness(grey, (left_eye, right_eye), distance)
+    cheeks = _brightness(grey, ((left_eye + left_mouth) / 2, (right_eye + right_mouth) / 2), distance)
+    aside = abs(float((nose - (left_eye + right_eye) / 2) @ across)) / distance**2
+    return factor(eyes / (cheeks + 1), EYES), factor(aside, ASIDE)
+
+
+def _brightness(grey: NDArray[np.uint8], centres: Sequence[NDArray[np.float32]], distance: float) -> float:
+    """The mean of squares around points of the warp, 0..255."""
+    reach = max(1, round(PATCH * distance))
+    patches = []
+    for x, y in np.clip(np.round(centres), 0, WARP_SIZE_PX - 1).astype(int):
+        patches.append(grey[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1].mean())
+    return float(np.mean(patches))
+
+
+def _of_detection(found: Detection | None, points: Points, head: Head) -> tuple[float, float]:
+    if found is None:
+        return factor(0.0, CERTAINTY), factor(1.0, POINTS_APART)
+    certainty = (found.score - head.score_threshold) / (head.certain_score - head.score_threshold)
+    if not head.five_points:
+        return factor(certainty, CERTAINTY), 1.0
+    distance = max(float(np.linalg.norm(points[1] - points[0])), 1.0)
+    apart = float(np.linalg.norm(found.keypoints - points, axis=1).mean()) / distance
+    return factor(certainty, CERTAINTY), factor(apart, POINTS_APART)
