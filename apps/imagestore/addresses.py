@@ -7,7 +7,7 @@ from apps.common.fields import parse_uuid
 from apps.imagestore.buckets import BUCKET_NAME
 from apps.imagestore.choices import AUDIT_TYPES, Bucket, Kind, audit_type, folder_of
 
-# A route has the name of what an audit line calls the object; `bucket_…` are the routes below `/1/buckets`.
+# Routes are named after the object's audit type; routes below `/1/buckets` have the prefix `bucket_`.
 ROUTED = (Bucket.FACE_SAMPLES, Bucket.BODY_SAMPLES, Bucket.IMAGES, Bucket.OBJECTS)
 
 

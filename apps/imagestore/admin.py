@@ -1,4 +1,4 @@
-"""Stored pictures and objects in the admin site, and the thumbnails that other pages show."""
+"""Admin page of stored pictures and objects, and the thumbnails of other pages."""
 
 import io
 from typing import Any
@@ -31,7 +31,7 @@ NOTHING = SafeString("—")
 
 
 def thumbnail(object_id: UUID | str | None, bucket: str = Bucket.FACE_SAMPLES, *, large: bool = False) -> SafeString:
-    """The picture as an <img>, a dash where there is none. Each one that is looked at leaves an audit line."""
+    """Return an <img> of a picture, or a dash if it is missing. Loading it leaves an audit line."""
     if not object_id:
         return NOTHING
     side = LARGE_PX if large else SMALL_PX
@@ -78,7 +78,7 @@ class StoredObjectAdmin(DeletingAdmin):
     @staticmethod
     @cache_control(no_store=True)
     def thumbnail_view(request: HttpRequest, bucket: str, object_id: UUID) -> HttpResponse:
-        """A small JPEG of a stored picture, for who may look at stored pictures."""
+        """Answer with a small JPEG of a stored picture. Requires the permission to view stored pictures."""
         if not may_view(request, StoredObject):
             raise PermissionDenied
         if not holds_pictures(bucket):
@@ -98,7 +98,7 @@ class StoredObjectAdmin(DeletingAdmin):
 
 
 def _small_jpeg(data: bytes) -> bytes:
-    """Raises LunaError or OSError for what is no picture."""
+    """Decode a picture and return a small JPEG. Raises LunaError or OSError for invalid data."""
     with open_image(data) as image, decoding(image, data, max_pixels=config(Images).max_pixels):
         image.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
         small = image.convert("RGB")

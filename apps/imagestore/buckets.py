@@ -1,4 +1,4 @@
-"""Buckets and their time to live; the clean-up of what has expired."""
+"""Buckets and their time to live, and the clean-up of expired objects."""
 
 import logging
 import re
@@ -26,19 +26,19 @@ from apps.imagestore.types import KEEP
 
 logger = logging.getLogger(__name__)
 
-BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)  # what S3 takes, too
-CLEAN_UP = "image store clean-up"  # its lock
+BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)  # also valid in S3
+CLEAN_UP = "image store clean-up"  # name of its lock
 BATCH_ROWS = 500
 
 
 def buckets_list() -> list[StoredBucket]:
-    """All buckets by name. The platform's own are always there, with a row once their time to live was set."""
+    """Return all buckets by name. Platform buckets always exist; they have a row once their time to live was set."""
     rows = {bucket.name: bucket for bucket in StoredBucket.objects.all()}
     return [rows.get(name) or StoredBucket(name=name) for name in sorted({*Bucket.values, *rows})]
 
 
 def bucket_get(*, name: str) -> StoredBucket:
-    """Raises LunaError BUCKET_NOT_FOUND."""
+    """Return a bucket. Raises LunaError BUCKET_NOT_FOUND."""
     bucket = StoredBucket.objects.filter(name=name).first()
     if bucket is None and name not in Bucket.values:
         raise LunaError(errors.BUCKET_NOT_FOUND, name)
@@ -46,8 +46,10 @@ def bucket_get(*, name: str) -> StoredBucket:
 
 
 def bucket_create(*, name: str, ttl_days: int | None = None, actor: Actor | None = None) -> StoredBucket:
-    """A new bucket. Raises LunaError BUCKET_CREATION_FAILED for a name that is none, BUCKET_EXISTS for one that is
-    taken, BAD_QUERY_PARAMETERS (`ttl`).
+    """Create a bucket.
+
+    Raises LunaError BUCKET_CREATION_FAILED for an invalid name, BUCKET_EXISTS for a taken one, BAD_QUERY_PARAMETERS
+    (`ttl`).
     """
     check_ttl(ttl_days)
     if not BUCKET_NAME.fullmatch(name) or ".." in name:
@@ -65,7 +67,7 @@ def bucket_create(*, name: str, ttl_days: int | None = None, actor: Actor | None
 
 @transaction.atomic
 def bucket_ttl_set(*, name: str, ttl_days: int, actor: Actor | None = None) -> None:
-    """Changes the time to live of a bucket and of all objects in it that have none of their own.
+    """Change the time to live of a bucket, and of its objects without an own one.
 
     Raises LunaError BUCKET_NOT_FOUND, BAD_QUERY_PARAMETERS (`ttl`).
     """
@@ -80,10 +82,10 @@ def bucket_ttl_set(*, name: str, ttl_days: int, actor: Actor | None = None) -> N
 
 @transaction.atomic
 def bucket_delete(*, name: str, actor: Actor | None = None) -> None:
-    """Remove an empty bucket that is not one of the platform's. Raises LunaError BUCKET_NOT_FOUND, ACCESS_DENIED."""
+    """Delete an empty bucket. Raises LunaError BUCKET_NOT_FOUND; ACCESS_DENIED for a platform or non-empty one."""
     if name in Bucket.values:
         raise LunaError(errors.ACCESS_DENIED)
-    bucket = StoredBucket.objects.select_for_update().filter(name=name).first()  # nobody stores in it now
+    bucket = StoredBucket.objects.select_for_update().filter(name=name).first()  # blocks concurrent stores
     if bucket is None:
         raise LunaError(errors.BUCKET_NOT_FOUND, name)
     if StoredObject.objects.unscoped().filter(bucket__in=folders_of(name)).exists():
@@ -93,10 +95,9 @@ def bucket_delete(*, name: str, actor: Actor | None = None) -> None:
 
 
 def folder_get(*, name: str, kind: Kind) -> str:
-    """Return the folder of a kind in a bucket; of the platform's buckets only in the one for this kind.
+    """Return the folder of a kind in a bucket.
 
-    Raises LunaError BUCKET_NOT_FOUND for no bucket,
-    ACCESS_DENIED for the platform's others, which have resources and rights of their own.
+    Raises LunaError BUCKET_NOT_FOUND, and ACCESS_DENIED for platform buckets with resources and rights of their own.
     """
     bucket_get(name=name)
     if name in Bucket.values and name != PLATFORM[kind]:
@@ -106,10 +107,10 @@ def folder_get(*, name: str, kind: Kind) -> str:
 
 @transaction.atomic
 def objects_ttl_set(*, account_id: UUID, bucket: str, object_ids: Sequence[UUID], ttl_days: int) -> None:
-    """Gives objects a time to live of their own, counted from their creation.
+    """Set the time to live of objects, counted from their creation.
 
     Raises LunaError OBJECTS_NOT_FOUND, BAD_QUERY_PARAMETERS (`ttl`), S3_IMAGE_SAVE_FAILED/S3_OBJECT_SAVE_FAILED when
-    S3 cannot be told.
+    S3 does not accept the new tags.
     """
     check_ttl(ttl_days)
     rows = objects_get(scope=Scope(account_id), bucket=bucket, object_ids=object_ids)
@@ -125,9 +126,10 @@ def objects_ttl_set(*, account_id: UUID, bucket: str, object_ids: Sequence[UUID]
 
 
 def expired_delete() -> int | None:
-    """Removes what has expired, files first; how many objects, or None where another process is at it.
+    """Remove expired objects, files first. Return their number, or None while another process does it.
 
-    An object whose file cannot be removed stays for the next time, unseen. Each object leaves an audit line.
+    If a file cannot be removed, its row remains, hidden from clients, for the next run. Each removed object leaves an
+    audit line.
     """
     with advisory_lock(CLEAN_UP) as ours:
         if not ours:

@@ -1,10 +1,10 @@
-"""Buckets, and the folders in which they hold objects."""
+"""Buckets and the folders of their objects."""
 
 from django.db import models
 
 
 class Bucket(models.TextChoices):
-    """The platform's buckets; their names are folder names on disk."""
+    """The platform's buckets; their names are also folder names."""
 
     FACE_SAMPLES = "visionlabs-samples"
     BODY_SAMPLES = "visionlabs-bodies-samples"
@@ -15,10 +15,10 @@ class Bucket(models.TextChoices):
 
 
 class Kind(models.TextChoices):
-    """What a client's bucket holds, each kind in a folder of its own: `<bucket>/<kind>`.
+    """The kinds of content in a client's bucket, each in its own folder `<bucket>/<kind>`.
 
-    A row's `bucket` is then the folder, so that nothing of one kind is found among the other. The platform's buckets
-    hold one kind each: bucket and folder are the same.
+    The column `bucket` of a row holds the folder, which separates the kinds. A platform bucket holds one kind only, so
+    bucket and folder are the same.
     """
 
     IMAGES = "images"
@@ -53,7 +53,7 @@ def bucket_of(folder: str) -> str:
 
 
 def audit_type(folder: str) -> str:
-    """Return what an audit line calls an object in `folder`; the kinds of permissions have the same names."""
+    """Return the object type in audit lines for objects in `folder`; permission kinds have the same names."""
     _, made, kind = folder.partition("/")
     return kind.removesuffix("s") if made else AUDIT_TYPES[Bucket(folder)]
 

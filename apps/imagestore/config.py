@@ -13,7 +13,7 @@ class ImageStore(Settings):
 
     local_storage: Path = setting(
         ...,
-        "The directory of the files. Default: `image-store` of the var directory.",
+        "Directory of the files. Default: `image-store` in the var directory.",
         env="LUNA_IMAGE_STORE_DIR",
     )
 
@@ -22,40 +22,40 @@ class ImageStore(Settings):
 class S3(Settings):
     """The Image Store in an S3 bucket instead of on disk."""
 
-    bucket: str = setting("", "The name of an existing bucket. Default: none, files are on disk.", env="LUNA_S3_BUCKET")
+    bucket: str = setting("", "Name of an existing bucket. Default: none, so files are on disk.", env="LUNA_S3_BUCKET")
     host: str = setting(
         "",
-        "The URL of the S3 server. Default: Amazon's.",
+        "URL of the S3 server. Default: Amazon's.",
         env="LUNA_S3_ENDPOINT",
         accepts="a URL that begins with `http://` or `https://`",
         pattern=r"^(https?://[^\s/].*)?$",
     )
-    region: str = setting("us-east-1", "The region of the bucket.", env="LUNA_S3_REGION")
+    region: str = setting("us-east-1", "Region of the bucket.", env="LUNA_S3_REGION")
     aws_public_access_key: str = setting(
-        "", "The access key. Default: that of the AWS environment.", env="LUNA_S3_ACCESS_KEY"
+        "", "Access key. Default: that of the AWS environment.", env="LUNA_S3_ACCESS_KEY"
     )
     aws_secret_access_key: SecretStr = setting(
-        SecretStr(""), "The secret key. Default: that of the AWS environment.", env="LUNA_S3_SECRET_KEY"
+        SecretStr(""), "Secret key. Default: that of the AWS environment.", env="LUNA_S3_SECRET_KEY"
     )
-    verify_ssl: bool = setting(True, "Whether the certificate of the server is checked.", env="LUNA_S3_VERIFY_SSL")
+    verify_ssl: bool = setting(True, "Whether the server's certificate is verified.", env="LUNA_S3_VERIFY_SSL")
     lifecycle: bool = setting(
         False,
-        "Objects with a time to live of their own get the tag `vl-expire`, by which S3 deletes them. Run "
-        "`manage.py s3_lifecycle` once for the rules of the bucket and the tags of stored objects.",
+        "Whether S3 deletes objects that have their own time to live, by the tag `vl-expire`. Run "
+        "`manage.py s3_lifecycle` once to set the bucket's rules and the tags of stored objects.",
         env="LUNA_S3_LIFECYCLE",
     )
     connect_timeout: float = setting(
         3.0, "Seconds to wait for a connection.", env="LUNA_S3_CONNECT_TIMEOUT_S", gt=0, le=600
     )
     request_timeout: float = setting(
-        8.0, "Seconds of silence after which a call fails.", env="LUNA_S3_READ_TIMEOUT_S", gt=0, le=600
+        8.0, "Seconds without data after which a call fails.", env="LUNA_S3_READ_TIMEOUT_S", gt=0, le=600
     )
-    attempts: int = setting(2, "How often a call is tried.", env="LUNA_S3_ATTEMPTS", ge=1, le=20)
+    attempts: int = setting(2, "Attempts per call.", env="LUNA_S3_ATTEMPTS", ge=1, le=20)
     pause_s: float = setting(
         5.0,
-        "Seconds without calls after three calls in a row without an answer. Requests that need S3 are answered with "
-        "503 and 20005; then one trial call is made at a time. At most three quarters of `LUNA_HTTP_THREADS` wait "
-        "for S3.",
+        "Seconds for which the circuit breaker stays open after three unanswered calls in a row. Requests that need S3 "
+        "are then answered with 503 and 20005. After the pause, it is half-open: one trial call at a time. At most "
+        "three quarters of `LUNA_HTTP_THREADS` wait for S3.",
         env="LUNA_S3_PAUSE_S",
         ge=0,
         le=3600,
@@ -66,5 +66,5 @@ class S3(Settings):
         if bool(self.aws_public_access_key) != bool(self.aws_secret_access_key.get_secret_value()):
             raise ValueError("LUNA_S3_ACCESS_KEY and LUNA_S3_SECRET_KEY belong together: set both or neither")
         if not self.bucket and (self.host or self.aws_public_access_key or self.lifecycle):
-            raise ValueError("LUNA_S3_BUCKET is not set, and other LUNA_S3_… variables are: files would stay on disk")
+            raise ValueError("LUNA_S3_BUCKET is not set, but other LUNA_S3_… variables are: files would stay on disk")
         return self

@@ -1,4 +1,4 @@
-"""Checks that rows and files agree, for `manage.py fsck`."""
+"""Consistency checks of rows and files, for `manage.py fsck`."""
 
 import hashlib
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ from apps.imagestore.choices import folders_of
 from apps.imagestore.models import StoredObject
 from apps.imagestore.types import NewObject
 
-MIN_AGE = timedelta(hours=1)  # a younger file without a row may be one that is being stored now
+MIN_AGE = timedelta(hours=1)  # a younger file without a row may belong to a store in progress
 BATCH_ROWS = 1000
 CHUNK_BYTES = 1024 * 1024
 
 
 def rows_check(deep: bool) -> Iterator[Fault]:
-    """Rows whose file is lost, cut or changed, and descriptions that differ from their row."""
+    """Yield rows with a missing, truncated or changed file, and descriptions that differ from their rows."""
     last = 0
     while rows := list(StoredObject.objects.unscoped().filter(pk__gt=last).order_by("pk")[:BATCH_ROWS]):
         last = rows[-1].pk
@@ -78,7 +78,7 @@ def _json(name: str) -> object:
 
 
 def files_check(deep: bool) -> Iterator[Fault]:
-    """Files that no row names: left over from a crash, or nobody's at all."""
+    """Yield files without a row, such as those of an interrupted store."""
     for bucket in sorted(folder for root in _entries("")[0] for folder in folders_of(root)):
         for folder in sorted(_entries(bucket)[0]):
             names = sorted(_entries(f"{bucket}/{folder}")[1])
@@ -108,6 +108,6 @@ def _names(row: StoredObject) -> tuple[str, str]:
 def _is_old(name: str) -> bool:
     try:
         modified: datetime = default_storage.get_modified_time(name)
-    except FileNotFoundError:  # renamed or removed meanwhile
+    except FileNotFoundError:  # renamed or removed in between
         return False
     return modified < utc_now() - MIN_AGE

@@ -1,4 +1,4 @@
-"""What an account or a person leaves in the Image Store."""
+"""Erasure of an account's or a person's objects in the Image Store."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,8 +17,9 @@ from apps.imagestore.services import objects_audit
 
 
 def objects_erase(account_id: UUID, erasure: Erasure) -> None:
-    """Remove all objects of an account, the files first: a row without its file is found again, a file without its
-    row is not. Raises LunaError when the storage fails.
+    """Remove all objects of an account.
+
+    Files go first: after a crash, the rows that remain lead to the rest. Raises LunaError when the storage fails.
     """
     mine = StoredObject.objects.for_account(account_id)
     while rows := list(mine.values_list("pk", "bucket", "object_id", "content_type")[:BATCH_ROWS]):
@@ -33,13 +34,13 @@ def object_reference(account_id: UUID, bucket: str, object_id: UUID) -> Referenc
 
 
 def reference_of_address(account_id: UUID, address: str | None) -> Iterator[Reference]:
-    """The object that a path of this platform names, also behind a host; nothing for other addresses."""
+    """Yield the object at a URL or path of this platform; nothing for other addresses."""
     if found := object_of_address(address or "", behind_host=True):
         yield object_reference(account_id, *found)
 
 
 class PersonObjects:
-    """The samples and images that other rooms name, each of the account that names it."""
+    """Erases samples and images that other rooms refer to, within the account of the referring object."""
 
     def __init__(self) -> None:
         self.rows: list[StoredObject] = []
@@ -60,11 +61,11 @@ class PersonObjects:
     def clean(self, trace: Trace) -> None:
         self.cleaned = True
         for row in self.rows:
-            with suppress(*FAILURES):  # the receipt names what is left
+            with suppress(*FAILURES):  # the receipt names the remaining files
                 remove_gone([(row.bucket, row.object_id, row.content_type)])
 
     def report(self) -> Report:
-        """`files_left`: what could not be removed, or may be left where the storage does not say."""
+        """Return the object names; `files_left` are files that could not be removed, or whose state is unknown."""
         names = [_names(row) for row in self.rows]
         left = [name for pair in names for name in pair if self.cleaned and _may_be_left(name)]
         return {"objects": sorted(data for data, _ in names), "files_left": sorted(left)}
@@ -77,5 +78,5 @@ def _names(row: StoredObject) -> tuple[str, str]:
 def _may_be_left(name: str) -> bool:
     try:
         return files.exists(name)
-    except FAILURES:  # a storage that cannot tell
+    except FAILURES:  # state unknown
         return True

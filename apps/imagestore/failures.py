@@ -1,4 +1,4 @@
-"""What a failing storage means to a client: the platform's codes, with the reason in the log only."""
+"""Error codes of storage failures. The cause appears in the log only."""
 
 import logging
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from apps.imagestore.choices import holds_pictures
 
 logger = logging.getLogger(__name__)
 
-# Of pictures, of other objects.
+# Codes of pictures and of other objects.
 DISK = {
     "save": (errors.DISK_IMAGE_SAVE_FAILED, errors.DISK_OBJECT_SAVE_FAILED),
     "remove": (errors.DISK_IMAGE_DELETE_FAILED, errors.DISK_OBJECT_DELETE_FAILED),
@@ -33,26 +33,27 @@ RETRY_AFTER_S = "5"
 
 @contextmanager
 def storage_errors(bucket: str, action: str) -> Iterator[None]:
-    """Turns a failure of the storage into the platform's error: 503 when it was not even asked.
+    """Convert storage failures to a LunaError; with status 503 when the circuit breaker rejects the call.
 
     `action` is save, get or remove.
     """
     try:
         yield
     except AwayError as error:
-        logger.warning("the image store cannot %s in bucket %s: %s", action, bucket, error)
+        logger.warning("Image Store cannot %s in bucket %s: %s", action, bucket, error)
         raise LunaError(errors.S3_REQUEST_FAILED, headers={"Retry-After": RETRY_AFTER_S}) from error
     except FAILURES as error:
-        logger.exception("the image store cannot %s in bucket %s", action, bucket)
+        logger.exception("Image Store cannot %s in bucket %s", action, bucket)
         raise LunaError(failure_code(error, bucket, action)) from error
 
 
 def failure_code(error: Exception, bucket: str, action: str) -> int:
-    """19xxx for a disk, S3_FORBIDDEN to S3_CONNECT_TIMEOUT for S3 that refuses, is slow or away, else 20xxx by
-    what was tried.
+    """Return the code of a storage failure: 19xxx for a disk, 20xxx for S3.
+
+    S3 has codes for a refused connection, timeouts and denied access; the others depend on the action.
     """
     other = not holds_pictures(bucket)
-    if isinstance(error, EndpointConnectionError):  # botocore's own are OSErrors, too
+    if isinstance(error, EndpointConnectionError):  # botocore's errors are also OSErrors
         return errors.S3_CONNECTION_REFUSED
     if isinstance(error, ConnectTimeoutError):
         return errors.S3_CONNECT_TIMEOUT

@@ -1,4 +1,4 @@
-"""Objects as files: `<bucket>/<first 4 characters of the id>/<id>[.jpg]` and `<id>.meta.json` beside it."""
+"""Files of objects: `<bucket>/<first 4 characters of the id>/<id>[.jpg]`, and `<id>.meta.json` next to it."""
 
 import hashlib
 import io
@@ -19,14 +19,14 @@ from apps.imagestore.types import NewObject, Readable
 
 SAMPLE_BUCKETS = frozenset({Bucket.FACE_SAMPLES, Bucket.BODY_SAMPLES})
 EXTENSIONS = {"image/jpeg": ".jpg", "image/png": ".png"}
-ASIDE_BYTES = 256 * 1024  # a piece so large is hashed by a thread of its own, meanwhile it is written
+ASIDE_BYTES = 256 * 1024  # larger chunks are hashed in another thread while they are written
 HASHERS = 4
 
 _hashers = PerProcess("hashes", lambda: ThreadPoolExecutor(HASHERS, thread_name_prefix="sha256"))
 
 
 class CountingReader(io.RawIOBase):
-    """Passes a stream through once and learns its size and SHA-256 on the way: of large ones while they are written."""
+    """Passes a stream through once and computes its size and SHA-256; large chunks are hashed concurrently."""
 
     def __init__(self, stream: Readable) -> None:
         self.stream = stream
@@ -81,14 +81,14 @@ def meta_name(bucket: str, object_id: UUID) -> str:
 
 
 def write_all(items: Sequence[NewObject]) -> list[tuple[int, str]]:
-    """Writes both files of every object, or none; returns size in bytes and SHA-256 (hex) of the data of each."""
+    """Write both files of all objects, or none. Return size in bytes and SHA-256 (hex) of the data of each."""
     written, finish = begin_all(items)
     finish()
     return written
 
 
 def begin_all(items: Sequence[NewObject]) -> tuple[list[tuple[int, str]], Callable[[], None]]:
-    """Begins `write_all`: what it returns, and what waits until the files are kept for good; that must be called."""
+    """Write like `write_all`, but return also a function that waits until the files are durable. It must be called."""
     readers = [CountingReader(item.stream()) for item in items]
     contents: list[tuple[str, File[Any]]] = []
     for item, reader in zip(items, readers, strict=True):
@@ -103,7 +103,7 @@ def begin_all(items: Sequence[NewObject]) -> tuple[list[tuple[int, str]], Callab
 
 
 def begin_each(contents: Sequence[tuple[str, "File[Any]"]]) -> Callable[[], None]:
-    """Begins to save; what is returned waits until all of it is kept. Only a disk goes on by itself."""
+    """Save contents and return a function that waits until they are durable. Only disks sync concurrently."""
     if isinstance(default_storage, DiskStorage):
         return default_storage.begin_all(contents)
     save_each(contents)
@@ -111,9 +111,9 @@ def begin_each(contents: Sequence[tuple[str, "File[Any]"]]) -> Callable[[], None
 
 
 def save_each(contents: Sequence[tuple[str, "File[Any]"]]) -> None:
-    """Saves one after the other; when one fails, those before it are removed.
+    """Save contents one after the other. If one fails, remove the earlier ones.
 
-    Where that fails, too, the storage is away: the rest is left to fsck, or the client would wait for each of them.
+    If that fails too, the storage is unavailable: `fsck` removes the rest, so that the client does not wait for each.
     """
     saved: list[str] = []
     try:
@@ -121,14 +121,14 @@ def save_each(contents: Sequence[tuple[str, "File[Any]"]]) -> None:
             saved.append(name)
             default_storage.save(name, content)
     except BaseException:
-        with suppress(Exception):  # the first failure is the one to tell
+        with suppress(Exception):  # report the first failure
             for name in saved:
                 default_storage.delete(name)
         raise
 
 
 def description(item: NewObject) -> dict[str, object]:
-    """What `*.meta.json` says of an object."""
+    """Return the content of an object's `*.meta.json`."""
     described: dict[str, object] = {"account_id": str(item.account_id)}
     if item.bucket not in SAMPLE_BUCKETS:
         described["Content-Type"] = item.content_type
@@ -138,28 +138,28 @@ def description(item: NewObject) -> dict[str, object]:
 
 
 def read(bucket: str, object_id: UUID, content_type: str) -> "File[bytes]":
-    """The data, open for reading; closed by the caller. Raises FileNotFoundError."""
+    """Open the data for reading; the caller closes it. Raises FileNotFoundError."""
     return default_storage.open(data_name(bucket, object_id, content_type), "rb")
 
 
 def remove(bucket: str, object_id: UUID, content_type: str) -> None:
-    """Removes both files, the data first; files that are not there are no error."""
+    """Remove both files, the data first. Missing files are ignored."""
     remove_all([(bucket, object_id, content_type)])
 
 
 def expires_by_itself() -> bool:
-    """Whether the storage removes files whose time is over, and so must be told when that changes."""
+    """Return whether the storage itself removes expired files, and needs to know changes of their time to live."""
     return bool(getattr(default_storage, "lifecycle", False))
 
 
 def expire_all(keys: Sequence[tuple[str, UUID, str]], days: int | None) -> None:
-    """Tells such a storage of a new time to live of several objects: (bucket, id, content type)."""
+    """Pass a new time to live of objects, given as (bucket, id, content type), to such a storage."""
     for name in (name for key in keys for name in (data_name(*key), meta_name(*key[:2]))):
         default_storage.expire(name, days)  # type: ignore[attr-defined]  # of S3Store
 
 
 def remove_all(keys: Sequence[tuple[str, UUID, str]]) -> None:
-    """Removes the files of several objects: (bucket, id, content type)."""
+    """Remove the files of objects, given as (bucket, id, content type)."""
     names = [name for key in keys for name in (data_name(*key), meta_name(*key[:2]))]
     if isinstance(default_storage, DiskStorage):
         default_storage.delete_all(names)

@@ -1,4 +1,4 @@
-"""Whether objects can be stored now."""
+"""Health check of the Image Store."""
 
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -10,10 +10,10 @@ from apps.imagestore.storage import DIRECTORY_MODE
 
 
 def image_store_check() -> None:
-    """Raises OSError when the folder takes no new file, or an error of S3 once those who used it had no answer."""
+    """Check a disk by creating a file (raises OSError), and S3, if its circuit breaker is open, by a trial call."""
     breaker: Breaker | None = getattr(default_storage, "breaker", None)
     if breaker is not None and breaker.is_open:
-        default_storage.exists("health")  # where nobody else may ask, this finds that it is back
+        default_storage.exists("health")  # a trial call closes the breaker once S3 answers
     if isinstance(default_storage, FileSystemStorage):
         folder = default_storage.location
         Path(folder).mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)

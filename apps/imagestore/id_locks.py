@@ -1,7 +1,7 @@
-"""One writer at a time for an id that a client chose.
+"""Locks of object ids that clients choose: one writer at a time.
 
-Ids that the platform makes are written once. A chosen one may be written by two at once, or again while the files of
-its deleted namesake are being removed: whoever touches such files holds the id.
+The platform's own ids are written once. A chosen id may be written concurrently, or again while the files of a deleted
+object of the same id are being removed. Writing and removing such files therefore requires the lock of the id.
 """
 
 from collections.abc import Sequence
@@ -19,18 +19,18 @@ Key = tuple[str, UUID, str]  # bucket, id, content type
 
 
 def id_lock(*, bucket: str, object_id: UUID, wait: bool = False) -> AbstractContextManager[bool]:
-    """Whether this connection holds the id now; with `wait` it does."""
+    """Try to lock an id; yields whether it is locked. With `wait`, block until it is."""
     return advisory_lock(f"{bucket}/{object_id}", wait=wait)
 
 
 def remove_on_commit(keys: Sequence[Key]) -> None:
-    """Removes the files once the rows are gone for good. Where that fails it is logged, and fsck finds them."""
-    # A lambda: Django names a failing hook by its __qualname__, which a partial does not have.
+    """Remove the files after the commit that deletes their rows. A failure is logged, and `fsck` finds the files."""
+    # A lambda, because Django logs the __qualname__ of a failed hook, which a partial lacks.
     transaction.on_commit(lambda: remove_gone(keys), robust=True)
 
 
 def remove_gone(keys: Sequence[Key]) -> None:
-    """Removes files whose rows are gone, unless an id that may be chosen was stored anew. Raises OSError."""
+    """Remove files of deleted rows, except for a chosen id that was stored again. Raises OSError."""
     files.remove_all([key for key in keys if key[0] in Bucket.values])
     for bucket, object_id, content_type in keys:
         if bucket not in Bucket.values:

@@ -1,4 +1,4 @@
-"""Pictures on their way into the store: what the header says, never more than that is believed or decoded."""
+"""Validation of pictures before they are stored, by their headers; only samples are decoded."""
 
 import base64
 import binascii
@@ -20,12 +20,12 @@ SYNONYMS = {"image/jpg": "image/jpeg", "image/x-windows-bmp": "image/bmp", "imag
 CONTENT_TYPES = frozenset({*FORMATS.values(), *SYNONYMS})
 BASE64_TYPES = {f"image/x-{name.split('/')[1].removeprefix('x-')}-base64": name for name in sorted(CONTENT_TYPES)}
 SAMPLE_FORMATS = frozenset({"JPEG", "PNG"})
-MAX_SAMPLE_COST_PIXELS = 1_000_000  # samples are smaller; a JPEG may pass over them in that many scans
+MAX_SAMPLE_COST_PIXELS = 1_000_000  # cost limit of decoding a sample, which has at most 62,500 pixels
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Encoded bytes and their true media type; width and height in pixels."""
+    """An encoded picture with its actual media type; width and height in pixels."""
 
     data: bytes
     content_type: str
@@ -34,18 +34,19 @@ class Picture:
 
 
 def picture_check(*, data: bytes, content_type: str, max_pixels: int) -> Picture:
-    """Reads a picture's header.
+    """Validate a picture by its header.
 
-    Raises LunaError NO_DATA for no bytes, BAD_CONTENT_TYPE for a media type that is no picture's,
-    CONTENT_TYPE_MISMATCH when the bytes are not what the type says or show more than `max_pixels`.
+    Raises LunaError NO_DATA for empty data, BAD_CONTENT_TYPE for a media type that is not supported,
+    CONTENT_TYPE_MISMATCH when the data has another format or more than `max_pixels`.
     """
     with _opened(data, content_type, max_pixels) as (picture, _):
         return picture
 
 
 def sample_check(*, data: bytes, content_type: str, size: tuple[int, int]) -> Picture:
-    """A warp: a whole JPEG or PNG of `size` (width, height). Raises like `picture_check`, LunaError WRONG_IMAGE_SIZE,
-    and what `common.pictures.decoding` raises.
+    """Validate a sample: a complete JPEG or PNG of `size` (width, height in pixels).
+
+    Raises the errors of `picture_check` and `common.pictures.decoding`, and LunaError WRONG_IMAGE_SIZE.
     """
     with _opened(data, content_type, max_pixels=2**31) as (picture, image):
         if (picture.width, picture.height) != size:
@@ -54,8 +55,8 @@ def sample_check(*, data: bytes, content_type: str, size: tuple[int, int]) -> Pi
             raise LunaError(errors.BAD_CONTENT_TYPE)
         try:
             with decoding(image, picture.data, max_pixels=MAX_SAMPLE_COST_PIXELS):
-                image.draft("L", (1, 1))  # of a JPEG all bytes are read, but few pixels are made of them
-                image.load()  # a cut file is found here and not at extraction
+                image.draft("L", (1, 1))  # a JPEG is read completely, but decoded to few pixels
+                image.load()  # a truncated file fails here instead of at extraction
         except (OSError, SyntaxError, ValueError) as error:
             raise LunaError(errors.CONTENT_TYPE_MISMATCH) from error
         return picture
@@ -63,7 +64,7 @@ def sample_check(*, data: bytes, content_type: str, size: tuple[int, int]) -> Pi
 
 @contextmanager
 def _opened(data: bytes, content_type: str, max_pixels: int) -> Iterator[tuple[Picture, Image.Image]]:
-    """A picture and its image, of which only the header was read. Raises as `picture_check`."""
+    """Open a picture, reading only its header. Raises as `picture_check` does."""
     declared = content_type.partition(";")[0].strip().lower()
     if declared in BASE64_TYPES:
         declared, data = BASE64_TYPES[declared], decode_base64(data)
@@ -79,7 +80,7 @@ def _opened(data: bytes, content_type: str, max_pixels: int) -> Iterator[tuple[P
 
 
 def open_image(data: bytes) -> Image.Image:
-    """Raises LunaError CONTENT_TYPE_MISMATCH for bytes that are none of the known formats."""
+    """Open an image of a supported format. Raises LunaError CONTENT_TYPE_MISMATCH for other data."""
     try:
         return open_picture(data, tuple(FORMATS))
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
@@ -87,7 +88,7 @@ def open_image(data: bytes) -> Image.Image:
 
 
 def decode_base64(data: bytes) -> bytes:
-    """Raises LunaError CONTENT_TYPE_MISMATCH."""
+    """Decode base64. Raises LunaError CONTENT_TYPE_MISMATCH."""
     try:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:

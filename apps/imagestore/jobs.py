@@ -1,4 +1,4 @@
-"""Periodic work of the Image Store."""
+"""Periodic jobs of the Image Store."""
 
 import logging
 
@@ -11,6 +11,6 @@ logger = logging.getLogger(__name__)
 
 @shared_task(name="imagestore.clean_up", ignore_result=True)
 def clean_up() -> None:
-    """Removes what has expired. Started daily everywhere, it works in one place."""
+    """Remove expired objects. Runs daily; a lock ensures that only one process works."""
     removed = expired_delete()
-    logger.info("clean-up: %s", "another process is at it" if removed is None else f"{removed} objects removed")
+    logger.info("Clean-up: %s", "another process runs it" if removed is None else f"{removed} objects removed")

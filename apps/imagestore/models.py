@@ -1,4 +1,4 @@
-"""What lies in the Image Store. The bytes lie in files, one row a file says whose they are."""
+"""Rows of the Image Store: one per stored object. The bytes are in files."""
 
 import uuid
 
@@ -8,7 +8,7 @@ from apps.accounts.models import AccountOwned
 
 
 class StoredBucket(models.Model):
-    """A bucket's time to live: of every object that has none of its own. Null keeps them for ever."""
+    """A bucket. Its time to live applies to objects without an own one; null means for ever."""
 
     name = models.CharField(max_length=64, primary_key=True)
     ttl_days = models.PositiveSmallIntegerField(null=True)
@@ -22,12 +22,11 @@ class StoredBucket(models.Model):
 class StoredObject(AccountOwned):
     """A sample, image, object or task result.
 
-    The file is written before the row: a row means that the bytes are there; a file without a row is left over from a
-    crash and is nobody's.
+    Its file is written before the row, so each row has its bytes. A file without a row is left over from a crash.
     """
 
     id = models.BigAutoField(primary_key=True)
-    bucket = models.CharField(max_length=80)  # of one that somebody made: `<bucket>/images`, `<bucket>/objects`
+    bucket = models.CharField(max_length=80)  # the folder; `<bucket>/images` or `<bucket>/objects` in a client's bucket
     object_id = models.UUIDField(default=uuid.uuid4)
     content_type = models.CharField(max_length=128)
     size_bytes = models.BigIntegerField()

@@ -1,8 +1,8 @@
-"""The Image Store in S3: one S3 bucket, the same names below it as on disk.
+"""The Image Store in an S3 bucket, with the same file names as on disk.
 
-With `lifecycle`, objects that have a time to live of their own carry the tag `vl-expire` with its days, and the rules
-of `rules_put` make S3 remove them. What follows its bucket's time to live is left to the daily clean-up: it changes
-for all of them at once, and a tag that was forgotten would end an object too early.
+With `lifecycle`, objects with their own time to live have the tag `vl-expire` with its days, and S3 removes them by the
+rules of `rules_put`. The daily clean-up removes objects that follow their bucket's time to live, because a change of it
+applies to all of them, and an outdated tag would remove an object too early.
 """
 
 import io
@@ -24,14 +24,14 @@ from apps.common.process import PerProcess
 from apps.imagestore.types import TTL_DAYS
 
 CONNECT_TIMEOUT_S = 3.0
-READ_TIMEOUT_S = 8.0  # of silence
+READ_TIMEOUT_S = 8.0  # without data
 ATTEMPTS = 2
-FAILURES = 3  # in a row, until S3 is left alone
-PAUSE_S = 5.0  # for so long
-PATIENCE_S = 1.0  # of a call for which all others must be waited for
+FAILURES = 3  # in a row, until the circuit breaker opens
+PAUSE_S = 5.0  # for which it stays open
+PATIENCE_S = 1.0  # of a call that waits for a running one to finish
 AT_ONCE = 12  # calls of a process
 PART_BYTES = 8 * 1024**2
-PARTS_AT_A_TIME = 2  # of one upload: what is held of a stream in memory
+PARTS_AT_A_TIME = 2  # of one upload; bounds its memory
 EXPIRE_TAG = "vl-expire"
 
 _making = PerProcess("S3 connections", threading.Lock)
@@ -39,21 +39,21 @@ _making = PerProcess("S3 connections", threading.Lock)
 
 @cache
 def _session(access_key: str | None, secret_key: str | None) -> boto3.Session:
-    """One for the process: each reads megabytes of service descriptions."""
+    """Return the session of this process. Cached: each new one reads megabytes of service descriptions."""
     return boto3.Session(aws_access_key_id=access_key, aws_secret_access_key=secret_key)
 
 
 def is_silence(error: BaseException) -> bool | None:
-    """Whether nobody answered; None when the error says nothing of S3."""
+    """Classify an error for the circuit breaker: True for no answer, False for an answer, None for other errors."""
     if isinstance(error, HTTPClientError | ConnectionError | HTTPError):
         return True
     return False if isinstance(error, ClientError | FileNotFoundError) else None
 
 
 class S3Store(S3Storage):
-    """django-storages' S3, with bounded waiting and memory, and files that are read as they arrive.
+    """django-storages' S3 with a circuit breaker, bounded memory and streamed reads.
 
-    While S3 is silent most calls fail at once (`AwayError`): a process has threads for something else, too.
+    While S3 does not answer, most calls fail at once with AwayError, so that threads stay free for other requests.
     """
 
     def __init__(
@@ -93,12 +93,12 @@ class S3Store(S3Storage):
 
     @property
     def breaker(self) -> Breaker:
-        """The breaker of this process: a forked child knows nothing of its parent's calls."""
+        """The circuit breaker of this process; a forked child has its own."""
         return self._breaker()
 
     @property
     def connection(self) -> Any:
-        """This thread's connection. Sessions may not be used by two threads at once, but are slow to make."""
+        """This thread's connection. A lock guards its creation, because threads share the session."""
         with _making():
             return super().connection
 
@@ -130,7 +130,7 @@ class S3Store(S3Storage):
         return parameters
 
     def expire(self, name: str, days: int | None) -> None:
-        """Lets S3 remove a file `days` after it was written, or keep it."""
+        """Make S3 remove a file `days` after it was written, or keep it for other values."""
         key = {"Bucket": self.bucket_name, "Key": self._normalize_name(clean_name(name))}
         client = self.connection.meta.client
         with self.breaker.guard():
@@ -140,7 +140,7 @@ class S3Store(S3Storage):
                 client.delete_object_tagging(**key)
 
     def rules_put(self) -> None:
-        """Gives the S3 bucket a rule for every number of days; other rules stay."""
+        """Set an expiry rule per time to live on the S3 bucket. Other rules are kept."""
         client, bucket = self.connection.meta.client, self.bucket_name
         try:
             found = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
@@ -163,7 +163,7 @@ class S3Store(S3Storage):
 
 
 class S3Reader(io.RawIOBase):
-    """An object's bytes from S3, asked for when they are read, from where the reader stands."""
+    """A seekable reader of an object in S3. It requests data from its position when it is read."""
 
     def __init__(self, client: Any, bucket: str, key: str, breaker: Breaker) -> None:
         self.client, self.bucket, self.key, self.breaker = client, bucket, key, breaker
@@ -171,7 +171,7 @@ class S3Reader(io.RawIOBase):
         self.size, self.body = self._get(0)
 
     def _get(self, start: int) -> tuple[int, Any]:
-        """Size of the whole object and the body from `start` on. Raises FileNotFoundError."""
+        """Return the object's size and its body from `start` on. Raises FileNotFoundError."""
         wanted = {"Range": f"bytes={start}-"} if start else {}
         try:
             with self.breaker.guard():

@@ -1,8 +1,8 @@
-"""Writing to the Image Store.
+"""Writes to the Image Store.
 
-The file is written, synced and renamed before its row is committed. Deleting goes the other way: the row with the
-transaction, the file after the commit. A crash in between leaves a file that no row names, which `manage.py fsck`
-removes; never a row without its bytes.
+The file is written, synced and renamed before its row is committed. Deletion removes the row in the transaction and the
+file after the commit. A crash in between can leave a file without a row, which `manage.py fsck` removes, but never a
+row without a file.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,8 +41,8 @@ COLUMNS = (
     "create_time",
     "ttl_days",
 )
-# Every sample waits for it, so it is written by hand: the ORM takes longer to make its statements than PostgreSQL to
-# run them. An object's own time to live decides, else its bucket's.
+# Hand-written SQL: each sample waits for it, and the ORM takes longer to build its statements than PostgreSQL to run
+# them. An object's own time to live has precedence over its bucket's.
 INSERT = f"""
 INSERT INTO imagestore_storedobject ({", ".join(COLUMNS)}, expiry_time)
 SELECT {", ".join(f"given.{name}" for name in COLUMNS)},
@@ -52,7 +52,7 @@ LEFT JOIN imagestore_storedbucket b ON b.name = split_part(given.bucket, '/', 1)
 RETURNING bucket, object_id, id, expiry_time
 """  # noqa: S608 (names of our own columns)
 FIELDS = [field.attname for field in StoredObject._meta.concrete_fields]
-# An object and the audit line of its reader, in one statement: no bytes are sent without it.
+# Reads an object and writes the audit line in one statement, so that no bytes are sent without the line.
 VIEW = f"""
 WITH found AS (
     SELECT {", ".join(FIELDS)} FROM imagestore_storedobject
@@ -73,11 +73,11 @@ def object_store(
     ttl_days: int | None = None,
     meta: Mapping[str, object] | None = None,
 ) -> StoredObject:
-    """Stores bytes, or a stream that is read once and never held whole.
+    """Store bytes, or a stream that is read once in chunks.
 
-    Raises LunaError OBJECT_EXISTS when the id is taken, BUCKET_NOT_FOUND when the bucket is gone,
-    BAD_QUERY_PARAMETERS for a time to live that is not in the list, DISK_IMAGE_SAVE_FAILED/DISK_OBJECT_SAVE_FAILED
-    when the storage fails; nothing is stored then.
+    Raises LunaError OBJECT_EXISTS for a taken id, BUCKET_NOT_FOUND for a deleted bucket, BAD_QUERY_PARAMETERS for a
+    time to live outside `TTL_DAYS`, DISK_IMAGE_SAVE_FAILED/DISK_OBJECT_SAVE_FAILED when the storage fails. Nothing is
+    stored then.
     """
     item = NewObject(
         bucket=bucket,
@@ -97,9 +97,9 @@ def object_store(
 
 
 def samples_store(*, items: Sequence[NewObject]) -> list[StoredObject]:
-    """Stores several objects under fresh ids with one INSERT.
+    """Store several objects under new ids with one INSERT.
 
-    Raises like `object_store`, and then none of them is stored.
+    Raises the errors of `object_store`; then none is stored.
     """
     if not items:
         return []
@@ -110,11 +110,11 @@ def samples_store(*, items: Sequence[NewObject]) -> list[StoredObject]:
     try:
         return [StoredObject(**row) for row in _insert(items, written)]
     except LunaError as error:
-        if error.code != errors.OBJECT_EXISTS:  # the files belong to the row that was there first
+        if error.code != errors.OBJECT_EXISTS:  # the files belong to the existing row
             _remove(items)
         raise
     except (OperationalError, InterfaceError):
-        raise  # the connection broke, perhaps after the commit: the rows may be there and need their files
+        raise  # the connection may have failed after the commit: existing rows need their files
     except BaseException:
         _remove(items)
         raise
@@ -122,10 +122,10 @@ def samples_store(*, items: Sequence[NewObject]) -> list[StoredObject]:
 
 @contextmanager
 def samples_storing(*, items: Sequence[NewObject]) -> Iterator[None]:
-    """Stores several objects under fresh ids in the caller's transaction.
+    """Store several objects under new ids in the caller's transaction.
 
-    The disk syncs their files while the caller goes on with the transaction, and has them when the context is left.
-    Raises like `object_store`; where it or the caller fails, files may have been written, which the caller removes.
+    Files are synced while the caller continues its transaction, and are durable when the context ends. Raises the
+    errors of `object_store`. If it or the caller fails, the caller must remove files that may have been written.
     """
     if not items:
         yield
@@ -146,9 +146,9 @@ def samples_storing(*, items: Sequence[NewObject]) -> Iterator[None]:
 
 
 def _insert(items: Sequence[NewObject], written: Sequence[tuple[int, str]]) -> list[dict[str, Any]]:
-    """One row each, returned with all its columns.
+    """Insert one row per object and return the rows with all columns.
 
-    Raises LunaError OBJECT_EXISTS for an id that is taken, BUCKET_NOT_FOUND when somebody's bucket is gone by now.
+    Raises LunaError OBJECT_EXISTS for a taken id, BUCKET_NOT_FOUND for a deleted bucket.
     """
     now = utc_now()
     rows = [
@@ -165,7 +165,7 @@ def _insert(items: Sequence[NewObject], written: Sequence[tuple[int, str]]) -> l
         }
         for item, (size_bytes, sha256) in zip(items, written, strict=True)
     ]
-    buckets = {bucket_of(item.bucket) for item in items} - {*Bucket.values}  # the platform's own stay
+    buckets = {bucket_of(item.bucket) for item in items} - {*Bucket.values}  # platform buckets cannot be deleted
     try:
         with transaction.atomic() if buckets else nullcontext(), prepared_cursor() as cursor:
             for name in sorted(buckets):
@@ -186,9 +186,9 @@ def _remove(items: Sequence[NewObject]) -> None:
 
 
 def object_view(*, scope: Scope, bucket: str, object_id: UUID, actor: Actor) -> StoredObject:
-    """The row of an object that `actor` is about to be shown, with the audit line of it.
+    """Return the row of an object that `actor` views, and write the audit line.
 
-    Raises LunaError IMAGE_NOT_FOUND/OBJECT_NOT_FOUND when it is not there.
+    Raises LunaError IMAGE_NOT_FOUND/OBJECT_NOT_FOUND.
     """
     audit = audit_values(action="view", object_type=audit_type(bucket), actor=actor)
     with prepared_cursor() as cursor:
@@ -202,28 +202,29 @@ def object_view(*, scope: Scope, bucket: str, object_id: UUID, actor: Actor) -> 
 
 
 def object_open(*, stored: StoredObject) -> "File[bytes]":
-    """The bytes of a row, open for reading; the caller closes. Raises LunaError
-    DISK_IMAGE_READ_FAILED/DISK_OBJECT_READ_FAILED.
+    """Open the bytes of a row for reading; the caller closes the file.
+
+    Raises LunaError DISK_IMAGE_READ_FAILED/DISK_OBJECT_READ_FAILED.
     """
     with storage_errors(stored.bucket, "get"):
         return files.read(stored.bucket, stored.object_id, stored.content_type)
 
 
 def object_bytes(*, stored: StoredObject) -> bytes:
-    """All bytes of a row. Raises LunaError DISK_IMAGE_READ_FAILED/DISK_OBJECT_READ_FAILED."""
+    """Read all bytes of a row. Raises LunaError DISK_IMAGE_READ_FAILED/DISK_OBJECT_READ_FAILED."""
     with storage_errors(stored.bucket, "get"), object_open(stored=stored) as file:
         data: bytes = file.read()
     return data
 
 
 def object_delete(*, account_id: UUID, bucket: str, object_id: UUID, actor: Actor | None = None) -> None:
-    """Raises LunaError IMAGE_NOT_FOUND/OBJECT_NOT_FOUND when it is not there."""
+    """Delete an object. Raises LunaError IMAGE_NOT_FOUND/OBJECT_NOT_FOUND."""
     row = object_get(scope=Scope(account_id), bucket=bucket, object_id=object_id)
     _delete([row], actor)
 
 
 def objects_delete(*, account_id: UUID, bucket: str, object_ids: Sequence[UUID], actor: Actor | None = None) -> None:
-    """Deletes all of them or, when one is not there, raises LunaError OBJECTS_NOT_FOUND and deletes none."""
+    """Delete objects. Raises LunaError OBJECTS_NOT_FOUND, and deletes none, when one does not exist."""
     rows = objects_get(scope=Scope(account_id), bucket=bucket, object_ids=object_ids)
     missing = [object_id for object_id in object_ids if object_id not in rows]
     if missing:
@@ -239,7 +240,7 @@ def _delete(rows: Sequence[StoredObject], actor: Actor | None) -> None:
 
 
 def objects_audit(*, action: str, rows: Sequence[StoredObject], actor: Actor | None = None) -> None:
-    """An audit line for each of the rows: one INSERT per bucket, in which ids are unique."""
+    """Write an audit line per row, with one INSERT per bucket, because ids are unique within a bucket."""
     for bucket in sorted({row.bucket for row in rows}):
         owners = {row.object_id: row.account_id for row in rows if row.bucket == bucket}
         audit_owned(action=action, object_type=audit_type(bucket), owners=owners, actor=actor)
@@ -247,4 +248,7 @@ def objects_audit(*, action: str, rows: Sequence[StoredObject], actor: Actor | N
 
 def check_ttl(ttl_days: int | None) -> None:
     if ttl_days is not None and ttl_days != KEEP and ttl_days not in TTL_DAYS:
-        raise LunaError(errors.BAD_QUERY_PARAMETERS, f"'ttl'. It is one of {', '.join(map(str, (KEEP, *TTL_DAYS)))}")
+        raise LunaError(
+            errors.BAD_QUERY_PARAMETERS,
+            f"'ttl'. It must be one of {', '.join(map(str, (KEEP, *TTL_DAYS)))}, got {ttl_days}",
+        )

@@ -1,4 +1,4 @@
-"""Where the bytes lie: a folder on disk, behind the interface of Django's storages, where S3 can stand too."""
+"""The Image Store on disk: a durable Django storage in one folder."""
 
 import os
 import uuid
@@ -18,19 +18,19 @@ CHUNK_BYTES = 1024 * 1024
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 SYNC_THREADS = 8
-SYNC_BYTES = 8 * 1024**2  # of one file that are written before the disk is told to begin
-SYNC_FILES = 32  # files that are written before they are synced together
+SYNC_BYTES = 8 * 1024**2  # bytes of one file after which syncing starts
+SYNC_FILES = 32  # files that are synced together
 
 _pool = PerProcess("disk syncs", lambda: ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="sync"))
 
 
 class DiskStorage(FileSystemStorage):
-    """Files below one folder. A file is there whole or not at all, and is still there after a power cut.
+    """A storage in one folder. Files are written atomically and survive a power cut.
 
-    Content goes to a temporary file in the same folder, which is renamed; then file and folder are synced. Only what
-    was synced is told to be saved: after a power cut in between, a file may lie there cut, and nobody knows its name.
-    Files are for the platform's own user alone, they are faces of people. Names are used as they are given: a second
-    write of the same name replaces the file.
+    Content is written to a temporary file in the same folder and renamed; then file and folder are synced. A file is
+    reported as saved only after the sync, so a power cut can truncate only files that no row refers to. Only the
+    platform's user may read the files, because they show people's faces. Names are used unchanged: writing an existing
+    name replaces the file.
     """
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
@@ -41,7 +41,7 @@ class DiskStorage(FileSystemStorage):
         return name
 
     def save_all(self, contents: Sequence[tuple[str, "File[Any]"]]) -> None:
-        """Saves all of them or, when one fails, none. They are synced together: disks take many at the cost of one."""
+        """Save all contents, or none if one fails. Syncing files together costs a disk little more than one."""
         saved: list[Path] = []
         with unlinked_on_failure(saved):
             for start in range(0, len(contents), SYNC_FILES):
@@ -49,7 +49,7 @@ class DiskStorage(FileSystemStorage):
                     sync(*self._write(contents[start : start + SYNC_FILES], saved, opened))
 
     def begin_all(self, contents: Sequence[tuple[str, "File[Any]"]]) -> Callable[[], None]:
-        """Begins `save_all`: all is written, and what is returned waits until it is on the disk. It must be called."""
+        """Write like `save_all`, and return a function that waits for the syncs. It must be called."""
         if len(contents) > SYNC_FILES:
             self.save_all(contents)
             return lambda: None
@@ -69,7 +69,7 @@ class DiskStorage(FileSystemStorage):
     def _write(
         self, contents: Iterable[tuple[str, "File[Any]"]], saved: list[Path], opened: ExitStack
     ) -> tuple[list[int], set[Path]]:
-        """The files and folders to be synced; `opened` closes the files."""
+        """Write the files. Return the files and folders to sync; `opened` closes the files."""
         files: list[int] = []
         folders: set[Path] = set()
         for name, content in contents:
@@ -81,11 +81,11 @@ class DiskStorage(FileSystemStorage):
         return files, folders
 
     def delete(self, name: str) -> None:
-        """Removes a file for good; one that is not there is no error."""
+        """Remove a file durably. A missing file is ignored."""
         self.delete_all([name])
 
     def delete_all(self, names: Iterable[str]) -> None:
-        """Removes files for good. One that cannot be removed does not keep the others; its error is raised last."""
+        """Remove files durably. If one fails, remove the others before raising its OSError."""
         failure: OSError | None = None
         folders: set[Path] = set()
         for path in map(Path, map(self.path, names)):
@@ -102,10 +102,10 @@ class DiskStorage(FileSystemStorage):
 
 
 def write_file(path: Path, content: "File[Any]") -> int:
-    """Writes `content` under a temporary name, renames it, and returns the open file, not yet synced."""
+    """Write `content` under a temporary name, rename it, and return the open file, not yet synced."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-    syncing: list[Future[None]] = []  # of a large file, what the disk may have already: the last one waits for less
+    syncing: list[Future[None]] = []  # early syncs of a large file, which shorten the last one
     unsynced = 0
     try:
         while chunk := content.read(CHUNK_BYTES):
@@ -117,7 +117,7 @@ def write_file(path: Path, content: "File[Any]") -> int:
                 syncing.append(_pool().submit(os.fdatasync, descriptor))
                 unsynced = 0
         for each in syncing:
-            each.result()  # a disk tells an error once
+            each.result()  # the kernel reports a write error once
         os.replace(temporary, path)
     except BaseException:
         wait(syncing)
@@ -128,7 +128,7 @@ def write_file(path: Path, content: "File[Any]") -> int:
 
 
 def make_directory(path: Path, stop: Path) -> set[Path]:
-    """Makes `path` and its parents down to `stop`; returns the folders that have a new entry, to be synced."""
+    """Create `path` and its parents below `stop`. Return the folders with new entries, which need a sync."""
     if path.is_dir():
         return set()
     if path == stop:
@@ -154,12 +154,12 @@ def syncs(files: Sequence[int], folders: Iterable[Path]) -> list[Callable[[], No
 
 
 def sync(files: Sequence[int], folders: Iterable[Path]) -> None:
-    """Waits until open files and folders are on the disk: all at the same time, which costs little more than one."""
+    """Sync open files and folders concurrently, which costs little more than one sync."""
     work = syncs(files, folders)
     syncing = [_pool().submit(each) for each in work[1:]]
     try:
         if work:
-            work[0]()  # this thread has nothing else to do
+            work[0]()  # this thread takes part instead of waiting
     finally:
         wait(syncing)
     for done in syncing:

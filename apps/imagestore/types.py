@@ -1,4 +1,4 @@
-"""What travels into the Image Store."""
+"""Inputs of the Image Store."""
 
 import io
 from collections.abc import Mapping
@@ -7,21 +7,21 @@ from typing import Protocol
 from uuid import UUID, uuid4
 
 TTL_DAYS = (1, 2, 3, 4, 5, 6, 7, 14, 30, 60, 90, 180, 365)
-KEEP = -1  # a time to live that never ends, whatever the bucket says
+KEEP = -1  # a time to live without end, which overrides the bucket's
 
 
 class Readable(Protocol):
-    """A stream of bytes that is read once, front to back."""
+    """A byte stream that is read once, from start to end."""
 
     def read(self, size: int = ..., /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewObject:
-    """Bytes to be stored, all at once or as a stream that is read once.
+    """An object to store: bytes, or a stream that is read once.
 
-    `ttl_days` is one of `TTL_DAYS`, `KEEP`, or None for the bucket's own. `meta` is JSON: the user's keys of an image,
-    `{"landmarks5": [[x, y] * 5]}` in warp pixels of a face sample.
+    `ttl_days` is one of `TTL_DAYS`, `KEEP`, or None for the bucket's. `meta` is JSON: the client's keys of an image, or
+    `{"landmarks5": [[x, y] * 5]}` of a face sample, in warp pixels.
     """
 
     account_id: UUID

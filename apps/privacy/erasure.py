@@ -1,6 +1,6 @@
-"""Erasing a person or an account from all rooms, with a receipt.
+"""Erasure of a person or an account from all rooms, with a receipt.
 
-The rooms register what they hold (`apps.common.holdings`); this module runs them in one transaction.
+The rooms register their erasers (`apps.common.holdings`); this module runs them in one transaction.
 """
 
 import json
@@ -21,9 +21,9 @@ from apps.common.times import format_time, utc_now
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What was erased: ids and numbers, nothing of a person's face. Of an account only how many rows of each table.
+    """A record of an erasure: ids and counts, without biometric data. For an account, rows per table only.
 
-    `found`: the reports of the rooms.
+    `found`: the merged reports of the rooms.
     """
 
     subject: str
@@ -45,8 +45,10 @@ class Receipt:
 
 
 def account_erase(*, account: Account, dry_run: bool, progress: Progress | None = None) -> Receipt | None:
-    """Erase an account with all that it owns, in steps: after a crash, or an error of the storage, the next call
-    continues. None while another process erases it. Raises LunaError ACCESS_DENIED for the last administrator.
+    """Erase an account with all its data, in batches. Return None while another process erases it.
+
+    After a crash or a storage error, the next call continues. Raises LunaError ACCESS_DENIED for the last
+    administrator.
     """
     account_id = account.account_id
     if dry_run:
@@ -67,7 +69,7 @@ def account_erase(*, account: Account, dry_run: bool, progress: Progress | None 
 
 
 def person_erase(*, trace: Trace, dry_run: bool) -> Receipt:
-    """Erase what all rooms hold of a person, their rows in one transaction."""
+    """Erase a person's data in all rooms. All rows are deleted in one transaction."""
     erasers = holdings.person_erasers()
     with transaction.atomic():
         _find(erasers, trace)
@@ -82,7 +84,7 @@ def person_erase(*, trace: Trace, dry_run: bool) -> Receipt:
 
 
 def _find(erasers: list[PersonEraser], trace: Trace) -> None:
-    """A room may find more by what another one names: until no room adds anything."""
+    """Let all rooms search until none adds anything, because a room may find more by another's results."""
     known = -1
     while known != (known := len(trace.named) + len(trace.held)):
         for eraser in erasers:
@@ -94,7 +96,7 @@ def _reports(erasers: list[PersonEraser]) -> Report:
 
 
 def _compact_redis() -> None:
-    """Rewrite the log of changes of Redis without what was erased. A managed Redis may refuse and does it itself."""
+    """Rewrite the append-only file of Redis without erased data. A managed Redis may refuse and does it itself."""
     try:
         client().bgrewriteaof()
     except ResponseError:

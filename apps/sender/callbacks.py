@@ -1,8 +1,8 @@
-"""Webhooks: events POSTed to addresses that handlers name.
+"""Callbacks: events POSTed to the URLs that handlers name.
 
-Delivery never holds up a request: a bounded queue, emptied by a few threads of each process. What fails for a passing
-reason is tried again, a few times and ever later; so a server may hear of an event twice, and knows it by its id. What
-does not fit, or cannot be delivered, is logged and dropped.
+Delivery never delays a request: threads of each process deliver from a bounded queue. Transient failures are retried
+with backoff. A server may therefore receive an event twice, with the same event id. Callbacks that do not fit into the
+queue or cannot be delivered are logged and dropped.
 """
 
 import base64
@@ -34,9 +34,9 @@ JSON, MESSAGEPACK = "application/json", "application/msgpack"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """Where an event goes. `login` and `password` make Basic credentials; `timeout_s` bounds one attempt.
+    """The target of a callback. `login` and `password` make Basic credentials; `timeout_s` limits one attempt.
 
-    Credentials and the values of headers stay sealed until a call is made.
+    Credentials and header values stay encrypted until a call is made.
     """
 
     url: str
@@ -54,25 +54,25 @@ class _Call:
 
     @property
     def place(self) -> str:
-        """The address as logs show it."""
+        """The URL for logs."""
         return shown_url(self.webhook.url)
 
 
 def webhook_call(*, webhook: Webhook, message: Mapping[str, object]) -> None:
-    """POSTs a message soon. Call it in `transaction.on_commit`; it never raises and never waits."""
+    """Queue a callback with a message. Call it in `transaction.on_commit`; it never raises and never blocks."""
     try:
         frame = {**message, HEADER: current_request_id.get()}
         packed = ormsgpack.packb(frame) if webhook.content_type == MESSAGEPACK else orjson.dumps(frame)
         _caller().submit(_Call(webhook, packed))
     except Exception:
-        logger.exception("a callback to %s cannot be made", shown_url(webhook.url))
+        logger.exception("Cannot queue the callback to %s", shown_url(webhook.url))
 
 
 class Caller:
-    """The calls of this process that wait for their time, and the threads that make them."""
+    """The queue of this process's callbacks, and the threads that deliver them."""
 
     def __init__(self) -> None:
-        self._due: list[tuple[float, int, int, _Call]] = []  # monotonic seconds, order, attempts made, call
+        self._due: list[tuple[float, int, int, _Call]] = []  # due time (monotonic seconds), order, attempts made, call
         self._numbers = itertools.count()
         self._unfinished = 0
         self._changed = threading.Condition()
@@ -83,26 +83,26 @@ class Caller:
     def submit(self, call: _Call) -> None:
         with self._changed:
             if self._unfinished >= PENDING_CALLS:
-                logger.error("a callback to %s is dropped: %d are waiting", call.place, PENDING_CALLS)
+                logger.error("Dropped the callback to %s: %d are waiting", call.place, PENDING_CALLS)
                 return
             self._unfinished += 1
             self._push(call, attempts=0)
 
     def join(self) -> None:
-        """Waits until everything submitted was delivered or given up."""
+        """Wait until all submitted calls are delivered or given up."""
         with self._changed:
             self._changed.wait_for(lambda: not self._unfinished)
 
     def close(self) -> None:
-        """End the threads. Calls that wait are lost."""
+        """End the threads. Waiting calls are lost."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
             if self._due:
-                logger.error("%d callbacks are lost: the process ends", len(self._due))
+                logger.error("Lost %d callbacks at the end of the process", len(self._due))
 
     def status(self) -> dict[str, object]:
-        """The calls that wait or are being made, and how many may."""
+        """Return the number of unfinished calls, its limit and the number of threads."""
         return {"unfinished_calls": self._unfinished, "max_calls": PENDING_CALLS, "threads": THREADS}
 
     def _push(self, call: _Call, *, attempts: int) -> None:
@@ -111,7 +111,7 @@ class Caller:
         self._changed.notify_all()
 
     def _next(self) -> tuple[int, _Call] | None:
-        """Wait for the first call that is due; return it with the number of its attempts, None once closed."""
+        """Wait until a call is due. Return its number of attempts and the call; None once closed."""
         with self._changed:
             while not self._closed:
                 left_s = self._due[0][0] - time.monotonic() if self._due else None
@@ -127,7 +127,7 @@ class Caller:
             try:
                 again = _deliver(call) and attempts < len(RETRY_DELAYS_S)
             except Exception:
-                logger.exception("a callback to %s failed", call.place)
+                logger.exception("Callback to %s failed", call.place)
             with self._changed:
                 if again:
                     self._push(call, attempts=attempts + 1)
@@ -137,7 +137,7 @@ class Caller:
 
 
 def _deliver(call: _Call) -> bool:
-    """One attempt. True when it failed for a reason that may pass."""
+    """Make one attempt. Return True for a transient failure."""
     webhook = call.webhook
     try:
         status = post(
@@ -148,13 +148,13 @@ def _deliver(call: _Call) -> bool:
             allow_private=config(OutgoingRequests).allow_private_urls,
         )
     except (RefusedError, UnreadableSecretError) as error:
-        logger.error("a callback to %s is impossible: %s", call.place, error)
+        logger.error("Callback to %s is not possible: %s", call.place, error)
         return False
     except FetchError as error:
-        logger.warning("a callback failed: %s", error)
+        logger.warning("Callback failed: %s", error)
         return True
     if status >= 300:
-        logger.warning("a callback to %s was answered with HTTP %d", call.place, status)
+        logger.warning("Callback to %s was answered with HTTP %d", call.place, status)
     return status in PASSING_STATUSES
 
 

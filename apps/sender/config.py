@@ -9,7 +9,7 @@ class Sender(Settings):
 
     queue_messages: int = setting(
         10_000,
-        "Messages that may wait for one websocket before it is closed as a slow reader.",
+        "Notifications that may wait for one websocket before it is closed as a slow reader.",
         env="LUNA_SENDER_QUEUE_MESSAGES",
         ge=1,
         le=2**31,

@@ -1,7 +1,7 @@
-"""`/6/ws`: an account's events as they are committed.
+"""`/6/ws`: notifications of an account's events as they are committed.
 
-A plain ASGI application. A Channels consumer would subscribe to Redis for every socket of its own; here sockets share
-the hub's subscription.
+It is a plain ASGI application, because a Channels consumer would subscribe to Redis once per socket. Here all sockets
+of a process share the hub's subscriptions.
 """
 
 import asyncio
@@ -36,12 +36,12 @@ logger = logging.getLogger(__name__)
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
-CLOSE_GRACE_S = 10.0  # how long a reader who has fallen behind may take to make room for the close frame
+CLOSE_GRACE_S = 10.0  # time for a slow reader to receive the close frame
 
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """What the opening request says."""
+    """The opening request of a websocket."""
 
     headers: Mapping[str, str]
     query: QueryDict
@@ -53,8 +53,9 @@ class Handshake:
         return cls(headers, QueryDict(scope["query_string"]), (scope.get("client") or (None,))[0])
 
     def check_origin(self) -> None:
-        """A page of a foreign site must not use credentials that the browser remembers. Raises LunaError
-        ACCESS_DENIED.
+        """Reject pages of other origins, which could use credentials stored in the browser.
+
+        Raises LunaError ACCESS_DENIED.
         """
         origin = self.headers.get("origin")
         if origin is None or origin in config(Web).csrf_trusted_origins:
@@ -63,8 +64,9 @@ class Handshake:
             raise LunaError(errors.ACCESS_DENIED)
 
     def authenticate(self) -> Session:
-        """By the rules of HTTP; a token needs the right `event`.view. Raises LunaError SUBSCRIPTION_NEEDS_ACCOUNT
-        without credentials.
+        """Authenticate like an HTTP request. A token needs the right `event`.`view`.
+
+        Raises LunaError SUBSCRIPTION_NEEDS_ACCOUNT without credentials, and the errors of authentication.
         """
         principal = principal_of(
             authorization=self.headers.get("authorization"),
@@ -81,8 +83,9 @@ class Handshake:
         return session
 
     def filters(self, session: Session) -> Filters:
-        """Raises LunaError BAD_QUERY_PARAMETERS for a bad filter, ACCOUNT_ID_PARAMETER_DENIED for the wish to hear
-        another account's events.
+        """Validate the filters of the query.
+
+        Raises LunaError BAD_QUERY_PARAMETERS for an invalid filter, ACCOUNT_ID_PARAMETER_DENIED for another account.
         """
         account_id = self.query.get("account_id")
         if account_id is not None and parse_uuid(account_id) != session.account_id:
@@ -92,11 +95,11 @@ class Handshake:
 
 
 async def events_socket(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-    """The ASGI application of `/6/ws`."""
+    """Serve a websocket at `/6/ws` (an ASGI application)."""
     await receive()  # websocket.connect
     handshake = Handshake.of(scope)
     request_id = accept_request_id(handshake.headers.get(HEADER.lower()))
-    current_request_id.set(request_id)  # the server runs each connection in a context of its own
+    current_request_id.set(request_id)  # each connection runs in its own context
     try:
         subscription = await _subscribe(handshake)
     except LunaError as error:
@@ -110,7 +113,7 @@ async def events_socket(scope: Mapping[str, Any], receive: Receive, send: Send) 
 
 
 async def _subscribe(handshake: Handshake) -> Subscription:
-    """Raises LunaError."""
+    """Authenticate and join the hub. Raises LunaError."""
     handshake.check_origin()
     session = await in_thread(handshake.authenticate)()
     subscription = Subscription(
@@ -122,13 +125,13 @@ async def _subscribe(handshake: Handshake) -> Subscription:
     try:
         await hub().join(subscription)
     except Exception as error:
-        logger.exception("a websocket of account %s cannot be subscribed", session.account_id)
+        logger.exception("Cannot subscribe a websocket of account %s", session.account_id)
         raise LunaError(errors.REDIS_DISCONNECTED) from error
     return subscription
 
 
 async def _serve(subscription: Subscription, receive: Receive, send: Send) -> None:
-    """Until the client leaves or the server gives it up."""
+    """Send notifications until the client disconnects or the server closes the connection."""
     writer = asyncio.create_task(_write(subscription, send))
     reader = asyncio.create_task(_read(receive))
     try:
@@ -147,13 +150,13 @@ async def _write(subscription: Subscription, send: Send) -> None:
 
 
 async def _read(receive: Receive) -> None:
-    """Frames of the client are ignored."""
+    """Read and ignore the client's frames until it disconnects."""
     while (await receive())["type"] != "websocket.disconnect":
         pass
 
 
 async def _close(close: Close, send: Send) -> None:
-    """Says why, if the client takes it in time; the connection ends either way."""
+    """Send the close frame with its reason, within `CLOSE_GRACE_S`. The connection ends in any case."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(
             send({"type": "websocket.close", "code": close.code, "reason": close.reason}), CLOSE_GRACE_S
@@ -161,7 +164,7 @@ async def _close(close: Close, send: Send) -> None:
 
 
 async def _deny(scope: Mapping[str, Any], send: Send, error: LunaError, request_id: str) -> None:
-    """Refuses the handshake with the platform's error body, or bare 403 under a server that cannot."""
+    """Reject the handshake with an error body, or with a plain 403 if the server does not support bodies."""
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close"})
         return

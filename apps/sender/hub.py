@@ -1,4 +1,4 @@
-"""Fan-out inside one process: one channel-layer subscription per account, one bounded queue per websocket."""
+"""Fan-out within a process: one channel-layer subscription per account, one bounded queue per websocket."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ Facts = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Why the server ends a connection: a close code of the application's range and a sentence."""
+    """The reason why the server closes a connection: an application close code (4000 to 4999) and a sentence."""
 
     code: int
     reason: str
@@ -37,7 +37,7 @@ CREDENTIALS_CHANGED = Close(4001, "the credentials were changed, revoked or have
 
 
 class Subscription:
-    """The messages to send to one websocket. `closing` is resolved when the server ends the connection."""
+    """The notification queue of one websocket. `closing` is resolved when the server ends the connection."""
 
     def __init__(self, session: Session, accepts: Callable[[Facts], bool], max_messages: int, max_bytes: int) -> None:
         self.session = session
@@ -50,7 +50,7 @@ class Subscription:
         self._filled = asyncio.Event()
 
     def offer(self, text: str) -> None:
-        """Queue a message; a full queue is freed, and ends the connection."""
+        """Queue a notification. A full queue is cleared and ends the connection."""
         if self.closing.done():
             return
         if len(self._waiting) >= self._max_messages or self._waiting_bytes + len(text) > self._max_bytes:
@@ -66,7 +66,7 @@ class Subscription:
             self.closing.set_result(reason)
 
     async def next(self) -> str:
-        """Wait for a message and return the oldest one."""
+        """Wait for a notification and return the oldest one."""
         while not self._waiting:
             self._filled.clear()
             await self._filled.wait()
@@ -97,7 +97,7 @@ class _Room:
         try:
             await get_channel_layer().group_discard(self.group, self.channel)
         except Exception:
-            logger.exception("cannot leave %s", self.group)
+            logger.exception("Cannot unsubscribe from %s", self.group)
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
 
@@ -108,7 +108,7 @@ class _Room:
             try:
                 self._fan_out(message)
             except Exception:
-                logger.exception("a notification of %s cannot be delivered", self.group)
+                logger.exception("Cannot deliver a notification of %s", self.group)
 
     def _fan_out(self, message: Mapping[str, object]) -> None:
         facts: Facts = orjson.loads(message["facts"])  # type: ignore[arg-type]
@@ -163,7 +163,7 @@ class Hub:
             try:
                 valid = await in_thread(selectors.valid_sessions)(sessions={member.session for member in members})
             except Exception:
-                logger.exception("the credentials of %d websockets cannot be checked", len(members))
+                logger.exception("Cannot check the credentials of %d websockets", len(members))
                 continue
             for member in members:
                 if member.session not in valid:
@@ -182,7 +182,7 @@ _hubs: PerProcess[Hubs] = PerProcess("websockets", WeakKeyDictionary, status=_st
 
 
 def hub() -> Hub:
-    """The hub of the running event loop."""
+    """Return the hub of the running event loop."""
     loop, hubs = asyncio.get_running_loop(), _hubs()
     if loop not in hubs:
         hubs[loop] = Hub()

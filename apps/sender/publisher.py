@@ -1,7 +1,7 @@
-"""A thread of this process that hands committed events to the channel layer.
+"""A thread of this process that sends committed events to the channel layer.
 
-Requests run in threads without an event loop, and the channel layer keeps its connections per loop. One loop in one
-thread keeps one connection, keeps the order, and a Redis that hangs delays no answer.
+Requests run in threads without an event loop, and the channel layer has connections per event loop. One loop in one
+thread needs one connection and keeps the order of events. A hanging Redis does not delay responses.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ Message = dict[str, object]
 
 
 class Publisher:
-    """A bounded queue and the thread that empties it. What does not fit or cannot be sent is logged and dropped."""
+    """A bounded queue and its thread. Notifications that do not fit or cannot be sent are logged and dropped."""
 
     def __init__(self) -> None:
         self._pending: queue.Queue[tuple[str, Message, int] | None] = queue.Queue(PENDING_MESSAGES)
@@ -36,7 +36,7 @@ class Publisher:
         self._thread.start()
 
     def submit(self, group: str, message: Message, size_bytes: int) -> None:
-        """Returns at once. The message leaves this process within milliseconds while Redis answers."""
+        """Queue a notification without blocking. It is sent within milliseconds while Redis answers."""
         try:
             with self._lock:
                 if self._pending_bytes + size_bytes > PENDING_BYTES:
@@ -44,22 +44,22 @@ class Publisher:
                 self._pending.put_nowait((group, message, size_bytes))
                 self._pending_bytes += size_bytes
         except queue.Full:
-            logger.error("a notification for %s is dropped: %d are waiting for Redis", group, self._pending.qsize())
+            logger.error("Dropped a notification for %s: %d are waiting for Redis", group, self._pending.qsize())
 
     def drain(self, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
-        """Waits until everything submitted has left, at most `timeout_s`."""
+        """Wait until all notifications are sent, at most `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         while self._pending.unfinished_tasks and time.monotonic() < deadline:
             time.sleep(0.005)
 
     def close(self) -> None:
-        """Drain the queue and end the thread. What is left in the queue after the time of `drain` is lost."""
+        """Drain the queue and end the thread. Notifications that `drain` leaves are lost."""
         self.drain()
         with suppress(queue.Full):
             self._pending.put_nowait(None)
 
     def status(self) -> dict[str, object]:
-        """What waits for Redis, and how much of it fits."""
+        """Return the waiting notifications, their bytes, and both limits."""
         return {
             "pending_messages": self._pending.qsize(),
             "max_messages": PENDING_MESSAGES,
@@ -74,7 +74,7 @@ class Publisher:
                 try:
                     runner.run(self._send(group, message))
                 except Exception:
-                    logger.exception("a notification for %s is lost: the channel layer does not take it", group)
+                    logger.exception("Lost a notification for %s: the channel layer did not accept it", group)
                 finally:
                     with self._lock:
                         self._pending_bytes -= size_bytes
@@ -85,5 +85,5 @@ class Publisher:
         await asyncio.wait_for(get_channel_layer().group_send(group, message), SEND_TIMEOUT_S)
 
 
-# The first event starts it; events that wait when the process ends have DRAIN_TIMEOUT_S to leave.
+# The first event starts the thread. At the end of the process, waiting events are sent for DRAIN_TIMEOUT_S.
 publisher = PerProcess("notifications", Publisher, close=Publisher.close, status=Publisher.status)

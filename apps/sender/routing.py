@@ -1,4 +1,4 @@
-"""Websocket paths."""
+"""Websocket routes."""
 
 from django.urls import path
 

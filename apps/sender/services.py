@@ -13,17 +13,17 @@ logger = logging.getLogger(__name__)
 
 
 def group_name(account_id: UUID) -> str:
-    """The channel-layer group of one account's events."""
+    """Return the channel-layer group of an account's events."""
     return f"events.{account_id}"
 
 
 def event_publish(*, account_id: UUID, facts: Mapping[str, object], message: Mapping[str, object]) -> None:
-    """Sends one event to the account's websockets of every process. Call it in `transaction.on_commit`.
+    """Notify the account's websockets of all processes of an event. Call it in `transaction.on_commit`.
 
-    `facts` are the event's columns by name (`apps.events.models.Event`), what subscribers' filters look at. `message`
-    is the frame: `event` (an item of the answer's `events`), `handler_id`, `event_create_time`, `event_end_time`; the
-    request id is added. UUIDs and times may be given as such. Never raises and never waits: the event is committed and
-    its request is acknowledged, so a failure is logged.
+    `facts`: the event's columns by name (`apps.events.models.Event`), for the subscribers' filters. `message`: the
+    notification with `event` (an item of the response's `events`), `handler_id`, `event_create_time` and
+    `event_end_time`; the request id is added. UUIDs and times need no conversion. It never raises and never blocks:
+    the event is committed already, so a failure is logged.
     """
     try:
         frame = {**message, HEADER: message.get(HEADER) or current_request_id.get()}
@@ -31,4 +31,4 @@ def event_publish(*, account_id: UUID, facts: Mapping[str, object], message: Map
         notification: Message = {"type": "event", "facts": facts_json, "text": text.decode()}
         publisher().submit(group_name(account_id), notification, size_bytes=len(facts_json) + len(text))
     except Exception:
-        logger.exception("an event of account %s cannot be published", account_id)
+        logger.exception("Cannot publish an event of account %s", account_id)

@@ -1,4 +1,4 @@
-"""Database work of websockets: they live on the event loop, the ORM lives in threads."""
+"""Threads for the database work of websockets, which run on the event loop."""
 
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +19,6 @@ executor = PerProcess(
 
 
 def in_thread(function: Callable[P, R]) -> Callable[P, Awaitable[R]]:
-    """`await in_thread(function)(...)` runs it beside the event loop."""
+    """Return an awaitable version of `function` that runs in a thread."""
     awaitable: Callable[P, Awaitable[R]] = database_sync_to_async(function, thread_sensitive=False, executor=executor())
     return awaitable

@@ -1,7 +1,7 @@
-"""Images and objects in a bucket that is named, below `/1` as in the Image Store service.
+"""Images and objects in a named bucket, below `/1` as in the Image Store service.
 
-The same resources as `/6/images` and `/6/objects`, in the bucket of the path. Each account sees its own objects,
-and may also choose their ids.
+They work like `/6/images` and `/6/objects`, in the bucket of the path. Accounts see only their own objects, and may
+choose their ids.
 """
 
 from typing import Any, ClassVar
@@ -38,7 +38,7 @@ from apps.imagestore.services import object_store
 
 
 class InBucket(LunaView):
-    """Takes the bucket out of the path, so that the resource below it is the same as without."""
+    """A mixin that reads the bucket from the path, so that the views of `/6` work on it."""
 
     kind: ClassVar[Kind]
     bucket: str
@@ -49,7 +49,7 @@ class InBucket(LunaView):
         return super().dispatch(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Who may not ask is not told which buckets there are."""
+        """Look up the bucket after the permission check, so that unauthorised clients learn no bucket names."""
         super().initial(request, *args, **kwargs)
         name = bucket_name(self.bucket)
         self.bucket, self.place = folder_get(name=name, kind=self.kind), (name,)
@@ -67,13 +67,13 @@ class BucketImagesView(InBucket, ImagesView):
 
 
 class BucketImageView(InBucket, ImageView):
-    """One image in a bucket."""
+    """An image in a bucket."""
 
     kind, route = Kind.IMAGES, "bucket_image"
     permissions = {**ImageView.permissions, "PUT": ("image", "creation")}
 
     @extend_schema(
-        summary="Store an image under an id of one's own",
+        summary="Store an image under a chosen id",
         request=PICTURES,
         parameters=[TtlQuery],
         responses={201: ImageCreated},
@@ -105,13 +105,13 @@ class BucketObjectsView(InBucket, ObjectsView):
 
 
 class BucketObjectView(InBucket, ObjectView):
-    """One object in a bucket."""
+    """An object in a bucket."""
 
     kind, route = Kind.OBJECTS, "bucket_object"
     permissions = {**ObjectView.permissions, "PUT": ("object", "creation")}
 
     @extend_schema(
-        summary="Store an object under an id of one's own",
+        summary="Store an object under a chosen id",
         request={"*/*": OpenApiTypes.BINARY},
         parameters=[TtlQuery],
         responses={201: ObjectCreated},

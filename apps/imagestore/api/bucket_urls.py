@@ -1,4 +1,4 @@
-"""Paths below `/1`, as in the Image Store service."""
+"""Routes of buckets below `/1`, as in the Image Store service."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Buckets, below `/1` as in the Image Store service. They are everybody's, so administrators only."""
+"""Views of buckets below `/1`, as in the Image Store service. All accounts share them, so only administrators may."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ DONE = OpenApiResponse(description="Done.")
 
 
 class BucketQuery(serializers.Serializer[Any]):
-    """A new bucket. `ttd` is another name of `ttl`: days, -1 for ever."""
+    """A new bucket. `ttl`: time to live in days, -1 for ever; `ttd` is an alias."""
 
     bucket = serializers.CharField(max_length=64)
     ttl = serializers.ChoiceField(choices=DAYS, required=False)
@@ -37,7 +37,7 @@ class BucketTtlQuery(serializers.Serializer[Any]):
 
 
 class BucketSerializer(serializers.Serializer[Any]):
-    """`ttl` in days, -1 for ever. A bucket of the platform that nobody changed has no times."""
+    """A bucket. `ttl` in days, -1 for ever. The times of an unchanged platform bucket are null."""
 
     bucket = serializers.CharField()
     ttl = serializers.IntegerField()
@@ -65,7 +65,7 @@ def bucket_shape(bucket: StoredBucket) -> dict[str, Any]:
 
 
 class BucketsView(LunaView):
-    """All buckets."""
+    """The buckets of the platform and of clients."""
 
     @extend_schema(summary="List buckets", responses=BucketsSerializer)
     def get(self, request: Request) -> Response:
@@ -87,7 +87,7 @@ class BucketsView(LunaView):
 
 
 class BucketView(LunaView):
-    """One bucket."""
+    """A bucket."""
 
     @extend_schema(summary="Get a bucket", responses=BucketSerializer)
     def get(self, request: Request, bucket: str) -> Response:
@@ -111,15 +111,16 @@ class BucketView(LunaView):
 
 
 def require_admin(request: Request) -> None:
-    """Raises LunaError ACCESS_DENIED for another account than an administrator's; a token is no password
-    (TOKEN_AUTHORIZATION_DENIED).
+    """Require an administrator's password.
+
+    Raises LunaError ACCESS_DENIED for another account, TOKEN_AUTHORIZATION_DENIED for a token.
     """
     if require_password(request).account_type != AccountType.ADMIN:
         raise LunaError(errors.ACCESS_DENIED)
 
 
 def bucket_name(text: str) -> str:
-    """A name of a path. Raises LunaError BUCKET_NOT_FOUND for what cannot be one."""
+    """Validate a bucket name of a path. Raises LunaError BUCKET_NOT_FOUND for an invalid one."""
     if not buckets.BUCKET_NAME.fullmatch(text):
         raise LunaError(errors.BUCKET_NOT_FOUND, text)
     return text

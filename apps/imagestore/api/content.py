@@ -1,4 +1,4 @@
-"""Bytes in and out: bounded bodies, streams, ranges, conditional requests."""
+"""Request bodies and response contents: size limits, streams, ranges, conditional requests."""
 
 import re
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ BLOCK_BYTES = 1024 * 1024
 
 
 def body_length(request: Request) -> int:
-    """Bytes that the client announced. Raises LunaError NO_DATA for none."""
+    """Return the announced length of the body. Raises LunaError NO_DATA when it is missing or 0."""
     length = str(request.META.get("CONTENT_LENGTH") or "")
     if not length.isdigit() or not int(length):
         raise LunaError(errors.NO_DATA)
@@ -33,7 +33,7 @@ def body_length(request: Request) -> int:
 
 
 def body_read(request: Request, max_bytes: int) -> bytes:
-    """The whole body. Raises LunaError NO_DATA for none, PAYLOAD_TOO_LARGE for more than `max_bytes`."""
+    """Read the body. Raises LunaError NO_DATA for an empty one, PAYLOAD_TOO_LARGE above `max_bytes`."""
     if body_length(request) > max_bytes:
         raise LunaError(errors.PAYLOAD_TOO_LARGE)
     data: bytes = request._request.read(max_bytes + 1)
@@ -43,7 +43,7 @@ def body_read(request: Request, max_bytes: int) -> bytes:
 
 
 class BodyStream:
-    """The body as it arrives. Raises LunaError INVALID_REQUEST when the client stops early."""
+    """The body as a stream. Reading raises LunaError INVALID_REQUEST when the client stops early."""
 
     def __init__(self, request: Request) -> None:
         self.left = body_length(request)
@@ -52,13 +52,13 @@ class BodyStream:
     def read(self, size: int = -1) -> bytes:
         chunk: bytes = self.request.read(self.left if size < 0 else min(size, self.left))
         if not chunk and self.left:
-            raise LunaError(errors.INVALID_REQUEST, "the body is shorter than header `Content-Length` says")
+            raise LunaError(errors.INVALID_REQUEST, "the body is shorter than the `Content-Length` header announces")
         self.left -= len(chunk)
         return chunk
 
 
 def headers_as_sent(request: Request) -> Iterator[tuple[str, str]]:
-    """Names in lower case, and values. Our server hands them over as they came; elsewhere `_` in a name is lost."""
+    """Yield header names in lower case and values. Luna's server keeps `_` in names; other servers lose it."""
     raw = request.META.get("luna.headers")
     if raw is None:
         yield from ((name.lower(), value) for name, value in request.headers.items())
@@ -67,29 +67,29 @@ def headers_as_sent(request: Request) -> Iterator[tuple[str, str]]:
 
 
 def meta_of_headers(request: Request) -> dict[str, str]:
-    """The `X-Luna-Meta-*` headers, keys in lower case. Raises LunaError INVALID_REQUEST for odd or too many ones."""
+    """Return the `X-Luna-Meta-*` headers, keys in lower case. Raises LunaError INVALID_REQUEST for invalid ones."""
     meta: dict[str, str] = {}
     for name, sent in headers_as_sent(request):
         if name.startswith(META_PREFIX.lower()):
             key = name[len(META_PREFIX) :]
             value = f"{meta[key]},{sent}" if key in meta else sent
             if not META_KEY.fullmatch(key) or len(value) > MAX_META_CHARACTERS or not header_safe(value):
-                raise LunaError(
-                    errors.INVALID_REQUEST, f"header `{META_PREFIX}*` has a key or a value that is not allowed"
-                )
+                raise LunaError(errors.INVALID_REQUEST, f"a header `{META_PREFIX}*` has an invalid key or value")
             meta[key] = value
     if len(meta) > MAX_META_KEYS:
-        raise LunaError(errors.INVALID_REQUEST, f"headers `{META_PREFIX}*` must be at most {MAX_META_KEYS}")
+        raise LunaError(
+            errors.INVALID_REQUEST, f"at most {MAX_META_KEYS} headers `{META_PREFIX}*` are accepted, got {len(meta)}"
+        )
     return meta
 
 
 def header_safe(value: str) -> bool:
-    """Whether a header can carry `value` back: Latin-1 without control characters."""
+    """Return whether a response header can contain `value`: Latin-1 without control characters."""
     return all(character >= " " and character != "\x7f" and ord(character) < 256 for character in value)
 
 
 def object_headers(stored: StoredObject) -> dict[str, str]:
-    """What every answer about an object says of it."""
+    """Return the headers of all responses about an object."""
     headers = {"ETag": f'"{stored.sha256}"', "Accept-Ranges": "bytes"}
     if stored.expiry_time is not None:
         headers["X-Luna-Expiry-Date"] = str(format_time(stored.expiry_time))
@@ -97,16 +97,16 @@ def object_headers(stored: StoredObject) -> dict[str, str]:
 
 
 def head_response(stored: StoredObject, headers: dict[str, str] | None = None) -> HttpResponse:
-    """The answer to HEAD: the headers of GET, without opening the file."""
+    """Return the response to HEAD: the headers of GET, without opening the file."""
     headers = {**object_headers(stored), **(headers or {}), "Content-Length": str(stored.size_bytes)}
     return HttpResponse(content_type=stored.content_type, headers=headers)
 
 
 def content_response(request: Request, stored: StoredObject, headers: dict[str, str] | None = None) -> HttpResponseBase:
-    """The object's bytes, large ones streamed; 304 when the client has them, 206 for one range.
+    """Return the object's bytes (large ones streamed), 304 for a matching ETag, or 206 for a range.
 
-    Raises LunaError INVALID_REQUEST (status 416) for a range outside, DISK_IMAGE_READ_FAILED/DISK_OBJECT_READ_FAILED
-    when the file fails.
+    Raises LunaError INVALID_REQUEST (status 416) for a range outside the object,
+    DISK_IMAGE_READ_FAILED/DISK_OBJECT_READ_FAILED when the file cannot be read.
     """
     headers = {**object_headers(stored), **(headers or {})}
     if not tags(request.headers.get("If-None-Match", "")).isdisjoint((headers["ETag"], "*")):
@@ -116,7 +116,7 @@ def content_response(request: Request, stored: StoredObject, headers: dict[str, 
     headers["Content-Length"] = str(count)
     part = Part(object_open(stored=stored), first, count)
     response: HttpResponse | FileResponse
-    if count <= BLOCK_BYTES:  # in one piece: a stream costs a small answer more than its bytes do
+    if count <= BLOCK_BYTES:  # one piece: streaming costs more than reading a small file
         with storage_errors(stored.bucket, "get"), closing(part):
             response = HttpResponse(part.read(), content_type=stored.content_type, headers=headers)
     else:
@@ -133,7 +133,7 @@ def tags(header: str) -> set[str]:
 
 
 def byte_range(request: Request, stored: StoredObject) -> tuple[int, int]:
-    """First and last byte to send; the whole object without a `Range`, with several of them, or with another ETag's."""
+    """Return first and last byte: of the whole object without a valid single range, or if `If-Range` differs."""
     size = stored.size_bytes
     found = RANGE.fullmatch(request.headers.get("Range", "").strip())
     condition = request.headers.get("If-Range")
@@ -143,13 +143,13 @@ def byte_range(request: Request, stored: StoredObject) -> tuple[int, int]:
     start = int(first) if first else max(0, size - int(last))
     end = min(int(last), size - 1) if first and last else size - 1
     if start >= size or end < start:
-        detail = f"header `Range` must lie within 0 to {size - 1}"
+        detail = f"the range of header `Range` must be within 0 to {size - 1}"
         raise LunaError(errors.INVALID_REQUEST, detail, status=416, headers={"Content-Range": f"bytes */{size}"})
     return start, end
 
 
 class Part:
-    """`count` bytes of a file from `first` on, as a file that closes the other."""
+    """A file object with `count` bytes of another file from `first` on. Closing it closes the other."""
 
     def __init__(self, file: Any, first: int, count: int) -> None:
         self.file: BinaryIO = file

@@ -16,7 +16,7 @@ DAYS = [(days, str(days)) for days in (KEEP, *TTL_DAYS)]
 
 
 class TtlQuery(serializers.Serializer[Any]):
-    """`ttl` in days, -1 for ever; without it the bucket decides."""
+    """`ttl`: time to live in days, -1 for ever. Default: the bucket's."""
 
     ttl = serializers.ChoiceField(choices=DAYS, required=False)
 
@@ -28,9 +28,7 @@ class ImageQuery(serializers.Serializer[Any]):
 
 
 class IdsField(serializers.ListField):
-    """1 to 1000 UUIDs. Raises LunaError IMAGES_NOT_FOUND for more pictures, STORED_OBJECTS_NOT_FOUND for more
-    objects.
-    """
+    """1 to `MAX_IDS` UUIDs. Raises a LunaError with the code `too_many` for more."""
 
     def __init__(self, too_many: int) -> None:
         self.too_many = too_many
@@ -88,6 +86,6 @@ ObjectCreated = created_serializer("object_id")
 
 
 class ImagesCreated(serializers.Serializer[Any]):
-    """Several images of one multipart body, in its order."""
+    """The images of a multipart body, in its order."""
 
     images = ImageCreated(many=True)

@@ -1,4 +1,4 @@
-"""Paths of this room."""
+"""Routes of samples, images and objects."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Samples, images and objects."""
+"""Views of samples, images and objects."""
 
 import mimetypes
 from collections.abc import Sequence
@@ -56,15 +56,20 @@ from apps.imagestore.types import NewObject
 DONE = OpenApiResponse(description="Done.")
 MAX_CONTENT_TYPE_CHARACTERS = 128
 BYTES = {(200, "image/*"): OpenApiTypes.BINARY, (206, "image/*"): OpenApiTypes.BINARY}
-CONDITIONAL = {304: OpenApiResponse(description="Not changed."), 416: OpenApiResponse(description="No such range.")}
+CONDITIONAL = {
+    304: OpenApiResponse(description="Not modified."),
+    416: OpenApiResponse(description="Range not satisfiable."),
+}
 IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER)
 RANGE = OpenApiParameter("Range", str, OpenApiParameter.HEADER)
-ACCOUNT = OpenApiParameter("account_id", OpenApiTypes.UUID, description="Whose object, where others' may be read.")
+ACCOUNT = OpenApiParameter(
+    "account_id", OpenApiTypes.UUID, description="The object's account, within the client's scope."
+)
 PICTURES = dict.fromkeys(sorted(CONTENT_TYPES), OpenApiTypes.BINARY)
 
 
 class StoredView(LunaView):
-    """One stored object of a bucket."""
+    """A stored object of a bucket."""
 
     bucket: str
 
@@ -75,7 +80,7 @@ class StoredView(LunaView):
         return object_get(scope=read_scope(request), bucket=self.bucket, object_id=self.key(object_id))
 
     def viewed(self, request: Request, object_id: str) -> StoredObject:
-        """As `stored`, for what is going to be sent."""
+        """Return the row of an object whose bytes will be sent, and write its audit line."""
         return object_view(
             scope=read_scope(request),
             bucket=self.bucket,
@@ -104,7 +109,7 @@ def ttl_change(request: Request, bucket: str, body: dict[str, Any], ids: str) ->
 
 
 class SamplesView(LunaView):
-    """Warps of faces or bodies, cut out by the platform or outside of it."""
+    """Face or body warps, made by the platform or by a client."""
 
     bucket: ClassVar[Bucket]
     size: ClassVar[tuple[int, int]]  # width, height in pixels
@@ -159,7 +164,7 @@ class BodySamplesView(SamplesView):
 
 
 class SampleView(StoredView):
-    """One sample."""
+    """A sample."""
 
     @extend_schema(
         summary="Get a sample", parameters=[ACCOUNT, RANGE, IF_NONE_MATCH], responses={**BYTES, **CONDITIONAL}
@@ -176,14 +181,14 @@ class SampleView(StoredView):
 
 
 class FaceSampleView(SampleView):
-    """One face sample."""
+    """A face sample."""
 
     bucket = Bucket.FACE_SAMPLES
     permissions = {"GET": ("face_sample", "view"), "DELETE": ("face_sample", "deletion")}
 
 
 class BodySampleView(SampleView):
-    """One body sample."""
+    """A body sample."""
 
     bucket = Bucket.BODY_SAMPLES
     permissions = {"GET": ("body_sample", "view"), "DELETE": ("body_sample", "deletion")}
@@ -199,8 +204,8 @@ class ImagesView(LunaView):
     parser_classes = (*LunaView.parser_classes, MultiPartParser)
 
     @extend_schema(
-        summary="Store one image, or several of a multipart body",
-        description=f"Headers `{META_PREFIX}<key>` are kept beside the image.",
+        summary="Store an image, or the images of a multipart body",
+        description=f"Headers `{META_PREFIX}<key>` are stored with the image.",
         request={**PICTURES, "multipart/form-data": OpenApiTypes.OBJECT},
         parameters=[TtlQuery],
         responses={
@@ -248,8 +253,10 @@ def picture_of_body(request: Request) -> Picture:
 
 
 def pictures_of_form(request: Request) -> list[Picture]:
-    """Raises LunaError NO_DATA without a file, DUPLICATE_FILE_NAME for a file name given twice,
-    BAD_MULTIPART_IMAGE_CONTENT_TYPE for a part that is no image.
+    """Validate the pictures of a multipart body.
+
+    Raises LunaError NO_DATA without a file, DUPLICATE_FILE_NAME for a repeated file name,
+    BAD_MULTIPART_IMAGE_CONTENT_TYPE for a part that is not an image, and the errors of `picture_check`.
     """
     try:
         uploads: list[Any] = [upload for _, group in request.FILES.lists() for upload in group]
@@ -277,7 +284,7 @@ def pictures_of_form(request: Request) -> list[Picture]:
 
 
 class ImageView(StoredView):
-    """One source image."""
+    """A source image."""
 
     bucket: str = Bucket.IMAGES
     permissions = {"GET": ("image", "view"), "DELETE": ("image", "deletion")}
@@ -299,7 +306,7 @@ class ImageView(StoredView):
 
     @staticmethod
     def meta_headers(request: Request) -> Any:
-        """What to say of an image's metadata: all with `with_meta=1` (query parameter or header), else nothing."""
+        """Return a function that gives a row's metadata headers, or none without `with_meta=1` (query or header)."""
         with_meta = checked_query(ImageQuery, request)["with_meta"] or any(
             name in ("with_meta", "with-meta") and value == "1" for name, value in headers_as_sent(request)
         )
@@ -315,7 +322,7 @@ class ImageView(StoredView):
 
 
 class ObjectsView(LunaView):
-    """Anything: archives, reports, texts."""
+    """Objects of any content type, such as archives, reports and texts."""
 
     bucket: str = Bucket.OBJECTS
     route = "object"  # of one of them
@@ -338,7 +345,7 @@ class ObjectsView(LunaView):
 
 
 def object_of_body(request: Request, bucket: str, object_id: UUID | None = None) -> StoredObject:
-    """Stores the body as it arrives. Raises LunaError BAD_CONTENT_TYPE for a media type that is none."""
+    """Store the body as it arrives. Raises LunaError BAD_CONTENT_TYPE for an invalid media type."""
     query = checked_query(TtlQuery, request)
     content_type = request.META.get("CONTENT_TYPE") or "application/octet-stream"
     if len(content_type) > MAX_CONTENT_TYPE_CHARACTERS or not header_safe(content_type) or "/" not in content_type:
@@ -354,7 +361,7 @@ def object_of_body(request: Request, bucket: str, object_id: UUID | None = None)
 
 
 class ObjectView(StoredView):
-    """One object."""
+    """An object."""
 
     bucket: str = Bucket.OBJECTS
     permissions = {"GET": ("object", "view"), "DELETE": ("object", "deletion")}
@@ -378,6 +385,6 @@ class ObjectView(StoredView):
 
 
 def disposition(stored: StoredObject) -> dict[str, str]:
-    """A download under `<id>.<ext>`: a browser never shows what somebody stored as a page of ours."""
+    """Return headers for a download as `<id>.<ext>`, so that browsers never render stored content as a page."""
     extension = mimetypes.guess_extension(stored.content_type.partition(";")[0].strip()) or ".bin"
     return {"Content-Disposition": f'attachment; filename="{stored.object_id}{extension}"'}

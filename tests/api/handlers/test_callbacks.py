@@ -154,7 +154,7 @@ def test_a_full_queue_drops_and_says_so(monkeypatch: pytest.MonkeyPatch, caplog:
         caller.submit(call)
     release.set()
     caller.join()
-    assert "is dropped" in caplog.text
+    assert "Dropped the callback" in caplog.text
     assert "private" not in caplog.text
 
 

@@ -70,7 +70,7 @@ def kinds(deep: bool = True) -> Counter[str]:
 
 @pytest.mark.usefixtures("_sound")
 def test_a_sound_platform() -> None:
-    assert run("--deep").strip() == "Everything agrees."
+    assert run("--deep").strip() == "No faults found."
 
 
 def file_of(store: Path, row: StoredObject, suffix: str = "") -> Path:
@@ -154,7 +154,7 @@ def test_keys_of_lists_only_grow(account: UUID, found: tuple[int, int], mended: 
     lists = List.objects.for_account(account)
     lists.update(link_key=found[0], unlink_key=found[1])
     assert kinds() == {"list with wrong keys": 1}
-    assert "Everything agrees now." in run("--mend")
+    assert "All faults repaired." in run("--mend")
     row = lists.get()
     assert (row.link_key, row.unlink_key) == mended
     new = services.face_create(account_id=account, draft=FaceDraft(lists=[row.list_id]))
@@ -197,7 +197,7 @@ def test_what_waits_in_redis(account: UUID, redis_client: redis.Redis) -> None:
         "kept answer of no account": 1,
     }
     assert kinds() == expected
-    assert "Everything agrees now." in run("--mend")
+    assert "All faults repaired." in run("--mend")
     assert {name.decode() for name in redis_client.scan_iter()} == {
         KEY.format(kept),
         kept_answers.KEY.format(account, "0" * 64),

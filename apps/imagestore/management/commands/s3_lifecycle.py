@@ -1,4 +1,4 @@
-"""`manage.py s3_lifecycle`: lets S3 itself remove objects whose time to live is over."""
+"""`manage.py s3_lifecycle`: make S3 remove expired objects itself."""
 
 from typing import Any
 
@@ -11,17 +11,17 @@ from apps.imagestore.models import StoredObject
 
 class Command(BaseCommand):
     help = (
-        "Gives the S3 bucket its rules of expiry, and every object with a time to live of its own its tag. "
-        "Needs LUNA_S3_LIFECYCLE=true; may be run again at any time."
+        "Set the expiry rules of the S3 bucket, and the tag of each object with its own time to live. "
+        "Requires LUNA_S3_LIFECYCLE=true. Idempotent."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--no-tags", action="store_true", help="only the rules, no tags of objects that are there")
+        parser.add_argument("--no-tags", action="store_true", help="set only the rules, not the tags of stored objects")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Prints how many objects were tagged. An object whose file is lost is left to fsck."""
+        """Print the number of tagged objects, and of objects without file, which `fsck` handles."""
         if not files.expires_by_itself():
-            raise CommandError("the Image Store is not in S3, or LUNA_S3_LIFECYCLE is not set")
+            raise CommandError("The Image Store has no S3 lifecycle: set LUNA_S3_BUCKET and LUNA_S3_LIFECYCLE.")
         default_storage.rules_put()  # type: ignore[attr-defined]  # of S3Store
         if options["no_tags"]:
             return

@@ -1,4 +1,4 @@
-"""`manage.py erase`: a person, or an account, is removed everywhere; a receipt says what went."""
+"""`manage.py erase`: erase a person or an account everywhere, with a receipt."""
 
 from pathlib import Path
 from typing import Any
@@ -13,21 +13,23 @@ from apps.privacy.erasure import Receipt, account_erase, person_erase
 
 
 class Command(BaseCommand):
-    help = "Removes a person (--external-id, --face-id) or an account (--account) with all that is known of them."
+    help = "Erase a person (--external-id, --face-id) or an account (--account) with all data."
 
     def add_arguments(self, parser: CommandParser) -> None:
         subject = parser.add_mutually_exclusive_group(required=True)
-        subject.add_argument("--external-id", help="all faces and events with this external id")
-        subject.add_argument("--face-id", help="one face, its events and all that they name")
-        subject.add_argument("--account", help="an account's id: its login, tokens and all that it owns")
-        parser.add_argument("--of-account", help="with --external-id: only in this account")
-        parser.add_argument("--dry-run", action="store_true", help="say what would go, and leave it")
+        subject.add_argument("--external-id", help="erase all faces and events with this external id")
+        subject.add_argument("--face-id", help="erase this face, its events and all objects that they refer to")
+        subject.add_argument("--account", help="erase the account with this id, its tokens and all its data")
+        parser.add_argument("--of-account", help="restrict --external-id to this account")
+        parser.add_argument("--dry-run", action="store_true", help="print what would be erased, and erase nothing")
         parser.add_argument(
-            "--receipts", default=str(config(Directories).var / "receipts"), help="where receipts are kept"
+            "--receipts",
+            default=str(config(Directories).var / "receipts"),
+            help="directory of receipts (default: %(default)s)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Prints the receipt and keeps it. Ends with 1 when nothing was found or a file could not be removed."""
+        """Print and store the receipt. Exit with 1 when nothing was found or a file could not be removed."""
         receipt = self._erase(options)
         self.stdout.write(receipt.as_json())
         if not receipt.dry_run:
@@ -35,37 +37,37 @@ class Command(BaseCommand):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = folder / f"erase-{receipt.receipt_id}.json"
             path.write_text(receipt.as_json(), encoding="utf-8")
-            self.stdout.write(f"The receipt is {path}")
+            self.stdout.write(f"Receipt: {path}")
         if receipt.files_left:
-            raise CommandError(f"{len(receipt.files_left)} files could not be removed; run fsck --mend")
+            raise CommandError(f"{len(receipt.files_left)} files could not be removed: run `manage.py fsck --mend`.")
 
     def _erase(self, options: dict[str, Any]) -> Receipt:
         dry_run: bool = options["dry_run"]
         if options["account"]:
             account = Account.objects.filter(pk=self._uuid(options["account"])).first()
             if account is None:
-                raise CommandError(f"there is no account {options['account']}")
+                raise CommandError(f"Account {options['account']} does not exist.")
             receipt = account_erase(account=account, dry_run=dry_run, progress=self._progress)
             if receipt is None:
-                raise CommandError("another process is erasing this account")
+                raise CommandError("Another process is erasing this account.")
             return receipt
         if options["face_id"]:
             trace = Trace(face_id=self._uuid(options["face_id"]))
         else:
             if not options["external_id"]:
-                raise CommandError("an empty external id names everybody who has none")
+                raise CommandError("`--external-id` must not be empty: it would select all people without one.")
             of_account = options["of_account"] and self._uuid(options["of_account"])
             trace = Trace(external_id=options["external_id"], account_id=of_account)
         receipt = person_erase(trace=trace, dry_run=dry_run)
         if not any(receipt.found.values()):
-            raise CommandError(f"nothing is known of {trace.subject}")
+            raise CommandError(f"No data found for {trace.subject}.")
         return receipt
 
     def _progress(self, table: str, rows: int) -> None:
-        self.stderr.write(f"{rows:>12,} rows of {table} are gone")
+        self.stderr.write(f"{rows:>12,} rows of {table} erased")
 
     def _uuid(self, text: str) -> Any:
         value = parse_uuid(text)
         if value is None:
-            raise CommandError(f"{text!r} is no UUID")
+            raise CommandError(f"{text!r} is not a UUID.")
         return value

@@ -1,4 +1,4 @@
-"""`manage.py fsck`: do rows, files and descriptors agree?"""
+"""`manage.py fsck`: check the consistency of rows, files and descriptors."""
 
 from collections import Counter
 from typing import Any
@@ -10,14 +10,16 @@ from apps.common.holdings import holdings
 
 
 class Command(BaseCommand):
-    help = "Finds what does not agree between the database and the Image Store; --mend mends what can be mended."
+    help = "Check the consistency of database, Image Store and Redis; --mend repairs faults."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--mend", action="store_true", help="mend the faults where nothing more is lost by it")
+        parser.add_argument(
+            "--mend", action="store_true", help="repair the faults that can be repaired without losing data"
+        )
         parser.add_argument("--deep", action="store_true", help="read all bytes and compare their SHA-256")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Prints each fault, ends with 1 while some are left. Each kind that is mended leaves an audit line."""
+        """Print each fault, and exit with 1 if any is left. Each repaired kind leaves an audit line."""
         found: Counter[str] = Counter()
         left = 0
         for fault in holdings.faults(options["deep"]):
@@ -29,10 +31,10 @@ class Command(BaseCommand):
                 fault.mend()
             else:
                 left += 1
-            outcome = "mended" if mended else "found" if fault.mend else "found, needs a person"
+            outcome = "mended" if mended else "found" if fault.mend else "found, needs a decision"
             self.stdout.write(f"{fault.kind}: {fault.subject} ({outcome})")
         for kind, count in sorted(found.items()):
             self.stdout.write(f"{count:8} {kind}")
         if left:
-            raise CommandError(f"{left} faults are left")
-        self.stdout.write("Everything agrees." if not found else "Everything agrees now.")
+            raise CommandError(f"{left} faults are left.")
+        self.stdout.write("No faults found." if not found else "All faults repaired.")
