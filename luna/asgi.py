@@ -30,8 +30,10 @@ async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 bound_statements(statement_s=config(Database).statement_timeout_s, lock_s=config(Database).lock_timeout_s)
+threads = config(Processes).http_threads
 limits = Limits(
-    threads=config(Processes).http_threads,
+    threads=threads - threads // 2,
+    recognition_threads=threads // 2,
     max_body_bytes=config(Http).request_max_size,
     queue_length=config(Connections).queue_length,
     queue_s=config(Connections).queue_s,

@@ -15,7 +15,8 @@ class Processes(Settings):
     workers: int = setting(defaults.WORKERS, "Web processes.", env="LUNA_WORKERS", ge=1, le=defaults.MAX_PROCESSES)
     http_threads: int = setting(
         defaults.HTTP_THREADS,
-        "HTTP threads of one web process. Each handles one request at a time and keeps a database connection.",
+        "HTTP threads of one web process. Each handles one request at a time and keeps a database connection. Half of "
+        "them are for requests with pictures.",
         env="LUNA_HTTP_THREADS",
         ge=1,
         le=defaults.MAX_PROCESSES,

@@ -10,10 +10,13 @@ from apps.common.errors import LunaError
 
 
 class Budget:
-    """A budget of `total` units in use at a time. Threads wait in FIFO order, at most `wait_s` seconds."""
+    """A budget of `total` units in use at a time. Threads wait in FIFO order, at most `wait_s` seconds.
 
-    def __init__(self, total: int, wait_s: float) -> None:
-        self.total, self.wait_s = total, wait_s
+    `use` completes the error's sentence, such as "passwords are being checked".
+    """
+
+    def __init__(self, use: str, total: int, wait_s: float) -> None:
+        self.use, self.total, self.wait_s = use, total, wait_s
         self._taken = 0
         self._queue: deque[object] = deque()
         self._changed = threading.Condition()
@@ -22,7 +25,7 @@ class Budget:
     def take(self, units: int) -> Iterator[None]:
         """Hold `units` of the budget. More than `total` units are granted only while no others are held.
 
-        Raises LunaError PROCESSING_TIMEOUT with status 503 after `wait_s`.
+        Raises LunaError SERVICE_BUSY after `wait_s`.
         """
         place = object()
         with self._changed:
@@ -33,8 +36,7 @@ class Budget:
                     self.wait_s,
                 )
                 if not ours:
-                    retry = {"Retry-After": "1"}
-                    raise LunaError(errors.PROCESSING_TIMEOUT, self.wait_s, status=503, headers=retry)
+                    raise LunaError(errors.SERVICE_BUSY, f"too many {self.use}", headers={"Retry-After": "1"})
                 self._taken += units
             finally:
                 self._queue.remove(place)

@@ -74,7 +74,7 @@ class BoundedReader(io.BytesIO):
         return super().read(size)
 
 
-budget = Budget(100_000_000, 10.0)  # `CommonConfig.ready` sets it from the settings
+budget = Budget("pictures are being decoded", 100_000_000, 10.0)  # `CommonConfig.ready` sets it from the settings
 
 
 def open_picture(data: bytes, formats: Sequence[str]) -> Pillow.Image:
@@ -105,7 +105,7 @@ def decoding(picture: Pillow.Image, data: bytes, *, max_pixels: int) -> Iterator
     """Check the cost of decoding `picture`, whose file is `data`, and hold the process's budget during it.
 
     The caller has checked that the picture has at most `max_pixels`. Raises LunaError INVALID_IMAGE_SIZE when decoding
-    costs more than a picture of that size should, PROCESSING_TIMEOUT with status 503 when the budget is in use.
+    costs more than a picture of that size should, SERVICE_BUSY when the budget is in use.
     """
     data = trimmed(data)
     width, height = picture.size

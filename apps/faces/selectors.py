@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -17,11 +16,11 @@ from apps.common.descriptors import Vector
 from apps.common.errors import LunaError
 from apps.common.filters import Filters, to_q
 from apps.common.paging import Page
-from apps.common.prepared import prepared_cursor
+from apps.common.prepared import PreparedQuery, prepared_cursor
 from apps.common.scope import Scope
 from apps.faces.filters import FACE_TERMS, LIST_TERMS
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListFace, ListUnlink
-from apps.faces.types import FaceRow
+from apps.faces.types import FaceRow, ListRow
 
 # By hand, because every face found and every page of a list waits for them.
 COLUMNS = ", ".join(f"f.{name}" for name in FaceRow._fields[:-1])
@@ -45,8 +44,7 @@ def faces_filter(*, scope: Scope, filters: Filters) -> QuerySet[Face]:
 def faces_page(*, scope: Scope, filters: Filters, page: Page, with_lists: bool = True) -> list[FaceRow]:
     """A page of faces, newest first; of a list, newest link first. `with_lists`: with the ids of their lists."""
     if not filters:
-        statement, mentions = _unfiltered(scope.account_id is not None, page, with_lists)
-        return _read(statement, [scope.account_id] * mentions)
+        return [FaceRow(*row) for row in _NEWEST_FACES.rows(page, with_lists, **_ids(scope))]
     if filters.keys() == {"list_id"}:
         return _list_page(scope, filters["list_id"], page, with_lists)
     rows = faces_filter(scope=scope, filters=filters)
@@ -56,15 +54,9 @@ def faces_page(*, scope: Scope, filters: Filters, page: Page, with_lists: bool =
     return _fetched(_newest(scope, rows, page, with_lists))
 
 
-@lru_cache(maxsize=512)
-def _unfiltered(scoped: bool, page: Page, with_lists: bool) -> tuple[str, int]:
-    """The statement of a page of all faces, and how often it mentions the account.
-
-    It is what most clients ask for, and Django takes as long to make it as PostgreSQL to run it.
-    """
-    scope = Scope(UUID(int=0) if scoped else None)
-    statement, parameters = _newest(scope, Face.objects.for_scope(scope), page, with_lists).query.sql_with_params()
-    return statement, len(parameters)
+def _ids(scope: Scope) -> dict[str, UUID]:
+    """Return the ids of a scope for a prepared query; none for all accounts."""
+    return {} if scope.account_id is None else {"account_id": scope.account_id}
 
 
 def _newest(scope: Scope, rows: QuerySet[Face], page: Page, with_lists: bool) -> "QuerySet[Face, Any]":
@@ -74,6 +66,13 @@ def _newest(scope: Scope, rows: QuerySet[Face], page: Page, with_lists: bool) ->
     # The page is cut first, or the lists of all faces on the pages before it would be looked up, too.
     cut = Face.objects.for_scope(scope).filter(pk__in=newest.values("pk")[page.slice])
     return _columns(cut.order_by("-id"), with_lists)
+
+
+_NEWEST_FACES = PreparedQuery(
+    lambda page, with_lists, account_id=None: _newest(
+        Scope(account_id), Face.objects.for_scope(Scope(account_id)), page, with_lists
+    )
+)
 
 
 def _list_page(scope: Scope, list_id: UUID, page: Page, with_lists: bool) -> list[FaceRow]:
@@ -212,9 +211,19 @@ def lists_filter(*, scope: Scope, filters: Filters) -> QuerySet[List]:
     return rows
 
 
-def lists_page(*, scope: Scope, filters: Filters, page: Page) -> list[List]:
+def lists_page(*, scope: Scope, filters: Filters, page: Page) -> list[ListRow]:
     """A page of lists, newest first."""
-    return list(lists_filter(scope=scope, filters=filters).order_by("-id")[page.slice])
+    if not filters:
+        return [ListRow(*row) for row in _NEWEST_LISTS.rows(page, **_ids(scope))]
+    rows = lists_filter(scope=scope, filters=filters).order_by("-id")[page.slice]
+    return [ListRow(*row) for row in rows.values_list(*ListRow._fields)]
+
+
+_NEWEST_LISTS = PreparedQuery(
+    lambda page, account_id=None: (
+        List.objects.for_scope(Scope(account_id)).order_by("-id").values_list(*ListRow._fields)[page.slice]
+    )
+)
 
 
 def lists_count(*, scope: Scope, filters: Filters) -> int:

@@ -13,7 +13,7 @@ from apps.common.links import links
 from apps.common.times import format_time
 from apps.faces.attribute_input import descriptor_shape
 from apps.faces.models import FaceAttribute, List
-from apps.faces.types import FaceRow, TemporaryAttribute
+from apps.faces.types import FaceRow, ListRow, TemporaryAttribute
 
 FACE_TARGETS = FaceRow._fields[1:]
 DESCRIPTOR = "face_descriptor"
@@ -52,10 +52,10 @@ def face_shape(face: FaceRow, targets: Collection[str] = FACE_TARGETS) -> dict[s
     }
 
 
-def list_shape(row: List) -> dict[str, Any]:
+def list_shape(row: List | ListRow) -> dict[str, Any]:
     return {
         "list_id": str(row.list_id),
-        "account_id": str(row.account_id),
+        "account_id": repeated_id(row.account_id),
         "user_data": row.user_data,
         "create_time": format_time(row.create_time),
         "last_update_time": format_time(row.last_update_time),

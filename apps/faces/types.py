@@ -74,3 +74,13 @@ class FaceRow(NamedTuple):
     external_id: str
     avatar: str
     lists: Sequence[UUID] = ()
+
+
+class ListRow(NamedTuple):
+    """A list as pages show it."""
+
+    list_id: UUID
+    account_id: UUID
+    user_data: str
+    create_time: datetime
+    last_update_time: datetime

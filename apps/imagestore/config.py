@@ -55,7 +55,7 @@ class S3(Settings):
         5.0,
         "Seconds for which the circuit breaker stays open after three unanswered calls in a row. Requests that need S3 "
         "are then answered with 503 and 20005. After the pause, it is half-open: one trial call at a time. At most "
-        "three quarters of `LUNA_HTTP_THREADS` wait for S3.",
+        "three eighths of `LUNA_HTTP_THREADS` wait for S3.",
         env="LUNA_S3_PAUSE_S",
         ge=0,
         le=3600,

@@ -7,6 +7,7 @@ client.
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,11 @@ logger = logging.getLogger(__name__)
 
 # Answered by threads of their own: they tell what is wrong when everything else is busy.
 RESERVED_PATHS = frozenset({"/healthcheck", "/version", "/6/healthcheck", "/6/version"})
+# Requests with pictures take up to seconds. They have threads of their own: any number of them, or of slow servers that
+# pictures are downloaded from, leaves threads for other requests.
+RECOGNITION = re.compile(
+    "/6/(?:sdk|iso|liveness|detector|extractor|handlers/[^/]+/events|verifiers/[^/]+/verifications)", re.ASCII
+)
 READERS = 8  # threads that read files and streams for answers
 BODYLESS = frozenset({"GET", "HEAD"})
 
@@ -42,6 +48,9 @@ class WSGIPool:
         self.application, self.limits, self.check = application, limits, check
         lane = partial(Lane, length=limits.queue_length, wait_s=limits.queue_s)
         self.lane = lane("http", limits.threads)
+        self.recognition = (
+            lane("http-recognition", limits.recognition_threads) if limits.recognition_threads else self.lane
+        )
         self.reserved = lane("http-reserved", limits.reserved_threads)
         self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="http-reader")
 
@@ -51,15 +60,19 @@ class WSGIPool:
             with bodies().new() as body:
                 await self._receive(scope, receive, body)
                 unread = False
-                lane = self.reserved if scope["path"] in RESERVED_PATHS and scope["method"] in BODYLESS else self.lane
                 environ = environment(scope, body, FileSource)
-                answer = await lane.run(self._answer, environ, receive=receive)
+                answer = await self._lane(scope).run(self._answer, environ, receive=receive)
         except ClientLeftError:
             return
         except LunaError as error:
             await send_error(send, receive, scope, error, unread=unread)
             return
         await answer.deliver(send, receive, self.readers)
+
+    def _lane(self, scope: Scope) -> Lane:
+        if scope["method"] in BODYLESS:
+            return self.reserved if scope["path"] in RESERVED_PATHS else self.lane
+        return self.recognition if RECOGNITION.fullmatch(scope["path"]) else self.lane
 
     def _answer(self, environ: dict[str, Any]) -> Answer:
         try:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`threads` requests run at a time; `reserved_threads` more serve health and version alone.
+    """`threads` requests run at a time, and beside them `recognition_threads` that work on pictures (0: these have no
+    threads of their own); `reserved_threads` more serve health and version alone.
 
     `queue_length` requests wait for a thread, at most `queue_s`. A body has `body_s` in all, and after
     `body_grace_s` at least `body_bytes_s` on average; larger ones than `checked_from_bytes` are received only once
@@ -14,6 +15,7 @@ class Limits:
 
     threads: int
     max_body_bytes: int
+    recognition_threads: int = 0
     reserved_threads: int = 2
     queue_length: int = 512
     queue_s: float = 2.0

@@ -197,8 +197,8 @@ if _s3.bucket:
             "read_timeout_s": _s3.request_timeout,
             "attempts": _s3.attempts,
             "pause_s": _s3.pause_s,
-            # A quarter of the HTTP threads stays free for requests that do not need the Image Store.
-            "at_once": max(1, config(Processes).http_threads * 3 // 4),
+            # Of either half of the HTTP threads a quarter stays free for requests that do not need the Image Store.
+            "at_once": max(1, config(Processes).http_threads * 3 // 8),
         },
     }
 STORAGES: dict[str, dict[str, Any]] = {

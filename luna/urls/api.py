@@ -1,16 +1,19 @@
-"""The HTTP API, version 6."""
+"""The HTTP API, version 6.
+
+Django tries the patterns one after another: what is asked for most comes first.
+"""
 
 from django.urls import include, path
 
 urlpatterns = [
-    path("", include("luna.urls.docs")),
     path("", include("apps.monitoring.api.urls")),
-    path("6/", include("apps.accounts.api.urls")),
-    path("6/", include("apps.imagestore.api.urls")),
-    path("1/", include("apps.imagestore.api.bucket_urls")),
     path("6/", include("apps.faces.api.urls")),
-    path("6/", include("apps.events.api.urls")),
+    path("6/", include("apps.handlers.api.urls")),
     path("6/", include("apps.matching.api.urls")),
     path("6/", include("apps.recognition.api.urls")),
-    path("6/", include("apps.handlers.api.urls")),
+    path("6/", include("apps.events.api.urls")),
+    path("6/", include("apps.imagestore.api.urls")),
+    path("6/", include("apps.accounts.api.urls")),
+    path("1/", include("apps.imagestore.api.bucket_urls")),
+    path("", include("luna.urls.docs")),
 ]

@@ -6,6 +6,7 @@ unavailable, each process counts for itself.
 """
 
 import ipaddress
+from functools import lru_cache
 
 from django.core.cache import caches
 
@@ -35,9 +36,8 @@ class Attempts:
     """The counters of a login from an address, and of all logins from that address."""
 
     def __init__(self, login: str, address: str | None) -> None:
-        place = _place(address)
-        self.key = f"luna:failed-logins:{keyed_digest(login, place)}"
-        self._keys = [self.key, f"luna:failed-logins:{keyed_digest(place)}"]
+        self._keys = _keys(login, address)
+        self.key = self._keys[0]
 
     def check(self) -> None:
         """Check the limit of login and address. Raises LunaError AUTHORIZATION_FAILED (429) when it is exceeded."""
@@ -68,6 +68,12 @@ class Attempts:
         except RedisAwayError:
             for key in self._keys:
                 _changed(key, -1)
+
+
+@lru_cache(1024)
+def _keys(login: str, address: str | None) -> tuple[str, str]:
+    place = _place(address)
+    return f"luna:failed-logins:{keyed_digest(login, place)}", f"luna:failed-logins:{keyed_digest(place)}"
 
 
 def _changed(key: str, by: int) -> int:

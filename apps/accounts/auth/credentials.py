@@ -1,8 +1,8 @@
 """Verification of logins and passwords: Argon2, a short cache of verified pairs, and a rate limit.
 
-Argon2 takes about 50 ms and 100 MB by design. A verified pair is therefore cached for `LUNA_CREDENTIALS_CACHE_S` under
-its HMAC, with a digest of the stored hash. Each request reads the account's row, so a changed password, a disabled
-account and a deleted account take effect at once.
+Argon2 takes about 50 ms and 100 MB by design. A verified pair is therefore cached under its HMAC, with a digest of the
+stored hash, until `LUNA_CREDENTIALS_CACHE_S` after its last use. Each request reads the account's row, so a changed
+password, a disabled account and a deleted account take effect at once.
 
 Each process also caches the last verified pair per login and address, and drops it when another password arrives from
 that address. Repeated guesses therefore always reach the rate limit, whose counters all processes share.
@@ -12,6 +12,7 @@ Without Redis, each process caches and counts for itself.
 
 import hmac
 import threading
+import time
 from uuid import UUID
 
 from django.contrib.auth.hashers import check_password, make_password
@@ -31,7 +32,7 @@ from apps.common.redis_client import RedisAwayError
 # Concurrent hashes of a process, and the longest wait of a request for one.
 HASHES_AT_ONCE = 2
 HASH_WAIT_S = 5.0
-_hashes = Budget(HASHES_AT_ONCE, HASH_WAIT_S)
+_hashes = Budget("passwords are being checked", HASHES_AT_ONCE, HASH_WAIT_S)
 # Attempts of the same login and address are serialised. Of concurrent correct attempts, the first is hashed and the
 # others hit the cache. Otherwise attempts in progress would count as failures against each other.
 _turns = [threading.Lock() for _ in range(64)]
@@ -44,29 +45,34 @@ def password_verify(*, login: str, password: str, address: str | None = None) ->
 
     Raises LunaError WRONG_CREDENTIALS (401) when they do not match. Raises AUTHORIZATION_FAILED (429) after
     `LUNA_FAILED_LOGINS` failures of the login from the address, or `LUNA_FAILED_LOGINS_PER_ADDRESS` failures of all
-    logins from it, within `LUNA_FAILED_LOGINS_WINDOW_S`. Raises PROCESSING_TIMEOUT (503) when the wait for hashing
-    is too long.
+    logins from it, within `LUNA_FAILED_LOGINS_WINDOW_S`. Raises SERVICE_BUSY (503) when the wait for hashing is too
+    long.
     """
     login = login.strip().lower()
     attempts = Attempts(login, address)
     key = f"credentials:{keyed_digest(login, password)}"
-    last, remembered = caches["process"].get(_last_pair(attempts), ("", None))
+    last, remembered, since_s = caches["process"].get(_last_pair(attempts), ("", None, 0.0))
     known = bool(last) and hmac.compare_digest(last, key)
-    if not known:
+    # A pair in use is remembered further: its hash would hold up every client of the login each time that it is due.
+    fresh = known and time.monotonic() - since_s < config(Logins).credentials_cache_s / 2
+    if not fresh:
         caches["process"].delete(_last_pair(attempts))
         attempts.check()
-        remembered = _recall(key)
+        remembered = remembered if known else _recall(key)
     account = _still_right(remembered)
     if account is None:
-        known = False
+        fresh = False
         account, remembered = _verify(login, password, key, attempts)
-    if not known:
-        caches["process"].set(_last_pair(attempts), (key, remembered), config(Logins).credentials_cache_s)
+    elif known and not fresh:
+        _remember(key, remembered)
+    if not fresh:
+        pair = (key, remembered, time.monotonic())
+        caches["process"].set(_last_pair(attempts), pair, config(Logins).credentials_cache_s)
     return account
 
 
 def password_hash(password: str) -> str:
-    """Hash a new password. Raises LunaError PROCESSING_TIMEOUT (503) when the wait for hashing is too long."""
+    """Hash a new password. Raises LunaError SERVICE_BUSY (503) when the wait for hashing is too long."""
     with _hashes.take(1):
         return make_password(password)
 
@@ -100,7 +106,7 @@ def _recall(key: str) -> Remembered | None:
     return found
 
 
-def _remember(key: str, remembered: Remembered) -> None:
+def _remember(key: str, remembered: Remembered | None) -> None:
     try:
         cache.set(key, remembered, config(Logins).credentials_cache_s)
     except RedisAwayError:

@@ -8,7 +8,7 @@ libjpeg-turbo and so the same pixels, decodes them without Pillow's copies.
 
 Errors: bytes that are no readable picture of these formats are LunaError BAD_IMAGE; pictures with more bytes or pixels
 than allowed, with a side beyond `MAX_SIDE_PX`, or that cost more than their pixels (`common.pictures`), are LunaError
-INVALID_IMAGE_SIZE with the figures. PROCESSING_TIMEOUT with status 503: too much is being decoded.
+INVALID_IMAGE_SIZE with the figures. SERVICE_BUSY: too much is being decoded.
 """
 
 from collections.abc import Callable, Mapping

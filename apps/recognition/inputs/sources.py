@@ -9,6 +9,7 @@ from uuid import UUID
 import numpy as np
 
 from apps.common import errors
+from apps.common.budget import Budget
 from apps.common.config import ExternalAddress, Images, OutgoingRequests, config
 from apps.common.errors import LunaError
 from apps.common.fetch import FetchError, fetch
@@ -23,6 +24,9 @@ from apps.recognition.types import Points
 logger = logging.getLogger(__name__)
 
 FETCH_THREADS = 8
+# Requests that download at a time. A slow server holds each for ten seconds: the other threads serve other requests.
+DOWNLOADS_AT_ONCE = 4
+_downloads = Budget("pictures are being downloaded", DOWNLOADS_AT_ONCE, 0.0)
 # Servers that do not know what they serve; everything else that is no image is refused.
 NEUTRAL_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 
@@ -50,18 +54,16 @@ def load_urls(urls: Sequence[str], account_id: UUID | None, readable: Readable =
     """The images at `urls`, in this order. Our own are read from the Image Store, as this client may.
 
     An image that cannot be had is LunaError IMAGE_DOWNLOAD_FAILED, one that says it is something else
-    BAD_IMAGE_CONTENT_TYPE.
+    BAD_IMAGE_CONTENT_TYPE. Raises LunaError SERVICE_BUSY where too many requests download already.
     """
     results: dict[int, Loaded] = {}
     for position, url in enumerate(urls):
         if (own := own_object(url)) is not None:
             results[position] = _own(url, *own, account_id, readable)
     rest = [position for position in range(len(urls)) if position not in results]
-    if len(rest) == 1:
-        results[rest[0]] = _fetched(urls[rest[0]])
-    elif rest:
-        with ThreadPoolExecutor(min(FETCH_THREADS, len(rest)), thread_name_prefix="fetch") as pool:
-            results |= zip(rest, pool.map(_fetched, [urls[position] for position in rest]), strict=True)
+    if rest:
+        with _downloads.take(1):
+            results |= zip(rest, _all_fetched([urls[position] for position in rest]), strict=True)
     return [results[position] for position in range(len(urls))]
 
 
@@ -102,6 +104,13 @@ def _own(url: str, bucket: str, object_id: UUID, account_id: UUID | None, readab
         return Loaded(object_bytes(stored=row), stored=row)
     except LunaError as error:
         return Loaded(error=error if error.status >= 500 else LunaError(errors.IMAGE_DOWNLOAD_FAILED, url))
+
+
+def _all_fetched(urls: Sequence[str]) -> list[Loaded]:
+    if len(urls) == 1:
+        return [_fetched(urls[0])]
+    with ThreadPoolExecutor(min(FETCH_THREADS, len(urls)), thread_name_prefix="fetch") as pool:
+        return list(pool.map(_fetched, urls))
 
 
 def _fetched(url: str) -> Loaded:

@@ -43,7 +43,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def test_threads_wait_for_the_budget_in_order() -> None:
-    budget = Budget(100, wait_s=20)
+    budget = Budget("units are in use", 100, wait_s=20)
     first = User(budget, 60)
     assert first.entered.wait(20)
     large = User(budget, 100)
@@ -60,7 +60,7 @@ def test_threads_wait_for_the_budget_in_order() -> None:
 
 
 def test_what_is_beyond_the_budget_is_used_alone() -> None:
-    budget = Budget(100, wait_s=20)
+    budget = Budget("units are in use", 100, wait_s=20)
     with budget.take(1000):
         other = User(budget, 1)
         until(lambda: waiting(budget) == 1)
@@ -69,12 +69,13 @@ def test_what_is_beyond_the_budget_is_used_alone() -> None:
 
 
 def test_who_waits_too_long_gets_503_and_leaves_the_queue() -> None:
-    budget = Budget(100, wait_s=0.05)
+    budget = Budget("units are in use", 100, wait_s=0.05)
     with budget.take(100):
         late = User(budget, 1)
         late.join(20)
         assert late.error is not None
         assert (late.error.status, late.error.headers) == (503, {"Retry-After": "1"})
+        assert late.error.detail == "The service is busy: too many units are in use"
         assert waiting(budget) == 0
     with budget.take(100):
         pass

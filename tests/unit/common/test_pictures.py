@@ -196,7 +196,7 @@ def test_a_tile_larger_than_its_picture_is_refused() -> None:
 
 def test_the_budget_is_given_back_when_decoding_fails() -> None:
     cut = saved(Image.effect_noise((200, 200), 9), "PNG")[:-2000]
-    budget = Budget(100_000, wait_s=0.05)
+    budget = Budget("units are in use", 100_000, wait_s=0.05)
     picture = open_picture(cut, FORMATS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("apps.common.pictures.budget", budget)

@@ -1,10 +1,15 @@
 """Statements that are planned once a connection."""
 
+from typing import Any
+from uuid import UUID, uuid4
+
 import pytest
 from django.db import DataError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from apps.common.prepared import prepared_cursor
+from apps.accounts.models import Account
+from apps.common.prepared import PreparedQuery, prepared_cursor
+from tests.factories import make_account
 
 pytestmark = pytest.mark.django_db
 
@@ -39,3 +44,19 @@ def test_it_is_counted_among_the_queries() -> None:
     with CaptureQueriesContext(connection) as queries:
         ask(7)
     assert len(queries) == 1
+
+
+def test_a_query_of_the_orm_is_made_once_and_takes_ids() -> None:
+    mine, other = make_account(), make_account()
+    made = []
+
+    def build(limit: int, account_id: UUID) -> Any:
+        made.append(limit)
+        rows = Account.objects.filter(account_id=account_id, is_active=True).exclude(login="x")
+        return rows.values_list("account_id", "login")[:limit]
+
+    query = PreparedQuery(build)
+    for account in (mine, other, mine):
+        assert query.rows(1, account_id=account.pk) == [(account.pk, account.login)]
+    assert query.rows(2, account_id=uuid4()) == []
+    assert made == [1, 2]

@@ -14,17 +14,19 @@ from typing import Any
 import pytest
 
 from apps.common import errors
+from apps.common.addresses import address
 from apps.common.bodies import IN_MEMORY_BYTES, BodyStore, bodies
 from apps.common.config import Directories, config
 from apps.common.errors import LunaError
 from luna.http import lanes, protocol
-from luna.http.application import WSGIPool
+from luna.http.application import RECOGNITION, WSGIPool
 from luna.http.limits import Limits
 from luna.web import raise_open_files
 from tests.ws.server import serving
 
 LIMITS = Limits(threads=2, reserved_threads=1, max_body_bytes=50_000_000, queue_s=5.0)
 LARGE_BYTES = 30_000_000
+PICTURE_PATHS = ("/6/sdk", "/6/handlers/1/events", "/6/detector")
 SIZES = {"/large": LARGE_BYTES, "/stream": LARGE_BYTES, "/middle": 50_000}
 
 
@@ -35,11 +37,12 @@ class Application:
         self.file = file
         self.begun: list[str] = []
         self.release = threading.Event()
+        self.slow = ""  # where paths begin that wait, too
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         self.begun.append(path)
-        if path == "/wait":
+        if path == "/wait" or (self.slow and path.startswith(self.slow)):
             self.release.wait(30)
         if path == "/file":
             start_response("200 OK", [("Content-Length", str(LARGE_BYTES))])
@@ -278,6 +281,33 @@ def test_version_and_health_answer_while_every_thread_is_busy(path: str) -> None
         application.release.set()
         for each in held:
             each.close()
+
+
+def test_requests_with_pictures_leave_threads_for_others() -> None:
+    application = Application()
+    limits = replace(LIMITS, threads=1, recognition_threads=2, queue_s=20)
+    with serving(WSGIPool(application, limits)) as port:
+        application.slow = "/6/"
+        held = [connected(port, get_post(path)) for path in PICTURE_PATHS]
+        until(lambda: len(application.begun) == 2)
+        application.slow = ""
+        assert ask(port, "/6/faces")[0] == 200
+        assert ask(port, "/6/handlers/1/events")[0] == 200  # read, not generated
+        assert len(application.begun) == 4
+        application.release.set()
+        until(lambda: len(application.begun) == len(PICTURE_PATHS) + 2)
+        for each in held:
+            each.close()
+
+
+def get_post(path: str) -> bytes:
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("name", ["sdk", "iso", "liveness", "detector", "extractor"])
+def test_every_resource_with_pictures_has_these_threads(name: str) -> None:
+    assert RECOGNITION.fullmatch(address(name))
+    assert RECOGNITION.fullmatch(address("handler_events", "00000000-0000-4000-b000-000000000146"))
 
 
 def refuse(environ: dict[str, Any]) -> None:
