@@ -49,7 +49,7 @@ def s3_server(port: int | None = None) -> Iterator[str]:
         process.wait()
 
 
-def client(address: str):
+def client(address: str) -> Any:
     return boto3.client(
         "s3",
         endpoint_url=address,

@@ -10,8 +10,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import redis
 from django.conf import settings as django_settings
 from django.db import transaction
+from pytest_django import Settings
 
 from apps.common.request_id import PATTERN, current_request_id
 from apps.sender.publisher import publisher
@@ -144,7 +146,7 @@ def test_events_of_other_processes_arrive(listen: Listen, user: User) -> None:
     assert received_id(client) == "e"
 
 
-def test_the_server_subscribes_once_for_an_account(listen: Listen, user: User, redis_client) -> None:
+def test_the_server_subscribes_once_for_an_account(listen: Listen, user: User, redis_client: redis.Redis) -> None:
     for _ in range(5):
         listen(user.basic)
     channels = redis_client.pubsub_channels(f"*{user.account_id}*")
@@ -154,7 +156,7 @@ def test_the_server_subscribes_once_for_an_account(listen: Listen, user: User, r
 
 
 def test_a_dead_redis_neither_fails_nor_delays_the_request(
-    user: User, settings, caplog: pytest.LogCaptureFixture
+    user: User, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CHANNEL_LAYERS = {
         "default": {

@@ -9,6 +9,8 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+import redis
+from pytest_django import Settings
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -135,7 +137,7 @@ def test_a_page_of_a_foreign_site_is_refused(
         listen(user.basic, origin=origin)
 
 
-def test_redis_away_is_said(listen: Listen, user: User, settings) -> None:
+def test_redis_away_is_said(listen: Listen, user: User, settings: Settings) -> None:
     settings.CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
@@ -216,7 +218,12 @@ def test_a_slow_reader_is_told_and_the_others_hear_everything(
 
 
 def test_a_reader_that_stands_still_is_dropped(
-    listen: Listen, user: User, port: int, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch, redis_client
+    listen: Listen,
+    user: User,
+    port: int,
+    configure: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    redis_client: redis.Redis,
 ) -> None:
     configure(Sender, queue_bytes=1_000_000)
     monkeypatch.setattr(consumers, "CLOSE_GRACE_S", 0.2)

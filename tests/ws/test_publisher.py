@@ -22,7 +22,9 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, list[obje
     return released, taken
 
 
-def test_what_waits_is_bounded_in_number(hanging, monkeypatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_waits_is_bounded_in_number(
+    hanging: tuple[threading.Event, list[object]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     released, taken = hanging
     monkeypatch.setattr(module, "PENDING_MESSAGES", 10)
     publisher = Publisher()
@@ -39,7 +41,9 @@ def test_what_waits_is_bounded_in_number(hanging, monkeypatch, caplog: pytest.Lo
     assert caplog.text.count("Dropped a notification") == 30 - len(taken)
 
 
-def test_what_waits_is_bounded_in_bytes(hanging, monkeypatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_waits_is_bounded_in_bytes(
+    hanging: tuple[threading.Event, list[object]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     released, taken = hanging
     monkeypatch.setattr(module, "PENDING_BYTES", 1000)
     publisher = Publisher()

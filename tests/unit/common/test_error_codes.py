@@ -2,32 +2,34 @@
 
 import re
 
+from django.test import Client
+
 from apps.common import errors
 from apps.common.config import ErrorLinks, ExternalAddress, config, override_config
 from apps.common.errors.catalogue import CATALOGUE, error_link
 from apps.common.errors.generate import FOLDER, PAGE, codes_module, errors_page
 
 
-def test_generated_names_are_those_of_the_catalogue():
+def test_generated_names_are_those_of_the_catalogue() -> None:
     assert (FOLDER / "codes.py").read_text(encoding="utf-8") == codes_module()
 
 
-def test_the_page_is_that_of_the_catalogue():
+def test_the_page_is_that_of_the_catalogue() -> None:
     assert PAGE.read_text(encoding="utf-8") == errors_page()
 
 
-def test_every_explained_code_is_explained_wholly():
+def test_every_explained_code_is_explained_wholly() -> None:
     assert all(bool(row.when) == bool(row.remedy) and not (row.when and row.unused) for row in CATALOGUE.values())
 
 
-def test_names_are_unique_constants():
+def test_names_are_unique_constants() -> None:
     names = [row.name for row in CATALOGUE.values()]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[A-Z][A-Z0-9_]*", name) for name in names)
     assert all(getattr(errors, row.name) == row.code for row in CATALOGUE.values())
 
 
-def test_the_link_leads_to_the_row_of_the_code(client):
+def test_the_link_leads_to_the_row_of_the_code(client: Client) -> None:
     assert error_link(22002) == f"{config(ExternalAddress).origin}/docs/errors#22002"
     assert 'id="22002"' in client.get("/docs/errors").content.decode()
     with override_config(ErrorLinks, page="https://docs.example.com/errors"):

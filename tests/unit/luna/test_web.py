@@ -7,11 +7,14 @@ import socket
 import pytest
 import uvicorn
 
+from luna.http.answers import Send
+from luna.http.environ import Scope
+from luna.http.lanes import Receive
 from luna.http.limits import HEAD_LIMIT_BYTES
 from luna.http.protocol import Protocol
 
 
-async def application(scope, receive, send) -> None:
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
 

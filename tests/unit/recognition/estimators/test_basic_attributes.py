@@ -50,20 +50,22 @@ def subjects(count: int) -> list[Subject]:
     ("first", "second", "expected"),
     [(8.0, 30.0, 8), (24.0, 40.0, 24), (29.0, 36.5, 32), (40.0, 45.5, 45), (51.0, 35.5, 48), (70.0, 40.0, 70)],
 )
-def test_the_second_network_counts_in_the_middle_of_life(engine, first, second, expected):
+def test_the_second_network_counts_in_the_middle_of_life(
+    engine: Engine, first: float, second: float, expected: int
+) -> None:
     """`second` is what the network says before 4.5 years are added."""
     (found,) = BasicAttributesEstimator().estimate(subjects(1), Answers(engine, [first], [second]))
     assert found.age == pytest.approx(expected, abs=1)
     assert (found.gender, found.male) == (1, pytest.approx(0.9))  # sex is the first network's
 
 
-def test_the_second_network_is_asked_only_for_those_whose_age_it_tells(engine):
+def test_the_second_network_is_asked_only_for_those_whose_age_it_tells(engine: Engine) -> None:
     answers = Answers(engine, [8.0, 40.0, 70.0], [45.0])
     assert [each.age for each in BasicAttributesEstimator().estimate(subjects(3), answers)] == [8, 45, 70]
     assert answers.asked == {FIRST: 3, SECOND: 1}
 
 
-def test_faceres_alone_adds_what_adults_lack_and_children_less(engine):
+def test_faceres_alone_adds_what_adults_lack_and_children_less(engine: Engine) -> None:
     for said, age in ((35.0, 40), (2.0, 2), (0.0, 0)):
         answers = Answers(engine, [], [said], serving=SECOND)
         (found,) = BasicAttributesEstimator().estimate(subjects(1), answers)
@@ -71,6 +73,6 @@ def test_faceres_alone_adds_what_adults_lack_and_children_less(engine):
         assert found.gender == 0
 
 
-def test_no_age_is_below_zero(engine):
+def test_no_age_is_below_zero(engine: Engine) -> None:
     (found,) = BasicAttributesEstimator().estimate(subjects(1), Answers(engine, [-1.5], []))
     assert found.age == 0

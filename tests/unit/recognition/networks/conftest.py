@@ -1,33 +1,14 @@
 """A tiny network with its package, manifests, directory and cache, all in a temporary folder."""
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from apps.recognition.networks.builder import convert
 from apps.recognition.networks.manifest import load_manifest
-from apps.recognition.networks.registry import Registry
 from apps.recognition.networks.sources import source_files
-from tests.unit.recognition.networks.tiny import tiny_manifest, write_tiny_package
-
-
-@dataclass
-class TinySet:
-    """Where the tiny network's pieces lie."""
-
-    package: Path
-    manifests: Path
-    networks: Path
-    cache: Path
-
-    @property
-    def manifest_file(self) -> Path:
-        return self.manifests / "tiny.toml"
-
-    def registry(self) -> Registry:
-        return Registry(self.networks, project_manifests=self.manifests)
+from tests.unit.recognition.networks.tiny import TinySet, tiny_manifest, write_tiny_package
 
 
 @pytest.fixture

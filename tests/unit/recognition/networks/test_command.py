@@ -1,7 +1,9 @@
 """`manage.py networks`: build, list, verify."""
 
 import time
+from collections.abc import Callable
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -11,10 +13,13 @@ from apps.accounts.models import AuditRecord
 from apps.common.config import Directories, override_config
 from apps.recognition.management.commands import networks as command
 from tests.unit.recognition.networks.test_packs import onnx_file, own_manifest
+from tests.unit.recognition.networks.tiny import TinySet
+
+Call = Callable[..., str]
 
 
 @pytest.fixture
-def call(tiny, monkeypatch):
+def call(tiny: TinySet, monkeypatch: pytest.MonkeyPatch) -> Call:
     """Runs the command on the tiny set and returns what it printed."""
     monkeypatch.setattr(command, "Registry", lambda _: tiny.registry())
 
@@ -27,7 +32,7 @@ def call(tiny, monkeypatch):
     return run
 
 
-def test_build_then_list(call):
+def test_build_then_list(call: Call) -> None:
     assert "missing" in call("list")
     assert "built 1 networks" in call("build")
     header, row = call("list").splitlines()
@@ -35,14 +40,14 @@ def test_build_then_list(call):
     assert row.split() == ["tiny", "emotion*", "–", "MIT", "MIT", "1", "installed"]
 
 
-def test_the_second_build_is_immediate(call):
+def test_the_second_build_is_immediate(call: Call) -> None:
     call("build")
     start = time.perf_counter()
     assert "nothing to build" in call("build")
     assert time.perf_counter() - start < 1
 
 
-def test_a_wrong_hash_ends_with_an_error(call, tiny):
+def test_a_wrong_hash_ends_with_an_error(call: Call, tiny: TinySet) -> None:
     (tiny.package / "model.bin").write_bytes(b"other")
     with pytest.raises(CommandError, match="refused") as raised:
         call("build")
@@ -50,17 +55,17 @@ def test_a_wrong_hash_ends_with_an_error(call, tiny):
     assert not (tiny.networks / "tiny.onnx").exists()
 
 
-def test_an_unknown_network_is_refused(call):
+def test_an_unknown_network_is_refused(call: Call) -> None:
     with pytest.raises(CommandError, match="there is no network 'absent'"):
         call("build", "absent")
 
 
-def test_verify_needs_a_network(call):
+def test_verify_needs_a_network(call: Call) -> None:
     with pytest.raises(CommandError, match=r"run `python manage.py networks build`"):
         call("verify")
 
 
-def test_verify_prints_the_differences():
+def test_verify_prints_the_differences() -> None:
     out = StringIO()
     call_command("networks", "verify", "liveness", "emotion", stdout=out)
     header, *rows = out.getvalue().splitlines()
@@ -69,7 +74,7 @@ def test_verify_prints_the_differences():
     assert all(row.endswith("ok") for row in rows)
 
 
-def test_verify_refuses_a_network_that_differs(monkeypatch):
+def test_verify_refuses_a_network_that_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("apps.recognition.networks.reference.difference", lambda *_: 1.0)
     out = StringIO()
     with pytest.raises(CommandError, match="differ from their reference"):
@@ -78,7 +83,7 @@ def test_verify_refuses_a_network_that_differs(monkeypatch):
 
 
 @pytest.mark.django_db
-def test_add_use_and_remove(call, tiny, tmp_path):
+def test_add_use_and_remove(call: Call, tiny: TinySet, tmp_path: Path) -> None:
     call("build")
     data = onnx_file()
     (tmp_path / "own.onnx").write_bytes(data)
@@ -101,8 +106,8 @@ def test_add_use_and_remove(call, tiny, tmp_path):
 
 
 @pytest.mark.parametrize("error", [OperationalError("no socket\nDoes it run?"), ProgrammingError("no table")])
-def test_networks_may_come_before_the_database(call, monkeypatch, error):
-    def audit_write(**_):
+def test_networks_may_come_before_the_database(call: Call, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def audit_write(**_: object) -> None:
         raise error
 
     call("build")
@@ -113,7 +118,7 @@ def test_networks_may_come_before_the_database(call, monkeypatch, error):
 
 
 @pytest.mark.django_db
-def test_add_and_use_at_once(call, tiny, tmp_path):
+def test_add_and_use_at_once(call: Call, tiny: TinySet, tmp_path: Path) -> None:
     data = onnx_file()
     (tmp_path / "own.onnx").write_bytes(data)
     (tmp_path / "own.toml").write_text(own_manifest(data, tiny))
@@ -124,13 +129,13 @@ def test_add_and_use_at_once(call, tiny, tmp_path):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("use", [(), ("--use",)])
-def test_of_what_serves_already_nothing_is_said(call, tiny, use):
+def test_of_what_serves_already_nothing_is_said(call: Call, tiny: TinySet, use: tuple[str, ...]) -> None:
     call("build")
     *_, row = call("add", "tiny", *use).splitlines()
     assert row.split()[:3] == ["emotion", "tiny", "tiny"]
 
 
-def test_bench_measures_every_batch_size(call):
+def test_bench_measures_every_batch_size(call: Call) -> None:
     call("build")
     header, *rows = call("bench", "--seconds", "0", "--device", "cpu").splitlines()
     assert header.split("  ")[0] == "network"
@@ -142,19 +147,19 @@ def test_bench_measures_every_batch_size(call):
         assert images_per_s * batch_ms / 1e3 == pytest.approx(int(row[2]), rel=0.3)
 
 
-def test_bench_on_a_device_that_is_not_there_says_so(call):
+def test_bench_on_a_device_that_is_not_there_says_so(call: Call) -> None:
     call("build")
     with pytest.raises(CommandError, match="LUNA_DEVICE must be cpu, cuda or cuda:N, not 'tpu'"):
         call("bench", "--device", "tpu")
 
 
-def test_bench_of_a_network_that_is_not_installed_says_so(call):
+def test_bench_of_a_network_that_is_not_installed_says_so(call: Call) -> None:
     with pytest.raises(CommandError, match="tiny is not installed"):
         call("bench", "tiny")
 
 
 @pytest.fixture
-def recommended(tiny, tmp_path):
+def recommended(tiny: TinySet, tmp_path: Path) -> Path:
     """A network `own` of the project, in the pack `recommended`, for the task that `tiny` serves; its folder."""
     data = onnx_file()
     folder = tmp_path / "files"
@@ -165,7 +170,7 @@ def recommended(tiny, tmp_path):
     return folder
 
 
-def test_what_is_known_of_a_network_is_shown_before_it_is_added(call, recommended):
+def test_what_is_known_of_a_network_is_shown_before_it_is_added(call: Call, recommended: Path) -> None:
     call("build")
     printed = call("add", "recommended", "--from", str(recommended), "--dry-run")
     assert printed.splitlines()[1].split()[:3] == ["own", "emotion", "MIT"]
@@ -178,7 +183,9 @@ def test_what_is_known_of_a_network_is_shown_before_it_is_added(call, recommende
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("advisory", [False, True])
-def test_a_recommended_network_serves_at_once_where_an_advisory_one_did(call, tiny, recommended, advisory):
+def test_a_recommended_network_serves_at_once_where_an_advisory_one_did(
+    call: Call, tiny: TinySet, recommended: Path, advisory: bool
+) -> None:
     if advisory:
         text = tiny.manifest_file.read_text().replace("default = true", "default = true\nadvisory = true")
         tiny.manifest_file.write_text(text)

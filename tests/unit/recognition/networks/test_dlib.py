@@ -1,9 +1,13 @@
 """dlib's serialisation and network; the whole network is compared with dlib itself by its reference outputs."""
 
 import struct
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from apps.recognition.networks.converters import dlib
 from apps.recognition.networks.errors import NetworkError
@@ -15,7 +19,7 @@ def integer(value: int) -> bytes:
     return bytes([size | (0x80 if value < 0 else 0)]) + abs(value).to_bytes(size, "little")
 
 
-def tensor(values) -> bytes:
+def tensor(values: Sequence[float] | NDArray[Any]) -> bytes:
     header = integer(2) + integer(len(values)) + integer(1) * 3
     return header + struct.pack(f"<{len(values)}f", *values)
 
@@ -24,14 +28,14 @@ def tag(name: str) -> bytes:
     return integer(len(name)) + name.encode()
 
 
-def convolution(filters, channels, size, stride, random) -> bytes:
+def convolution(filters: int, channels: int, size: int, stride: int, random: np.random.Generator) -> bytes:
     weights = random.normal(size=filters * channels * size * size + filters) / (size * channels)
     shape = b"".join(integer(value) for value in (filters, size, size, stride, stride, 0, 0))
     affine = np.concatenate([random.uniform(0.5, 1.5, filters), random.normal(size=filters)])
     return tag("con_4") + tensor(weights) + shape + tag("affine_") + tensor(affine) + tag("relu_")
 
 
-def network_file(random) -> bytes:
+def network_file(random: np.random.Generator) -> bytes:
     """A whole network of dlib's shape with random weights."""
     parts, channels = [tag("input_rgb_image_sized"), convolution(32, 3, 7, 2, random), tag("max_pool_2")], 32
     for width, blocks, halves in dlib.STAGES:
@@ -44,11 +48,11 @@ def network_file(random) -> bytes:
 
 
 @pytest.mark.parametrize("value", [0, 1, 255, 256, 70_000, -1, -300, 2**40])
-def test_whole_numbers(value):
+def test_whole_numbers(value: int) -> None:
     assert dlib.Reader(integer(value)).integer() == value
 
 
-def test_layers_are_read_in_order(tmp_path):
+def test_layers_are_read_in_order(tmp_path: Path) -> None:
     path = tmp_path / "net.dat"
     random = np.random.default_rng(1)
     path.write_bytes(b"\x01\x05con_4" + convolution(2, 3, 3, 2, random))  # a tag without a tensor is not a layer
@@ -61,7 +65,7 @@ def test_layers_are_read_in_order(tmp_path):
     assert (first.weights.size, second.weights.size) == (2 * 3 * 9 + 2, 4)
 
 
-def test_the_whole_network_is_built(tmp_path):
+def test_the_whole_network_is_built(tmp_path: Path) -> None:
     path = tmp_path / "net.dat"
     path.write_bytes(network_file(np.random.default_rng(2)))
     model = dlib.convert(path, name="net", input_name="image", output_name="descriptor", opset=17)
@@ -71,7 +75,7 @@ def test_the_whole_network_is_built(tmp_path):
     assert [dimension.dim_value for dimension in model.graph.output[0].type.tensor_type.shape.dim] == [0, 128]
 
 
-def test_the_affine_is_folded_into_the_convolution(tmp_path):
+def test_the_affine_is_folded_into_the_convolution(tmp_path: Path) -> None:
     path = tmp_path / "net.dat"
     path.write_bytes(network_file(np.random.default_rng(3)))
     convolution_layer, affine = dlib.read_layers(path)[:2]
@@ -96,7 +100,7 @@ def test_the_affine_is_folded_into_the_convolution(tmp_path):
         lambda data: data.replace(integer(32) + integer(7), integer(31) + integer(7), 1),
     ],
 )
-def test_another_file_is_refused(tmp_path, damage):
+def test_another_file_is_refused(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "net.dat"
     path.write_bytes(damage(network_file(np.random.default_rng(4))))
     with pytest.raises(NetworkError, match=r"net\.dat: is"):

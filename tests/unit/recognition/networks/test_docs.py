@@ -10,7 +10,7 @@ from apps.recognition.networks.tables import Table
 DOCS = Path(__file__).resolve().parents[4] / "docs"
 
 
-def test_every_network_has_its_licence_listed():
+def test_every_network_has_its_licence_listed() -> None:
     page = (DOCS / "licences.md").read_text(encoding="utf-8")
     rows = [line for line in page.splitlines() if line.startswith("|")]
     for name, manifest in load_manifests().items():
@@ -19,7 +19,7 @@ def test_every_network_has_its_licence_listed():
             assert f"**{manifest.licence.upstream_licence}" in row
 
 
-def test_the_example_manifest_is_right():
+def test_the_example_manifest_is_right() -> None:
     page = (DOCS / "networks.md").read_text(encoding="utf-8")
     example = page.split("```toml")[1].split("```")[0].replace('sha256 = "…"', f'sha256 = "{"0" * 64}"')
     manifest = read_manifest(Table(tomllib.loads(example), "example"))

@@ -17,10 +17,12 @@ from apps.recognition.networks.manifest import load_manifest, load_manifests
 from apps.recognition.networks.packs import network_use
 from apps.recognition.networks.registry import Registry, State
 from apps.recognition.networks.sources import source_files
+from apps.recognition.networks.specs import Manifest
+from tests.unit.recognition.networks.tiny import TinySet
 
 
 @pytest.fixture
-def pair(tiny):
+def pair(tiny: TinySet) -> TinySet:
     """The tiny network as the fallback of another one, `newer`, whose package is absent."""
     text = tiny.manifest_file.read_text()
     tiny.manifest_file.write_text(text.replace("default = true", "fallback = true"))
@@ -29,7 +31,7 @@ def pair(tiny):
     return tiny
 
 
-def make_available(pieces) -> Path:
+def make_available(pieces: TinySet) -> Path:
     """Lets `newer` come from the tiny package, too; its manifest."""
     path = pieces.manifests / "newer.toml"
     path.write_text(path.read_text().replace("absent_package_of_tests", "tiny_network_package"))
@@ -39,7 +41,7 @@ def make_available(pieces) -> Path:
     return path
 
 
-def test_the_embedded_set_of_the_project():
+def test_the_embedded_set_of_the_project() -> None:
     manifests = load_manifests()
     names = {task: each.name for each in manifests.values() if each.default for task in [each.task]}
     assert (names["face_detector"], names["face_descriptor"]) == ("yunet2023", "sface")
@@ -47,7 +49,7 @@ def test_the_embedded_set_of_the_project():
     assert fallbacks == {"face_detector": "blazeface", "face_descriptor": "dlib-resnet"}
 
 
-def test_a_fallback_is_built_beside_its_default(pair):
+def test_a_fallback_is_built_beside_its_default(pair: TinySet) -> None:
     make_available(pair)
     built = build_embedded(pair.registry(), cache=pair.cache)
     assert (built.names, built.notes) == (("newer", "tiny"), ())
@@ -55,7 +57,7 @@ def test_a_fallback_is_built_beside_its_default(pair):
     assert build_embedded(pair.registry(), cache=pair.cache) == type(built)((), ())
 
 
-def test_a_default_that_cannot_be_had_leaves_its_task_to_the_fallback_and_says_so_once(pair):
+def test_a_default_that_cannot_be_had_leaves_its_task_to_the_fallback_and_says_so_once(pair: TinySet) -> None:
     built = build_embedded(pair.registry(), cache=pair.cache)
     (note,) = built.notes
     assert "absent_package_of_tests is not installed" in note
@@ -65,7 +67,7 @@ def test_a_default_that_cannot_be_had_leaves_its_task_to_the_fallback_and_says_s
     assert build_embedded(pair.registry(), cache=pair.cache).notes == ()
 
 
-def test_a_choice_of_the_operator_stays(pair):
+def test_a_choice_of_the_operator_stays(pair: TinySet) -> None:
     build_embedded(pair.registry(), cache=pair.cache)
     make_available(pair)
     build_network(pair.registry().manifest("newer"), directory=pair.networks, cache=pair.cache)
@@ -74,13 +76,13 @@ def test_a_choice_of_the_operator_stays(pair):
     assert pair.registry().selected("emotion") == "newer"
 
 
-def test_without_a_fallback_the_error_ends_the_build(pair):
+def test_without_a_fallback_the_error_ends_the_build(pair: TinySet) -> None:
     pair.manifest_file.unlink()
     with pytest.raises(NetworkError, match="absent_package_of_tests is not installed"):
         build_embedded(pair.registry(), cache=pair.cache)
 
 
-def test_the_command_builds_and_prints_the_notes(pair, monkeypatch):
+def test_the_command_builds_and_prints_the_notes(pair: TinySet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "Registry", lambda _: pair.registry())
     out, err = StringIO(), StringIO()
     with override_config(Directories, networks=pair.networks, cache=pair.cache):
@@ -113,14 +115,14 @@ def as_descriptor(manifest: Path, version: int) -> None:
 
 
 @pytest.fixture
-def descriptors(pair):
+def descriptors(pair: TinySet) -> TinySet:
     """The pair as descriptor networks: version 1 is the fallback, version 2 the default."""
     as_descriptor(pair.manifest_file, 1)
     as_descriptor(pair.manifests / "newer.toml", 2)
     return pair
 
 
-def test_a_platform_that_worked_with_the_older_version_keeps_it(descriptors):
+def test_a_platform_that_worked_with_the_older_version_keeps_it(descriptors: TinySet) -> None:
     newer = make_available(descriptors)
     aside = newer.read_text()
     newer.unlink()
@@ -138,16 +140,18 @@ def test_a_platform_that_worked_with_the_older_version_keeps_it(descriptors):
     assert build_embedded(registry, cache=descriptors.cache).notes == ()
 
 
-def test_a_fresh_directory_takes_the_newer_version(descriptors):
+def test_a_fresh_directory_takes_the_newer_version(descriptors: TinySet) -> None:
     make_available(descriptors)
     assert build_embedded(descriptors.registry(), cache=descriptors.cache).notes == ()
     assert descriptors.registry().selected("face_descriptor") == "newer"
 
 
-def test_an_interrupted_build_of_a_fresh_directory_keeps_no_older_version(descriptors, monkeypatch):
+def test_an_interrupted_build_of_a_fresh_directory_keeps_no_older_version(
+    descriptors: TinySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Else the next build would take the fallback for what the platform has worked with."""
 
-    def interrupted(manifest, **_):
+    def interrupted(manifest: Manifest, **_: object) -> None:
         raise KeyboardInterrupt(manifest.name)
 
     monkeypatch.setattr(embedded, "build_network", interrupted)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from apps.recognition.networks.converters import faceapi
@@ -36,11 +37,11 @@ def write(folder: Path, names: dict[str, tuple[int, ...]]) -> tuple[Path, Path]:
     return manifest, data
 
 
-def convert(paths: tuple[Path, Path]):
+def convert(paths: tuple[Path, Path]) -> onnx.ModelProto:
     return faceapi.convert(*paths, name="tiny", input_name="input", opset=17)
 
 
-def test_both_heads_answer_for_each_picture(tmp_path):
+def test_both_heads_answer_for_each_picture(tmp_path: Path) -> None:
     images = np.random.default_rng(3).normal(size=(2, 3, 112, 112)).astype(np.float32)
     age, gender = run(convert(write(tmp_path, shapes())), images)
     assert age.shape == (2, 1)
@@ -48,19 +49,19 @@ def test_both_heads_answer_for_each_picture(tmp_path):
 
 
 @pytest.mark.parametrize("missing", ["fc/gender/bias", "entry_flow/reduction_block_1/expansion_conv/filters"])
-def test_a_missing_weight_is_an_error(tmp_path, missing):
+def test_a_missing_weight_is_an_error(tmp_path: Path, missing: str) -> None:
     names = shapes()
     del names[missing]
     with pytest.raises(NetworkError, match=missing):
         convert(write(tmp_path, names))
 
 
-def test_a_weight_that_no_layer_takes_is_an_error(tmp_path):
+def test_a_weight_that_no_layer_takes_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match="unused weights fc/height/bias"):
         convert(write(tmp_path, shapes() | {"fc/height/bias": (1,)}))
 
 
-def test_a_short_file_is_an_error(tmp_path):
+def test_a_short_file_is_an_error(tmp_path: Path) -> None:
     manifest, data = write(tmp_path, shapes())
     data.write_bytes(data.read_bytes()[:-4])
     with pytest.raises(NetworkError, match="is not face-api's age and sex network"):

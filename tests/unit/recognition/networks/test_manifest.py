@@ -1,5 +1,8 @@
 """Manifests: those of the project are right, and a wrong one is refused with a message that names the place."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -74,14 +77,14 @@ training_data = "not known"
 """
 
 
-def test_every_embedded_task_has_one_default_network(tmp_path):
+def test_every_embedded_task_has_one_default_network(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     assert {m.task for m in registry.manifests.values() if m.default} == EMBEDDED_TASKS
     assert all(registry.selected(task) for task in EMBEDDED_TASKS)
 
 
 @pytest.mark.parametrize("name", load_manifests())
-def test_every_network_has_a_reference_for_every_output(name, tmp_path):
+def test_every_network_has_a_reference_for_every_output(name: str, tmp_path: Path) -> None:
     recorded = load_reference(name, tmp_path)["outputs"]
     declared = {output.name: output.shape for output in load_manifests()[name].outputs}
     assert recorded.keys() == declared.keys()
@@ -89,7 +92,7 @@ def test_every_network_has_a_reference_for_every_output(name, tmp_path):
         assert all(size in (0, found) for size, found in zip(shape, recorded[output]["shape"][1:], strict=True))
 
 
-def test_the_default_descriptor_is_fully_declared():
+def test_the_default_descriptor_is_fully_declared() -> None:
     descriptor = load_manifests()["dlib-resnet"].descriptor
     assert (descriptor.dimension, descriptor.raw_encoding) == (128, "float32-le")
     assert descriptor.alignment.mirror_average
@@ -139,7 +142,7 @@ def test_the_default_descriptor_is_fully_declared():
         ("[licence]", "[licence", r"dlib-resnet.toml: is not valid TOML"),
     ],
 )
-def test_a_wrong_manifest_is_refused(tmp_path, old, new, message):
+def test_a_wrong_manifest_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in DESCRIPTOR
     path = tmp_path / "dlib-resnet.toml"
     path.write_text(DESCRIPTOR.replace(old, new, 1))
@@ -147,7 +150,7 @@ def test_a_wrong_manifest_is_refused(tmp_path, old, new, message):
         load_manifest(path)
 
 
-def test_a_right_manifest_is_read(tmp_path):
+def test_a_right_manifest_is_read(tmp_path: Path) -> None:
     (tmp_path / "dlib-resnet.toml").write_text(DESCRIPTOR)
     manifest = load_manifest(tmp_path / "dlib-resnet.toml")
     assert (manifest.batch_sizes, manifest.input.height, manifest.default) == ((1, 2, 4), 150, False)
@@ -155,19 +158,19 @@ def test_a_right_manifest_is_read(tmp_path):
     assert manifest.descriptor.alignment.mesh_points == ((263,), (362,), (2,))
 
 
-def test_a_missing_file_is_refused(tmp_path):
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match="cannot be read"):
         load_manifest(tmp_path / "absent.toml")
 
 
-def test_thresholds_are_read_by_name(tmp_path):
+def test_thresholds_are_read_by_name(tmp_path: Path) -> None:
     manifest = load_manifests()["blazeface"]
     assert manifest.threshold("score") == 0.5
     with pytest.raises(NetworkError, match="blazeface states no threshold `speed`"):
         manifest.threshold("speed")
 
 
-def spec(**changes) -> InputSpec:
+def spec(**changes: Any) -> InputSpec:
     values = {"name": "x", "shape": (2, 3, 3), "dtype": "float32", "layout": "NHWC", "colour": "RGB"} | changes
     return InputSpec(**values)
 
@@ -175,13 +178,13 @@ def spec(**changes) -> InputSpec:
 IMAGES = np.arange(2 * 2 * 3 * 3, dtype=np.uint8).reshape(2, 2, 3, 3)
 
 
-def test_pixels_are_normalised_per_channel():
+def test_pixels_are_normalised_per_channel() -> None:
     tensor = spec(mean=(1.0, 2.0, 3.0), std=(2.0, 4.0, 8.0)).tensor(IMAGES)
     assert tensor.dtype == np.float32
     np.testing.assert_array_equal(tensor, (IMAGES.astype(np.float32) - [1, 2, 3]) / [2, 4, 8])
 
 
-def test_bgr_in_nchw():
+def test_bgr_in_nchw() -> None:
     tensor = spec(shape=(3, 2, 3), layout="NCHW", colour="BGR", std=(1.0, 2.0, 4.0)).tensor(IMAGES)
     assert tensor.shape == (2, 3, 2, 3)
     assert tensor.flags.c_contiguous
@@ -189,13 +192,13 @@ def test_bgr_in_nchw():
     np.testing.assert_array_equal(tensor[:, 2], IMAGES[..., 0] / np.float32(4))
 
 
-def test_grey_is_luma_of_rgb_and_passes_grey_through():
+def test_grey_is_luma_of_rgb_and_passes_grey_through() -> None:
     grey = spec(shape=(2, 3, 1), colour="GREY").tensor(IMAGES)
     np.testing.assert_allclose(grey[..., 0], IMAGES @ np.array([0.299, 0.587, 0.114]), rtol=1e-6)
     np.testing.assert_array_equal(spec(shape=(2, 3, 1), colour="GREY").tensor(IMAGES[..., :1]), IMAGES[..., :1])
 
 
-def test_uint8_input_takes_pixels_as_they_are():
+def test_uint8_input_takes_pixels_as_they_are() -> None:
     tensor = spec(dtype="uint8").tensor(IMAGES)
     assert tensor.dtype == np.uint8
     np.testing.assert_array_equal(tensor, IMAGES)

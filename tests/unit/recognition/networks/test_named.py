@@ -1,5 +1,7 @@
 """ONNX files without fixed shapes get the names and shapes of a manifest, and compute the same."""
 
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
@@ -21,7 +23,7 @@ def free() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
 
 
-def named(**changed):
+def named(**changed: Any) -> onnx.ModelProto:
     keys = {
         "input_value": "_data", "input_name": "input", "input_shape": (3, 4, 4),
         "outputs": {"means": "means_7", "positive": "positive_8"}, "output_shapes": {"means": (3,), "positive": (3, 1)},
@@ -29,7 +31,7 @@ def named(**changed):
     return convert(free(), **keys | changed)
 
 
-def test_names_and_shapes_are_the_manifests():
+def test_names_and_shapes_are_the_manifests() -> None:
     images = np.random.default_rng(1).normal(size=(2, 3, 4, 4)).astype(np.float32)
     model = named()
     sizes = [dimension.dim_value for dimension in model.graph.input[0].type.tensor_type.shape.dim]
@@ -43,6 +45,6 @@ def test_names_and_shapes_are_the_manifests():
     ("changed", "message"),
     [({"input_value": "data"}, "no input 'data'"), ({"outputs": {"means": "means_9"}}, "no value 'means_9'")],
 )
-def test_names_that_the_graph_lacks_are_errors(changed, message):
+def test_names_that_the_graph_lacks_are_errors(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(NetworkError, match=message):
         named(**changed)

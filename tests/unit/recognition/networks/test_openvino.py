@@ -1,7 +1,12 @@
 """OpenVINO IR → ONNX on a small network whose answer NumPy computes."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import onnx
 import pytest
+from numpy.typing import NDArray
 
 from apps.recognition.networks.converters import openvino
 from apps.recognition.networks.errors import NetworkError
@@ -21,7 +26,9 @@ class Ir:
         self.edges: list[str] = []
         self.weights = b""
 
-    def layer(self, kind: str, *inputs: int, dims=(), out=(), **settings: object) -> int:
+    def layer(
+        self, kind: str, *inputs: int, dims: tuple[int, ...] = (), out: tuple[int, ...] = (), **settings: object
+    ) -> int:
         number = len(self.layers)
         sizes = "".join(f"<dim>{size}</dim>" for size in dims)
         ports = "".join(f'<port id="{port}">{sizes}</port>' for port in range(len(inputs)))
@@ -42,7 +49,7 @@ class Ir:
         number = self.layer("Const", element_type=TYPES[array.dtype], offset=offset, size=len(data), shape=shape)
         return self.layer("Convert", number) if array.dtype == np.float16 else number
 
-    def write(self, folder, version: str = "11"):
+    def write(self, folder: Path, version: str = "11") -> tuple[Path, Path]:
         xml, weights = folder / "net.xml", folder / "net.bin"
         body = f"<layers>{''.join(self.layers)}</layers><edges>{''.join(self.edges)}</edges>"
         xml.write_text(f'<net name="n" version="{version}">{body}</net>')
@@ -50,14 +57,14 @@ class Ir:
         return xml, weights
 
 
-def convert(folder, ir: Ir, size: int, version: str = "11"):
+def convert(folder: Path, ir: Ir, size: int, version: str = "11") -> onnx.ModelProto:
     xml, weights = ir.write(folder, version)
     return openvino.convert(
         xml, weights, name="net", input_name="input", output_name="out", output_shape=(size,), opset=17
     )
 
 
-def test_pooling_normalisation_and_shapes(tmp_path):
+def test_pooling_normalisation_and_shapes(tmp_path: Path) -> None:
     """Channels in another order, pools, an instance normalisation, a shape that the IR computes, and a product."""
     matrix = RANDOM.normal(size=(3, 8)).astype(np.float32)
     ir = Ir()
@@ -80,7 +87,7 @@ def test_pooling_normalisation_and_shapes(tmp_path):
     np.testing.assert_allclose(found, value.reshape(2, 8) @ matrix.T, atol=1e-5)
 
 
-def test_mean_pools_of_windows(tmp_path):
+def test_mean_pools_of_windows(tmp_path: Path) -> None:
     ir = Ir()
     image = ir.layer("Parameter", shape="1,2,5,5", element_type="f32")
     ir.layer("Result", ir.layer("AvgPool", image, dims=(1, 2, 5, 5), **POOL))
@@ -97,14 +104,14 @@ def convolution_settings(stride: int = 1, pad: int = 0) -> dict[str, str]:
     }  # fmt: skip
 
 
-def convolve(image, kernel, stride=1, pad=0):
+def convolve(image: NDArray[Any], kernel: NDArray[Any], stride: int = 1, pad: int = 0) -> NDArray[Any]:
     image = np.pad(image, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     view = np.lib.stride_tricks.sliding_window_view(image, kernel.shape[2:], axis=(2, 3))[:, :, ::stride, ::stride]
     return np.einsum("ncyxhw,ochw->noyx", view, kernel)
 
 
 @pytest.mark.parametrize("slope", [[0.1, 0.2, 0.3, 0.4], [-1.7]], ids=["slopes", "one slope"])
-def test_a_small_network(tmp_path, slope):
+def test_a_small_network(tmp_path: Path, slope: list[float]) -> None:
     kernel = RANDOM.normal(size=(4, 2, 3, 3)).astype(np.float16)
     grouped = RANDOM.normal(size=(4, 1, 1, 3, 3)).astype(np.float32)
     bias = RANDOM.normal(size=(1, 4, 1, 1)).astype(np.float32)
@@ -149,12 +156,12 @@ def small(kind: str, **settings: object) -> Ir:
         ("MaxPool", POOL | {"auto_pad": "same_upper"}, "auto_pad same_upper is not supported"),
     ],
 )
-def test_what_is_not_supported_is_named(tmp_path, kind, settings, message):
+def test_what_is_not_supported_is_named(tmp_path: Path, kind: str, settings: dict[str, str], message: str) -> None:
     with pytest.raises(NetworkError, match=message):
         convert(tmp_path, small(kind, **settings), 2)
 
 
-def test_other_files_are_refused(tmp_path):
+def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match=r"net\.xml: is no OpenVINO network: version 7"):
         convert(tmp_path, small("Sigmoid"), 50, version="7")
     (tmp_path / "text.xml").write_text("not xml")
@@ -162,7 +169,7 @@ def test_other_files_are_refused(tmp_path):
         openvino.read_layers(tmp_path / "text.xml")
 
 
-def test_a_short_weight_file_is_refused(tmp_path):
+def test_a_short_weight_file_is_refused(tmp_path: Path) -> None:
     ir = Ir()
     image = ir.layer("Parameter", shape="1,2,5,5", element_type="f32")
     ir.layer("Result", ir.layer("Add", image, ir.constant(np.zeros((1, 2, 5, 5), np.float32))))

@@ -1,6 +1,8 @@
 """Packs: added from a folder or an address, chosen, removed; nothing wrong stays behind."""
 
 import hashlib
+from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -13,6 +15,7 @@ from apps.recognition.networks.builder import build_network
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.manifest import load_manifest, load_manifests
 from apps.recognition.networks.packs import (
+    Added,
     manifest_keep,
     network_add,
     network_remove,
@@ -21,7 +24,8 @@ from apps.recognition.networks.packs import (
     pack_members,
 )
 from apps.recognition.networks.registry import Registry, State
-from apps.recognition.networks.specs import SourceFile
+from apps.recognition.networks.specs import Manifest, SourceFile
+from tests.unit.recognition.networks.tiny import TinySet
 
 
 def onnx_file(bias: float = 0.5, outputs: int = 2) -> bytes:
@@ -41,7 +45,7 @@ def onnx_file(bias: float = 0.5, outputs: int = 2) -> bytes:
 ADDRESS = "https://weights.example/own.onnx"
 
 
-def own_manifest(data: bytes, tiny, name: str = "own") -> str:
+def own_manifest(data: bytes, tiny: TinySet, name: str = "own") -> str:
     digest = hashlib.sha256(data).hexdigest()
     text = tiny.manifest_file.read_text()
     start, end = text.index("[source]"), text.index("[input]")
@@ -65,26 +69,24 @@ format = "onnx"
 
 
 @pytest.fixture
-def own(tiny, tmp_path):
+def own(tiny: TinySet, tmp_path: Path) -> TinySet:
     """The tiny default is installed; a user's manifest and its file lie in two folders."""
     build_network(tiny.registry().manifest("tiny"), directory=tiny.networks, cache=tiny.cache)
     data = onnx_file()
-    tiny.folder = tmp_path / "files"
     tiny.folder.mkdir()
     (tiny.folder / "own.onnx").write_bytes(data)
-    tiny.own = tmp_path / "own.toml"
     tiny.own.write_text(own_manifest(data, tiny))
     return tiny
 
 
-def add(own, manifest=None):
+def add(own: TinySet, manifest: Manifest | None = None) -> Added:
     registry = own.registry()
     added = network_add(registry, manifest or load_manifest(own.own), cache=own.cache, folder=own.folder)
     manifest_keep(registry, own.own)
     return added
 
 
-def test_the_packs_of_the_project(tmp_path):
+def test_the_packs_of_the_project(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     packs = {manifest.pack for manifest in load_manifests().values() if manifest.pack}
     assert packs == {"recommended", "r0095", "yunet-n", "mobilefacenet", "minifasnet", "gear"}
@@ -98,12 +100,12 @@ def test_the_packs_of_the_project(tmp_path):
         pack_members(registry, "absent")
 
 
-def test_descriptor_versions_are_distinct():
+def test_descriptor_versions_are_distinct() -> None:
     versions = [m.descriptor.version for m in load_manifests().values() if m.descriptor]
     assert len(versions) == len(set(versions)) == 5
 
 
-def test_an_own_network_is_added_chosen_and_removed(own):
+def test_an_own_network_is_added_chosen_and_removed(own: TinySet) -> None:
     added = add(own)
     assert added.serves_now == "tiny"
     assert all(result.ok for result in added.results)
@@ -120,7 +122,7 @@ def test_an_own_network_is_added_chosen_and_removed(own):
     assert not (own.networks / "own.onnx").exists()
 
 
-def test_a_wrong_file_is_refused_and_nothing_stays(own):
+def test_a_wrong_file_is_refused_and_nothing_stays(own: TinySet) -> None:
     (own.folder / "own.onnx").write_bytes(onnx_file(bias=0.6))
     before = sorted(path.name for path in own.networks.iterdir())
     with pytest.raises(NetworkError, match="refused"):
@@ -128,7 +130,7 @@ def test_a_wrong_file_is_refused_and_nothing_stays(own):
     assert sorted(path.name for path in own.networks.iterdir()) == before
 
 
-def test_a_pack_is_added_whole_or_not_at_all(own):
+def test_a_pack_is_added_whole_or_not_at_all(own: TinySet) -> None:
     for name, bias in (("one", 0.1), ("two", 0.2)):
         data = onnx_file(bias)
         (own.folder / f"{name}.onnx").write_bytes(data)
@@ -157,21 +159,21 @@ def test_a_pack_is_added_whole_or_not_at_all(own):
         (('pack = "better"', "default = true"), "only a network of the project can be a `default`"),
     ],
 )
-def test_a_manifest_that_does_not_fit_is_refused(own, change, message):
+def test_a_manifest_that_does_not_fit_is_refused(own: TinySet, change: Any, message: str) -> None:
     own.own.write_text(own.own.read_text().replace(*change))
     with pytest.raises(NetworkError, match=message):
         add(own)
     assert not (own.networks / "own.onnx").exists()
 
 
-def test_a_network_is_added_once(own):
+def test_a_network_is_added_once(own: TinySet) -> None:
     manifest = load_manifest(own.own)
     add(own)
     with pytest.raises(NetworkError, match="there is a network own already"):
         own.registry().check_addable(manifest)
 
 
-def test_a_file_that_is_no_network_is_refused(own):
+def test_a_file_that_is_no_network_is_refused(own: TinySet) -> None:
     data = b"\xff" * 100
     (own.folder / "own.onnx").write_bytes(data)
     own.own.write_text(own_manifest(data, own))
@@ -179,20 +181,20 @@ def test_a_file_that_is_no_network_is_refused(own):
         add(own)
 
 
-def test_a_network_that_computes_something_else_is_not_added(own, monkeypatch):
+def test_a_network_that_computes_something_else_is_not_added(own: TinySet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("apps.recognition.networks.reference.difference", lambda *_: 1.0)
     with pytest.raises(NetworkError, match="the outputs differ from their reference; not added"):
         add(own)
     assert not (own.networks / "own.onnx").exists()
 
 
-def test_a_network_cannot_serve_another_task(own):
+def test_a_network_cannot_serve_another_task(own: TinySet) -> None:
     add(own)
     with pytest.raises(NetworkError, match="own serves the task emotion, not iris"):
         network_use(own.registry(), "iris", "own")
 
 
-def test_the_default_in_use_is_not_removed(own):
+def test_the_default_in_use_is_not_removed(own: TinySet) -> None:
     with pytest.raises(NetworkError, match="tiny is in use"):
         network_remove(own.registry(), "tiny")
 
@@ -205,7 +207,7 @@ def source_file(data: bytes) -> SourceFile:
     return SourceFile(path="own.onnx", sha256=hashlib.sha256(data).hexdigest(), url=ADDRESS)
 
 
-def test_a_file_is_fetched_once(tmp_path):
+def test_a_file_is_fetched_once(tmp_path: Path) -> None:
     data = onnx_file()
     path = sources.download(source_file(data), cache=tmp_path, client=answering(data))
     assert path.read_bytes() == data
@@ -219,19 +221,19 @@ def test_a_file_is_fetched_once(tmp_path):
         (answering(b"", 404), "(?s)cannot be fetched: .*404.* use --from DIR"),
     ],
 )
-def test_another_answer_is_refused_and_not_kept(tmp_path, client, message):
+def test_another_answer_is_refused_and_not_kept(tmp_path: Path, client: httpx.Client, message: str) -> None:
     with pytest.raises(NetworkError, match=message):
         sources.download(source_file(onnx_file()), cache=tmp_path, client=client)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_a_file_that_does_not_end_is_refused(tmp_path, monkeypatch):
+def test_a_file_that_does_not_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "MAX_FILE_BYTES", 1000)
     with pytest.raises(NetworkError, match="is larger than 1000 bytes"):
         sources.download(source_file(b"x"), cache=tmp_path, client=answering(b"x" * 5000))
 
 
-def test_onnx_stays_as_it_is(own):
+def test_onnx_stays_as_it_is(own: TinySet) -> None:
     add(own)
     assert (own.networks / "own.onnx").read_bytes() == (own.folder / "own.onnx").read_bytes()
     assert onnx.load(own.networks / "own.onnx").graph.name == "own"

@@ -19,19 +19,20 @@ from apps.recognition.networks.reference import (
     verify,
 )
 from apps.recognition.networks.registry import InstalledNetwork, Registry
+from tests.unit.recognition.networks.tiny import TinySet
 
 DEFAULT_NETWORKS = Registry(config(Directories).networks).embedded()
 
 
 @pytest.mark.parametrize("name", DEFAULT_NETWORKS)
-def test_an_embedded_network_computes_what_the_original_does(name):
+def test_an_embedded_network_computes_what_the_original_does(name: str) -> None:
     results = verify(Registry(config(Directories).networks).get(name))
     assert results
     assert [result for result in results if not result.ok] == []
 
 
 @pytest.mark.parametrize("name", DEFAULT_NETWORKS)
-def test_a_batch_gives_what_its_pictures_give_alone(name):
+def test_a_batch_gives_what_its_pictures_give_alone(name: str) -> None:
     network = Registry(config(Directories).networks).get(name)
     images = reference_images(network.manifest.input, seed=5, batch=3)
     together = run_network(network, images)
@@ -41,13 +42,13 @@ def test_a_batch_gives_what_its_pictures_give_alone(name):
 
 
 @pytest.fixture
-def network(tiny) -> InstalledNetwork:
+def network(tiny: TinySet) -> InstalledNetwork:
     build_network(tiny.registry().manifest("tiny"), directory=tiny.networks, cache=tiny.cache)
     return tiny.registry().get("tiny")
 
 
 @pytest.fixture
-def reference(network) -> Path:
+def reference(network: InstalledNetwork) -> Path:
     matrix = np.linspace(-1, 1, 32).reshape(16, 2)
     pixels = reference_images(network.manifest.input, seed=3, batch=2).reshape(2, 16) / 255
     summary = summarise((pixels @ matrix).astype(np.float32)) | {"tolerance": 1e-5}
@@ -57,13 +58,13 @@ def reference(network) -> Path:
     return path
 
 
-def test_the_tiny_network_agrees_with_numpy(network, reference):
+def test_the_tiny_network_agrees_with_numpy(network: InstalledNetwork, reference: Path) -> None:
     (result,) = verify(network)
     assert result.ok
     assert result.difference < result.tolerance
 
 
-def test_a_changed_weight_is_noticed(network, reference):
+def test_a_changed_weight_is_noticed(network: InstalledNetwork, reference: Path) -> None:
     model = onnx.load(network.path)
     weights = next(value for value in model.graph.initializer if value.data_type == onnx.TensorProto.FLOAT)
     changed = np.frombuffer(weights.raw_data, np.float32).copy()
@@ -74,7 +75,7 @@ def test_a_changed_weight_is_noticed(network, reference):
     assert not result.ok
 
 
-def test_a_broken_file_and_a_missing_reference_are_errors(network, reference):
+def test_a_broken_file_and_a_missing_reference_are_errors(network: InstalledNetwork, reference: Path) -> None:
     reference.unlink()
     with pytest.raises(NetworkError, match="tiny has no reference outputs"):
         verify(network)
@@ -85,7 +86,7 @@ def test_a_broken_file_and_a_missing_reference_are_errors(network, reference):
         verify(network)
 
 
-def test_another_shape_and_nan_never_agree():
+def test_another_shape_and_nan_never_agree() -> None:
     values = np.ones((2, 3), np.float32)
     summary = summarise(values)
     assert difference(values, summary) == 0
@@ -93,7 +94,7 @@ def test_another_shape_and_nan_never_agree():
     assert not difference(values * np.nan, summary) <= 1e9
 
 
-def test_reference_images_are_the_same_everywhere(network):
+def test_reference_images_are_the_same_everywhere(network: InstalledNetwork) -> None:
     images = reference_images(network.manifest.input, seed=1, batch=2)
     assert images.dtype == np.uint8
     assert images.shape == (2, 4, 4, 1)

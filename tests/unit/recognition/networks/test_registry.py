@@ -1,22 +1,23 @@
 """The registry: what is known, what is installed, which network serves a task."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from apps.recognition.networks.builder import build_network
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.registry import Registry, State
-from tests.unit.recognition.networks.tiny import tiny_manifest
+from tests.unit.recognition.networks.tiny import TinySet, tiny_manifest
 
 
 @pytest.fixture
-def built(tiny):
+def built(tiny: TinySet) -> TinySet:
     build_network(tiny.registry().manifest("tiny"), directory=tiny.networks, cache=tiny.cache)
     return tiny
 
 
-def add_second(tiny, *, where, **changes):
+def add_second(tiny: TinySet, *, where: Path, **changes: str) -> None:
     text = tiny_manifest(tiny.package, result="0" * 64)
     for old, new in ({'"tiny': '"second', "default = true": "default = false"} | changes).items():
         text = text.replace(old, new)
@@ -24,21 +25,21 @@ def add_second(tiny, *, where, **changes):
     (where / "second.toml").write_text(text.replace('"second_network', '"tiny_network'))
 
 
-def test_an_installed_network_is_given(built):
+def test_an_installed_network_is_given(built: TinySet) -> None:
     network = built.registry().for_task("emotion")
     assert network == built.registry().get("tiny")
     assert network.path == built.networks / "tiny.onnx"
     assert built.registry().available_tasks() == {"emotion"}
 
 
-def test_a_missing_network_says_what_to_do(tiny):
+def test_a_missing_network_says_what_to_do(tiny: TinySet) -> None:
     assert tiny.registry().state("tiny") is State.MISSING
     assert tiny.registry().available_tasks() == frozenset()
     with pytest.raises(NetworkError, match=r"tiny is not installed in .*run `python manage.py networks build`"):
         tiny.registry().for_task("emotion")
 
 
-def test_a_damaged_network_is_refused_even_after_it_was_checked(built):
+def test_a_damaged_network_is_refused_even_after_it_was_checked(built: TinySet) -> None:
     registry = built.registry()
     registry.get("tiny")
     path = built.networks / "tiny.onnx"
@@ -48,7 +49,7 @@ def test_a_damaged_network_is_refused_even_after_it_was_checked(built):
         registry.get("tiny")
 
 
-def test_unknown_names_and_tasks_are_refused(tiny):
+def test_unknown_names_and_tasks_are_refused(tiny: TinySet) -> None:
     with pytest.raises(NetworkError, match="there is no network 'absent'; known are tiny"):
         tiny.registry().get("absent")
     with pytest.raises(NetworkError, match="there is no task 'absent'"):
@@ -57,7 +58,7 @@ def test_unknown_names_and_tasks_are_refused(tiny):
         tiny.registry().for_task("iris")
 
 
-def test_an_added_manifest_can_be_chosen_for_its_task(built):
+def test_an_added_manifest_can_be_chosen_for_its_task(built: TinySet) -> None:
     add_second(built, where=built.networks / "manifests")
     (built.networks / "selection.json").write_text(json.dumps({"emotion": "second"}))
     assert built.registry().selected("emotion") == "second"
@@ -75,13 +76,13 @@ def test_an_added_manifest_can_be_chosen_for_its_task(built):
         ('{"iris": "tiny"}', "network tiny does not serve the task iris"),
     ],
 )
-def test_a_wrong_selection_is_refused(built, selection, message):
+def test_a_wrong_selection_is_refused(built: TinySet, selection: str, message: str) -> None:
     (built.networks / "selection.json").write_text(selection)
     with pytest.raises(NetworkError, match=message):
         built.registry().selected("iris" if "iris" in selection else "emotion")
 
 
-def test_added_manifests_do_not_replace_those_of_the_project(tiny):
+def test_added_manifests_do_not_replace_those_of_the_project(tiny: TinySet) -> None:
     folder = tiny.networks / "manifests"
     folder.mkdir(parents=True)
     (folder / "tiny.toml").write_text(tiny.manifest_file.read_text())
@@ -96,7 +97,7 @@ def test_added_manifests_do_not_replace_those_of_the_project(tiny):
         ({'file = "second.onnx"': 'file = "tiny.onnx"'}, r"one file tiny\.onnx"),
     ],
 )
-def test_two_networks_do_not_share_what_is_unique(tiny, changes, message):
+def test_two_networks_do_not_share_what_is_unique(tiny: TinySet, changes: dict[str, str], message: str) -> None:
     add_second(tiny, where=tiny.manifests, **changes)
     with pytest.raises(NetworkError, match=message):
         Registry(tiny.networks, project_manifests=tiny.manifests)

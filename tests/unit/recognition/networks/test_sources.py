@@ -3,6 +3,7 @@
 import hashlib
 import json
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -15,11 +16,12 @@ from apps.recognition.networks.manifest import load_manifest, load_manifests
 from apps.recognition.networks.samples import SAMPLE_PACKAGE, sample_photographs
 from apps.recognition.networks.sources import source_files
 from apps.recognition.networks.specs import Source, SourceFile
+from tests.unit.recognition.networks.tiny import TinySet
 
 LOCK = json.loads((node_packages.NPM_DIR / "package-lock.json").read_text())
 
 
-def test_the_lock_file_has_hashes_and_no_addresses():
+def test_the_lock_file_has_hashes_and_no_addresses() -> None:
     packages = {name: entry for name, entry in LOCK["packages"].items() if name}
     assert packages
     assert all(entry["integrity"].startswith("sha512-") for entry in packages.values())
@@ -27,39 +29,39 @@ def test_the_lock_file_has_hashes_and_no_addresses():
     assert "://" not in json.dumps(LOCK)
 
 
-def test_the_lock_file_has_the_versions_of_the_manifests():
+def test_the_lock_file_has_the_versions_of_the_manifests() -> None:
     for manifest in load_manifests().values():
         locked = LOCK["packages"].get(f"node_modules/{manifest.source.package}")
         if manifest.source.kind == "npm" and manifest.default:
             assert locked["version"] == manifest.source.version
 
 
-def test_files_with_the_right_hash_are_given(tiny):
+def test_files_with_the_right_hash_are_given(tiny: TinySet) -> None:
     manifest = load_manifest(tiny.manifest_file)
     paths = sources.source_files(manifest, cache=tiny.cache)
     assert paths == [tiny.package / "model.json", tiny.package / "model.bin"]
 
 
-def test_a_wrong_hash_is_refused(tiny):
+def test_a_wrong_hash_is_refused(tiny: TinySet) -> None:
     weights = tiny.package / "model.bin"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
     with pytest.raises(NetworkError, match=r"model\.bin has SHA-256 .*the manifest says .*refused"):
         sources.source_files(load_manifest(tiny.manifest_file), cache=tiny.cache)
 
 
-def test_a_missing_file_is_named(tiny):
+def test_a_missing_file_is_named(tiny: TinySet) -> None:
     (tiny.package / "model.bin").unlink()
     with pytest.raises(NetworkError, match=r"there is no file .*model\.bin"):
         sources.source_files(load_manifest(tiny.manifest_file), cache=tiny.cache)
 
 
-def test_a_missing_python_package_is_named():
+def test_a_missing_python_package_is_named() -> None:
     with pytest.raises(NetworkError, match="the Python package absent_package_of_tests is not installed"):
         sources.python_package("absent_package_of_tests")
 
 
 @pytest.fixture
-def fake_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def fake_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Puts an npm on PATH that runs the given shell lines in the folder that it is called in."""
 
     def install(script: str) -> None:
@@ -79,7 +81,9 @@ mkdir -p node_modules/pkg && cp package-lock.json node_modules/pkg/ && echo ran 
 """
 
 
-def test_packages_are_installed_once_from_the_lock_file(tmp_path, monkeypatch, fake_npm):
+def test_packages_are_installed_once_from_the_lock_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_npm: Callable[[str], None]
+) -> None:
     monkeypatch.setenv("COUNT", str(tmp_path / "count"))
     fake_npm(INSTALL)
     for _ in range(2):
@@ -89,7 +93,9 @@ def test_packages_are_installed_once_from_the_lock_file(tmp_path, monkeypatch, f
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["npm"]
 
 
-def test_another_lock_file_installs_again(tmp_path, monkeypatch, fake_npm):
+def test_another_lock_file_installs_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_npm: Callable[[str], None]
+) -> None:
     monkeypatch.setenv("COUNT", str(tmp_path / "count"))
     fake_npm(INSTALL)
     root = node_packages.npm_packages(tmp_path / "cache")
@@ -99,7 +105,7 @@ def test_another_lock_file_installs_again(tmp_path, monkeypatch, fake_npm):
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["npm"]
 
 
-def test_a_failing_npm_leaves_nothing(tmp_path, fake_npm):
+def test_a_failing_npm_leaves_nothing(tmp_path: Path, fake_npm: Callable[[str], None]) -> None:
     fake_npm('mkdir node_modules; echo "npm error EINTEGRITY" >&2; exit 1')
     with pytest.raises(NetworkError, match=r"(?s)npm could not fetch .*EINTEGRITY"):
         node_packages.npm_packages(tmp_path / "cache")
@@ -112,7 +118,9 @@ mkdir package && echo weights > package/w.bin && tar czf some-thing-1.0.tgz pack
 """
 
 
-def test_a_package_beside_the_lock_file_is_unpacked_alone_and_once(tmp_path, monkeypatch, fake_npm):
+def test_a_package_beside_the_lock_file_is_unpacked_alone_and_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_npm: Callable[[str], None]
+) -> None:
     monkeypatch.setenv("COUNT", str(tmp_path / "count"))
     fake_npm(PACK)
     for _ in range(2):
@@ -121,12 +129,12 @@ def test_a_package_beside_the_lock_file_is_unpacked_alone_and_once(tmp_path, mon
     assert (tmp_path / "count").read_text() == "ran\n"
 
 
-def test_a_locked_package_is_not_given_in_another_version(tmp_path):
+def test_a_locked_package_is_not_given_in_another_version(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match=r"locked at .*, the manifest wants 0\.0\.1"):
         node_packages.npm_package(SAMPLE_PACKAGE, "0.0.1", cache=tmp_path)
 
 
-def test_sample_photographs_are_fetched_when_missing(tmp_path, fake_npm):
+def test_sample_photographs_are_fetched_when_missing(tmp_path: Path, fake_npm: Callable[[str], None]) -> None:
     fake_npm(f"""
         demo=node_modules/{SAMPLE_PACKAGE}/demo
         mkdir -p $demo && for number in 1 2 3 4 5 6; do echo jpeg > $demo/sample$number.jpg; done
@@ -138,7 +146,7 @@ def test_sample_photographs_are_fetched_when_missing(tmp_path, fake_npm):
         sample_photographs(tmp_path)
 
 
-def test_without_npm_the_one_of_a_package_is_installed(monkeypatch):
+def test_without_npm_the_one_of_a_package_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     commands = []
     monkeypatch.setattr(node_packages.shutil, "which", lambda name: None)
     monkeypatch.setattr(node_packages.importlib.util, "find_spec", lambda name: None)
@@ -152,7 +160,7 @@ def test_without_npm_the_one_of_a_package_is_installed(monkeypatch):
     assert [command[-1] for command in commands] == [node_packages.NODE_REQUIREMENT]
 
 
-def test_without_npm_and_without_its_package(monkeypatch):
+def test_without_npm_and_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node_packages.shutil, "which", lambda name: None)
     monkeypatch.setattr(node_packages.importlib.util, "find_spec", lambda name: None)
     failed = CompletedProcess([], 1, stderr="no index")
@@ -161,14 +169,14 @@ def test_without_npm_and_without_its_package(monkeypatch):
         node_packages.npm_command()
 
 
-def test_an_npm_that_hangs(tmp_path, fake_npm, monkeypatch):
+def test_an_npm_that_hangs(tmp_path: Path, fake_npm: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node_packages, "NPM_TIMEOUT_S", 0.2)
     fake_npm("exec sleep 30")
     with pytest.raises(NetworkError, match="did not finish"):
         node_packages.npm_packages(tmp_path / "cache")
 
 
-def test_in_a_folder_a_file_may_have_the_name_of_its_address(tmp_path):
+def test_in_a_folder_a_file_may_have_the_name_of_its_address(tmp_path: Path) -> None:
     data = b"weights"
     digest = hashlib.sha256(data).hexdigest()
     file = SourceFile("ours.onnx", digest, "https://example.com/a/theirs.onnx")

@@ -5,6 +5,7 @@ from typing import Any
 
 import flatbuffers
 import numpy as np
+import onnx
 import pytest
 import tflite
 
@@ -97,7 +98,7 @@ CONVOLUTION = {"StrideW": 2, "StrideH": 2, "DilationWFactor": 1, "DilationHFacto
 OUTPUTS = [("sums", (3,))]
 
 
-def converted(path: Path):
+def converted(path: Path) -> onnx.ModelProto:
     return pads.make_pads_explicit(convert(path, name="tiny", input_name="input", outputs=OUTPUTS, opset=17))
 
 
@@ -106,7 +107,7 @@ def windows(image: np.ndarray, stride: int) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(image, (3, 3), axis=(1, 2))[:, ::stride, ::stride]
 
 
-def test_a_small_network(tmp_path):
+def test_a_small_network(tmp_path: Path) -> None:
     kernel = RANDOM.normal(size=(4, 3, 3, 2)).astype(np.float16)
     depth = RANDOM.normal(size=(1, 3, 3, 4)).astype(np.float32)
     matrix = RANDOM.normal(size=(3, 4)).astype(np.float32)
@@ -150,7 +151,7 @@ def unsupported(tmp_path: Path, kind: str, options: str, **settings: int) -> Pat
     return lite.write(tmp_path / "tiny.tflite", entry, output)
 
 
-def test_what_is_not_supported_is_named(tmp_path):
+def test_what_is_not_supported_is_named(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match="TensorFlow Lite operation SOFTMAX is not supported"):
         converted(unsupported(tmp_path, "SOFTMAX", "SoftmaxOptions"))
     with pytest.raises(NetworkError, match=f"activation {TANH} is not supported"):
@@ -158,7 +159,7 @@ def test_what_is_not_supported_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("data", [b"", b"not a network at all", b"\x10\x00\x00\x00TFL3"])
-def test_another_file_is_refused(tmp_path, data):
+def test_another_file_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "text.tflite"
     path.write_bytes(data)
     with pytest.raises(NetworkError, match=r"text\.tflite: (is no TensorFlow Lite model|cannot be converted)"):

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,36 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from apps.recognition.networks.registry import Registry
+
 PACKAGE = "tiny_network_package"
+
+
+@dataclass(frozen=True)
+class TinySet:
+    """Where the tiny network's pieces lie."""
+
+    package: Path
+    manifests: Path
+    networks: Path
+    cache: Path
+
+    @property
+    def manifest_file(self) -> Path:
+        return self.manifests / "tiny.toml"
+
+    @property
+    def own(self) -> Path:
+        """The manifest of a user's network, if a test writes it."""
+        return self.cache.parent / "own.toml"
+
+    @property
+    def folder(self) -> Path:
+        """Where the files of that network are."""
+        return self.cache.parent / "files"
+
+    def registry(self) -> Registry:
+        return Registry(self.networks, project_manifests=self.manifests)
 
 
 def placeholder(name: str = "input") -> dict[str, Any]:
