@@ -9,6 +9,7 @@ from rest_framework.request import Request
 
 from apps.common import errors
 from apps.common.errors import LunaError
+from apps.common.parameters import plain_names
 
 
 def checked_query(serializer_class: type[serializers.BaseSerializer[Any]], request: Request) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def checked_parameters(
 ) -> dict[str, Any]:
     """Validate parameters outside a DRF request, as `checked_query` does."""
     try:
-        return dict(_kept(serializer_class).run_validation(parameters))  # type: ignore[arg-type]  # classes are hashable
+        return dict(_kept(serializer_class).run_validation(plain_names(parameters)))  # type: ignore[arg-type]  # classes are hashable
     except serializers.ValidationError as error:
         detail: Any = error.detail
         name, problem = next(iter(detail.items()))
@@ -62,12 +63,21 @@ def refuse_unknown(data: Any, known: set[str]) -> None:
         raise serializers.ValidationError({unknown[0]: "Additional properties are not allowed."})
 
 
+def without_nulls(data: Any, fields: Mapping[str, serializers.Field[Any, Any, Any, Any]]) -> Any:
+    """Return a JSON object without its optional members that are null: many clients serialise absent members so."""
+    if not isinstance(data, dict) or None not in data.values():
+        return data
+    return {
+        name: value for name, value in data.items() if value is not None or name not in fields or fields[name].required
+    }
+
+
 class StrictSerializer(serializers.Serializer[Any]):
-    """A body whose unknown keys are rejected."""
+    """A body whose unknown keys are rejected. An optional member that is null counts as absent."""
 
     def to_internal_value(self, data: Any) -> Any:
         refuse_unknown(data, set(self.fields))
-        return super().to_internal_value(data)
+        return super().to_internal_value(without_nulls(data, self.fields))
 
 
 def describe_validation(detail: Any, path: str = "") -> str:

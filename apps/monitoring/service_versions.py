@@ -4,7 +4,10 @@ from apps.common.config import version
 
 API_VERSION = 6
 PLATFORM = (5, 67, 0)  # clients derive supported features from it
-PARTS = ("luna-api", "luna-faces", "luna-events", "luna-handlers", "luna-python-matcher", "luna-sender", "luna-tasks")
+PARTS = (
+    "luna-api", "luna-faces", "luna-events", "luna-handlers", "luna-remote-sdk", "luna-python-matcher",
+    "luna-image-store", "luna-accounts", "luna-sender", "luna-tasks",
+)  # fmt: skip
 
 
 def versions() -> dict[str, dict[str, int]]:

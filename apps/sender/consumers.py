@@ -19,10 +19,12 @@ from django.http import QueryDict
 from apps.accounts.auth.access import require_right
 from apps.accounts.auth.authentication import ACCOUNT_HEADER, log_invoker, principal_of
 from apps.common import errors
-from apps.common.config import Web, config
+from apps.common.config import QueryParameters, Web, config
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.filters import Filters, SubscriptionSerializer, accepts
+from apps.common.parameters import HEADER as UNKNOWN_PARAMETERS
+from apps.common.parameters import unknown_names
 from apps.common.request_id import HEADER, accept_request_id, current_request_id
 from apps.common.validation import checked_parameters
 from apps.sender import selectors
@@ -90,8 +92,14 @@ class Handshake:
         account_id = self.query.get("account_id")
         if account_id is not None and parse_uuid(account_id) != session.account_id:
             raise LunaError(errors.ACCOUNT_ID_PARAMETER_DENIED)
+        unknown = self.unknown_parameters()
+        if unknown and config(QueryParameters).refuse_unknown:
+            raise LunaError(errors.BAD_QUERY_PARAMETERS, f"{', '.join(unknown)}: unknown")
         filters: Filters = checked_parameters(SubscriptionSerializer, self.query)["filters"]
         return filters
+
+    def unknown_parameters(self) -> list[str]:
+        return unknown_names(self.query, {"account_id", *SubscriptionSerializer().fields}) if self.query else []
 
 
 async def events_socket(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -106,7 +114,11 @@ async def events_socket(scope: Mapping[str, Any], receive: Receive, send: Send) 
         await _deny(scope, send, error, request_id)
         return
     try:
-        await send({"type": "websocket.accept", "headers": [(HEADER.lower().encode(), request_id.encode())]})
+        headers = {HEADER: request_id}
+        if unknown := handshake.unknown_parameters():
+            headers[UNKNOWN_PARAMETERS] = ", ".join(unknown)
+        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "websocket.accept", "headers": encoded})
         await _serve(subscription, receive, send)
     finally:
         await hub().leave(subscription)

@@ -84,6 +84,7 @@ check_all()  # bad values end the process before anything starts
 
 MIDDLEWARE = [
     "apps.common.middleware.RequestIdMiddleware",
+    "apps.common.compression.CompressionMiddleware",
     "apps.common.middleware.ErrorEnvelopeMiddleware",
     "apps.common.middleware.ContentEncodingMiddleware",
     "apps.accounts.idempotency.IdempotencyMiddleware",

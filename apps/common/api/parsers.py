@@ -1,16 +1,28 @@
 """Parsers of JSON and MessagePack bodies. Views read images and multipart bodies themselves."""
 
+import codecs
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import msgpack
 import orjson
 import ormsgpack
+from django.utils.http import parse_header_parameters
 from rest_framework.parsers import BaseParser
 
 from apps.common import errors
 from apps.common.config import Http, config
 from apps.common.errors import LunaError
+
+BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+# Python's names. Some of its other codecs take quadratic time or are no charsets.
+CHARSETS = frozenset(
+    {"ascii", "utf-8", "utf-8-sig", "koi8-r", "koi8-u", "gbk", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr"}
+    | {f"utf-{bits}{order}" for bits in (16, 32) for order in ("", "-le", "-be")}
+    | {f"iso8859-{part}" for part in range(1, 17)}
+    | {f"cp{page}" for page in range(1250, 1259)}
+)
 
 
 def read_bounded(stream: Any) -> bytes:
@@ -35,6 +47,35 @@ def msgpack_decode(body: bytes) -> Any:
     return decoded
 
 
+def json_decode(body: bytes, charset: str = "") -> Any:
+    """Decode a JSON body in a declared charset, UTF-8 without one; a BOM may precede it.
+
+    Raises LunaError NO_JSON for what is no JSON in this charset, BAD_CONTENT_TYPE for an unknown charset.
+    """
+    try:
+        charset = _codec(charset)
+        if charset == "utf-8" and not body.startswith(BOMS):
+            return orjson.loads(body)
+        return orjson.loads(body.decode(json.detect_encoding(body) if body.startswith(BOMS) else charset))
+    except ValueError as error:
+        raise LunaError(errors.NO_JSON) from error
+
+
+def charset_of(content_type: str) -> str:
+    """Return the charset that a content type declares, empty without one."""
+    return parse_header_parameters(content_type)[1].get("charset", "")
+
+
+def _codec(charset: str) -> str:
+    try:
+        codec = codecs.lookup(charset or "utf-8").name
+    except (LookupError, ValueError):  # ValueError: a null character
+        codec = ""
+    if codec not in CHARSETS:
+        raise LunaError(errors.BAD_CONTENT_TYPE)
+    return codec
+
+
 class JSONParser(BaseParser):
     media_type = "application/json"
 
@@ -42,10 +83,7 @@ class JSONParser(BaseParser):
         body = read_bounded(stream)
         if not body:
             raise LunaError(errors.NO_JSON)
-        try:
-            return orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise LunaError(errors.NO_JSON) from error
+        return json_decode(body, charset_of(media_type or ""))
 
 
 class MsgPackParser(BaseParser):

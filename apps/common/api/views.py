@@ -1,18 +1,42 @@
 """The base of every API view."""
 
-from typing import ClassVar
+from collections.abc import Callable
+from functools import cache
+from typing import Any, ClassVar
 from uuid import UUID
 
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from apps.common import errors
+from apps.common.config import QueryParameters, config
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
+from apps.common.parameters import HEADER, unknown_names
 
+ALWAYS_KNOWN = frozenset({"account_id"})  # read with the scope of a request
 BY_BODY: tuple[()] = ()
 """A value of `permissions`: the required rights depend on the body, and the view checks them (`require_right`)."""
+
+
+@cache
+def known_parameters(view_class: Callable[..., "LunaView"], method: str) -> frozenset[str]:
+    """Return the names of the query parameters of an operation: those that its OpenAPI description has."""
+    action = getattr(view_class, method, None) or getattr(view_class, "get", None)  # HEAD may be answered by GET
+    schema = getattr(action, "kwargs", {}).get("schema")
+    if schema is None:
+        return ALWAYS_KNOWN
+    inspector = schema()
+    inspector.view = view_class(kwargs={}, request=None)
+    names: set[str] = set()
+    for parameter in inspector.get_override_parameters():
+        if isinstance(parameter, OpenApiParameter):
+            names |= {parameter.name} if parameter.location == OpenApiParameter.QUERY else set()
+        else:
+            names |= set(parameter().fields)
+    return ALWAYS_KNOWN | names
 
 
 class LunaView(APIView):
@@ -48,6 +72,21 @@ class LunaView(APIView):
         if request.method not in self.allowed_methods:
             raise LunaError(errors.METHOD_NOT_ALLOWED)
         super().initial(request, *args, **kwargs)
+        if (unknown := self._unknown_parameters(request)) and config(QueryParameters).refuse_unknown:
+            raise LunaError(errors.BAD_QUERY_PARAMETERS, f"{', '.join(unknown)}: unknown")
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Name the query parameters that were ignored in a header."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if unknown := self._unknown_parameters(request):
+            response.headers[HEADER] = ", ".join(unknown)
+        return response
+
+    def _unknown_parameters(self, request: Request) -> list[str]:
+        if not request.META.get("QUERY_STRING") or request.method not in self.allowed_methods:
+            return []
+        known = known_parameters(type(self), str(request.method).lower())  # type: ignore[arg-type]  # classes are hashable
+        return unknown_names(request.query_params, known)
 
 
 def path_uuid(text: str, error_code: int) -> UUID:

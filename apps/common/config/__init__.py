@@ -27,6 +27,7 @@ from apps.common.config.platform import (
     OutgoingRequests,
     Paging,
     PlatformLimits,
+    QueryParameters,
     Services,
     Web,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "OutgoingRequests",
     "Paging",
     "PlatformLimits",
+    "QueryParameters",
     "Scope",
     "Section",
     "Services",

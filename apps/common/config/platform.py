@@ -179,11 +179,23 @@ class Paging(Settings):
     """Page sizes of list resources."""
 
     default_page_size: int = setting(10, "Default of `page_size`.", ge=1)
-    max_page_size: int = setting(100, "Largest `page_size`.", ge=1, le=10_000)
+    max_page_size: int = setting(1000, "Largest `page_size`.", ge=1, le=10_000)
 
     @model_validator(mode="after")
     def _default_fits(self) -> "Paging":
         return ordered(self, "LUNA_PAGING", "default_page_size", "max_page_size")
+
+
+@group("LUNA_QUERY_PARAMETERS", scope=Scope.LIVE)
+class QueryParameters(Settings):
+    """Query parameters that an operation does not know."""
+
+    refuse_unknown: bool = setting(
+        False,
+        "Whether a request with an unknown query parameter is refused (400). Otherwise the parameter is ignored, and "
+        "named in the response header `Luna-Unknown-Parameters`.",
+        env="LUNA_REFUSE_UNKNOWN_PARAMETERS",
+    )
 
 
 class MatchLimits(Section):

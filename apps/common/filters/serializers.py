@@ -13,7 +13,7 @@ from apps.common.filters.conditions import AREA, MATCH, Box, LabelSimilarity
 from apps.common.filters.kinds import AnyField, FiniteFloatField
 from apps.common.filters.meta import META, PREFIX, meta_condition
 from apps.common.filters.terms import TERMS, Term
-from apps.common.validation import refuse_unknown
+from apps.common.validation import StrictSerializer, refuse_unknown, without_nulls
 
 NULL = "null"
 MAX_MATCH_FILTERS = 30
@@ -71,7 +71,7 @@ class DegreesField(FiniteFloatField):
         return super().run_validation(None if data == NULL else data)
 
 
-class LabelSimilaritySerializer(serializers.Serializer[LabelSimilarity]):
+class LabelSimilaritySerializer(StrictSerializer):
     """`{label, similarity__gte, …}`: bounds of the best candidate of the match policy with this label."""
 
     label = serializers.CharField(max_length=36)  # type: ignore[assignment]  # DRF removes declared fields
@@ -81,7 +81,6 @@ class LabelSimilaritySerializer(serializers.Serializer[LabelSimilarity]):
     similarity__lte = FiniteFloatField(min_value=0, max_value=1, required=False)
 
     def to_internal_value(self, data: Any) -> LabelSimilarity:
-        refuse_unknown(data, set(self.fields))
         values = super().to_internal_value(data)
         label = values.pop("label")
         return LabelSimilarity(label, {name.removeprefix("similarity__"): bound for name, bound in values.items()})
@@ -102,7 +101,7 @@ class FilterSerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if self.strict:
             refuse_unknown(data, set(self.fields))
-        values = dict(super().to_internal_value(data))
+        values = dict(super().to_internal_value(without_nulls(data, self.fields)))
         filters = {term.name: values.pop(name) for name, term in self.terms.items() if name in values}
         return {**values, "filters": filters | self.conditions(values)}
 

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from apps.common.fields import FlagField
 from apps.common.filters.kinds import FiniteFloatField
-from apps.common.validation import StrictSerializer, refuse_unknown
+from apps.common.validation import StrictSerializer
 from apps.handlers.policies.base import PolicySerializer
 from apps.recognition.checks.table import CHECKS, own_thresholds
 from apps.recognition.checks.thresholds import Between, Flag, OneOf, Threshold
@@ -105,15 +105,11 @@ class CheckSerializer(PolicySerializer):
         return super().get_fields() | {"threshold": ThresholdField(self.name)}
 
 
-class ChecksSerializer(serializers.Serializer[Any]):
+class ChecksSerializer(StrictSerializer):
     """Checks by name."""
 
     def get_fields(self) -> dict[str, Any]:
         return {name: CheckSerializer(name, required=False) for name in CHECKS}
-
-    def to_internal_value(self, data: Any) -> Any:
-        refuse_unknown(data, set(self.fields))
-        return super().to_internal_value(data)
 
 
 class FaceQualitySerializer(PolicySerializer):

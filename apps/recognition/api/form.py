@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from rest_framework.request import Request
 
 from apps.common import errors
+from apps.common.api.parsers import json_decode
 from apps.common.config import Images, config
 from apps.common.errors import LunaError
 from apps.common.validation import checked_data
@@ -27,6 +27,8 @@ from apps.recognition.inputs.types import DescriptorFile, Details, ImageReferenc
 from apps.recognition.types import ImageType, Rect
 
 FACE_BOXES, BODY_BOXES = BOXES
+# What clients send JSON parts as: some libraries cannot set the type of a part that is no file.
+JSON_TYPES = frozenset({"application/json", "text/plain", ""})
 TRUSTED_HEADER = "x-luna-trusted-detections"
 MAX_DOCUMENT_BYTES = 2 * MAX_META_BYTES
 
@@ -65,14 +67,11 @@ class Form:
                 if part.name in BOXES
                 else LunaError(errors.DUPLICATE_MULTIPART_NAME, part.name)
             )
-        if part.content_type not in ("application/json", ""):
+        if part.content_type not in JSON_TYPES:
             raise LunaError(errors.BAD_MULTIPART_CONTENT_TYPE, part.name)
         if len(part.data) > MAX_DOCUMENT_BYTES:
             raise LunaError(errors.PAYLOAD_TOO_LARGE)
-        try:
-            self.documents[part.name] = orjson.loads(part.data)
-        except orjson.JSONDecodeError as error:
-            raise LunaError(errors.NO_JSON) from error
+        self.documents[part.name] = json_decode(part.data, part.charset)
         if part.name in BOXES:
             self.trusted |= is_trusted(part.headers.get(TRUSTED_HEADER))
 

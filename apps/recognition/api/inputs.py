@@ -8,12 +8,11 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-import orjson
 from rest_framework.request import Request
 
 from apps.accounts.auth.access import account_if_any, actor_of, may_view
 from apps.common import errors
-from apps.common.api.parsers import msgpack_decode
+from apps.common.api.parsers import charset_of, json_decode, msgpack_decode
 from apps.common.config import Images, config
 from apps.common.errors import LunaError
 from apps.common.validation import checked_data
@@ -85,10 +84,7 @@ def _read_json(request: Request, content_type: str) -> Any:
     data = _read_body(request, MAX_JSON_BYTES)
     if content_type == "application/msgpack":
         return msgpack_decode(data)
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise LunaError(errors.NO_JSON) from error
+    return json_decode(data, charset_of(request.content_type))
 
 
 def _from_references(body: Any, rules: Rules) -> InputReferences:

@@ -4,13 +4,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from django.http.multipartparser import (
+from django.http.multipartparser import (  # type: ignore[attr-defined]  # two names lack in the stubs
+    MAX_TOTAL_HEADER_SIZE,
     RAW,
     ChunkIter,
     InputStreamExhausted,
+    InterBoundaryIter,
     LazyStream,
     MultiPartParserError,
-    Parser,
+    parse_boundary_stream,
 )
 from django.utils.http import parse_header_parameters
 
@@ -29,6 +31,7 @@ class Part:
     name: str
     filename: str | None
     content_type: str
+    charset: str
     headers: Mapping[str, str]
     data: bytes
 
@@ -44,8 +47,10 @@ def read_parts(stream: Any, content_type: str, *, max_part_bytes: int) -> Iterat
         raise LunaError(errors.INVALID_REQUEST, "header `Content-Type` has no multipart `boundary`")
     watched = _Watched(stream)
     try:
-        parser = Parser(LazyStream(ChunkIter(cast(Any, watched), CHUNK_BYTES)), boundary.encode())
-        for number, (kind, headers, body) in enumerate(parser):
+        streams = InterBoundaryIter(LazyStream(ChunkIter(cast(Any, watched), CHUNK_BYTES)), b"--" + boundary.encode())
+        for number, stream_of_part in enumerate(streams):
+            _make_readable(stream_of_part)
+            kind, headers, body = parse_boundary_stream(stream_of_part, MAX_TOTAL_HEADER_SIZE)
             if kind != RAW:
                 yield _read_part(headers, body, max_part_bytes)
             elif number and body.read(2) != b"--":  # what stands before the parts, and behind them, is none
@@ -56,6 +61,17 @@ def read_parts(stream: Any, content_type: str, *, max_part_bytes: int) -> Iterat
         raise LunaError(errors.INVALID_REQUEST, "the multipart body is malformed") from error
     if f"--{boundary}--".encode() not in watched.tail:
         raise LunaError(errors.INVALID_REQUEST, "the multipart body has no closing boundary")
+
+
+def _make_readable(part: LazyStream) -> None:
+    """Recode the headers of a part that are not UTF-8 from Latin-1: some clients send file names so."""
+    start = part.read(MAX_TOTAL_HEADER_SIZE)
+    end = max(start.find(b"\r\n\r\n"), 0)
+    try:
+        start[:end].decode()
+    except UnicodeDecodeError:
+        start = start[:end].decode("latin-1").encode() + start[end:]
+    part.unget(start)
 
 
 class _Watched:
@@ -78,10 +94,12 @@ def _read_part(headers: Mapping[str, tuple[str, Mapping[str, Any]]], body: LazyS
         # What is too much is read and dropped: the next part begins behind it.
         data += chunk[: max_bytes + 1 - len(data)]
     filename = disposition.get("filename")
+    content_type, parameters = headers.get("content-type", ("", {}))
     return Part(
         name=disposition.get("name", b"").decode(),
         filename=None if filename is None else filename.decode(),
-        content_type=headers.get("content-type", ("", {}))[0].strip(),
+        content_type=content_type.strip(),
+        charset=parameters.get("charset", b"").decode(),
         headers={name: value.strip() for name, (value, _) in headers.items()},
         data=bytes(data),
     )

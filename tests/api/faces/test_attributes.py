@@ -88,7 +88,7 @@ def test_time_to_live(client: Client, redis_client: redis.Redis) -> None:
     assert 298 <= redis_client.ttl(KEY.format(key)) <= 300
     key = made(client, "/6/attributes", external(age=1) | {"ttl": 86400})
     assert 86398 <= redis_client.ttl(KEY.format(key)) <= 86400
-    for ttl in (0, 86401, "x", 1.5, None):
+    for ttl in (0, 86401, "x", 1.5):
         refused(send(client, "post", "/6/attributes", external(age=1) | {"ttl": ttl}), 400, 12027)
 
 

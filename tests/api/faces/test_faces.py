@@ -62,7 +62,6 @@ def test_an_empty_face(client: Client) -> None:
         ({"external_id": "x" * 37}, 400, 12027),
         ({"external_id": NUL}, 400, 12027),
         ({"external_id": 5}, 400, 12027),
-        ({"external_id": None}, 400, 12027),
         ({"user_data": "x" * 129}, 400, 12027),
         ({"user_data": NUL}, 400, 12027),
         ({"avatar": "x"}, 400, 22009),
@@ -113,12 +112,13 @@ def test_a_face_of_an_attribute(client: Client, versions: Versions) -> None:
 
 
 def test_changing_a_face(client: Client, stranger: Client) -> None:
-    key = made(client, "/6/faces", {"external_id": "a", "user_data": "b", "event_id": str(uuid4())})
-    assert send(client, "patch", f"/6/faces/{key}", {"external_id": "c", "event_id": None}).status_code == 204
+    event_id = str(uuid4())
+    key = made(client, "/6/faces", {"external_id": "a", "user_data": "b", "event_id": event_id})
+    assert send(client, "patch", f"/6/faces/{key}", {"external_id": "c"}).status_code == 204
     shape = client.get(f"/6/faces/{key}").json()
-    assert (shape["external_id"], shape["user_data"], shape["event_id"]) == ("c", "b", None)
+    assert (shape["external_id"], shape["user_data"], shape["event_id"]) == ("c", "b", event_id)
     assert send(client, "patch", f"/6/faces/{key}", {"avatar": "/6/samples/faces/x"}).status_code == 204
-    assert send(client, "patch", f"/6/faces/{key}", {"avatar": None}).status_code == 204
+    assert send(client, "patch", f"/6/faces/{key}", {"avatar": ""}).status_code == 204
     assert client.get(f"/6/faces/{key}").json()["avatar"] is None
     refused(send(client, "patch", f"/6/faces/{key}", {}), 400, 12005)
     refused(send(client, "patch", f"/6/faces/{uuid4()}", {"user_data": "x"}), 404, 22002)
@@ -184,7 +184,7 @@ def test_filters_and_counts(client: Client, stranger: Client, versions: Versions
 @pytest.mark.parametrize(
     "query",
     [
-        "page=0", "page=x", "page=99999999999999999999", "page_size=0", "page_size=101", "page_size=1000000000",
+        "page=0", "page=x", "page=99999999999999999999", "page_size=0", "page_size=1001", "page_size=1000000000",
         "face_ids=x", "list_id=x", "event_id=1", "create_time__gte=yesterday", "create_time__lt=now-1x",
         "face_id__gte=x", "user_data=%00", "external_ids=%00", "external_ids=" + "x" * 37, "user_data=" + "x" * 129,
         "account_id=x", "event_id=urn:uuid:" + KEY, "list_id=" + KEY.replace("-", ""), "face_id__lt={" + KEY + "}",

@@ -32,9 +32,7 @@ def test_a_list_comes_back(client: Client, account: Account) -> None:
     assert client.get(f"/6/lists/{key}").json()["user_data"] == "new"
 
 
-@pytest.mark.parametrize(
-    "body", [{"user_data": "x" * 129}, {"user_data": "\x00"}, {"user_data": None}, {"user_data": 1}, {"x": 1}, []]
-)
+@pytest.mark.parametrize("body", [{"user_data": "x" * 129}, {"user_data": "\x00"}, {"user_data": 1}, {"x": 1}, []])
 def test_bad_bodies(client: Client, body: Any) -> None:
     key = made(client, "/6/lists")
     refused(send(client, "post", "/6/lists", body), 400, 12027)
@@ -60,7 +58,7 @@ def test_filters_and_counts(client: Client, stranger: Client) -> None:
     assert found(client, page_size=1, page=2) == [a]
     for query in (
         "page=0",
-        "page_size=101",
+        "page_size=1001",
         "user_data=%00",
         "create_time__gte=x",
         "account_id=x",

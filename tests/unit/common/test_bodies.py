@@ -120,7 +120,16 @@ def test_messagepack() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"{", b"\xff", b"[" * 5000, b'{"login": NaN}', b'"\xed\xa0\x80"', b"{}{}", b"'a'", BODY.decode().encode("utf-16")],
+    [
+        b"{",
+        b"\xff",
+        b"[" * 5000,
+        b'{"login": NaN}',
+        b'"\xed\xa0\x80"',
+        b"{}{}",
+        b"'a'",
+        BODY.decode().encode("utf-16")[:-2],
+    ],
 )
 def test_broken_json(body: bytes) -> None:
     refused(send(body, {}), 400, 12002)
@@ -146,7 +155,7 @@ def test_flags(value: object, flag: bool) -> None:
     assert checked_data(Query, {"flag": value})["flag"] is flag
 
 
-@pytest.mark.parametrize("value", [2, -1, "5", "yes", None, "", [], 0.5])
+@pytest.mark.parametrize("value", [2, -1, "5", "yes", "", [], 0.5])
 def test_no_flags(value: object) -> None:
     with pytest.raises(LunaError) as error:
         checked_data(Query, {"flag": value})

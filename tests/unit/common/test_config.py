@@ -317,7 +317,7 @@ def test_a_change_of_stored_values(stores: Stores) -> None:
         LUNA_IMAGES={"max_bytes": 5},  # engine
         LUNA_API_HTTP_SETTINGS={"json_max_size": 5},  # start
     )
-    assert config(Paging).max_page_size == 100
+    assert config(Paging).max_page_size == 1000
     assert refresh() == {Paging, Images}
     assert (config(Paging).max_page_size, config(Images).max_bytes) == (50, 5)
     assert config(Http).json_max_size == 64 * 1024**2

@@ -141,6 +141,23 @@ class TestForm:
         assert second.detect_time is not None
         assert second.detect_time.isoformat() == "2024-01-02T03:04:05+03:00"
 
+    @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+    def test_names_of_files_in_utf8_and_latin1(self, encoding: str) -> None:
+        head = 'Content-Disposition: form-data; name="image"; filename="Zoë ß.jpg"\r\nContent-Type: image/jpeg'
+        part = head + "\r\n\r\npixels"
+        inputs = read(b"--X\r\n" + part.encode(encoding) + b"\r\n--X--\r\n", "multipart/form-data; boundary=X")
+        assert [(each.image.filename, each.image.data) for each in inputs.pictures] == [("Zoë ß.jpg", b"pixels")]
+
+    @pytest.mark.parametrize(
+        ("data", "content_type"),
+        [
+            (b'{"x": 1}', "text/plain"), ('{"x": 1}'.encode("utf-16"), "text/plain; charset=utf-16"),
+            (b'\xef\xbb\xbf{"x": 1}', "application/json"), (b'{"x": 1}', 'text/plain;charset="UTF-8"'),
+        ],
+    )  # fmt: skip
+    def test_json_parts_as_plain_text_and_in_any_charset(self, data: bytes, content_type: str) -> None:
+        assert read_form(image(), ("meta", (None, data, content_type))).meta == {"x": 1}
+
     @pytest.mark.parametrize(
         ("parts", "code"),
         [
@@ -151,6 +168,7 @@ class TestForm:
             ([image(), ("policies", {}), ("policies", {})], 12040),
             ([image(), ("policies", (None, b"{}", "text/xml"))], 12041),
             ([image(), ("policies", (None, b"{", "application/json"))], 12002),
+            ([image(), ("policies", (None, b"{}", "text/plain; charset=nothing"))], 12017),
             ([image(f"{number}.jpg") for number in range(9)], 11049),
             ([image(), ("face_bounding_boxes", []), ("face_bounding_boxes", [])], 11048),
             ([image(), ("face_bounding_boxes", [{"filename": "a.jpg", "face_bounding_boxes": [RECT, RECT]}])], 11045),
@@ -194,7 +212,6 @@ class TestForm:
         [
             b"",
             b"Content-Type: image/jpeg\r\n",
-            b'Content-Disposition: form-data; name="image"; filename="\xe4.jpg"\r\n',
             b"--Content-Disposition form-data\r\n",
         ],
     )
