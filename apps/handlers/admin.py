@@ -19,7 +19,7 @@ from apps.handlers.services import handler_delete
 
 @admin.register(Handler)
 class HandlerAdmin(DeletingAdmin):
-    """Stored policies. The API makes and replaces them, with its checks; here they are looked at and deleted."""
+    """Read-only pages of stored handlers, with deletion. Only the API creates and replaces handlers."""
 
     list_display = ("name", "account", "kind", "policy_names", "create_time", "last_update_time")
     list_select_related = ("account",)

@@ -7,5 +7,5 @@ from apps.common.config import Scope, Settings, group, setting
 class HandlersLimits(Settings):
     """Limits of event generation."""
 
-    received_images_limit: int = setting(8, "Pictures of one request.", ge=1, le=1000)
-    result_candidate_limit: int = setting(100, "The largest `limit` of an item of `match_policy`.", ge=1, le=100_000)
+    received_images_limit: int = setting(8, "Maximum number of pictures in one request.", ge=1, le=1000)
+    result_candidate_limit: int = setting(100, "Maximum `limit` of an item of `match_policy`.", ge=1, le=100_000)

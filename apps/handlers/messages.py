@@ -1,4 +1,4 @@
-"""Generated events as JSON: an item of the answer, the frame of a websocket, the body of a callback."""
+"""Generated events as JSON: an item of a response, a notification, the body of a callback."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from apps.recognition.shapes import attributes_block, body_detection_block, esti
 
 
 def event_message(event: GeneratedEvent, shown: frozenset[str]) -> dict[str, Any]:
-    """Return the message of an event to websockets and webhooks."""
+    """Return the message about an event that notifications and callbacks carry."""
     return {
         "event": event_block(event, shown),
         "handler_id": _text(event.draft.handler_id),
@@ -26,7 +26,7 @@ def event_message(event: GeneratedEvent, shown: frozenset[str]) -> dict[str, Any
 
 
 def event_block(event: GeneratedEvent, shown: frozenset[str]) -> dict[str, Any]:
-    """Return an item of `events`; `shown` names the estimations that it holds."""
+    """Return an item of `events`; `shown` names the estimations that it contains."""
     draft = event.draft
     return {
         "event_id": str(draft.event_id),
@@ -49,7 +49,10 @@ def event_block(event: GeneratedEvent, shown: frozenset[str]) -> dict[str, Any]:
 
 
 def matches_block(found: LabelMatches, targets: frozenset[str]) -> dict[str, Any]:
-    """Return an item of `matches`; `targets` names the members of a matched face or event to show, none for all."""
+    """Return an item of `matches`.
+
+    `targets` names the members of a matched face or event to include; an empty set includes all.
+    """
     return {"label": found.label, "candidates": [_match(match, targets) for match in found.matches]}
 
 
@@ -78,7 +81,7 @@ def _face(event: GeneratedEvent) -> dict[str, Any] | None:
 
 
 def face_attributes_block(event: GeneratedEvent) -> dict[str, Any]:
-    """Return `face_attributes` of an event: the temporary attribute and what it was made of."""
+    """Return `face_attributes` of an event: the temporary attribute and its samples."""
     own: Mapping[str, str | None] = {"url": None, "external_url": None}
     if event.attribute_id is not None:
         own = links(address("attribute", event.attribute_id))
@@ -93,7 +96,7 @@ def face_attributes_block(event: GeneratedEvent) -> dict[str, Any]:
 
 
 def _body_attributes(event: GeneratedEvent) -> dict[str, Any] | None:
-    """Null without a body; `score` is that of the descriptor."""
+    """Return `body_attributes`, None if the event has no body. `score` is the score of the descriptor."""
     if not event.has_body:
         return None
     score = None if event.body_descriptor is None else event.body_descriptor.score
@@ -126,9 +129,9 @@ def _detection(person: EventPerson, shown: frozenset[str]) -> dict[str, Any]:
 
 
 def sample_block(person: EventPerson, shown: frozenset[str]) -> dict[str, Any] | None:
-    """`{sample_id, url, external_url, detection}`; the first three are null for a sample that is not stored.
+    """Return `{sample_id, url, external_url, detection}`, None if no face was detected.
 
-    Null where no face was seen.
+    The first three are null for a sample that is not stored.
     """
     if person.face is None:
         return None

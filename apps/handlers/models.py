@@ -1,4 +1,4 @@
-"""Handlers: stored policies."""
+"""Model of handlers."""
 
 import uuid
 
@@ -9,7 +9,7 @@ from apps.handlers.choices import HandlerType
 
 
 class Handler(AccountOwned):
-    """Policies under an id. A dynamic handler has none: each request brings its own."""
+    """Stored policies. A dynamic handler stores none: each request supplies its own."""
 
     handler_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     description = models.CharField(max_length=128, blank=True, default="")

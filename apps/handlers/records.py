@@ -1,4 +1,4 @@
-"""Generated events as rows of the events room."""
+"""Conversion of generated events to records of the events room."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -9,7 +9,7 @@ from apps.recognition.types import Rect
 
 
 def event_record(event: GeneratedEvent) -> EventRecord:
-    """Return the event with its detections as columns and its descriptors, ready to store."""
+    """Return the record to store: columns of the event, rows of its detections, and its descriptors."""
     persons = event.persons
     draft = replace(
         event.draft,

@@ -1,4 +1,4 @@
-"""The sequential way: detect faces and store samples of them, then extract attributes from samples."""
+"""Services of the detector and the extractor: store samples of faces, extract attributes from samples."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ SAMPLES_ONLY = StoragePolicy(event_policy=EventPolicy(store_event=False))
 def faces_detect(*, principal: Principal, inputs: Inputs, policies: Policies, params: EventParams) -> Run:
     """Store a sample of each face of each picture.
 
-    Raises what `recognise` and `write` raise, and the error of a picture that is the whole request.
+    Raises the errors of `recognise` and `write`, and the error of a single picture.
     """
     policies = replace(policies, storage_policy=SAMPLES_ONLY)
     run = Run(principal=principal, policies=policies, inputs=inputs, params=params)
@@ -42,11 +42,11 @@ def attributes_extract(
     ttl_s: int | None = None,
     actor: Actor,
 ) -> list[GeneratedEvent]:
-    """Store temporary attributes of stored face samples: one of each sample, or one of all `together`.
+    """Store temporary attributes of stored face samples: one of each sample, or one of all samples if `together`.
 
-    A sample whose descriptor scores below the policy's threshold gives none. Each sample that is read leaves an audit
+    A sample with a descriptor score below the policy's threshold gives none. Each read of a sample writes an audit
     line of `actor`. Raises LunaError NOTHING_TO_EXTRACT for a policy that extracts nothing, SAMPLE_NOT_FOUND for a
-    sample that does not exist, the error of a sample that cannot be recognised, and what `recognise` raises.
+    sample that does not exist, the first error of a sample, and the errors of `recognise`.
     """
     if not policy.face_estimators:
         raise LunaError(errors.NOTHING_TO_EXTRACT)
@@ -65,7 +65,7 @@ def attributes_extract(
 
 
 def _all_recognised(run: Run) -> Run:
-    """Raise the first error of the pictures: an extraction succeeds as a whole."""
+    """Return the run if all pictures were recognised, else raise their first error."""
     for result in run.results:
         if result.error is not None:
             raise result.error

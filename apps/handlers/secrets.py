@@ -1,7 +1,7 @@
 """Secrets inside policies: the credentials and the header values of callbacks.
 
-A handler stores them sealed (`{"sealed": token}` instead of the text), and answers show a mask. A mask in a request
-keeps the stored secret of the same address, so that a client cannot redirect a secret to another address.
+A handler stores `{"sealed": token}` instead of the text, and responses show a mask. A mask in a request keeps the
+stored secret of the same address. A client therefore cannot redirect a secret to another address.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ CREDENTIALS = ("login", "password")
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Position of a secret: `holder[path[-1]]`, in the callback `index`, the `number`th of its address."""
+    """Position of a secret: `holder[path[-1]]` in callback `index`, the `number`-th callback of its address."""
 
     url: str
     number: int
@@ -41,7 +41,7 @@ class _Place:
 
 
 def policies_seal(policies: Any, kept: Any = None) -> Any:
-    """Return the checked policies of a client with sealed secrets; `kept`: the policies that they replace.
+    """Return the client's checked policies with sealed secrets. `kept`: the policies that they replace.
 
     Raises LunaError INVALID_JSON for a mask without a stored secret of the same address.
     """
@@ -52,14 +52,16 @@ def policies_seal(policies: Any, kept: Any = None) -> Any:
         if value == MASK:
             if place.key not in known:
                 path = ".".join(("policies.storage_policy.callbacks", str(place.index), *place.path))
-                raise LunaError(errors.INVALID_JSON, f"There is no stored secret behind the mask. Path: '{path}'")
+                raise LunaError(
+                    errors.INVALID_JSON, f"The mask needs a stored secret of the same address. Path: '{path}'"
+                )
             value = known[place.key]
         place.put(value if isinstance(value, dict) else {SEALED: Secret.seal(str(value)).token})
     return sealed
 
 
 def policies_mask(policies: Any) -> Any:
-    """Return stored policies as answers show them."""
+    """Return stored policies with masked secrets, for responses."""
     masked = deepcopy(policies)
     for place in _places(masked):
         place.put(MASK)

@@ -1,4 +1,4 @@
-"""Reading handlers."""
+"""Reads of handlers."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -14,7 +14,7 @@ from apps.common.prepared import prepared_cursor
 from apps.common.scope import Scope
 from apps.handlers.models import Handler
 
-# Hand-written SQL, because every event needs it: the ORM takes longer to build the query than PostgreSQL to run it.
+# Every event runs this query. It is hand-written SQL because the ORM builds it slower than PostgreSQL executes it.
 FIELDS = [field.attname for field in Handler._meta.concrete_fields]
 ONE = f"""
 SELECT {", ".join(FIELDS)} FROM handlers_handler WHERE handler_id = %s AND (%s::uuid IS NULL OR account_id = %s)
@@ -23,7 +23,7 @@ SELECT {", ".join(FIELDS)} FROM handlers_handler WHERE handler_id = %s AND (%s::
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerFilters:
-    """Filters of handlers; None does not filter."""
+    """Filters of handlers; None accepts all."""
 
     description: str | None = None
     handler_type: int | None = None
@@ -39,7 +39,7 @@ def handlers_filter(*, scope: Scope, filters: HandlerFilters) -> QuerySet[Handle
 
 
 def handlers_page(*, scope: Scope, filters: HandlerFilters, page: Page) -> list[Handler]:
-    """Return a page of handlers, newest first. One query."""
+    """Return a page of handlers, newest first, with one query."""
     rows = handlers_filter(scope=scope, filters=filters).order_by("-create_time", "handler_id")
     return list(rows[page.slice])
 

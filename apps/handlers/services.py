@@ -1,4 +1,4 @@
-"""Writing handlers."""
+"""Writes of handlers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ from apps.handlers.secrets import policies_seal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerDraft:
-    """A handler as a client describes it. `policies` is JSON, None for a dynamic one."""
+    """Handler in a client's request. `policies` is decoded JSON, None for a dynamic handler."""
 
     description: str = ""
     handler_type: HandlerType = HandlerType.STATIC
@@ -28,13 +28,16 @@ class HandlerDraft:
 
 
 def handler_check(*, principal: Principal, draft: HandlerDraft) -> None:
-    """Raises LunaError INVALID_JSON for policies that are wrong, FOREIGN_ACCOUNT_ID for candidates of an account that
-    is not visible, LAMBDA_DISABLED for a lambda handler."""
+    """Validate a draft.
+
+    Raises LunaError INVALID_JSON for invalid policies, FOREIGN_ACCOUNT_ID for candidates of an account outside the
+    principal's scope, LAMBDA_DISABLED for a lambda handler.
+    """
     if draft.handler_type == HandlerType.LAMBDA:
         raise LunaError(errors.LAMBDA_DISABLED)
     if draft.handler_type == HandlerType.DYNAMIC:
         if draft.policies is not None:
-            raise LunaError(errors.INVALID_JSON, "A dynamic handler has no policies. Path: 'policies'")
+            raise LunaError(errors.INVALID_JSON, "A dynamic handler accepts no policies. Path: 'policies'")
         return
     for match in policies_parse(draft.policies).match_policy:
         candidates_account(match.candidates, principal)
@@ -42,7 +45,7 @@ def handler_check(*, principal: Principal, draft: HandlerDraft) -> None:
 
 @transaction.atomic
 def handler_create(*, principal: Principal, draft: HandlerDraft, actor: Actor | None = None) -> Handler:
-    """Raises like `handler_check`, and LunaError INVALID_JSON for a mask in the place of a secret."""
+    """Create a handler. Raises the errors of `handler_check`, and LunaError INVALID_JSON for a masked secret."""
     handler_check(principal=principal, draft=draft)
     handler: Handler = Handler.objects.create(account_id=principal.account_id, **_columns(draft))
     _audit("create", principal.account_id, handler.handler_id, actor)
@@ -50,7 +53,10 @@ def handler_create(*, principal: Principal, draft: HandlerDraft, actor: Actor | 
 
 
 def handler_replace(*, principal: Principal, handler_id: UUID, draft: HandlerDraft, actor: Actor | None = None) -> None:
-    """Masked secrets stay what they are. Raises LunaError HANDLER_NOT_FOUND, and like `handler_create`."""
+    """Replace a handler; masked secrets keep their stored values.
+
+    Raises LunaError HANDLER_NOT_FOUND, and the errors of `handler_create`.
+    """
     handler_check(principal=principal, draft=draft)
     rows = Handler.objects.for_account(principal.account_id).filter(handler_id=handler_id)
     with transaction.atomic():
@@ -63,7 +69,7 @@ def handler_replace(*, principal: Principal, handler_id: UUID, draft: HandlerDra
 
 @transaction.atomic
 def handler_delete(*, account_id: UUID, handler_id: UUID, actor: Actor | None = None) -> None:
-    """Raises LunaError HANDLER_NOT_FOUND."""
+    """Delete a handler. Raises LunaError HANDLER_NOT_FOUND."""
     if not Handler.objects.for_account(account_id).filter(handler_id=handler_id).delete()[0]:
         raise LunaError(errors.HANDLER_NOT_FOUND, handler_id)
     _audit("delete", account_id, handler_id, actor)

@@ -1,4 +1,4 @@
-"""Dataclasses that the stages of the pipeline exchange: parameters in, generated events out."""
+"""Dataclasses of the pipeline: parameters of a request and generated events."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,10 @@ from apps.sender.callbacks import Webhook
 
 @dataclass(frozen=True, kw_only=True)
 class EventParams(EventOrigin):
-    """What a request says of its events beside the images. Missing times are now, and the time of creation."""
+    """Parameters of a request besides its images.
+
+    A missing `create_time` is now; a missing `end_time` equals `create_time`.
+    """
 
     create_time: datetime | None = None
     end_time: datetime | None = None
@@ -28,7 +31,7 @@ class EventParams(EventOrigin):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EventPerson(Person):
-    """A person of an event, and what the Image Store keeps of the picture.
+    """Person of an event with its stored objects.
 
     `sample_id`, `body_sample_id`: the stored samples. `image_origin`: the address of the source image.
     """
@@ -48,7 +51,7 @@ class EventPerson(Person):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelMatches:
-    """The matches of one match policy, most similar first."""
+    """Matches of one match policy, most similar first."""
 
     label: str
     matches: tuple[Match, ...]
@@ -56,9 +59,9 @@ class LabelMatches:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Decision:
-    """What stage `write` stores of an event beside its face, and whom stage `notify` informs.
+    """Decision of storage_policy on an event: rows for stage `write`, receivers for stage `notify`.
 
-    `attribute`: the data of the temporary attribute, kept for `attribute_ttl_s` seconds, None: the default.
+    `attribute`: the data of the temporary attribute. `attribute_ttl_s`: its lifetime in seconds, None for the default.
     """
 
     store_event: bool = False
@@ -70,11 +73,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GeneratedEvent:
-    """An event in the making: of one person, or of the same person in several pictures (`aggregated`).
+    """Event of one person, or of the same person in several pictures (`aggregated`).
 
-    `persons` is empty for an event of a descriptor. `estimations`, `body_estimations`: by API name, of the one person
-    or aggregated. `face`: the face to store; `attribute_id`: the stored temporary attribute; `message`: as
-    websockets and webhooks got it.
+    `persons` is empty for an event of a descriptor. `estimations`, `body_estimations`: by API name, of one person or
+    aggregated. `face`: the face to store. `attribute_id`: the stored temporary attribute. `message`: the sent message.
     """
 
     draft: EventDraft

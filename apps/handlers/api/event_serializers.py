@@ -1,4 +1,4 @@
-"""Query and answer of event generation."""
+"""Query and response of event generation."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ MAX_TAGS = 30
 
 
 class ImageQuery(serializers.Serializer[Any]):
-    """How images are decoded."""
+    """Query parameters that control the decoding of images."""
 
     image_type = serializers.ChoiceField(choices=[(each.value, each.name) for each in ImageType], default=0)
-    warped_image = FlagField(default=False, help_text="Older spelling of `image_type` 1.")
+    warped_image = FlagField(default=False, help_text="Older form of `image_type` 1.")
     use_exif_info = FlagField(default=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class EventsQuery(ImageQuery):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if (attrs["longitude"] is None) != (attrs["latitude"] is None):
-            raise serializers.ValidationError({"longitude": "give both longitude and latitude or none."})
+            raise serializers.ValidationError({"longitude": "'longitude' and 'latitude' must be given together."})
         attrs["tags"] = tuple(dict.fromkeys(attrs["tags"]))
         return super().validate(attrs)
 
@@ -54,7 +54,7 @@ class ImageOutcomeSerializer(StatusSerializer):
 
 
 class GeneratedEventSerializer(serializers.Serializer[Any]):
-    """A generated event: words instead of numbers, with samples, matches and the stored face."""
+    """Generated event with samples, matches and the stored face; enumerations are strings."""
 
     event_id = UUIDField()
     url = serializers.CharField()
@@ -80,5 +80,6 @@ class GenerationAnswer(serializers.Serializer[Any]):
     events = GeneratedEventSerializer(many=True)
     filtered_detections = serializers.DictField()
     unavailable_estimations = serializers.ListField(
-        child=serializers.CharField(), help_text="Those asked for without installed network: null above."
+        child=serializers.CharField(),
+        help_text="Requested estimations without an installed network; their values are null.",
     )

@@ -1,4 +1,4 @@
-"""POST /6/handlers/{handler_id}/events."""
+"""View of event generation: POST /6/handlers/{handler_id}/events."""
 
 from collections import Counter
 from datetime import datetime
@@ -42,8 +42,8 @@ class EventGenerationView(LunaView):
 
     @extend_schema(
         summary="generate events",
-        description="Runs the handler's policies over the images: one event a face. The header Server-Timing of the "
-        "answer holds the milliseconds of each stage.",
+        description="Applies the handler's policies to the images and generates an event of each person. The response "
+        "header Server-Timing gives the milliseconds of each stage.",
         parameters=[
             EventsQuery,
             *(OpenApiParameter(name, str, OpenApiParameter.HEADER) for name in TIME_HEADERS.values()),
@@ -84,10 +84,11 @@ class EventGenerationView(LunaView):
 
 
 def _policies(handler: Handler, parts: Any) -> Policies:
-    """Return the policies of the handler; those of the request for a dynamic handler.
+    """Return the stored policies of a static handler, or the request's policies for a dynamic handler.
 
-    Raises LunaError DYNAMIC_HANDLER_REQUIRED for policies sent to a static handler, JSON_FIELD_NOT_FOUND for a dynamic
-    handler without policies, INVALID_JSON for invalid ones, HANDLER_CORRUPTED for invalid stored ones.
+    Raises LunaError DYNAMIC_HANDLER_REQUIRED if the request sends policies to a static handler, JSON_FIELD_NOT_FOUND
+    if it sends none to a dynamic handler, INVALID_JSON for invalid policies in the request, HANDLER_CORRUPTED for
+    invalid stored policies.
     """
     if handler.handler_type == HandlerType.DYNAMIC:
         if POLICIES not in parts:
@@ -110,7 +111,10 @@ def _time(request: Request, header: str) -> datetime | None:
 
 
 def server_timing(run: Run) -> str:
-    """Return the header of this name: milliseconds of the stages, of storing as a whole, and inside recognition."""
+    """Return the value of the `Server-Timing` header, in milliseconds.
+
+    It lists each stage, `store` as the sum of the storing stages, and `image.*` for the steps of recognition.
+    """
     stage_ms = Counter(run.stage_ms)
     stage_ms["store"] = sum(stage_ms[name] for name in STORING)
     for result in run.results:

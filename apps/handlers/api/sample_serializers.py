@@ -1,4 +1,4 @@
-"""Queries and answers of the detector and the extractor."""
+"""Queries and responses of the detector and the extractor."""
 
 from typing import Any
 
@@ -21,7 +21,10 @@ FLAGS = detector_flags()
 
 
 class DetectorQuery(ImageQuery):
-    """Gives `policies`: the detector is a handler that detects and stores samples. A body's warp shows it no face."""
+    """Query of the detector. Validation adds `policies`: the detector runs as a handler that stores samples.
+
+    A body warp is not accepted because it contains no usable face.
+    """
 
     image_type = serializers.ChoiceField(
         choices=[(each.value, each.name) for each in (ImageType.RAW, ImageType.FACE_WARP)], default=0
@@ -56,14 +59,15 @@ class ImageDetectionsSerializer(ImageOutcomeSerializer):
 class DetectorAnswer(serializers.Serializer[Any]):
     images = ImageDetectionsSerializer(many=True)
     unavailable_estimations = serializers.ListField(
-        child=serializers.CharField(), help_text="Those asked for without installed network: null above."
+        child=serializers.CharField(),
+        help_text="Requested estimations without an installed network; their values are null.",
     )
 
 
 class ExtractorQuery(serializers.Serializer[Any]):
     extract_descriptor = FlagField(default=True)
     descriptor_version = serializers.IntegerField(
-        min_value=1, required=False, help_text="default: the version of new descriptors"
+        min_value=1, required=False, help_text="Default: the version of new descriptors."
     )
     extract_basic_attributes = FlagField(default=False)
     aggregate_attributes = FlagField(default=False)
@@ -72,7 +76,7 @@ class ExtractorQuery(serializers.Serializer[Any]):
 
 
 class SampleIds(serializers.Serializer[Any]):
-    """Wraps the array of the body, so that errors name a path."""
+    """Wrapper of the array in the request body, so that errors name a path."""
 
     samples = serializers.ListField(child=UUIDField(), allow_empty=False, max_length=MAX_SAMPLES)
 

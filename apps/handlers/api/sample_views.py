@@ -1,4 +1,4 @@
-"""POST /6/detector and /6/extractor."""
+"""Views of POST /6/detector and POST /6/extractor."""
 
 from typing import ClassVar
 
@@ -34,7 +34,7 @@ class DetectorView(LunaView):
 
     @extend_schema(
         summary="detect faces",
-        description="Finds faces and stores a sample of each.",
+        description="Detects faces and stores a sample of each face.",
         parameters=[DetectorQuery],
         request=image_request(),
         responses={201: DetectorAnswer},
@@ -57,7 +57,7 @@ class ExtractorView(LunaView):
 
     @extend_schema(
         summary="extract attributes",
-        description="Temporary attributes from stored face samples; the body is an array of their ids.",
+        description="Creates temporary attributes from stored face samples. The body is an array of sample ids.",
         parameters=[ExtractorQuery],
         request=dict.fromkeys(("application/json", "application/msgpack"), SAMPLE_IDS),
         responses={201: ExtractedSerializer(many=True)},

@@ -1,4 +1,4 @@
-"""Bodies and queries of handlers, and their shapes for OpenAPI."""
+"""Request bodies, queries and responses of handlers."""
 
 from typing import Any
 
@@ -16,15 +16,15 @@ MAX_DESCRIPTION_CHARACTERS = 128
 
 @extend_schema_field(PoliciesSerializer)
 class PoliciesJSONField(serializers.JSONField):
-    """Policies as they came; the service checks and reads them."""
+    """Unparsed policies; the service validates and parses them."""
 
 
 class HandlerBody(StrictSerializer):
-    """`policies` belong to a static handler, `lambda_id` to one of type 2."""
+    """Body of a handler. A static handler requires `policies`, a lambda handler (type 2) requires `lambda_id`."""
 
     description = serializers.CharField(max_length=MAX_DESCRIPTION_CHARACTERS, allow_blank=True, default="")
     handler_type = serializers.ChoiceField(choices=HandlerType.choices, required=False)
-    is_dynamic = FlagField(required=False, help_text="Older spelling of `handler_type` 0 and 1.")
+    is_dynamic = FlagField(required=False, help_text="Older form of `handler_type`: false is 0, true is 1.")
     lambda_id = UUIDField(required=False)
     policies = PoliciesJSONField(required=False)
 
@@ -45,7 +45,7 @@ class HandlersCountQuery(serializers.Serializer[Any]):
 
 
 class HandlersQuery(HandlersCountQuery, PageQuery):
-    """Filters and paging."""
+    """Filters and paging of handlers."""
 
 
 class HandlerSerializer(serializers.Serializer[Any]):

@@ -1,4 +1,4 @@
-"""Answers of resources that take pictures, made of the run."""
+"""Response bodies of event generation and of the detector, built from a run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ from apps.recognition.shapes import (
 
 
 def generation_body(run: Run) -> dict[str, Any]:
-    """Return the answer of `POST /6/handlers/{handler_id}/events`."""
+    """Return the response body of `POST /6/handlers/{handler_id}/events`."""
     with_coordinates = run.policies.detect_policy.people_count_coordinates
     return {
         "images": [
@@ -33,7 +33,7 @@ def generation_body(run: Run) -> dict[str, Any]:
 
 
 def detections_body(run: Run) -> dict[str, Any]:
-    """Return the answer of `POST /6/detector`: the persons of each picture, and those that limits rejected."""
+    """Return the response body of `POST /6/detector`: accepted and rejected persons of each picture."""
     persons = [person for event in run.events for person in event.persons]
     return {
         "images": [
@@ -61,7 +61,7 @@ def _picture(picture: RecognisedPicture) -> dict[str, Any]:
 
 
 def _image(filename: str, error: LunaError | None, exif: Mapping[str, object] | None = None) -> dict[str, Any]:
-    """`{filename, status, error, exif}`: status 1 without an error, 0 with one."""
+    """Return `{filename, status, error, exif}`; `status` is 1 without an error and 0 with one."""
     return {**status_block(filename, error), "exif": None if exif is None else dict(exif)}
 
 

@@ -1,4 +1,4 @@
-"""Paths of this room."""
+"""Routes of handlers, the detector and the extractor."""
 
 from django.urls import URLPattern, path
 

@@ -1,4 +1,4 @@
-"""/6/handlers: stored plans of what to do with a photograph."""
+"""Views of /6/handlers: create, read, replace, validate and delete handlers."""
 
 from typing import Any, ClassVar
 

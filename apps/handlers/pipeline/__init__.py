@@ -1,1 +1,1 @@
-"""From pictures and policies to events: `run` holds the run, `stages` one module a stage, `generate` their order."""
+"""Pipeline of event generation: `run` (state of a request), `stages` (one module each), `generate` (their order)."""

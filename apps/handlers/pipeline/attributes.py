@@ -1,4 +1,4 @@
-"""Estimations of the engine as attributes of faces, and descriptors of both kinds."""
+"""Conversion of estimations to descriptors and attributes of faces."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -9,13 +9,13 @@ from apps.recognition.request.aggregation import event_columns
 
 
 def descriptor_of(estimations: Mapping[str, object], name: str = "face_descriptor") -> Descriptor | None:
-    """The descriptor that the estimator `name` made."""
+    """Return the descriptor of estimator `name`, None if it was not estimated."""
     found = estimations.get(name)
     return found if isinstance(found, Descriptor) else None
 
 
 def basic_of(estimations: Mapping[str, object]) -> BasicData | None:
-    """Age, gender and ethnicity; None where they were not estimated."""
+    """Return age, gender and ethnicity, None if they were not estimated."""
     found = event_columns({"basic_attributes": estimations.get("basic_attributes")})
     return BasicData(age=found["age"], gender=found["gender"], ethnicity=found["ethnic_group"]) if found else None
 
@@ -23,7 +23,7 @@ def basic_of(estimations: Mapping[str, object]) -> BasicData | None:
 def attribute_of(
     descriptor: Descriptor | None, basic: BasicData | None, samples: tuple[UUID, ...]
 ) -> AttributeData | None:
-    """Both with their samples; None when there is neither."""
+    """Return the descriptor and the basic attributes with their samples, None if both are missing."""
     if descriptor is None and basic is None:
         return None
     return AttributeData(

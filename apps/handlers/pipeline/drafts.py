@@ -1,4 +1,4 @@
-"""Events in the making, with the columns that are known from the request and the estimations."""
+"""Drafts of events, with the columns that the request and the estimations determine."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -18,7 +18,7 @@ Meta = Mapping[str, Any]
 
 
 def events_of_persons(run: Run, persons: Sequence[Person]) -> list[GeneratedEvent]:
-    """Start an event of each person; one of all of them when the request aggregates."""
+    """Draft an event of each person, or one event of all persons if the request aggregates."""
     found = [EventPerson(picture=each.picture, face=each.face, body=each.body) for each in persons]
     if not run.params.aggregate:
         return [
@@ -39,7 +39,7 @@ def events_of_persons(run: Run, persons: Sequence[Person]) -> list[GeneratedEven
 
 
 def events_of_descriptors(run: Run) -> list[GeneratedEvent]:
-    """Start an event of each descriptor that replaces a picture."""
+    """Draft an event of each descriptor that replaces a picture."""
     events = []
     for file in run.inputs.descriptors:
         for version, vector in file.descriptors:
@@ -87,5 +87,5 @@ def _draft(run: Run, estimations: Estimations, body_estimations: Estimations, me
 
 
 def _joined(common: Meta | None, own: Meta | None) -> Meta | None:
-    """The meta of all images, with that of one image over it."""
+    """Return the meta of all images updated with the meta of one image."""
     return {**common, **own} if common and own else own or common

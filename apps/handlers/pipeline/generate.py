@@ -1,4 +1,4 @@
-"""Generation of events: the stages in their order."""
+"""Event generation: the stages in their order."""
 
 from uuid import UUID
 
@@ -21,10 +21,11 @@ STAGES = (recognise, screen, match, tag, decide, write, notify)
 def generate_events(
     *, principal: Principal, handler_id: UUID | None, policies: Policies, inputs: Inputs, params: EventParams
 ) -> Run:
-    """Generate an event of each person, or one of all of them, and store and publish it as the policies say.
+    """Generate events, store them and notify their receivers by the policies.
 
-    A picture that fails does not stop the others, unless it is the whole request. Raises what the stages raise: see
-    `recognise`, `screen`, `match` and `write`.
+    Each person gives an event; a request that aggregates gives one event of all persons. An invalid picture does not
+    affect the other pictures. Its error is raised only if it is the single picture of the request. Raises the errors
+    of `recognise`, `screen`, `match` and `write`.
     """
     run = Run(principal=principal, policies=policies, inputs=inputs, params=params, handler_id=handler_id)
     return execute(run, STAGES)

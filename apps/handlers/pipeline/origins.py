@@ -1,4 +1,4 @@
-"""Pictures that are stored: what is kept beside a sample, and source images in the format that a policy wants."""
+"""Metadata of stored samples, and the encoding of stored source images."""
 
 import io
 
@@ -15,12 +15,15 @@ PILLOW_NAMES = {"jpg": "JPEG", "png": "PNG"}
 
 
 def sample_meta(face: Face) -> dict[str, object]:
-    """The five points in the warp: with them nothing needs to be detected in the sample again."""
+    """Return the five landmarks in the frame of the warp, so that later extractions skip detection."""
     return {"landmarks5": [[round(float(x), 3), round(float(y), 3)] for x, y in face.warp_landmarks5]}
 
 
 def origin_bytes(data: bytes, policy: ImageOriginPolicy) -> tuple[bytes, str]:
-    """A source image that could be decoded, and its content type. One in the wanted format stays as it came."""
+    """Return a decodable source image in the policy's format, and its content type.
+
+    An image that already has this format is returned unchanged.
+    """
     wanted = PILLOW_NAMES[policy.image_format]
     with open_picture(data, FORMATS) as picture:
         if picture.format == wanted:

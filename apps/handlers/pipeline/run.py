@@ -1,4 +1,4 @@
-"""The run: one request on its way through the stages."""
+"""State of one request in the pipeline, and the execution of stages."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,10 +17,10 @@ from apps.recognition.types import ImageResult
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Run:
-    """Everything that the stages of one request know. A stage returns a copy with its own members filled.
+    """Immutable state of one request. Each stage returns a copy with its own members filled.
 
-    `recognise` fills `results`, one for each picture of `inputs`; `screen` fills `pictures` and `events`; `decide`
-    fills `objects`, the files to store. `stage_ms`: wall clock of the stages in milliseconds, by name.
+    `recognise` fills `results`, one for each picture of `inputs`. `screen` fills `pictures` and `events`. `decide`
+    fills `objects`, the files to store. `stage_ms`: wall-clock time of each stage in milliseconds, by name.
     """
 
     principal: Principal
@@ -36,17 +36,17 @@ class Run:
 
     @property
     def account_id(self) -> UUID:
-        """The account that owns what the run stores."""
+        """Account that owns the stored data."""
         return self.principal.account_id
 
     @property
     def shown(self) -> frozenset[str]:
-        """Names of the estimations that answers and messages hold."""
+        """Names of the estimations that responses and messages contain."""
         return self.policies.detect_policy.shown
 
     @property
     def request(self) -> RecognitionRequest:
-        """What the policies ask of the pictures. A picture that is a stored sample is not stored again."""
+        """Recognition request of the policies. Stored samples need no new sample."""
         storage = self.policies.storage_policy
         return self.policies.recognition_request(
             use_exif=self.params.use_exif,
@@ -60,7 +60,7 @@ Stage = Callable[[Run], Run]
 
 
 def execute(run: Run, stages: Sequence[Stage]) -> Run:
-    """Return the run after these stages, each timed. Raises what the stages raise."""
+    """Execute the stages in order, measure each, and return the final run. Raises the errors of the stages."""
     clock = Clock()
     for stage in stages:
         with clock.stage(stage.__name__):

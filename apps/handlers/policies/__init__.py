@@ -1,6 +1,6 @@
-"""Policies: the rules of a handler, as frozen dataclasses; a strict serializer parses each from JSON.
+"""Policies: the rules of a handler, as frozen dataclasses with a strict serializer each.
 
-They apply in this order: detect, extract, match, conditional tags, storage. A missing policy has its defaults.
+They apply in this order: detect, extract, match, conditional tags, storage. A missing policy takes its defaults.
 """
 
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Policies:
     storage_policy: StoragePolicy = field(default_factory=StoragePolicy)
 
     def recognition_request(self, *, use_exif: bool, face_warps: bool, body_warps: bool) -> RecognitionRequest:
-        """Return what the policies ask of pictures."""
+        """Return the recognition request of the policies."""
         detect, extract = self.detect_policy, self.extract_policy
         return recognition_request(
             faces=detect.detect_face,
@@ -64,7 +64,7 @@ class Policies:
 
     @property
     def needing_pictures(self) -> tuple[str, ...]:
-        """Paths of the members that need a picture: a descriptor alone has no estimations, checks and limits."""
+        """Paths of the members that need a picture: estimations, checks and limits do not apply to a descriptor."""
         extract = self.extract_policy
         of_extract = {
             "extract_basic_attributes": extract.extract_basic_attributes,
@@ -93,7 +93,9 @@ class PoliciesSerializer(PolicySerializer):
 
     def validate(self, attrs: Any) -> Any:
         if attrs.match_policy and not attrs.extract_policy.extract_face_descriptor:
-            raise serializers.ValidationError({"match_policy": "needs 'extract_face_descriptor' of 'extract_policy'."})
+            raise serializers.ValidationError(
+                {"match_policy": "'extract_face_descriptor' of 'extract_policy' must be 1."}
+            )
         return attrs
 
 
@@ -102,18 +104,18 @@ class _Envelope(serializers.Serializer[Any]):
 
 
 def policies_parse(data: Any, *, stored: bool = False) -> Policies:
-    """Parse policies of decoded JSON; relative times (`now-7d`) count from now.
+    """Parse policies from decoded JSON. Relative times (`now-7d`) count from now.
 
-    `stored`: the secrets are sealed already. Raises LunaError INVALID_JSON with the path.
+    `stored`: the secrets are already sealed. Raises LunaError INVALID_JSON with the path.
     """
     policies: Policies = checked_data(_Envelope, {"policies": data}, stored=stored)["policies"]
     return policies
 
 
 def policies_cached(data: Any, *, stored: bool = False) -> Policies:
-    """Parse policies as `policies_parse` does, equal ones once: it takes 0.6 to 15 ms, longer than an event may.
+    """Return parsed policies from a cache, because `policies_parse` takes 0.6 to 15 ms.
 
-    Policies with relative times are parsed each time. Raises LunaError INVALID_JSON with the path.
+    Policies with relative times are not cached. Raises LunaError INVALID_JSON with the path.
     """
     key = orjson.dumps(data)
     return policies_parse(data, stored=stored) if b'"now-' in key else _parsed(_Given(key, data), stored)
@@ -121,7 +123,7 @@ def policies_cached(data: Any, *, stored: bool = False) -> Policies:
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """Decoded JSON as a key of a cache."""
+    """Decoded JSON as a cache key."""
 
     key: bytes
     data: Any = field(compare=False)

@@ -1,4 +1,4 @@
-"""The base of the policies' serializers: each parses JSON into a frozen dataclass."""
+"""Base classes of the policies' serializers, which parse JSON into frozen dataclasses."""
 
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ MAX_LABEL_CHARACTERS = 36
 
 
 class PolicySerializer(StrictSerializer):
-    """A policy; missing members have their defaults."""
+    """A policy; missing members take their defaults."""
 
     policy: ClassVar[type]
 
@@ -19,7 +19,7 @@ class PolicySerializer(StrictSerializer):
 
 
 class FiltersSerializer(PolicyFilterSerializer):
-    """Filters; empty ones accept everything."""
+    """Filters; empty filters accept everything."""
 
     def to_internal_value(self, data: Any) -> Filters:  # type: ignore[override]
         filters: Filters = super().to_internal_value(data)["filters"]

@@ -1,4 +1,4 @@
-"""callbacks of storage_policy: further receivers of an event."""
+"""`callbacks` of storage_policy: webhooks and websockets that receive an event."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,13 +18,13 @@ HTTP, WEBSOCKETS = "http", "luna-ws-notification"
 MAX_URL_CHARACTERS = 2048
 MAX_TIMEOUT_S = 60
 MAX_HEADERS = 30
-# Headers that the HTTP client sets itself.
+# Headers that the HTTP client sets; a callback cannot override them.
 OWN_HEADERS = frozenset({"authorization", "connection", "content-length", "content-type", "host", "transfer-encoding"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackPolicy:
-    """`webhook` None notifies the websockets, as notification_policy does."""
+    """One callback. `webhook` None notifies the websockets, as notification_policy does."""
 
     webhook: Webhook | None
     enable: bool = True
@@ -32,7 +32,7 @@ class CallbackPolicy:
 
 
 class SecretField(serializers.RegexField):
-    """A text that is sealed when it is parsed; in stored policies it is sealed already."""
+    """Text that parsing seals; in stored policies it is already sealed."""
 
     def __init__(self, regex: str = r"[^\x00]*", **kwargs: Any) -> None:
         super().__init__(rf"\A(?:{regex})\Z", trim_whitespace=False, **kwargs)
@@ -44,17 +44,17 @@ class SecretField(serializers.RegexField):
 
 
 class HeadersField(serializers.DictField):
-    """Names and values of HTTP headers."""
+    """HTTP headers by name."""
 
     child = SecretField(r"(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?", max_length=1024, allow_blank=True)
 
     def to_internal_value(self, data: Any) -> dict[str, Secret]:
         headers = super().to_internal_value(data)
         if len(headers) > MAX_HEADERS:
-            raise serializers.ValidationError(f"at most {MAX_HEADERS} headers are allowed.")
+            raise serializers.ValidationError(f"At most {MAX_HEADERS} headers are allowed, got {len(headers)}.")
         for name in headers:
             if not name.replace("-", "a").isalnum() or not name.isascii() or name.lower() in OWN_HEADERS:
-                raise serializers.ValidationError({name: "this header cannot be set."})
+                raise serializers.ValidationError({name: "The name is invalid, or reserved for the HTTP client."})
         return headers
 
 
@@ -72,7 +72,7 @@ class ParamsSerializer(StrictSerializer):
 
 class CallbackSerializer(PolicySerializer):
     type = serializers.ChoiceField(choices=(HTTP, WEBSOCKETS))
-    # No credentials before the host: answers and logs show the address.
+    # Credentials before the host are rejected, because responses and logs show the address.
     url = serializers.RegexField(r"\Ahttps?://[^\s/?#@]+(?:[/?#].*)?\Z", max_length=MAX_URL_CHARACTERS, required=False)
     authorization = AuthorizationSerializer(required=False)
     params = ParamsSerializer(required=False)

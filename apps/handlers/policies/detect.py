@@ -1,4 +1,4 @@
-"""detect_policy: what is detected and estimated, and the limits that persons must pass."""
+"""detect_policy: detections, estimations and the limits for persons."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +15,7 @@ from apps.recognition.request.thresholds import PredictionThresholds
 from apps.recognition.types import MultifacePolicy
 from apps.recognition.vocabulary import Kind, policy_flags
 
-FULL_MODE = 2  # of deepfake
+FULL_MODE = 2  # value of `mode` of `estimate_deepfake`
 
 FACE_FLAGS = policy_flags(Kind.FACE)
 BODY_FLAGS = policy_flags(Kind.BODY)
@@ -23,7 +23,7 @@ BODY_FLAGS = policy_flags(Kind.BODY)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LivenessPolicy:
-    """Thresholds 0..1 of the prediction, None for the platform's; states as in `enums.Liveness`."""
+    """Liveness. Thresholds 0..1, None for the platform's own; states are numbers of `enums.Liveness`."""
 
     estimate: bool = False
     liveness_threshold: float | None = None
@@ -33,9 +33,9 @@ class LivenessPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeepfakePolicy:
-    """Threshold 0..1 of `real`, None for the platform's; states as in `enums.Deepfake`.
+    """Deepfake. Threshold 0..1 of `real`, None for the platform's own; states are numbers of `enums.Deepfake`.
 
-    `mode` 2 looks at the face in its picture first, where a network for that is installed; 1 does not.
+    `mode` 2 runs the preliminary network on the face in its picture first, if it is installed; `mode` 1 does not.
     """
 
     estimate: bool = False
@@ -46,9 +46,9 @@ class DeepfakePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectPolicy:
-    """`shown`: estimators whose results the answer holds. Thresholds in degrees; 180 filters nothing.
+    """Detection and estimation of persons. Angle thresholds are in degrees; 180 accepts all angles.
 
-    Empty states filter nothing.
+    `shown`: estimators whose results the response contains. Empty states accept all states.
     """
 
     detect_face: bool = True
@@ -68,7 +68,7 @@ class DetectPolicy:
 
     @property
     def angles(self) -> dict[str, float]:
-        """The thresholds by angle."""
+        """Thresholds in degrees by name of the angle."""
         return {angle: getattr(self, f"{angle}_threshold") for angle in ANGLES}
 
     @property
@@ -82,12 +82,12 @@ class DetectPolicy:
 
     @property
     def estimators(self) -> frozenset[str]:
-        """What is shown, and what is asked for in other ways than by limits."""
+        """Names of the estimators that run even if no limit needs them."""
         return self.shown | {"people_count"} if self.estimate_people_count else self.shown
 
     @property
     def needing_pictures(self) -> list[str]:
-        """Members that ask for an estimation, a check or a limit."""
+        """Names of the members that request an estimation, a check or a limit."""
         asks = {
             **{flag: name in self.shown for flag, name in FACE_FLAGS.items()},
             "body_attributes": bool(self.shown & set(BODY_FLAGS.values())),
@@ -105,7 +105,7 @@ class DetectPolicy:
 
 
 class StatesField(serializers.ListField):
-    """An array of numbers that pass; an empty one is an error."""
+    """Array of accepted states; an empty array is an error."""
 
     def __init__(self, numbers: type[Number]) -> None:
         super().__init__(child=NumberField(numbers=numbers), allow_empty=False, max_length=len(numbers), required=False)
@@ -135,7 +135,7 @@ class DeepfakeSerializer(PolicySerializer):
 
 
 class BodyAttributesSerializer(PolicySerializer):
-    """Gives the names of the estimators."""
+    """Flags that select the estimations of a body."""
 
     def get_fields(self) -> dict[str, Any]:
         return {flag: FlagField(default=False) for flag in BODY_FLAGS}
@@ -167,13 +167,15 @@ class DetectPolicySerializer(PolicySerializer):
 
     @staticmethod
     def policy(**values: Any) -> DetectPolicy:  # type: ignore[override]
-        """The flags of estimators become one set; liveness states may stand beside or inside `estimate_liveness`."""
+        """Build the policy: join the flags of estimators in one set, and accept both places of liveness states."""
         shown = {name for flag, name in FACE_FLAGS.items() if values.pop(flag)}
         bodies = values.pop("body_attributes")
         liveness = values["estimate_liveness"]
         if states := values.pop("liveness_states", ()):
             if liveness.liveness_states not in ((), states):
-                raise serializers.ValidationError({"liveness_states": "differ from those in 'estimate_liveness'."})
+                raise serializers.ValidationError(
+                    {"liveness_states": "The states must equal those in 'estimate_liveness'."}
+                )
             values["estimate_liveness"] = replace(liveness, liveness_states=states)
         shown |= {"liveness"} if values["estimate_liveness"].estimate else set()
         shown |= {"deepfake"} if values["estimate_deepfake"].estimate else set()
@@ -185,5 +187,5 @@ class DetectPolicySerializer(PolicySerializer):
 
     def validate(self, attrs: Any) -> Any:
         if not attrs.detect_face and not attrs.detect_body:
-            raise serializers.ValidationError({"detect_face": "nothing is detected: this or 'detect_body' must be 1."})
+            raise serializers.ValidationError({"detect_face": "'detect_face' or 'detect_body' must be 1."})
         return attrs

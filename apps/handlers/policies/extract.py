@@ -1,4 +1,4 @@
-"""extract_policy: descriptors and basic attributes."""
+"""extract_policy: extraction of descriptors and basic attributes."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from apps.handlers.policies.detect import score_field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractPolicy:
-    """`fd_score_threshold` 0..1: faces whose descriptor has a lower score are rejected.
+    """Extraction. `fd_score_threshold` 0..1: faces with a lower descriptor score are rejected.
 
-    `descriptor_version`: None for that of new descriptors; handlers cannot choose another.
+    `descriptor_version`: None for the version of new descriptors; a handler cannot set another.
     """
 
     extract_face_descriptor: bool = True

@@ -1,4 +1,4 @@
-"""face_quality of detect_policy: which checks a picture of a face must pass, and within which thresholds."""
+"""`face_quality` of detect_policy: checks of a face's picture and their thresholds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from apps.recognition.checks.thresholds import Between, Flag, OneOf, Threshold
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckPolicy:
-    """One check; `threshold` None is the platform's own."""
+    """One check. `threshold` None uses the platform's own."""
 
     estimate: bool = True
     threshold: Threshold | None = None
@@ -25,7 +25,10 @@ class CheckPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceQualityPolicy:
-    """Checks that are not named have the platform's thresholds. `filter`: faces that fail a check are rejected."""
+    """Checks of a face. `filter`: a face that fails a check is rejected.
+
+    A check that `checks` does not name uses the platform's threshold.
+    """
 
     estimate: bool = False
     filter: bool = False
@@ -33,7 +36,7 @@ class FaceQualityPolicy:
 
     @property
     def thresholds(self) -> dict[str, Threshold]:
-        """The checks to make, by name."""
+        """Thresholds of the enabled checks, by name."""
         if not self.estimate:
             return {}
         policies = {name: self.checks.get(name, CheckPolicy()) for name in CHECKS}
@@ -42,7 +45,7 @@ class FaceQualityPolicy:
 
 
 class RangeSerializer(StrictSerializer):
-    """`{min, max}` within the domain of the value; a missing side is the end of the domain."""
+    """Range `{min, max}` within the domain of the value; a missing bound is the bound of the domain."""
 
     def __init__(self, domain: tuple[float | None, float | None]) -> None:
         super().__init__()
@@ -59,7 +62,7 @@ class RangeSerializer(StrictSerializer):
         values = super().to_internal_value(data)
         low, high = values.get("min"), values.get("max")
         if low is not None and high is not None and low > high:
-            raise serializers.ValidationError("'min' is above 'max'.")
+            raise serializers.ValidationError(f"'min' must be at most 'max', got {low} and {high}.")
         return low, high
 
 
@@ -77,7 +80,7 @@ class RangeSerializer(StrictSerializer):
     }
 )
 class ThresholdField(serializers.Field[Threshold, Any, Any, Any]):
-    """A threshold of a check in place of the platform's own: a range, an array of words, 0 or 1."""
+    """Threshold that replaces the platform's own: a range, an array of words, 0 or 1."""
 
     def __init__(self, name: str) -> None:
         super().__init__(required=False)

@@ -1,4 +1,4 @@
-"""match_policy: the candidates that a face is compared with."""
+"""match_policy: candidates, filters and threshold of matching."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ EVENT_TARGETS = frozenset(("event_id", "account_id", "external_id", "user_data",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """Faces or events, of `account_id`; None for the own account."""
+    """Candidates: faces or events of `account_id`, None for the principal's own account."""
 
     origin: str
     account_id: UUID | None = None
@@ -35,9 +35,10 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchPolicy:
-    """The `limit` most similar candidates of at least `threshold` (0..1) under a `label`, if `filters` hold.
+    """Search for the `limit` most similar candidates with a similarity of at least `threshold` (0..1).
 
-    `targets`: the members of a candidate that the answer shows; none for all.
+    It applies to events that pass `filters`. `label` names the matches. `targets` names the members of a candidate in
+    the response; an empty set includes all.
     """
 
     label: str
@@ -56,7 +57,7 @@ class MatchPolicy:
     )
 )
 class CandidatesField(serializers.Field[Candidates, Any, Any, Any]):
-    """Candidates of the `origin` faces or events, with the filters of the matcher for it."""
+    """Candidates by `origin` (faces or events), with the matcher's filters of this origin."""
 
     def to_internal_value(self, data: Any) -> Candidates:
         origin = data.get("origin", FACES) if isinstance(data, Mapping) else FACES
@@ -66,7 +67,7 @@ class CandidatesField(serializers.Field[Candidates, Any, Any, Any]):
 
 
 class TargetsField(serializers.ListField):
-    """Names of members of a candidate."""
+    """Array of names of members of a candidate."""
 
     def to_internal_value(self, data: Any) -> frozenset[str]:  # type: ignore[override]
         return frozenset(super().to_internal_value(data))
@@ -91,7 +92,7 @@ class MatchPolicySerializer(PolicySerializer):
 def candidates_account(candidates: Candidates, principal: Principal) -> UUID:
     """Return the account of the candidates.
 
-    Raises LunaError FOREIGN_ACCOUNT_ID for an account whose data the principal may not see.
+    Raises LunaError FOREIGN_ACCOUNT_ID for an account outside the principal's scope.
     """
     account_id = candidates.account_id or principal.account_id
     if account_id != principal.account_id and not principal.sees_all_accounts:

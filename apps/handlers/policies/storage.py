@@ -1,4 +1,4 @@
-"""storage_policy: what is stored of an event, for how long, and who is informed."""
+"""storage_policy: stored objects and rows of an event, their lifetimes, notifications and callbacks."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ from apps.imagestore.types import KEEP, TTL_DAYS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplePolicy:
-    """Storage of face or body samples. `ttl`: days, None for the bucket's own."""
+    """Storage of face or body samples. `ttl`: days, None for the bucket's own lifetime."""
 
     store_sample: bool = True
     ttl: int | None = None
@@ -25,7 +25,7 @@ class SamplePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageOriginPolicy:
-    """Storage of source images. `image_format`: jpg or png; `image_quality`: of JPEG, 1..100."""
+    """Storage of source images. `image_format`: `jpg` or `png`; `image_quality`: JPEG quality 1..100."""
 
     store_image: bool = False
     image_format: str = "jpg"
@@ -37,7 +37,7 @@ class ImageOriginPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributePolicy:
-    """Temporary attributes. `ttl`: seconds."""
+    """Storage of temporary attributes. `ttl`: seconds."""
 
     store_attribute: bool = False
     ttl: int = field(default_factory=default_ttl_s)
@@ -46,7 +46,7 @@ class AttributePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkPolicy:
-    """A new face is attached to this list if the filters hold."""
+    """List to which a new face is attached if the filters hold."""
 
     list_id: UUID
     filters: Filters = field(default_factory=dict)
@@ -69,7 +69,7 @@ class EventPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationPolicy:
-    """Whether websockets get the event."""
+    """Notification of websockets."""
 
     send_notification: bool = True
     filters: Filters = field(default_factory=dict)

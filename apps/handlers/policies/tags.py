@@ -1,4 +1,4 @@
-"""conditional_tags_policy: tags that an event gets if filters hold."""
+"""conditional_tags_policy: tags of events that pass filters."""
 
 from dataclasses import dataclass, field
 

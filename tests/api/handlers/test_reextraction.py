@@ -76,7 +76,7 @@ class TestFaces:
         basic = AttributeData(basic=BasicData(age=30), basic_samples=(stored_sample(account, "red"),))
         services.face_create(account_id=account.account_id, draft=FaceDraft(attribute=basic))
         said = command()
-        assert "faces: 0 extracted, 2 without samples (kept as they are), 0 changed meanwhile, 0 failed" in said
+        assert "faces: 0 extracted, 2 without samples (unchanged), 0 changed concurrently, 0 failed" in said
         assert numbers(str(bare.face_id)) == numbers(str(gone.face_id)) == [FIRST]
 
     def test_other_peoples_samples_are_not_used(self, account: Account) -> None:
@@ -94,11 +94,9 @@ class TestFaces:
         )  # fmt: skip
         unread = stored_face(account, noise.object_id)
         text = io.StringIO()
-        with pytest.raises(CommandError, match="2 could not be extracted"):
+        with pytest.raises(CommandError, match="extraction failed for 2 objects"):
             call_command("additional_extract", "--descriptor-version", str(SECOND), stdout=text, stderr=text)
-        assert (
-            "faces: 1 extracted, 0 without samples (kept as they are), 0 changed meanwhile, 2 failed" in text.getvalue()
-        )
+        assert "faces: 1 extracted, 0 without samples (unchanged), 0 changed concurrently, 2 failed" in text.getvalue()
         assert f"{broken.face_id}: " in text.getvalue()
         assert f"{unread.face_id}: " in text.getvalue()
         assert numbers(str(whole.face_id)) == [FIRST, SECOND]
@@ -247,9 +245,9 @@ class TestEvents:
     [
         ((), 4242, "4242 is not registered"),
         ((), 1002, "1002"),  # known, not installed
-        (("--account", "me"), SECOND, "no UUID"),
+        (("--account", "me"), SECOND, "must be UUIDs"),
         (("--list", "00000000-0000-4000-b000-000000000001"), SECOND, "not found"),
-        (("--batch", "0"), SECOND, "at least one"),
+        (("--batch", "0"), SECOND, "must be at least 1"),
     ],
 )
 def test_wrong_words_are_refused_in_a_sentence(words: tuple[str, ...], number: int, reason: str) -> None:

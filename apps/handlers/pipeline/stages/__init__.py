@@ -1,1 +1,1 @@
-"""Stages: each module holds one, a function that takes a run and returns it with its own members filled."""
+"""Stages of the pipeline, one function each: it takes a run and returns a copy with its own members filled."""

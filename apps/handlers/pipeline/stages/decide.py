@@ -1,4 +1,4 @@
-"""Decide by storage_policy what is stored of each event and who is informed. Nothing is written yet."""
+"""Stage `decide`: evaluate storage_policy for each event. It writes nothing."""
 
 from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
@@ -19,7 +19,7 @@ from apps.recognition.types import Image
 
 
 def decide(run: Run) -> Run:
-    """Give each event its samples, source images, face and decision, as the filters of the policies say.
+    """Add samples, source images, face and decision to each event by the filters of storage_policy.
 
     Fills `objects` of the run: samples and source images to store.
     """
@@ -30,17 +30,17 @@ def decide(run: Run) -> Run:
 
 @dataclass(slots=True)
 class _Objects:
-    """Objects to store. A source image is stored once, however many persons it shows."""
+    """Objects to store. A source image of several persons is stored once."""
 
     account_id: UUID
     new: list[NewObject] = field(default_factory=list)
-    origins: dict[int, str] = field(default_factory=dict)  # id() of a picture to the address of its stored image
+    origins: dict[int, str] = field(default_factory=dict)  # address of the stored source image by id() of its picture
 
     def add_sample(self, bucket: Bucket, warp: Image, ttl_days: int | None, meta: dict[str, object]) -> UUID:
         return self._add(bucket, warp_bytes(warp), "image/jpeg", ttl_days, meta)
 
     def origin(self, picture: Picture, policy: ImageOriginPolicy) -> str:
-        """The address of the source image: the client's own when the policy prefers it, else that of a stored copy."""
+        """Return the address of the source image: the client's if the policy prefers it, else of a stored copy."""
         if policy.use_external_references:
             if picture.sample_id is not None:
                 return object_address(Bucket.FACE_SAMPLES, picture.sample_id)
@@ -127,7 +127,7 @@ def _attribute(event: GeneratedEvent) -> AttributeData | None:
 
 
 def _decision(event: GeneratedEvent, policy: StoragePolicy) -> Decision:
-    """Websockets are informed once, however many policies ask for it; each webhook for itself."""
+    """Return the decision of an event: at most one notification to websockets, and one callback per webhook."""
     facts = event.draft.facts()
     of_event, of_attribute, of_notification = policy.event_policy, policy.attribute_policy, policy.notification_policy
     callbacks = [each for each in policy.callbacks if each.enable and accepts(each.filters, facts)]

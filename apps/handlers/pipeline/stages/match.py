@@ -1,4 +1,4 @@
-"""Compare the faces of events with stored faces and events, by match_policy."""
+"""Stage `match`: match the faces of events with candidates by match_policy."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,9 +20,10 @@ KEPT = frozenset({"external_id"})  # of the most similar match
 
 
 def match(run: Run) -> Run:
-    """Apply each match policy to all events at once, in order: its filters see the matches of earlier policies.
+    """Apply the match policies in order, each to all events at once.
 
-    Raises LunaError FOREIGN_ACCOUNT_ID for candidates of an account that the principal may not see.
+    The filters of a policy use the matches of earlier policies. Raises LunaError FOREIGN_ACCOUNT_ID for candidates of
+    an account outside the principal's scope.
     """
     events = list(run.events)
     for policy in run.policies.match_policy:
@@ -57,7 +58,7 @@ def _with_matches(event: GeneratedEvent, policy: MatchPolicy, matches: Sequence[
 
 
 def _with_top_match(event: GeneratedEvent) -> GeneratedEvent:
-    """The most similar match of all labels; of equal ones the first."""
+    """Set the top match: the highest similarity of all labels, and the first of equal ones."""
     pairs = [(found.label, match) for found in event.matches for match in found.matches]
     if not pairs:
         return event

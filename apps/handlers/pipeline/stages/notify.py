@@ -1,4 +1,4 @@
-"""Inform websockets and webhooks of events, once these are committed."""
+"""Stage `notify`: send notifications and callbacks of committed events."""
 
 from dataclasses import replace
 from functools import partial
@@ -13,10 +13,10 @@ from apps.sender.services import event_publish
 
 
 def notify(run: Run) -> Run:
-    """Publish each event to the websockets and POST it to the webhooks that were decided.
+    """Publish each event to the websockets and webhooks of its decision.
 
-    Fills `message` of these events. Never fails and never waits for a receiver. Inside a transaction of the caller the
-    commit comes first.
+    Fills `message` of these events. Never fails and never blocks on a receiver. If the caller holds a transaction,
+    delivery starts after its commit.
     """
     return replace(run, events=tuple(_notified(run, event) for event in run.events))
 

@@ -1,4 +1,4 @@
-"""Run the networks over the pictures."""
+"""Stage `recognise`: run the networks over the pictures."""
 
 from dataclasses import replace
 
@@ -12,12 +12,12 @@ from apps.recognition.run.pictures import recognise_inputs
 
 
 def recognise(run: Run) -> Run:
-    """Recognise each picture as the policies say, and check the descriptors that replace pictures.
+    """Recognise each picture by the policies, and check the descriptors that replace pictures.
 
-    A picture that fails keeps its error, unless it is the whole request: then its error is raised. Raises LunaError
-    ESTIMATOR_NOT_INITIALIZED for an estimator that is not available, UNSUPPORTED_DESCRIPTOR_VERSION for a version that
-    no installed network gives, NO_AGGREGATION_OF_DESCRIPTORS for descriptors to aggregate, TOO_MANY_REFERENCES for too
-    many descriptors, INVALID_JSON for a lone descriptor under policies that need a picture.
+    The result of an invalid picture holds its error; the error of a single picture is raised. Raises LunaError
+    ESTIMATOR_NOT_INITIALIZED for an estimator that is not available, UNSUPPORTED_DESCRIPTOR_VERSION for a version
+    without an installed network, NO_AGGREGATION_OF_DESCRIPTORS for descriptors to aggregate, TOO_MANY_REFERENCES for
+    too many descriptors, INVALID_JSON for a single descriptor if the policies need a picture.
     """
     if run.params.aggregate and run.inputs.descriptors:
         raise LunaError(errors.NO_AGGREGATION_OF_DESCRIPTORS)
@@ -27,12 +27,14 @@ def recognise(run: Run) -> Run:
 
 
 def _usable(inputs: Inputs, policies: Policies) -> tuple[DescriptorFile, ...]:
-    """The descriptors, with an error where the policies ask for more than a descriptor holds."""
+    """Return the descriptor files; each gets an error if the policies need a picture."""
     check_count(sum(len(file.descriptors) for file in inputs.descriptors))
     asked = policies.needing_pictures
     if not inputs.descriptors or not asked:
         return inputs.descriptors
-    refused = LunaError(errors.INVALID_JSON, f"A descriptor holds no picture for this. Path: 'policies.{asked[0]}'")
+    refused = LunaError(
+        errors.INVALID_JSON, f"This policy needs a picture, got a descriptor. Path: 'policies.{asked[0]}'"
+    )
     if inputs.alone:
         raise refused
     return tuple(replace(file, descriptors=(), error=file.error or refused) for file in inputs.descriptors)

@@ -1,4 +1,4 @@
-"""Make events of the persons within the limits of the policies."""
+"""Stage `screen`: draft events of the persons within the limits of the policies."""
 
 from dataclasses import replace
 
@@ -9,11 +9,11 @@ from apps.recognition.types import MultifacePolicy
 
 
 def screen(run: Run) -> Run:
-    """Separate the persons of each picture by the limits, and start an event of each person within them.
+    """Split the persons of each picture by the limits, and draft an event of each person within them.
 
-    A request that aggregates gets one event of all persons. Each descriptor that replaces a picture gets an event: no
-    limit applies to it. Raises LunaError MULTIPLE_FACES_FOUND or MULTIPLE_BODIES_FOUND for several persons in a
-    picture to aggregate, unless the policy takes the best one.
+    A request that aggregates gives one event of all persons. Each descriptor that replaces a picture gives an event
+    without limits. Raises LunaError MULTIPLE_FACES_FOUND or MULTIPLE_BODIES_FOUND if a picture to aggregate shows
+    several persons, unless the policy selects the best one.
     """
     if run.params.aggregate and run.policies.detect_policy.multiface_policy is not MultifacePolicy.BEST:
         check_one_person(run.results)

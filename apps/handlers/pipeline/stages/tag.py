@@ -1,4 +1,4 @@
-"""Add the tags of conditional_tags_policy."""
+"""Stage `tag`: add the tags of conditional_tags_policy."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from apps.handlers.types import GeneratedEvent
 
 
 def tag(run: Run) -> Run:
-    """Add the tags of the conditions that hold, behind those that the request gives."""
+    """Append the tag of each condition that holds to the tags of the request."""
     conditions = run.policies.conditional_tags_policy
     return replace(run, events=tuple(_tagged(event, conditions) for event in run.events)) if conditions else run
 

@@ -1,7 +1,7 @@
-"""Write in one transaction what was decided.
+"""Stage `write`: store the decided objects and rows in one transaction.
 
-Events, faces, links, descriptors and samples' rows are written together, with statements for all events at once. The
-disk syncs the files before the commit. A failure leaves nothing behind.
+Each statement writes the rows of all events: events, faces, links, descriptors and samples. The files are synced to
+disk before the commit. A failure removes everything written.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,10 +24,10 @@ from apps.imagestore.types import NewObject
 
 
 def write(run: Run) -> Run:
-    """Store the run's objects and the events, faces and temporary attributes that were decided: all of them or none.
+    """Store the decided objects, events, faces and temporary attributes, either all or none.
 
     Fills `attribute_id` of the events. Raises LunaError LISTS_NOT_FOUND for a list that does not exist,
-    DISK_IMAGE_SAVE_FAILED when the Image Store fails.
+    DISK_IMAGE_SAVE_FAILED if the Image Store fails.
     """
     records = [event_record(event) for event in run.events if event.decision.store_event]
     drafts = [event.face for event in run.events if event.face is not None]
@@ -47,11 +47,11 @@ def write(run: Run) -> Run:
 
 @contextmanager
 def _all_or_nothing(account_id: UUID, objects: Sequence[NewObject], attributes: Sequence[UUID]) -> Iterator[None]:
-    """Remove what the database's rollback does not reach: files and temporary attributes."""
+    """Remove the files and temporary attributes on failure; the rollback does not cover them."""
     try:
         yield
     except (OperationalError, InterfaceError):
-        raise  # the connection broke, perhaps after the commit: rows may name the files (`fsck` removes the others)
+        raise  # the commit may have succeeded before the connection broke; `fsck` removes files without a row
     except BaseException:
         for item in objects:
             with suppress(OSError):
