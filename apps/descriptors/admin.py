@@ -1,4 +1,4 @@
-"""The page of descriptor versions in the admin site: which there are, and who has descriptors of them."""
+"""Admin page of descriptor versions: their networks, and the numbers of faces and events that have them."""
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -21,16 +21,19 @@ HEADERS = (
     "encoding",
     "licence",
     "state",
-    "faces with it",
+    "faces with",
     "faces without",
-    "events with it",
+    "events with",
 )
 NOTHING = "—"
 
 
 @require_safe
 def descriptor_versions(request: HttpRequest) -> HttpResponse:
-    """Read-only, for who may look at descriptors."""
+    """Render the read-only page of descriptor versions.
+
+    Raises PermissionDenied for a user without permission to view descriptors.
+    """
     if not may_view(request, FaceDescriptor):
         raise PermissionDenied
     rows = [_row(use) for use in versions_used()]
@@ -59,18 +62,18 @@ def _row(use: VersionUse) -> list[object]:
 
 
 def _state(use: VersionUse) -> SafeString:
-    """Labels; a version of a network that nobody knows any more can neither be extracted nor compared."""
+    """Return the labels of a version. An `unknown` version has no network: it cannot be extracted or matched."""
     words = []
     if use.default:
         words.append("default")
     if use.next_default and not use.default:
-        words.append("default from the next start on")
+        words.append("default after restart")
     words.append("unknown" if use.version is None else "installed" if use.installed else "not installed")
     tags = format_html_join(" ", '<span class="luna-tag">{}</span>', ((word,) for word in words))
     return format_html('<span class="luna-nowrap">{}</span>', tags)
 
 
 def _licence(manifest: Manifest) -> str:
-    """Of the package and, where it differs, of the one that it was trained from."""
+    """Return the licence of the package, and the licence of its upstream if it differs."""
     package, upstream = manifest.licence.package, manifest.licence.upstream_licence
     return package if package == upstream else f"{package}; upstream: {upstream}"

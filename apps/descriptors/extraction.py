@@ -1,7 +1,7 @@
 """Additional extraction: descriptors of another version, extracted from stored samples of faces and events.
 
-Descriptors of other versions stay. Objects that have the version are skipped and every batch is committed by itself, so
-an interrupted run resumes where it stopped.
+Descriptors of other versions are kept. Objects that have the version are skipped, and each batch is a transaction of
+its own. A repeated run therefore resumes an interrupted one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,10 +33,10 @@ BUCKETS: Mapping[Kind, Bucket] = {"face": Bucket.FACE_SAMPLES, "body": Bucket.BO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """The result of a batch of faces or events. Objects that were not extracted are unchanged."""
+    """Result of a batch of faces or events. Objects that were not extracted are unchanged."""
 
-    extracted: int = 0  # in a dry run: those that have samples
-    changed: int = 0  # deleted, given another attribute, or extracted by another process while this one ran
+    extracted: int = 0  # in a dry run: objects with samples
+    changed: int = 0  # concurrently deleted, given another attribute, or extracted by another process
     without_samples: int = 0
     failed: tuple[tuple[UUID, str], ...] = ()  # id and reason
 
@@ -47,10 +47,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdditionalExtraction:
-    """Extraction of `version` for the faces or events of `scope`; `list_id` narrows faces only.
+    """Extraction of `version` for the faces or events of `scope`. `list_id` restricts faces only.
 
-    Missing samples are ignored while another one of the object exists; several are averaged, as when the object was
-    made. Raises ValueError for a body version of faces: only events have bodies.
+    Missing samples are ignored if another sample of the object exists. The descriptors of several samples are averaged,
+    as at the creation of the object. Raises ValueError for a body version of faces, because only events have bodies.
     """
 
     objects: Objects
@@ -61,7 +61,7 @@ class AdditionalExtraction:
 
     def __post_init__(self) -> None:
         if self.objects == "faces" and self.version.kind != "face":
-            raise ValueError(f"descriptor version {self.version.version} is of bodies; faces have none")
+            raise ValueError(f"descriptor version {self.version.version} describes bodies; faces have no bodies")
 
     def check(self) -> None:
         """Check that an installed network extracts the version.
@@ -166,12 +166,12 @@ class AdditionalExtraction:
         )
 
     def _scored(self, descriptor: Descriptor) -> Descriptor:
-        """Return the descriptor without the score of a body: it is that of the detection, which a sample lacks."""
+        """Return the descriptor; a body's has no score, because that is the detection score, which a sample lacks."""
         return descriptor if self.version.kind == "face" else replace(descriptor, score=None)
 
 
 def _stored(found: Sequence[Sampled], kind: Kind) -> dict[int, list[StoredObject]]:
-    """Return the rows of the existing samples, by key. One query per account, which sees its own samples only."""
+    """Return the rows of the existing samples, by key, with one query per account for account scope."""
     rows: dict[tuple[UUID, UUID], StoredObject] = {}
     for account_id in {each.account_id for each in found}:
         wanted = [sample for each in found if each.account_id == account_id for sample in each.samples]

@@ -1,4 +1,4 @@
-"""Descriptor versions: which exist, how many objects use them, and their deletion."""
+"""Descriptor versions: their use by faces and events, and the deletion of their descriptors."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,21 +26,21 @@ MODELS: Mapping[Objects, tuple[Any, Any, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionUse:
-    """A descriptor version and the number of objects that have it. `version` is None for an unknown network."""
+    """Descriptor version with the numbers of objects that have it. `version` is None for an unknown network."""
 
     number: int
     version: DescriptorVersion | None
     manifest: Manifest | None
     installed: bool
-    default: bool  # of this process
-    next_default: bool  # from the next start on
+    default: bool  # default of this process
+    next_default: bool  # default after a restart
     faces: int
-    faces_lacking: int | None  # faces that have descriptors, but none of this version; of face versions
+    faces_lacking: int | None  # faces with descriptors of other versions only; None for a body version
     events: int
 
 
 def versions_used() -> list[VersionUse]:
-    """Return every version that is registered or stored, in order. Three index-only queries."""
+    """Return every registered or stored version in ascending order, with three index-only queries."""
     faces = _counts("faces")
     events = _counts("events")
     described = FaceDescriptor.objects.values("face_id").distinct().count()
@@ -74,7 +74,7 @@ def is_default(number: int) -> bool:
 
 
 def _counts(objects: Objects) -> dict[int, int]:
-    """Count the descriptors of each version: an object has one per version."""
+    """Return the number of descriptors of each version; an object has one per version."""
     rows = MODELS[objects][0].objects.values_list("version").annotate(rows=Count("*"))
     return dict(rows)
 
@@ -89,7 +89,7 @@ def descriptors_of(*, objects: Objects, scope: Scope, number: int) -> QuerySet[A
 
 
 def descriptors_alone(*, objects: Objects, scope: Scope, number: int) -> QuerySet[Any]:
-    """Return the descriptors of a version that are the only one of their face or event."""
+    """Return the descriptors of a version whose face or event has no other descriptor."""
     return descriptors_of(objects=objects, scope=scope, number=number).filter(~Exists(_others(objects, number)))
 
 
@@ -100,13 +100,13 @@ def _others(objects: Objects, number: int) -> QuerySet[Any]:
 
 
 def descriptors_drop(*, objects: Objects, scope: Scope, number: int, force: bool = False) -> Iterator[int]:
-    """Delete the descriptors of a version in batches, each committed; yield the number of deleted rows.
+    """Delete the descriptors of a version in batches; commit each batch and yield its number of deleted rows.
 
-    The only descriptor of a face or event stays unless `force` is set. Writes an audit line first. Raises
-    ValueError for a default version.
+    `force` also deletes the only descriptor of a face or event. Writes an audit line first. Raises ValueError for a
+    default version.
     """
     if is_default(number):
-        raise ValueError(f"descriptor version {number} is the default; choose another with `networks use` first")
+        raise ValueError(f"descriptor version {number} is the default; select another one with `networks use` first")
     audit_write(
         action="delete",
         object_type=f"{objects[:-1]}_descriptor",
@@ -119,7 +119,7 @@ def descriptors_drop(*, objects: Objects, scope: Scope, number: int, force: bool
     while rows := list(chosen.filter(pk__gt=last).values_list("pk", f"{name}_id")[:BATCH_ROWS]):
         last = rows[-1][0]
         with transaction.atomic():
-            # Locked, or two of these at the same time could each delete the descriptor that the other one keeps.
+            # The lock prevents two concurrent drops from deleting both descriptors of an object.
             owners = owner.objects.unscoped().filter(pk__in=[key for _, key in rows]).order_by("id")
             list(owners.select_for_update(no_key=True).values_list("pk", flat=True))
             going = model.objects.filter(pk__in=[key for key, _ in rows])

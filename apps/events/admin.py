@@ -1,4 +1,4 @@
-"""Events in the admin site. They are immutable: here they are looked at."""
+"""Read-only admin pages of events."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ ESTIMATIONS = (
 
 @admin.register(Event)
 class EventAdmin(LunaAdmin):
-    """What was seen, when, where, and who it resembled."""
+    """Read-only pages of events; events are immutable."""
 
     list_display = ("picture", "name", "account", "person", "top_match", "tag_names", "create_time")
     list_display_links = ("picture", "name")
@@ -116,7 +116,7 @@ class EventAdmin(LunaAdmin):
     def face(self, event: Event) -> str | SafeString:
         return _found_by_id("faces_face", event.face_id)
 
-    @display(description="put into lists")
+    @display(description="attached to lists")
     def lists(self, event: Event) -> str | SafeString:
         links = ((_found_by_id("faces_list", list_id),) for list_id in event.attach_result)
         return format_html_join(", ", "{}", links) or "—"
@@ -131,7 +131,7 @@ class EventAdmin(LunaAdmin):
 
 
 def similarity_bar(similarity: float, label: str = "") -> SafeString:
-    """A similarity of 0..1 as a number and a bar."""
+    """Render a similarity 0..1 as a number and a bar."""
     text = f"{similarity:.3f} {label}".strip()
     return format_html(
         '<span class="luna-nowrap"><span class="luna-similarity"><i style="width:{}%"></i></span> {}</span>',
@@ -157,7 +157,7 @@ def _candidate(candidate: dict[str, Any]) -> dict[str, Any]:
 
 
 def _found_by_id(page: str, object_id: Any, name: Any = None) -> str | SafeString:
-    """A link to the search for an id: what it names may be gone."""
+    """Render a link to the search for an id, because the object may be deleted."""
     if object_id is None:
         return "—"
     url = reverse(f"admin:{page}_changelist")

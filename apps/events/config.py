@@ -8,5 +8,5 @@ class EventsSearch(Settings):
     """Searches of events."""
 
     default_window_days: int = setting(
-        30, "Days before now that a search covers where the request names neither ids nor times.", ge=1, le=36_500
+        30, "Days before now that a search covers if the request gives no ids and no times.", ge=1, le=36_500
     )

@@ -1,4 +1,4 @@
-"""Checks that descriptors of events fit their version, for `manage.py fsck`."""
+"""Checks of descriptors of events against their versions, for `manage.py fsck`."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -11,7 +11,7 @@ from apps.events.models import EventDescriptor
 
 
 def descriptors_check(deep: bool) -> Iterator[Fault]:
-    """Descriptors of the wrong dimension."""
+    """Yield descriptors whose dimension differs from their version's."""
     for version in versions.all():
         rows = EventDescriptor.objects.filter(version=version.version).annotate(
             dimension=Func(F("vector"), function="vector_dims", output_field=IntegerField())

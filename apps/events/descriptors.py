@@ -1,4 +1,4 @@
-"""Descriptors of a further version, beside those that events have."""
+"""Descriptors of additional versions for stored events."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ DETECTIONS: Mapping[Kind, str] = {"face": "face_detections", "body": "body_detec
 
 
 def events_lacking(*, scope: Scope, version: int, others: Collection[int]) -> QuerySet[Event]:
-    """Events with a descriptor of one of `others`, the versions of the same kind, but none of `version`."""
+    """Return events without a descriptor of `version` but with one of `others`, the versions of the same kind."""
     descriptors = EventDescriptor.objects.filter(event=OuterRef("pk"))
     rows: QuerySet[Event] = Event.objects.for_scope(scope).filter(
         Exists(descriptors.filter(version__in=others)), ~Exists(descriptors.filter(version=version))
@@ -26,7 +26,7 @@ def events_lacking(*, scope: Scope, version: int, others: Collection[int]) -> Qu
 def events_lacking_after(
     *, scope: Scope, kind: Kind, version: int, others: Collection[int], key: int, limit: int
 ) -> list[Sampled]:
-    """The next events of `events_lacking` behind a key, in the order of their keys. One query."""
+    """Return the events of `events_lacking` with a key above `key`, ordered by key, with one query."""
     rows = events_lacking(scope=scope, version=version, others=others).filter(pk__gt=key).order_by("pk")
     columns = rows.values_list("pk", "event_id", "account_id", DETECTIONS[kind])
     return [
@@ -36,9 +36,9 @@ def events_lacking_after(
 
 
 def event_descriptors_add(*, kind: Kind, version: int, found: Sequence[tuple[Sampled, Descriptor]]) -> int:
-    """Adds descriptors that were made from samples, in one transaction. Returns how many.
+    """Add descriptors that were extracted from samples, in one transaction, and return their number.
 
-    An event that was deleted, has forgotten its samples (an erased person) or has the version meanwhile gets none.
+    Skips an event that was deleted, lost its samples (erasure of a person), or received the version concurrently.
     """
     with transaction.atomic():
         keys = [event.key for event, _ in found]

@@ -1,7 +1,7 @@
-"""What events know of a person.
+"""Erasure of a person from events.
 
-Events stay as a line that something was seen then and there; what says who it was is erased. Other people's events lose
-their mention of the person.
+The events of the person keep time, place and handler only; all other columns are reset. Events of other people lose
+their matches with the person.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from apps.events.models import Event, EventDescriptor
 from apps.imagestore.choices import Bucket
 from apps.imagestore.erasure import object_reference, reference_of_address
 
-# What remains of an event: when, where, through which handler.
+# Columns that remain after an erasure: time, place, handler.
 KEPT = frozenset(
     {
         "id", "account", "event_id", "handler_id", "create_time", "end_time", "insert_time", "source", "stream_id",
@@ -27,7 +27,7 @@ BATCH_ROWS = 500
 
 
 class PersonEvents:
-    """The events of a person, and those that mention them."""
+    """Events of a person, and events of other people that mention the person."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -35,7 +35,7 @@ class PersonEvents:
         self.face_ids: set[str] = set()
 
     def find(self, trace: Trace) -> None:
-        """Events of the external id, of a face of the person, or that such a face was made by; then the mentions."""
+        """Find the events of the external id, of the faces, and those that created the faces; then the mentions."""
         faces = trace.of("face")
         self.face_ids = {face_id for ids in faces.values() for face_id in ids}
         wanted = Q(face_id__in=self.face_ids)
@@ -45,7 +45,7 @@ class PersonEvents:
         for account_id, event_ids in trace.of("event").items():
             wanted |= Q(account_id=account_id, event_id__in=event_ids)
         rows = Event.objects.unscoped().filter(wanted).order_by("pk")
-        self.events = list(rows.select_for_update())  # nobody describes them anew until they are erased
+        self.events = list(rows.select_for_update())  # the lock excludes additional extraction until the erasure
         mentioned = Q(top_similar_object_id__in=self.face_ids)
         for face_id in self.face_ids:
             mentioned |= Q(match_result__contains=[{"candidates": [{"face": {"face_id": face_id}}]}])
@@ -71,14 +71,14 @@ class PersonEvents:
         audit_owned(action="erase", object_type="event", owners=owners)
 
     def clean(self, trace: Trace) -> None:
-        """Events are rows only."""
+        """Do nothing: events have no files."""
 
     def report(self) -> Report:
         return {"events": [str(event.event_id) for event in self.events], "mentions": len(self.mentions)}
 
 
 def _named(event: Event) -> Iterator[Reference]:
-    """Samples and images of an event."""
+    """Yield the samples and images of an event."""
     for detections, bucket in (
         (event.face_detections, Bucket.FACE_SAMPLES),
         (event.body_detections, Bucket.BODY_SAMPLES),

@@ -1,6 +1,6 @@
-"""Events: what was seen, when, where, and who it resembled. Immutable."""
+"""Models of events and their descriptors. Events are immutable."""
 
-# ruff: noqa: DJ001  # NULL is "not known", which filters tell from an empty string
+# ruff: noqa: DJ001  # filters distinguish NULL (not known) from an empty string
 
 import uuid
 
@@ -15,10 +15,10 @@ SMALL = models.PositiveSmallIntegerField
 
 
 class Event(AccountOwned):
-    """One face or body (or both, of one person) seen by a handler.
+    """One person (face, body or both) that a handler detected.
 
-    Everything it names may be gone before it: handler, face, samples are plain UUIDs. Numbers stand for words as the
-    API defines them (`apps.common.filters`). Column names are the names of the filter language.
+    Handler, face and samples are plain UUIDs, because an event outlives them. Enumerations are the numbers of
+    `apps.common.filters.enums`. Column names equal the terms of the filter language.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -94,7 +94,7 @@ class Event(AccountOwned):
 
 
 class EventDescriptor(models.Model):
-    """A descriptor of an event's face or body: a unit vector of the version's dimension."""
+    """Descriptor of an event's face or body: a unit vector of the version's dimension."""
 
     id = models.BigAutoField(primary_key=True)
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="descriptors", db_index=False)

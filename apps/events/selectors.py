@@ -1,4 +1,4 @@
-"""Searching events, and their descriptors for the matcher."""
+"""Searches of events, and their descriptors for the matcher."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ WINDOW_TERMS = frozenset({"event_ids", "event_id__gte", "event_id__lt", "create_
 
 
 def events_filter(*, scope: Scope, filters: Filters) -> QuerySet[Event]:
-    """Events of the scope that pass the filters, in no order."""
+    """Return the events of the scope that pass the filters, unordered."""
     events: QuerySet[Event] = Event.objects.for_scope(scope).filter(to_q(filters))
     return events
 
@@ -41,10 +41,10 @@ def events_page(
     columns: Collection[str] = (),
     now: datetime | None = None,
 ) -> list[Event]:
-    """A page of events by time, newest first. One query.
+    """Return a page of events ordered by time, newest first by default, with one query.
 
-    A search without any of `WINDOW_TERMS` covers `default_window_days` before `now`. `columns` are those to load, empty
-    for all.
+    A search without any of `WINDOW_TERMS` covers `default_window_days` before `now`. `columns`: the columns to load,
+    empty for all.
     """
     if not WINDOW_TERMS & filters.keys():
         window = timedelta(days=config(EventsSearch).default_window_days)
@@ -55,7 +55,7 @@ def events_page(
 
 
 def event_get(*, scope: Scope, event_id: UUID, columns: Collection[str] = ()) -> Event:
-    """One event with `columns` (empty: all). Raises LunaError EVENTS_NOT_FOUND."""
+    """Return one event with `columns` (empty: all). Raises LunaError EVENTS_NOT_FOUND."""
     event: Event | None = Event.objects.for_scope(scope).filter(event_id=event_id).only(*columns).first()
     if event is None:
         raise LunaError(errors.EVENTS_NOT_FOUND, event_id)
@@ -67,7 +67,7 @@ def event_exists(*, scope: Scope, event_id: UUID) -> bool:
 
 
 def event_descriptors(*, scope: Scope, filters: Filters, version: int) -> QuerySet[EventDescriptor]:
-    """Descriptors of one version of the events that pass the filters: the matcher's candidates, in no order."""
+    """Return the matcher's candidates, unordered: descriptors of a version of the events that pass the filters."""
     rows = EventDescriptor.objects.filter(version=version)
     if not filters and scope.account_id is None:
         return rows
@@ -77,27 +77,27 @@ def event_descriptors(*, scope: Scope, filters: Filters, version: int) -> QueryS
 def events_nearest(
     *, scope: Scope, filters: Filters, version: DescriptorVersion, vector: Vector, limit: int
 ) -> list[tuple[int, float]]:
-    """Return the keys of the events that pass the filters and are nearest to a unit vector, with their cosines.
+    """Return the keys of the events nearest to a unit vector that pass the filters, with their cosines.
 
-    `vector`: float32 [dimension]. Nearest first, equal ones in the order in which they were stored. Every event is
-    compared: the result is exact.
+    `vector`: float32 [dimension]. The order is nearest first; equal cosines keep the order of storage. The result is
+    exact, because every event is compared.
     """
     rows = event_descriptors(scope=scope, filters=filters, version=version.version)
-    # The column holds vectors of many dimensions; the cast to this version's is what its index would be built on.
+    # The column holds vectors of several dimensions; an index of a version needs this cast as its expression.
     column = Cast(F("vector"), VectorField(dimensions=version.dimension))
     nearest = rows.annotate(distance=MaxInnerProduct(column, vector)).order_by("distance", "event_id")
     return [(key, -distance) for key, distance in nearest.values_list("event_id", "distance")[:limit]]
 
 
 def events_by_key(*, scope: Scope, keys: Collection[int], columns: Collection[str] = ()) -> dict[int, Event]:
-    """Return the events of the scope that have these keys inside the database, by key, with `columns` (empty: all)."""
+    """Return the events of the scope with these database keys, by key, with `columns` (empty: all)."""
     events: QuerySet[Event] = Event.objects.for_scope(scope).only(*columns)
     return events.in_bulk(keys) if keys else {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EventVector:
-    """An event as a reference of matching. `vector` is None without a descriptor of the version."""
+    """Event as a reference of matching. `vector` is None without a descriptor of the version."""
 
     event_id: UUID
     external_id: str
@@ -115,7 +115,7 @@ def event_vectors(
     track_ids: Iterable[str] = (),
     limit: int,
 ) -> list[EventVector]:
-    """The events that any of the ids name, oldest first, each with its descriptor of `version`; at most `limit`."""
+    """Return at most `limit` events with one of the ids, oldest first, each with its descriptor of `version`."""
     named = Q(event_id__in=list(event_ids)) | Q(external_id__in=list(external_ids)) | Q(track_id__in=list(track_ids))
     rows = (
         Event.objects.for_scope(scope)

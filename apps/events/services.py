@@ -1,4 +1,4 @@
-"""Storing events. They are immutable: there is no update."""
+"""Writes of events. Events are immutable, so no function updates them."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -18,8 +18,8 @@ from apps.events.models import Event
 from apps.events.types import EventDraft, EventRecord
 
 COLUMNS = ", ".join(field.name for field in fields(EventDraft))
-# Every photograph waits for it, so it is written by hand: the ORM takes two round trips, and longer to make its
-# statements than PostgreSQL to run them. One JSON text is cheaper to write and to parse than fifty literals.
+# Hand-written SQL, because every generation of events runs it. The ORM needs two round trips, and builds its statements
+# slower than PostgreSQL executes them. One JSON text is cheaper to write and to parse than fifty literals.
 STATEMENT = f"""
 WITH made AS (
     INSERT INTO events_event (account_id, insert_time, {COLUMNS})
@@ -33,16 +33,16 @@ FROM json_to_recordset(%s) AS given(event_id uuid, version int, vector text, sco
 
 
 def event_create(*, account_id: UUID, draft: EventDraft, descriptors: Sequence[Descriptor] = ()) -> Event:
-    """Stores one event. Raises LunaError EVENT_EXISTS when its id is taken."""
+    """Store one event and return it. Raises LunaError EVENT_EXISTS if its id exists."""
     events_create(account_id=account_id, records=[EventRecord(draft, descriptors)])
     event: Event = Event.objects.for_account(account_id).get(event_id=draft.event_id)
     return event
 
 
 def events_create(*, account_id: UUID, records: Sequence[EventRecord]) -> None:
-    """Stores events and their descriptors with one statement, however many events.
+    """Store events and their descriptors with one statement.
 
-    Raises LunaError EVENT_EXISTS when an event id is taken; the caller's transaction is lost then.
+    Raises LunaError EVENT_EXISTS if an event id exists; this aborts the caller's transaction.
     """
     if not records:
         return

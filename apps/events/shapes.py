@@ -1,4 +1,4 @@
-"""An event as the API shows it: the stored form, numbers instead of words."""
+"""API form of stored events: conversion of columns to members."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from apps.events.types import EventDraft
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One member of an event: made by `shape` of these `columns`."""
+    """Member of an event that `shape` builds from `columns`."""
 
     columns: tuple[str, ...]
     shape: Callable[[Event], Any]
@@ -39,7 +39,7 @@ def _words(numbers: type[Number], values: Iterable[int] | None) -> list[str] | N
 
 
 def _block(*columns: str) -> Callable[[Callable[[Event], Any]], Target]:
-    """A member that is null where none of its columns was estimated."""
+    """Return a decorator for a member that is null if all its columns are null."""
 
     def target(shape: Callable[[Event], Any]) -> Target:
         def estimated(event: Event) -> Any:
@@ -97,7 +97,7 @@ def _accessories(event: Event) -> dict[str, Any]:
 
 
 def location_shape(event: Event | EventDraft) -> dict[str, Any]:
-    """`location` of an event that is stored, or will be."""
+    """Return `location` of an event or a draft."""
     position = {"longitude": event.longitude, "latitude": event.latitude}
     return {
         "city": event.city,
@@ -146,17 +146,17 @@ TARGETS: Mapping[str, Target] = {
 
 
 def targets_check(targets: Collection[str]) -> None:
-    """Raises LunaError BAD_EVENT_TARGET for a name that is no member of an event."""
+    """Validate names of members. Raises LunaError BAD_EVENT_TARGET for an unknown name."""
     for name in targets:
         if name not in TARGETS:
             raise LunaError(errors.BAD_EVENT_TARGET, name, ", ".join(TARGETS))
 
 
 def targets_columns(targets: Collection[str]) -> tuple[str, ...]:
-    """The columns that these members are made of; none for all members."""
+    """Return the columns of these members; an empty result means all columns."""
     return tuple(column for name in targets for column in TARGETS[name].columns)
 
 
 def event_body(event: Event, targets: Collection[str] = ()) -> dict[str, Any]:
-    """The event with all members, or with `targets` alone."""
+    """Return the event with the members `targets`, or with all members if it is empty."""
     return {name: target.shape(event) for name, target in TARGETS.items() if not targets or name in targets}

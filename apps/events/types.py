@@ -1,4 +1,4 @@
-"""What travels into this room: an event before it is stored, and its descriptors."""
+"""Dataclasses of this room: an event to store, and its descriptors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from apps.common.descriptors import Descriptor
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EventOrigin:
-    """What a client says of an event: its source, place and own marks."""
+    """Data of an event that the client supplies: source, place, ids and tags."""
 
     source: str | None = None
     stream_id: UUID | None = None
@@ -30,9 +30,9 @@ class EventOrigin:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EventDraft(EventOrigin):
-    """An event to be stored; an attribute for every column of `Event` of the same name and meaning.
+    """Event to store. Each attribute equals the column of `Event` of the same name.
 
-    Without `end_time` an event ends when it begins. Numbers stand for words as `apps.common.filters.enums` says.
+    `end_time` defaults to `create_time`. Enumerations are the numbers of `apps.common.filters.enums`.
     """
 
     event_id: UUID = field(default_factory=uuid4)
@@ -77,13 +77,13 @@ class EventDraft(EventOrigin):
             object.__setattr__(self, "end_time", self.create_time)
 
     def facts(self) -> dict[str, Any]:
-        """The columns by name: what filters are applied to (`apps.common.filters.accepts`)."""
+        """Return the columns by name, the input of `apps.common.filters.accepts`."""
         return dict(vars(self))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EventRecord:
-    """A draft with the descriptors of its face and body, of different versions."""
+    """Draft with the descriptors of its face and body; their versions differ."""
 
     draft: EventDraft
     descriptors: Sequence[Descriptor] = ()

@@ -353,7 +353,7 @@ def test_the_page_of_versions_counts_who_has_which(
     assert [used[number].default for number in (first.version, second.version, 1001)] == [True, False, False]
     assert (used[1001].installed, used[1001].next_default, used[first.version].installed) == (True, True, False)
     page = site.get(VERSIONS).content.decode()
-    for text in ("9203", "unknown", "dlib-resnet", "default from the next start on", "not installed", "float32-le"):
+    for text in ("9203", "unknown", "dlib-resnet", "default after restart", "not installed", "float32-le"):
         assert text in page
 
 

@@ -1,4 +1,4 @@
-"""Queries of events, and the shape of an event for OpenAPI (answers are made by `shapes`)."""
+"""Queries of events, and the OpenAPI schema of an event; `shapes` builds the responses."""
 
 from typing import Any
 
@@ -116,7 +116,7 @@ class LocationSerializer(serializers.Serializer[Any]):
 
 
 class StoredEventSerializer(serializers.Serializer[Any]):
-    """An event as it is stored; `targets` of a request leave out the other members."""
+    """A stored event. `targets` of the request select its members."""
 
     event_id = UUIDField(required=False)
     account_id = UUIDField(required=False)

@@ -1,4 +1,4 @@
-"""Paths of this room."""
+"""Routes of events."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""GET /6/events, GET and HEAD /6/events/{event_id}."""
+"""Views of GET /6/events, GET and HEAD /6/events/{event_id}."""
 
 from typing import ClassVar
 
@@ -23,10 +23,10 @@ class EventsView(LunaView):
 
     @extend_schema(
         summary="get events",
-        description="Events that pass all filters, newest first; without ids and create times those of the last "
-        "30 days. `null` in a list selects events where the attribute was not estimated. `meta.<path>[__<operator>]"
-        "[:<type>]` looks into `meta`: operators eq, neq, like, nlike, in, nin, gt, gte, lt, lte; types string, "
-        "integer, numeric.",
+        description="Returns the events that pass all filters, newest first. Without ids and create times the search "
+        "covers the last 30 days. `null` in a list selects events without this estimation. "
+        "`meta.<path>[__<operator>][:<type>]` filters by a value in `meta`. Operators: eq, neq, like, nlike, in, nin, "
+        "gt, gte, lt, lte. Types: string, integer, numeric.",
         parameters=[EventsQuery],
         responses={200: StoredEventsSerializer},
     )
@@ -58,7 +58,7 @@ class EventView(LunaView):
         return Response(event_body(event, query["targets"]))
 
     @extend_schema(
-        summary="check that an event exists", responses={200: OpenApiResponse(OpenApiTypes.NONE, "It exists.")}
+        summary="check that an event exists", responses={200: OpenApiResponse(OpenApiTypes.NONE, "The event exists.")}
     )
     def head(self, request: Request, event_id: str) -> Response:
         if not selectors.event_exists(scope=read_scope(request), event_id=path_uuid(event_id, errors.EVENTS_NOT_FOUND)):

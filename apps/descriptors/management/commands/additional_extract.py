@@ -1,4 +1,4 @@
-"""`manage.py additional_extract`: descriptors of another version from the stored samples."""
+"""`manage.py additional_extract`: extract a descriptor version from stored samples."""
 
 from collections import Counter
 from typing import Any
@@ -15,18 +15,18 @@ from apps.faces.selectors import list_get
 
 
 class Command(BaseCommand):
-    help = "Additional extraction: gives faces (and events) that lack a descriptor version one, from their samples."
+    help = "Additional extraction: extracts a descriptor version from the samples of faces (and events) that lack it."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--descriptor-version", type=int, required=True, metavar="N")
-        parser.add_argument("--account", metavar="ID", help="only this account's; default: everybody's")
-        parser.add_argument("--list", metavar="ID", help="only the faces of this list, and no events")
-        parser.add_argument("--events", action="store_true", help="events, too; of a body version events alone")
-        parser.add_argument("--batch", type=int, default=BATCH_OBJECTS, metavar="N", help="objects a transaction")
-        parser.add_argument("--dry-run", action="store_true", help="say who would get one, and change nothing")
+        parser.add_argument("--account", metavar="ID", help="only objects of this account; default: all accounts")
+        parser.add_argument("--list", metavar="ID", help="only faces of this list; excludes --events")
+        parser.add_argument("--events", action="store_true", help="also events; for a body version only events")
+        parser.add_argument("--batch", type=int, default=BATCH_OBJECTS, metavar="N", help="objects per transaction")
+        parser.add_argument("--dry-run", action="store_true", help="report the numbers of objects and change nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Prints a line for each object that failed, and what became of all. Ends with 1 when some failed."""
+        """Extract and print a line for each failed object and a summary. Exits with 1 if an object failed."""
         failed = 0
         try:
             for extraction in _extractions(options):
@@ -34,9 +34,9 @@ class Command(BaseCommand):
         except (LunaError, ValueError) as error:
             raise CommandError(error.detail if isinstance(error, LunaError) else str(error)) from error
         except KeyboardInterrupt:
-            raise CommandError("stopped; what is extracted stays, run it again for the rest") from None
+            raise CommandError("interrupted; extracted descriptors are kept, rerun the command to resume") from None
         if failed:
-            raise CommandError(f"{failed} could not be extracted")
+            raise CommandError(f"extraction failed for {failed} objects")
 
     def _run(self, extraction: AdditionalExtraction, *, dry_run: bool) -> int:
         extraction.check()
@@ -47,8 +47,8 @@ class Command(BaseCommand):
                 bar.update(batch.size)
         self.stdout.write(
             f"{extraction.objects}: {total['extracted']} {'to extract' if dry_run else 'extracted'}, "
-            f"{total['without_samples']} without samples (kept as they are), "
-            f"{total['changed']} changed meanwhile, {total['failed']} failed"
+            f"{total['without_samples']} without samples (unchanged), "
+            f"{total['changed']} changed concurrently, {total['failed']} failed"
         )
         return total["failed"]
 
@@ -64,21 +64,24 @@ class Command(BaseCommand):
 
 
 def _extractions(options: dict[str, Any]) -> list[AdditionalExtraction]:
-    """Raises LunaError UNKNOWN_DESCRIPTOR_VERSION, LIST_NOT_FOUND, ValueError."""
+    """Return the extractions of the command's options.
+
+    Raises LunaError UNKNOWN_DESCRIPTOR_VERSION or LIST_NOT_FOUND, ValueError for contradictory options.
+    """
     version = versions.get(options["descriptor_version"])
     scope = Scope(_uuid(options["account"]))
     list_id = _uuid(options["list"])
     if options["batch"] < 1:
-        raise ValueError("a batch has at least one object")
+        raise ValueError(f"--batch must be at least 1, got {options['batch']}")
     if list_id is not None:
         if options["events"]:
-            raise ValueError("a list holds faces, no events")
+            raise ValueError("--list and --events exclude each other: lists contain faces only")
         list_get(scope=scope, list_id=list_id)
     objects: list[Objects] = ["faces"] if version.kind == "face" or list_id is not None else []
     if options["events"]:
         objects.append("events")
     if not objects:
-        raise ValueError(f"descriptor version {version.version} is of bodies, which only events have: say --events")
+        raise ValueError(f"descriptor version {version.version} describes bodies, which only events have: add --events")
     return [
         AdditionalExtraction(
             objects=each, version=version, scope=scope, list_id=list_id, batch_objects=options["batch"]
@@ -90,5 +93,5 @@ def _extractions(options: dict[str, Any]) -> list[AdditionalExtraction]:
 def _uuid(text: str | None) -> Any:
     value = parse_uuid(text)
     if text is not None and value is None:
-        raise ValueError(f"{text!r} is no UUID")
+        raise ValueError(f"ids must be UUIDs, got {text!r}")
     return value
