@@ -1,1 +1,1 @@
-"""The engine: pictures to faces. Decoding, geometry, sessions, batching and the chain; no Django, no request."""
+"""Recognition engine: decoding, geometry, detectors, sessions and batching; without Django and requests."""

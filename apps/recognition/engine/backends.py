@@ -1,4 +1,4 @@
-"""Where networks run: in this process, behind its queue, or on an inference server."""
+"""Back ends of networks: ONNX Runtime in this process with a queue, or an inference server."""
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,34 +28,34 @@ REMOTE_CONNECTIONS = 32
 
 
 class Backend(Protocol):
-    """`name`: of the device or the server; `threads`: networks that run at the same time."""
+    """Back end that runs networks. `name`: device or server. `threads`: number of concurrent networks."""
 
     name: str
     threads: int
 
     @property
     def waiting_rows(self) -> int:
-        """Inputs that wait for a network."""
+        """Number of queued inputs."""
 
     @property
     def loaded(self) -> list[str]:
-        """Names of the networks that are ready to run."""
+        """Names of the loaded networks."""
 
     def load(self, manifest: Manifest) -> None:
-        """Makes a network ready; harmless when it is. Raises EngineError where it cannot be."""
+        """Load a network; idempotent. Raises EngineError if it cannot be loaded."""
 
     def warm_up(self, manifest: Manifest, shapes: Sequence[Shape]) -> None:
-        """Loads a network and runs it once with every height and width that it will see."""
+        """Load a network and run it once with every height and width of `shapes`."""
 
     def run(self, manifest: Manifest, tensor: Tensor, deadline: float) -> list[Tensor]:
-        """The outputs of a network for all rows of `tensor`, in the manifest's order."""
+        """Return the outputs of a network for all rows of `tensor`, in the manifest's order."""
 
     def close(self) -> None:
-        """Ends it; waiting requests fail."""
+        """Close the back end; queued requests fail."""
 
 
 class LocalBackend:
-    """ONNX Runtime in this process. Raises EngineError when the device is absent."""
+    """ONNX Runtime in this process. Raises EngineError if the device is not present."""
 
     def __init__(self, config: EngineConfig, registry: Registry, networks: Mapping[str, Manifest]) -> None:
         self._device = Device(config.device, config.gpu_memory_bytes)
@@ -77,16 +77,16 @@ class LocalBackend:
 
     @property
     def waiting_rows(self) -> int:
-        """Of the queue."""
+        """Number of inputs in the queue."""
         return self._batcher.waiting_rows
 
     @property
     def loaded(self) -> list[str]:
-        """Names of the networks in memory."""
+        """Names of the networks in memory of this process."""
         return sorted(self._sessions)
 
     def load(self, manifest: Manifest) -> None:
-        """Reads the file; on CUDA it also makes sure that nothing of the network is left to the CPU."""
+        """Load the file; on CUDA also check that all nodes run on the device."""
         if manifest.name in self._sessions:
             return
         with self._loading:
@@ -98,7 +98,7 @@ class LocalBackend:
                 self._sessions[manifest.name] = session
 
     def warm_up(self, manifest: Manifest, shapes: Sequence[Shape]) -> None:
-        """In every batch size, so that no request pays for it; on CUDA in every worker, for each has streams."""
+        """Run every batch size once; on CUDA in every worker, because each has its own streams."""
         self.load(manifest)
         for shape in shapes:
             for rows in self._batch_sizes(manifest):
@@ -109,16 +109,16 @@ class LocalBackend:
                     run()
 
     def run(self, manifest: Manifest, tensor: Tensor, deadline: float) -> list[Tensor]:
-        """Raises as Batcher.run does."""
+        """Run the network through the queue. Raises the errors of `Batcher.run`."""
         self.load(manifest)
         return self._batcher.run(manifest.name, tensor, deadline)
 
     def close(self) -> None:
-        """Joins the workers."""
+        """Stop and join the workers."""
         self._batcher.close()
 
     def _batch_sizes(self, manifest: Manifest) -> tuple[int, ...]:
-        """On a CPU the smallest declared size alone (batching.py says why), else all of them."""
+        """Return all declared sizes on CUDA, and only the smallest on a CPU (reason: see `batching`)."""
         return manifest.batch_sizes if self._device.is_cuda else manifest.batch_sizes[:1]
 
     def _run(self, network: str, tensor: Tensor) -> list[Tensor]:
@@ -126,7 +126,7 @@ class LocalBackend:
 
 
 class RemoteBackend:
-    """An inference server. Raises EngineError where it does not answer."""
+    """Inference server. Raises EngineError if it does not respond."""
 
     def __init__(self, config: EngineConfig) -> None:
         self.name = config.inference_url
@@ -136,26 +136,26 @@ class RemoteBackend:
 
     @property
     def waiting_rows(self) -> int:
-        """None: what waits, waits at the server."""
+        """Always 0, because the server queues requests."""
         return 0
 
     @property
     def loaded(self) -> list[str]:
-        """Names of the models that the server was found to have."""
+        """Names of the models that the server has confirmed."""
         return sorted(self._ready)
 
     def load(self, manifest: Manifest) -> None:
-        """Asks the server whether it has the model."""
+        """Check that the server has the model."""
         if manifest.name not in self._ready:
             self._server.check_ready(manifest.name)
             self._ready.add(manifest.name)
 
     def warm_up(self, manifest: Manifest, shapes: Iterable[Shape]) -> None:
-        """Warming is the server's own business."""
+        """Do nothing: the server warms up its models."""
         self.load(manifest)
 
     def run(self, manifest: Manifest, tensor: Tensor, deadline: float) -> list[Tensor]:
-        """In as few calls as the manifest's largest batch allows. Raises as InferenceServer.infer does."""
+        """Run the network in as few calls as its largest batch allows. Raises the errors of `InferenceServer.infer`."""
         largest = manifest.batch_sizes[-1]
         parts = [
             with_batch_axis(manifest, self._server.infer(manifest, tensor[start : start + largest], deadline))
@@ -165,17 +165,17 @@ class RemoteBackend:
         return [np.concatenate(values) for values in zip(*parts, strict=True)]
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         self._server.close()
 
 
 def with_batch_axis(manifest: Manifest, values: Sequence[Tensor]) -> list[Tensor]:
-    """Outputs that all have a first axis for the pictures."""
+    """Return the outputs with a batch axis first; outputs without one get it."""
     return [value if spec.batch_axis else value[None] for value, spec in zip(values, manifest.outputs, strict=True)]
 
 
 def zeros(manifest: Manifest, rows: int, shape: Shape = (0, 0)) -> Tensor:
-    """A batch of black pictures; a side of any size is that of `shape`, else the smallest."""
+    """Return a batch of zeros. A free side takes its size from `shape`, or else its minimum."""
     spec = manifest.input
     height, width = (
         declared or wanted or spec.multiple_of

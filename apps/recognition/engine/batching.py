@@ -1,15 +1,14 @@
-"""One bounded queue and a few workers that run networks for all requests of the process.
+"""Dynamic batching: one bounded queue and a few workers run networks for all requests of the process.
 
-A request's inputs wait in the queue as chunks. A free worker takes the oldest chunk, joins to it whatever waits for the
-same network in the same shape and still fits into the largest batch size, pads to the nearest declared size and runs.
-Nothing waits for company: while the workers are idle a lone request starts at once, while they are busy the others
-gather, for as long as a batch takes (a few milliseconds).
+The inputs of a request are queued as chunks. An idle worker takes the oldest chunk and joins all queued chunks of the
+same network and shape that fit into the largest batch size. It pads the batch to the next declared size and runs it.
+No chunk waits for a batch to fill: with an idle worker a request starts at once. While all workers are busy, chunks
+accumulate for the duration of a batch (a few milliseconds).
 
-Which sizes a network may run with is the caller's choice, from its manifest. On a CPU it is one: with one core a run,
-two at a time, all networks of the default set take as long or longer per face in batches (measured on two cores, ms an
-item, alone | eight joined, one thread each: blazeface 6.2 | 7.3, facemesh 4.0 | 4.3, faceres 13.1 | 15.0, iris 3.8 |
-3.6, emotion .93 | .95, dlib ResNet 4.2 | 4.0), and splitting one run over two cores reaches 1.0 to 1.6 times where two
-whole runs reach 2.0. On a GPU it is the manifest's list.
+The caller selects the batch sizes: on a GPU the list of the manifest, on a CPU only its smallest size.
+Measured on two cores, one thread per run, ms per item, alone | batch of eight: blazeface 6.2 | 7.3, facemesh 4.0 | 4.3,
+faceres 13.1 | 15.0, iris 3.8 | 3.6, emotion .93 | .95, dlib ResNet 4.2 | 4.0. Splitting one run over two cores gives a
+speed-up of 1.0 to 1.6; two parallel runs give 2.0.
 """
 
 import threading
@@ -32,7 +31,7 @@ Allocator = Callable[[tuple[int, ...], np.dtype[Any]], Tensor]
 
 
 class _Request:
-    """The chunks of one call and where their results gather."""
+    """Chunks of one call, and their results."""
 
     __slots__ = ("deadline", "done", "error", "left", "results", "submitted", "tensor")
 
@@ -47,7 +46,7 @@ class _Request:
 
 
 class _Chunk:
-    """Rows `start` to `stop` of a request, its `index`-th part."""
+    """Rows `start` to `stop` of a request; `index` is the number of the chunk in it."""
 
     __slots__ = ("index", "network", "request", "start", "stop")
 
@@ -64,10 +63,10 @@ class _Chunk:
 
 
 class Batcher:
-    """The queue and its workers. `batch_sizes`: of each network, rising.
+    """Queue with workers. `batch_sizes`: batch sizes of each network, ascending.
 
-    `empty`: gives a worker the memory that every batch goes through, which it may give again once the batch has run;
-    None: a batch that needs no joining is run where it lies.
+    `empty`: allocator of the memory into which a worker copies each batch; the worker reuses it after the run. None: a
+    batch of one chunk is run without a copy.
     """
 
     def __init__(
@@ -97,14 +96,14 @@ class Batcher:
 
     @property
     def waiting_rows(self) -> int:
-        """Inputs in the queue."""
+        """Number of inputs in the queue."""
         return self._waiting_rows
 
     def run(self, network: str, tensor: Tensor, deadline: float) -> list[Tensor]:
-        """The network's outputs for all rows of `tensor`, in order; blocks the calling thread.
+        """Return the network's outputs for all rows of `tensor`, in order; blocks the calling thread.
 
-        `deadline` is a time.monotonic() until which the rows must have started. Raises LunaError with status 503 where
-        the queue is full (BATCHING_ERROR) or the deadline passes (PROCESSING_TIMEOUT).
+        `deadline`: value of time.monotonic() until which the rows must have started. Raises LunaError with status 503:
+        BATCHING_ERROR if the queue is full, PROCESSING_TIMEOUT if the deadline passes.
         """
         largest = self._batch_sizes[network][-1]
         starts = range(0, len(tensor), largest)
@@ -132,7 +131,7 @@ class Batcher:
         return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
     def everywhere(self, call: Callable[[], object]) -> None:
-        """Calls it once in every worker, for what a device keeps for each thread. Raises what it raises."""
+        """Call `call` once in every worker, for per-thread state of a device. Raises the errors of `call`."""
         futures: list[Future[object]] = []
         with self._changed:
             if self._closed:
@@ -145,7 +144,7 @@ class Batcher:
             future.result()
 
     def close(self) -> None:
-        """Lets the running batches end, refuses the waiting ones, and joins the workers."""
+        """Finish the running batches, fail the queued chunks, and join the workers."""
         with self._changed:
             self._closed = True
             waiting, self._queue = list(self._queue), deque()
@@ -180,7 +179,7 @@ class Batcher:
             future.set_exception(error)
 
     def _take(self) -> list[_Chunk]:
-        """The oldest chunk and the waiting ones that fit into its batch. Called with the lock held."""
+        """Return the oldest chunk and the queued chunks that fit into its batch. The caller holds the lock."""
         now = time.monotonic()
         first = self._queue.popleft()
         taken, shape = [first], first.request.tensor.shape[1:]
@@ -198,7 +197,7 @@ class Batcher:
         self._waiting_rows -= sum(chunk.rows for chunk in taken)
         alive = []
         for chunk in taken:
-            if chunk.request.error is not None:  # a sibling failed: nobody waits for this one
+            if chunk.request.error is not None:  # another chunk of the request failed, so the result is not needed
                 continue
             if chunk.request.deadline < now:
                 waited_s = round(now - chunk.request.submitted, 1)
@@ -230,7 +229,7 @@ class Batcher:
                 request.done.set()
 
     def _joined(self, network: str, batch: list[_Chunk]) -> Tensor:
-        """The rows of the batch in one tensor, padded with zeros to the next declared size."""
+        """Return the rows of the batch in one tensor, padded with zeros to the next declared size."""
         rows = sum(chunk.rows for chunk in batch)
         size = next(size for size in self._batch_sizes[network] if size >= rows)
         first = batch[0]

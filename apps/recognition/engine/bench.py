@@ -1,4 +1,4 @@
-"""How long the bare networks take: milliseconds a batch and images a second, one run at a time."""
+"""Benchmark of single networks: milliseconds per batch and images per second, one run at a time."""
 
 import statistics
 import time
@@ -18,7 +18,7 @@ MIN_RUNS = 3
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Of a network with one batch size: the median of its runs, and the fastest, which other programs disturb least."""
+    """Times of a network with one batch size: median and minimum, which other programs disturb least."""
 
     network: str
     device: str
@@ -28,22 +28,22 @@ class Speed:
 
     @property
     def images_per_s(self) -> float:
-        """Of one run after the other."""
+        """Images per second of sequential runs."""
         return self.batch * 1e3 / self.batch_ms
 
     @property
     def row(self) -> tuple[str, ...]:
-        """Cells under `HEADER`."""
+        """Cells for the columns of `HEADER`."""
         image_ms = self.fastest_ms / self.batch
         cells = (f"{self.batch_ms:.3f}", f"{self.fastest_ms:.3f}", f"{image_ms:.3f}", f"{self.images_per_s:,.0f}")
         return (self.network, self.device, str(self.batch), *cells)
 
 
 def measure(network: InstalledNetwork, device: Device, *, seconds: float) -> Iterator[Speed]:
-    """A network in each of its batch sizes, for `seconds` each after one run to warm up.
+    """Measure a network in each of its batch sizes, for `seconds` each after one warm-up run.
 
-    Inputs of any size are squares of the size that detectors are shown. Copies to and from the device count, making the
-    input from pixels does not. Raises EngineError where the network does not load.
+    A free input size is the square that detectors use. The times include copies to and from the device, and exclude the
+    conversion of pixels to inputs. Raises EngineError if the network cannot be loaded.
     """
     session = OnnxSession(network.path, device)
     for rows in network.manifest.batch_sizes:

@@ -1,8 +1,7 @@
-"""Bodies: which of the boxes are persons, their normalised pictures, and which face belongs to which.
+"""Bodies: selection of boxes that show persons, body warps, and the assignment of faces to bodies.
 
-The warp of a body is 128×250 pixels: its box grown by a twentieth on each side, scaled until one side fits, in the
-middle; what the box leaves free shows the picture around it, and black beyond the picture's edges. Bodies are not
-turned.
+A body warp has 128×250 pixels (width × height). The box grows by 5 % on each side, is scaled to fit and centred. The
+rest of the warp shows the surrounding picture, and black beyond its edges. Bodies are not rotated.
 """
 
 from collections.abc import Sequence
@@ -16,19 +15,19 @@ from apps.recognition.types import BODY_WARP_HEIGHT_PX, BODY_WARP_WIDTH_PX, Imag
 
 Box = NDArray[np.float32]  # [4]: x1, y1, x2, y2 in picture pixels
 
-WARP_MARGIN = 0.05  # of the box, on each side
-CONTAINED = 0.85  # the share of a box that lies in another where one may be a part of the other
+WARP_MARGIN = 0.05  # share of the box, on each side
+CONTAINED = 0.85  # minimum share of a box inside of another box for one to be a part of the other
 HEAD_POINTS_SEEN = 2
-HEADS_APART = 0.5  # of the smaller box's width
+HEADS_APART = 0.5  # share of the smaller box's width
 
-FACE_IN_BODY = 0.6  # the share of a face's box that lies in its body's
-HEAD_IS_FACE = 0.6  # face widths between the face and the head of the pose
+FACE_IN_BODY = 0.6  # minimum share of a face's box inside of its body's box
+HEAD_IS_FACE = 0.6  # maximum distance between the face and the head of the pose, in face widths
 HEAD_IS_ELSEWHERE = 1.5
-FACES_UP_TO = 0.5  # of the body's height, from the top
+FACES_UP_TO = 0.5  # share of the body's height, from the top
 
 
 def warp_matrix(box: Box) -> Matrix:
-    """Picture to warp for a body's box."""
+    """Return the transform from the picture to the warp of a body's box."""
     width, height = (box[2:] - box[:2]) * (1 + 2 * WARP_MARGIN)
     scale = float(min(BODY_WARP_WIDTH_PX / max(width, 1), BODY_WARP_HEIGHT_PX / max(height, 1)))
     x, y = (box[:2] + box[2:]) / 2 - 0.5
@@ -37,19 +36,19 @@ def warp_matrix(box: Box) -> Matrix:
 
 
 def cut_warp(image: Image, matrix: Matrix) -> Image:
-    """The body's warp, uint8 RGB [250, 128, 3]."""
+    """Return the body warp, uint8 RGB [250, 128, 3]."""
     return np.ascontiguousarray(resample(image, matrix, BODY_WARP_HEIGHT_PX)[:, :BODY_WARP_WIDTH_PX])
 
 
 def head_of(keypoints: Keypoints) -> NDArray[np.float32] | None:
-    """The mean of the seen points of the head, float32 [2]; None where fewer than two are seen."""
+    """Return the mean of the visible keypoints of the head, float32 [2], None if fewer than two are visible."""
     head = keypoints[list(pose.HEAD)]
     seen = head[head[:, 2] >= pose.SEEN]
     return seen[:, :2].mean(0) if len(seen) >= HEAD_POINTS_SEEN else None
 
 
 def persons(boxes: Sequence[Box], keypoints: Sequence[Keypoints]) -> list[int]:
-    """Which of the boxes are persons. One inside of another must show a head, and not the same: a bag is none."""
+    """Return the indices of boxes that are persons. A box inside of another needs its own head, unlike a bag."""
     return [
         index
         for index, box in enumerate(boxes)
@@ -70,22 +69,22 @@ def _is_part(box: Box, keypoints: Keypoints, other: Box, other_keypoints: Keypoi
 
 
 def is_inside(box: Box, other: Box) -> bool:
-    """Does `box` lie in the larger `other`, nearly all of it?"""
+    """Return whether nearly all of `box` is inside of the larger `other`."""
     area, other_area = (float(np.prod(each[2:] - each[:2])) for each in (box, other))
     return area < other_area and share_inside(box, other) >= CONTAINED
 
 
 def share_inside(box: Box, other: Box) -> float:
-    """The share of `box` that lies in `other`."""
+    """Return the share of `box` that is inside of `other`."""
     inter = np.maximum(np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2]), 0)
     return float(np.prod(inter) / max(float(np.prod(box[2:] - box[:2])), 1e-6))
 
 
 def pairs(faces: Sequence[tuple[Box, Points]], bodies: Sequence[tuple[Box, Keypoints]]) -> dict[int, int]:
-    """Body to face of one person, by their numbers; the nearest pairs first, everyone once.
+    """Assign faces to bodies, nearest pairs first, and return the index of the face by index of the body.
 
-    A face lies in its body's box, at the head of the pose; where the pose shows no head there, in the upper half.
-    `faces`: boxes with five landmarks, `bodies`: boxes with key points.
+    A face must be inside of the body's box, at the head of the pose; if the pose has no head there, in the upper half.
+    `faces`: boxes with five landmarks. `bodies`: boxes with keypoints.
     """
     distances = sorted(
         (distance, body, face)
@@ -101,7 +100,10 @@ def pairs(faces: Sequence[tuple[Box, Points]], bodies: Sequence[tuple[Box, Keypo
 
 
 def _distance(face_box: Box, landmarks5: Points, body_box: Box, keypoints: Keypoints) -> float | None:
-    """From face to head, in face widths; 1 and more where the head is guessed, None where the body is another's."""
+    """Return the distance from face to head in face widths, None if the body belongs to another face.
+
+    The distance is 1 or more if the pose has no head and its position is estimated.
+    """
     if share_inside(face_box, body_box) < FACE_IN_BODY:
         return None
     face_width = max(float(face_box[2] - face_box[0]), 1.0)

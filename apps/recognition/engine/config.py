@@ -1,4 +1,4 @@
-"""What the engine must be told; the facade fills it from the settings."""
+"""Configuration of the engine; the facade fills it from the settings."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,16 +6,17 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """`device`: cpu, cuda or cuda:N. `threads`: networks that run at the same time; 0: one a core (CPU), two (CUDA).
+    """Configuration of an engine.
 
-    `gpu_memory_bytes` bounds the CUDA memory arena of each network, 0: no bound. `inference_url`: an Open Inference
+    `device`: cpu, cuda or cuda:N. `threads`: number of concurrent networks; 0: one per core (CPU) or two (CUDA).
+    `gpu_memory_bytes`: limit of the CUDA memory arena of each network; 0: no limit. `inference_url`: Open Inference
     Protocol server that runs the networks instead of this process.
 
-    `queue_rows` bounds the inputs that wait for a network, over all requests; the largest is 4.9 MB. `deadline_s`
-    bounds the time from a request's start to the start of its last network. `auto_rotation`: are pictures turned by
-    quarters until their faces stand upright? `face_score` and `body_score`: detections from this score on, None: from
-    the detector's own. `min_face_px`: shorter side of the smallest face. `face_tiles` bounds the second look at large
-    pictures, 0: none. `off`: what is switched off, by the names of `switches`.
+    `queue_rows`: maximum number of queued inputs of all requests; the largest input has 4.9 MB. `deadline_s`: maximum
+    time from the start of a request to the start of its last network. `auto_rotation`: whether pictures are rotated by
+    multiples of 90° until their faces are upright. `face_score`, `body_score`: minimum scores of detections, None for
+    the detector's own. `min_face_px`: minimum shorter side of a face. `face_tiles`: maximum number of tiles of the
+    second detection in large pictures; 0: none. `off`: names that are switched off, see `switches`.
     """
 
     networks_dir: Path

@@ -1,4 +1,4 @@
-"""The engine of one process: its networks and where they run."""
+"""Recognition engine of one process: its networks and their back end."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -19,10 +19,10 @@ REQUIRED_TASKS = ("face_detector", "face_mesh", "face_descriptor")
 
 
 class Engine:
-    """Runs networks for any number of threads. Networks are loaded when they are first asked for.
+    """Engine that runs networks for any number of threads and loads each network at its first use.
 
-    Raises EngineError when the device or a network that nothing works without is absent. Belongs to the process that
-    made it: a forked child makes its own.
+    Raises EngineError if the device or an indispensable network is missing. The engine belongs to the process that
+    created it; a forked child creates its own.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -38,41 +38,44 @@ class Engine:
         )
         try:
             if not {FACE_DETECTOR, HUMAN_DETECTOR} <= config.off:
-                self._backend.load(detector)  # tells at once whether the device works
+                self._backend.load(detector)  # a device that does not work fails at start
         except EngineError:
             self._backend.close()
             raise
 
     @property
     def tasks(self) -> Mapping[str, str]:
-        """Task to the name of the installed network that serves it."""
+        """Name of the installed network that serves each task."""
         return self._tasks
 
     @property
     def head(self) -> Head:
-        """How the face detector is fed and read."""
+        """Head of the face detector: its inputs and the decoding of its outputs."""
         return self._head
 
     def manifest(self, network: str) -> Manifest:
-        """Of an installed network. Raises KeyError for any other."""
+        """Return the manifest of an installed network. Raises KeyError for any other network."""
         return self._networks[network]
 
     def descriptor_networks(self) -> dict[int, str]:
-        """Descriptor version to installed network."""
+        """Return the installed descriptor networks by descriptor version."""
         return {manifest.descriptor.version: name for name, manifest in self._networks.items() if manifest.descriptor}
 
     def deadline(self) -> float:
-        """The time.monotonic() until which a request that starts now must be served."""
+        """Return the deadline of a request that starts now, as a value of time.monotonic()."""
         return time.monotonic() + self.config.deadline_s
 
     def run(self, network: str, tensor: Tensor, deadline: float) -> dict[str, Tensor]:
-        """Outputs by name for `tensor` [N, ...] as the manifest's input wants it. Raises as the back end's run does."""
+        """Return the outputs by name for `tensor` [N, ...] in the form of the manifest's input.
+
+        Raises the errors of the back end's `run`.
+        """
         manifest = self._networks[network]
         values = self._backend.run(manifest, tensor, deadline)
         return {output.name: value for output, value in zip(manifest.outputs, values, strict=True)}
 
     def warm_up(self, tasks: frozenset[str]) -> None:
-        """Loads the networks of these tasks and runs each once in every shape, so that no request pays for it."""
+        """Load the networks of these tasks and run each once in every shape, so that first requests are not slower."""
         names = [self._tasks[task] for task in sorted(tasks & self._tasks.keys())]
         for name in _with_companions(self._registry, names):
             manifest = self._networks[name]
@@ -80,7 +83,7 @@ class Engine:
             self._backend.warm_up(manifest, self._head.warm_up_shapes() if is_detector else [(0, 0)])
 
     def status(self) -> dict[str, object]:
-        """Device, threads, queue and networks, for health checks and the version page."""
+        """Return device, threads, queue and networks, for health checks and the version page."""
         return {
             "device": self._backend.name,
             "threads": self._backend.threads,
@@ -91,7 +94,7 @@ class Engine:
         }
 
     def close(self) -> None:
-        """Ends the back end; waiting requests fail."""
+        """Close the back end; queued requests fail."""
         self._backend.close()
 
 

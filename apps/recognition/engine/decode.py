@@ -1,14 +1,14 @@
-"""Bytes to RGB pixels, within bounds that are checked before a pixel is decoded.
+"""Decoding of bytes to RGB pixels, with limits that are checked before decoding.
 
-Formats: JPEG, PNG, BMP, PPM (with PGM and PBM), TIFF, WebP, GIF, JPEG 2000, HEIF (HEIC) and AVIF; of animations and
-many-page files the first picture. A JPEG may lack its end marker and have stray bytes before its start. Transparent
-pixels are laid on white; 16-bit and float grey is scaled to 8 bit; CMYK, palettes and YCbCr are converted without
-colour profiles. Most pictures are JPEG in three colours: Pillow reads what they are and OpenCV, with the same
-libjpeg-turbo and so the same pixels, decodes them without Pillow's copies.
+Formats: JPEG, PNG, BMP, PPM (with PGM and PBM), TIFF, WebP, GIF, JPEG 2000, HEIF (HEIC) and AVIF. Animations and
+multi-page files give their first picture. A JPEG may lack its end marker and have stray bytes before its start.
+Transparent pixels become white. 16-bit and float grey is scaled to 8 bits. CMYK, palettes and YCbCr are converted
+without colour profiles. OpenCV decodes JPEG in three colours, which most pictures are: its libjpeg-turbo gives the same
+pixels as Pillow's, without Pillow's copies.
 
-Errors: bytes that are no readable picture of these formats are LunaError BAD_IMAGE; pictures with more bytes or pixels
-than allowed, with a side beyond `MAX_SIDE_PX`, or that cost more than their pixels (`common.pictures`), are LunaError
-INVALID_IMAGE_SIZE with the figures. SERVICE_BUSY: too much is being decoded.
+Raises LunaError BAD_IMAGE for bytes that are not a readable picture of these formats. Raises INVALID_IMAGE_SIZE, with
+the figures, for too many bytes or pixels, a side above `MAX_SIDE_PX`, or a decoding cost above the limit
+(`common.pictures`). Raises SERVICE_BUSY if too many pictures are being decoded.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,7 +45,10 @@ TURNS: Mapping[int, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """`pixels` uint8 RGB [H, W, 3], to be read only, oriented; `format` as in `FORMATS`; `exif` the raw tags."""
+    """Decoded picture.
+
+    `pixels`: uint8 RGB [H, W, 3], oriented, read-only. `format`: one of `FORMATS`. `exif`: raw tags.
+    """
 
     pixels: Image
     format: str
@@ -53,7 +56,7 @@ class Decoded:
 
 
 def decode(data: bytes, *, max_bytes: int, max_pixels: int, use_exif: bool = True) -> Decoded:
-    """The picture in `data`, turned upright by its EXIF orientation where `use_exif` is set."""
+    """Decode the picture in `data`, and apply its EXIF orientation if `use_exif`."""
     data = trimmed(data)
     decoded = partial(_decoded, max_bytes=max_bytes, max_pixels=max_pixels, use_exif=use_exif)
     try:
@@ -65,12 +68,12 @@ def decode(data: bytes, *, max_bytes: int, max_pixels: int, use_exif: bool = Tru
 
 
 def _without_end(data: bytes, decoded: Callable[[bytes], Decoded], error: LunaError) -> Decoded:
-    """A JPEG that lacks nothing but its end marker. Raises `error` for one that lacks pixels.
+    """Decode a JPEG without its end marker. Raises `error` if pixels are missing too.
 
-    What is filled in behind the last pixel is skipped by the decoder, what takes the place of missing pixels is not:
-    two fillings give one picture in the first case only.
+    The decoder ignores bytes after the last pixel, but uses them in place of missing pixels. Two different paddings
+    therefore give equal pictures only if no pixel is missing.
     """
-    whole = data.rstrip(END_MARKER[:1])  # of the marker the first half may be present
+    whole = data.rstrip(END_MARKER[:1])  # the first byte of the marker may be present
     first, second = (decoded(whole + filling + END_MARKER) for filling in FILLINGS)
     if not np.array_equal(first.pixels, second.pixels):
         raise error
@@ -85,7 +88,7 @@ def _decoded(data: bytes, *, max_bytes: int, max_pixels: int, use_exif: bool) ->
                 pixels = _jpeg(data) if (picture.format, picture.mode) == ("JPEG", "RGB") else None
                 if pixels is None:
                     pixels = _converted(picture, data)
-                exif = _exif(picture)  # after the pixels: PNG may carry it behind them, TIFF turns itself there
+                exif = _exif(picture)  # after the pixels: PNG may store it there, TIFF applies it then
                 turn = TURNS.get(exif.get(ORIENTATION_TAG, 1)) if use_exif else None
                 return Decoded(pixels if turn is None else turn(pixels), picture.format or "", exif)
     except LunaError:
@@ -95,7 +98,7 @@ def _decoded(data: bytes, *, max_bytes: int, max_pixels: int, use_exif: bool) ->
 
 
 def _exif(picture: Pillow.Image) -> Pillow.Exif:
-    """The tags; none where they are damaged, the pixels are there all the same."""
+    """Return the EXIF tags, empty if they are damaged, because the pixels are still usable."""
     try:
         return picture.getexif()
     except Exception:  # as above: many kinds of errors
@@ -103,7 +106,7 @@ def _exif(picture: Pillow.Image) -> Pillow.Exif:
 
 
 def _jpeg(data: bytes) -> Image | None:
-    """Three colours, not turned; None where OpenCV gives up, and Pillow is to say why."""
+    """Decode a JPEG in three colours without its orientation, None if OpenCV fails; Pillow then gives the error."""
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     return cv2.imdecode(np.frombuffer(data, np.uint8), flags)  # type: ignore[return-value]
 
@@ -117,9 +120,9 @@ def _check_bounds(size_bytes: int, size_px: tuple[int, int], *, max_bytes: int, 
 
 
 def _converted(picture: Pillow.Image, data: bytes) -> Image:
-    """The pixels of a picture that is not loaded yet. Strips bound the copies that conversion makes."""
+    """Load and convert a picture in strips, which limit the memory of copies."""
     convert = _converter(picture, data)
-    width, height = picture.size  # known now: TIFF turns itself when it is loaded
+    width, height = picture.size  # read before loading: TIFF applies its orientation while loading
     pixels = np.empty((height, width, 3), np.uint8)
     for rows in _strips(width, height):
         pixels[rows] = convert(rows)
@@ -132,8 +135,8 @@ def _strips(width: int, height: int) -> list[slice]:
 
 
 def _converter(picture: Pillow.Image, data: bytes) -> Callable[[slice], NDArray[np.uint8]]:
-    """Load a picture. The function returned makes RGB (or grey with one channel) of its rows."""
-    tiles = picture.tile  # type: ignore[attr-defined]  # of every picture that a file holds
+    """Load a picture and return a function that converts rows to RGB, or to grey with one channel."""
+    tiles = picture.tile  # type: ignore[attr-defined]  # set for every picture from a file
     if tiles and tiles[0].codec_name == "ppm":
         deep, white = _binary_ppm(picture, data)
         return lambda rows: _eight_bits(deep[rows], white)
@@ -159,7 +162,7 @@ def _rgb(picture: Pillow.Image) -> Pillow.Image:
 
 
 def _binary_ppm(picture: Pillow.Image, data: bytes) -> tuple[NDArray[Any], int]:
-    """Values [H, W, C] and white of PPM whose white is not 255. Pillow decodes these pixel by pixel in Python."""
+    """Return values [H, W, C] and white level of PPM with another white level than 255; Pillow is slow on these."""
     tile = picture.tile[0]  # type: ignore[attr-defined]
     (width, height), channels, white = picture.size, len(picture.getbands()), int(tile.args[-1])
     kind = np.dtype("u1" if white < 256 else ">u2")
@@ -168,7 +171,7 @@ def _binary_ppm(picture: Pillow.Image, data: bytes) -> tuple[NDArray[Any], int]:
 
 
 def _eight_bits(values: NDArray[Any], white: float) -> NDArray[np.uint8]:
-    """Integers 0..`white`, floats 0..1 or 0..255."""
+    """Scale integers 0..`white`, floats 0..1 or floats 0..255 to uint8."""
     return np.clip(np.rint(_finite(values.astype(np.float32)) * (255 / white)), 0, 255).astype(np.uint8)
 
 

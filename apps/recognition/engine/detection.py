@@ -1,4 +1,4 @@
-"""Detections, the windows of a picture that detectors see, and non-maximum suppression."""
+"""Detections, windows of a picture as inputs of detectors, and non-maximum suppression (NMS)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,19 +13,19 @@ from apps.common.errors import LunaError
 from apps.recognition.engine.geometry import ANTIALIAS_BELOW_SCALE, Matrix, apply, scale_of
 from apps.recognition.types import Image, Points, Rect
 
-# Boxes of which the smaller lies in the other by this share show one face. Portraits got second boxes from .41 on (of
-# 600), and no two faces of a group came near.
+# Two boxes show one face if this share of the smaller one is inside of the other. Second boxes in 600 portraits had a
+# share of .41 or more; two faces of a group had much less.
 NMS_CONTAINED = 0.4
 REDETECTION_IOU = 0.3
-EDGE_PX = 2.0  # of a window's input
+EDGE_PX = 2.0  # pixels of a window's input
 
 
 class Boxed(Protocol):
-    """A detection of a face or a body."""
+    """Detection of a face or a body."""
 
     @property
     def box(self) -> NDArray[np.float32]:
-        """float32 [4] x1, y1, x2, y2 in picture pixels."""
+        """Box, float32 [4] x1, y1, x2, y2 in picture pixels."""
 
 
 Seen = TypeVar("Seen", bound=Boxed)
@@ -33,8 +33,10 @@ Seen = TypeVar("Seen", bound=Boxed)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """A face box, float32 [4] x1, y1, x2, y2 in picture pixels, score 0..1 and the detector's points [P, 2], of
-    which the first two are the image-left and the image-right eye.
+    """Detected face.
+
+    `box`: float32 [4] x1, y1, x2, y2 in picture pixels. `score`: 0..1. `keypoints`: the detector's points [P, 2]; the
+    first two are the image-left and the image-right eye.
     """
 
     box: NDArray[np.float32]
@@ -43,14 +45,14 @@ class Detection:
 
     @classmethod
     def upright(cls, box: NDArray[np.float32]) -> "Detection":
-        """A face that nobody detected but somebody vouches for: it fills `box` and stands upright."""
+        """Return an upright face that fills a trusted `box`, without a detection."""
         eyes = [[0.3, 0.4], [0.7, 0.4], [0.5, 0.55], [0.5, 0.75], [0.0, 0.45], [1.0, 0.45]]
         return cls(box, 1.0, (box[:2] + np.array(eyes) * (box[2:] - box[:2])).astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What one input of the network shows: a crop from (x, y), with `scale` network pixels a picture pixel."""
+    """Crop of the picture as one input of a network: origin (x, y), `scale` network pixels per picture pixel."""
 
     x: float
     y: float
@@ -60,9 +62,10 @@ class Window:
 def letterboxed(
     image: Image, scale: float, shape: tuple[int, int], image_scale: float = 1.0
 ) -> tuple[NDArray[np.uint8], list[Window]]:
-    """The whole picture at `scale`, centred on black: uint8 RGB [1, H, W, 3] for a `shape` of height and width.
+    """Return the whole picture at `scale`, centred on black, uint8 RGB [1, H, W, 3], and its window.
 
-    `image_scale`: what `image` was scaled by before; the window tells of the picture before that.
+    `shape`: height and width. `image_scale`: the scale that `image` already has; the window refers to the picture
+    before it.
     """
     small = resized(image, scale)
     left, top = (shape[1] - small.shape[1]) // 2, (shape[0] - small.shape[0]) // 2
@@ -71,16 +74,16 @@ def letterboxed(
 
 
 def resized(image: Image, scale: float) -> Image:
-    """The picture at `scale`, averaged where it becomes much smaller."""
+    """Return the picture at `scale`; strong downscaling averages pixels."""
     size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
     averaged = scale < ANTIALIAS_BELOW_SCALE
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if averaged else cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
 def slices_of(image: Image, corners: Sequence[tuple[int, int]], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """The parts of `shape` (height, width) that begin at each (left, top): uint8 RGB [N, H, W, 3].
+    """Return crops of `shape` (height, width) with the corners (left, top): uint8 RGB [N, H, W, 3].
 
-    Black outside of the picture.
+    Crops are black outside of the picture.
     """
     height, width = shape
     canvases = np.zeros((len(corners), height, width, 3), np.uint8)
@@ -93,9 +96,10 @@ def slices_of(image: Image, corners: Sequence[tuple[int, int]], shape: tuple[int
 
 
 def suppressed(detections: Iterable[Detection], nms_iou: float, before: Sequence[Detection] = ()) -> list[Detection]:
-    """Non-maximum suppression, best first: of boxes that overlap by `nms_iou` or lie in one another, the best stays.
+    """Apply NMS and return the detections, best first.
 
-    `before`: what stays whatever its score.
+    Of boxes with an overlap of `nms_iou` or inside of each other only the best remains. `before`: detections that
+    remain regardless of their score.
     """
     waiting = [*before, *sorted(detections, key=lambda found: -found.score)]
     if not waiting:
@@ -112,7 +116,7 @@ def suppressed(detections: Iterable[Detection], nms_iou: float, before: Sequence
 
 
 def is_cut(box: NDArray[np.float32], window: Window, side: int, image: Image) -> bool:
-    """Does a box end where its square window of `side` network pixels ends and the picture continues?"""
+    """Return whether the edge of a square window of `side` network pixels cuts a box inside of the picture."""
     height, width = image.shape[:2]
     edge, extent = EDGE_PX / window.scale, side / window.scale
     left, top, right, bottom = window.x, window.y, window.x + extent, window.y + extent
@@ -125,21 +129,22 @@ def is_cut(box: NDArray[np.float32], window: Window, side: int, image: Image) ->
 
 
 def iou(box: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Intersection over union of two boxes x1, y1, x2, y2."""
+    """Return the intersection over union of two boxes x1, y1, x2, y2."""
     inter, area, other_area = _areas(box, other)
     return float(inter / (area + other_area - inter))
 
 
 def _areas(box: NDArray[np.float32], others: NDArray[np.float32]) -> tuple[Any, Any, Any]:
-    """The intersection of a box with one or several others [..., 4], its own area, and theirs."""
+    """Return the intersection areas of a box with other boxes [..., 4], its own area, and their areas."""
     sides = np.minimum(box[2:], others[..., 2:]) - np.maximum(box[:2], others[..., :2])
     own, theirs = ((each[..., 2:] - each[..., :2]).prod(-1).clip(1e-6) for each in (box, others))
     return sides.clip(0).prod(-1), own, theirs
 
 
 def corners_of(image: Image, box: Rect) -> NDArray[np.float32]:
-    """float32 [4] x1, y1, x2, y2 of a box that came with a picture. Raises LunaError INVALID_RECTANGLE for one
-    outside of it.
+    """Return the corners of a client's box, float32 [4] x1, y1, x2, y2.
+
+    Raises LunaError INVALID_RECTANGLE for a box outside of the picture.
     """
     height, width = image.shape[:2]
     if min(box.width, box.height) < 1 or not (-box.width < box.x < width and -box.height < box.y < height):
@@ -148,9 +153,9 @@ def corners_of(image: Image, box: Rect) -> NDArray[np.float32]:
 
 
 def turned(detection: Detection, matrix: Matrix) -> Detection:
-    """A detection in the picture that `matrix` takes its picture to, a turn with or without a change of size.
+    """Transform a detection by `matrix`, a rotation with or without scale.
 
-    The box keeps its sides, which change places where the turn is nearer to a quarter than to none or a half.
+    The box keeps the lengths of its sides. It swaps them if the rotation is closer to 90° or 270° than to 0° or 180°.
     """
     centre = apply(matrix, (detection.box[:2] + detection.box[2:])[None] / 2)[0]
     sides = (detection.box[2:] - detection.box[:2]) * scale_of(matrix)
@@ -160,12 +165,12 @@ def turned(detection: Detection, matrix: Matrix) -> Detection:
 
 
 def roll_of(points: Points) -> float:
-    """The angle of the eyes (points 0 and 1), in radians clockwise on screen."""
+    """Return the angle of the line between the eyes (points 0 and 1), in radians, clockwise on screen."""
     across = points[1] - points[0]
     return float(np.arctan2(across[1], across[0]))
 
 
 def seen_in(corners: NDArray[np.float32], seen: Sequence[Seen]) -> Seen | None:
-    """What overlaps a box best, where it does so enough."""
+    """Return the detection with the highest overlap with a box, None if no overlap is sufficient."""
     best = max(seen, key=lambda found: iou(found.box, corners), default=None)
     return best if best is not None and iou(best.box, corners) >= REDETECTION_IOU else None

@@ -1,10 +1,10 @@
-"""The one exception of a broken set-up. Errors of a request are LunaError."""
+"""Exception of an invalid set-up. Errors of a request are LunaError."""
 
 
 class EngineError(Exception):
-    """The engine cannot start or go on as it is configured; the message says in one sentence what to do."""
+    """The engine cannot start or run as configured. The message is one sentence with the remedy."""
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in short."""
+    """Return the first line of an error's message."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

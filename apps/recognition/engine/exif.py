@@ -1,4 +1,4 @@
-"""What the API tells from a picture's EXIF data."""
+"""EXIF data of a picture in the form of the API."""
 
 import math
 
@@ -17,8 +17,10 @@ MAX_TEXT = 256
 
 
 def read_exif(exif: Exif) -> dict[str, object]:
-    """The tags that are there and readable: make, model, orientation, latitude, longitude (degrees, south and west
-    negative), artist, software, dateTime (of taking, else of the file; EXIF's own form), digitalZoomRatio, flash, uid.
+    """Return the readable tags of a picture.
+
+    Members: make, model, orientation, latitude and longitude (degrees; south and west are negative), artist, software,
+    dateTime (of the photograph, else of the file, in EXIF format), digitalZoomRatio, flash, uid.
     """
     detail, gps = exif.get_ifd(EXIF_IFD), exif.get_ifd(GPS_IFD)
     values = {name: exif.get(tag) for name, tag in _MAIN.items()}
@@ -42,7 +44,7 @@ def _degrees(parts: object, hemisphere: object, negative: str) -> float | None:
 
 
 def _plain(value: object) -> str | int | float | None:
-    """A JSON value of a tag's value; None for what has none (binary data, a division by zero, NaN)."""
+    """Return a tag's value as JSON, None if JSON cannot represent it (binary data, division by zero, NaN)."""
     if isinstance(value, IFDRational):
         return float(value) if value.denominator else None
     if isinstance(value, bytes):

@@ -1,7 +1,7 @@
-"""Objects of COCO's 80 classes with CenterNet: windows over the picture, peaks of the heat maps, suppression.
+"""Detection of objects of COCO's 80 classes with CenterNet: windows, peaks of the heat maps, NMS.
 
-The network sees the whole picture letterboxed to its input; for crowds also overlapping tiles, so that the persons of a
-group are large enough for it. An object that a tile cuts off is left to the window that shows all of it.
+The network runs on the whole picture, letterboxed to its input. For crowds it also runs on overlapping tiles, in which
+the persons are larger. An object at the inner edge of a tile is dropped, because another window shows all of it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,17 +16,19 @@ from apps.recognition.types import Image
 
 SIZE_PX = 512
 CELL_PX = 4
-TILE_SHARE = 1 / 1.75  # of the longer side, as for faces: two tiles with a quarter of overlap
-SKIP_TILES_UP_TO_PX = 512  # a tile of a smaller picture shows nothing new
-CUT_OFF_PX = 6  # of the input: an object that comes so near to a tile's inner edge may go on beyond it
+TILE_SHARE = 1 / 1.75  # share of the longer side, as for faces: two tiles that overlap by a quarter
+SKIP_TILES_UP_TO_PX = 512  # a picture up to this size gains no scale from tiles
+CUT_OFF_PX = 6  # pixels of the input; an object this close to a tile's inner edge may extend beyond it
 
 PERSON, BACKPACK = 0, 24  # COCO's classes, from 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """`box` float32 [4] x1, y1, x2, y2 in picture pixels; `score` 0..1; `kind`: class of COCO, from 0. `complete`: seen
-    in a window of the whole picture.
+    """Detected object.
+
+    `box`: float32 [4] x1, y1, x2, y2 in picture pixels. `score`: 0..1. `kind`: class of COCO, from 0. `complete`:
+    detected in a window of the whole picture.
     """
 
     box: NDArray[np.float32]
@@ -37,7 +39,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A square of the picture with its corner at (x, y) and `side` pixels; `whole`: it holds the whole picture."""
+    """Square of the picture with its corner at (x, y) and `side` pixels. `whole`: it contains the whole picture."""
 
     x: float
     y: float
@@ -46,14 +48,14 @@ class Window:
 
 
 def whole(image: Image) -> Window:
-    """The square around the picture."""
+    """Return the square around the picture."""
     height, width = image.shape[:2]
     longer = max(height, width)
     return Window((width - longer) / 2, (height - longer) / 2, longer, whole=True)
 
 
 def tiles(image: Image) -> list[Window]:
-    """Overlapping squares that show parts of the picture larger; none for a small picture."""
+    """Return overlapping tiles of the picture; none for a small picture."""
     height, width = image.shape[:2]
     longer = max(height, width)
     if longer <= SKIP_TILES_UP_TO_PX:
@@ -63,14 +65,14 @@ def tiles(image: Image) -> list[Window]:
 
 
 def around(box: NDArray[np.float32], grow: float) -> Window:
-    """The square around `box` x1, y1, x2, y2, `grow` times its longer side."""
+    """Return the square around `box` (x1, y1, x2, y2) with `grow` times its longer side."""
     side = float(max(box[2] - box[0], box[3] - box[1])) * grow
     x, y = (box[:2] + box[2:]) / 2 - side / 2
     return Window(float(x), float(y), side, whole=True)
 
 
 def crops(image: Image, windows: Sequence[Window]) -> NDArray[np.uint8]:
-    """The network's inputs, uint8 RGB [N, 512, 512, 3], black outside of the picture."""
+    """Return the network's inputs, uint8 RGB [N, 512, 512, 3], black outside of the picture."""
     cut = []
     for window in windows:
         centre = np.array([window.x, window.y]) + window.side / 2 - 0.5
@@ -86,7 +88,7 @@ def decode(
     threshold: float,
     nms_iou: float,
 ) -> list[Found]:
-    """Objects of the classes `kinds` in all windows of one picture, best first."""
+    """Decode the objects of the classes `kinds` in all windows of one picture, best first."""
     height, width = image.shape[:2]
     edges = np.array([width, height, width, height], np.float32)
     found: list[Found] = []
@@ -108,7 +110,7 @@ def _starts(length: int, side: float) -> list[float]:
 
 
 def _is_cut_off(box: NDArray[np.float32], window: Window, edges: NDArray[np.float32]) -> bool:
-    """Does the object touch an edge of the tile that is none of the picture?"""
+    """Return whether the object touches an edge of the tile inside of the picture."""
     near = CUT_OFF_PX * window.side / SIZE_PX
     tile = np.array([window.x, window.y, window.x + window.side, window.y + window.side])
     outwards = np.array([1, 1, -1, -1])
@@ -117,7 +119,7 @@ def _is_cut_off(box: NDArray[np.float32], window: Window, edges: NDArray[np.floa
 
 
 def _suppressed(found: list[Found], nms_iou: float) -> list[Found]:
-    """Best first; what a window of the whole picture shows goes before what a tile shows, which may see half of it."""
+    """Apply NMS, best first. Detections in the whole picture precede those in tiles, which may show half an object."""
     kept: list[Found] = []
     for each in sorted(found, key=lambda one: (not one.complete, -one.score)):
         if all(each.kind != other.kind or iou(each.box, other.box) < nms_iou for other in kept):

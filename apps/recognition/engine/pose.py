@@ -1,9 +1,9 @@
-"""The 17 key points of a body with MoveNet: crops for it, and its heads back in the picture.
+"""The 17 keypoints of a body with MoveNet: its crops, and the conversion of its heat maps to picture pixels.
 
-Each key point is the best cell of its heat map near to where the person's centre says that it lies, so that somebody
-beside is not mixed in (weights as in the network's own decoder: one over the distance in cells plus 1.8). The square
-around a standing person shows those who stand beside, too: what lies farther than a tenth outside of the box is
-blackened, else the network takes the clearest person of all.
+Each keypoint is the best cell of its heat map, weighted by the distance to the position that the person's centre
+predicts. The weight is that of the network's own decoder: one over the distance in cells plus 1.8. It excludes
+keypoints of other persons. The square around a person also shows neighbours. Pixels more than a tenth outside of the
+box are therefore black; without this the network selects the clearest person.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ from apps.recognition.types import Image, Keypoints
 SIZE_PX = 192
 CELLS = 48
 BOX_SCALE = 1.25
-BLACK_BEYOND = 0.1  # of the box's sides
+BLACK_BEYOND = 0.1  # share of the box's sides
 NEAR_CELLS = 1.8
-SEEN = 0.3  # the score from which on a key point is taken as seen
+SEEN = 0.3  # minimum score of a visible keypoint
 
 NOSE, LEFT_EYE, RIGHT_EYE, LEFT_EAR, RIGHT_EAR = range(5)
 LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_ELBOW, RIGHT_ELBOW, LEFT_WRIST, RIGHT_WRIST = range(5, 11)
@@ -29,13 +29,13 @@ HEAD = (NOSE, LEFT_EYE, RIGHT_EYE, LEFT_EAR, RIGHT_EAR)
 
 
 def crop_matrix(box: NDArray[np.float32]) -> Matrix:
-    """Picture to crop for a person's box x1, y1, x2, y2: the square around it × 1.25."""
+    """Return the transform from the picture to the crop: the square around the box x1, y1, x2, y2, times 1.25."""
     side = float(max(box[2] - box[0], box[3] - box[1])) * BOX_SCALE
     return square_transform((box[:2] + box[2:]) / 2 - 0.5, side, 0.0, SIZE_PX)
 
 
 def crops(image: Image, boxes: Sequence[NDArray[np.float32]], matrices: Sequence[Matrix]) -> NDArray[np.uint8]:
-    """The network's inputs, uint8 RGB [N, 192, 192, 3]."""
+    """Return the network's inputs, uint8 RGB [N, 192, 192, 3]."""
     return np.stack([_crop(image, box, matrix) for box, matrix in zip(boxes, matrices, strict=True)])
 
 
@@ -49,7 +49,7 @@ def _crop(image: Image, box: NDArray[np.float32], matrix: Matrix) -> Image:
 
 
 def decode(outputs: Mapping[str, NDArray[np.float32]], matrices: Sequence[Matrix]) -> list[Keypoints]:
-    """The key points of each crop in picture pixels: float32 [17, 3], x, y and score 0..1."""
+    """Decode the keypoints of each crop: float32 [17, 3], x and y in picture pixels and score 0..1."""
     return [
         _keypoints(outputs["kpt"][row], outputs["center"][row, ..., 0], outputs["regress"][row],
                    outputs["offset"][row], matrix)
@@ -77,7 +77,7 @@ def _keypoints(
 
 @lru_cache(maxsize=1)
 def _middle_weights() -> NDArray[np.float64]:
-    """The person that is meant stands in the middle: one over the distance from there."""
+    """Return weights of cells for the person's centre: one over the distance from the middle of the crop."""
     rows, columns = np.mgrid[:CELLS, :CELLS]
     weights: NDArray[np.float64] = 1 / (np.hypot(rows - CELLS / 2, columns - CELLS / 2) + NEAR_CELLS)
     return weights

@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions on the device that was asked for, or a sentence that says why not."""
+"""ONNX Runtime sessions on the configured device; a device that does not work is an error, never a fallback."""
 
 import contextlib
 import io
@@ -20,7 +20,7 @@ Tensor = NDArray[Any]
 
 ERRORS_ONLY, FATAL_ONLY = 3, 4  # ONNX Runtime's severities
 
-# ONNX Runtime computes shapes on the CPU on purpose: a few numbers, of which a copy from the device would cost more.
+# ONNX Runtime computes shapes on the CPU by design, because copies of a few numbers to the device would cost more.
 SHAPE_KINDS = frozenset(
     {
         "Shape", "Gather", "Unsqueeze", "Squeeze", "Concat", "Slice", "Cast", "Add", "Sub", "Mul", "Div", "Floor",
@@ -32,15 +32,15 @@ _DEVICE = re.compile(r"cpu|cuda(?::(\d{1,2}))?")
 
 
 class Device:
-    """CPU or one CUDA device. Raises EngineError for a name that is neither and for CUDA that is not there.
+    """CPU or one CUDA device. Raises EngineError for an invalid name, and if CUDA is not available.
 
-    `memory_limit_bytes`: bound of the CUDA memory arena of each network; 0 for none.
+    `memory_limit_bytes`: limit of the CUDA memory arena of each network; 0: no limit.
     """
 
     def __init__(self, name: str, memory_limit_bytes: int = 0) -> None:
         match = _DEVICE.fullmatch(name)
         if match is None:
-            raise EngineError(f"LUNA_DEVICE must be cpu, cuda or cuda:N, not {name!r}.")
+            raise EngineError(f"LUNA_DEVICE must be cpu, cuda or cuda:N, got {name!r}.")
         self.name = name
         self.is_cuda = name != "cpu"
         self.index = int(match.group(1) or 0)
@@ -51,10 +51,10 @@ class Device:
             _load_cuda_libraries()
 
     def providers(self) -> list[Any]:
-        """ONNX Runtime's provider list.
+        """Provider list for ONNX Runtime.
 
-        TF32 is off so that descriptors of both devices agree; convolutions are chosen by heuristics, for searching
-        every shape would make the first pictures wait.
+        TF32 is off, so that descriptors of both devices agree. Heuristics select the convolutions, because a search for
+        every shape would delay the first pictures.
         """
         if not self.is_cuda:
             return ["CPUExecutionProvider"]
@@ -70,10 +70,10 @@ class Device:
 
 
 def _load_cuda_libraries() -> None:
-    """Finds the libraries of requirements-gpu.txt.
+    """Load the libraries of requirements-gpu.txt.
 
-    What is missing would be told here, and again over many lines when a session falls back to the CPU; Session says it
-    in one sentence.
+    Messages about missing libraries are suppressed here and at the session's fallback to the CPU; `OnnxSession` raises
+    one sentence instead.
     """
     ort.set_default_logger_severity(FATAL_ONLY)
     with contextlib.redirect_stdout(io.StringIO()):
@@ -81,8 +81,9 @@ def _load_cuda_libraries() -> None:
 
 
 def default_threads(device: Device) -> int:
-    """Networks that run at the same time: one a core that this process may use; on CUDA two, so that one batch is
-    copied while another is computed.
+    """Return the default number of concurrent networks: one per core of this process, or two on CUDA.
+
+    With two on CUDA, one batch is copied while another is computed.
     """
     return (
         2
@@ -94,13 +95,13 @@ def default_threads(device: Device) -> int:
 
 
 class OnnxSession:
-    """A network in the memory of this process. On CUDA its outputs are bound to the device and copied back at once."""
+    """Network in the memory of this process. On CUDA its outputs are bound to the device and copied back together."""
 
     def __init__(self, path: Path, device: Device) -> None:
         self._session = _opened(path, device, _options())
         if device.is_cuda and self._session.get_providers()[0] != "CUDAExecutionProvider":
             raise EngineError(
-                f"LUNA_DEVICE={device.name}, but CUDA does not start here (no GPU, driver or CUDA libraries): "
+                f"LUNA_DEVICE={device.name}, but CUDA does not start (no GPU, driver or CUDA libraries): "
                 "use LUNA_DEVICE=cpu or install requirements-gpu.txt."
             )
         self._bound_to = ("cuda", device.index) if device.is_cuda else None
@@ -108,13 +109,13 @@ class OnnxSession:
         self.outputs = tuple(output.name for output in self._session.get_outputs())
 
     def run(self, tensor: Tensor) -> list[Tensor]:
-        """The outputs for one batch, in the order of `outputs`."""
+        """Return the outputs of one batch, in the order of `outputs`."""
         if self._bound_to is not None:
             return self.run_bound(tensor, *self._bound_to)
         return [np.asarray(output) for output in self._session.run(None, {self._input: tensor})]
 
     def run_bound(self, tensor: Tensor, device: str, index: int) -> list[Tensor]:
-        """As `run`, with the outputs kept on `device` until all are there: one wait instead of one an output."""
+        """Run one batch with all outputs on `device` and one synchronisation, instead of one per output."""
         binding = self._session.io_binding()
         binding.bind_cpu_input(self._input, np.ascontiguousarray(tensor))
         for name in self.outputs:
@@ -124,7 +125,7 @@ class OnnxSession:
 
 
 def placement(path: Path, device: Device, tensor: Tensor) -> dict[str, list[str]]:
-    """Which kinds of nodes each execution provider runs, as the profile of one run with `tensor` tells."""
+    """Return the types of nodes by execution provider, from the profile of one run with `tensor`."""
     with tempfile.TemporaryDirectory(prefix="luna-placement-") as folder:
         options = _options()
         options.enable_profiling = True
@@ -141,18 +142,18 @@ def placement(path: Path, device: Device, tensor: Tensor) -> dict[str, list[str]
 
 
 def check_placement(name: str, kinds: Mapping[str, Sequence[str]]) -> None:
-    """Raises EngineError where a network that should run on CUDA leaves more to the CPU than arithmetic with shapes."""
+    """Check that a network runs on CUDA. Raises EngineError if more than shape arithmetic runs on the CPU."""
     left = sorted(set(kinds.get("CPUExecutionProvider", ())) - SHAPE_KINDS)
     if left:
         raise EngineError(
-            f"Network {name} runs {', '.join(left)} on the CPU although CUDA was asked for: use LUNA_DEVICE=cpu or "
+            f"Network {name} runs {', '.join(left)} on the CPU although LUNA_DEVICE is CUDA: use LUNA_DEVICE=cpu or "
             "another network."
         )
 
 
 def _options() -> ort.SessionOptions:
     options = ort.SessionOptions()
-    # Whole runs are spread over the cores (batching.py), which beats splitting one run over them.
+    # Parallel runs on several cores are faster than one run split over them (measured in `batching`).
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY
@@ -162,5 +163,5 @@ def _options() -> ort.SessionOptions:
 def _opened(path: Path, device: Device, options: ort.SessionOptions) -> ort.InferenceSession:
     try:
         return ort.InferenceSession(str(path), options, providers=device.providers())
-    except Exception as error:  # onnxruntime raises classes of its C++ side without a common base
+    except Exception as error:  # onnxruntime raises C++ exceptions without a common base class
         raise EngineError(f"Network file {path} cannot be loaded on {device.name}: {first_line(error)}") from error

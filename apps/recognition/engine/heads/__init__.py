@@ -1,4 +1,4 @@
-"""Detector heads: what a face detector is shown, and how its outputs become boxes. A manifest's `head` names one."""
+"""Detector heads: inputs of a face detector and the decoding of its outputs. A manifest names its `head`."""
 
 from apps.recognition.engine.errors import EngineError
 from apps.recognition.engine.heads.base import Head
@@ -12,12 +12,12 @@ HEADS: dict[str, type[Head]] = {"blazeface": BlazeFace, "yunet": YuNet, "scrfd":
 
 
 def head_for(manifest: Manifest, score: float | None = None) -> Head:
-    """The head that a detector's manifest names; `score`: faces are taken from it on, None: as the manifest says.
+    """Return the head of a detector's manifest. `score`: minimum score of a face, None for the manifest's.
 
-    Raises EngineError where there is no such head, or where the manifest's outputs are not those of the head.
+    Raises EngineError for an unknown head, and for outputs in the manifest that do not fit the head.
     """
     if manifest.head not in HEADS:
         raise EngineError(
-            f"Network {manifest.name} has the unknown head {manifest.head!r}: there are {', '.join(HEADS)}."
+            f"Network {manifest.name} has the unknown head {manifest.head!r}: it must be one of {', '.join(HEADS)}."
         )
     return HEADS[manifest.head](manifest, score)

@@ -1,6 +1,6 @@
-"""What every detector head has in common: windows over the picture, thresholds, the way back to picture pixels.
+"""Base of detector heads: windows of the picture, thresholds, conversion to picture pixels.
 
-Heads read the outputs in the order in which the manifest declares them; their names are free.
+A head reads the outputs in the order of the manifest; the names of outputs do not matter.
 """
 
 from abc import ABC, abstractmethod
@@ -22,28 +22,29 @@ Values = NDArray[np.float32]
 # All anchors of all windows in network pixels: boxes [N, A, 4] x1, y1, x2, y2, scores [N, A], points [N, A, P, 2].
 Candidates = tuple[Values, Values, Values]
 
-LONGER_SIDE_PX = 640  # of a network whose input may have any size: what YuNet was measured with
-SIDE_STEP_PX = 128  # and its sides are multiples of this, so that few shapes are seen
-BOX_WINDOW_PX = 256  # the side of a window around a box where the input's size is free
-BOX_GROWTH = 2.0  # the surroundings that a detector sees when it looks into a box
-TURNED_WINDOW_PX = 128  # the side of a window that shows one face in another turn, where the input's size is free
+LONGER_SIDE_PX = 640  # longer side of a free input size; YuNet was measured with it
+SIDE_STEP_PX = 128  # sides of a free input size are multiples of this, which limits the number of shapes
+BOX_WINDOW_PX = 256  # side of a window around a box, for a free input size
+BOX_GROWTH = 2.0  # size of the window around a box, relative to the box
+TURNED_WINDOW_PX = 128  # side of a window with one rotated face, for a free input size
 TURNED_GROWTH = 1.6
-TURNS, TURNS_OF_FIXED_SIZE = 8, 4  # windows of a fixed size cost a whole look each
-TILE_OVERLAP = 0.25  # of a tile's side: faces up to this size are whole in one tile
-CERTAIN_SCORE = 0.9  # of heads whose manifest states none
+TURNS, TURNS_OF_FIXED_SIZE = 8, 4  # a window of fixed size costs as much as a whole picture
+TILE_OVERLAP = 0.25  # share of a tile's side; a face up to this size is complete in one tile
+CERTAIN_SCORE = 0.9  # default for manifests without this threshold
 
 
 class Head(ABC):
-    """One detector's reading. `last_sides`: what the last axis of each output must be, in the manifest's order.
+    """Head of a detector. `last_sides`: required size of the last axis of each output, in the manifest's order.
 
-    `mesh_scale`: the mesh network's crop in longer sides of the box. Boxes as WIDER FACE draws them, forehead to chin,
-    are 1.25 times as high as BlazeFace's (median of 57 faces), and end above the chin of a wide open mouth: at 1.2 its
-    gap came out at less than half; at 1.4 brows and eyelids went wrong. Descriptors are the same for 1.1 to 1.5.
-    `five_points`: are the detector's points eyes, nose tip and mouth corners, in the order of `landmarks5`?
+    `mesh_scale`: side of the mesh network's crop, in longer sides of the box. Boxes of WIDER FACE, from forehead to
+    chin, are 1.25 times as high as BlazeFace's (median of 57 faces). They end above the chin of a wide open mouth: a
+    scale of 1.2 measured less than half of its gap, and 1.4 gave wrong brows and eyelids. Descriptors are equal from
+    1.1 to 1.5. `five_points`: whether the detector's points are eyes, nose tip and mouth corners, in the order of
+    `landmarks5`.
 
-    Scores, from the manifest's `[thresholds]`: faces are taken from `score_threshold` on. From `certain_score` on a
-    face stands as the detector says. From `sure_score` on it is a face whatever the mesh says. What is between
-    `candidate_score` and `score_threshold` is a face if it reaches `turned_score` in the right turn.
+    Minimum scores, from the manifest's `[thresholds]`: `score_threshold` of a face; `certain_score` of a face whose
+    orientation is reliable; `sure_score` of a face that the mesh need not confirm. A candidate between
+    `candidate_score` and `score_threshold` is a face if it reaches `turned_score` in the right rotation.
     """
 
     last_sides: ClassVar[tuple[int, ...]]
@@ -70,23 +71,23 @@ class Head(ABC):
             raise EngineError(f"{error}.") from error
 
     def windows(self, image: Image) -> tuple[NDArray[np.uint8], list[Window]]:
-        """The network's inputs for one picture, uint8 RGB [N, H, W, 3], and where each lies: the whole picture.
+        """Return the network's inputs for a whole picture, uint8 RGB [N, H, W, 3], and their windows.
 
-        Pictures are made smaller, never larger.
+        Pictures are downscaled, never upscaled.
         """
         return letterboxed(image, self.scale(image), self.input_shape(*image.shape[:2]))
 
     def scale(self, image: Image) -> float:
-        """Network pixels a picture pixel where the network sees the whole picture."""
+        """Return the network pixels per picture pixel for a whole picture."""
         height, width = image.shape[:2]
         rows, columns = self.input_shape(height, width)
         return float(min(1.0, rows / height, columns / width))
 
     def tiles(self, image: Image, most: int) -> tuple[NDArray[np.uint8], list[Window]]:
-        """Overlapping parts of a picture that the whole was too small for, at its own size or as large as `most` tiles
-        allow; none where they would show no more.
+        """Return overlapping tiles of a picture that was downscaled, at the highest scale that `most` tiles allow.
 
-        Only for networks whose input's size is free: the others' windows have tiles of their own.
+        Return no tiles if they would not increase the scale. Only networks with a free input size have tiles here;
+        `windows` of the others includes tiles.
         """
         side, longest = LONGER_SIDE_PX, max(image.shape[:2])
         stride = side * (1 - TILE_OVERLAP)
@@ -101,9 +102,9 @@ class Head(ABC):
         return crops, [Window(left / scale, top / scale, scale) for left, top in corners]
 
     def turned_windows(self, image: Image, box: Values) -> tuple[NDArray[np.uint8], list[Matrix]]:
-        """The face in `box`, upright and in every other turn: inputs [turns, side, side, 3], and picture to each.
+        """Return the face in `box` in every rotation: inputs [turns, side, side, 3] and transforms from the picture.
 
-        The face fills the middle of each input, `central_box`.
+        The face fills `central_box` of each input. The first input is not rotated.
         """
         turns = TURNS_OF_FIXED_SIZE if self.spec.width else TURNS
         size = self.face_side
@@ -114,18 +115,18 @@ class Head(ABC):
 
     @property
     def central_box(self) -> Values:
-        """Where `turned_windows` shows the box, in the input's pixels."""
+        """Position of the box in the inputs of `turned_windows`, in pixels of the input."""
         size = self.face_side
         half = size / TURNED_GROWTH / 2
         return np.array([size / 2 - half, size / 2 - half, size / 2 + half, size / 2 + half], np.float32)
 
     @property
     def face_side(self) -> int:
-        """The side in pixels of a square input that shows one face."""
+        """Side in pixels of a square input with one face."""
         return min(self.input_shape(TURNED_WINDOW_PX, TURNED_WINDOW_PX))
 
     def window_around(self, image: Image, box: Values) -> tuple[NDArray[np.uint8], list[Window]]:
-        """One input of the network that shows `box` x1, y1, x2, y2 and its surroundings."""
+        """Return one input of the network with `box` (x1, y1, x2, y2) and its surroundings."""
         size_px = min(self.input_shape(BOX_WINDOW_PX, BOX_WINDOW_PX))
         side = float(max(box[2] - box[0], box[3] - box[1])) * BOX_GROWTH
         centre = (box[:2] + box[2:]) / 2
@@ -137,14 +138,14 @@ class Head(ABC):
         return canvas, [Window(left, top, size_px / side)]
 
     def input_shape(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the network's input for a picture of this size."""
+        """Return height and width of the network's input for a picture of this size."""
         scale = min(1.0, LONGER_SIDE_PX / max(height, width))
         step = self._step()
         rows, columns = (max(1, -(-round(side * scale) // step)) * step for side in (height, width))
         return self.spec.height or rows, self.spec.width or columns
 
     def warm_up_shapes(self) -> list[tuple[int, int]]:
-        """Heights and widths that pictures will bring."""
+        """Heights and widths of inputs that pictures can have."""
         step = self._step()
         sides = range(step, LONGER_SIDE_PX + step, step)
         heights, widths = ([fixed] if fixed else sides for fixed in (self.spec.height, self.spec.width))
@@ -156,8 +157,9 @@ class Head(ABC):
     def decode(
         self, outputs: Mapping[str, Values], places: Sequence[Window], shape: tuple[int, int], threshold: float
     ) -> list[list[Detection]]:
-        """The network's outputs for windows (`shape`: their height and width) to what each shows from `threshold` on,
-        best first, in picture pixels.
+        """Decode the outputs to detections of each window, best first, in picture pixels.
+
+        `shape`: height and width of the windows. `threshold`: minimum score.
         """
         values = [
             output.activated(outputs[output.name]).reshape(len(places), -1, output.shape[-1]) for output in self.outputs
@@ -173,17 +175,17 @@ class Head(ABC):
 
     @abstractmethod
     def candidates(self, values: Sequence[Values], height: int, width: int) -> Candidates:
-        """All anchors of inputs of this size; `values`: activated outputs [N, rows, last side]."""
+        """Return all anchors of inputs of this size. `values`: activated outputs [N, rows, last side]."""
 
 
 def grid(height: int, width: int, stride: int, repeat: int = 1) -> Values:
-    """Column and row of every cell of a feature map, `repeat` anchors a cell: float32 [cells × repeat, 2]."""
+    """Return column and row of every cell of a feature map, `repeat` times: float32 [cells × repeat, 2]."""
     rows, columns = np.mgrid[0 : -(-height // stride), 0 : -(-width // stride)]
     return np.repeat(np.stack([columns, rows], -1).reshape(-1, 2), repeat, 0).astype(np.float32)
 
 
 def _corners(height: float, width: float, side: int, stride: float) -> list[tuple[int, int]]:
-    """Left and top of the tiles of one side that cover a picture, evenly spaced, at most `stride` apart."""
+    """Return left and top of evenly spaced tiles of side `side` that cover a picture, at most `stride` apart."""
 
     def starts(length: float) -> list[int]:
         steps = max(0, int(np.ceil((length - side) / stride)))

@@ -1,8 +1,8 @@
-"""RetinaFace as its PyTorch version with a MobileNet or ResNet-50 backbone publishes it.
+"""RetinaFace in its published PyTorch version with a MobileNet or ResNet-50 backbone.
 
-Outputs in order: boxes, probabilities of background and face, points; over strides 8, 16, 32 with two square anchors a
-cell. Values are relative to the anchor, scaled by the variances .1 (place) and .2 (logarithm of the size); five points,
-image-left eye first.
+Outputs in order: boxes, probabilities of background and face, points; over strides 8, 16, 32 with two square anchors
+per cell. Values are relative to the anchor and scaled by the variances .1 (position) and .2 (logarithm of the size).
+The first of the five points is the image-left eye.
 """
 
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ import numpy as np
 
 from apps.recognition.engine.heads.base import Candidates, Head, Values, grid
 
-ANCHORS = ((8, (16, 32)), (16, (64, 128)), (32, (256, 512)))  # (pixels a cell, sides of its anchors in pixels)
+ANCHORS = ((8, (16, 32)), (16, (64, 128)), (32, (256, 512)))  # (pixels per cell, sides of its anchors in pixels)
 PLACE_VARIANCE, SIZE_VARIANCE = 0.1, 0.2
 
 
 class RetinaFace(Head):
-    """For inputs of any size."""
+    """Head of RetinaFace, for inputs of any size."""
 
     last_sides = (4, 2, 10)
 
     def candidates(self, values: Sequence[Values], height: int, width: int) -> Candidates:
-        """As the published `decode` and `decode_landm`, in network pixels."""
+        """Return the anchors in network pixels, as the published `decode` and `decode_landm`."""
         box, probabilities, offsets = values
         centres, sides = _anchors(height, width)
         middles = centres + box[..., :2] * PLACE_VARIANCE * sides
@@ -34,7 +34,7 @@ class RetinaFace(Head):
 
 @lru_cache(maxsize=16)
 def _anchors(height: int, width: int) -> tuple[Values, Values]:
-    """Centres [A, 2] and sides [A, 1] of the anchors in pixels."""
+    """Return centres [A, 2] and sides [A, 1] of the anchors in pixels."""
     centres, sides = [], []
     for stride, sizes in ANCHORS:
         cells = grid(height, width, stride, len(sizes))

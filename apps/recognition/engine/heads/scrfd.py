@@ -1,7 +1,8 @@
-"""SCRFD as InsightFace exports it with key points: two anchors a cell of strides 8, 16 and 32.
+"""SCRFD as InsightFace exports it with keypoints: two anchors per cell of strides 8, 16 and 32.
 
 Outputs in order: scores, boxes and points, each for strides 8, 16, 32. Boxes are distances to the left, top, right and
-bottom edge, points are offsets, all in cells from the cell's corner; five points, image-left eye first.
+bottom edge, points are offsets; both are in cells, from the corner of the cell. The first of the five points is the
+image-left eye.
 """
 
 from collections.abc import Sequence
@@ -15,12 +16,12 @@ ANCHORS_A_CELL = 2
 
 
 class Scrfd(Head):
-    """For inputs whose sides are multiples of 32."""
+    """Head of SCRFD, for inputs whose sides are multiples of 32."""
 
     last_sides = (1, 1, 1, 4, 4, 4, 10, 10, 10)
 
     def candidates(self, values: Sequence[Values], height: int, width: int) -> Candidates:
-        """As InsightFace's `distance2bbox` and `distance2kps`."""
+        """Return the anchors in network pixels, as InsightFace's `distance2bbox` and `distance2kps`."""
         boxes, scores, points = [], [], []
         for level, stride in enumerate(STRIDES):
             score, distances, offsets = values[level::3]

@@ -1,7 +1,7 @@
-"""YuNet (S. Yu, libfacedetection): anchor-free, one candidate a cell of strides 8, 16 and 32.
+"""YuNet (S. Yu, libfacedetection): anchor-free, one candidate per cell of strides 8, 16 and 32.
 
-Outputs in order: cls, obj, bbox and kps, each for strides 8, 16, 32. The score is √(cls · obj); boxes are centre
-offsets and logarithms of the size in cells; five points, image-left eye first.
+Outputs in order: cls, obj, bbox and kps, each for strides 8, 16, 32. The score is √(cls · obj). Boxes are centre
+offsets and logarithms of the size, in cells. The first of the five points is the image-left eye.
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ STRIDES = (8, 16, 32)
 
 
 class YuNet(Head):
-    """For inputs of any size whose sides are multiples of 32."""
+    """Head of YuNet, for inputs whose sides are multiples of 32."""
 
     last_sides = (1, 1, 1, 1, 1, 1, 4, 4, 4, 10, 10, 10)
 
     def candidates(self, values: Sequence[Values], height: int, width: int) -> Candidates:
-        """As OpenCV's FaceDetectorYN decodes it."""
+        """Return the candidates in network pixels, as OpenCV's FaceDetectorYN."""
         boxes, scores, points = [], [], []
         for level, stride in enumerate(STRIDES):
             classes, objects, box, keypoints = values[level::3]

@@ -1,7 +1,6 @@
-"""Networks on another machine, by the Open Inference Protocol v2 over HTTP or gRPC (Triton, KServe, MLServer).
+"""Client of inference servers (Triton, KServe, MLServer) by the Open Inference Protocol v2 over HTTP or gRPC.
 
-Requests go out as they come: joining them into batches is left to that server. When it is away, requests are answered
-with 503 until it is back.
+Requests are sent without batching, which the server does. While it does not respond, requests fail with status 503.
 """
 
 from typing import Protocol
@@ -13,33 +12,33 @@ from apps.recognition.networks.specs import Manifest
 
 
 class InferenceServer(Protocol):
-    """A server that answers, whatever it is spoken to by. Any number of threads may use it."""
+    """Connected inference server, thread-safe."""
 
     def check_ready(self, network: str) -> None:
-        """Raises EngineError where the server has no such model, or it is not ready."""
+        """Check that the server has the model. Raises EngineError if it is absent or not ready."""
 
     def infer(self, manifest: Manifest, tensor: Tensor, deadline: float) -> list[Tensor]:
-        """The outputs for one batch, in the manifest's order and with its shapes. `deadline`: a time.monotonic().
+        """Return the outputs of one batch, in the manifest's order and shapes. `deadline`: value of time.monotonic().
 
-        Raises LunaError with status 503: PROCESSING_TIMEOUT where the deadline passes, BATCHING_ERROR where the
-        server is away or refuses.
+        Raises LunaError with status 503: PROCESSING_TIMEOUT if the deadline passes, BATCHING_ERROR if the server does
+        not respond or rejects the request.
         """
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
 
 
 def connect(url: str, *, connections: int) -> InferenceServer:
-    """The server at `url`: http:// or https://, grpc:// or (with TLS) grpcs:// and a port.
+    """Connect to the server at `url`: http:// or https://, grpc:// or (with TLS) grpcs:// and a port.
 
-    `connections`: the most that HTTP opens; gRPC needs one. Raises EngineError where it is no such address, or the
-    server does not answer as the protocol says.
+    `connections`: maximum number of HTTP connections; gRPC needs one. Raises EngineError for an invalid address, and if
+    the server does not follow the protocol.
     """
     scheme = url.partition("://")[0]
     if scheme in ("http", "https"):
         return HttpServer(url, connections=connections)
     if scheme in ("grpc", "grpcs"):
-        from apps.recognition.engine.open_inference.grpc import GrpcServer  # 25 MB that only its users pay for
+        from apps.recognition.engine.open_inference.grpc import GrpcServer  # imported on demand: 25 MB of memory
 
         return GrpcServer(url)
-    raise EngineError(f"LUNA_INFERENCE_URL must begin with http://, https://, grpc:// or grpcs://, not {url!r}.")
+    raise EngineError(f"LUNA_INFERENCE_URL must begin with http://, https://, grpc:// or grpcs://, got {url!r}.")

@@ -1,4 +1,4 @@
-"""The protocol over gRPC. Tensors travel as raw contents; answers may also carry typed ones."""
+"""Open Inference Protocol over gRPC. Requests use raw contents; responses can also use typed contents."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,27 +22,27 @@ from apps.recognition.engine.open_inference.shared import (
 from apps.recognition.engine.sessions import Tensor
 from apps.recognition.networks.specs import Manifest
 
-LARGEST_MESSAGE = 2**31 - 1  # protobuf's own bound; gRPC's 4 MiB would not take a batch of pictures
+LARGEST_MESSAGE = 2**31 - 1  # protobuf's limit; gRPC's default of 4 MiB is too small for a batch of pictures
 OPTIONS = (
     ("grpc.max_send_message_length", LARGEST_MESSAGE),
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
-    # Addresses of the operator's own network: no proxy of the environment stands before them.
+    # The server is in the operator's own network, so proxies of the environment do not apply.
     ("grpc.enable_http_proxy", 0),
-    # A server that is back is found again within about a second; the minimum also bounds a try to connect.
+    # Reconnects to a restarted server within about a second; the minimum also limits an attempt to connect.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.min_reconnect_backoff_ms", int(CONNECT_TIMEOUT_S * 1000)),
-    # A machine that vanished without a word is noticed while a request waits; servers allow two such pings.
+    # Detects a lost machine while a request waits; servers allow two such pings.
     ("grpc.keepalive_time_ms", 15_000),
     ("grpc.keepalive_timeout_ms", 5_000),
 )
-CONTENTS = {"FP32": "fp32_contents", "FP64": "fp64_contents"}  # the typed ones that outputs of networks can have
+CONTENTS = {"FP32": "fp32_contents", "FP64": "fp64_contents"}  # typed contents that outputs of networks can have
 
 
 class GrpcServer:
-    """The server at grpc://HOST:PORT or grpcs://HOST:PORT: one connection, which any number of threads share.
+    """Server at grpc://HOST:PORT or grpcs://HOST:PORT with one connection for all threads.
 
-    Raises EngineError where it does not answer as the protocol says. It belongs to the process that made it.
+    Raises EngineError if it does not follow the protocol. The object belongs to the process that created it.
     """
 
     def __init__(self, url: str) -> None:
@@ -50,10 +50,10 @@ class GrpcServer:
         address = urlsplit(self.url)
         try:
             is_complete = bool(address.hostname and address.port) and not address.path
-        except ValueError:  # what stands for the port is none
+        except ValueError:  # the port is not a number
             is_complete = False
         if not is_complete:
-            raise EngineError(f"LUNA_INFERENCE_URL must be {address.scheme}://HOST:PORT, not {url!r}.")
+            raise EngineError(f"LUNA_INFERENCE_URL must be {address.scheme}://HOST:PORT, got {url!r}.")
         if address.scheme == "grpcs":
             self._channel = grpc.secure_channel(address.netloc, grpc.ssl_channel_credentials(), OPTIONS)
         else:
@@ -65,14 +65,14 @@ class GrpcServer:
             is_ready = self._server_ready(MESSAGES["ServerReadyRequest"](), timeout=CONNECT_TIMEOUT_S).ready
         except grpc.RpcError as error:
             self.close()
-            raise EngineError(f"The inference server {url} does not answer: {_reason(error)}.") from error
+            raise EngineError(f"The inference server {url} does not respond: {_reason(error)}.") from error
         if not is_ready:
             self.close()
             raise EngineError(f"The inference server {url} is not ready.")
 
     def check_ready(self, network: str) -> None:
-        """Raises EngineError where the server has no such model, or it is not ready."""
-        message = f"The inference server {self.url} has no model {network} that is ready"
+        """Check that the server has the model. Raises EngineError if it is absent or not ready."""
+        message = f"The inference server {self.url} has no ready model {network}"
         try:
             answer = self._model_ready(MESSAGES["ModelReadyRequest"](name=network), timeout=CONNECT_TIMEOUT_S)
         except grpc.RpcError as error:
@@ -81,7 +81,7 @@ class GrpcServer:
             raise EngineError(f"{message}.")
 
     def infer(self, manifest: Manifest, tensor: Tensor, deadline: float) -> list[Tensor]:
-        """As InferenceServer.infer."""
+        """Run one batch as `InferenceServer.infer`."""
         request = MESSAGES["ModelInferRequest"](
             model_name=manifest.name,
             inputs=[
@@ -101,7 +101,7 @@ class GrpcServer:
             raise away(first_line(error)) from error
 
     def close(self) -> None:
-        """Closes the connection; requests that wait for an answer fail."""
+        """Close the connection; pending requests fail."""
         self._channel.close()
 
     def _method(self, name: str) -> Any:
@@ -113,7 +113,7 @@ class GrpcServer:
 
 
 def _outputs(answer: Any) -> dict[str, Tensor]:
-    """By name. Raises KeyError or ValueError for what is not of the protocol."""
+    """Return the outputs by name. Raises KeyError or ValueError for a response that violates the protocol."""
     contents = answer.raw_output_contents or [None] * len(answer.outputs)
     found: dict[str, Tensor] = {}
     for output, data in zip(answer.outputs, contents, strict=True):

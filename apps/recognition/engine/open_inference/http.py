@@ -1,4 +1,4 @@
-"""The protocol over HTTP. Tensors travel in its binary form where the server has it, else as JSON."""
+"""Open Inference Protocol over HTTP. Tensors are binary if the server supports it, else JSON."""
 
 from typing import Any
 
@@ -23,33 +23,33 @@ from apps.recognition.networks.specs import Manifest
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 BINARY_EXTENSION = "binary_tensor_data"
-MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError)  # what reading nonsense raises
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError)  # errors of reading a malformed response
 
 
 class HttpServer:
-    """The server at an address. Raises EngineError where it does not answer as the protocol says."""
+    """Server at an HTTP address. Raises EngineError if it does not follow the protocol."""
 
     def __init__(self, url: str, *, connections: int) -> None:
         self.url = url.rstrip("/")
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        # Addresses of the operator's own network: no proxy of the environment stands before them.
+        # The server is in the operator's own network, so proxies of the environment do not apply.
         self._client = httpx.Client(base_url=self.url, limits=limits, timeout=CONNECT_TIMEOUT_S, trust_env=False)
         try:
             answer = self._client.get("/v2")
             self.binary = BINARY_EXTENSION in answer.raise_for_status().json().get("extensions", [])
         except (httpx.HTTPError, ValueError, AttributeError) as error:
-            raise EngineError(f"The inference server {url} does not answer: {_reason(error)}.") from error
+            raise EngineError(f"The inference server {url} does not respond: {_reason(error)}.") from error
 
     def check_ready(self, network: str) -> None:
-        """Raises EngineError where the server has no such model, or it is not ready."""
+        """Check that the server has the model. Raises EngineError if it is absent or not ready."""
         try:
             self._client.get(f"/v2/models/{network}/ready").raise_for_status()
         except httpx.HTTPError as error:
-            message = f"The inference server {self.url} has no model {network} that is ready: {_reason(error)}."
+            message = f"The inference server {self.url} has no ready model {network}: {_reason(error)}."
             raise EngineError(message) from error
 
     def infer(self, manifest: Manifest, tensor: Tensor, deadline: float) -> list[Tensor]:
-        """As InferenceServer.infer."""
+        """Run one batch as `InferenceServer.infer`."""
         left_s = seconds_left(deadline)
         body, headers = self._request(manifest, tensor)
         timeout = httpx.Timeout(left_s, connect=min(left_s, CONNECT_TIMEOUT_S))
@@ -63,7 +63,7 @@ class HttpServer:
             raise away(_reason(error)) from error
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         self._client.close()
 
     def _request(self, manifest: Manifest, tensor: Tensor) -> tuple[bytes, dict[str, str]]:
@@ -85,7 +85,7 @@ class HttpServer:
 
 
 def _outputs(answer: httpx.Response) -> dict[str, Tensor]:
-    """By name. Raises one of MALFORMED for what is not of the protocol."""
+    """Return the outputs by name. Raises one of MALFORMED for a response that violates the protocol."""
     length = int(answer.headers.get(HEADER_LENGTH, 0)) or len(answer.content)
     head, tail = orjson.loads(answer.content[:length]), memoryview(answer.content)[length:]
     found: dict[str, Tensor] = {}

@@ -1,7 +1,7 @@
-"""The gRPC messages of the Open Inference Protocol v2, those fields of them that are used here.
+"""gRPC messages of the Open Inference Protocol v2, with only the fields that this client uses.
 
-They are declared in a pool of their own, where they meet no other library's copy of them. What is not declared is
-skipped by readers, as protobuf has it; names of nested messages do not travel.
+A descriptor pool of its own avoids conflicts with the definitions of other libraries. Protobuf skips undeclared fields,
+and names of nested messages are not part of the wire format.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from google.protobuf.message_factory import GetMessageClass
 PACKAGE = "inference"
 SERVICE = f"{PACKAGE}.GRPCInferenceService"
 
-# Field: number and type; a type with [] repeats.
+# Number and type of each field; [] marks a repeated field.
 FIELDS: Mapping[str, Mapping[str, tuple[int, str]]] = {
     "ServerReadyRequest": {},
     "ServerReadyResponse": {"ready": (1, "bool")},

@@ -1,4 +1,4 @@
-"""What both ways to a server have in common: names of types, errors, and the check of what came back."""
+"""Common parts of both transports: names of types, errors, and the validation of outputs."""
 
 import time
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ DTYPES = {name: np.dtype(dtype) for dtype, name in DATATYPES.items()} | {"FP64":
 
 
 def seconds_left(deadline: float) -> float:
-    """Until `deadline`, a time.monotonic(). Raises LunaError PROCESSING_TIMEOUT where it has passed."""
+    """Return the seconds until `deadline` (time.monotonic()). Raises LunaError PROCESSING_TIMEOUT after it."""
     left_s = deadline - time.monotonic()
     if left_s <= 0:
         raise late(0)
@@ -24,35 +24,36 @@ def seconds_left(deadline: float) -> float:
 
 
 def late(waited_s: float) -> LunaError:
-    """The server did not answer in time."""
+    """Return the error of a server that did not respond in time."""
     return LunaError(errors.PROCESSING_TIMEOUT, round(waited_s, 1), status=503, headers={"Retry-After": "1"})
 
 
 def away(reason: str) -> LunaError:
-    """The server does not answer, or not as the protocol says."""
+    """Return the error of a server that does not respond or violates the protocol."""
     return LunaError(errors.BATCHING_ERROR, f"inference server: {reason}", status=503, headers={"Retry-After": "1"})
 
 
 def raw(tensor: Tensor) -> bytes:
-    """The protocol's binary form: rows one after the other, little-endian."""
+    """Return the protocol's binary form: row by row, little-endian."""
     return np.ascontiguousarray(tensor, tensor.dtype.newbyteorder("<")).tobytes()
 
 
 def from_raw(data: bytes | memoryview, datatype: str) -> Tensor:
-    """The other way round, flat. Raises KeyError for a type, ValueError for a length that does not fit."""
+    """Decode the binary form to a flat tensor. Raises KeyError for an unknown type, ValueError for a wrong length."""
     return np.frombuffer(data, DTYPES[datatype].newbyteorder("<"))
 
 
 def checked(manifest: Manifest, rows: int, found: Mapping[str, Tensor]) -> list[Tensor]:
-    """The outputs as float32 in the manifest's order.
+    """Return the outputs as float32, in the manifest's order.
 
-    `rows`: of the batch. Raises KeyError where one is missing, ValueError where its shape is not the manifest's.
+    `rows`: rows of the batch. Raises KeyError for a missing output, ValueError for a shape that differs from the
+    manifest's.
     """
     outputs = []
     for spec in manifest.outputs:
         value = found[spec.name]
         wanted = (rows, *spec.shape) if spec.batch_axis else spec.shape
         if len(value.shape) != len(wanted) or any(w not in (0, s) for w, s in zip(wanted, value.shape, strict=True)):
-            raise ValueError(f"output {spec.name} of {manifest.name} has the shape {value.shape}, not {wanted}")
+            raise ValueError(f"output {spec.name} of {manifest.name} must have the shape {wanted}, got {value.shape}")
         outputs.append(value.astype(np.float32, copy=False))
     return outputs

@@ -207,7 +207,9 @@ def blazeface(engine: Engine) -> Manifest:
 
 
 def test_an_unknown_head_stops_the_start_with_one_sentence(engine: Engine) -> None:
-    with pytest.raises(EngineError, match=r"^Network blazeface has the unknown head 'fancy': there are .*scrfd.*\.$"):
+    with pytest.raises(
+        EngineError, match=r"^Network blazeface has the unknown head 'fancy': it must be one of .*scrfd.*\.$"
+    ):
         head_for(replace(blazeface(engine), head="fancy"))
 
 

@@ -143,13 +143,13 @@ def test_more_rows_than_the_largest_batch_go_in_parts(engine: Engine, form: str)
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "grpc://127.0.0.1:9", "grpcs://127.0.0.1:9"])
 def test_a_server_that_is_not_there_stops_the_start(engine: Engine, url: str) -> None:
-    with pytest.raises(EngineError, match=rf"^The inference server {url} does not answer: .*\.$"):
+    with pytest.raises(EngineError, match=rf"^The inference server {url} does not respond: .*\.$"):
         Engine(replace(engine.config, inference_url=url))
 
 
 @pytest.mark.parametrize("url", ["ftp://host:1", "host:1", "grpc://host", "grpc://host:x", "grpc://h:1/v2", "grpcs://"])
 def test_an_address_of_another_kind_stops_the_start(engine: Engine, url: str) -> None:
-    with pytest.raises(EngineError, match=rf"^LUNA_INFERENCE_URL must be.*, not '{url}'\.$"):
+    with pytest.raises(EngineError, match=rf"^LUNA_INFERENCE_URL must be.*, got '{url}'\.$"):
         Engine(replace(engine.config, inference_url=url))
 
 
@@ -157,7 +157,7 @@ def test_an_address_of_another_kind_stops_the_start(engine: Engine, url: str) ->
 def test_a_server_without_the_model_stops_the_start(tmp_path: Path, form: str, why: str) -> None:
     server = Server(form, tmp_path)
     try:
-        with pytest.raises(EngineError, match=rf"has no model yunet2023 that is ready{why}\.$"):
+        with pytest.raises(EngineError, match=rf"has no ready model yunet2023{why}\.$"):
             remote_engine(server)
     finally:
         server.kill()
@@ -329,7 +329,7 @@ def test_large_tensors_pass_both_ways(odd_grpc: tuple[OddGrpc, str], engine: Eng
 
 def test_a_grpc_server_that_is_not_ready_stops_the_start(odd_grpc: tuple[OddGrpc, str], engine: Engine) -> None:
     methods, url = odd_grpc
-    with pytest.raises(EngineError, match=r"has no model yunet2023 that is ready: NOT_FOUND: no yunet2023\.$"):
+    with pytest.raises(EngineError, match=r"has no ready model yunet2023: NOT_FOUND: no yunet2023\.$"):
         Engine(replace(engine.config, inference_url=url))
     methods.is_ready = False
     with pytest.raises(EngineError, match=rf"^The inference server {url} is not ready\.$"):
@@ -355,7 +355,7 @@ def test_a_certificate_is_checked(tmp_path: Path, engine: Engine, monkeypatch: p
     methods.answers(SEVEN)
     running, port = started(methods, "127.0.0.1:0", grpc.ssl_server_credentials([(key, certificate)]))
     try:
-        with pytest.raises(EngineError, match=r"does not answer: UNAVAILABLE: .*CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(EngineError, match=r"does not respond: UNAVAILABLE: .*CERTIFICATE_VERIFY_FAILED"):
             connect(f"grpcs://127.0.0.1:{port}", connections=1)
         trusted = tmp_path / "roots.pem"
         trusted.write_bytes(certificate)

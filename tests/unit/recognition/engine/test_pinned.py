@@ -93,13 +93,17 @@ def test_threads_do_not_share_a_buffer(device: Device) -> None:
     ("fails", "why"), [("device", "no CUDA-capable device is detected"), ("memory", "out of memory")]
 )
 def test_a_device_without_such_memory_stops_the_start(device: Device, fails: str, why: str) -> None:
-    with pytest.raises(EngineError, match=rf"^LUNA_DEVICE=cuda:1, but CUDA gives no page-locked memory here \({why}\)"):
+    with pytest.raises(
+        EngineError, match=rf"^LUNA_DEVICE=cuda:1, but CUDA cannot allocate page-locked memory \({why}\)"
+    ):
         PinnedBuffers(device, Runtime(fails))
 
 
 def test_a_runtime_library_that_is_not_there_stops_the_start(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "cuda_version", "99.1")
-    with pytest.raises(EngineError, match=r"but libcudart\.so\.99 of CUDA is not there: install requirements-gpu\.txt"):
+    with pytest.raises(
+        EngineError, match=r"but libcudart\.so\.99 of CUDA is not installed: install requirements-gpu\.txt"
+    ):
         cuda_runtime(device)
 
 
