@@ -30,7 +30,7 @@ class RecognitionConfig(AppConfig):
 
 
 def networks_check(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Stop the start where the directory of networks is damaged: the default descriptors are unknown then."""
+    """Report an invalid directory of networks, because the default descriptor versions are then unknown."""
     try:
         register_versions(Registry(config(Directories).networks), DescriptorRegistry())
     except NetworkError as error:

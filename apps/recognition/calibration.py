@@ -1,7 +1,7 @@
-"""How well a descriptor version tells people apart on labelled faces, and which calibration they suggest.
+"""Error rates of a descriptor version on labelled faces, and a calibration from them.
 
-FMR: the share of pairs of two people whose cosine reaches a threshold. FNMR: the share of pairs of one person whose
-cosine does not. The scale of similarity that the platform aims at is `SCALE`.
+FMR (false match rate): share of impostor pairs with a cosine at or above a threshold. FNMR (false non-match rate):
+share of genuine pairs below it. `SCALE` is the platform's target for similarities.
 """
 
 import itertools
@@ -13,30 +13,30 @@ from numpy.typing import NDArray
 
 Cosines = NDArray[np.float64]
 
-# Similarity and the false match rate that it stands for.
+# Pairs of similarity and target FMR.
 SCALE = ((0.5, 0.25), (0.6, 0.05), (0.7, 0.01), (0.8, 1e-3), (0.9, 1e-4))
-SEEN_FALSE_MATCHES = 5  # a rate is counted where so many pairs reach it, else extrapolated
-TAIL_FMR = 0.05  # from here on the logarithm of the FMR falls about linearly with the cosine
+SEEN_FALSE_MATCHES = 5  # minimum number of pairs for a counted rate; a lower rate is extrapolated
+TAIL_FMR = 0.05  # below this rate log FMR is nearly linear in the cosine
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairs:
-    """Cosines of pairs of one person and of pairs of two people, each rising."""
+    """Cosines of genuine pairs (one person) and impostor pairs (two people), each ascending."""
 
     genuine: Cosines
     impostor: Cosines
 
     def fmr(self, cosine: float) -> float:
-        """The share of the impostors at or above a cosine."""
+        """Return the share of impostor pairs at or above a cosine."""
         return 1.0 - float(np.searchsorted(self.impostor, cosine)) / len(self.impostor)
 
     def fnmr(self, cosine: float) -> float:
-        """The share of the genuine pairs below a cosine."""
+        """Return the share of genuine pairs below a cosine."""
         return float(np.searchsorted(self.genuine, cosine)) / len(self.genuine)
 
     @property
     def auc(self) -> float:
-        """Area under the ROC curve: the chance that a genuine pair is more alike than an impostor's, ties half."""
+        """Area under the ROC curve: probability that a genuine pair has the higher cosine than an impostor pair."""
         below = np.searchsorted(self.impostor, self.genuine, "left")
         not_above = np.searchsorted(self.impostor, self.genuine, "right")
         return float((below + not_above).sum()) / (2 * len(self.genuine) * len(self.impostor))
@@ -44,7 +44,7 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A point of a proposed calibration; `counted`: the rate was seen on the pairs, not extrapolated from them."""
+    """Point of a proposed calibration. `counted`: the rate is counted on the pairs, not extrapolated."""
 
     similarity: float
     fmr: float
@@ -53,21 +53,24 @@ class Point:
 
 
 def pairs_of(vectors: NDArray[np.float32], people: Sequence[str]) -> Pairs:
-    """Every pair of the rows of `vectors` [N, dimension], unit length. Raises ValueError where one kind is missing."""
+    """Return all pairs of the rows of `vectors`, unit vectors [N, dimension].
+
+    Raises ValueError if genuine or impostor pairs are missing.
+    """
     cosines = vectors.astype(np.float64) @ vectors.astype(np.float64).T
     rows, columns = np.triu_indices(len(people), 1)
     names = np.array(people)
     same = names[rows] == names[columns]
     values = cosines[rows, columns]
     if same.all() or not same.any():
-        raise ValueError("there must be two people, and two pictures of one of them")
+        raise ValueError("calibration needs at least two people, and at least two pictures of one of them")
     return Pairs(np.sort(values[same]), np.sort(values[~same]))
 
 
 def proposed_points(pairs: Pairs) -> list[Point]:
-    """Where the scale's rates lie. Beyond what the pairs can show, the tail's logarithm is drawn on as a line.
+    """Return the cosines of the target rates. Rates that the pairs cannot show are extrapolated log-linearly.
 
-    Points that would not rise are left out.
+    Points that do not ascend are omitted.
     """
     count = len(pairs.impostor)
     slope, offset = _tail(pairs.impostor)
@@ -83,16 +86,16 @@ def proposed_points(pairs: Pairs) -> list[Point]:
 
 
 def calibration_of(points: Sequence[Point]) -> list[list[float]]:
-    """The points as a manifest's `calibration`."""
+    """Return the points as `calibration` of a manifest."""
     inner = [[round(point.cosine, 3), point.similarity] for point in points]
     rising = [inner[0], *(b for a, b in itertools.pairwise(inner) if b[0] > a[0])] if inner else []
     return [[-1.0, 0.0], *rising, [1.0, 1.0]]
 
 
 def _tail(impostor: Cosines) -> tuple[float, float]:
-    """Slope and offset of the line log10 FMR = slope · cosine + offset through the upper tail."""
+    """Return slope and offset of log10 FMR = slope · cosine + offset, fitted to the upper tail."""
     count = len(impostor)
-    ranks = np.arange(count, 0, -1) / count  # the FMR at each cosine
+    ranks = np.arange(count, 0, -1) / count  # FMR at each cosine
     in_tail = (ranks <= TAIL_FMR) & (ranks >= min(SEEN_FALSE_MATCHES, count) / count)
     if np.unique(impostor[in_tail]).size < 2:
         return 0.0, 0.0
@@ -101,15 +104,13 @@ def _tail(impostor: Cosines) -> tuple[float, float]:
 
 
 def roc_points(pairs: Pairs) -> list[tuple[float, float]]:
-    """FMR and true match rate at every cosine of a pair, from the strictest on."""
+    """Return FMR and true match rate at the cosine of every pair, in descending order of the cosine."""
     thresholds = np.unique(np.concatenate([pairs.genuine, pairs.impostor]))[::-1]
     return [(pairs.fmr(cosine), 1.0 - pairs.fnmr(cosine)) for cosine in thresholds]
 
 
 def roc_svg(pairs: Pairs, title: str) -> str:
-    """The ROC curve as an SVG picture: FMR from one in ten times the pairs to 1, logarithmic, to the right; true match
-    rate upwards.
-    """
+    """Return the ROC curve as SVG: logarithmic FMR on the x axis, true match rate on the y axis."""
     width, height, margin = 520, 420, 60
     lowest = np.floor(np.log10(1 / len(pairs.impostor)))
 

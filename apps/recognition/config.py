@@ -14,24 +14,24 @@ class Runtime(Settings):
 
     global_device_class: str = setting(
         "cpu",
-        "The device. A CUDA device that is not present stops the start.",
+        "Device of the networks. The start fails if a CUDA device is not present.",
         env="LUNA_DEVICE",
         accepts="cpu, cuda or cuda:N",
         pattern=r"^(cpu|cuda(:[0-9]{1,3})?)$",
     )
     num_threads: int = setting(
         0,
-        "Networks that run at the same time; 0: one per core, two with CUDA.",
+        "Number of networks that run concurrently; 0: one per core, two with CUDA.",
         env="LUNA_ENGINE_THREADS",
         ge=0,
         le=1024,
     )
     gpu_memory_bytes: int = setting(
-        0, "Bound of the CUDA memory arena of each network; 0: none.", env="LUNA_GPU_MEMORY_BYTES", ge=0, le=2**40
+        0, "Limit of the CUDA memory arena of each network; 0: none.", env="LUNA_GPU_MEMORY_BYTES", ge=0, le=2**40
     )
     inference_url: str = setting(
         "",
-        "An Open Inference Protocol v2 server that runs the networks instead of `LUNA_DEVICE`. Default: none.",
+        "Open Inference Protocol v2 server that runs the networks instead of `LUNA_DEVICE`. Default: none.",
         env="LUNA_INFERENCE_URL",
         accepts="a URL that begins with `http://`, `https://`, `grpc://` or `grpcs://`",
         pattern=r"^((https?|grpcs?)://[^\s/].*)?$",
@@ -39,8 +39,8 @@ class Runtime(Settings):
 
     use_auto_rotation: bool = setting(
         True,
-        "Turns pictures by 90, 180 or 270° where their faces are upright then. Warps and pictures with given boxes are "
-        "never turned. Costs up to four detections where no face is certainly upright.",
+        "Rotates pictures by 90, 180 or 270° if that makes their faces upright. Warps and pictures with given boxes "
+        "are never rotated. Runs up to four detections if no face is certainly upright.",
         env="LUNA_AUTO_ROTATION",
     )
 
@@ -49,7 +49,7 @@ class Runtime(Settings):
         on_gpu = self.global_device_class != "cpu"
         if self.inference_url and on_gpu:
             raise ValueError(
-                "LUNA_INFERENCE_URL and LUNA_DEVICE name two places for the networks, got "
+                "LUNA_INFERENCE_URL and LUNA_DEVICE exclude each other, got "
                 f"{self.inference_url!r} and {self.global_device_class!r}: set one of them"
             )
         if self.gpu_memory_bytes and not on_gpu:
@@ -61,22 +61,22 @@ class Runtime(Settings):
 
 
 class FaceDetection(Section):
-    """How faces are found."""
+    """Parameters of face detection."""
 
     min_face_size: int = setting(
-        20, "Shorter side in pixels of the smallest face.", env="LUNA_FACE_MIN_SIZE_PX", ge=1, le=10_000
+        20, "Minimum shorter side of a face in pixels.", env="LUNA_FACE_MIN_SIZE_PX", ge=1, le=10_000
     )
     score_threshold: float | None = setting(
         None,
-        "The score from which a detection is a face. Default: that of the network.",
+        "Minimum score of a face. Default: the network's own.",
         env="LUNA_FACE_SCORE_THRESHOLD",
         ge=0,
         le=1,
     )
     tiles: int = setting(
         24,
-        "Tiles at most of the second look at a picture larger than 640 px in which the first look finds small faces or "
-        "none; 0: no second look.",
+        "Maximum number of tiles of the second detection, for a picture above 640 px in which the first detection "
+        "finds small faces or none; 0: no second detection.",
         env="LUNA_FACE_TILES",
         ge=0,
         le=200,
@@ -91,11 +91,11 @@ class FaceDetector(Settings):
 
 
 class BodyDetection(Section):
-    """How bodies are found."""
+    """Parameters of body detection."""
 
     score_threshold: float | None = setting(
         None,
-        "The score from which a detection is a body. Default: that of the network.",
+        "Minimum score of a body. Default: the network's own.",
         env="LUNA_BODY_SCORE_THRESHOLD",
         ge=0,
         le=1,
@@ -114,14 +114,14 @@ class LivenessThresholds(Section):
 
     real_threshold: float | None = setting(
         None,
-        "The probability from which a face is real. Default: that of the network.",
+        "Minimum probability of a real face. Default: the network's own.",
         env="LUNA_LIVENESS_THRESHOLD",
         ge=0,
         le=1,
     )
     quality_threshold: float = setting(
         0.5,
-        "The quality of a face below which liveness is unknown.",
+        "Minimum quality of a face; below it liveness is unknown.",
         env="LUNA_LIVENESS_QUALITY_THRESHOLD",
         ge=0,
         le=1,
@@ -138,9 +138,7 @@ class LivenessEstimator(Settings):
 class DeepfakeThresholds(Section):
     """Thresholds of deepfake."""
 
-    real_threshold: float = setting(
-        0.5, "The score from which a face is real.", env="LUNA_DEEPFAKE_THRESHOLD", ge=0, le=1
-    )
+    real_threshold: float = setting(0.5, "Minimum score of a real face.", env="LUNA_DEEPFAKE_THRESHOLD", ge=0, le=1)
 
 
 @group("LUNA_REMOTE_SDK_DEEPFAKE_ESTIMATOR_SETTINGS", scope=Scope.LIVE)
@@ -152,18 +150,18 @@ class DeepfakeEstimator(Settings):
 
 @group("LUNA_REMOTE_SDK_MISSING_NETWORKS", scope=Scope.LIVE)
 class MissingNetworks(Settings):
-    """What happens to estimations for which no network is installed, and to image checks that cannot be measured."""
+    """Treatment of estimations without an installed network, and of image checks that cannot be measured."""
 
     refuse_estimations: bool = setting(
         False,
-        "Requests of such an estimation are refused with 200005. Else it is null, and the answer lists it in "
-        "`unavailable_estimations`.",
+        "Rejects a request of such an estimation with 200005. Otherwise its value is null, and the response lists it "
+        "in `unavailable_estimations`.",
         env="LUNA_REFUSE_UNAVAILABLE_ESTIMATIONS",
     )
     fail_iso_checks: bool = setting(
         False,
-        "Checks of /6/iso that cannot be measured do not pass. Else they do not change its status. Either way the "
-        "answer lists them in `unmeasured_checks`.",
+        "Fails the checks of /6/iso that cannot be measured. Otherwise they do not change its status. In both cases "
+        "the response lists them in `unmeasured_checks`.",
         env="LUNA_FAIL_UNMEASURED_ISO_CHECKS",
     )
 
@@ -172,18 +170,18 @@ class MissingNetworks(Settings):
 class SdkLimits(Settings):
     """Limits of requests with pictures."""
 
-    received_images_limit: int = setting(8, "Pictures of one request.", ge=1, le=1000)
+    received_images_limit: int = setting(8, "Maximum number of pictures in one request.", ge=1, le=1000)
 
 
 class SwitchesBase(Settings):
-    """Detectors and estimators, on or off."""
+    """Switches of detectors and estimators."""
 
     all_by_default: bool = setting(
-        True, "Those that are not named are on.", env="LUNA_ENABLE_ALL_ESTIMATORS_BY_DEFAULT"
+        True, "State of switches without a value of their own.", env="LUNA_ENABLE_ALL_ESTIMATORS_BY_DEFAULT"
     )
 
     def all(self) -> dict[str, bool]:
-        """Whether each switch is on, by its name."""
+        """Return whether each switch is on, by name."""
         default = self.all_by_default
         given: dict[str, bool | None] = {name: getattr(self, _field(name)) for name in SWITCHES}
         return {name: default if on is None else on for name, on in given.items()}
@@ -202,7 +200,7 @@ Switches = group("LUNA_REMOTE_SDK_ESTIMATORS", scope=Scope.ENGINE)(
 )
 
 
-Number = int | float  # an integer stays one in answers
+Number = int | float  # responses show integers without a decimal point
 Score = Annotated[Number, Field(ge=0, le=1), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
 Angle = Annotated[Number, Field(ge=-180, le=180), WithJsonSchema({"type": "number", "minimum": -180, "maximum": 180})]
 Size = Annotated[Number, Field(ge=0), WithJsonSchema({"type": "number", "minimum": 0})]
@@ -212,7 +210,7 @@ Headwear = Literal[
 
 
 class Range(Settings):
-    """A range of values, its ends included; an end that is missing or null is unbounded."""
+    """Inclusive range of values; a missing or null bound is unbounded."""
 
     min: Number | None = None
     max: Number | None = None
@@ -220,26 +218,26 @@ class Range(Settings):
     @model_validator(mode="after")
     def _ordered(self) -> "Range":
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError("min exceeds max")
+            raise ValueError(f"min must be at most max, got {self.min} and {self.max}")
         return self
 
 
 class ScoreRange(Range):
-    """A range of scores from 0 to 1."""
+    """Range of scores from 0 to 1."""
 
     min: Score | None = None
     max: Score | None = None
 
 
 class AngleRange(Range):
-    """A range of angles in degrees."""
+    """Range of angles in degrees."""
 
     min: Angle | None = None
     max: Angle | None = None
 
 
 class SizeRange(Range):
-    """A range of sizes of 0 or more."""
+    """Range of sizes of 0 or more."""
 
     min: Size | None = None
     max: Size | None = None
@@ -271,8 +269,10 @@ def _flag(passes: int, description: str) -> Any:
 
 @group("FACE_QUALITY_SETTINGS", scope=Scope.LIVE)
 class FaceQuality(Settings):
-    """Thresholds of the image checks `face_quality`, where a request gives none. `/6/iso` keeps those of the standard.
-    Lengths are in pixels; of the head relative to the picture.
+    """Default thresholds of the image checks `face_quality`; a request can override them.
+
+    `/6/iso` always uses the thresholds of the standard. Lengths are in pixels; those of the head are relative to the
+    picture.
     """
 
     image_format: tuple[
@@ -302,15 +302,15 @@ class FaceQuality(Settings):
     eye_distance: SizeRange = _size(90, None, "Distance between the eyes.")
     image_width: SizeRange = _size(180, 1920, "Width of the picture.")
     image_height: SizeRange = _size(180, 1080, "Height of the picture.")
-    aspect_ratio: SizeRange = _size(0.74, 0.8, "Width of the picture over its height.")
+    aspect_ratio: SizeRange = _size(0.74, 0.8, "Width of the picture divided by its height.")
     face_width: SizeRange = _size(180, None, "Width of the face.")
     face_height: SizeRange = _size(180, None, "Height of the face.")
     indent_left: SizeRange = _size(20, None, "Distance of the face from the left edge.")
     indent_right: SizeRange = _size(20, None, "Distance of the face from the right edge.")
     indent_upper: SizeRange = _size(20, None, "Distance of the face from the upper edge.")
     indent_lower: SizeRange = _size(20, None, "Distance of the face from the lower edge.")
-    image_size: SizeRange = _size(5120, 2_097_152, "Bytes of the picture.")
-    illumination_uniformity: ScoreRange = _score(0.5, 1, "Uniformity of illumination by ICAO.")
+    image_size: SizeRange = _size(5120, 2_097_152, "Size of the picture in bytes.")
+    illumination_uniformity: ScoreRange = _score(0.5, 1, "Uniformity of illumination, by ICAO's definition.")
     dynamic_range: ScoreRange = _score(0.5, 1, "Dynamic range.")
     eyebrows: tuple[Literal["neutral", "raised", "squinting", "frowning"], ...] = _words(
         "State of the eyebrows.", "neutral"
@@ -320,9 +320,9 @@ class FaceQuality(Settings):
     )
     smile: tuple[Literal["none", "smile_lips", "smile_teeth"], ...] = _words("Kind of smile.", "none")
     headwear: tuple[Headwear, ...] = _words("Headwear.", "none")
-    natural_light: int = _flag(1, "1: natural light passes; 0: its absence does.")
-    fish_eye: int = _flag(0, "0: the absence of radial distortion passes; 1: its presence does.")
-    red_eye: int = _flag(0, "0: the absence of red eyes passes; 1: their presence does.")
+    natural_light: int = _flag(1, "1: natural light passes; 0: absence of natural light passes.")
+    fish_eye: int = _flag(0, "0: absence of radial distortion passes; 1: presence passes.")
+    red_eye: int = _flag(0, "0: absence of red eyes passes; 1: presence passes.")
     color_type: tuple[Literal["color", "grayscale", "infrared"], ...] = _words("Colour type of the face.", "color")
     background_lightness: ScoreRange = _score(0.2, 1, "Lightness of the background.")
     background_uniformity: ScoreRange = _score(0.5, 1, "Uniformity of the background.")

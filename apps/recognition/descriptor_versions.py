@@ -1,4 +1,4 @@
-"""Descriptor versions of the known networks, as the whole platform knows them."""
+"""Registration of the descriptor versions of known networks."""
 
 from apps.common.descriptors import Calibration, DescriptorRegistry, DescriptorVersion
 from apps.recognition.networks.registry import Registry
@@ -6,8 +6,9 @@ from apps.recognition.networks.specs import DescriptorSpec, Manifest
 
 
 def register_versions(networks: Registry, versions: DescriptorRegistry) -> None:
-    """Every known network's version, installed or not: descriptors outlive their network. The default of a kind is the
-    version of the network that serves its task.
+    """Register the versions of all known networks, installed or not, because descriptors outlive their network.
+
+    The default of a kind is the version of the network that serves its task.
     """
     for manifest in networks.manifests.values():
         if manifest.descriptor is not None:
@@ -16,7 +17,7 @@ def register_versions(networks: Registry, versions: DescriptorRegistry) -> None:
 
 
 def version_of(manifest: Manifest, spec: DescriptorSpec) -> DescriptorVersion:
-    """The version that a manifest's [descriptor] declares."""
+    """Return the version of a manifest's section `[descriptor]`."""
     return DescriptorVersion(
         version=spec.version,
         kind="body" if manifest.task == "body_descriptor" else "face",

@@ -1,4 +1,4 @@
-"""Descriptors of the faces in a folder's pictures, for commands that compare them."""
+"""Descriptors of the faces in a folder of pictures, for commands that compare them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Described:
-    """A picture below a folder: its path from there, the unit vectors of its faces, and why there are none."""
+    """Picture in a folder. `name`: relative path. `vectors`: unit vectors of its faces. `problem`: why it has none."""
 
     name: str
     vectors: tuple[NDArray[np.float32], ...]
@@ -25,7 +25,7 @@ class Described:
 
 
 def described_faces(directory: Path, *, best: bool, version: int | None = None) -> Iterator[Described]:
-    """Every picture below a folder, by name; with `best` one face of each."""
+    """Yield every picture in a folder and its sub-folders, sorted by path; with `best` one face of each."""
     policy = MultifacePolicy.BEST if best else MultifacePolicy.ALL
     request = recognition_request(estimations={"face_descriptor"}, multiface=policy, descriptor_version=version)
     for picture in sorted(path for path in directory.rglob("*") if path.suffix.lower() in SUFFIXES):

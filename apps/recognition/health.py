@@ -1,4 +1,4 @@
-"""Whether pictures can be recognised now."""
+"""Health of recognition: available features, missing networks, readiness."""
 
 from apps.recognition.estimators.registry import all_estimators
 from apps.recognition.run import facade
@@ -6,18 +6,21 @@ from apps.recognition.vocabulary import ESTIMATIONS
 
 
 def features_available() -> frozenset[str]:
-    """The features of a licence of which at least one estimator is on and has its networks."""
+    """Return the licence features with at least one estimator that is switched on and has its networks."""
     features = (all_estimators()[name].feature for name in facade.available_estimators())
     return frozenset(feature for feature in features if feature is not None)
 
 
 def estimations_unavailable() -> list[str]:
-    """The names of all estimations for which no network is installed."""
+    """Return the names of all estimations without an installed network."""
     return facade.unavailable_estimations(ESTIMATIONS)
 
 
 def recognition_check() -> None:
-    """Raises EngineError when the engine cannot start, RuntimeError when it has no network to find faces with."""
+    """Check that faces can be recognised.
+
+    Raises EngineError if the engine cannot start, RuntimeError if no network for face detection is installed.
+    """
     status = facade.engine_status()
     if "face_detector" not in status["networks"]:  # type: ignore[operator]
-        raise RuntimeError("no network for face detection is installed: run `manage.py networks build`")
+        raise RuntimeError("no network for face detection is installed; run `python manage.py networks build`")

@@ -1,6 +1,6 @@
-"""JSON blocks of detections and their estimations, the same in every resource and message that shows them.
+"""JSON blocks of detections and their estimations, shared by all responses and messages.
 
-The JSON of one estimation is in its estimator's file. A value that an estimator cannot tell is null.
+The module of an estimator defines the JSON of its estimation. A value that an estimator cannot determine is null.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +17,7 @@ from apps.recognition.vocabulary import ESTIMATIONS, Place
 
 
 def status_block(filename: str, error: LunaError | None) -> Json:
-    """`{filename, status, error}`: status 1 went well, 0 failed."""
+    """Return `{filename, status, error}`; `status` is 1 without an error and 0 with one."""
     return {
         "filename": filename,
         "status": int(error is None),
@@ -26,7 +26,7 @@ def status_block(filename: str, error: LunaError | None) -> Json:
 
 
 def reasons_block(reasons: Sequence[Reason]) -> list[Json]:
-    """`filter_reasons`."""
+    """Return `filter_reasons`."""
     return [
         {
             "filter_name": reason.filter_name,
@@ -38,9 +38,9 @@ def reasons_block(reasons: Sequence[Reason]) -> list[Json]:
 
 
 def face_detection_block(face: Face, shown: Collection[str]) -> Json:
-    """`detection` of a face: rectangle, landmarks, and the estimations that are `shown`; null for the rest.
+    """Return `detection` of a face: rectangle, landmarks, the estimations in `shown`, and null for other estimations.
 
-    A limit may have needed further estimations; the answer does not hold them.
+    Estimations that only a limit needed are not included.
     """
     found = face.estimations
     beside = {
@@ -58,7 +58,7 @@ def face_detection_block(face: Face, shown: Collection[str]) -> Json:
 
 
 def body_detection_block(body: Body, shown: Collection[str]) -> Json:
-    """`detection` of a body: rectangle, score, and the estimations that are `shown`."""
+    """Return `detection` of a body: rectangle, score, and the estimations in `shown`."""
     return {
         "rect": body.rect.json(),
         "score": score(body.score),
@@ -67,7 +67,7 @@ def body_detection_block(body: Body, shown: Collection[str]) -> Json:
 
 
 def attributes_block(estimations: Mapping[str, object], shown: Collection[str]) -> Json:
-    """`attributes` of a face or a body: the estimations that were made and are `shown`."""
+    """Return `attributes` of a face or a body: its estimations in `shown`."""
     return {
         row.member: estimation_block(row.name, estimations[row.name])
         for row in ESTIMATIONS.values()
@@ -76,7 +76,7 @@ def attributes_block(estimations: Mapping[str, object], shown: Collection[str]) 
 
 
 def estimation_block(name: str, value: object) -> object:
-    """The block of one estimation by its name; None stays null. Raises TypeError for another estimator's value."""
+    """Return the block of one estimation, None for None. Raises TypeError for a value of another estimator."""
     if value is None:
         return None
     if isinstance(value, CheckReport):
@@ -88,7 +88,7 @@ def estimation_block(name: str, value: object) -> object:
 
 
 def people_block(value: PeopleCount, *, with_coordinates: bool) -> Json:
-    """`{count, coordinates}`: without coordinates these are null."""
+    """Return `{count, coordinates}`; `coordinates` is null unless `with_coordinates`."""
     return {
         "count": value.count,
         "coordinates": [list(point) for point in value.coordinates] if with_coordinates else None,

@@ -1,7 +1,7 @@
-"""What an operator can switch off at start, by the platform's names, and what each switch turns off here.
+"""Switches of detectors and estimators at start, by the platform's names, and the estimations of each switch.
 
-An estimator that is off is refused like one without network (ESTIMATOR_NOT_INITIALIZED). It is still run where another
-one that is on needs it; its network is loaded only then.
+A request for an estimator that is off is rejected with ESTIMATOR_NOT_INITIALIZED. The estimator still runs if an
+estimator that is on needs it; only then its network is loaded.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ FACE_WARP, BODY_WARP = "face_warp", "body_warp"
 
 
 def _switches() -> dict[str, tuple[str, ...]]:
-    # `human-detector` finds faces and bodies of one picture together.
+    # `human-detector` covers faces and bodies of one picture together.
     switches: dict[str, tuple[str, ...]] = {
         "human-detector": (HUMAN_DETECTOR,),
         "face-detector": (FACE_DETECTOR,),
@@ -32,10 +32,10 @@ SWITCHES: Mapping[str, tuple[str, ...]] = MappingProxyType(_switches())
 
 
 def variable(switch: str) -> str:
-    """The environment variable of a switch."""
+    """Return the environment variable of a switch."""
     return f"LUNA_ENABLE_{switch.replace('-', '_').upper()}"
 
 
 def names_off(switches: Mapping[str, bool]) -> frozenset[str]:
-    """What is off, given what is said of each switch."""
+    """Return the names of detectors and estimators that are off. `switches`: on or off by switch."""
     return frozenset(name for switch, on in switches.items() if not on for name in SWITCHES[switch])

@@ -1,6 +1,6 @@
-"""What goes into the recognition engine and what comes out of it: images and a plan in, faces out.
+"""Types of the recognition engine: images and a plan as input, faces and bodies as output.
 
-No Django, no DRF and no request here; every other room imports these types and nothing deeper.
+This module imports neither Django nor DRF. Other rooms import these types and no deeper module.
 """
 
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ from apps.common.errors import LunaError
 
 Image = NDArray[np.uint8]  # [H, W, 3], RGB
 Points = NDArray[np.float32]  # [N, 2], x and y in pixels; pixel (0, 0) has its centre at (0, 0)
-Keypoints = NDArray[np.float32]  # [17, 3], x and y in pixels and score 0..1, COCO's order; left is the person's
+Keypoints = NDArray[np.float32]  # [17, 3], x and y in pixels and score 0..1, order of COCO; left is the person's left
 
 WARP_SIZE_PX = 250
 BODY_WARP_WIDTH_PX, BODY_WARP_HEIGHT_PX = 128, 250
 
 
 class ImageType(IntEnum):
-    """What a picture shows: anything, or one normalised face or body cut out earlier."""
+    """Content of a picture: a photograph, a face warp or a body warp."""
 
     RAW = 0
     FACE_WARP = 1
@@ -30,7 +30,7 @@ class ImageType(IntEnum):
 
 
 class MultifacePolicy(IntEnum):
-    """What to do with a picture that shows several faces."""
+    """Policy for a picture with several faces."""
 
     NOT_ALLOWED = 0
     ALL = 1
@@ -39,7 +39,7 @@ class MultifacePolicy(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rect:
-    """A rectangle in pixels of the decoded, oriented picture; it may reach outside of it."""
+    """Rectangle in pixels of the decoded picture after its EXIF orientation; it may extend beyond the picture."""
 
     x: int
     y: int
@@ -47,7 +47,7 @@ class Rect:
     height: int
 
     def json(self) -> dict[str, int]:
-        """`{x, y, width, height}`."""
+        """Return `{x, y, width, height}`."""
         return {"x": self.x, "y": self.y, "width": self.width, "height": self.height}
 
 
@@ -55,9 +55,9 @@ class Rect:
 class ImageInput:
     """One picture of a request.
 
-    `face_boxes` replaces detection: faces are looked for inside these boxes, one face a box. With `trusted_boxes` a box
-    is kept even where no face is found again. `body_boxes` does the same for bodies. `landmarks5` (float32 [5, 2],
-    picture pixels) is known for our own stored warps; the face is then taken as found.
+    `face_boxes`: detection is restricted to these boxes, one face per box. `trusted_boxes`: a box without a detected
+    face is kept. `body_boxes`: the same for bodies. `landmarks5`: float32 [5, 2], picture pixels, known for stored
+    face samples; detection is then skipped.
     """
 
     data: bytes
@@ -71,15 +71,14 @@ class ImageInput:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do with each picture of a request.
+    """Recognition steps for each picture of a request.
 
-    `estimators` holds API names ("head_pose", "face_descriptor", ...). An unknown or unavailable one is LunaError
-    ESTIMATOR_NOT_INITIALIZED for the whole request, an unknown `descriptor_version` UNSUPPORTED_DESCRIPTOR_VERSION.
-    One of `optional` that has no network is None for every face, body or picture instead; an estimator that is switched
-    off is refused all the same.
-    Those of faces and of bodies are left out where none are detected; those of the picture are always made.
-    `score_threshold` holds for faces and bodies. `warp` and `body_warp`: does the caller want the warps of faces and
-    of bodies?
+    `estimators`: API names ("head_pose", "face_descriptor", ...). An unknown or unavailable one rejects the whole
+    request with LunaError ESTIMATOR_NOT_INITIALIZED, an unknown `descriptor_version` with
+    UNSUPPORTED_DESCRIPTOR_VERSION. `optional`: estimators that give None if they have no network; one that is switched
+    off is still rejected. Estimators of faces run only if faces are detected, those of bodies only if bodies are; those
+    of the picture always run. `score_threshold`: lowest score of faces and bodies. `warp`, `body_warp`: whether the
+    result contains the warps of faces and of bodies.
     """
 
     detect_face: bool = True
@@ -100,9 +99,9 @@ class Face:
     """One face of a picture.
 
     `landmarks5`: float32 [5, 2], picture pixels: image-left eye, image-right eye, nose, image-left and image-right
-    mouth corner. `warp`: uint8 RGB [250, 250, 3] (empty [0, 0, 3] where the plan wants none); `warp_landmarks5`: the
-    same points in the warp. `estimations`: API name to the frozen dataclass of that estimator; None where it applies
-    to this face but cannot be said.
+    mouth corner. `warp`: uint8 RGB [250, 250, 3], empty [0, 0, 3] if the plan excludes warps. `warp_landmarks5`: the
+    same points in the frame of the warp. `estimations`: frozen dataclass of each estimator by API name, None if the
+    estimator cannot determine it for this face.
     """
 
     rect: Rect
@@ -117,8 +116,8 @@ class Face:
 class Body:
     """One body of a picture.
 
-    `keypoints` lie in the picture; those with a score below .3 are guessed. `warp`: uint8 RGB [250, 128, 3].
-    `face_index`: which of the picture's faces is the same person's. `estimations` as for `Face`.
+    `keypoints`: in the frame of the picture; those with a score below .3 are unreliable. `warp`: uint8 RGB
+    [250, 128, 3]. `face_index`: index of the face of the same person, None if unknown. `estimations`: as for `Face`.
     """
 
     rect: Rect
@@ -131,9 +130,9 @@ class Body:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageResult:
-    """What was found in one picture, or the error that stopped it. Times are milliseconds of wall clock.
+    """Result of one picture: faces and bodies, or an error. Times are wall-clock milliseconds.
 
-    `estimations`: those of the picture as a whole, by API name.
+    `estimations`: estimations of the whole picture, by API name.
     """
 
     filename: str

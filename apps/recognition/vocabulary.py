@@ -1,6 +1,6 @@
-"""The vocabulary of estimations: a row for each, with every name that the platform knows it by.
+"""Vocabulary of estimations: one row for each, with all of its names.
 
-How an estimation is made, its JSON, its mean and its values of columns are in the estimator's own file. This module
+The estimator's own module defines the computation, the JSON, the mean and the columns of an estimation. This module
 imports neither Django nor an estimator, because the settings read the switches from it.
 """
 
@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 
 class Kind(Enum):
-    """What is estimated."""
+    """Subject of an estimation."""
 
     FACE = "face"
     BODY = "body"
@@ -19,7 +19,7 @@ class Kind(Enum):
 
 
 class Place(Enum):
-    """Where answers show an estimation: among the attributes of a detection, beside them, or elsewhere."""
+    """Place of an estimation in responses: in `attributes` of a detection, next to `attributes`, or elsewhere."""
 
     ATTRIBUTES = "attributes"
     DETECTION = "detection"
@@ -28,12 +28,11 @@ class Place(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimation:
-    """One row.
+    """Row of one estimation.
 
-    `name`: of the estimator and of the API. `switch`: the platform's name of what turns it off at start. `sdk`: flag of
-    /6/sdk. `policy`: flag of detect_policy, for bodies of its `body_attributes`. `detector`: flag of /6/detector beside
-    those of detect_policy. `member`: the name in answers, if it is another one. `columns`: of the event, by which
-    filters select.
+    `name`: name of the estimator and in the API. `switch`: the platform's name of its switch at start. `sdk`: flag of
+    /6/sdk. `policy`: flag of detect_policy, for bodies of its `body_attributes`. `detector`: flag that only /6/detector
+    has. `member`: name in responses, if it differs. `columns`: columns of the event, which are terms of filters.
     """
 
     name: str
@@ -93,7 +92,7 @@ _ROWS = (
         name="eye_distance", switch="eye-distance-estimator",
         sdk="estimate_eye_distance", policy="estimate_eye_distance",
     ),
-    # detect_policy has an object with thresholds for each of the next three.
+    # detect_policy has an object with thresholds for each of the next three rows.
     Estimation(
         name="liveness", switch="liveness-estimator", columns=("liveness",),
         sdk="estimate_liveness", detector="estimate_liveness",
@@ -101,7 +100,7 @@ _ROWS = (
     Estimation(name="deepfake", switch="deepfake-estimator", columns=("deepfake",), sdk="estimate_deepfake"),
     Estimation(name="face_quality", place=Place.DETECTION, detector="estimate_face_quality"),
     Estimation(name="face_occlusion", switch="face-occlusion-estimator", sdk="estimate_face_occlusion"),
-    # extract_policy asks for basic attributes and descriptors.
+    # extract_policy requests basic attributes and descriptors.
     Estimation(
         name="basic_attributes", switch="basic-attributes-estimator", columns=("age", "gender", "ethnic_group"),
         sdk="estimate_basic_attributes",
@@ -137,11 +136,11 @@ _ROWS = (
         name="people_count", kind=Kind.PICTURE, switch="people-count-estimator", place=Place.ELSEWHERE,
         sdk="estimate_people_count",
     ),
-    # No network of this platform makes it: the flag is refused as one of an absent estimator.
+    # No network of this platform estimates it: its flag is rejected like one of an estimator without a network.
     Estimation(
         name="image_modification", kind=Kind.PICTURE, place=Place.ELSEWHERE, sdk="estimate_image_modification"
     ),
-    # Of image checks alone
+    # Used by image checks only.
     Estimation(name="radial_distortion", switch="fisheye-estimator", place=Place.ELSEWHERE),
     Estimation(name="background", switch="face-detection-background-estimator", place=Place.ELSEWHERE),
     Estimation(name="face_color_type", switch="image-color-type-estimator", place=Place.ELSEWHERE),
@@ -158,15 +157,15 @@ ESTIMATIONS: Mapping[str, Estimation] = MappingProxyType({row.name: row for row 
 
 
 def policy_flags(kind: Kind) -> dict[str, str]:
-    """Return the flags of detect_policy, or of its `body_attributes`, and the estimations that they ask for."""
+    """Return the names of estimations by flag of detect_policy, or by flag of its `body_attributes`."""
     return {row.policy: row.name for row in _ROWS if row.policy is not None and row.kind is kind}
 
 
 def detector_flags() -> dict[str, str]:
-    """Return the flags of /6/detector and the estimations that they ask for."""
+    """Return the names of estimations by flag of /6/detector."""
     return policy_flags(Kind.FACE) | {row.detector: row.name for row in _ROWS if row.detector is not None}
 
 
 def sdk_flags() -> dict[str, Estimation]:
-    """Return the flags of /6/sdk and the rows of the estimations that they ask for."""
+    """Return the rows of estimations by flag of /6/sdk."""
     return {row.sdk: row for row in _ROWS if row.sdk is not None}

@@ -1,4 +1,4 @@
-"""What the answers of all resources that take images have in common."""
+"""Common parts of the responses of resources that take images."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from rest_framework import serializers
 
 
 class StatusSerializer(serializers.Serializer[Any]):
-    """What became of one picture."""
+    """Status of one image."""
 
     filename = serializers.CharField()
-    status = serializers.IntegerField(help_text="1 went well, 0 failed.")
+    status = serializers.IntegerField(help_text="1: recognised; 0: failed, see `error`.")
     error = serializers.DictField()

@@ -1,4 +1,4 @@
-"""Multipart bodies with images: files by name, rectangles and details by file name, other JSON parts."""
+"""Parsing of multipart bodies with images, rectangles, details and other JSON parts."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ MAX_DOCUMENT_BYTES = 2 * MAX_META_BYTES
 
 
 class Form:
-    """Collects the parts of one body; `references` makes sense of them together."""
+    """Parts of one multipart body; `references` combines them."""
 
     def __init__(self, rules: Rules, *, trusted: bool) -> None:
         self.rules = rules
@@ -46,7 +46,9 @@ class Form:
         self.known = {*boxes, *rules.parts, *rules.details}
 
     def add(self, part: Part) -> None:
-        """Raises LunaError BAD_MULTIPART_IMAGE_CONTENT_TYPE, DUPLICATE_FILE_NAME, DUPLICATE_RECTANGLE_LISTS,
+        """Add a part.
+
+        Raises LunaError BAD_MULTIPART_IMAGE_CONTENT_TYPE, DUPLICATE_FILE_NAME, DUPLICATE_RECTANGLE_LISTS,
         BAD_IMAGE_LIST, UNKNOWN_MULTIPART_NAME, DUPLICATE_MULTIPART_NAME, BAD_MULTIPART_CONTENT_TYPE, NO_JSON.
         """
         if part.name in self.known and part.content_type not in IMAGE_TYPES:
@@ -81,11 +83,13 @@ class Form:
             raise LunaError(errors.DUPLICATE_FILE_NAME, name)
         files[name] = part
         if len(self.files) + len(self.descriptors) > self.rules.max_images:
-            raise LunaError(errors.BAD_IMAGE_LIST, f"More than {self.rules.max_images} images in one request")
+            raise LunaError(errors.BAD_IMAGE_LIST, f"A request must contain at most {self.rules.max_images} images")
 
     def references(self) -> InputReferences:
-        """Raises LunaError NO_DATA without any file, INVALID_JSON, ONE_RECTANGLE_PER_IMAGE, NO_RECTANGLE_FOR_WARP,
-        BAD_IMAGE_LIST and DUPLICATE_RECTANGLES_OF_IMAGE for JSON parts that do not fit.
+        """Return the references of the body.
+
+        Raises LunaError NO_DATA if the body has no file. Raises INVALID_JSON, ONE_RECTANGLE_PER_IMAGE,
+        NO_RECTANGLE_FOR_WARP, BAD_IMAGE_LIST or DUPLICATE_RECTANGLES_OF_IMAGE for invalid JSON parts.
         """
         if not self.files and not self.descriptors:
             raise LunaError(errors.NO_DATA)
@@ -109,7 +113,7 @@ class Form:
             if times > 1:
                 raise LunaError(errors.DUPLICATE_RECTANGLES_OF_IMAGE, name)
             if name not in self.files:
-                raise LunaError(errors.BAD_IMAGE_LIST, f"No image is named {name}")
+                raise LunaError(errors.BAD_IMAGE_LIST, f"The request contains no image with the name {name}")
         if any(len(item[kind]) > 1 for item in items):
             raise LunaError(errors.ONE_RECTANGLE_PER_IMAGE)
         return {item["filename"]: tuple(item[kind]) for item in items}
@@ -152,7 +156,7 @@ def _descriptor_file(name: str, part: Part, details: Mapping[str, Mapping[str | 
 
 
 def _details_of(name: str, details: Mapping[str, Mapping[str | None, Any]]) -> Details:
-    """What is said of this file, or else of all."""
+    """Return the details of this file, with the details of all files as default."""
     return Details(**{detail: values.get(name, values.get(None)) for detail, values in details.items()})
 
 
@@ -161,7 +165,10 @@ def is_trusted(header: str | None) -> bool:
 
 
 def parse_form(request: Request, rules: Rules) -> InputReferences:
-    """Parse a multipart body. Raises LunaError NO_DATA, INVALID_REQUEST, PAYLOAD_TOO_LARGE and what `Form` raises."""
+    """Parse a multipart body.
+
+    Raises LunaError NO_DATA, INVALID_REQUEST, PAYLOAD_TOO_LARGE, and the errors of `Form`.
+    """
     if request.stream is None:
         raise LunaError(errors.NO_DATA)
     form = Form(rules, trusted=is_trusted(request.headers.get(TRUSTED_HEADER)))

@@ -1,4 +1,4 @@
-"""Shapes of the JSON that comes with images: references to images, rectangles, details of each image."""
+"""Schemas of JSON input: references to images, rectangles, details of each image."""
 
 import math
 from typing import Any
@@ -20,12 +20,12 @@ MAX_URL_CHARACTERS = 2048
 MAX_META_BYTES = 2 * 1024**2
 MAX_META_DEPTH = 100
 MAX_COORDINATE = 2**31 - 1
-MAX_IMAGES = "max_images"  # in the context of a serializer
+MAX_IMAGES = "max_images"  # key in the context of a serializer
 BOXES = ("face_bounding_boxes", "body_bounding_boxes")
 
 
 class RectSerializer(StrictSerializer):
-    """A rectangle in pixels of the decoded, oriented picture."""
+    """Rectangle in pixels of the decoded picture after its EXIF orientation."""
 
     x = serializers.IntegerField(min_value=-MAX_COORDINATE, max_value=MAX_COORDINATE)
     y = serializers.IntegerField(min_value=-MAX_COORDINATE, max_value=MAX_COORDINATE)
@@ -41,7 +41,7 @@ def boxes_field(**kwargs: Any) -> serializers.ListField:
 
 
 class TimeField(serializers.CharField):
-    """RFC 3339."""
+    """Time in RFC 3339 format."""
 
     def to_internal_value(self, data: Any) -> Any:
         try:
@@ -51,33 +51,33 @@ class TimeField(serializers.CharField):
 
 
 class MetaField(serializers.JSONField):
-    """The user's own JSON object: at most 2 MB, no spaces in names, nothing that the database cannot hold."""
+    """JSON object of the client: at most 2 MB, without spaces in names and without null characters."""
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, dict):
-            raise serializers.ValidationError("an object is required.")
+            raise serializers.ValidationError("A JSON object is required.")
         waiting: list[tuple[Any, int]] = [(data, 1)]
         while waiting:
             value, depth = waiting.pop()
             if depth > MAX_META_DEPTH:
-                raise serializers.ValidationError(f"at most {MAX_META_DEPTH} levels are allowed.")
+                raise serializers.ValidationError(f"At most {MAX_META_DEPTH} levels are allowed.")
             if isinstance(value, dict):
                 if any(" " in name for name in value):
-                    raise serializers.ValidationError("names must not contain spaces.")
+                    raise serializers.ValidationError("Names must not contain spaces.")
                 waiting += [(inner, depth + 1) for inner in (*value, *value.values())]
             elif isinstance(value, list):
                 waiting += [(inner, depth + 1) for inner in value]
             elif isinstance(value, str) and "\x00" in value:
-                raise serializers.ValidationError("null characters are not allowed.")
+                raise serializers.ValidationError("Null characters are not allowed.")
             elif isinstance(value, bytes) or (isinstance(value, float) and not math.isfinite(value)):
-                raise serializers.ValidationError("JSON values are required.")
+                raise serializers.ValidationError("Values must be valid JSON: no binary data, no NaN, no infinity.")
         if len(orjson.dumps(data)) > MAX_META_BYTES:
-            raise serializers.ValidationError(f"at most {MAX_META_BYTES} bytes are allowed.")
+            raise serializers.ValidationError(f"At most {MAX_META_BYTES} bytes are allowed.")
         return data
 
 
 def detail_fields() -> dict[str, Any]:
-    """The fields of `Details`."""
+    """Return the serializer fields of `Details`."""
     return {
         "meta": MetaField(required=False),
         "detect_time": TimeField(required=False),
@@ -87,7 +87,7 @@ def detail_fields() -> dict[str, Any]:
 
 
 class ReferenceSerializer(StrictSerializer):
-    """One image by reference; a bare string stands for its `key`: URL or sample id."""
+    """Reference to one image. A bare string is its `key`: URL or sample id."""
 
     key = ""
 
@@ -113,7 +113,7 @@ class SampleSerializer(ReferenceSerializer):
 
 
 class ImagesAtMost(ItemsAtMost):
-    """The most images of a request: that of the resource (`images_context`), else that of requests with pictures."""
+    """Limit of images in a request: the resource's own (`images_context`), else `received_images_limit`."""
 
     requires_context = True
 
@@ -125,15 +125,16 @@ class ImagesAtMost(ItemsAtMost):
 
 
 def images_context(rules: Rules) -> dict[str, int]:
-    """The context that gives serializers the resource's own limit; nothing for the usual one, whose serializers are
-    kept.
+    """Return the serializer context of a resource with its own limit.
+
+    It is empty for the default limit, because serializers without context are cached.
     """
     usual = config(SdkLimits).received_images_limit
     return {} if rules.max_images == usual else {MAX_IMAGES: rules.max_images}
 
 
 class ReferencesSerializer(StrictSerializer):
-    """`{"urls": […]}` or `{"samples": […]}`; a bare array is taken as URLs."""
+    """References `{"urls": […]}` or `{"samples": […]}`; a bare array contains URLs."""
 
     urls = serializers.ListField(child=UrlSerializer(), required=False, allow_empty=False, validators=[ImagesAtMost()])
     samples = serializers.ListField(
@@ -146,12 +147,12 @@ class ReferencesSerializer(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("urls" in attrs) == ("samples" in attrs):
-            raise serializers.ValidationError({"urls": "either 'urls' or 'samples' is required."})
+            raise serializers.ValidationError({"urls": "Exactly one of 'urls' and 'samples' is required."})
         return attrs
 
 
 class FileBoxesSerializer(StrictSerializer):
-    """`{"filename", "<boxes>": [rect]}`: an item of the parts `face_bounding_boxes` and `body_bounding_boxes`."""
+    """Item `{"filename", "<boxes>": [rect]}` of the parts `face_bounding_boxes` and `body_bounding_boxes`."""
 
     filename = serializers.CharField(max_length=MAX_NAME_CHARACTERS, trim_whitespace=False)
 
@@ -164,7 +165,10 @@ class FileBoxesSerializer(StrictSerializer):
 
 
 class FileDetailField(serializers.Field[Any, Any, Any, Any]):
-    """One value for all images, or an array of `{"filename", "<detail>": value}`. Gives {filename or None: value}."""
+    """One value for all images, or an array of `{"filename", "<detail>": value}`.
+
+    Parsing returns {filename or None: value}.
+    """
 
     def __init__(self, name: str, **kwargs: Any) -> None:
         self.name = name
@@ -183,7 +187,7 @@ class FileDetailField(serializers.Field[Any, Any, Any, Any]):
 
 
 class DocumentsSerializer(serializers.Serializer[Any]):
-    """The JSON parts of a multipart body that are read here; others are left to the resource."""
+    """JSON parts of a multipart body: rectangles and details. The resource parses the other parts."""
 
     def get_fields(self) -> dict[str, Any]:
         boxes = {

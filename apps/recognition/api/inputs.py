@@ -1,7 +1,7 @@
-"""Parse the images of a request in any form: bytes, Base64, multipart, URLs, stored samples.
+"""Parsing of the images of a request in any form: bytes, Base64, multipart, URLs, stored samples.
 
-An error of the request as a whole is raised as LunaError. An error of one of several images is kept with that image, so
-that the others are processed.
+An error of the whole request is raised as LunaError. An error of one of several images is kept with that image, so that
+the others are processed.
 """
 
 from functools import partial
@@ -37,23 +37,26 @@ LONE_DESCRIPTOR_NAME = "raw_descriptor"
 
 
 def read_public_inputs(request: Request, rules: Rules) -> Inputs:
-    """`read_inputs` of a resource that needs no credentials: the stored objects that the client's token may view."""
+    """Parse and load the images of a resource without credentials.
+
+    Stored objects are readable only with a token that permits their view.
+    """
     return read_inputs(request, rules, account_id=account_if_any(request), readable=partial(may_view, request))
 
 
 def read_inputs(request: Request, rules: Rules, *, account_id: UUID | None, readable: Readable = everything) -> Inputs:
-    """Parse the body and load its images: those of `inputs_load` for this client."""
+    """Parse the body and load its images for this client. Raises the errors of `parse_inputs`."""
     return inputs_load(
         references=parse_inputs(request, rules), account_id=account_id, actor=actor_of(request), readable=readable
     )
 
 
 def parse_inputs(request: Request, rules: Rules) -> InputReferences:
-    """Return what the body refers to, nothing of it loaded.
+    """Return the references of the body without loading them.
 
-    Raises LunaError BAD_CONTENT_TYPE for a content type that holds no images, NO_DATA for an empty body, BAD_BASE64,
-    NO_JSON, INVALID_JSON and INVALID_MSGPACK for bad text bodies, PAYLOAD_TOO_LARGE for what is too large, and what
-    `parse_form` and `descriptors_decode` raise.
+    Raises LunaError BAD_CONTENT_TYPE for a content type without images, NO_DATA for an empty body, BAD_BASE64,
+    NO_JSON, INVALID_JSON or INVALID_MSGPACK for an invalid text body, PAYLOAD_TOO_LARGE for a body or part above its
+    limit, and the errors of `parse_form` and `descriptors_decode`.
     """
     content_type = request.content_type.partition(";")[0].strip().lower()
     if content_type == "multipart/form-data":
@@ -88,7 +91,7 @@ def _read_json(request: Request, content_type: str) -> Any:
 
 
 def _from_references(body: Any, rules: Rules) -> InputReferences:
-    """Raises LunaError ONE_RECTANGLE_PER_IMAGE, NO_RECTANGLE_FOR_WARP, INVALID_JSON."""
+    """Parse references in JSON. Raises LunaError ONE_RECTANGLE_PER_IMAGE, NO_RECTANGLE_FOR_WARP, INVALID_JSON."""
     checked = checked_data(ReferencesSerializer, body, **images_context(rules))
     references = checked.get("urls") or checked["samples"]
     for reference in references:

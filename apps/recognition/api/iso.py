@@ -1,4 +1,4 @@
-"""POST /6/iso: the checks of ISO/IEC 19794-5, with fixed thresholds. Nothing is stored."""
+"""View of POST /6/iso: checks of ISO/IEC 19794-5 with fixed thresholds. It stores nothing."""
 
 from typing import Any
 
@@ -25,12 +25,12 @@ from apps.recognition.shapes import estimation_block, status_block
 from apps.recognition.types import Face, ImageType, MultifacePolicy
 
 POLICIES = [(each.value, each.name) for each in MultifacePolicy]
-# A body's warp shows no face to check.
+# A body warp contains no usable face.
 IMAGE_TYPES = [(each.value, each.name) for each in (ImageType.RAW, ImageType.FACE_WARP)]
 
 
 class IsoQuery(serializers.Serializer[Any]):
-    """How images are to be read, and what to do with several faces in one."""
+    """Query of /6/iso: decoding of images, and the policy for several faces in one image."""
 
     multiface_policy = serializers.ChoiceField(choices=POLICIES, default=MultifacePolicy.NOT_ALLOWED.value)
     extract_exif = FlagField(default=False)
@@ -39,7 +39,7 @@ class IsoQuery(serializers.Serializer[Any]):
 
 
 class IsoCheckSerializer(serializers.Serializer[Any]):
-    """One check. `object_value` is null where it could not be measured; `result` is then what the settings say."""
+    """One check. `object_value` is null if it was not measured; a setting determines `result` then."""
 
     name = serializers.CharField()
     object_value = serializers.JSONField(allow_null=True, help_text="Number or word.")
@@ -48,11 +48,13 @@ class IsoCheckSerializer(serializers.Serializer[Any]):
 
 
 class IsoChecksSerializer(serializers.Serializer[Any]):
-    """`status` 1: all checks have passed."""
+    """All checks. `status` is 1 if all checks passed, else 0."""
 
     status = serializers.IntegerField()
     checks = IsoCheckSerializer(many=True)
-    unmeasured_checks = serializers.ListField(child=serializers.CharField(), help_text="Those without a value.")
+    unmeasured_checks = serializers.ListField(
+        child=serializers.CharField(), help_text="Names of the checks without a value."
+    )
 
 
 class IsoDetectionSerializer(serializers.Serializer[Any]):
@@ -83,8 +85,8 @@ class IsoView(LunaView):
 
     @extend_schema(
         summary="iso",
-        description="Checks faces against ISO/IEC 19794-5. Checks that cannot be measured are listed; by a setting "
-        "they do not pass.",
+        description="Checks faces against ISO/IEC 19794-5. `unmeasured_checks` lists the checks that could not be "
+        "measured; a setting determines whether they pass.",
         parameters=[IsoQuery],
         request=image_request(),
         responses={200: IsoAnswer},

@@ -1,4 +1,4 @@
-"""POST /6/liveness: is it a face before the camera? Thresholds are those of the installation. Nothing is stored."""
+"""View of POST /6/liveness: liveness of faces with the thresholds of the installation. It stores nothing."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -30,9 +30,9 @@ ESTIMATION = "liveness"
 
 
 class LivenessQuery(serializers.Serializer[Any]):
-    """How images are to be read, and whether they show one person."""
+    """Query of /6/liveness: decoding of images, and aggregation of one person's images."""
 
-    aggregate = FlagField(default=False, help_text="All images together, too.")
+    aggregate = FlagField(default=False, help_text="Also estimates all images as one person.")
     image_type = serializers.ChoiceField(
         choices=[(each.value, each.name) for each in (ImageType.RAW, ImageType.FACE_WARP)], default=ImageType.RAW.value
     )
@@ -45,7 +45,7 @@ class LivenessEstimationsSerializer(serializers.Serializer[Any]):
 
 
 class LivenessSerializer(serializers.Serializer[Any]):
-    prediction = serializers.IntegerField(help_text="0 spoof, 1 real, 2 unknown: the quality is too low.")
+    prediction = serializers.IntegerField(help_text="0: spoof; 1: real; 2: unknown, because the quality is too low.")
     estimations = LivenessEstimationsSerializer()
 
 
@@ -68,7 +68,8 @@ class LivenessView(LunaView):
 
     @extend_schema(
         summary="predict liveness",
-        description="One face an image. Advisory: how well the networks tell is in docs/estimators.md.",
+        description="Estimates the liveness of one face in each image. The result is advisory: docs/estimators.md "
+        "gives the measured error rates.",
         parameters=[LivenessQuery],
         request=image_request(),
         responses={200: LivenessAnswer},

@@ -1,4 +1,4 @@
-"""Multipart bodies, part by part, with the headers of each part and a bound on every part's size."""
+"""Streaming parser of multipart bodies, with the headers of each part and a limit of the part's size."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ TAIL_BYTES = 1024
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part. `data` is cut one byte above the bound, so that whoever reads it sees that there was more."""
+    """One part. Longer `data` is cut one byte above the limit, so that readers can detect it."""
 
     name: str
     filename: str | None
@@ -37,10 +37,9 @@ class Part:
 
 
 def read_parts(stream: Any, content_type: str, *, max_part_bytes: int) -> Iterator[Part]:
-    """The parts of a body as they arrive.
+    """Yield the parts of a body as they arrive.
 
-    Raises LunaError INVALID_REQUEST for a body that is not multipart or cut, and for a part that does not say its
-    name.
+    Raises LunaError INVALID_REQUEST for a body that is not multipart or is truncated, and for a part without a name.
     """
     boundary = parse_header_parameters(content_type)[1].get("boundary", "")
     if not boundary or not boundary.isascii() or len(boundary) > MAX_BOUNDARY_BYTES:
@@ -53,7 +52,7 @@ def read_parts(stream: Any, content_type: str, *, max_part_bytes: int) -> Iterat
             kind, headers, body = parse_boundary_stream(stream_of_part, MAX_TOTAL_HEADER_SIZE)
             if kind != RAW:
                 yield _read_part(headers, body, max_part_bytes)
-            elif number and body.read(2) != b"--":  # what stands before the parts, and behind them, is none
+            elif number and body.read(2) != b"--":  # the preamble and the epilogue are not parts
                 raise LunaError(
                     errors.INVALID_REQUEST, "a part of the multipart body has no readable header `Content-Disposition`"
                 )
@@ -75,7 +74,7 @@ def _make_readable(part: LazyStream) -> None:
 
 
 class _Watched:
-    """A stream that remembers its end: parts that did not arrive are missed by nobody else."""
+    """Stream that keeps its last bytes, because Django's parser does not report a missing closing boundary."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -91,7 +90,7 @@ def _read_part(headers: Mapping[str, tuple[str, Mapping[str, Any]]], body: LazyS
     disposition: Mapping[str, bytes] = headers["content-disposition"][1]
     data = bytearray()
     for chunk in body:
-        # What is too much is read and dropped: the next part begins behind it.
+        # The excess is read and dropped, because the next part begins after it.
         data += chunk[: max_bytes + 1 - len(data)]
     filename = disposition.get("filename")
     content_type, parameters = headers.get("content-type", ("", {}))

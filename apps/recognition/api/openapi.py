@@ -1,4 +1,4 @@
-"""Bodies with images, for OpenAPI."""
+"""OpenAPI schemas of request bodies with images."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ DOCUMENTED_BASE64_TYPES = ("image/x-jpeg-base64", "image/x-png-base64")
 
 
 def image_request(*, bodies: bool = False, policies: bool = False, descriptors: bool = False) -> dict[str, Any]:
-    """The `request` of extend_schema: content type to schema."""
+    """Return the argument `request` of extend_schema: schemas by content type."""
     parts: dict[str, Any] = {"image": {"type": "array", "items": BYTES}, "face_bounding_boxes": JSON_PART}
     if bodies or policies:
         parts["body_bounding_boxes"] = JSON_PART

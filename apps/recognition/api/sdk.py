@@ -1,4 +1,4 @@
-"""POST /6/sdk: estimates everything that is asked for and stores nothing."""
+"""View of POST /6/sdk: all estimations on request. It stores nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ FLAGS = sdk_flags()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What an answer holds: estimations by name, and the rest that was asked for."""
+    """Contents of a response: names of estimations, and whether it contains warps and coordinates."""
 
     estimations: frozenset[str]
     face_warps: bool
@@ -59,20 +59,20 @@ class Shown:
 
 
 class SdkQuery(serializers.Serializer[Any]):
-    """What is looked for, estimated and filtered."""
+    """Query of /6/sdk: detections, estimations and filters."""
 
     detect_face = FlagField(default=True)
     detect_body = FlagField(default=False)
-    estimate_landmarks5 = FlagField(default=False, help_text="The five landmarks are always there.")
+    estimate_landmarks5 = FlagField(default=False, help_text="No effect: the response always contains them.")
     estimate_face_warp = FlagField(default=False)
     estimate_body_warp = FlagField(default=False)
-    people_coordinates = FlagField(default=False, help_text="Where the people are that 'estimate_people_count' counts.")
+    people_coordinates = FlagField(default=False, help_text="Adds coordinates to 'estimate_people_count'.")
     multiface_policy = serializers.ChoiceField(
         choices=[(each.value, each.name) for each in MultifacePolicy], default=MultifacePolicy.ALL.value
     )
     score_threshold = FiniteFloatField(min_value=0, max_value=1, required=False)
     descriptor_version = serializers.IntegerField(
-        min_value=1, required=False, help_text="default: the version of new descriptors"
+        min_value=1, required=False, help_text="Default: the version of new descriptors."
     )
     face_descriptor_score_threshold = FiniteFloatField(min_value=0, max_value=1, default=0.0)
     mask_states = CommaListField(child=NumberField(numbers=Mask), max_length=len(Mask), default=list)
@@ -95,7 +95,7 @@ class SdkQuery(serializers.Serializer[Any]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs["detect_face"] and not attrs["detect_body"]:
-            raise serializers.ValidationError({"detect_face": "nothing is detected."})
+            raise serializers.ValidationError({"detect_face": "'detect_face' or 'detect_body' must be 1."})
         for kind, needed in ((ImageType.FACE_WARP, "detect_face"), (ImageType.BODY_WARP, "detect_body")):
             if attrs["image_type"] == kind and not attrs[needed]:
                 raise serializers.ValidationError({"image_type": f"{kind.value} needs '{needed}'."})
@@ -115,7 +115,7 @@ class SdkBodySerializer(serializers.Serializer[Any]):
 
 
 class SdkEstimationSerializer(serializers.Serializer[Any]):
-    """One person: a face and a body that are the same one's stand together."""
+    """One person: face, body or both."""
 
     face = SdkFaceSerializer(allow_null=True)
     body = SdkBodySerializer(allow_null=True)
@@ -137,7 +137,8 @@ class SdkAnswer(serializers.Serializer[Any]):
     aggregate_estimations = serializers.DictField()
     filtered_estimations = SdkFilteredSerializer(many=True)
     unavailable_estimations = serializers.ListField(
-        child=serializers.CharField(), help_text="Those asked for without installed network: null above."
+        child=serializers.CharField(),
+        help_text="Requested estimations without an installed network; their values are null.",
     )
 
 
@@ -147,7 +148,7 @@ class SdkView(LunaView):
 
     @extend_schema(
         summary="sdk",
-        description="Detects and estimates. Nothing is stored.",
+        description="Detects faces and bodies, and estimates their attributes. It stores nothing.",
         parameters=[SdkQuery],
         request=image_request(bodies=True),
         responses={200: SdkAnswer},
@@ -231,7 +232,7 @@ def _body(body: Body, shown: Shown) -> Json:
 
 
 def _found(detection: Json, warp: Image | None) -> Json:
-    """Attributes are under `detection` and beside it: clients read either place."""
+    """Return a face or body with its warp. `attributes` appear twice, because clients read either place."""
     return {
         "detection": detection,
         "attributes": detection["attributes"],

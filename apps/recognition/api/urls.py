@@ -1,4 +1,4 @@
-"""Paths of this room."""
+"""Routes of sdk, iso and liveness."""
 
 from django.urls import URLPattern, path
 

@@ -1,4 +1,4 @@
-"""Runs checks on a face: values, verdicts, and one verdict over all."""
+"""Evaluation of checks on a face: value and result of each, and a status of all."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ ESTIMATION = "face_quality"
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """`value`: None where it could not be measured; whether that passes, the caller has said."""
+    """Result of one check. `value` is None if it was not measured; the caller determines whether that passes."""
 
     name: str
     value: Value
@@ -24,17 +24,17 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """The results of all checks that were made of a face."""
+    """Results of all evaluated checks of a face."""
 
     checks: tuple[CheckResult, ...]
 
     @property
     def passed(self) -> bool:
-        """Did all of them pass?"""
+        """Whether all checks passed."""
         return all(check.passed for check in self.checks)
 
     def json(self) -> dict[str, object]:
-        """`{status, checks, unmeasured_checks}`: status 1 where all passed."""
+        """Return `{status, checks, unmeasured_checks}`; `status` is 1 if all checks passed."""
         return {
             "status": int(self.passed),
             "checks": [
@@ -51,17 +51,17 @@ class CheckReport:
 
 
 def estimators_for(names: Iterable[str], available: Collection[str]) -> frozenset[str]:
-    """The estimators that a plan needs for the checks `names`, of those that are available."""
+    """Return the available estimators that a plan needs for the checks `names`."""
     return frozenset(need for name in names if (need := CHECKS[name].needs) is not None and need in available)
 
 
 def check_faces(
     image: ImageInput, result: ImageResult, thresholds: Mapping[str, Threshold], *, unmeasured_passes: bool = False
 ) -> ImageResult:
-    """`result` with a `CheckReport` of every face among its estimations, under "face_quality".
+    """Return `result` with a `CheckReport` in the estimations of each face, under "face_quality".
 
-    `thresholds`: the checks to make, by name. The plan must have held `estimators_for` them. `unmeasured_passes`: does
-    a check pass that cannot be measured?
+    `thresholds`: the checks to evaluate, by name; the plan must include `estimators_for` them. `unmeasured_passes`:
+    whether a check without a value passes.
     """
     return replace(
         result,
@@ -85,7 +85,7 @@ def check_faces(
 def check_face(
     evidence: Evidence, thresholds: Mapping[str, Threshold], *, unmeasured_passes: bool = False
 ) -> CheckReport:
-    """One result a threshold, in the table's order."""
+    """Return one result per threshold, in the order of the table."""
     return CheckReport(
         tuple(_result(evidence, name, thresholds[name], unmeasured_passes) for name in CHECKS if name in thresholds)
     )

@@ -1,4 +1,4 @@
-"""Pictures through the engine and through the checks in one go."""
+"""Recognition of pictures with image checks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,10 +12,10 @@ from apps.recognition.types import ImageInput, ImageResult, Plan
 def recognise_checked(
     images: Sequence[ImageInput], plan: Plan, thresholds: Mapping[str, Threshold], *, unmeasured_passes: bool = False
 ) -> list[ImageResult]:
-    """As `facade.recognise`; every face has a `CheckReport` under "face_quality" when there are `thresholds`.
+    """Recognise pictures as `facade.recognise`, and add a `CheckReport` to each face if `thresholds` is not empty.
 
-    "face_quality" in the plan's estimators is no estimator, but says that checks are wanted: without `thresholds` it is
-    ignored. Checks whose estimator is not available measure nothing, and pass only where `unmeasured_passes`.
+    "face_quality" in the plan's estimators is not an estimator: it requests the report, and is ignored without
+    `thresholds`. A check whose estimator is not available has no value, and passes only if `unmeasured_passes`.
     """
     wanted = plan.estimators - {ESTIMATION}
     if not thresholds:

@@ -1,13 +1,13 @@
-"""The checks: what each measures, with which estimators, and its threshold in the standard, which `/6/iso` uses.
+"""Table of the checks: measurement, estimator, and the threshold of the standard, which `/6/iso` uses.
 
-Geometry: the face box is the detection's. The head's middle is the midpoint of the eyes. Its width is the distance of
-the mesh's ears, its height twice the distance from the eyes' midpoint to the chin, for the eyes lie half-way between
-crown and chin (OFIQ's head size is that distance over the picture's height, .45 at best). Sizes are relative to the
-picture's, distances pixels, angles degrees.
+Geometry: the face box is the detection's box. The centre of the head is the midpoint of the eyes. Its width is the
+distance between the ears of the mesh. Its height is twice the distance from the midpoint of the eyes to the chin,
+because the eyes are half-way between crown and chin. OFIQ's head size is this distance divided by the height of the
+picture; its optimum is .45. Sizes are relative to the picture, distances are in pixels, angles in degrees.
 
-A check with `from_source` needs the picture itself; of a warp, whose size and place in the picture are lost, it
-measures nothing. Flags are 1 where what they name is present, and 0 where it is absent: red eyes and radial distortion
-pass at 0, natural light at 1.
+A check with `from_source` needs the source picture. A warp gives no value, because its size and position in the picture
+are unknown. A flag is 1 if its property is present and 0 if it is absent: red eyes and radial distortion pass at 0,
+natural light passes at 1.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,7 +47,7 @@ from apps.recognition.types import Face, ImageInput, ImageResult, Points
 IMAGE_FORMATS = ("JPEG", "JPEG2000", "PNG", "BMP", "TIFF", "PPM", "WEBP", "GIF", "HEIF", "AVIF")
 EYE_STATES = tuple(state.value for state in EyeState)
 SMILES = ("none", "smile_lips", "smile_teeth")
-CHIN, LEFT_EAR, RIGHT_EAR, EYE_CORNERS = 8, 0, 16, (36, 39, 42, 45)  # of the 68 landmarks
+CHIN, LEFT_EAR, RIGHT_EAR, EYE_CORNERS = 8, 0, 16, (36, 39, 42, 45)  # indices of the 68 landmarks
 
 SCORE = (0.0, 1.0)
 ANGLE = (-180.0, 180.0)
@@ -57,21 +57,21 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """One face and the picture that it was found in."""
+    """Input of a check: one face and its picture."""
 
     image: ImageInput
     result: ImageResult
     face: Face
 
     def estimation(self, name: str, kind: type[Result]) -> Result | None:
-        """What the estimator said of the face; None where it said nothing or is not available."""
+        """Return the result of the estimator, None if it has none or is not available."""
         value = self.face.estimations.get(name)
         return value if isinstance(value, kind) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`needs`: the estimator that `measure` asks. `iso`: is it part of /6/iso?"""
+    """One check. `needs`: the estimator that `measure` reads. `iso`: whether /6/iso includes the check."""
 
     name: str
     threshold: Threshold
@@ -117,7 +117,7 @@ def _centre(axis: int) -> Callable[[Points, ImageResult], float]:
 
 def _image_format(evidence: Evidence) -> str | None:
     with open_picture(evidence.image.data, FORMATS) as picture:
-        return "JPEG" if picture.format == "MPO" else picture.format  # JPEG with further pictures behind it
+        return "JPEG" if picture.format == "MPO" else picture.format  # MPO is a JPEG followed by further pictures
 
 
 def _score(name: str, kind: type[Result], field: str) -> Callable[[Evidence], Value]:
@@ -276,7 +276,7 @@ _ALL = (
 
 CHECKS: Mapping[str, Check] = MappingProxyType({check.name: check for check in _ALL})
 ISO_THRESHOLDS: Mapping[str, Threshold] = MappingProxyType({each.name: each.threshold for each in _ALL if each.iso})
-# Names of settings in FACE_QUALITY_SETTINGS, where they are not the check's own.
+# Names of settings in FACE_QUALITY_SETTINGS that differ from the name of the check.
 SETTING_NAMES: Mapping[str, str] = MappingProxyType(
     {
         "illumination_quality": "illumination",
@@ -298,7 +298,7 @@ SETTING_NAMES: Mapping[str, str] = MappingProxyType(
 
 
 def own_thresholds() -> Mapping[str, Threshold]:
-    """Return the thresholds of this installation, by check; a request may give others."""
+    """Return the thresholds of this installation by check; a request can override them."""
     return _thresholds(config(FaceQuality))
 
 

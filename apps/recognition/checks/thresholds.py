@@ -1,4 +1,4 @@
-"""Thresholds of checks. Each says whether a value passes; None, what could not be measured, never does."""
+"""Thresholds of checks. A value that was not measured is None and never passes."""
 
 from dataclasses import dataclass, replace
 
@@ -8,24 +8,27 @@ Json = dict[str, float | None] | list[str] | int
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """`low` ≤ value ≤ `high`, None for unbounded. `domain`: the lowest and the highest value that there can be."""
+    """Range `low` ≤ value ≤ `high`, None for unbounded. `domain`: the lowest and the highest possible value."""
 
     low: float | None = None
     high: float | None = None
     domain: tuple[float | None, float | None] = (None, None)
 
     def accepts(self, value: Value) -> bool:
-        """A number within the bounds."""
+        """Return whether the value is a number within the bounds."""
         if value is None or isinstance(value, str):
             return False
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
     def json(self) -> Json:
-        """`{min, max}`; null is unbounded."""
+        """Return `{min, max}`; null is unbounded."""
         return {"min": self.low, "max": self.high}
 
     def with_bounds(self, low: float | None, high: float | None) -> "Between":
-        """A user's own bounds: the one that is missing becomes the domain's end, with both missing nothing changes."""
+        """Return the range with a client's bounds.
+
+        One missing bound becomes the bound of the domain. If both are missing, the range is unchanged.
+        """
         if low is None and high is None:
             return self
         return replace(self, low=self.domain[0] if low is None else low, high=self.domain[1] if high is None else high)
@@ -33,23 +36,23 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """A word of `accepted`. `words`: all that there are."""
+    """Set of `accepted` words. `words`: all possible words."""
 
     accepted: tuple[str, ...]
     words: tuple[str, ...]
 
     def accepts(self, value: Value) -> bool:
-        """One of the accepted words."""
+        """Return whether the value is an accepted word."""
         return value in self.accepted
 
     def json(self) -> Json:
-        """The accepted words."""
+        """Return the accepted words."""
         return list(self.accepted)
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """0 or 1."""
+    """Flag with the accepted number 0 or 1."""
 
     wanted: int
 

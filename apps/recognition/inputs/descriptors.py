@@ -1,4 +1,4 @@
-"""Descriptors that stand in for images: of faces, of bodies, or XPK files of several."""
+"""Decoding of descriptors that replace images: raw bytes, SDK form, XPK files."""
 
 from collections.abc import Callable, Mapping
 
@@ -21,21 +21,21 @@ Decoded = tuple[DescriptorVersion, Vector]
 
 
 def descriptors_decode(data: bytes, content_type: str) -> tuple[Decoded, ...]:
-    """The descriptors behind a content type of `media.DESCRIPTOR_TYPES`: unit vectors with their versions.
+    """Return the descriptors in data of a content type of `media.DESCRIPTOR_TYPES`: unit vectors with versions.
 
-    Raises LunaError BAD_DESCRIPTOR_BASE64 for bad Base64; WRONG_DESCRIPTOR_LENGTH, UNKNOWN_DESCRIPTOR_VERSION,
-    BAD_SDK_DESCRIPTOR for a descriptor of wrong length, of a version that is unknown or of the other kind, or that is
-    none; BAD_XPK, XPK_WITHOUT_DESCRIPTOR for an XPK file that is none or holds none; ESTIMATOR_NOT_INITIALIZED for
-    raw bytes where no network gives descriptors of their kind.
+    Raises LunaError BAD_DESCRIPTOR_BASE64 for invalid Base64, WRONG_DESCRIPTOR_LENGTH for a wrong length,
+    UNKNOWN_DESCRIPTOR_VERSION for an unknown version or a version of the other kind, BAD_SDK_DESCRIPTOR for an invalid
+    SDK form, BAD_XPK for an invalid XPK file, XPK_WITHOUT_DESCRIPTOR for an XPK file without descriptors,
+    ESTIMATOR_NOT_INITIALIZED for raw bytes if no network extracts descriptors of their kind.
     """
     if content_type.endswith(BASE64_SUFFIX):
-        # Bytes that are no ASCII become characters that are no Base64.
+        # latin-1 maps non-ASCII bytes to characters outside of Base64, so that the decoder rejects them.
         data = base64_decode(data.translate(None, BLANKS).decode("latin-1"))
     return tuple(_DECODERS[content_type.removesuffix(BASE64_SUFFIX)](data))
 
 
 def _one(data: bytes, kind: Kind) -> list[Decoded]:
-    """In SDK form, or raw bytes of the default version."""
+    """Return one descriptor from SDK form, or from raw bytes of the default version."""
     if not data.endswith(SDK_SIGNATURE):
         default = versions.default(kind)
         if len(data) == default.raw_bytes:

@@ -1,4 +1,4 @@
-"""Load the images that a request refers to: from the request itself, the Image Store or the internet."""
+"""Loading of the images of a request from its body, the Image Store or URLs."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -13,11 +13,11 @@ from apps.recognition.types import ImageInput, ImageType
 def inputs_load(
     *, references: InputReferences, account_id: UUID | None, actor: Actor | None = None, readable: Readable = everything
 ) -> Inputs:
-    """Return the request with its images loaded; an image that cannot be loaded carries its error.
+    """Return the request with its images loaded; an image that cannot be loaded holds its error.
 
-    `account_id`: whose stored images and samples may be named, None for nobody's. `readable`: which kinds of them the
-    client may read; others are not found. Each stored object that is read leaves an audit line of `actor`, because its
-    warp or descriptor may be part of the answer.
+    `account_id`: owner of the stored images and samples, None if the client may read none. `readable`: the kinds of
+    objects that the client may read; other kinds are not found. Each read of a stored object writes an audit line of
+    `actor`, because the response can contain its warp or descriptor.
     """
     urls = [image.url for image in references.images if image.url is not None]
     sample_ids = [image.sample_id for image in references.images if image.sample_id is not None]
@@ -44,9 +44,9 @@ def inputs_load(
 
 
 def samples_load(*, sample_ids: Sequence[UUID], account_id: UUID, actor: Actor | None = None) -> list[ImageInput]:
-    """Return stored face samples, all or none, in this order. Each leaves an audit line of `actor`.
+    """Return stored face samples, in this order, and write an audit line of `actor` for each.
 
-    Raises LunaError SAMPLE_NOT_FOUND for a sample that is absent.
+    Raises LunaError SAMPLE_NOT_FOUND if a sample does not exist.
     """
     loaded = load_samples(sample_ids, account_id)
     for each in loaded:

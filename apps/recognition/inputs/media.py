@@ -1,4 +1,4 @@
-"""Content types of images and descriptors, and the bytes behind their Base64 forms."""
+"""Content types of images and descriptors, and the decoding of their Base64 forms."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ BASE64_TYPES = frozenset(
         "jp2", "jpx", "jpeg2000",
     )
 )  # fmt: skip
-# What programs send that do not know an image's type; the bytes decide.
+# Content types of clients that do not know the type of an image; the bytes determine it.
 UNSAID_TYPES = frozenset({"", "application/octet-stream"})
 FACE_DESCRIPTOR_TYPE = "application/x-vl-face-descriptor"
 BODY_DESCRIPTOR_TYPE = "application/x-vl-body-descriptor"
@@ -32,12 +32,12 @@ DESCRIPTOR_TYPES = frozenset(
     for name in (FACE_DESCRIPTOR_TYPE, BODY_DESCRIPTOR_TYPE, XPK_TYPE)
     for suffix in ("", BASE64_SUFFIX)
 )
-MAX_DESCRIPTOR_BYTES = 256 * 1024  # on the wire; thirty in Base64 fit
+MAX_DESCRIPTOR_BYTES = 256 * 1024  # size on the wire; thirty descriptors in Base64 fit
 BLANKS = b" \t\r\n"
 
 
 def image_bytes(data: bytes, content_type: str) -> bytes:
-    """The image itself. Raises LunaError BAD_BASE64 when a Base64 type holds something else."""
+    """Return the decoded bytes of an image. Raises LunaError BAD_BASE64 for a Base64 type with invalid Base64."""
     if content_type not in BASE64_TYPES:
         return data
     try:
@@ -47,5 +47,8 @@ def image_bytes(data: bytes, content_type: str) -> bytes:
 
 
 def wire_bytes(image_bytes: int, content_type: str) -> int:
-    """How long an image of `image_bytes` may be on the wire: Base64 with line breaks takes half as much again."""
+    """Return the maximum size on the wire of an image of `image_bytes` bytes.
+
+    Base64 with line breaks is up to one and a half times as long.
+    """
     return image_bytes * 3 // 2 if content_type in BASE64_TYPES else image_bytes

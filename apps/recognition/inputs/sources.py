@@ -1,4 +1,4 @@
-"""Where images by reference come from: the Image Store for our own, the internet for the rest."""
+"""Sources of images by reference: the Image Store for stored objects, downloads for other URLs."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -24,17 +24,19 @@ from apps.recognition.types import Points
 logger = logging.getLogger(__name__)
 
 FETCH_THREADS = 8
-# Requests that download at a time. A slow server holds each for ten seconds: the other threads serve other requests.
+# Concurrent requests that download images. A slow server blocks one for ten seconds; other threads remain available.
 DOWNLOADS_AT_ONCE = 4
 _downloads = Budget("pictures are being downloaded", DOWNLOADS_AT_ONCE, 0.0)
-# Servers that do not know what they serve; everything else that is no image is refused.
+# Content types of servers that do not know the type. Any other type that is not an image is rejected.
 NEUTRAL_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
-    """Bytes of an image, or why there are none. `landmarks5` as in `ImageInput`, for warps of our own; `stored`: the
-    row of an image that came from the Image Store."""
+    """Bytes of an image, or the error that prevented loading them.
+
+    `landmarks5`: as in `ImageInput`, for stored face samples. `stored`: the row of an image from the Image Store.
+    """
 
     data: bytes = b""
     error: LunaError | None = None
@@ -42,19 +44,20 @@ class Loaded:
     stored: StoredObject | None = None
 
 
-Readable = Callable[[str], bool]  # takes the kind of an object, "face_sample" or "image"
+Readable = Callable[[str], bool]  # argument: the kind of an object, "face_sample" or "image"
 
 
 def everything(kind: str) -> bool:
-    """For who may use all that the account has."""
+    """Return True: the client may read all kinds of objects."""
     return True
 
 
 def load_urls(urls: Sequence[str], account_id: UUID | None, readable: Readable = everything) -> list[Loaded]:
-    """The images at `urls`, in this order. Our own are read from the Image Store, as this client may.
+    """Return the images at `urls`, in this order. URLs of this platform are read from the Image Store.
 
-    An image that cannot be had is LunaError IMAGE_DOWNLOAD_FAILED, one that says it is something else
-    BAD_IMAGE_CONTENT_TYPE. Raises LunaError SERVICE_BUSY where too many requests download already.
+    The error of an image is LunaError IMAGE_DOWNLOAD_FAILED if it cannot be loaded or read by this client, and
+    BAD_IMAGE_CONTENT_TYPE if its content type is not an image. Raises LunaError SERVICE_BUSY if too many requests
+    download at the same time.
     """
     results: dict[int, Loaded] = {}
     for position, url in enumerate(urls):
@@ -70,7 +73,7 @@ def load_urls(urls: Sequence[str], account_id: UUID | None, readable: Readable =
 def load_samples(
     sample_ids: Sequence[UUID], account_id: UUID | None, readable: Readable = everything
 ) -> list[Loaded]:  # fmt: skip
-    """Stored face samples, in this order; one that is missing is LunaError SAMPLE_NOT_FOUND."""
+    """Return stored face samples, in this order. The error of a missing sample is LunaError SAMPLE_NOT_FOUND."""
     rows = {}
     if account_id is not None and readable(audit_type(Bucket.FACE_SAMPLES)):
         rows = objects_get(scope=Scope(account_id), bucket=Bucket.FACE_SAMPLES, object_ids=sample_ids)
@@ -85,13 +88,13 @@ def load_samples(
 
 
 def stored_landmarks5(meta: dict[str, object]) -> Points | None:
-    """The five points of a face sample's meta; None for samples that came from outside."""
+    """Return the five landmarks in a face sample's meta, None for a sample that a client uploaded."""
     points = meta.get("landmarks5")
     return None if points is None else np.asarray(points, np.float32)
 
 
 def own_object(url: str) -> tuple[str, UUID] | None:
-    """Bucket and id when the URL names an image or sample of this platform."""
+    """Return bucket and id if the URL names an image or sample of this platform, else None."""
     found = object_of_address(url.removeprefix(config(ExternalAddress).origin))
     return found if found and holds_pictures(found[0]) else None
 
@@ -119,7 +122,7 @@ def _fetched(url: str) -> Loaded:
             url, max_bytes=config(Images).max_bytes, allow_private=config(OutgoingRequests).allow_private_urls
         )
     except FetchError as error:
-        logger.info("an image could not be downloaded: %s", error)
+        logger.info("image download failed: %s", error)
         return Loaded(error=LunaError(errors.IMAGE_DOWNLOAD_FAILED, url))
     if not answer.content_type.startswith("image/") and answer.content_type not in NEUTRAL_TYPES:
         return Loaded(error=LunaError(errors.BAD_IMAGE_CONTENT_TYPE, url))

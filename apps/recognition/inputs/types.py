@@ -1,4 +1,4 @@
-"""What a request for recognition holds: references as they are parsed, pictures as they are loaded."""
+"""Dataclasses of recognition inputs: parsed references and loaded pictures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,11 +17,11 @@ MAX_ORIGIN_CHARACTERS = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What a resource accepts beside images and references to them.
+    """Inputs that a resource accepts.
 
-    `image_type`: what images show, stored samples excepted. `parts`: names of further JSON parts of a multipart body.
-    `details`: names of `Details` that may be given. `descriptors`: whether descriptors and XPK files are accepted in
-    place of images. `bodies`: whether boxes of bodies may be given. `max_images`: the most images and descriptor files.
+    `image_type`: content of the images, except stored samples. `parts`: names of other JSON parts of a multipart body.
+    `details`: names of accepted `Details`. `descriptors`: whether descriptors and XPK files can replace images.
+    `bodies`: whether body boxes are accepted. `max_images`: maximum number of images and descriptor files.
     """
 
     image_type: ImageType = ImageType.RAW
@@ -34,7 +34,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Details:
-    """What the client says about one image. `detect_ts`: seconds from the start of a video."""
+    """Details of one image from the client. `detect_ts`: seconds since the start of a video."""
 
     meta: Mapping[str, Any] | None = None
     detect_time: datetime | None = None
@@ -44,9 +44,9 @@ class Details:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageReference:
-    """One image of a request before it is loaded: its bytes, or else a URL or the id of a stored face sample.
+    """Reference to one image: its bytes, a URL, or the id of a stored face sample.
 
-    `error` is why the bytes could not be read.
+    `error`: the error that prevented reading the bytes.
     """
 
     data: bytes = b""
@@ -62,7 +62,7 @@ class ImageReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Picture:
-    """One loaded image of a request, or the error that prevented it. `url`, `sample_id`: where it came from."""
+    """Loaded image of a request, or the error that prevented loading. `url`, `sample_id`: its source."""
 
     image: ImageInput
     error: LunaError | None = None
@@ -73,7 +73,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DescriptorFile:
-    """One descriptor in place of an image, those of an XPK file, or the error that prevented reading it."""
+    """Descriptor that replaces an image, descriptors of an XPK file, or the error that prevented reading them."""
 
     filename: str
     descriptors: tuple[tuple[DescriptorVersion, Vector], ...] = ()
@@ -83,9 +83,9 @@ class DescriptorFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RequestBody:
-    """What a request holds beside images: its descriptors, `meta` of all its images, other JSON parts by name.
+    """Contents of a request besides images: descriptors, `meta` of all images, other JSON parts by name.
 
-    `alone`: the body was one image or descriptor itself, so its error is the request's.
+    `alone`: the body is a single image or descriptor, so its error is the error of the request.
     """
 
     descriptors: tuple[DescriptorFile, ...] = ()
@@ -96,7 +96,7 @@ class RequestBody:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class InputReferences(RequestBody):
-    """A parsed request: references to its images in their order. `image_type`: what they show, samples excepted."""
+    """Parsed request with references to its images, in order. `image_type`: their content, except stored samples."""
 
     images: tuple[ImageReference, ...] = ()
     image_type: ImageType = ImageType.RAW
@@ -104,6 +104,6 @@ class InputReferences(RequestBody):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Inputs(RequestBody):
-    """A request with its images loaded, in their order."""
+    """Request with loaded images, in order."""
 
     pictures: tuple[Picture, ...] = ()

@@ -1,4 +1,4 @@
-"""Join what estimators say: one set of estimations for several pictures of one person, and the event's columns."""
+"""Aggregation of estimations of one person's pictures, and their conversion to columns of an event."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,9 +8,9 @@ from apps.recognition.vocabulary import ESTIMATIONS
 
 
 def aggregate(estimations: Sequence[Mapping[str, object]]) -> dict[str, object]:
-    """Return the means of the estimations of one person's faces, or bodies, by name.
+    """Return the means of the estimations of one person's faces or bodies, by name.
 
-    An estimation that no picture has, or whose estimator averages none, is left out.
+    An estimation without a value, or whose estimator defines no mean, is omitted.
     """
     means: dict[str, object] = {}
     for name in dict.fromkeys(name for found in estimations for name in found):
@@ -22,7 +22,7 @@ def aggregate(estimations: Sequence[Mapping[str, object]]) -> dict[str, object]:
 
 
 def event_columns(estimations: Mapping[str, object]) -> dict[str, Any]:
-    """Return the columns of an event that these estimations fill, with their numbers; the others are left out."""
+    """Return the columns of an event that these estimations fill; other columns are omitted."""
     columns: dict[str, Any] = {}
     for name, result in estimations.items():
         if result is not None and name in ESTIMATIONS and ESTIMATIONS[name].columns:

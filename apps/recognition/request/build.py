@@ -1,4 +1,4 @@
-"""Build what a resource asks of recognition, for every resource in the same way."""
+"""Builder of recognition requests, shared by all resources."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ DESCRIPTORS = frozenset({"face_descriptor", "body_descriptor"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecognitionRequest:
-    """What the engine does with each picture, and which persons pass."""
+    """Plan of the engine for each picture, and limits for its persons."""
 
     plan: Plan
     limits: Limits
@@ -44,12 +44,12 @@ def recognition_request(
     unmeasured_passes: bool = False,
     optional: bool = False,
 ) -> RecognitionRequest:
-    """Return the plan and the limits; the plan holds the estimations that the limits need.
+    """Return the plan and the limits; the plan includes the estimations that the limits need.
 
-    `estimations`: names of the vocabulary. `angles`: largest |pitch|, |roll| and |yaw| in degrees, of which 180 limits
-    nothing. `states`: by estimation the numbers that pass, of which none limit nothing. `optional`: an estimation
-    without installed network is left out, unless a limit needs it. The other members are those of `Plan` and `Limits`.
-    `descriptor_version` counts only if a descriptor is among the estimations.
+    `estimations`: names of the vocabulary. `angles`: largest |pitch|, |roll| and |yaw| in degrees; 180 accepts all.
+    `states`: accepted numbers by estimation; an empty sequence accepts all. `optional`: an estimation without an
+    installed network is None instead of an error, unless a limit needs it. `descriptor_version` applies only if the
+    estimations include a descriptor. The other arguments are members of `Plan` and `Limits`.
     """
     limits = Limits(
         angles={angle: limit for angle, limit in (angles or {}).items() if limit < MAX_ANGLE_DEGREES},
@@ -78,5 +78,5 @@ def recognition_request(
 
 
 def angle_field(**options: Any) -> FiniteFloatField:
-    """A serializer's field of one of the `angles`."""
+    """Return the serializer field of one of the `angles`."""
     return FiniteFloatField(min_value=0, max_value=MAX_ANGLE_DEGREES, **options)

@@ -1,4 +1,4 @@
-"""Which faces go on: limits of angles, states and scores, and the reasons why a face does not pass them."""
+"""Screening of faces: limits of angles, states and scores, and the reasons of a rejection."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from apps.recognition.types import Face
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a face did not go on."""
+    """Reason of a rejection."""
 
     filter_name: str
     object_value: object
@@ -22,9 +22,11 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """`angles`: largest |pitch|, |roll|, |yaw| in degrees, those that limit. `states`: by estimation the numbers of its
-    column that pass; `predictions`: the thresholds behind them. `descriptor_score`: the lowest, 0..1. `checks`: the
-    image checks to make, by name; a face that fails them passes unless `must_pass_checks`.
+    """Limits for faces.
+
+    `angles`: largest |pitch|, |roll|, |yaw| in degrees. `states`: accepted numbers of the column, by estimation.
+    `predictions`: thresholds of these states. `descriptor_score`: lowest accepted score, 0..1. `checks`: image checks
+    to evaluate, by name; a failed check rejects the face only if `must_pass_checks`.
     """
 
     angles: Mapping[str, float] = field(default_factory=dict)
@@ -37,12 +39,12 @@ class Limits:
 
     @property
     def estimators(self) -> frozenset[str]:
-        """What must be estimated for these limits, beside the descriptor."""
+        """Names of the estimators that these limits need, besides the descriptor."""
         return frozenset(self.states) | ({"head_pose"} if self.angles else frozenset())
 
 
 def screen(face: Face, limits: Limits) -> tuple[Reason, ...]:
-    """Why a face does not go on; empty when it does. An estimation that is not there passes no limit of it."""
+    """Return the reasons of a rejection, empty for an accepted face. A missing estimation fails its limit."""
     return (
         *_angles(face, limits),
         *_states(face, limits),

@@ -1,4 +1,4 @@
-"""Thresholds of what is predicted of a face: the network's and the platform's own, or those that a client sets."""
+"""Thresholds of predictions (liveness, deepfake): the platform's, or a client's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,9 +11,9 @@ from apps.recognition.types import ImageResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionThresholds:
-    """0..1; None leaves what the estimator says. `liveness_quality`: below it liveness is unknown.
+    """Thresholds 0..1; None keeps the estimator's prediction. `liveness_quality`: liveness below it is unknown.
 
-    `deepfake_first_look`: does it count what the preliminary network says?
+    `deepfake_first_look`: whether the preliminary network contributes to the prediction.
     """
 
     liveness: float | None = None
@@ -22,7 +22,7 @@ class PredictionThresholds:
     deepfake_first_look: bool = True
 
     def over(self, others: "PredictionThresholds") -> "PredictionThresholds":
-        """These, and `others` where there are none."""
+        """Return these thresholds, completed by `others`."""
         return PredictionThresholds(
             liveness=others.liveness if self.liveness is None else self.liveness,
             liveness_quality=others.liveness_quality if self.liveness_quality is None else self.liveness_quality,
@@ -32,7 +32,7 @@ class PredictionThresholds:
 
 
 def judged(result: ImageResult, thresholds: PredictionThresholds) -> ImageResult:
-    """The same with predictions by these thresholds."""
+    """Return the result with predictions by these thresholds."""
     faces = [replace(face, estimations=_judged(face.estimations, thresholds)) for face in result.faces]
     return replace(result, faces=tuple(faces))
 

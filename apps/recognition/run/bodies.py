@@ -1,4 +1,4 @@
-"""The bodies of one picture on their way: boxes, poses, warps, and the faces that belong to them."""
+"""Detection of the bodies of one picture: boxes, poses, warps, and their faces."""
 
 from collections.abc import Sequence
 
@@ -13,16 +13,16 @@ from apps.recognition.engine.objects import PERSON, Found, Window
 from apps.recognition.estimators.base import BodySubject, Networks, Subject
 from apps.recognition.types import BODY_WARP_HEIGHT_PX, BODY_WARP_WIDTH_PX, Image, Keypoints, Rect
 
-CROWD_FROM = 3  # persons; from here on the picture is looked at in tiles, too
+CROWD_FROM = 3  # persons; with so many or more the detector also runs on tiles
 BOX_WINDOW_SCALE = 1.5
 
 
 def find_bodies(
     image: Image, boxes: Sequence[Rect], *, trusted: bool, networks: Networks, faces: int, score: float | None
 ) -> list[BodySubject]:
-    """The bodies of a picture, those of `boxes` alone where there are any. `faces`: how many were found before;
-    `score`: bodies are taken from it on, None: from the detector's own.
+    """Return the bodies of a picture, or only those in `boxes` if boxes are given.
 
+    `faces`: number of faces in the picture. `score`: lowest accepted score, None for the detector's own threshold.
     Raises LunaError INVALID_RECTANGLE for a box outside of the picture.
     """
     if boxes:
@@ -38,7 +38,7 @@ def find_bodies(
 
 
 def body_of_warp(warp: Image, networks: Networks) -> BodySubject:
-    """The one body of a warp. Raises LunaError WRONG_IMAGE_SIZE for another size."""
+    """Return the body in a body warp. Raises LunaError WRONG_IMAGE_SIZE for another size."""
     if warp.shape[:2] != (BODY_WARP_HEIGHT_PX, BODY_WARP_WIDTH_PX):
         raise LunaError(errors.WRONG_IMAGE_SIZE, f"{BODY_WARP_WIDTH_PX}x{BODY_WARP_HEIGHT_PX}")
     box = np.array([0, 0, BODY_WARP_WIDTH_PX, BODY_WARP_HEIGHT_PX], np.float32)
@@ -47,7 +47,10 @@ def body_of_warp(warp: Image, networks: Networks) -> BodySubject:
 
 
 def joined(faces: Sequence[Subject], found: Sequence[BodySubject]) -> list[BodySubject]:
-    """The bodies with the faces of their persons. What lies inside of another body and has no face is none (a tie)."""
+    """Assign faces to bodies and return the bodies.
+
+    A box inside of another body and without a face (a tie, for example) is dropped.
+    """
     together = bodies.pairs(
         [(face.box, face.landmarks5) for face in faces], [(body.box, body.keypoints) for body in found]
     )
@@ -68,7 +71,7 @@ def _detected(image: Image, windows: Sequence[Window], networks: Networks, score
 
 
 def _in_box(image: Image, box: Rect, trusted: bool, networks: Networks, score: float | None) -> Found | None:
-    """The person that the detector sees in a box: what overlaps it best, else the box itself where it is trusted."""
+    """Return the detected person with the highest overlap with a box; without one, the box if it is trusted."""
     corners = corners_of(image, box)
     best = seen_in(corners, _detected(image, [objects.around(corners, BOX_WINDOW_SCALE)], networks, score))
     if best is not None:

@@ -1,7 +1,6 @@
-"""The recognition room's one door for other rooms: pictures and a plan in, faces out.
+"""Facade of recognition for other rooms: pictures and a plan in, faces and bodies out.
 
-The engine of a process is made when it is first asked for, by `warm_up` at start or by the first request; a forked
-child makes its own.
+Each process creates its engine at first use: `warm_up` at start, or the first request. A forked child creates its own.
 """
 
 from collections import deque
@@ -19,17 +18,17 @@ from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.switches import BODY_DETECTOR, FACE_DETECTOR, HUMAN_DETECTOR, names_off
 from apps.recognition.types import ImageInput, ImageResult, Plan
 
-# Pictures of one request that are worked on at a time: the others' decoded pixels would only wait in memory.
+# Pictures of one request that are processed concurrently; more would only keep decoded pixels in memory.
 PICTURES_AT_ONCE = 4
 FACE_TASKS, BODY_TASKS = {"face_detector", "face_mesh"}, {"object_detector", "body_pose"}
 
 
 def recognise(images: Sequence[ImageInput], plan: Plan) -> list[ImageResult]:
-    """The faces of each picture, in order of `images`; a picture's own error stands in its result.
+    """Return the result of each picture, in order of `images`. The error of a picture is in its result.
 
-    Raises LunaError for the whole request: ESTIMATOR_NOT_INITIALIZED (an estimator that is unknown or has no
-    network), UNSUPPORTED_DESCRIPTOR_VERSION (unknown descriptor version), and with status 503 BATCHING_ERROR or
-    PROCESSING_TIMEOUT where the engine has too much to do.
+    Raises LunaError for the whole request: ESTIMATOR_NOT_INITIALIZED for an estimator that is unknown or has no
+    network, UNSUPPORTED_DESCRIPTOR_VERSION for an unknown version, and with status 503 BATCHING_ERROR or
+    PROCESSING_TIMEOUT if the engine is overloaded.
     """
     pipeline = Pipeline(engine(), plan)
     if len(images) == 1:
@@ -38,7 +37,7 @@ def recognise(images: Sequence[ImageInput], plan: Plan) -> list[ImageResult]:
 
 
 def prediction_thresholds() -> PredictionThresholds:
-    """Those of this installation."""
+    """Return the prediction thresholds of this installation."""
     return PredictionThresholds(
         liveness=config(LivenessEstimator).estimator_settings.real_threshold,
         liveness_quality=config(LivenessEstimator).estimator_settings.quality_threshold,
@@ -47,14 +46,14 @@ def prediction_thresholds() -> PredictionThresholds:
 
 
 def engine() -> Engine:
-    """The engine of this process. Raises EngineError where it cannot start as configured."""
+    """Return the engine of this process. Raises EngineError if it cannot start as configured."""
     return _engine()
 
 
 def warm_up() -> None:
-    """Starts the engine and loads the networks that plans can use, so that the first request is no slower.
+    """Start the engine and load all available networks, so that the first request is not slower than others.
 
-    Raises EngineError with one sentence where the device or a network is missing: call it when the process starts.
+    Call it at process start. Raises EngineError if the device or a network is missing.
     """
     running = engine()
     off = running.config.off
@@ -66,25 +65,25 @@ def warm_up() -> None:
 
 
 def available_estimators() -> frozenset[str]:
-    """The estimators that a plan may name: they are on, and their networks are installed."""
+    """Return the estimators that are switched on and have installed networks; a plan may name them."""
     running = engine()
     return available(running.tasks, running.config.off)
 
 
 def unavailable_estimations(names: Collection[str]) -> list[str]:
-    """Return those of `names` that are on, but for which no network is installed, in alphabetical order."""
+    """Return those of `names` that are switched on but have no installed network, in alphabetical order."""
     running = engine()
     return sorted(without_network(names, running.tasks, running.config.off))
 
 
 def engine_status() -> dict[str, object]:
-    """Device, threads, queue, networks by task, the loaded ones, and the estimators that a plan may name."""
+    """Return the engine's device, threads, queue, networks by task, loaded networks and available estimators."""
     running = engine()
     return running.status() | {"estimators": sorted(available_estimators())}
 
 
 def shut_down() -> None:
-    """Ends the engine's threads; the next request starts it again."""
+    """Stop the threads of the engine; the next request restarts it."""
     _engine.close()
     _pictures.close()
 

@@ -1,11 +1,11 @@
-"""The faces of one picture: where they are, which way up they stand, and their meshes.
+"""Detection of the faces of one picture: boxes, orientation and meshes.
 
-The detector looks at the whole picture first. It calls nearly every face upright: of 15 faces on their heads all, with
-scores up to .90, where the same faces upright have .91 and more. So what has less is looked at again, in eight turns of
-its own window; in the right one scores are .89 and more (17 people, 13 angles), and faces in between, which the whole
-picture shows with .3 to .6, are found so, too. Where no face is found upright, and automatic rotation is on, the whole
-picture is looked at in its other three turns. Where it was made smaller and shows small faces or none, it is looked at
-again in tiles.
+1. The detector runs on the whole picture. Its keypoints call nearly every face upright: all of 15 upside-down faces,
+   with scores up to .90. The same faces upright score .91 and more.
+2. Each face with a lower score is detected again in eight rotations of its own window. In the right rotation the score
+   is .89 and more (17 people, 13 angles). This also finds tilted faces, which score .3 to .6 in the whole picture.
+3. If no face is upright and automatic rotation is on, the detector runs on the other three rotations of the picture.
+4. If the picture was downscaled and shows small faces or none, the detector runs on tiles of it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,24 +35,27 @@ from apps.recognition.estimators.mesh import run_mesh
 from apps.recognition.run.orientation import upright
 from apps.recognition.types import Image, Points, Rect
 
-SMALL_FACE_PX = 40  # of the detector's input: where a face is smaller, there may be others that are too small for it
-TURNED_AT_MOST = 64  # faces of one look
-BETTER_BY = 0.02  # a turn must show a face so much better than the picture does
+SMALL_FACE_PX = 40  # pixels of the detector's input; next to a smaller face the detector may miss faces
+TURNED_AT_MOST = 64  # faces of one detection that are tried in rotated windows
+BETTER_BY = 0.02  # minimum gain of score for a rotated window over the picture
 STRAIGHT_DEGREES, SIDEWAYS_DEGREES = 8.0, 60.0
 MESH_ROUNDS = 3
-PIXELS_AT_ONCE = 4 * 640 * 640  # of the detector's inputs
+PIXELS_AT_ONCE = 4 * 640 * 640  # of the detector's input in one call
 
 
 @dataclass(frozen=True, slots=True)
 class FaceFinder:
-    """The face detector and the mesh as one picture uses them."""
+    """Face detector and mesh for one picture."""
 
     head: Head
     networks: Networks
     config: EngineConfig
 
     def find(self, image: Image, *, rotate: bool) -> tuple[Image, list[Detection]]:
-        """The faces of a picture, best first; with `rotate` the picture is turned by quarters if they then stand up."""
+        """Return the picture and its faces, best first.
+
+        With `rotate` the picture is rotated by a multiple of 90° if that makes its faces upright.
+        """
         if rotate:
             image, found = upright(image, self._look, self.head.certain_score, self.head.nms_iou)
         else:
@@ -60,7 +63,7 @@ class FaceFinder:
         return image, suppressed(self._second_look(image, found), self.head.nms_iou, found)
 
     def in_box(self, image: Image, box: Rect, *, trusted: bool) -> Detection | None:
-        """The face that is seen in a box: what overlaps it best, else the box itself where it is trusted.
+        """Return the detected face with the highest overlap with a box; without one, the box itself if it is trusted.
 
         Raises LunaError INVALID_RECTANGLE for a box outside of the picture.
         """
@@ -72,7 +75,7 @@ class FaceFinder:
         return Detection.upright(corners) if trusted else None
 
     def meshes(self, image: Image, detections: Sequence[Detection]) -> list[Mesh]:
-        """The mesh of each face, whose crop is turned until the face stands straight in it."""
+        """Return the mesh of each face. The crop is rotated, up to `MESH_ROUNDS` times, until the face is straight."""
         found: dict[int, Mesh] = {}
         rolls = {index: roll_of(each.keypoints) for index, each in enumerate(detections)}
         for _ in range(MESH_ROUNDS):
@@ -90,23 +93,23 @@ class FaceFinder:
         return [found[index] for index in range(len(detections))]
 
     def is_face(self, detection: Detection, face: Mesh) -> bool:
-        """Whether the mesh sees a face, or the detector is sure of one: masks hide half of what the mesh looks for."""
+        """Return whether the mesh confirms the face, or a high score does; masks hide half of the mesh's features."""
         return face.flag >= mesh.FLAG_THRESHOLD or detection.score >= self.head.sure_score
 
     def landmarks5(self, detection: Detection, face: Mesh) -> Points:
-        """The mesh's five points; the detector's where the mesh sees no face, or one that lies in its upright crop."""
+        """Return five landmarks of the mesh, or of the detector if the mesh finds no face or a sideways one."""
         fits = face.flag >= mesh.FLAG_THRESHOLD and abs(np.degrees(mesh.residual_roll(face))) < SIDEWAYS_DEGREES
         if fits or not self.head.five_points or len(detection.keypoints) != len(mesh.FIVE_POINTS):
             return mesh.five_points(face.points)
         return np.asarray(detection.keypoints, np.float32)
 
     def _look(self, image: Image) -> list[Detection]:
-        """What the whole picture shows, every face the right way up."""
+        """Detect faces in the whole picture and correct their orientation."""
         seen = chain.from_iterable(self._seen(*self.head.windows(image), self.head.candidate_score))
         return self._straight(image, suppressed(self._large_enough(seen), self.head.nms_iou))
 
     def _second_look(self, image: Image, found: Sequence[Detection]) -> list[Detection]:
-        """What tiles of a large picture show, where the whole shows small faces or none."""
+        """Detect further faces in tiles of a large picture that shows small faces or none."""
         if found and min(map(_side, found)) * self.head.scale(image) >= SMALL_FACE_PX:
             return []
         crops, places = self.head.tiles(image, self.config.face_tiles)
@@ -124,9 +127,7 @@ class FaceFinder:
         return self._straight(image, fresh)
 
     def _straight(self, image: Image, found: Sequence[Detection]) -> list[Detection]:
-        """The faces in the turn in which the detector sees each best; candidates that are none in any turn are left
-        out.
-        """
+        """Return each face in the rotation with its highest score; drop candidates that no rotation confirms."""
         unsure = [each for each in found if each.score < self.head.certain_score][:TURNED_AT_MOST]
         best = dict(zip(map(id, unsure), self._best_turns(image, unsure), strict=True))
         kept = [best.get(id(each), each) for each in found]
@@ -161,7 +162,7 @@ class FaceFinder:
         return turned(best, inverse(matrices[turn]))
 
     def _seen(self, crops: NDArray[np.uint8], places: Sequence[Window], threshold: float) -> list[list[Detection]]:
-        """What each window shows; some at a time, so that neither memory nor the engine's queue is filled by one."""
+        """Detect faces in each window, in batches that bound memory and the use of the engine's queue."""
         detector, (height, width) = self.networks.for_task("face_detector").name, crops.shape[1:3]
         at_once = max(1, PIXELS_AT_ONCE // (height * width))
         found: list[list[Detection]] = []

@@ -1,4 +1,4 @@
-"""The networks of the engine as one picture uses them."""
+"""Networks of the engine for one picture."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from apps.recognition.networks.specs import Manifest
 
 @dataclass(slots=True)
 class EngineNetworks:
-    """`Networks` of estimators, until a deadline; `clock`: what the picture's stages cost."""
+    """Implementation of `Networks` with a deadline. `clock` measures the stages of the picture."""
 
     engine: Engine
     descriptor_networks: Mapping[str, str]  # by task

@@ -1,7 +1,7 @@
-"""Pictures that lie on their side or stand on their head, without a word of it in their EXIF data.
+"""Orientation of rotated pictures without EXIF orientation.
 
-A face that lies is found and described all the same, but what is cut out around it (bodies, shoulders, background) lies
-as well. So the turn is chosen in which most is seen upright.
+A rotated face is detected and described correctly, but crops around it (bodies, shoulders, background) are rotated too.
+The picture is therefore rotated to the orientation with the highest score of upright faces.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,17 +19,18 @@ QUARTERS = (1, 2, 3)
 def upright(
     image: Image, look: Callable[[Image], list[Detection]], certain_score: float, nms_iou: float
 ) -> tuple[Image, list[Detection]]:
-    """The picture turned by a quarter, a half or three quarters where its faces stand better then, and its faces.
+    """Return the picture in the orientation (multiples of 90°) with the highest score of upright faces, and its faces.
 
-    A picture most of whose faces stand upright, one of them certainly, or with none in any turn, stays as it is. Faces
-    that another turn alone shows are taken along. Costs one look where the picture stays for its faces, else four.
+    The picture is unchanged if most faces are upright and one of them is certain, or if no orientation shows a face.
+    Faces that appear only in another orientation are included. `look` runs once if the first look suffices, else four
+    times.
     """
     faces = look(image)
     certain = any(face.score >= certain_score and _is_upright(face) for face in faces)
     if certain and 2 * _standing(faces) >= sum(face.score for face in faces):
         return image, faces
     looks = [faces] + [look(np.ascontiguousarray(np.rot90(image, quarters))) for quarters in QUARTERS]
-    best = max(range(len(looks)), key=lambda quarters: _standing(looks[quarters]))  # the first of equals: as it is
+    best = max(range(len(looks)), key=lambda quarters: _standing(looks[quarters]))  # a tie keeps the picture unchanged
     others = [
         turned(face, _between(image, quarters, best))
         for quarters, found in enumerate(looks)
@@ -41,12 +42,12 @@ def upright(
 
 
 def _between(image: Image, first: int, second: int) -> Matrix:
-    """Pixels of the picture turned by `first` quarters to those of it turned by `second`."""
+    """Return the transform from the picture rotated by `first` quarters to the picture rotated by `second`."""
     return compose(inverse(_quarter_matrix(image, first)), _quarter_matrix(image, second))
 
 
 def _quarter_matrix(image: Image, quarters: int) -> Matrix:
-    """Pixels of the picture to those of `np.rot90(image, quarters)`."""
+    """Return the transform from pixels of the picture to pixels of `np.rot90(image, quarters)`."""
     right, bottom = image.shape[1] - 1, image.shape[0] - 1
     return np.array(
         [

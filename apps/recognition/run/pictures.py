@@ -1,4 +1,4 @@
-"""Recognise the pictures of a request and screen the persons in each: the first step of every resource."""
+"""Recognition of the pictures of a request and screening of their persons, the first step of every resource."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from apps.recognition.types import Body, Face, ImageResult
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Person:
-    """Face and body of one human in one picture; one of them may be absent."""
+    """Face and body of one human in one picture; one of them can be absent."""
 
     picture: Picture
     face: Face | None = None
@@ -26,7 +26,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rejected(Person):
-    """A person whose face exceeds a limit, with the reasons."""
+    """Person whose face exceeds a limit, with the reasons."""
 
     face: Face
     reasons: tuple[Reason, ...]
@@ -34,9 +34,7 @@ class Rejected(Person):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RecognisedPicture:
-    """What was found in one picture: the persons that passed the limits, those with faces first, and the faces that
-    did not.
-    """
+    """Result of one picture: accepted persons (those with faces first) and rejected persons."""
 
     picture: Picture
     result: ImageResult
@@ -49,19 +47,19 @@ class RecognisedPicture:
 
     @property
     def passed(self) -> tuple[Face, ...]:
-        """The faces that passed the limits."""
+        """Faces within the limits."""
         return tuple(each.face for each in self.persons if each.face is not None)
 
 
 def recognise_pictures(inputs: Inputs, request: RecognitionRequest) -> list[RecognisedPicture]:
-    """Recognise and screen each picture, in order. Raises what `recognise_inputs` raises."""
+    """Recognise and screen each picture, in order. Raises the errors of `recognise_inputs`."""
     return screen_pictures(inputs.pictures, recognise_inputs(inputs, request), request.limits)
 
 
 def recognise_inputs(inputs: Inputs, request: RecognitionRequest) -> list[ImageResult]:
-    """Return a result for each picture, in order. A picture that could not be read or recognised keeps its error.
+    """Return a result for each picture, in order. The result of an invalid picture holds its error.
 
-    Raises that error when the picture is the request's whole body, and what `facade.recognise` raises.
+    Raises this error if the picture is the whole body of the request, and the errors of `facade.recognise`.
     """
     readable = [picture.image for picture in inputs.pictures if picture.error is None]
     thresholds = request.limits.predictions.over(prediction_thresholds())
@@ -80,7 +78,7 @@ def recognise_inputs(inputs: Inputs, request: RecognitionRequest) -> list[ImageR
 def screen_pictures(
     pictures: Sequence[Picture], results: Sequence[ImageResult], limits: Limits
 ) -> list[RecognisedPicture]:
-    """Separate the persons of each picture by the limits. The body of a rejected face is rejected with it."""
+    """Split the persons of each picture by the limits. The body of a rejected face is rejected too."""
     return [_screened(picture, result, limits) for picture, result in zip(pictures, results, strict=True)]
 
 
@@ -98,7 +96,7 @@ def _screened(picture: Picture, result: ImageResult, limits: Limits) -> Recognis
 
 
 def check_one_person(results: Sequence[ImageResult]) -> None:
-    """Check that no picture shows several persons: aggregation takes pictures of one.
+    """Check that no picture shows several persons, because aggregation needs pictures of one person.
 
     Raises LunaError MULTIPLE_FACES_FOUND for several faces, MULTIPLE_BODIES_FOUND for several bodies.
     """

@@ -1,5 +1,7 @@
-"""One picture's way: decode, detect faces (mesh, five points, warp) and bodies (pose, warp), join those of one person,
-then the plan's estimators in order of their needs.
+"""Recognition pipeline of one picture.
+
+Steps: decode, detect faces (mesh, five landmarks, warp) and bodies (pose, warp), join the face and body of each person,
+run the plan's estimators in the order of their dependencies.
 """
 
 import json
@@ -49,15 +51,15 @@ from apps.recognition.types import (
 )
 from apps.recognition.vocabulary import ESTIMATIONS, Kind
 
-DESCRIPTOR_TASKS = ("face_descriptor", "body_descriptor")  # also the names of their estimators
+DESCRIPTOR_TASKS = ("face_descriptor", "body_descriptor")  # task and estimator have the same name
 IDENTITY: Matrix = np.array([[1.0, 0, 0], [0, 1.0, 0]])
 NO_WARP: Image = np.zeros((0, 0, 3), np.uint8)
 
 
 class Pipeline:
-    """A plan made ready for any number of pictures.
+    """Resolved plan that processes any number of pictures.
 
-    Raises LunaError ESTIMATOR_NOT_INITIALIZED or UNSUPPORTED_DESCRIPTOR_VERSION for a plan that cannot be followed.
+    Raises LunaError ESTIMATOR_NOT_INITIALIZED or UNSUPPORTED_DESCRIPTOR_VERSION for a plan that cannot be executed.
     """
 
     def __init__(self, engine: Engine, plan: Plan) -> None:
@@ -69,7 +71,7 @@ class Pipeline:
         missing = without_network(plan.optional & plan.estimators, engine.tasks, engine.config.off)
         self._missing = {kind: _nothing_of(kind, missing) for kind in Kind}
         wanted = plan.estimators - missing
-        ordered(wanted, engine.tasks, engine.config.off)  # what is unavailable is refused, detected or not
+        ordered(wanted, engine.tasks, engine.config.off)  # rejects unavailable estimators before the detection
         self._names = {kind: _names_of(kind, plan, wanted) for kind in (Estimator, BodyEstimator, SceneEstimator)}
         self._estimators = ordered(frozenset().union(*self._names.values()), engine.tasks)
         self._wants_faces = plan.detect_face or any(
@@ -80,12 +82,12 @@ class Pipeline:
         self._descriptor_networks = _descriptor_networks(engine, plan)
 
     def process(self, item: ImageInput) -> ImageResult:
-        """The faces and bodies of one picture, best first (score × area), or the error of this picture.
+        """Return the faces and bodies of one picture, best first (score × area), or the error of this picture.
 
-        Where one alone is wanted, it is the best face's person, without any face the best body. `stage_ms` holds
-        decode, detect, detect_bodies and every estimator of faces and bodies; `networks` is the part of their sum
-        that was spent waiting for networks. Raises LunaError with status 503 where the engine is overloaded,
-        ESTIMATOR_NOT_INITIALIZED where the detector that the picture needs is switched off.
+        With the policy BEST the result is the person with the best face; if there is no face, the best body.
+        `stage_ms` holds decode, detect, detect_bodies and every estimator of faces and bodies. `networks` is the part
+        of their sum that was spent in calls of networks. Raises LunaError with status 503 if the engine is overloaded,
+        ESTIMATOR_NOT_INITIALIZED if a necessary detector is switched off.
         """
         if item.image_type is ImageType.RAW:
             _check_detectors(self._plan, self._engine.config.off)
@@ -128,7 +130,7 @@ class Pipeline:
     def _detected(
         self, image: Image, item: ImageInput, run: EngineNetworks
     ) -> tuple[Image, list[Subject], list[BodySubject]]:
-        """The picture, turned where its faces ask for it, and who is in it."""
+        """Return the picture, rotated if its faces are rotated, with its faces and bodies."""
         faces: list[Subject] = []
         bodies: list[BodySubject] = []
         if self._wants_faces and item.image_type is not ImageType.BODY_WARP:
@@ -170,7 +172,7 @@ class Pipeline:
     def _selected(
         self, faces: list[Subject], bodies: list[BodySubject], filename: str
     ) -> tuple[list[Subject], list[BodySubject]]:
-        """Those that the plan wants, best first; faces also where bodies alone are wanted and estimators need them."""
+        """Return the faces and bodies of the plan, best first. A plan without faces keeps the faces of its bodies."""
         plan = self._plan
         threshold = plan.score_threshold or 0.0
         faces = sorted((each for each in faces if each.score >= threshold), key=_prominence, reverse=True)
@@ -214,7 +216,7 @@ class Pipeline:
         )
 
     def _body(self, subject: BodySubject, faces: Sequence[Subject]) -> Body:
-        """`face_index` counts the faces that the result shows: none where bodies alone are wanted."""
+        """Build the result of a body. `face_index` is None if the plan does not detect faces."""
         number = next((index for index, face in enumerate(faces) if face is subject.face), None)
         return Body(
             rect=_rect(subject),
@@ -234,12 +236,12 @@ def _note(name: str, subjects: Sequence[Subject | BodySubject], results: Sequenc
 
 
 def _nothing_of(kind: Kind, names: Collection[str]) -> dict[str, object]:
-    """None for each of these estimations that is of the kind."""
+    """Return None for each of the estimations of this kind."""
     return dict.fromkeys(name for name in names if ESTIMATIONS[name].kind is kind)
 
 
 def _names_of(kind: type[AnyEstimator], plan: Plan, estimators: Collection[str]) -> frozenset[str]:
-    """Those of the estimators that are of this kind, where something of the kind is detected."""
+    """Return the estimators of this kind; none if the plan does not detect the kind."""
     wanted = {Estimator: plan.detect_face, BodyEstimator: plan.detect_body}.get(kind, True)
     known = all_estimators()
     return frozenset(name for name in estimators if wanted and isinstance(known[name], kind))
@@ -252,7 +254,7 @@ def _check_warps(plan: Plan, off: Collection[str]) -> None:
 
 
 def _check_detectors(plan: Plan, off: Collection[str]) -> None:
-    """Faces and bodies together may be found by the detector of both, or by one each."""
+    """Raise for a necessary detector that is off. The human detector covers faces and bodies together."""
     if plan.detect_face and plan.detect_body and HUMAN_DETECTOR not in off:
         return
     for name, wanted in ((FACE_DETECTOR, plan.detect_face), (BODY_DETECTOR, plan.detect_body)):
@@ -261,7 +263,10 @@ def _check_detectors(plan: Plan, off: Collection[str]) -> None:
 
 
 def _descriptor_networks(engine: Engine, plan: Plan) -> dict[str, str]:
-    """By task, the network of the plan's version if it names one. Raises LunaError UNSUPPORTED_DESCRIPTOR_VERSION."""
+    """Return the descriptor networks by task, those of the plan's version if it names one.
+
+    Raises LunaError UNSUPPORTED_DESCRIPTOR_VERSION.
+    """
     networks = {task: engine.tasks[task] for task in DESCRIPTOR_TASKS if task in engine.tasks}
     if plan.descriptor_version is not None:
         network = engine.descriptor_networks().get(plan.descriptor_version)
@@ -282,7 +287,7 @@ def _prominence(subject: Subject | BodySubject) -> float:
 
 
 def _rect(subject: Subject | BodySubject) -> Rect:
-    """The box in whole pixels, cut at the picture's edges."""
+    """Return the box in whole pixels, clipped to the picture."""
     height, width = subject.image.shape[:2]
     left, top, right, bottom = (round(float(value)) for value in subject.box)
     left, top = min(max(left, 0), width - 1), min(max(top, 0), height - 1)
@@ -305,10 +310,10 @@ def _subject(image: Image, detected: Detection, face: Mesh, finder: FaceFinder) 
 
 
 def _warp_subjects(image: Image, item: ImageInput, finder: FaceFinder) -> list[Subject]:
-    """The one face of a warp: known by its points, else found as in any picture, else where warps have it.
+    """Return the face of a face warp: by known landmarks, by detection, or at the standard position in warps.
 
-    Raises LunaError WRONG_IMAGE_SIZE for another size, NO_RECTANGLE_FOR_WARP for boxes, INVALID_DETECTION where no
-    face is found.
+    Raises LunaError WRONG_IMAGE_SIZE for another size, NO_RECTANGLE_FOR_WARP for boxes, INVALID_DETECTION if the warp
+    shows no face.
     """
     if image.shape[:2] != (WARP_SIZE_PX, WARP_SIZE_PX):
         raise LunaError(errors.WRONG_IMAGE_SIZE, f"{WARP_SIZE_PX}x{WARP_SIZE_PX}")

@@ -106,18 +106,18 @@ def test_the_command_measures_a_folder(people: Path, tmp_path: Path) -> None:
     call_command("calibrate", people, roc=tmp_path / "curve.svg", stdout=out, stderr=err)
     lines = out.getvalue().splitlines()
     version = versions.default("face")
-    assert lines[0].startswith(f"version {version.version} ({version.network}): 6 faces of 4 people, 3 pairs of one")
-    assert lines[0].endswith("12 of two, AUC 1.0000")
+    assert lines[0].startswith(f"version {version.version} ({version.network}): 6 faces of 4 people, 3 genuine pairs")
+    assert lines[0].endswith("12 impostor pairs, AUC 1.0000")
     row = next(line.split() for line in lines if line.startswith("0.80"))
     assert row == ["0.80", f"{version.calibration.cosine(0.8):.3f}", "0.0000", "0", "0.0000"]
     assert any(line.startswith("calibration = [[-1.0, 0.0]") for line in lines)
-    assert "grey.png: no face, left out" in err.getvalue()
-    assert "loose.png: not in a folder of a person" in err.getvalue()
+    assert "grey.png: no face, skipped" in err.getvalue()
+    assert "loose.png: not in the folder of a person" in err.getvalue()
     assert (tmp_path / "curve.svg").read_text().startswith("<svg")
 
 
 @pytest.mark.parametrize(
-    ("version", "message"), [(None, "holds no faces"), (4, "4")], ids=["empty folder", "unknown version"]
+    ("version", "message"), [(None, "contains no faces"), (4, "4")], ids=["empty folder", "unknown version"]
 )
 def test_what_cannot_be_measured_is_told(tmp_path: Path, version: int | None, message: str) -> None:
     with pytest.raises(CommandError, match=message):

@@ -1,4 +1,4 @@
-"""`manage.py calibrate DIR`: false match rates, calibration and ROC curve of a descriptor version on own people."""
+"""`manage.py calibrate DIR`: error rates, calibration and ROC curve of a descriptor version on own pictures."""
 
 import argparse
 import json
@@ -18,11 +18,11 @@ SIMILARITIES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
 
 class Command(BaseCommand):
-    help = "Measures a descriptor version on a folder with one sub-folder of pictures a person."
+    help = "Measures the error rates of a descriptor version on a folder with one sub-folder of pictures per person."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("directory", type=Path)
-        parser.add_argument("--descriptor-version", type=int, help="default: the one of new descriptors")
+        parser.add_argument("--descriptor-version", type=int, help="default: the version of new descriptors")
         parser.add_argument("--roc", type=Path, default=Path("roc.svg"), metavar="FILE.svg", help="default: roc.svg")
 
     def handle(self, *, directory: Path, descriptor_version: int | None, roc: Path, **options: object) -> None:
@@ -33,11 +33,11 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(
             f"version {version.version} ({version.network}): {faces} faces of {people} people, "
-            f"{len(pairs.genuine)} pairs of one person, {len(pairs.impostor)} of two, AUC {pairs.auc:.4f}"
+            f"{len(pairs.genuine)} genuine pairs, {len(pairs.impostor)} impostor pairs, AUC {pairs.auc:.4f}"
         )
         self.stdout.write(table(("similarity", "cosine", "FMR", "pairs", "FNMR"), _rates(pairs, version)))
         points = proposed_points(pairs)
-        header = ("similarity", "aims at FMR", "cosine", "")
+        header = ("similarity", "target FMR", "cosine", "")
         rows: list[tuple[str, ...]] = [
             (
                 f"{point.similarity:.2f}",
@@ -58,12 +58,12 @@ class Command(BaseCommand):
         for picture in described_faces(directory, best=True, version=version):
             person = Path(picture.name).parts[0]
             if picture.problem or person == picture.name:
-                self.stderr.write(f"{picture.name}: {picture.problem or 'not in a folder of a person'}, left out")
+                self.stderr.write(f"{picture.name}: {picture.problem or 'not in the folder of a person'}, skipped")
                 continue
             vectors += picture.vectors
             people.append(person)
         if not vectors:
-            raise ValueError(f"{directory} holds no faces in folders of people")
+            raise ValueError(f"{directory} contains no faces in folders of people")
         return pairs_of(np.stack(vectors), people), len(people), len(set(people))
 
 

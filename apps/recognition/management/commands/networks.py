@@ -1,4 +1,4 @@
-"""`manage.py networks`: build the embedded networks, list, verify, measure, add better ones, choose and remove."""
+"""`manage.py networks`: build, list, verify, measure, add, select and remove networks."""
 
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -23,35 +23,35 @@ MAX_NAME = AuditRecord._meta.get_field("object_id").max_length
 
 
 class Command(BaseCommand):
-    """Subcommands print to standard output and end with 1 when a network is not as it must be."""
+    """Subcommands print to standard output and exit with 1 if a network is missing or invalid."""
 
-    help = "Builds, lists, verifies, measures, adds, chooses and removes networks."
+    help = "Builds, lists, verifies, measures, adds, selects and removes networks."
     requires_system_checks = ()  # no database, no URLs
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """The subcommands and their arguments."""
+        """Add the subcommands and their arguments."""
         actions = parser.add_subparsers(dest="action", required=True)
         build = actions.add_parser("build", help="build the networks from their packages")
-        actions.add_parser("list", help="list the known networks; * serves its task")
+        actions.add_parser("list", help="list the known networks; * marks the network that serves its task")
         verify = actions.add_parser("verify", help="compare the networks with their reference outputs")
         bench = actions.add_parser("bench", help="measure the installed networks: ms and images/s per batch size")
         bench.add_argument("--device", help="cpu, cuda or cuda:N; default: LUNA_DEVICE")
-        bench.add_argument("--seconds", type=float, default=1.0, help="how long each is measured; default: 1")
+        bench.add_argument("--seconds", type=float, default=1.0, help="duration of each measurement; default: 1")
         for action in (build, verify, bench):
             action.add_argument("names", nargs="*", metavar="NAME", help="only these networks")
-        add = actions.add_parser("add", help="add a pack, a network, or one of your own by its manifest")
+        add = actions.add_parser("add", help="add a pack, a network, or your own network by its manifest")
         add.add_argument("target", metavar="PACK|NETWORK|MANIFEST.toml")
         add.add_argument("--from", dest="folder", type=Path, metavar="DIR", help="take the files from a folder")
-        add.add_argument("--use", action="store_true", help="let the added networks serve their tasks")
+        add.add_argument("--use", action="store_true", help="select the added networks for their tasks")
         add.add_argument("--dry-run", action="store_true", help="show what would be added: licences and figures")
-        use = actions.add_parser("use", help="choose the network that serves a task")
+        use = actions.add_parser("use", help="select the network that serves a task")
         use.add_argument("task", metavar="TASK")
         use.add_argument("name", metavar="NETWORK")
         remove = actions.add_parser("remove", help="remove a network that serves no task")
         remove.add_argument("name", metavar="NETWORK")
 
     def handle(self, *, action: str, **options: Any) -> None:
-        """Runs one subcommand; a NetworkError becomes its message and exit status 1."""
+        """Run one subcommand; a NetworkError is printed and exits with 1."""
         try:
             registry = Registry(config(Directories).networks)
             arguments = {key: options[key] for key in ARGUMENTS if key in options}
@@ -60,7 +60,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _build(self, registry: Registry, names: list[str]) -> None:
-        from apps.recognition.networks.builder import build_network  # needs onnx, which serving does not
+        from apps.recognition.networks.builder import build_network  # imports onnx, which only builds need
         from apps.recognition.networks.embedded import build_embedded
 
         if names:
@@ -77,7 +77,7 @@ class Command(BaseCommand):
         if built:
             self.stdout.write(f"built {len(built)} networks in {registry.directory}")
         else:
-            self.stdout.write(f"the networks are in {registry.directory}, nothing to build")
+            self.stdout.write(f"all networks are installed in {registry.directory}, nothing to build")
 
     def _list(self, registry: Registry) -> None:
         self.stdout.write(report.table(report.LIST_HEADER, report.network_rows(registry)))
@@ -93,7 +93,7 @@ class Command(BaseCommand):
         results = [result for name in chosen for result in verify(registry.get(name))]
         self.stdout.write(report.table(report.VERIFY_HEADER, report.verification_rows(results)))
         if not all(result.ok for result in results):
-            raise NetworkError("some outputs differ from their reference by more than is allowed")
+            raise NetworkError("some outputs differ from their reference by more than the tolerance")
 
     def _bench(self, registry: Registry, names: list[str], device: str | None, seconds: float) -> None:
         from apps.recognition.engine.bench import HEADER, measure
@@ -132,7 +132,7 @@ class Command(BaseCommand):
                 self._use(Registry(registry.directory), manifest.task, manifest.name)
             else:
                 way = f"python manage.py networks use {manifest.task} {manifest.name}"
-                self.stdout.write(f"{manifest.name} serves nothing yet: `{way}`")
+                self.stdout.write(f"{manifest.name} does not serve its task yet; to select it run `{way}`")
 
     def _use(self, registry: Registry, task: str, name: str) -> None:
         from apps.recognition.networks.packs import network_use
@@ -140,12 +140,12 @@ class Command(BaseCommand):
         before = registry.selected(task)
         network_use(registry, task, name)
         self._audit("use", name)
-        self.stdout.write(f"{name} serves {task} from the next start on, before it was {before or 'nothing'}")
+        self.stdout.write(f"{name} serves {task} after the next start; it replaces {before or 'no network'}")
         descriptor = registry.manifest(name).descriptor
         if descriptor is not None:
             self.stdout.write(
-                f"New descriptors get version {descriptor.version}. Those of other versions stay valid and are never "
-                "compared with them."
+                f"New descriptors will have version {descriptor.version}. Descriptors of other versions are kept, and "
+                "are only compared with descriptors of their own version."
             )
 
     def _remove(self, registry: Registry, name: str) -> None:
@@ -156,15 +156,15 @@ class Command(BaseCommand):
         self.stdout.write(f"removed {name}")
 
     def _audit(self, action: str, *names: str) -> None:
-        """A line for each network, where a database is there already: networks may come first."""
+        """Write an audit line for each network; without a database (a first installation), print a warning."""
         try:
             audit_write(action=action, object_type="network", object_ids=[name[:MAX_NAME] for name in names])
         except (OperationalError, ProgrammingError) as error:
-            self.stderr.write(f"No audit line was written: {str(error).splitlines()[0]}")
+            self.stderr.write(f"no audit line was written: {str(error).splitlines()[0]}")
 
 
 def _with_progress(manifests: list[Manifest]) -> Iterator[Manifest]:
-    """The networks in turn, with a bar; none without any."""
+    """Yield the networks with a progress bar; an empty list shows no bar."""
     with tqdm(manifests, unit="network", desc="networks", disable=not manifests) as bar:
         for manifest in bar:
             bar.set_postfix_str(manifest.name)

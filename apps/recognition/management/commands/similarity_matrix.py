@@ -1,4 +1,4 @@
-"""`manage.py similarity_matrix DIR`: how alike are the faces of a folder's pictures?"""
+"""`manage.py similarity_matrix DIR`: similarities of the faces in a folder of pictures."""
 
 import argparse
 from pathlib import Path
@@ -16,7 +16,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("directory", type=Path)
         parser.add_argument("--cosine", action="store_true", help="print cosines instead of similarities")
-        parser.add_argument("--best", action="store_true", help="take one face a picture, the best")
+        parser.add_argument("--best", action="store_true", help="use only the best face of each picture")
 
     def handle(self, *, directory: Path, cosine: bool, best: bool, **options: object) -> None:
         labels, vectors = [], []
@@ -29,7 +29,7 @@ class Command(BaseCommand):
                 labels.append(picture.name if len(picture.vectors) == 1 else f"{picture.name} ({number})")
                 vectors.append(vector)
         if not pictures:
-            raise CommandError(f"{directory} holds no pictures")
+            raise CommandError(f"{directory} contains no pictures")
         calibration = versions.default("face").calibration
         values = np.stack(vectors) @ np.stack(vectors).T if vectors else np.zeros((0, 0))
         if not cosine:
@@ -38,4 +38,4 @@ class Command(BaseCommand):
         for number, label in enumerate(labels):
             cells = " ".join(f"{value:5.2f}" if not cosine else f"{value:6.3f}" for value in values[number, :number])
             self.stdout.write(f"{number:4} {label:{width}} {cells}")
-        self.stdout.write(f"{len(labels)} faces; columns are numbered as the rows")
+        self.stdout.write(f"{len(labels)} faces; the columns have the order of the rows")

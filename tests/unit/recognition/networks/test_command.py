@@ -92,7 +92,7 @@ def test_add_use_and_remove(call: Call, tiny: TinySet, tmp_path: Path) -> None:
     offered, added = printed.splitlines()[1], printed.splitlines()[3]
     assert offered.split()[:3] == ["own", "emotion", "MIT"]
     assert added.split()[:3] == ["emotion", "tiny", "own"]
-    assert "own serves nothing yet: `python manage.py networks use emotion own`" in printed
+    assert "own does not serve its task yet; to select it run `python manage.py networks use emotion own`" in printed
     assert "own serves emotion" in call("use", "emotion", "own")
     assert "emotion*" in next(line for line in call("list").splitlines() if line.startswith("own"))
     with pytest.raises(CommandError, match="own is in use"):
@@ -113,7 +113,7 @@ def test_networks_may_come_before_the_database(call: Call, monkeypatch: pytest.M
     call("build")
     monkeypatch.setattr(command, "audit_write", audit_write)
     said, done = call("use", "emotion", "tiny").splitlines()
-    assert said == f"No audit line was written: {str(error).splitlines()[0]}"
+    assert said == f"no audit line was written: {str(error).splitlines()[0]}"
     assert "tiny serves emotion" in done
 
 
@@ -123,7 +123,7 @@ def test_add_and_use_at_once(call: Call, tiny: TinySet, tmp_path: Path) -> None:
     (tmp_path / "own.onnx").write_bytes(data)
     (tmp_path / "own.toml").write_text(own_manifest(data, tiny))
     printed = call("add", str(tmp_path / "own.toml"), "--from", str(tmp_path), "--use")
-    assert "own serves emotion from the next start on, before it was tiny" in printed
+    assert "own serves emotion after the next start; it replaces tiny" in printed
     assert set(AuditRecord.objects.values_list("action", "object_id")) == {("add", "own"), ("use", "own")}
 
 
@@ -149,7 +149,7 @@ def test_bench_measures_every_batch_size(call: Call) -> None:
 
 def test_bench_on_a_device_that_is_not_there_says_so(call: Call) -> None:
     call("build")
-    with pytest.raises(CommandError, match="LUNA_DEVICE must be cpu, cuda or cuda:N, not 'tpu'"):
+    with pytest.raises(CommandError, match="LUNA_DEVICE must be cpu, cuda or cuda:N, got 'tpu'"):
         call("bench", "--device", "tpu")
 
 
@@ -191,5 +191,5 @@ def test_a_recommended_network_serves_at_once_where_an_advisory_one_did(
         tiny.manifest_file.write_text(text)
     call("build")
     printed = call("add", "recommended", "--from", str(recommended))
-    assert ("own serves emotion from the next start on" in printed) is advisory
-    assert ("own serves nothing yet" in printed) is not advisory
+    assert ("own serves emotion after the next start" in printed) is advisory
+    assert ("own does not serve its task yet" in printed) is not advisory
