@@ -71,7 +71,7 @@ class Breaker:
                     raise AwayError("it did not answer recent calls")
                 self._closed_until = now + self.pause_s  # half-open: one trial call at a time
             elif self._running >= self.at_once:
-                # Without any answer within the patience, waiting longer is pointless.
+                # If no call was answered within `patience_s`, waiting longer is pointless.
                 left_s = self._moved + self.patience_s - now
                 if left_s <= 0 or not self._free.wait_for(lambda: self._running < self.at_once, left_s):
                     raise AwayError("too many calls are waiting for it")

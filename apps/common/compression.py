@@ -1,4 +1,4 @@
-"""Compression of answers for clients that accept gzip or deflate."""
+"""Compression of responses for clients that accept gzip or deflate."""
 
 import re
 import zlib
@@ -12,11 +12,11 @@ from django.utils.text import compress_string
 
 from apps.common.middleware import GetResponse
 
-# Pictures are compressed already. Pages for people are left out: beside what a visitor typed they hold form secrets.
+# Pictures are compressed already. Admin pages are excluded: they contain both user input and CSRF secrets (BREACH).
 COMPRESSED_TYPES = ("application/json", "application/msgpack", "application/x-yaml", "application/vnd.oai.openapi")
 MIN_BYTES = 200
 LEVEL = 6
-# Random bytes in the gzip header hide what the length of a compressed answer tells (BREACH); deflate has no place.
+# Random bytes in the gzip header hide the exact length of a compressed response (BREACH). deflate has no such field.
 RANDOM_BYTES = 100
 # In order of preference.
 ENCODERS: Mapping[str, Callable[[bytes], bytes]] = {
@@ -27,7 +27,7 @@ ENCODING = re.compile(r"\s*(?P<name>[a-z0-9*-]+)\s*(?:;\s*q=(?P<weight>[0-9.]+)\
 
 
 class CompressionMiddleware:
-    """Compresses JSON, MessagePack and the OpenAPI document of at least `MIN_BYTES`."""
+    """Compresses JSON, MessagePack and OpenAPI responses of at least `MIN_BYTES`."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -39,7 +39,7 @@ class CompressionMiddleware:
         patch_vary_headers(response, ("Accept-Encoding",))
         accepted = accepted_encodings(request.headers.get("Accept-Encoding", ""))
         encoding = next((name for name in ENCODERS if name in accepted), None)
-        content: bytes = response.content  # type: ignore[attr-defined]  # only streaming answers have none
+        content: bytes = response.content  # type: ignore[attr-defined]  # only streaming responses have none
         if encoding is None or len(content) < MIN_BYTES or {"Content-Encoding", "ETag"} & response.headers.keys():
             return response
         packed = ENCODERS[encoding](content)
@@ -51,7 +51,7 @@ class CompressionMiddleware:
 
 
 def accepted_encodings(header: str) -> frozenset[str]:
-    """Return the content codings that an `Accept-Encoding` names with a weight above 0."""
+    """Return the content codings of an `Accept-Encoding` header with a weight above 0."""
     found = (ENCODING.fullmatch(part) for part in header.split(","))
     return frozenset(each["name"].lower() for each in found if each and _weight(each["weight"]) > 0)
 

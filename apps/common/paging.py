@@ -1,4 +1,4 @@
-"""Paging of every list resource: `page` from 1, `page_size` from 1 to `max_page_size`."""
+"""Paging of list resources: `page` from 1, `page_size` from 1 to `max_page_size`."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Names of query parameters: the spellings of lists that HTTP libraries send, and names that nobody knows."""
+"""Names of query parameters: list spellings of HTTP libraries, and unknown names."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -10,9 +10,9 @@ from django.http import QueryDict
 
 HEADER = "Luna-Unknown-Parameters"
 LIST_NAME = re.compile(r"(?P<name>[^\[\]]+)\[(?P<index>[0-9]{0,4})\]")
-MAX_NAMES = 10  # the nearest name of each is searched
+MAX_NAMES = 10  # bounds the search for similar names
 MAX_NAME_CHARACTERS = 64
-FREE_NAMES = "meta."  # of parameters that continue with a path of the client's own
+FREE_NAMES = "meta."  # prefix of parameters whose rest is chosen by the client
 
 
 def plain_names(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -37,9 +37,9 @@ def plain_names(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def unknown_names(names: Iterable[str], known: Collection[str]) -> list[str]:
-    """Return the names that are not `known`, each with the nearest known one: `sourse (sources)`.
+    """Return the unknown names, each with the most similar known one: `sourse (sources)`.
 
-    At most `MAX_NAMES`, percent-encoded, because a header and an error show them.
+    At most `MAX_NAMES` are returned, percent-encoded for use in a header and in an error detail.
     """
     free = any(name == FREE_NAMES.removesuffix(".") for name in known)
     unknown: list[str] = []

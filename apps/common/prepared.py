@@ -33,7 +33,7 @@ def prepared_cursor() -> Iterator[CursorWrapper]:
 
 @contextmanager
 def planned_cursor() -> Iterator[CursorWrapper]:
-    """A cursor that sends parameters apart, as `prepared_cursor` does, but has each execution planned for them."""
+    """Open a cursor with server-side parameters, whose statements are planned anew for each execution."""
     with _cursor(_Planned) as cursor:
         yield cursor
 

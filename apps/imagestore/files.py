@@ -148,7 +148,7 @@ def remove(bucket: str, object_id: UUID, content_type: str) -> None:
 
 
 def expires_by_itself() -> bool:
-    """Return whether the storage itself removes expired files, and needs to know changes of their time to live."""
+    """Return whether the storage removes expired files itself, and therefore needs tags with their time to live."""
     return bool(getattr(default_storage, "lifecycle", False))
 
 

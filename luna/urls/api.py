@@ -1,6 +1,6 @@
 """The HTTP API, version 6.
 
-Django tries the patterns one after another: what is asked for most comes first.
+Django tries the patterns in order, so the most frequent routes come first.
 """
 
 from django.urls import include, path

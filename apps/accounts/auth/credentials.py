@@ -53,7 +53,7 @@ def password_verify(*, login: str, password: str, address: str | None = None) ->
     key = f"credentials:{keyed_digest(login, password)}"
     last, remembered, since_s = caches["process"].get(_last_pair(attempts), ("", None, 0.0))
     known = bool(last) and hmac.compare_digest(last, key)
-    # A pair in use is remembered further: its hash would hold up every client of the login each time that it is due.
+    # A pair in use is renewed before it expires, because hashing it again would delay all clients of the login.
     fresh = known and time.monotonic() - since_s < config(Logins).credentials_cache_s / 2
     if not fresh:
         caches["process"].delete(_last_pair(attempts))

@@ -16,7 +16,7 @@ from apps.common.config import Http, config
 from apps.common.errors import LunaError
 
 BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
-# Python's names. Some of its other codecs take quadratic time or are no charsets.
+# Accepted codecs, by Python's names. Some other codecs take quadratic time or are not charsets.
 CHARSETS = frozenset(
     {"ascii", "utf-8", "utf-8-sig", "koi8-r", "koi8-u", "gbk", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr"}
     | {f"utf-{bits}{order}" for bits in (16, 32) for order in ("", "-le", "-be")}
@@ -48,9 +48,9 @@ def msgpack_decode(body: bytes) -> Any:
 
 
 def json_decode(body: bytes, charset: str = "") -> Any:
-    """Decode a JSON body in a declared charset, UTF-8 without one; a BOM may precede it.
+    """Decode a JSON body in a declared charset (default: UTF-8), with or without BOM.
 
-    Raises LunaError NO_JSON for what is no JSON in this charset, BAD_CONTENT_TYPE for an unknown charset.
+    Raises LunaError NO_JSON for malformed JSON, BAD_CONTENT_TYPE for an unsupported charset.
     """
     try:
         charset = _codec(charset)
@@ -62,14 +62,14 @@ def json_decode(body: bytes, charset: str = "") -> Any:
 
 
 def charset_of(content_type: str) -> str:
-    """Return the charset that a content type declares, empty without one."""
+    """Return the charset of a content type, or an empty text."""
     return parse_header_parameters(content_type)[1].get("charset", "")
 
 
 def _codec(charset: str) -> str:
     try:
         codec = codecs.lookup(charset or "utf-8").name
-    except (LookupError, ValueError):  # ValueError: a null character
+    except (LookupError, ValueError):  # ValueError: a NUL character
         codec = ""
     if codec not in CHARSETS:
         raise LunaError(errors.BAD_CONTENT_TYPE)

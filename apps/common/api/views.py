@@ -16,15 +16,15 @@ from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.parameters import HEADER, unknown_names
 
-ALWAYS_KNOWN = frozenset({"account_id"})  # read with the scope of a request
+ALWAYS_KNOWN = frozenset({"account_id"})  # `read_scope` reads it
 BY_BODY: tuple[()] = ()
 """A value of `permissions`: the required rights depend on the body, and the view checks them (`require_right`)."""
 
 
 @cache
 def known_parameters(view_class: Callable[..., "LunaView"], method: str) -> frozenset[str]:
-    """Return the names of the query parameters of an operation: those that its OpenAPI description has."""
-    action = getattr(view_class, method, None) or getattr(view_class, "get", None)  # HEAD may be answered by GET
+    """Return the query parameters in the OpenAPI description of an operation."""
+    action = getattr(view_class, method, None) or getattr(view_class, "get", None)  # GET may answer HEAD
     schema = getattr(action, "kwargs", {}).get("schema")
     if schema is None:
         return ALWAYS_KNOWN
@@ -76,7 +76,7 @@ class LunaView(APIView):
             raise LunaError(errors.BAD_QUERY_PARAMETERS, f"{', '.join(unknown)}: unknown")
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Name the query parameters that were ignored in a header."""
+        """Add a header that names ignored query parameters."""
         response = super().finalize_response(request, response, *args, **kwargs)
         if unknown := self._unknown_parameters(request):
             response.headers[HEADER] = ", ".join(unknown)

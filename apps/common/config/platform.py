@@ -188,12 +188,12 @@ class Paging(Settings):
 
 @group("LUNA_QUERY_PARAMETERS", scope=Scope.LIVE)
 class QueryParameters(Settings):
-    """Query parameters that an operation does not know."""
+    """Unknown query parameters."""
 
     refuse_unknown: bool = setting(
         False,
-        "Whether a request with an unknown query parameter is refused (400). Otherwise the parameter is ignored, and "
-        "named in the response header `Luna-Unknown-Parameters`.",
+        "Whether a request with an unknown query parameter is rejected (400). Otherwise it is ignored, and the response "
+        "header `Luna-Unknown-Parameters` names it.",
         env="LUNA_REFUSE_UNKNOWN_PARAMETERS",
     )
 
