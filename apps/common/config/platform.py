@@ -192,8 +192,8 @@ class QueryParameters(Settings):
 
     refuse_unknown: bool = setting(
         False,
-        "Whether a request with an unknown query parameter is rejected (400). Otherwise it is ignored, and the response "
-        "header `Luna-Unknown-Parameters` names it.",
+        "Whether a request with an unknown query parameter is rejected (400). Otherwise it is ignored and "
+        "named in the response header `Luna-Unknown-Parameters`.",
         env="LUNA_REFUSE_UNKNOWN_PARAMETERS",
     )
 
