@@ -9,7 +9,7 @@ from apps.accounts.models import Account, Token
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.paging import Page
-from apps.common.prepared import prepared_cursor
+from apps.common.prepared import binary_cursor
 
 COLUMNS = [field.attname for field in Account._meta.concrete_fields]
 FIND = f"SELECT {', '.join(COLUMNS)} FROM accounts_account WHERE account_id = %s"  # noqa: S608 - names of our columns
@@ -17,7 +17,7 @@ FIND = f"SELECT {', '.join(COLUMNS)} FROM accounts_account WHERE account_id = %s
 
 def account_find(account_id: UUID) -> Account | None:
     """Return an account or None. Hand-written SQL, because nearly every request calls it and the ORM is slow."""
-    with prepared_cursor() as cursor:
+    with binary_cursor() as cursor:
         cursor.execute(FIND, [account_id])
         row = cursor.fetchone()
     return None if row is None else Account.from_db(DEFAULT_DB_ALIAS, COLUMNS, row)
