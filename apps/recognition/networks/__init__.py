@@ -1,5 +1,5 @@
-"""Networks: what there is (manifests), where it comes from (sources), how it becomes ONNX (converters, builder),
-what is installed (registry) and whether it still computes what it should (reference).
+"""Networks: manifests, sources, conversion to ONNX (converters, builder), installation (registry), verification
+(reference).
 
-Nothing here knows Django; directories are parameters.
+This package does not import Django; directories are parameters.
 """

@@ -1,4 +1,4 @@
-"""Building: source files → converted, checked and atomically placed ONNX file."""
+"""Build of networks: convert source files to ONNX, check the result, place the file atomically."""
 
 import os
 import tempfile
@@ -14,16 +14,16 @@ from apps.recognition.networks.specs import Manifest
 
 
 def is_built(manifest: Manifest, directory: Path) -> bool:
-    """Whether the network's file is there with the manifest's hash."""
+    """Return whether the network's file exists and has the manifest's hash."""
     path = directory / manifest.file
     return path.is_file() and sha256_of(path) == manifest.sha256
 
 
 def build_network(manifest: Manifest, *, directory: Path, cache: Path, folder: Path | None = None) -> bool:
-    """Builds one network into `directory`; returns False when it was there already.
+    """Build one network into `directory` and return True; return False if it is already built.
 
-    Source files come from `folder` where one is given. The file appears under its name only when it is whole, has the
-    manifest's hash, and has the input and outputs that the manifest declares. Raises NetworkError.
+    `folder`: directory of the source files, instead of downloads. The file gets its name only if it is complete and has
+    the manifest's hash, input and outputs. Raises NetworkError.
     """
     if is_built(manifest, directory):
         return False
@@ -32,7 +32,7 @@ def build_network(manifest: Manifest, *, directory: Path, cache: Path, folder: P
 
 
 def convert(manifest: Manifest, files: list[Path]) -> bytes:
-    """The ONNX file that the manifest describes, from its source files; ONNX stays as it is. Raises NetworkError."""
+    """Convert source files to the manifest's ONNX file; an ONNX source is unchanged. Raises NetworkError."""
     if manifest.conversion.format == "onnx" and not manifest.conversion.outputs:
         data = files[0].read_bytes()
         check_declared(manifest, _parse(manifest, data))
@@ -46,8 +46,8 @@ def convert(manifest: Manifest, files: list[Path]) -> bytes:
 def _parse(manifest: Manifest, data: bytes) -> onnx.ModelProto:
     try:
         return onnx.load_model_from_string(data)
-    except Exception as error:  # protobuf's error class depends on its back end
-        raise NetworkError(f"network {manifest.name}: the file is no ONNX model: {error}") from error
+    except Exception as error:  # the class of protobuf's errors depends on its back end
+        raise NetworkError(f"network {manifest.name}: the file is not an ONNX model: {error}") from error
 
 
 def _from_source(manifest: Manifest, files: list[Path]) -> onnx.ModelProto:
@@ -104,7 +104,7 @@ def _from_source(manifest: Manifest, files: list[Path]) -> onnx.ModelProto:
 
 
 def check_declared(manifest: Manifest, model: onnx.ModelProto) -> None:
-    """Raises NetworkError where input, outputs or opset of a model are not what the manifest declares."""
+    """Check input, outputs and opset of a model against the manifest. Raises NetworkError for a difference."""
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
     if opset != manifest.opset:
         raise NetworkError(f"network {manifest.name}: the model has opset {opset}, the manifest says {manifest.opset}")
@@ -122,7 +122,7 @@ def _check_values(
     values: list[onnx.ValueInfoProto],
     declared: list[tuple[str, tuple[int, ...], str, bool]],
 ) -> None:
-    """`declared`: name, shape, element type, and whether a batch axis stands before the shape."""
+    """Check values of a model. `declared`: name, shape, element type, and whether a batch axis precedes the shape."""
     found = {value.name: value.type.tensor_type for value in values}
     if list(found) != [name for name, *_ in declared]:
         names = ", ".join(name for name, *_ in declared)
@@ -141,9 +141,9 @@ def _check_values(
 
 
 def place(data: bytes, manifest: Manifest, directory: Path) -> None:
-    """Writes a model file into `directory` under the manifest's file name: whole or not at all.
+    """Write a model file into `directory` atomically, under the manifest's file name.
 
-    Raises NetworkError when its bytes have another hash than the manifest says.
+    Raises NetworkError if the hash of the bytes differs from the manifest's.
     """
     directory.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{manifest.name}-", suffix=".partial", dir=directory)
@@ -157,7 +157,7 @@ def place(data: bytes, manifest: Manifest, directory: Path) -> None:
         if found != manifest.sha256:
             raise NetworkError(
                 f"network {manifest.name}: the converted file has SHA-256 {found}, the manifest says "
-                f"{manifest.sha256} (onnx {onnx.__version__}; requirements.txt names the version to use); refused"
+                f"{manifest.sha256} (onnx {onnx.__version__}; requirements.txt gives the right version); refused"
             )
         partial.chmod(0o644)
         partial.replace(directory / manifest.file)

@@ -1,8 +1,8 @@
-"""The embedded set: the default network of each task, and the fallbacks of defaults whose package may be out of reach.
+"""Embedded set: the default network of each task, and fallbacks of defaults whose package can be unavailable.
 
-What serves a task changes only explicitly, in `selection.json`: a descriptor network that is not there today must not
-give new faces another descriptor version than yesterday's. So a fallback that takes the place of its default is
-written down, and so is an older default that a directory already serves with when a newer one comes.
+The network of a task changes only explicitly, in `selection.json`. A missing descriptor network must not change the
+descriptor version of new faces. A build therefore records a fallback that replaces its default. It also records the
+default that a directory already uses when a newer default appears.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,17 +20,17 @@ Progress = Callable[[list[Manifest]], Iterable[Manifest]]
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The names of what was built, and what an operator must know: a sentence each."""
+    """Names of the built networks, and notes for the operator, one sentence each."""
 
     names: tuple[str, ...]
     notes: tuple[str, ...]
 
 
 def build_embedded(registry: Registry, *, cache: Path, progress: Progress = iter) -> Built:
-    """Builds what the embedded set lacks into the registry's directory, defaults first.
+    """Build the missing networks of the embedded set into the registry's directory, defaults first.
 
-    A default that cannot be built leaves its task to the fallback; its note is given once, for later builds leave it
-    alone. Raises NetworkError for a network without a fallback.
+    If a default cannot be built, its fallback serves the task. The note about it appears once, because later builds
+    skip this default. Raises NetworkError for a network without a fallback.
     """
     notes = list(_kept_descriptors(registry))
     built = []
@@ -44,7 +44,7 @@ def build_embedded(registry: Registry, *, cache: Path, progress: Progress = iter
             if registry.selected(manifest.task) == manifest.name:
                 network_use(registry, manifest.task, fallback.name)
             notes.append(
-                f"{error}. {registry.selected(manifest.task)} serves {manifest.task} instead; to change that later: "
+                f"{error}. {registry.selected(manifest.task)} serves {manifest.task} instead; to change this later: "
                 f"{_way(manifest)}"
             )
         else:
@@ -53,7 +53,7 @@ def build_embedded(registry: Registry, *, cache: Path, progress: Progress = iter
 
 
 def _kept_descriptors(registry: Registry) -> Iterator[str]:
-    """Selects, once, the descriptor network that a directory from before the newer default serves with."""
+    """Select the descriptor network that an older directory uses, once, so that a newer default does not replace it."""
     for fallback in registry.manifests.values():
         if not fallback.fallback or fallback.descriptor is None or fallback.task in registry.selection():
             continue
@@ -62,9 +62,9 @@ def _kept_descriptors(registry: Registry) -> Iterator[str]:
             continue
         network_use(registry, fallback.task, fallback.name)
         yield (
-            f"New descriptors stay at version {fallback.descriptor.version} ({fallback.name}), which this platform has "
-            f"worked with; to change to the newer default: {_way(registry.manifest(name))}, and extract the stored "
-            "faces again (docs/networks.md)"
+            f"New descriptors keep version {fallback.descriptor.version} ({fallback.name}), which this installation "
+            f"uses; to change to the newer default: {_way(registry.manifest(name))}, and extract the stored faces "
+            "again (docs/networks.md)"
         )
 
 
@@ -74,7 +74,7 @@ def _waiting(registry: Registry) -> list[Manifest]:
 
 
 def _given_up(registry: Registry, manifest: Manifest) -> bool:
-    """Whether an earlier build left the task of this default to its fallback."""
+    """Return whether an earlier build selected the fallback instead of this default."""
     serving = registry.manifests.get(registry.selection().get(manifest.task, ""))
     return manifest.default and serving is not None and serving.fallback
 

@@ -1,5 +1,5 @@
-"""The one exception of this package."""
+"""Exception of this package."""
 
 
 class NetworkError(Exception):
-    """A manifest, source or installed network is not as it must be; the message says which and what to do."""
+    """A manifest, source or installed network is invalid. The message names it and gives the remedy."""

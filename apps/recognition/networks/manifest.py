@@ -1,6 +1,6 @@
-"""Manifests: one TOML file per network states everything that is known about it, so that nothing is guessed.
+"""Reader of manifests: one TOML file per network with all its properties.
 
-The files of the project lie in `manifests/`; a user's own manifest has the same form (docs/networks.md).
+The project's manifests are in `manifests/`; a user's own manifest has the same form (docs/networks.md).
 """
 
 import tomllib
@@ -39,7 +39,7 @@ SUPPORTED_OPSETS = range(11, 22)
 
 
 def load_manifest(path: Path) -> Manifest:
-    """The manifest in a TOML file. Raises NetworkError that names the file, the table and the key."""
+    """Read a manifest from a TOML file. Raises NetworkError with the names of file, table and key."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -48,21 +48,21 @@ def load_manifest(path: Path) -> Manifest:
         raise NetworkError(f"{path.name}: is not valid TOML: {error}") from error
     manifest = read_manifest(Table(data, path.name))
     if manifest.name != path.stem:
-        raise NetworkError(f"{path.name}: `name` must be {path.stem!r} like the file, not {manifest.name!r}")
+        raise NetworkError(f"{path.name}: `name` must equal the name of the file, {path.stem!r}, got {manifest.name!r}")
     return manifest
 
 
 def load_manifests(directory: Path = MANIFEST_DIR) -> dict[str, Manifest]:
-    """The manifests of a directory by name, in the order of their names; an absent directory has none."""
+    """Read the manifests of a directory, sorted by name; a missing directory gives none."""
     return {path.stem: load_manifest(path) for path in sorted(directory.glob("*.toml"))}
 
 
 def read_manifest(table: Table) -> Manifest:
-    """A manifest from its outermost table."""
+    """Read a manifest from its outermost table."""
     task = table.text("task", choices=TASKS)
     descriptor_table = table.optional_table("descriptor")
     if (descriptor_table is not None) != task.endswith("_descriptor"):
-        raise table.fail("a [descriptor] table belongs to descriptor tasks and to no other")
+        raise table.fail("[descriptor] is required for descriptor tasks and not allowed for other tasks")
     manifest = Manifest(
         name=table.text("name"),
         task=task,
@@ -97,9 +97,9 @@ def _check_together(manifest: Manifest, table: Table) -> None:
         raise table.fail("`default` and `fallback` exclude each other")
     declared = [output.name for output in manifest.outputs]
     if len(set(declared)) != len(declared):
-        raise table.fail("two outputs have one name")
+        raise table.fail("names of outputs must be unique")
     if manifest.batch_sizes != (1,) and not all(output.batch_axis for output in manifest.outputs):
-        raise table.fail("an output without `batch_axis` wants `batch_sizes = [1]`")
+        raise table.fail("an output without `batch_axis` needs `batch_sizes = [1]`")
     mapped = [name for name, _ in manifest.conversion.outputs]
     needs_mapping = manifest.conversion.format == "tfjs" or (manifest.conversion.format == "onnx" and mapped)
     if needs_mapping and sorted(mapped) != sorted(declared):
@@ -112,7 +112,7 @@ def _check_together(manifest: Manifest, table: Table) -> None:
         raise table.fail("the first output's shape must be the descriptor's dimension")
     alignment = manifest.descriptor.alignment
     if (alignment is None) != (manifest.task == "body_descriptor"):
-        raise table.fail("[descriptor.alignment] belongs to face descriptors and to no other network")
+        raise table.fail("[descriptor.alignment] is required for face descriptors and not allowed for body descriptors")
     size = (manifest.input.height, manifest.input.width)
     if alignment is not None and (alignment.crop_height, alignment.crop_width) != size:
         raise table.fail("the crop of [descriptor.alignment] must have the input's size")
@@ -123,14 +123,14 @@ def _head(table: Table, task: str) -> str:
         return table.text("head", "", choices=("", FIVE_POINTS))
     head = table.text("head", "", choices=("", *HEADS))
     if bool(head) != (task == "face_detector"):
-        raise table.fail("`head` belongs to face detectors and networks for face_occlusion, and to no other network")
+        raise table.fail("`head` is required for face detectors, and otherwise allowed only for face_occlusion")
     return head
 
 
 def _file_name(table: Table) -> str:
     name = table.text("file")
     if Path(name).name != name or not name.endswith(".onnx"):
-        raise table.fail(f"`file` must be a plain file name that ends in .onnx, not {name!r}")
+        raise table.fail(f"`file` must be a plain file name that ends in .onnx, got {name!r}")
     return name
 
 
@@ -144,14 +144,14 @@ def _sha256(table: Table) -> str:
 def _opset(table: Table) -> int:
     opset = table.integer("opset")
     if opset not in SUPPORTED_OPSETS:
-        raise table.fail(f"`opset` must lie in {SUPPORTED_OPSETS.start}..{SUPPORTED_OPSETS.stop - 1}, it is {opset}")
+        raise table.fail(f"`opset` must be {SUPPORTED_OPSETS.start} to {SUPPORTED_OPSETS.stop - 1}, got {opset}")
     return opset
 
 
 def _batch_sizes(table: Table) -> tuple[int, ...]:
     sizes = table.integers("batch_sizes", DEFAULT_BATCH_SIZES)
     if not sizes or min(sizes) < 1 or list(sizes) != sorted(set(sizes)):
-        raise table.fail("`batch_sizes` must be rising whole numbers from 1")
+        raise table.fail("`batch_sizes` must be ascending integers of 1 or more")
     return sizes
 
 
@@ -161,7 +161,7 @@ def _source(table: Table) -> Source:
     for row in table.tables("files"):
         file = SourceFile(path=row.text("path"), sha256=_sha256(row), url=row.text("url", ""))
         if kind == "url" and not file.url.startswith("https://"):
-            raise row.fail("`url` must be an https address")
+            raise row.fail("`url` must be an https URL")
         if Path(file.path).is_absolute() or ".." in Path(file.path).parts:
             raise row.fail("`path` must stay inside the package")
         row.done()
@@ -222,7 +222,7 @@ def _input(table: Table) -> InputSpec:
     if min(spec.std) <= 0:
         raise table.fail("`std` must be above 0")
     if spec.dtype == "uint8" and (spec.mean, spec.std) != ((0.0,), (1.0,)):
-        raise table.fail("a uint8 input takes pixels as they are, without `mean` and `std`")
+        raise table.fail("a uint8 input must not have `mean` and `std`")
     return spec
 
 
@@ -263,12 +263,12 @@ def _descriptor(table: Table) -> DescriptorSpec:
     )
     table.done()
     if not -1 <= spec.possible_cosine <= spec.match_cosine <= 1:
-        raise table.fail("`possible_cosine` must not be above `match_cosine`, both in −1..1")
+        raise table.fail("`possible_cosine` must be at most `match_cosine`, and both must be −1 to 1")
     points = spec.calibration
     if len(points) < 2 or points[0] != (-1, 0) or points[-1] != (1, 1):
         raise table.fail("`calibration` must go from [-1, 0] to [1, 1]")
     if any(left[0] >= right[0] or left[1] >= right[1] for left, right in pairwise(points)):
-        raise table.fail("`calibration` must rise strictly in cosine and in similarity")
+        raise table.fail("`calibration` must increase strictly in cosine and in similarity")
     return spec
 
 

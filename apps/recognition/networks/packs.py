@@ -1,6 +1,6 @@
-"""Packs: better or additional networks that are added to a directory, chosen for their tasks, and removed.
+"""Packs: addition, selection and removal of networks in a directory.
 
-A pack is one or more manifests of one `pack` name. A user's own network is a manifest file of the same form.
+A pack is a set of manifests with the same `pack` name. A user's own network is a manifest file of the same form.
 """
 
 import json
@@ -24,7 +24,7 @@ RECOMMENDED = "recommended"
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A network that was added: what served its task before, and how its outputs compare with their reference."""
+    """Added network, with the network that served its task so far, and the verification of its outputs."""
 
     manifest: Manifest
     serves_now: str
@@ -32,9 +32,9 @@ class Added:
 
 
 def pack_members(registry: Registry, target: str) -> list[Manifest]:
-    """The manifests that a pack's name, a network's name or a manifest file stands for, companions included.
+    """Return the manifests of a pack's name, a network's name or a manifest file, including companions.
 
-    Raises NetworkError when it stands for nothing.
+    Raises NetworkError for an unknown name.
     """
     if target.endswith(".toml"):
         return [load_manifest(Path(target))]
@@ -48,7 +48,7 @@ def pack_members(registry: Registry, target: str) -> list[Manifest]:
 def pack_add(
     registry: Registry, members: Sequence[Manifest], *, cache: Path, folder: Path | None = None
 ) -> list[Added]:
-    """`network_add` of all members; none is added before the files of all are there and right. Raises NetworkError."""
+    """Add all members after the files of all of them are present and valid. Raises NetworkError."""
     for manifest in members:
         if registry.manifests.get(manifest.name) == manifest and registry.state(manifest.name) is not State.INSTALLED:
             source_files(manifest, cache=cache, folder=folder)
@@ -56,9 +56,9 @@ def pack_add(
 
 
 def network_add(registry: Registry, manifest: Manifest, *, cache: Path, folder: Path | None = None) -> Added:
-    """Adds one network to the registry's directory and verifies it; nothing is kept of one that differs.
+    """Add one network to the registry's directory and verify it; remove it if its outputs differ.
 
-    `folder`: where its files lie on a machine without internet. Raises NetworkError.
+    `folder`: directory of its files, for a machine without internet. Raises NetworkError.
     """
     before = registry.selected(manifest.task)
     if registry.manifests.get(manifest.name) != manifest:
@@ -79,21 +79,21 @@ def network_add(registry: Registry, manifest: Manifest, *, cache: Path, folder: 
 
 
 def serves_at_once(registry: Registry, manifest: Manifest, target: str) -> bool:
-    """Return whether a network that came with the pack `recommended` serves without being chosen.
+    """Return whether a network of the pack `recommended` is selected for its task at once.
 
-    It does where no network serves its task, or an advisory one. It never changes the version of descriptors in use.
+    It is if no network, or an advisory one, serves the task. The version of descriptors never changes this way.
     """
     serving = registry.selected(manifest.task)
     return target == RECOMMENDED and (serving is None or registry.manifest(serving).advisory)
 
 
 def manifest_keep(registry: Registry, path: Path) -> None:
-    """Keeps a user's manifest in the directory, so that its network is known from now on."""
+    """Copy a user's manifest into the directory, which makes its network known."""
     _write(registry.directory / ADDED_MANIFESTS / path.name, path.read_text(encoding="utf-8"))
 
 
 def network_use(registry: Registry, task: str, name: str) -> None:
-    """Makes an installed network serve a task. Raises NetworkError when it cannot."""
+    """Select an installed network for a task. Raises NetworkError if it does not fit."""
     manifest = registry.get(name).manifest
     if manifest.task != task:
         raise NetworkError(f"network {name} serves the task {manifest.task}, not {task}")
@@ -108,20 +108,20 @@ def network_use(registry: Registry, task: str, name: str) -> None:
 
 
 def network_remove(registry: Registry, name: str) -> None:
-    """Removes an installed network. Raises NetworkError for one that serves a task, or helps one that does."""
+    """Remove an installed network. Raises NetworkError if it, or a network with it as companion, serves a task."""
     manifest = registry.manifest(name)
     serving = registry.selected(manifest.task)
     if serving is not None and name in (serving, *registry.manifest(serving).companions):
         raise NetworkError(
             f"network {name} is in use for the task {manifest.task}; "
-            f"choose another one first: `python manage.py networks use {manifest.task} NETWORK`"
+            f"select another one first: `python manage.py networks use {manifest.task} NETWORK`"
         )
     registry.get(name).path.unlink()
     (registry.directory / ADDED_MANIFESTS / f"{name}.toml").unlink(missing_ok=True)
 
 
 def _write(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
+    """Write a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     with os.fdopen(handle, "w", encoding="utf-8") as file:

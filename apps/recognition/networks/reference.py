@@ -1,8 +1,7 @@
-"""Reference outputs: does an installed network still compute what the original one computed?
+"""Verification of installed networks against reference outputs.
 
-`references/<network>.json` holds a summary of the outputs for fixed inputs. The files of the project were recorded
-with the runtime that the weights were made for, not with ONNX Runtime (references/README.md), so that agreement
-shows that the conversion is right and not only that nothing changed since.
+`references/<network>.json` summarises the outputs for fixed inputs. The project's files were recorded with the original
+runtime of the weights, not with ONNX Runtime (references/README.md). Agreement therefore also proves the conversion.
 """
 
 import json
@@ -23,7 +22,7 @@ REFERENCE_DIR = Path(__file__).parent / "references"
 BATCH = 2
 ELEMENTS = 48
 STATISTICS = ("mean", "std", "min", "max")
-FREE_SIDE_PX = 160  # for inputs whose size is free
+FREE_SIDE_PX = 160  # for inputs of a free size
 OWN_SEED = 1
 TOLERANCE_SHARE = 5e-5
 TOLERANCE_FLOOR = 2e-6
@@ -32,7 +31,7 @@ NOISE_CELLS_PX = (64, 16, 4)
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The result for one output: the largest absolute difference and what is allowed."""
+    """Result of one output: largest absolute difference and tolerance."""
 
     network: str
     output: str
@@ -41,14 +40,14 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether the output is what was recorded; NaN is not."""
+        """Whether the difference is within the tolerance; NaN is not."""
         return self.difference <= self.tolerance
 
 
 def reference_images(spec: InputSpec, *, seed: int, batch: int) -> NDArray[np.uint8]:
-    """Pictures of coloured blocks of several sizes, the same on every machine: uint8 [batch, H, W, channels].
+    """Return pictures of coloured blocks of several sizes, equal on every machine: uint8 [batch, H, W, channels].
 
-    Made in whole numbers from the legacy generator, whose stream NumPy keeps for ever.
+    Integers of NumPy's legacy generator, whose stream is frozen.
     """
     random = np.random.RandomState(seed)
     side = -(-FREE_SIDE_PX // spec.multiple_of) * spec.multiple_of
@@ -62,7 +61,7 @@ def reference_images(spec: InputSpec, *, seed: int, batch: int) -> NDArray[np.ui
 
 
 def summarise(array: NDArray[np.float32]) -> dict[str, Any]:
-    """Shape, statistics and evenly spaced elements of one output, ready for JSON."""
+    """Return shape, statistics and evenly spaced elements of one output, as JSON values."""
     flat = array.astype(np.float64).ravel()
     indexes = np.unique(np.linspace(0, flat.size - 1, ELEMENTS).astype(np.int64))
     return {
@@ -73,7 +72,7 @@ def summarise(array: NDArray[np.float32]) -> dict[str, Any]:
 
 
 def difference(array: NDArray[np.float32], summary: Mapping[str, Any]) -> float:
-    """The largest absolute difference between an output and a recorded summary; infinite for another shape."""
+    """Return the largest absolute difference between an output and a summary, infinite for another shape."""
     if list(array.shape) != summary["shape"]:
         return float("inf")
     flat = array.astype(np.float64).ravel()
@@ -83,18 +82,18 @@ def difference(array: NDArray[np.float32], summary: Mapping[str, Any]) -> float:
 
 
 def _reference_file(name: str, networks: Path) -> Path:
-    """The project's reference of a network, or where the one of an added network lies."""
+    """Return the path of a network's reference: in the project, or else in the directory of networks."""
     own = REFERENCE_DIR / f"{name}.json"
     return own if own.is_file() else networks / "references" / f"{name}.json"
 
 
 def has_reference(name: str, networks: Path) -> bool:
-    """Whether reference outputs of a network are there, in the project or in the directory of the networks."""
+    """Return whether reference outputs of a network exist in the project or in the directory of networks."""
     return _reference_file(name, networks).is_file()
 
 
 def load_reference(name: str, networks: Path) -> dict[str, Any]:
-    """The recorded reference of a network. Raises NetworkError when there is none."""
+    """Return the recorded reference of a network. Raises NetworkError if it is missing."""
     path = _reference_file(name, networks)
     try:
         reference: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -104,17 +103,17 @@ def load_reference(name: str, networks: Path) -> dict[str, Any]:
 
 
 def tolerance(array: NDArray[np.float32]) -> float:
-    """The absolute difference that is allowed: several times what two machines differ by."""
+    """Return the tolerance of the absolute difference: several times the difference of two machines."""
     return float(f"{max(TOLERANCE_FLOOR, TOLERANCE_SHARE * float(np.abs(array).max())):.0e}")
 
 
 def _images(network: InstalledNetwork, seed: int) -> NDArray[np.uint8]:
-    """The reference input: two pictures, one where the batch is fixed at one."""
+    """Return the reference input: two pictures, or one if the batch size is fixed at one."""
     return reference_images(network.manifest.input, seed=seed, batch=min(BATCH, network.manifest.batch_sizes[-1]))
 
 
 def record_reference(network: InstalledNetwork, networks: Path) -> None:
-    """Records what an added network computes now, for those that come without reference outputs."""
+    """Record the present outputs of an added network that has no reference outputs."""
     outputs = run_network(network, _images(network, OWN_SEED))
     reference = {
         "recorded_with": f"ONNX Runtime {onnxruntime.__version__}, CPU, when it was added",
@@ -130,7 +129,7 @@ def record_reference(network: InstalledNetwork, networks: Path) -> None:
 
 
 def run_network(network: InstalledNetwork, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """The network's outputs by name for uint8 [N, H, W, channels] pictures, on one thread of the CPU."""
+    """Return the network's outputs by name for pictures uint8 [N, H, W, channels], on one CPU thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -139,13 +138,13 @@ def run_network(network: InstalledNetwork, images: NDArray[np.uint8]) -> dict[st
         names = [output.name for output in network.manifest.outputs]
         spec = network.manifest.input
         values = session.run(names, {spec.name: spec.tensor(images)})
-    except Exception as error:  # ONNX Runtime's errors share no public base class
+    except Exception as error:  # ONNX Runtime's errors have no public base class
         raise NetworkError(f"network {network.manifest.name} does not run: {error}") from error
     return dict(zip(names, values, strict=True))
 
 
 def verify(network: InstalledNetwork) -> list[Verification]:
-    """Runs a network on its reference input and compares each output. Raises NetworkError when it cannot run."""
+    """Run a network on its reference input and compare each output. Raises NetworkError if it cannot run."""
     name = network.manifest.name
     reference = load_reference(name, network.path.parent)
     outputs = run_network(network, _images(network, reference["seed"]))

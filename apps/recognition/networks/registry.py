@@ -1,8 +1,8 @@
-"""What is installed: networks of a directory by name and by task.
+"""Registry of known and installed networks of a directory, by name and by task.
 
-A network is known by a manifest of the project or by one that was added to the directory (`manifests/*.toml`), and
-installed when its file lies there with the manifest's hash. `selection.json` says which network serves a task where
-it is not the default.
+A network is known if the project or the directory (`manifests/*.toml`) has its manifest. It is installed if the
+directory has its file with the manifest's hash. `selection.json` names the network of each task that does not use its
+default.
 """
 
 import json
@@ -18,12 +18,12 @@ from apps.recognition.networks.sources import sha256_of
 from apps.recognition.networks.specs import Manifest
 
 SELECTION_FILE = "selection.json"
-WITHOUT_SELECTION = "without it the default networks serve"
+WITHOUT_SELECTION = "without this file the default networks serve"
 ADDED_MANIFESTS = "manifests"
 
 
 class State(StrEnum):
-    """Whether a known network can be used."""
+    """State of a known network."""
 
     INSTALLED = "installed"
     MISSING = "missing"
@@ -32,14 +32,14 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InstalledNetwork:
-    """A network that can be loaded: its manifest and its ONNX file, whose hash was checked."""
+    """Loadable network: its manifest and its ONNX file with a verified hash."""
 
     manifest: Manifest
     path: Path
 
 
 class Registry:
-    """The networks of one directory. Hashes are checked when a network is asked for, once per file and change."""
+    """Networks of one directory. The hash of a file is checked at first use and after each change."""
 
     def __init__(self, directory: Path, *, project_manifests: Path = MANIFEST_DIR) -> None:
         self.directory = directory
@@ -54,34 +54,34 @@ class Registry:
 
     @property
     def manifests(self) -> Mapping[str, Manifest]:
-        """Every known network by name, installed or not."""
+        """Manifests of all known networks by name, installed or not."""
         return MappingProxyType(self._manifests)
 
     def manifest(self, name: str) -> Manifest:
-        """A known network's manifest. Raises NetworkError for an unknown name."""
+        """Return a known network's manifest. Raises NetworkError for an unknown name."""
         try:
             return self._manifests[name]
         except KeyError:
-            raise NetworkError(f"there is no network {name!r}; known are {', '.join(self._manifests)}") from None
+            raise NetworkError(f"network {name!r} is unknown; known networks: {', '.join(self._manifests)}") from None
 
     def embedded(self) -> list[str]:
-        """The networks that an installation has from the start: the default ones, their companions, then fallbacks."""
+        """Return the names of the embedded set: defaults with their companions, then fallbacks."""
         defaults = [manifest for manifest in self._manifests.values() if manifest.default]
         fallbacks = [manifest for manifest in self._manifests.values() if manifest.fallback]
         return list(dict.fromkeys(name for each in defaults + fallbacks for name in (each.name, *each.companions)))
 
     def check_addable(self, manifest: Manifest) -> None:
-        """Raises NetworkError where a new manifest takes a name, file or descriptor version that is taken."""
+        """Check a new manifest. Raises NetworkError if its name, file or descriptor version is already used."""
         if manifest.default or manifest.fallback:
             raise NetworkError(
                 f"network {manifest.name}: only a network of the project can be a `default` or a `fallback`"
             )
         if manifest.name in self._manifests:
-            raise NetworkError(f"there is a network {manifest.name} already")
+            raise NetworkError(f"a network with the name {manifest.name} exists already")
         _check_distinct([*self._manifests.values(), manifest])
 
     def state(self, name: str) -> State:
-        """Whether a known network is installed, missing, or there with another hash."""
+        """Return whether a known network is installed, missing, or present with another hash."""
         return self._file_state(self.manifest(name))
 
     def _file_state(self, manifest: Manifest) -> State:
@@ -98,41 +98,41 @@ class Registry:
         return State.INSTALLED
 
     def get(self, name: str) -> InstalledNetwork:
-        """An installed network. Raises NetworkError when it is unknown, missing or damaged."""
+        """Return an installed network. Raises NetworkError if it is unknown, missing or damaged."""
         return self.installed(self.manifest(name))
 
     def installed(self, manifest: Manifest) -> InstalledNetwork:
-        """The installed network of a manifest. Raises NetworkError when its file is missing or damaged."""
+        """Return the installed network of a manifest. Raises NetworkError if its file is missing or damaged."""
         name, state = manifest.name, self._file_state(manifest)
         path = self.directory / manifest.file
         if state is State.MISSING:
             raise NetworkError(f"network {name} is not installed in {self.directory}; {_remedy(manifest)}")
         if state is State.DAMAGED:
-            raise NetworkError(f"network file {path} has not the manifest's SHA-256; {_remedy(manifest)}")
+            raise NetworkError(f"the SHA-256 of network file {path} differs from the manifest's; {_remedy(manifest)}")
         return InstalledNetwork(manifest, path)
 
     def selected(self, task: str) -> str | None:
-        """The name of the network that serves a task: the chosen one, else the default; None without either."""
+        """Return the name of the network of a task: the selected one, else the default, else None."""
         if task not in TASKS:
-            raise NetworkError(f"there is no task {task!r}; tasks are {', '.join(TASKS)}")
+            raise NetworkError(f"task {task!r} is unknown; tasks: {', '.join(TASKS)}")
         chosen = self.selection().get(task)
         if chosen is not None:
             if chosen not in self._manifests:
-                raise NetworkError(f"{SELECTION_FILE}: there is no network {chosen!r}")
+                raise NetworkError(f"{SELECTION_FILE}: network {chosen!r} is unknown")
             if self.manifest(chosen).task != task:
                 raise NetworkError(f"{SELECTION_FILE}: network {chosen} does not serve the task {task}")
             return chosen
         return next((name for name, manifest in self._manifests.items() if _is_default(manifest, task)), None)
 
     def for_task(self, task: str) -> InstalledNetwork:
-        """The installed network that serves a task. Raises NetworkError when there is none."""
+        """Return the installed network of a task. Raises NetworkError if the task has none."""
         name = self.selected(task)
         if name is None:
             raise NetworkError(f"no network serves the task {task}")
         return self.get(name)
 
     def available_tasks(self) -> frozenset[str]:
-        """The tasks whose selected network is installed."""
+        """Return the tasks whose network is installed."""
         selected = {task: self.selected(task) for task in TASKS}
         return frozenset(task for task, name in selected.items() if name and self.state(name) is State.INSTALLED)
 
@@ -160,7 +160,7 @@ def _remedy(manifest: Manifest) -> str:
 
 
 def _check_distinct(manifests: Iterable[Manifest]) -> None:
-    """A task has one default and one fallback, and a descriptor version or a file belongs to one network."""
+    """Check that defaults, fallbacks, descriptor versions and files are unique. Raises NetworkError."""
     seen: dict[tuple[str, object], str] = {}
     for manifest in manifests:
         keys: list[tuple[str, object]] = [("file", manifest.file)]

@@ -1,4 +1,4 @@
-"""Tables about networks for people: what `networks list` and `networks verify` print."""
+"""Tables of networks that the command `networks` prints."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from apps.recognition.networks.registry import Registry, State
 
-if TYPE_CHECKING:  # they bring onnx and ONNX Runtime, which a list does not need
+if TYPE_CHECKING:  # they import onnx and ONNX Runtime, which a list does not need
     from apps.recognition.networks.packs import Added
     from apps.recognition.networks.reference import Verification
     from apps.recognition.networks.specs import Manifest
@@ -16,7 +16,7 @@ VERIFY_HEADER = ("network", "output", "difference", "allowed", "")
 
 
 def network_rows(registry: Registry) -> list[tuple[str, ...]]:
-    """A row per known network; a star marks the one that serves its task."""
+    """Return a row per known network; a star marks the network that serves its task."""
     rows: list[tuple[str, ...]] = []
     for name, manifest in registry.manifests.items():
         state = registry.state(name)
@@ -30,7 +30,7 @@ def network_rows(registry: Registry) -> list[tuple[str, ...]]:
 
 
 def verification_rows(results: "Sequence[Verification]") -> list[tuple[str, ...]]:
-    """A row per verified output."""
+    """Return a row per verified output."""
     return [
         (row.network, row.output, f"{row.difference:.1e}", f"{row.tolerance:.0e}", "ok" if row.ok else "DIFFERS")
         for row in results
@@ -42,7 +42,7 @@ ADD_HEADER = ("task", "serves now", "added", "licence", "descriptor", "KB", "dif
 
 
 def offer_rows(members: "Sequence[Manifest]") -> list[tuple[str, ...]]:
-    """A row per network of a pack: what is known of it before it is added."""
+    """Return a row per network of a pack, with its licence and figures, before its addition."""
     return [
         (each.name, each.task, each.licence.upstream_licence, each.licence.training_data, each.figures or "–")
         for each in members
@@ -50,7 +50,7 @@ def offer_rows(members: "Sequence[Manifest]") -> list[tuple[str, ...]]:
 
 
 def added_rows(added: "Sequence[Added]", registry: Registry) -> list[tuple[str, ...]]:
-    """A row per added network: what it stands beside, and the output that comes nearest to what is allowed."""
+    """Return a row per added network, with the network that serves so far and the output closest to its tolerance."""
     rows: list[tuple[str, ...]] = []
     for one in added:
         manifest, worst = one.manifest, max(one.results, key=lambda result: result.difference / result.tolerance)
@@ -70,7 +70,7 @@ def _kilobytes(path: Path) -> str:
 
 
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns padded to their widest cell, a line per row."""
+    """Return a text table with columns padded to their widest cell."""
     lines = [header, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     return "\n".join(

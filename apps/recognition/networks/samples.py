@@ -1,4 +1,4 @@
-"""Sample photographs for the demo and the tests: six group pictures and portraits of one published package."""
+"""Sample photographs for the demo and the tests: six group pictures and portraits of a published package."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ SAMPLE_COUNT = 6
 
 
 def sample_photographs(cache: Path) -> list[Path]:
-    """The six JPEG files sample1..sample6, in this order, below a cache directory.
+    """Return the six JPEG files sample1..sample6, in this order, in a cache directory.
 
-    The package is fetched when the cache has it not. Raises NetworkError when that fails.
+    The package is fetched at first use. Raises NetworkError if this fails.
     """
     demo = npm_packages(cache) / "node_modules" / SAMPLE_PACKAGE / "demo"
     paths = [demo / f"sample{number}.jpg" for number in range(1, SAMPLE_COUNT + 1)]

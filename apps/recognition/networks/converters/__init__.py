@@ -1,1 +1,1 @@
-"""Converters: one module per source format, each from the source's files to an ONNX model."""
+"""Converters of source files to ONNX models, one module per source format."""

@@ -1,11 +1,11 @@
 """ONNX files with block-quantised weights (int8, a scale a block; OpenCV Zoo's `int8bq`) → float32 ONNX.
 
-The files save space and no time: the weights are dequantised before each run. SFace's file also names the dequantised
-weights as graph inputs without values, so that ONNX Runtime asks the caller for them. Both files are fixed at one
-picture, YuNet's at 640×640, although no operator of theirs needs it.
+The files save space but no time, because the weights are dequantised before each run. SFace's file also declares the
+dequantised weights as graph inputs without values, which ONNX Runtime would request from the caller. Both files have a
+fixed batch of one picture, YuNet's a fixed size of 640×640; no operator needs this.
 
-PReLU(x) with slope a becomes a·x + (1 − a)·ReLU(x): ONNX Runtime's PReLU kernel took half of SFace's time (25.3 → 12.3
-ms on one thread; outputs differ by 1.1e-6 at most).
+PReLU(x) with slope a becomes a·x + (1 − a)·ReLU(x), because ONNX Runtime's PReLU kernel took half of SFace's time: 25.3
+→ 12.3 ms on one thread. The outputs differ by at most 1.1e-6.
 """
 
 from collections.abc import Sequence
@@ -27,9 +27,9 @@ def convert(
     path: Path, *, name: str, input_name: str, input_shape: Sequence[int],
     outputs: Sequence[tuple[str, Sequence[int]]], opset: int,
 ) -> onnx.ModelProto:  # fmt: skip
-    """The network of a file with float32 weights, one input and a batch axis; shapes as the manifest declares them.
+    """Return the network with float32 weights, one input, a free batch axis and the manifest's shapes.
 
-    Raises NetworkError for a file that is no ONNX model, has another opset, or lacks the input or an output.
+    Raises NetworkError for a file that is not an ONNX model, has another opset, or lacks the input or an output.
     """
     model = _load(path)
     found = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
@@ -57,19 +57,19 @@ def convert(
     try:
         onnx.checker.check_model(result, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise NetworkError(f"{path.name}: cannot be made whole: {error}") from error
+        raise NetworkError(f"{path.name}: is not a valid model after the conversion: {error}") from error
     return result
 
 
 def _load(path: Path) -> onnx.ModelProto:
     try:
         return onnx.load_model_from_string(path.read_bytes())
-    except Exception as error:  # protobuf's error class depends on its back end
-        raise NetworkError(f"{path.name}: is no ONNX model: {error}") from error
+    except Exception as error:  # the class of protobuf's errors depends on its back end
+        raise NetworkError(f"{path.name}: is not an ONNX model: {error}") from error
 
 
 def _dequantised(graph: onnx.GraphProto) -> tuple[list[onnx.NodeProto], Values]:
-    """The nodes that compute on pictures, and every constant by name with its weights as float32."""
+    """Return the nodes that depend on the input, and every constant by name, with weights as float32."""
     weights: Values = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     nodes = []
     for node in graph.node:
@@ -83,12 +83,12 @@ def _dequantised(graph: onnx.GraphProto) -> tuple[list[onnx.NodeProto], Values]:
 
 
 def _dequantised_weight(node: onnx.NodeProto, weights: Values) -> NDArray[np.float32]:
-    """(values − zero points) · scales, as ONNX defines DequantizeLinear with `block_size`."""
+    """Return (values − zero points) · scales, by ONNX's definition of DequantizeLinear with `block_size`."""
     attributes = {each.name: each.i for each in node.attribute}
     axis, block = attributes.get("axis", 1), attributes.get("block_size", 0)
     values, scales, zeros = (weights[each] for each in node.input)
     if not block or scales.shape != zeros.shape or scales.ndim != values.ndim:
-        raise NetworkError(f"{node.output[0]}: only block-quantised weights with zero points are understood")
+        raise NetworkError(f"{node.output[0]}: only block-quantised weights with zero points are supported")
 
     def spread(each: NDArray[Any]) -> NDArray[np.float32]:
         return np.repeat(each.astype(np.float32), block, axis=axis).take(range(values.shape[axis]), axis=axis)
@@ -97,7 +97,7 @@ def _dequantised_weight(node: onnx.NodeProto, weights: Values) -> NDArray[np.flo
 
 
 def _without_prelu(nodes: Sequence[onnx.NodeProto], weights: Values) -> list[onnx.NodeProto]:
-    """The nodes with each PReLU spelt out; what it multiplies with is added to the weights."""
+    """Return the nodes with each PReLU replaced by simple operators; add its factors to the weights."""
     result = []
     for node in nodes:
         if node.op_type != "PRelu":
@@ -115,7 +115,7 @@ def _without_prelu(nodes: Sequence[onnx.NodeProto], weights: Values) -> list[onn
 
 
 def _free_batch(nodes: Sequence[onnx.NodeProto], weights: Values) -> None:
-    """Lets every Reshape keep its input's first side where the file says one picture."""
+    """Make the batch axis of every Reshape free where the file fixes it at one picture."""
     for node in nodes:
         shape = weights.get(node.input[1]) if node.op_type == "Reshape" else None
         if shape is not None and len(shape) > 1 and shape[0] == 1:

@@ -1,8 +1,8 @@
 """dlib's face recognition ResNet (`dlib_face_recognition_resnet_model_v1.dat`) → ONNX.
 
-The file is read as the sequence that dlib writes: layers tagged by name, each with its parameters. The wiring is that
-of dlib's `anet_type` (examples/dnn_face_recognition_ex.cpp): 29 convolutions, each followed by a per-channel affine
-that is folded into it, residual blocks whose short-cut is an average pooling where the size is halved.
+The file is dlib's serialisation: layers with name tags and parameters. The topology is that of dlib's `anet_type`
+(examples/dnn_face_recognition_ex.cpp): 29 convolutions in residual blocks. The per-channel affine after each
+convolution is folded into it. The shortcut of a block that halves the size is an average pooling.
 """
 
 import re
@@ -32,7 +32,7 @@ WITH_WEIGHTS = ("con", "affine", "fc")
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer with weights: its kind (`con`, `affine`, `fc`), flat float32 weights and whole-number settings.
+    """Layer with weights: its kind (`con`, `affine`, `fc`), flat float32 weights and integer settings.
 
     Settings of `con`: filters, kernel height, kernel width, stride y, stride x; of `fc`: outputs, inputs.
     """
@@ -43,14 +43,14 @@ class Layer:
 
 
 class Reader:
-    """dlib's serialisation: packed whole numbers and 4-dimensional float tensors."""
+    """Reader of dlib's serialisation: packed integers and 4-dimensional float tensors."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.position = 0
 
     def integer(self) -> int:
-        """A control byte (low nibble: count of bytes, top bit: sign), then the little-endian bytes."""
+        """Read an integer: a control byte (low nibble: number of bytes, top bit: sign), then little-endian bytes."""
         control = self.data[self.position]
         start, end = self.position + 1, self.position + 1 + (control & 0x0F)
         self.position = end
@@ -58,11 +58,11 @@ class Reader:
         return -value if control & 0x80 else value
 
     def integers(self, count: int) -> tuple[int, ...]:
-        """`count` whole numbers."""
+        """Read `count` integers."""
         return tuple(self.integer() for _ in range(count))
 
     def tensor(self) -> NDArray[np.float32]:
-        """A tensor of serialisation version 2, flat."""
+        """Read a tensor of serialisation version 2 as a flat array."""
         if self.integer() != 2:
             raise ValueError("unknown version of a tensor")
         count = int(np.prod(self.integers(4), dtype=np.int64))
@@ -72,7 +72,7 @@ class Reader:
 
 
 def read_layers(path: Path) -> list[Layer]:
-    """The layers with weights in the order of the file, which is from the input to the output.
+    """Return the layers with weights in the order of the file, from the input to the output.
 
     Raises NetworkError for a file that does not follow dlib's serialisation.
     """
@@ -80,7 +80,7 @@ def read_layers(path: Path) -> list[Layer]:
     layers = []
     try:
         while match := TAG.search(reader.data, reader.position):
-            if reader.data[match.start() + 1] != len(match[1]):  # chance bytes: a tag is preceded by its length
+            if reader.data[match.start() + 1] != len(match[1]):  # not a tag: a tag is preceded by its length
                 reader.position = match.start() + 1
                 continue
             reader.position = match.end()
@@ -88,7 +88,7 @@ def read_layers(path: Path) -> list[Layer]:
             if kind in WITH_WEIGHTS:
                 layers.append(_read_layer(reader, kind))
     except (ValueError, IndexError) as error:
-        raise NetworkError(f"{path.name}: is no dlib network: {error}") from error
+        raise NetworkError(f"{path.name}: is not a dlib network: {error}") from error
     return layers
 
 
@@ -103,9 +103,9 @@ def _read_layer(reader: Reader, kind: str) -> Layer:
 
 
 def convert(path: Path, *, name: str, input_name: str, output_name: str, opset: int) -> onnx.ModelProto:
-    """The ONNX model: input uint8 [N, 150, 150, 3] RGB, output float32 [N, 128], not normalised.
+    """Return the ONNX model: input uint8 [N, 150, 150, 3] RGB, output float32 [N, 128], not normalised.
 
-    Raises NetworkError when the file's layers are not those of dlib's face recognition network.
+    Raises NetworkError if the file's layers are not those of dlib's face recognition network.
     """
     try:
         network = _ResNet(iter(read_layers(path)))
@@ -123,14 +123,14 @@ def convert(path: Path, *, name: str, input_name: str, output_name: str, opset: 
 
 
 class _ResNet:
-    """dlib's `anet_type`, built from the input to the output while layers are taken from the file."""
+    """Builder of dlib's `anet_type` from the input to the output, with the layers of the file in order."""
 
     def __init__(self, layers: Iterator[Layer]) -> None:
         self.layers = layers
         self.builder = GraphBuilder()
 
     def build(self, input_name: str, output_name: str) -> None:
-        """Adds the whole network; raises StopIteration or ValueError when the layers do not fit."""
+        """Add the whole network. Raises StopIteration or ValueError if the layers do not fit."""
         build, constant = self.builder.node, self.builder.constant
         value = build("Cast", build("Transpose", input_name, perm=[0, 3, 1, 2]), to=TensorProto.FLOAT)
         value = build("Sub", value, constant(PIXEL_MEAN_RGB.reshape(1, 3, 1, 1)))
@@ -148,13 +148,13 @@ class _ResNet:
         outputs, inputs = matrix.settings
         self.builder.name_output(build("MatMul", value, constant(matrix.weights.reshape(inputs, outputs))), output_name)
         if next(self.layers, None) is not None:
-            raise ValueError("it has more layers")
+            raise ValueError("it has additional layers")
 
     def _residual(self, value: str, channels: int, width: int, size: int, *, down: bool) -> tuple[str, int]:
-        """A residual block; returns its value and size in pixels.
+        """Add a residual block and return its value and size in pixels.
 
-        dlib adds tensors of unequal shapes as if the smaller one were filled up with zeros at the end: the pooled
-        short-cut has fewer channels, and its size may differ from the convolved one's by one.
+        dlib pads the smaller of two unequal tensors with zeros at the end before adding them: the pooled shortcut has
+        fewer channels, and its size may differ by one from the size of the convolution.
         """
         build = self.builder.node
         branch, _ = self._convolution(value, channels, padding=0 if down else 1)
@@ -170,12 +170,12 @@ class _ResNet:
         return build("Relu", build("Add", branch, short_cut)), size
 
     def _fill(self, value: str, *, channels: int = 0, sides: int = 0) -> str:
-        """Zeros after the last channel, or below and right of the picture."""
+        """Pad with zeros after the last channel, or below and right of the picture."""
         edges = np.array([0, 0, 0, 0, 0, channels, sides, sides], np.int64)
         return self.builder.node("Pad", value, self.builder.constant(edges))
 
     def _convolution(self, value: str, channels: int, *, padding: int) -> tuple[str, int]:
-        """A convolution with its affine folded in; returns the value and the number of filters."""
+        """Add a convolution with its affine folded in, and return the value and the number of filters."""
         convolution, affine = self._take("con"), self._take("affine")
         filters, height, width, *strides = convolution.settings
         count = filters * channels * height * width
@@ -197,5 +197,5 @@ class _ResNet:
     def _take(self, kind: str) -> Layer:
         layer = next(self.layers)
         if layer.kind != kind:
-            raise ValueError(f"a layer is {layer.kind}, expected {kind}")
+            raise ValueError(f"a layer must be {kind}, got {layer.kind}")
         return layer

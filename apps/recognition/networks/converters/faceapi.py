@@ -1,8 +1,8 @@
 """face-api's age and sex network (`age_gender_model`: weights without a graph) → ONNX.
 
-The weights come with their names alone. The layers are those of face-api's `AgeGenderNet`: an Xception of three
+The file has only weights and their names. The layers are those of face-api's `AgeGenderNet`: an Xception of three
 residual stages, global average pooling, and two fully connected heads. Input: float32 [N, 3, 112, 112]. The manifest
-states mean and scale of the pixels.
+contains mean and scale of the pixels.
 """
 
 import json
@@ -26,7 +26,7 @@ SAME = {"auto_pad": "SAME_UPPER"}
 def convert(weights_manifest: Path, data: Path, *, name: str, input_name: str, opset: int) -> onnx.ModelProto:
     """Return the ONNX model with the outputs `age` [N, 1] in years and `gender` [N, 2], softmax of male and female.
 
-    Raises NetworkError when the weights are not those of the network.
+    Raises NetworkError if the weights are not those of the network.
     """
     try:
         groups = json.loads(weights_manifest.read_bytes())
@@ -46,14 +46,14 @@ def convert(weights_manifest: Path, data: Path, *, name: str, input_name: str, o
 
 
 class _AgeGender:
-    """The network, built from the input to both heads; every weight is used once."""
+    """Builder of the network from the input to both heads; it uses every weight once."""
 
     def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
         self.unused = dict(weights)
         self.builder = GraphBuilder()
 
     def build(self, input_name: str) -> None:
-        """Add all layers. Raises KeyError for a missing weight, ValueError for one that is left over."""
+        """Add all layers. Raises KeyError for a missing weight, ValueError for an unused one."""
         node = self.builder.node
         value = node("Relu", self._convolution(input_name, "entry_flow/conv_in", stride=2))
         value = self._reduction(value, "entry_flow/reduction_block_0", rectify=False)
@@ -71,7 +71,7 @@ class _AgeGender:
             raise ValueError(f"unused weights {', '.join(sorted(self.unused))}")
 
     def _reduction(self, value: str, block: str, *, rectify: bool = True) -> str:
-        """A residual block that halves the size; its short cut is a convolution of stride 2."""
+        """Add a residual block that halves the size; its shortcut is a convolution of stride 2."""
         node = self.builder.node
         branch = node("Relu", value) if rectify else value
         branch = self._separable(branch, f"{block}/separable_conv0")
@@ -80,14 +80,14 @@ class _AgeGender:
         return node("Add", branch, self._convolution(value, f"{block}/expansion_conv", stride=2))
 
     def _main(self, value: str, block: str) -> str:
-        """A residual block of three separable convolutions."""
+        """Add a residual block of three separable convolutions."""
         branch = value
         for index in range(3):
             branch = self._separable(self.builder.node("Relu", branch), f"{block}/separable_conv{index}")
         return self.builder.node("Add", branch, value)
 
     def _separable(self, value: str, layer: str) -> str:
-        """A depthwise convolution, then one of 1×1 with the bias."""
+        """Add a depthwise convolution and a 1×1 convolution with the bias."""
         depthwise = self._weight(f"{layer}/depthwise_filter").transpose(2, 3, 0, 1)
         value = self.builder.node(
             "Conv",

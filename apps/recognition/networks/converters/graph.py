@@ -1,4 +1,4 @@
-"""A small builder of ONNX graphs that the converters share."""
+"""Builder of ONNX graphs for the converters."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ ELEMENT_TYPES = {"float32": TensorProto.FLOAT, "uint8": TensorProto.UINT8}
 
 
 class GraphBuilder:
-    """Collects nodes and initialisers in order; value names are counted, so equal input gives equal bytes."""
+    """Builder of nodes and initialisers in order. Names of values are counters, so equal input gives equal bytes."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
@@ -22,9 +22,9 @@ class GraphBuilder:
         self._constants: dict[tuple[bytes, str, tuple[int, ...]], str] = {}
 
     def constant(self, array: NDArray[Any] | np.generic) -> str:
-        """The name of a constant; equal arrays share one.
+        """Add a constant and return its name; equal arrays share one constant.
 
-        float16 weights stay float16 in the file behind a Cast, which ONNX Runtime folds when it loads the network.
+        float16 weights remain float16 in the file, followed by a Cast, which ONNX Runtime folds at loading.
         """
         array = np.asarray(array, order="C")
         key = (array.tobytes(), array.dtype.str, array.shape)
@@ -36,20 +36,20 @@ class GraphBuilder:
         return self._constants[key]
 
     def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """Adds a node with one output and returns the output's name."""
+        """Add a node with one output and return the output's name."""
         output = f"{operator.lower()}_{len(self._nodes)}"
         self._nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
         return output
 
     def name_output(self, value: str, output: str) -> None:
-        """Gives a value the name of a graph output."""
+        """Name a value as an output of the graph."""
         self._nodes.append(helper.make_node("Identity", [value], [output]))
 
     def model(
         self, name: str, *, input_name: str, input_shape: Sequence[int], dtype: str,
         outputs: Sequence[tuple[str, Sequence[int]]], opset: int,
     ) -> onnx.ModelProto:  # fmt: skip
-        """The checked model; shapes are given without the batch axis, 0 is a side of any size."""
+        """Return the checked model. Shapes exclude the batch axis; 0 is a free side."""
         graph_input = helper.make_tensor_value_info(input_name, ELEMENT_TYPES[dtype], axes(input_shape, input_name))
         graph_outputs = [
             helper.make_tensor_value_info(output, TensorProto.FLOAT, axes(shape, output)) for output, shape in outputs
@@ -61,5 +61,5 @@ class GraphBuilder:
 
 
 def axes(shape: Sequence[int], name: str) -> list[int | str]:
-    """ONNX dimensions of a shape without batch axis: `N` first, and a symbol for each side of 0."""
+    """Return ONNX dimensions of a shape without batch axis: `N` first, and a symbol for each side of 0."""
     return [BATCH_AXIS, *(size if size else f"{name}_{index}" for index, size in enumerate(shape))]

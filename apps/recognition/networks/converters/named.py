@@ -1,4 +1,4 @@
-"""ONNX files whose input and outputs have no fixed shapes → the same graph with the names and shapes of a manifest."""
+"""ONNX files without fixed shapes of input and outputs → the same graph with a manifest's names and shapes."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ def convert(
 ) -> onnx.ModelProto:  # fmt: skip
     """Return the model with one float32 input and with `outputs` (name → value of the graph), each [N, *shape].
 
-    Raises NetworkError where the graph has no value of a name.
+    Raises NetworkError if the graph lacks one of the values.
     """
     graph = model.graph
     produced = {value for node in graph.node for value in node.output}

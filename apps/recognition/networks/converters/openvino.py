@@ -1,7 +1,7 @@
 """OpenVINO IR (version 10 and 11, `.xml` + `.bin`) → ONNX.
 
-Made for convolutional networks with one input and one output. float16 weights stay float16 in the file. The batch
-axis, fixed by the IR, floats: shapes that the IR computes are taken from what it states of them, after the batch axis.
+Supports convolutional networks with one input and one output. float16 weights remain float16 in the file. The batch
+axis, which the IR fixes, becomes free: computed shapes are replaced by the IR's declared shapes after the batch axis.
 """
 
 import xml.etree.ElementTree as ElementTree
@@ -23,7 +23,7 @@ ELEMENT_TYPES = {"f16": np.float16, "f32": np.float32, "i32": np.int32, "i64": n
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer of the IR: its type, its settings, the layers that feed it, the shapes of its first input and output."""
+    """Layer of the IR: type, settings, source layers, and the shapes of its first input and output."""
 
     id: str
     type: str
@@ -33,12 +33,12 @@ class Layer:
     output_shape: tuple[int, ...] = ()
 
     def integers(self, key: str) -> list[int]:
-        """A setting that is a list of whole numbers."""
+        """Return a setting that is a list of integers."""
         return [int(value) for value in self.settings[key].split(",") if value.strip()]
 
 
 def read_layers(path: Path) -> list[Layer]:
-    """The layers of an `.xml` file in its order, which is topological. Raises NetworkError for another file."""
+    """Return the layers of an `.xml` file in its (topological) order. Raises NetworkError for an invalid file."""
     try:
         root = ElementTree.parse(path).getroot()  # noqa: S314 (its SHA-256 is the manifest's)
         if root.tag != "net" or root.get("version") not in VERSIONS:
@@ -46,7 +46,7 @@ def read_layers(path: Path) -> list[Layer]:
         sources = {(edge.get("to-layer"), edge.get("to-port")): edge.attrib["from-layer"] for edge in root.iter("edge")}
         return [_read_layer(element, sources) for element in root.iter("layer")]
     except (ElementTree.ParseError, KeyError, ValueError) as error:
-        raise NetworkError(f"{path.name}: is no OpenVINO network: {error}") from error
+        raise NetworkError(f"{path.name}: is not an OpenVINO network: {error}") from error
 
 
 def _read_layer(element: ElementTree.Element, sources: dict[tuple[str | None, str | None], str]) -> Layer:
@@ -63,16 +63,16 @@ def _read_layer(element: ElementTree.Element, sources: dict[tuple[str | None, st
 
 
 def _sizes(ports: list[ElementTree.Element]) -> tuple[int, ...]:
-    """The shape of the first of some ports."""
+    """Return the shape of the first port."""
     return tuple(int(dimension.text or 0) for dimension in ports[0].findall("dim")) if ports else ()
 
 
 def convert(
     xml: Path, weights: Path, *, name: str, input_name: str, output_name: str, output_shape: tuple[int, ...], opset: int
 ) -> onnx.ModelProto:
-    """The ONNX model: one float32 input in the IR's layout, one float32 output flattened to [N, values].
+    """Return the ONNX model: one float32 input in the IR's layout, one float32 output flattened to [N, values].
 
-    Raises NetworkError for an operation that is not supported or files that do not belong together.
+    Raises NetworkError for an unsupported operation, or files that do not belong together.
     """
     layers = read_layers(xml)
     conversion = _Conversion(weights.read_bytes(), input_name)
@@ -95,7 +95,7 @@ def convert(
 
 
 class _Conversion:
-    """One run over the layers: constants and ONNX values by layer."""
+    """Conversion of one network: constants and ONNX values by layer."""
 
     def __init__(self, weights: bytes, input_name: str) -> None:
         self.weights = weights
@@ -103,10 +103,10 @@ class _Conversion:
         self.builder = GraphBuilder()
         self.constants: dict[str, NDArray[Any]] = {}
         self.values: dict[str, str] = {}
-        self.shapes: set[str] = set()  # layers that compute nothing but shapes, all of which the IR states
+        self.shapes: set[str] = set()  # layers that compute only shapes, which the IR declares
 
     def add(self, layer: Layer) -> None:
-        """Converts one layer whose inputs are converted."""
+        """Convert one layer; its inputs are already converted."""
         if layer.type == "Parameter":
             self.values[layer.id] = self.input_name
         elif layer.type == "Const":
@@ -121,12 +121,12 @@ class _Conversion:
             raise NetworkError(f"operation {layer.type} of layer {layer.id} is not supported")
 
     def name_output(self, result: Layer, output: str) -> None:
-        """Names the value of the Result layer, flattened after the batch axis."""
+        """Name the value of the Result layer, flattened after the batch axis."""
         flat = self.builder.node("Flatten", self._value(result.inputs[0]), axis=1)
         self.builder.name_output(flat, output)
 
     def _is_shape(self, layer: Layer) -> bool:
-        """Whether a layer works on shapes alone."""
+        """Return whether a layer computes only shapes."""
         return not self.shapes.isdisjoint(layer.inputs) and self.shapes | self.constants.keys() >= set(layer.inputs)
 
     def _read(self, layer: Layer) -> NDArray[Any]:
@@ -135,13 +135,13 @@ class _Conversion:
         return np.frombuffer(self.weights, dtype, count, offset).reshape(layer.integers("shape"))
 
     def _value(self, layer_id: str) -> str:
-        """The ONNX value of a layer, a constant included."""
+        """Return the ONNX value of a layer, which can be a constant."""
         if layer_id in self.values:
             return self.values[layer_id]
         return self.builder.constant(self.constants[layer_id])
 
     def convolution(self, layer: Layer) -> str:
-        """Convolution and GroupConvolution; the kernel of the latter has an axis for the groups."""
+        """Convert Convolution and GroupConvolution; the kernel of the latter has an axis for the groups."""
         _check_pads(layer)
         kernel, groups = self.constants[layer.inputs[1]], 1
         if layer.type == "GroupConvolution":
@@ -159,12 +159,14 @@ class _Conversion:
         )
 
     def elementwise(self, layer: Layer) -> str:
-        """Arithmetic and activations without settings."""
+        """Convert arithmetic and activations without settings."""
         return self.builder.node(OPERATORS[layer.type], *(self._value(name) for name in layer.inputs))
 
     def prelu(self, layer: Layer) -> str:
-        """PReLU with a slope per channel; one slope for all becomes LeakyRelu, which ONNX Runtime joins to the
-        convolution before it (r0095 on one core: 8.7 ms instead of 21).
+        """Convert PReLU with a slope per channel.
+
+        A single slope becomes LeakyRelu, which ONNX Runtime fuses with the previous convolution (r0095 on one core: 8.7
+        ms instead of 21).
         """
         slope = self.constants[layer.inputs[1]].reshape(-1, 1, 1)
         if slope.size == 1:
@@ -172,14 +174,14 @@ class _Conversion:
         return self.builder.node("PRelu", self._value(layer.inputs[0]), self.builder.constant(slope))
 
     def mean(self, layer: Layer) -> str:
-        """ReduceMean over both sides of the picture."""
+        """Convert ReduceMean over both sides of the picture."""
         axes = sorted(int(axis) % 4 for axis in self.constants[layer.inputs[1]].ravel())
         if axes != [2, 3] or layer.settings.get("keep_dims") != "true":
             raise NetworkError(f"layer {layer.id}: ReduceMean over a part of the picture is not supported")
         return self.builder.node("GlobalAveragePool", self._value(layer.inputs[0]))
 
     def pool(self, layer: Layer) -> str:
-        """AvgPool, over the whole picture or in windows that padding does not fill, and MaxPool."""
+        """Convert MaxPool, and AvgPool over the whole picture or over windows without padding in the mean."""
         kernel = layer.integers("kernel")
         if layer.type == "AvgPool" and tuple(kernel) == layer.input_shape[2:]:
             return self.builder.node("GlobalAveragePool", self._value(layer.inputs[0]))
@@ -196,7 +198,7 @@ class _Conversion:
         )
 
     def normalisation(self, layer: Layer) -> str:
-        """MVN over all that follows the channels, with their variance: an instance normalisation without weights."""
+        """Convert MVN with variance over all axes after the channels to an instance normalisation without weights."""
         rank, channels = len(layer.input_shape), layer.input_shape[1]
         axes = sorted(int(axis) % rank for axis in self.constants[layer.inputs[1]].ravel())
         if axes != list(range(2, rank)) or layer.settings.get("normalize_variance") != "true":
@@ -211,20 +213,20 @@ class _Conversion:
         )
 
     def reshape(self, layer: Layer) -> str:
-        """A new shape after the batch axis, as the IR states it."""
+        """Convert to a Reshape with the IR's declared shape after the batch axis."""
         if not layer.output_shape or layer.output_shape[0] != layer.input_shape[0]:
             raise NetworkError(f"layer {layer.id}: a {layer.type} of the batch axis is not supported")
         shape = np.array([0, *layer.output_shape[1:]], np.int64)
         return self.builder.node("Reshape", self._value(layer.inputs[0]), self.builder.constant(shape))
 
     def gather(self, layer: Layer) -> str:
-        """Channels in another order."""
+        """Convert Gather of channels in another order."""
         axis = int(self.constants[layer.inputs[2]].ravel()[0])
         order = self.constants[layer.inputs[1]].ravel().astype(np.int64)
         return self.builder.node("Gather", self._value(layer.inputs[0]), self.builder.constant(order), axis=axis)
 
     def product(self, layer: Layer) -> str:
-        """A product with a constant matrix."""
+        """Convert a product with a constant matrix."""
         matrix = self.constants[layer.inputs[1]]
         if layer.settings.get("transpose_b") == "true":
             matrix = matrix.T
@@ -232,7 +234,7 @@ class _Conversion:
 
 
 def _check_pads(layer: Layer) -> None:
-    """Raises NetworkError where padding is not spelt out."""
+    """Check that padding is explicit. Raises NetworkError for automatic padding."""
     if layer.settings.get("auto_pad", "explicit") not in ("explicit", "notset"):
         raise NetworkError(f"layer {layer.id}: auto_pad {layer.settings['auto_pad']} is not supported")
 

@@ -1,4 +1,4 @@
-"""`auto_pad` → explicit pads: the CUDA provider runs SAME padding only when it is spelt out."""
+"""`auto_pad` → explicit pads, because the CUDA provider supports SAME padding only with explicit numbers."""
 
 import onnx
 from onnx import helper, shape_inference
@@ -7,9 +7,9 @@ from apps.recognition.networks.errors import NetworkError
 
 
 def make_pads_explicit(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with every SAME_UPPER/SAME_LOWER padding as numbers; the results are bit-equal.
+    """Return the model with every SAME_UPPER/SAME_LOWER padding as numbers; the outputs are bit-equal.
 
-    Raises NetworkError where a spatial size is not known, because the numbers depend on it.
+    Raises NetworkError for an unknown spatial size, because the numbers depend on it.
     """
     inferred = shape_inference.infer_shapes(model, data_prop=True)
     sizes = {
@@ -25,7 +25,9 @@ def make_pads_explicit(model: onnx.ModelProto) -> onnx.ModelProto:
             continue
         spatial = sizes.get(node.input[0], [])[2:]
         if len(spatial) != 2 or 0 in spatial:
-            raise NetworkError(f"the size of {node.input[0]!r} is not known, so the pads of {node.name!r} are not")
+            raise NetworkError(
+                f"the size of {node.input[0]!r} is not known, so the pads of {node.name!r} cannot be computed"
+            )
         kernel = list(attributes["kernel_shape"].ints)
         strides = list(attributes["strides"].ints)
         dilations = list(attributes["dilations"].ints) if "dilations" in attributes else [1, 1]
@@ -38,6 +40,6 @@ def make_pads_explicit(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _total(size: int, kernel: int, stride: int, dilation: int) -> int:
-    """Padding of one side in all, so that the output has ceil(size / stride) elements."""
+    """Return the total padding of one axis for an output of ceil(size / stride) elements."""
     outputs = -(-size // stride)
     return max(0, (outputs - 1) * stride + (kernel - 1) * dilation + 1 - size)

@@ -1,9 +1,9 @@
 """TensorFlow.js graph models → ONNX.
 
-The graph keeps TensorFlow's layout (NHWC) outside and works in NCHW between convolutions, as ONNX wants it; each
-value remembers in which layouts it exists, and a transposition is added only where the other one is needed. The
-batch axis, frozen to 1 by some exports, floats again. Only what lies between the named input and the outputs is
-converted: decoding of heads (top-k, gathering) stays outside.
+Input and outputs keep TensorFlow's layout (NHWC); convolutions use ONNX's layout (NCHW). Each value records its
+layouts, and a transposition is added only where the other layout is needed. The batch axis, which some exports fix at
+1, becomes free. Only nodes between the named input and the outputs are converted. The decoding of heads (top-k, gather)
+is excluded.
 """
 
 import base64
@@ -30,16 +30,16 @@ Node = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TfGraph:
-    """A graph model: its nodes and its constants, both by node name."""
+    """Graph model: nodes and constants by name of the node."""
 
     nodes: Mapping[str, Node]
     weights: Mapping[str, NDArray[Any]]
 
 
 def load_graph(topology: Path) -> TfGraph:
-    """Reads `model.json` and the weight files that it names, which must lie beside it.
+    """Read `model.json` and its weight files from the same directory.
 
-    Quantised weights are expanded to float32; float16 weights stay float16. Raises NetworkError for a damaged file.
+    Quantised weights are expanded to float32; float16 weights remain float16. Raises NetworkError for a damaged file.
     """
     try:
         description = json.loads(topology.read_bytes())
@@ -49,7 +49,7 @@ def load_graph(topology: Path) -> TfGraph:
             data = b"".join((topology.parent / path).read_bytes() for path in group["paths"])
             weights |= read_weights(data, group["weights"])
     except (KeyError, ValueError, OSError) as error:
-        raise NetworkError(f"{topology.name}: is no TensorFlow.js graph model: {error}") from error
+        raise NetworkError(f"{topology.name}: is not a TensorFlow.js graph model: {error}") from error
     return TfGraph(nodes, weights)
 
 
@@ -71,10 +71,10 @@ def convert(
     graph: TfGraph, *, name: str, input_node: str, input_name: str, input_shape: tuple[int, ...],
     outputs: Mapping[str, str], output_shapes: Mapping[str, tuple[int, ...]], opset: int,
 ) -> onnx.ModelProto:  # fmt: skip
-    """The ONNX model between `input_node` and the nodes of `outputs` (output name → node name).
+    """Return the ONNX model between `input_node` and the nodes of `outputs` (output name → node name).
 
-    Input float32 [N, *input_shape] NHWC; outputs float32 in TensorFlow's layout.
-    Raises NetworkError for an operation that is not supported.
+    Input: float32 [N, *input_shape] NHWC. Outputs: float32 in TensorFlow's layout. Raises NetworkError for an
+    unsupported operation.
     """
     conversion = _Conversion(graph, input_node, input_name)
     for output, node in outputs.items():
@@ -90,17 +90,17 @@ def convert(
 
 
 def _bare(name: str) -> str:
-    """A node's name without the index of its output."""
+    """Return a node's name without the index of its output."""
     return name.split(":")[0]
 
 
 def _inputs(node: Node) -> list[str]:
-    """The nodes whose values a node takes; control inputs (`^name`) carry none."""
+    """Return the names of a node's inputs, without control inputs (`^name`), which have no values."""
     return [_bare(name) for name in node.get("input", []) if not name.startswith("^")]
 
 
 def _attribute(node: Node, key: str, default: Any = None) -> Any:
-    """An attribute's value: text, whole number, truth or a list of them."""
+    """Return an attribute's value: string, integer, boolean or a list of these."""
     attribute = node.get("attr", {}).get(key)
     if not attribute:
         return default
@@ -117,7 +117,7 @@ def _attribute(node: Node, key: str, default: Any = None) -> Any:
 
 
 def _padding(node: Node) -> dict[str, object]:
-    """ONNX attributes of a node's padding; SAME becomes explicit later, when sizes are known (pads.py)."""
+    """Return ONNX attributes of a node's padding. `pads` makes SAME explicit later, when sizes are known."""
     padding = _attribute(node, "padding")
     if padding == "SAME":
         return {"auto_pad": "SAME_UPPER"}
@@ -128,7 +128,7 @@ def _padding(node: Node) -> dict[str, object]:
 
 
 class _Conversion:
-    """One run over a graph; `values` holds what is converted so far."""
+    """Conversion of one graph. `values`: the nodes that are already converted."""
 
     def __init__(self, graph: TfGraph, input_node: str, input_name: str) -> None:
         if input_node not in graph.nodes:
@@ -138,14 +138,14 @@ class _Conversion:
         self.values: dict[str, Value] = {input_node: {TF: input_name}}
 
     def name_output(self, node: str, output: str) -> None:
-        """Converts what a node depends on and names its value, in TensorFlow's layout."""
+        """Convert a node with its dependencies and name its value, in TensorFlow's layout."""
         if node not in self.graph.nodes:
             raise NetworkError(f"the graph has no node {node!r}")
         self._reach(node)
         self.builder.name_output(self._value(node, TF), output)
 
     def _reach(self, goal: str) -> None:
-        """Converts `goal` after everything that it needs; a stack, because graphs are deeper than recursion allows."""
+        """Convert `goal` after its dependencies, with a stack, because graphs exceed the limit of recursion."""
         stack = [goal]
         while stack:
             name = stack[-1]
@@ -161,21 +161,21 @@ class _Conversion:
                 stack.pop()
 
     def _constant(self, name: str) -> NDArray[Any] | None:
-        """The constant behind a name, through Identity nodes; None for a computed value."""
+        """Return the constant of a name, also through Identity nodes, None for a computed value."""
         name = _bare(name)
         while name not in self.graph.weights and self.graph.nodes[name]["op"] == "Identity":
             name = _inputs(self.graph.nodes[name])[0]
         return self.graph.weights.get(name)
 
     def _weights(self, name: str) -> NDArray[Any]:
-        """A constant that must be there."""
+        """Return a required constant."""
         array = self._constant(name)
         if array is None:
             raise NetworkError(f"node {name!r} must be a constant to be converted")
         return array
 
     def _value(self, name: str, layout: str) -> str:
-        """The ONNX value of a node in a layout, transposed when it exists in the other one only."""
+        """Return the ONNX value of a node in a layout; transpose it if it exists only in the other layout."""
         value = self.values[_bare(name)]
         if layout not in value:
             other = next(iter(value.values()))
@@ -183,7 +183,7 @@ class _Conversion:
         return value[layout]
 
     def _layout(self, names: list[str]) -> str:
-        """The layout in which the first computed input was made."""
+        """Return the layout of the first computed input."""
         return next((next(iter(self.values[name])) for name in names if name in self.values), TF)
 
     def _convert(self, node: Node) -> Value:
@@ -204,11 +204,11 @@ class _Conversion:
         raise NetworkError(f"activation {function} is not supported")
 
     def identity(self, node: Node) -> Value:
-        """Identity: the same value under another name."""
+        """Convert Identity: the same value under another name."""
         return self.values[_inputs(node)[0]]
 
     def convolution(self, node: Node) -> Value:
-        """Conv2D and DepthwiseConv2dNative, with the bias and activation that may be fused into them."""
+        """Convert Conv2D and DepthwiseConv2dNative, with a fused bias and activation."""
         inputs = _inputs(node)
         kernel, groups = self._weights(inputs[1]), 1
         if "Depthwise" in node["op"]:
@@ -235,7 +235,7 @@ class _Conversion:
         return {ONNX: value}
 
     def elementwise(self, node: Node) -> Value:
-        """Arithmetic between values and constants, in NCHW as soon as one of them is in it."""
+        """Convert arithmetic of values and constants, in NCHW if one of them has this layout."""
         names = _inputs(node)
         layout = ONNX if any(ONNX in self.values.get(name, {}) for name in names) else self._layout(names)
         arguments = []
@@ -250,23 +250,23 @@ class _Conversion:
         return {layout: self.builder.node(ELEMENTWISE[node["op"]], *arguments)}
 
     def unary(self, node: Node) -> Value:
-        """A function of each element; the layout stays."""
+        """Convert an elementwise function; the layout is unchanged."""
         names = _inputs(node)
         layout = self._layout(names)
         return {layout: self.builder.node(node["op"], self._value(names[0], layout))}
 
     def rectifier(self, node: Node) -> Value:
-        """Relu6 and Prelu, which have a constant of their own."""
+        """Convert Relu6 and Prelu, which have a constant."""
         names = _inputs(node)
         slope = self._weights(names[1]) if len(names) > 1 else None
         return {ONNX: self._activation(self._value(names[0], ONNX), node["op"], slope)}
 
     def softmax(self, node: Node) -> Value:
-        """Softmax over the last axis."""
+        """Convert Softmax over the last axis."""
         return {TF: self.builder.node("Softmax", self._value(_inputs(node)[0], TF), axis=-1)}
 
     def pool(self, node: Node) -> Value:
-        """Windows of maxima or means; padding does not count."""
+        """Convert max and average pooling; padding is not part of the mean."""
         operator = "MaxPool" if node["op"] == "MaxPool" else "AveragePool"
         value = self.builder.node(
             operator,
@@ -278,7 +278,7 @@ class _Conversion:
         return {ONNX: value}
 
     def pad(self, node: Node) -> Value:
-        """Zeros around a value, in the layout that it has."""
+        """Convert padding with zeros, in the layout of the value."""
         names = _inputs(node)
         layout = self._layout(names)
         edges = self._weights(names[1])
@@ -291,7 +291,7 @@ class _Conversion:
         }
 
     def reduction(self, node: Node) -> Value:
-        """Mean and Max over axes; over both sides of a picture it is global pooling."""
+        """Convert Mean and Max over axes; over both sides of a picture they become global pooling."""
         names = _inputs(node)
         reduced = [int(axis) for axis in np.atleast_1d(self._weights(names[1]))]
         keep = bool(_attribute(node, "keep_dims", False))
@@ -299,11 +299,11 @@ class _Conversion:
         if self._layout(names) == ONNX and sorted(axis % 4 for axis in reduced) == [1, 2]:
             value = self.builder.node(kind[0], self._value(names[0], ONNX))
             return {ONNX: value} if keep else {TF: self.builder.node("Flatten", value)}
-        # Up to opset 17 the axes are an attribute of both reductions.
+        # Up to opset 17 `axes` is an attribute of both reductions.
         return {TF: self.builder.node(kind[1], self._value(names[0], TF), axes=reduced, keepdims=int(keep))}
 
     def reshape(self, node: Node) -> Value:
-        """A constant new shape; a batch axis frozen to 1 floats again."""
+        """Convert a reshape to a constant shape; a batch axis fixed at 1 becomes free."""
         names = _inputs(node)
         shape = self._weights(names[1]).astype(np.int64)
         if -1 not in shape[1:]:
@@ -313,7 +313,7 @@ class _Conversion:
         return {TF: self.builder.node("Reshape", self._value(names[0], TF), self.builder.constant(shape))}
 
     def concatenation(self, node: Node) -> Value:
-        """Values joined along a constant axis."""
+        """Convert a concatenation along a constant axis."""
         *names, axis_name = _inputs(node)
         axis = int(self._weights(axis_name))
         layout = self._layout(names)
@@ -323,7 +323,7 @@ class _Conversion:
         return {layout: self.builder.node("Concat", *arguments, axis=axis)}
 
     def resize(self, node: Node) -> Value:
-        """Bilinear resampling to a constant size."""
+        """Convert bilinear resampling to a constant size."""
         names = _inputs(node)
         value = self._value(names[0], ONNX)
         constant, build = self.builder.constant, self.builder.node
@@ -337,7 +337,7 @@ class _Conversion:
         return {ONNX: build("Resize", value, "", "", size, mode="linear", coordinate_transformation_mode=mode)}
 
     def product(self, node: Node) -> Value:
-        """A product with a constant matrix, with the bias and activation that may be fused into it."""
+        """Convert a product with a constant matrix, with a fused bias and activation."""
         names = _inputs(node)
         fused = _attribute(node, "fused_ops", [])
         matrix = self._weights(names[1])

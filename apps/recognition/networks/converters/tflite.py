@@ -1,7 +1,7 @@
-"""TensorFlow Lite → ONNX, for plain convolutional networks with one input and outputs of one row a picture.
+"""TensorFlow Lite → ONNX, for convolutional networks with one input and outputs of one row per picture.
 
-The input keeps the file's layout (NHWC); between the layers the graph works in NCHW. float16 weights stay float16 in
-the file. The batch axis, fixed to 1 by the file, floats.
+The input keeps the file's layout (NHWC); layers use NCHW. float16 weights remain float16 in the file. The batch axis,
+which the file fixes at 1, becomes free.
 """
 
 import struct
@@ -27,13 +27,13 @@ IDENTIFIER = slice(4, 8)
 def convert(
     path: Path, *, name: str, input_name: str, outputs: list[tuple[str, tuple[int, ...]]], opset: int
 ) -> onnx.ModelProto:
-    """Return the ONNX model: float32 input [N, H, W, C], and the file's outputs in its order, as `outputs` names them.
+    """Return the ONNX model: float32 input [N, H, W, C] and the file's outputs in order, with the names of `outputs`.
 
-    Raises NetworkError for a file that is no TensorFlow Lite model, or an operation that is not supported.
+    Raises NetworkError for a file that is not a TensorFlow Lite model, and for an unsupported operation.
     """
     data = path.read_bytes()
     if data[IDENTIFIER] != b"TFL3":
-        raise NetworkError(f"{path.name}: is no TensorFlow Lite model")
+        raise NetworkError(f"{path.name}: is not a TensorFlow Lite model")
     try:
         conversion = _Conversion(tflite.Model.GetRootAs(data), input_name)
         conversion.build([output for output, _ in outputs])
@@ -50,7 +50,7 @@ def convert(
 
 
 class _Conversion:
-    """One run over the operators: constants and ONNX values by the number of their tensor."""
+    """Conversion of one network: constants and ONNX values by index of their tensor."""
 
     def __init__(self, model: Any, input_name: str) -> None:
         self.model, self.graph = model, model.Subgraphs(0)
@@ -64,7 +64,7 @@ class _Conversion:
         self.values = {entry: self.builder.node("Transpose", input_name, perm=TO_NCHW)}
 
     def build(self, names: list[str]) -> None:
-        """Convert all operators, which the file keeps in their order, and name the outputs."""
+        """Convert all operators in the file's order, and name the outputs."""
         for index in range(self.graph.OperatorsLength()):
             operator = self.graph.Operators(index)
             kind = self.model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode()
@@ -75,36 +75,36 @@ class _Conversion:
             self.builder.name_output(self.values[tensor], name)
 
     def dequantize(self, operator: Any, output: int) -> None:
-        """Weights that are stored as float16; ONNX casts them where they are used."""
+        """Convert DEQUANTIZE of float16 weights; ONNX casts them at their use."""
         self.constants[output] = self.constants[operator.Inputs(0)]
 
     def convolution(self, operator: Any, output: int) -> None:
-        """CONV_2D: kernels [filters, height, width, channels]."""
+        """Convert CONV_2D: kernels [filters, height, width, channels]."""
         options = _options(operator, tflite.Conv2DOptions)
         kernel = self.constants[operator.Inputs(1)].transpose(TO_NCHW)
         self._convolve(operator, output, options, kernel, groups=1)
 
     def depthwise(self, operator: Any, output: int) -> None:
-        """DEPTHWISE_CONV_2D: kernels [1, height, width, channels × multiplier]."""
+        """Convert DEPTHWISE_CONV_2D: kernels [1, height, width, channels × multiplier]."""
         options = _options(operator, tflite.DepthwiseConv2DOptions)
         kernel = self.constants[operator.Inputs(1)].transpose(3, 0, 1, 2)
         self._convolve(operator, output, options, kernel, groups=kernel.shape[0] // options.DepthMultiplier())
 
     def add(self, operator: Any, output: int) -> None:
-        """ADD of two values."""
+        """Convert ADD of two values."""
         first, second = (self.values[tensor] for tensor in operator.InputsAsNumpy().tolist())
         added = self.builder.node("Add", first, second)
         self._keep(output, added, _options(operator, tflite.AddOptions).FusedActivationFunction())
 
     def pad(self, operator: Any, output: int) -> None:
-        """PAD with zeros, [4, 2] in NHWC."""
+        """Convert PAD with zeros, [4, 2] in NHWC."""
         edges = self.constants[operator.Inputs(1)].astype(np.int64)[TO_NCHW]
         self.values[output] = self.builder.node(
             "Pad", self.values[operator.Inputs(0)], self.builder.constant(edges.T.ravel())
         )
 
     def mean(self, operator: Any, output: int) -> None:
-        """MEAN over both sides of the picture, without keeping them."""
+        """Convert MEAN over both sides of the picture, which are removed."""
         axes = sorted(self.constants[operator.Inputs(1)].ravel().tolist())
         if axes != [1, 2] or _options(operator, tflite.ReducerOptions).KeepDims():
             raise NetworkError(f"TensorFlow Lite MEAN over the axes {axes} is not supported")
@@ -112,7 +112,7 @@ class _Conversion:
         self.values[output] = self.builder.node("Flatten", pooled)
 
     def dense(self, operator: Any, output: int) -> None:
-        """FULLY_CONNECTED: weights [outputs, inputs]."""
+        """Convert FULLY_CONNECTED: weights [outputs, inputs]."""
         value, weights, bias = operator.InputsAsNumpy().tolist()
         matrix = self.builder.constant(self.constants[weights].T)
         product = self.builder.node("Gemm", self.values[value], matrix, self.builder.constant(self.constants[bias]))
@@ -148,7 +148,7 @@ class _Conversion:
         return tuple(self.graph.Tensors(tensor).ShapeAsNumpy().tolist())
 
     def _stored(self, index: int) -> NDArray[Any] | None:
-        """A tensor whose values are in the file; None for a computed one."""
+        """Return a tensor with values in the file, None for a computed one."""
         tensor = self.graph.Tensors(index)
         buffer = self.model.Buffers(tensor.Buffer())
         if not buffer.DataLength():
@@ -160,7 +160,7 @@ class _Conversion:
 
 
 def _options(operator: Any, kind: Any) -> Any:
-    """The settings of an operator."""
+    """Return the settings of an operator."""
     options, table = kind(), operator.BuiltinOptions()
     options.Init(table.Bytes, table.Pos)
     return options

@@ -219,7 +219,7 @@ def test_outputs_of_another_head_stop_the_start(engine: Engine) -> None:
 
 
 def test_a_detector_without_thresholds_stops_the_start(engine: Engine) -> None:
-    with pytest.raises(EngineError, match="states no threshold `score`"):
+    with pytest.raises(EngineError, match="has no threshold `score`"):
         head_for(replace(blazeface(engine), thresholds=()))
 
 

@@ -123,7 +123,7 @@ def test_a_body_descriptor_is_made_from_the_body_warp(networks: Path) -> None:
 
 
 def test_a_body_descriptor_has_no_alignment_of_faces(networks: Path) -> None:
-    with pytest.raises(NetworkError, match=r"\[descriptor.alignment\] belongs to face descriptors"):
+    with pytest.raises(NetworkError, match=r"\[descriptor.alignment\] is required for face descriptors"):
         body_network(networks, alignment=descriptor(2004, 64)["alignment"])
 
 

@@ -111,7 +111,7 @@ def test_another_file_than_the_manifest_says(file: Path, keys: dict, said: str) 
 def test_a_file_that_is_no_model(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     path.write_bytes(b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")
-    with pytest.raises(NetworkError, match=r"net\.onnx: is no ONNX model"):
+    with pytest.raises(NetworkError, match=r"net\.onnx: is not an ONNX model"):
         converted(path)
     path.write_bytes(b"")
     with pytest.raises(NetworkError, match=r"net\.onnx: has opset 0"):

@@ -56,7 +56,7 @@ def test_a_wrong_hash_ends_with_an_error(call: Call, tiny: TinySet) -> None:
 
 
 def test_an_unknown_network_is_refused(call: Call) -> None:
-    with pytest.raises(CommandError, match="there is no network 'absent'"):
+    with pytest.raises(CommandError, match="network 'absent' is unknown"):
         call("build", "absent")
 
 

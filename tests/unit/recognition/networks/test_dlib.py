@@ -56,7 +56,7 @@ def test_layers_are_read_in_order(tmp_path: Path) -> None:
     path = tmp_path / "net.dat"
     random = np.random.default_rng(1)
     path.write_bytes(b"\x01\x05con_4" + convolution(2, 3, 3, 2, random))  # a tag without a tensor is not a layer
-    with pytest.raises(NetworkError, match=r"net\.dat: is no dlib network"):
+    with pytest.raises(NetworkError, match=r"net\.dat: is not a dlib network"):
         dlib.read_layers(path)
     path.write_bytes(b"\x01\x09con_4" + convolution(2, 3, 3, 2, random))  # chance bytes: the length does not fit
     first, second = dlib.read_layers(path)

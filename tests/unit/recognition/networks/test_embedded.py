@@ -133,7 +133,7 @@ def test_a_platform_that_worked_with_the_older_version_keeps_it(descriptors: Tin
     descriptors.manifest_file.write_text(old)  # the next release
     newer.write_text(aside)
     (note,) = build_embedded(descriptors.registry(), cache=descriptors.cache).notes
-    assert "stay at version 1 (tiny)" in note
+    assert "keep version 1 (tiny)" in note
     assert "`python manage.py networks use face_descriptor newer`" in note
     registry: Registry = descriptors.registry()
     assert (registry.selected("face_descriptor"), registry.state("newer")) == ("tiny", State.MISSING)

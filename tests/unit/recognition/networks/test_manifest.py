@@ -104,39 +104,43 @@ def test_the_default_descriptor_is_fully_declared() -> None:
     [
         ('title = "', 'colour = "red"\ntitle = "', r"unknown key `colour`"),
         ('version = "1"', "", r"`version` is missing"),
-        ('version = "1"', "version = 1", r"`version` must be text, not 1"),
-        ('name = "dlib-resnet"', 'name = "other"', r"`name` must be 'dlib-resnet' like the file"),
+        ('version = "1"', "version = 1", r"`version` must be text, got 1"),
+        ('name = "dlib-resnet"', 'name = "other"', r"`name` must equal the name of the file, 'dlib-resnet'"),
         ('task = "face_descriptor"', 'task = "telepathy"', r"`task` must be one of face_detector"),
-        ('task = "face_descriptor"', 'task = "emotion"', r"a \[descriptor\] table belongs to descriptor tasks"),
+        ('task = "face_descriptor"', 'task = "emotion"', r"\[descriptor\] is required for descriptor tasks"),
         ('file = "dlib-resnet.onnx"', 'file = "../x.onnx"', r"`file` must be a plain file name"),
         ('sha256 = "55533b', 'sha256 = "5553', r"\[files 0\]: `sha256` must be 64"),
         ('path = "models/', 'path = "../models/', r"`path` must stay inside the package"),
-        ("opset = 17", "opset = 7", r"`opset` must lie in 11\.\."),
-        ("batch_sizes = [1, 2,", "batch_sizes = [2, 1,", r"`batch_sizes` must be rising"),
-        ('task = "face_descriptor"', 'task = "face_descriptor"\nhead = "yunet"', r"`head` belongs to face detectors"),
+        ("opset = 17", "opset = 7", r"`opset` must be 11 to "),
+        ("batch_sizes = [1, 2,", "batch_sizes = [2, 1,", r"`batch_sizes` must be ascending"),
+        (
+            'task = "face_descriptor"',
+            'task = "face_descriptor"\nhead = "yunet"',
+            r"`head` is required for face detectors",
+        ),
         ('meaning = "descriptor"', 'meaning = "descriptor"\nlabels = ["one"]', r"`labels` must name each value"),
-        ('kind = "python"', 'kind = "url"', r"`url` must be an https address"),
+        ('kind = "python"', 'kind = "url"', r"`url` must be an https URL"),
         ('format = "dlib-resnet"', 'format = "caffe"', r"`format` must be one of"),
         ("shape = [150, 150, 3]", "shape = [3, 150, 150]", r"must have 3 channels for RGB in NHWC"),
         ("shape = [150, 150, 3]", "shape = [150, 150]", r"`shape` must be three sizes"),
         ("shape = [150, 150, 3]", "shape = [112, 112, 3]", r"crop of \[descriptor.alignment\] must have the input"),
         ("shape = [128]", "shape = [256]", r"first output's shape must be the descriptor's dimension"),
-        ('colour = "RGB"', 'colour = "RGB"\nmean = [1.0]', r"a uint8 input takes pixels as they are"),
+        ('colour = "RGB"', 'colour = "RGB"\nmean = [1.0]', r"a uint8 input must not have"),
         ('dtype = "uint8"', 'dtype = "float32"\nstd = [0.0]', r"`std` must be above 0"),
         ('dtype = "uint8"', 'dtype = "float32"\nmean = [1, 2]', r"one value or one per channel"),
-        ("match_cosine = 0.", "match_cosine = -0.", r"`possible_cosine` must not be above"),
+        ("match_cosine = 0.", "match_cosine = -0.", r"`possible_cosine` must be at most"),
         ("  [1.0, 1.0],\n", "", r"`calibration` must go from \[-1, 0\] to \[1, 1\]"),
-        ("  [-1.0, 0.0],\n", "  [-1.0, 0.0],\n  [0.99, 0.01],\n", r"`calibration` must rise strictly"),
+        ("  [-1.0, 0.0],\n", "  [-1.0, 0.0],\n  [0.99, 0.01],\n", r"`calibration` must increase strictly"),
         ("  [-1.0, 0.0],", "  [-1.0, 0.0, 0.0],", r"`calibration` must be a list of pairs"),
         ("[263], [362]", "[263], [468]", r"vertices 0\.\.467"),
         ("[263], [362]", "[263]", r"a list of vertices for each of"),
-        ("mirror_average = true", 'mirror_average = "yes"', r"`mirror_average` must be true or false, not 'yes'"),
+        ("mirror_average = true", 'mirror_average = "yes"', r"`mirror_average` must be true or false, got 'yes'"),
         (
             'meaning = "descriptor"',
             'meaning = "descriptor"\n\n[[outputs]]\nname = "descriptor"\nshape = [1]\nmeaning = "again"',
-            r"two outputs have one name",
+            r"names of outputs must be unique",
         ),
-        ('meaning = "descriptor"', 'meaning = "descriptor"\nbatch_axis = false', r"wants `batch_sizes = \[1\]`"),
+        ('meaning = "descriptor"', 'meaning = "descriptor"\nbatch_axis = false', r"needs `batch_sizes = \[1\]`"),
         ('format = "dlib-resnet"', 'format = "tfjs"', r"must name the same outputs as \[\[outputs\]\]"),
         ("crop = [150, 150]", "crop = [150]", r"`crop` must be \[height, width\]"),
         ("[licence]", "[licence", r"dlib-resnet.toml: is not valid TOML"),
@@ -166,7 +170,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_thresholds_are_read_by_name(tmp_path: Path) -> None:
     manifest = load_manifests()["blazeface"]
     assert manifest.threshold("score") == 0.5
-    with pytest.raises(NetworkError, match="blazeface states no threshold `speed`"):
+    with pytest.raises(NetworkError, match="blazeface has no threshold `speed`"):
         manifest.threshold("speed")
 
 

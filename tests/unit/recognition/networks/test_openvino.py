@@ -162,10 +162,10 @@ def test_what_is_not_supported_is_named(tmp_path: Path, kind: str, settings: dic
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(NetworkError, match=r"net\.xml: is no OpenVINO network: version 7"):
+    with pytest.raises(NetworkError, match=r"net\.xml: is not an OpenVINO network: version 7"):
         convert(tmp_path, small("Sigmoid"), 50, version="7")
     (tmp_path / "text.xml").write_text("not xml")
-    with pytest.raises(NetworkError, match=r"text\.xml: is no OpenVINO network"):
+    with pytest.raises(NetworkError, match=r"text\.xml: is not an OpenVINO network"):
         openvino.read_layers(tmp_path / "text.xml")
 
 

@@ -96,7 +96,7 @@ def test_the_packs_of_the_project(tmp_path: Path) -> None:
     }  # fmt: skip
     assert all(m.figures for m in pack_members(registry, "recommended") if m.pack == "recommended")
     assert {m.name for m in pack_members(registry, "minifasnet-v2")} == {"minifasnet-v2", "minifasnet-v1se"}
-    with pytest.raises(NetworkError, match="there is no network 'absent'"):
+    with pytest.raises(NetworkError, match="network 'absent' is unknown"):
         pack_members(registry, "absent")
 
 
@@ -169,7 +169,7 @@ def test_a_manifest_that_does_not_fit_is_refused(own: TinySet, change: Any, mess
 def test_a_network_is_added_once(own: TinySet) -> None:
     manifest = load_manifest(own.own)
     add(own)
-    with pytest.raises(NetworkError, match="there is a network own already"):
+    with pytest.raises(NetworkError, match="a network with the name own exists already"):
         own.registry().check_addable(manifest)
 
 
@@ -177,7 +177,7 @@ def test_a_file_that_is_no_network_is_refused(own: TinySet) -> None:
     data = b"\xff" * 100
     (own.folder / "own.onnx").write_bytes(data)
     own.own.write_text(own_manifest(data, own))
-    with pytest.raises(NetworkError, match="the file is no ONNX model"):
+    with pytest.raises(NetworkError, match="the file is not an ONNX model"):
         add(own)
 
 

@@ -295,5 +295,5 @@ def test_an_absent_node_is_named(tmp_path: Path) -> None:
 def test_a_short_weight_file_is_refused(tmp_path: Path) -> None:
     path = write_graph(tmp_path, [placeholder()], {"w": np.zeros(8, np.float32)})
     (tmp_path / "model.bin").write_bytes(b"\0" * 12)
-    with pytest.raises(NetworkError, match=r"is no TensorFlow.js graph model"):
+    with pytest.raises(NetworkError, match=r"is not a TensorFlow.js graph model"):
         tfjs.load_graph(path)

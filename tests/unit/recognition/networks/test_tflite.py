@@ -162,5 +162,5 @@ def test_what_is_not_supported_is_named(tmp_path: Path) -> None:
 def test_another_file_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "text.tflite"
     path.write_bytes(data)
-    with pytest.raises(NetworkError, match=r"text\.tflite: (is no TensorFlow Lite model|cannot be converted)"):
+    with pytest.raises(NetworkError, match=r"text\.tflite: (is not a TensorFlow Lite model|cannot be converted)"):
         converted(path)

