@@ -6,7 +6,7 @@ links. The ORM takes nine round trips for the same.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -111,17 +111,25 @@ def _json(rows: Iterable[dict[str, Any]]) -> str:
     return orjson.dumps(list(rows)).decode()
 
 
+class Taken(NamedTuple):
+    """A list's key inside the database, and the last of the link keys taken for new links."""
+
+    key: int
+    last: int
+
+
 def faces_link(account_id: UUID, members: Mapping[UUID, Sequence[Face]]) -> None:
     """Puts new faces into lists, by list id. Raises LunaError LISTS_NOT_FOUND when one is not there."""
     wanted = list(members)
     with connection.cursor() as cursor:
         cursor.execute(TAKE_KEYS, [account_id, wanted, wanted, [len(members[list_id]) for list_id in wanted]])
-        taken = {list_id: (key, last) for list_id, key, last in cursor.fetchall()}
+        taken = {list_id: Taken(key, last) for list_id, key, last in cursor.fetchall()}
         if missing := set(wanted) - set(taken):
             raise LunaError(errors.LISTS_NOT_FOUND, min(missing))
+        # In the order of the lists as given, in which a face shows them, not in that of the statement's answer.
         links = [
-            (key, face.pk, last - len(members[list_id]) + place)
-            for list_id, (key, last) in taken.items()
-            for place, face in enumerate(members[list_id], start=1)
+            (taken[list_id].key, face.pk, taken[list_id].last - len(faces) + place)
+            for list_id, faces in members.items()
+            for place, face in enumerate(faces, start=1)
         ]
         cursor.execute(LINK, list(map(list, zip(*links, strict=True))))
