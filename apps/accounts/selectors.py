@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS
 from django.db.models import QuerySet
 
 from apps.accounts.models import Account, Token
@@ -10,8 +9,9 @@ from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.paging import Page
 from apps.common.prepared import binary_cursor
+from apps.common.rows import columns_of, instance_of
 
-COLUMNS = [field.attname for field in Account._meta.concrete_fields]
+COLUMNS = columns_of(Account)
 FIND = f"SELECT {', '.join(COLUMNS)} FROM accounts_account WHERE account_id = %s"  # noqa: S608 - names of our columns
 
 
@@ -20,7 +20,7 @@ def account_find(account_id: UUID) -> Account | None:
     with binary_cursor() as cursor:
         cursor.execute(FIND, [account_id])
         row = cursor.fetchone()
-    return None if row is None else Account.from_db(DEFAULT_DB_ALIAS, COLUMNS, row)
+    return None if row is None else instance_of(Account, COLUMNS, row)
 
 
 def account_get(account_id: UUID) -> Account:

@@ -9,9 +9,8 @@ from apps.common.fields import FlagField, UUIDField
 from apps.common.paging import PageQuery
 from apps.common.validation import StrictSerializer
 from apps.handlers.choices import HandlerType
+from apps.handlers.filters import MAX_DESCRIPTION_CHARACTERS, HandlerFilterSerializer
 from apps.handlers.policies import PoliciesSerializer
-
-MAX_DESCRIPTION_CHARACTERS = 128
 
 
 @extend_schema_field(PoliciesSerializer)
@@ -38,13 +37,7 @@ class HandlerBody(StrictSerializer):
         return attrs
 
 
-class HandlersCountQuery(serializers.Serializer[Any]):
-    description = serializers.CharField(max_length=MAX_DESCRIPTION_CHARACTERS, allow_blank=True, required=False)
-    handler_type = serializers.ChoiceField(choices=HandlerType.choices, required=False)
-    account_id = UUIDField(required=False)
-
-
-class HandlersQuery(HandlersCountQuery, PageQuery):
+class HandlersQuery(HandlerFilterSerializer, PageQuery):
     """Filters and paging of handlers."""
 
 

@@ -21,13 +21,12 @@ from apps.handlers.api.serializers import (
     AccountQuery,
     HandlerBody,
     HandlersAnswer,
-    HandlersCountQuery,
     HandlerSerializer,
     HandlersQuery,
 )
+from apps.handlers.filters import HandlerFilterSerializer
 from apps.handlers.models import Handler
 from apps.handlers.secrets import policies_mask
-from apps.handlers.selectors import HandlerFilters
 
 NOTHING = OpenApiResponse(description="Done.")
 
@@ -52,10 +51,6 @@ def _draft(request: Request) -> services.HandlerDraft:
     )
 
 
-def _filters(query: dict[str, Any]) -> HandlerFilters:
-    return HandlerFilters(description=query.get("description"), handler_type=query.get("handler_type"))
-
-
 class HandlersView(LunaView):
     permissions: ClassVar = {"GET": ("handler", "view"), "POST": ("handler", "creation")}
 
@@ -70,7 +65,7 @@ class HandlersView(LunaView):
     def get(self, request: Request) -> Response:
         query = checked_query(HandlersQuery, request)
         page = Page(query["page"], query["page_size"])
-        handlers = selectors.handlers_page(scope=read_scope(request), filters=_filters(query), page=page)
+        handlers = selectors.handlers_page(scope=read_scope(request), filters=query["filters"], page=page)
         return Response({"handlers": [handler_body(handler) for handler in handlers]})
 
 
@@ -79,12 +74,12 @@ class HandlersCountView(LunaView):
 
     @extend_schema(
         summary="get handlers count",
-        parameters=[HandlersCountQuery],
+        parameters=[HandlerFilterSerializer],
         responses={200: count_serializer("handlers_count")},
     )
     def get(self, request: Request) -> Response:
-        query = checked_query(HandlersCountQuery, request)
-        handlers = selectors.handlers_filter(scope=read_scope(request), filters=_filters(query))
+        query = checked_query(HandlerFilterSerializer, request)
+        handlers = selectors.handlers_filter(scope=read_scope(request), filters=query["filters"])
         return Response({"handlers_count": handlers.count()})
 
 

@@ -20,7 +20,7 @@ from tests.factories import make_account
 START = datetime(2026, 1, 1, tzinfo=UTC)
 UUIDS = [UUID(int=number << 124) for number in range(1, 9)]
 LISTS = UUIDS[:4]
-POOLS: dict[str, list[Any]] = {
+POOLS: dict[str, list[Any]] = {  # by column, of the row and of the filters
     "event_id": UUIDS,
     "external_id": ["", "a", "A", "b,c", "ä 1", "null", "%", "a_b"],
     "user_data": ["", "a", "A", "ä", "%", "a_b"],
@@ -53,7 +53,7 @@ def faces(db: None) -> dict[UUID, dict[str, Any]]:
     rows = [List.objects.create(account=account, list_id=list_id) for list_id in LISTS]
     facts, made, links = [], [], []
     for key in range(1, FACES + 1):
-        columns = {name: dice.choice(POOLS[name]) for name in ("external_id", "user_data", "create_time")}
+        columns = {name: dice.choice(values) for name, values in POOLS.items() if name != "lists"}
         columns |= {"face_id": random_id(dice), "event_id": dice.choice([None, *UUIDS])}
         members = dice.sample(rows, dice.randrange(3))
         made.append(Face(id=key, account=account, **columns))

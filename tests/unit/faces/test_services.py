@@ -57,6 +57,13 @@ def test_a_face_has_all_that_it_was_given(account: UUID) -> None:
         np.testing.assert_array_equal(np.asarray(row.vector, np.float32), unit_vector(3))
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_lists_of_a_new_face_come_in_the_order_given(account: UUID, order: int) -> None:
+    lists = [services.list_create(account_id=account).list_id for _ in range(8)][::order]
+    face = services.face_create(account_id=account, draft=FaceDraft(lists=lists))
+    assert selectors.face_get(scope=Scope(account), face_id=face.face_id).lists == lists
+
+
 def test_many_faces_cost_as_many_queries_as_one(account: UUID, django_assert_num_queries: object) -> None:
     list_id = services.list_create(account_id=account).list_id
     for count in (1, 20):

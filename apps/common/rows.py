@@ -1,0 +1,33 @@
+"""Model instances of rows that hand-written SQL reads."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+import orjson
+from django.db import DEFAULT_DB_ALIAS, models
+
+M = TypeVar("M", bound=models.Model)
+
+
+def columns_of(model: type[models.Model]) -> tuple[str, ...]:
+    """Return the names of a model's columns, in the order of its fields."""
+    return tuple(field.attname for field in model._meta.concrete_fields)
+
+
+def instance_of(model: type[M], columns: Sequence[str], row: Sequence[Any]) -> M:
+    """Return the instance of one row with these columns, as the ORM would read it.
+
+    Cursors give times with their offset, and JSON as text, which the ORM decodes itself.
+    """
+    decoded = [
+        orjson.loads(value) if name in _json_columns(model) and value is not None else value
+        for name, value in zip(columns, row, strict=True)
+    ]
+    instance: M = model.from_db(DEFAULT_DB_ALIAS, columns, decoded)
+    return instance
+
+
+@cache
+def _json_columns(model: type[models.Model]) -> frozenset[str]:
+    return frozenset(field.attname for field in model._meta.concrete_fields if isinstance(field, models.JSONField))
