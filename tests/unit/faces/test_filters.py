@@ -123,7 +123,7 @@ def check_choice(model: Any, terms: Mapping[str, Term], name: str, values: list[
 
 
 def test_a_face_without_event_or_list_passes_no_filter_of_them() -> None:
-    facts = {"face_id": UUIDS[0], "event_id": None, "lists": []}
+    facts: dict[str, Any] = {"face_id": UUIDS[0], "event_id": None, "lists": []}
     for filters in ({"event_id": UUIDS[0]}, {"event_ids": [UUIDS[0]]}, {"list_id": UUIDS[0]}):
         assert not accepts(filters, facts, FACE_TERMS)
         assert not accepts(filters, {}, FACE_TERMS)
@@ -177,7 +177,7 @@ def test_bad_values_name_the_parameter(serializer: type[FilterSerializer], query
     assert list(problems(serializer, query)) == [query.partition("=")[0]]
 
 
-@pytest.mark.parametrize("value", [[], [5], [""], [None], {}, 5, None, True])
+@pytest.mark.parametrize("value", [[], [5], [""], [None], {}, 5, True])
 @pytest.mark.parametrize("serializer", [FaceFilterSerializer, EventFilterSerializer])
 def test_json_that_is_no_text_is_refused(serializer: type[FilterSerializer], value: Any) -> None:
     assert list(problems(serializer, {"external_ids": value})) == ["external_ids"]
