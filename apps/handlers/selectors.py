@@ -14,7 +14,7 @@ from apps.common.scope import Scope
 from apps.handlers.filters import HANDLER_TERMS
 from apps.handlers.models import Handler
 
-# Hand-written SQL, because every event needs it: the ORM takes longer to build the query than PostgreSQL to run it.
+# Every event runs this query. It is hand-written SQL because the ORM builds it slower than PostgreSQL executes it.
 COLUMNS = columns_of(Handler)
 ONE = f"""
 SELECT {", ".join(COLUMNS)} FROM handlers_handler WHERE handler_id = %s AND (%s::uuid IS NULL OR account_id = %s)
@@ -28,7 +28,7 @@ def handlers_filter(*, scope: Scope, filters: Filters) -> QuerySet[Handler]:
 
 
 def handlers_page(*, scope: Scope, filters: Filters, page: Page) -> list[Handler]:
-    """Return a page of handlers, newest first. One query."""
+    """Return a page of handlers, newest first, with one query."""
     rows = handlers_filter(scope=scope, filters=filters).order_by("-create_time", "handler_id")
     return list(rows[page.slice])
 
