@@ -18,7 +18,8 @@ def columns_of(model: type[models.Model]) -> tuple[str, ...]:
 def instance_of(model: type[M], columns: Sequence[str], row: Sequence[Any]) -> M:
     """Return the instance of one row with these columns, as the ORM would read it.
 
-    Cursors give times with their offset, and JSON as text, which the ORM decodes itself.
+    With JSON columns `row` must be from a cursor that receives text, as all but `binary_cursor` do: they give JSON
+    undecoded.
     """
     decoded = [
         orjson.loads(value) if name in _json_columns(model) and value is not None else value
