@@ -1,1 +1,1 @@
-"""Estimators: one file each. `registry` finds them and orders them for a plan; `base` says what one looks like."""
+"""Estimators, one module each. `registry` collects and orders them for a plan; `base` defines their interface."""

@@ -1,6 +1,6 @@
-"""A backpack, by the object detector's class of that name (COCO) on a closer look at each body.
+"""Backpack of a body, by the object detector's class `backpack` (COCO) on a crop around each body.
 
-`no` is said only of bodies whose shoulders are seen: the network has then looked at the place and found nothing.
+The state is `no` only if the shoulders are visible, because only then the crop shows the place of a backpack.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,13 +17,13 @@ from apps.recognition.estimators.colours import UNKNOWN
 from apps.recognition.estimators.shapes import Json
 
 WINDOW_SCALE = 1.25
-LOOK_FROM = 0.05  # the lowest score that is read
-WORN = 0.5  # the share of the backpack that lies in the body's box
+LOOK_FROM = 0.05  # lowest score of a candidate
+WORN = 0.5  # minimum share of the backpack inside of the body's box
 
 
 @dataclass(frozen=True, slots=True)
 class Accessories:
-    """`backpack`: the score of the best one, 0..1, and the `threshold` from which it is one; `seen`: the shoulders."""
+    """Backpack. `backpack`: highest score, 0..1. `threshold`: minimum score. `seen`: whether shoulders are visible."""
 
     backpack: float
     threshold: float
@@ -31,14 +31,14 @@ class Accessories:
 
     @property
     def backpack_state(self) -> str:
-        """`yes`, `no` or `unknown`."""
+        """State `yes`, `no` or `unknown`."""
         if self.backpack >= self.threshold:
             return "yes"
         return "no" if self.shoulders_seen else UNKNOWN
 
 
 class AccessoriesEstimator(BodyEstimator):
-    """One run of the network a body."""
+    """Estimator with one run of the network per body."""
 
     name = "accessories"
     feature = "body_attributes"
@@ -46,7 +46,7 @@ class AccessoriesEstimator(BodyEstimator):
     result = Accessories
 
     def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[Accessories]:
-        """Of every body."""
+        """Estimate each body."""
         network = networks.for_task("object_detector")
         image = subjects[0].image
         windows = [objects.around(body.box, WINDOW_SCALE) for body in subjects]
@@ -61,7 +61,7 @@ class AccessoriesEstimator(BodyEstimator):
         return results
 
     def json(self, result: Accessories) -> Json:
-        """`{backpack}`."""
+        """Return `{backpack}`."""
         state = result.backpack_state
         known = state != UNKNOWN
         return {
@@ -76,7 +76,7 @@ class AccessoriesEstimator(BodyEstimator):
         }
 
     def mean(self, results: Sequence[Accessories]) -> Accessories:
-        """The mean score of the pictures that tell; of all where none does."""
+        """Return the mean score of the pictures with a known state; without such pictures, of all."""
         telling = [each for each in results if each.backpack_state != UNKNOWN] or results
         return Accessories(
             backpack=float(np.mean([each.backpack for each in telling])),
@@ -85,7 +85,7 @@ class AccessoriesEstimator(BodyEstimator):
         )
 
     def columns(self, result: Accessories) -> Mapping[str, int]:
-        """The number of the state."""
+        """Return the number of the state."""
         return {"backpack_state": enums.Presence.of(result.backpack_state)}
 
 

@@ -1,12 +1,12 @@
-"""Lightness and uniformity of what is behind the head.
+"""Lightness and uniformity of the background behind the head.
 
-Without a network that cuts the person out, the background is what geometry leaves: a window of eight eye distances
-around the face, upright as the eyes are, above the mouth, outside of an ellipse around head and hair, inside of the
-picture. It is brought to 60 pixels between the eyes, so that pictures of all sizes are measured alike. Lightness is its
-mean luminance. Uniformity is ISO/IEC 29794-5's: the mean gradient (Sobel, luminance 0..255) through OFIQ's sigmoid,
-here 0..1. That scale is lenient: of 58 faces none is below .68, plain walls are above .9, only a rough texture is below
-.5.
-Long or wide hair that leaves the ellipse counts as background.
+No network segments the person, so geometry defines the background. It is the part of a window of eight eye distances
+around the face that is above the mouth, outside of an ellipse around head and hair, and inside of the picture. The
+window is aligned with the eyes and scaled to 60 pixels between them, which makes pictures of all sizes comparable.
+
+Lightness is the mean luminance. Uniformity is that of ISO/IEC 29794-5: the mean gradient (Sobel, luminance 0..255)
+through OFIQ's sigmoid, scaled to 0..1. The scale is lenient: of 58 faces none is below .68, plain walls are above .9,
+and only a rough texture is below .5. Hair outside of the ellipse counts as background.
 """
 
 from collections.abc import Sequence
@@ -24,28 +24,28 @@ from apps.recognition.estimators.source import is_warp
 EYE_DISTANCE_PX = 60
 WINDOW_EYE_DISTANCES = 8
 SIZE_PX = EYE_DISTANCE_PX * WINDOW_EYE_DISTANCES
-HEAD_HALF_WIDTH, HEAD_ABOVE_EYES, MOUTH_BELOW_EYES = 1.75, 2.35, 1.15  # eye distances, hair included
-EDGE_PX = 5  # the picture's edge itself has a gradient
-LEAST_SHARE = 0.02  # of the window; with less there is nothing to say
+HEAD_HALF_WIDTH, HEAD_ABOVE_EYES, MOUTH_BELOW_EYES = 1.75, 2.35, 1.15  # eye distances, including hair
+EDGE_PX = 5  # excluded, because the edge of the picture has a gradient
+LEAST_SHARE = 0.02  # minimum share of the window; with less the background is unknown
 GRADIENT_HEIGHT, GRADIENT_CENTRE, GRADIENT_WIDTH = 1.9, 10.0, 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """`lightness` 0 black .. 1 white; `uniformity` 0..1, 1 = uniform."""
+    """Background. `lightness`: 0 (black) to 1 (white). `uniformity`: 0..1, 1 is uniform."""
 
     lightness: float
     uniformity: float
 
 
 class BackgroundEstimator(Estimator):
-    """Image statistics; no network of its own."""
+    """Estimator by image statistics, without a network of its own."""
 
     name = "background"
     feature = "face_quality"
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Background | None]:
-        """Of every face in a picture; None for warps and where next to nothing is seen beside the head."""
+        """Estimate each face of a picture; None for warps, and if almost no background is visible."""
         return [None if is_warp(subject) else _background(subject) for subject in subjects]
 
 
@@ -66,7 +66,7 @@ def _background(subject: Subject) -> Background | None:
 
 
 def _beside_head() -> NDArray[np.bool_]:
-    """Where the window, upright and with the eyes' midpoint in its middle, shows what is behind a head."""
+    """Return the mask of background in the window, which is upright and has the eyes' midpoint in its centre."""
     rows, columns = (np.mgrid[:SIZE_PX, :SIZE_PX] - (SIZE_PX - 1) / 2) / EYE_DISTANCE_PX
     head = np.hypot(columns / HEAD_HALF_WIDTH, np.minimum(rows, 0) / HEAD_ABOVE_EYES) < 1
     mask: NDArray[np.bool_] = ~head & (rows < MOUTH_BELOW_EYES)

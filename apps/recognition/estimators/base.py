@@ -1,9 +1,9 @@
-"""What an estimator is, and what it is given: the faces of a picture, its bodies, or all of it.
+"""Interface of estimators, and their subjects: faces, bodies or the whole picture.
 
-An estimator is one module of this package that holds `ESTIMATOR`, an instance of a subclass of `Estimator`. It names
-what it needs: other estimators' results (which then are there, computed once) and network tasks (which it asks for
-through `Networks`, all faces of a picture in one call). It returns one frozen dataclass a face (body, picture), or None
-where nothing can be said of it. Estimators of faces come before those of bodies: a body's may need those of its face.
+An estimator is a module of this package with an instance `ESTIMATOR` of a subclass of `AnyEstimator`. It declares its
+needs: results of other estimators, which are computed once, and network tasks, which it runs through `Networks` for
+all faces of a picture in one call. It returns one frozen dataclass per face (body, picture), or None if it cannot
+determine the estimation. Estimators of faces run before those of bodies, which can use results of the body's face.
 """
 
 from abc import ABC, abstractmethod
@@ -22,28 +22,28 @@ Result = TypeVar("Result")
 
 
 class Networks(Protocol):
-    """The installed networks, as an estimator sees them."""
+    """Installed networks, as estimators use them."""
 
     def run(self, network: str, crops: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """A network's outputs by name for uint8 RGB crops [N, H, W, 3] of its input size."""
+        """Return a network's outputs by name for crops, uint8 RGB [N, H, W, 3] of its input size."""
 
     def for_task(self, task: str) -> Manifest:
-        """The network that serves a task."""
+        """Return the manifest of the network that serves a task."""
 
     def manifest(self, network: str) -> Manifest:
-        """Of an installed network."""
+        """Return the manifest of an installed network."""
 
     def for_descriptor(self, task: str) -> Manifest:
-        """The network of the plan's descriptor version, else the one that serves the task."""
+        """Return the network of the plan's descriptor version, or else of the task."""
 
 
 @dataclass(slots=True, eq=False)
 class Subject:
-    """One face on its way through a plan.
+    """One face during the execution of a plan.
 
-    `image` is the picture (the warp itself for warp input), `box` float32 [4] x1, y1, x2, y2 and `landmarks5` float32
-    [5, 2] lie in it; `warp` uint8 [250, 250, 3] and `warp_landmarks5` are the normalised face, `warp_matrix` takes the
-    picture to it. `results` holds what the estimators before said, by name.
+    `image`: the picture, or the warp for warp input. `box`: float32 [4] x1, y1, x2, y2 and `landmarks5`: float32 [5, 2]
+    in the frame of `image`. `warp`: uint8 [250, 250, 3] with its `warp_landmarks5`. `warp_matrix`: transform from
+    `image` to the warp. `results`: results of previous estimators, by name.
     """
 
     image: Image
@@ -56,7 +56,7 @@ class Subject:
     results: dict[str, object] = field(default_factory=dict)
 
     def result(self, name: str, kind: type[Result]) -> Result:
-        """What the estimator `name` said of this face; raises TypeError where it said nothing."""
+        """Return the result of estimator `name` for this face. Raises TypeError if it has none."""
         value = self.results[name]
         if not isinstance(value, kind):
             raise TypeError(f"{name} is {type(value).__name__}, not {kind.__name__}")
@@ -65,10 +65,10 @@ class Subject:
 
 @dataclass(slots=True, eq=False)
 class BodySubject:
-    """One body on its way through a plan.
+    """One body during the execution of a plan.
 
-    `image` is the picture (the warp itself for warp input); `box` float32 [4] x1, y1, x2, y2 and `keypoints` lie in it.
-    `warp`: uint8 [250, 128, 3]. `face`: the face of the same person.
+    `image`: the picture, or the warp for warp input. `box`: float32 [4] x1, y1, x2, y2 and `keypoints`: in the frame of
+    `image`. `warp`: uint8 [250, 128, 3]. `face`: the face of the same person.
     """
 
     image: Image
@@ -82,7 +82,7 @@ class BodySubject:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """All that was found in one picture, before any face or body was left out."""
+    """All faces and bodies of one picture, before the plan's selection."""
 
     image: Image
     faces: Sequence[Subject]
@@ -90,11 +90,12 @@ class Scene:
 
 
 class AnyEstimator(ABC):
-    """`name`: of the API for public ones. `needs`: names of estimators. `tasks`: network tasks.
+    """Base of all estimators.
 
-    `wants`: needs that are left out where they have no network. `public`: may a plan ask for it, or is it a step of
-    others? `feature`: what of a licence allows it, by its name in `/6/features`; None for what every licence does.
-    `result`: the dataclass of one result, of those that answers show.
+    `name`: the API's name for public ones. `needs`: names of required estimators. `tasks`: required network tasks.
+    `wants`: optional estimators, skipped without a network. `public`: whether a plan can name it; otherwise it is a
+    step of other estimators. `feature`: required licence feature by its name in `/6/features`, None for none.
+    `result`: dataclass of one result, of estimators in responses.
     """
 
     name: ClassVar[str]
@@ -106,11 +107,11 @@ class AnyEstimator(ABC):
     result: ClassVar[type | None] = None
 
     def json(self, result: Any) -> object:
-        """Return one result as answers show it. Only of those that have a flag or a member in the vocabulary."""
-        raise NotImplementedError(f"no answer shows {self.name}")
+        """Return one result as JSON; required of estimators with a flag or a member in the vocabulary."""
+        raise NotImplementedError(f"{self.name} is not part of responses")
 
     def mean(self, results: Sequence[Any]) -> object | None:
-        """Return one result for the results of several pictures of one person; None where they are not averaged."""
+        """Return the mean of several pictures of one person, None if the estimator defines no mean."""
         return None
 
     def columns(self, result: Any) -> Mapping[str, Any]:
@@ -119,29 +120,29 @@ class AnyEstimator(ABC):
 
 
 class Estimator(AnyEstimator):
-    """Of faces."""
+    """Estimator of faces."""
 
     @abstractmethod
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[object | None]:
-        """One result a subject, in order; `subjects` are the faces of one picture, at least one."""
+        """Return one result per subject, in order. `subjects`: the faces of one picture, at least one."""
 
 
 class BodyEstimator(AnyEstimator):
-    """Of bodies. `faces`: does it look at their faces, so that these are detected whatever the plan wants?"""
+    """Estimator of bodies. `faces`: whether it needs their faces, which are then detected in every plan."""
 
     faces: ClassVar[bool] = False
 
     @abstractmethod
     def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[object | None]:
-        """One result a subject, in order; `subjects` are the bodies of one picture, at least one.
+        """Return one result per subject, in order. `subjects`: the bodies of one picture, at least one.
 
-        What estimators of faces said of a body's face is in `face.results`.
+        `face.results` of a body contains the results of estimators of faces.
         """
 
 
 class SceneEstimator(AnyEstimator):
-    """Of a picture as a whole."""
+    """Estimator of a whole picture."""
 
     @abstractmethod
     def estimate(self, scene: Scene) -> object:
-        """One result."""
+        """Return one result."""

@@ -1,10 +1,10 @@
 """Age and sex by two networks on the detector's box, each as the mean of the crop and its mirror image.
 
-face-api's network (after V. Mühler's face-api.js) answers sex and age. FaceRes (after A. Savchenko, HSE_FaceRec_tf)
-joins in for the age of people in their forties, where it is better and face-api's is worse than elsewhere
-(docs/estimators.md). It stays silent about children and the old, whom it draws to the middle. Where FaceRes alone
-serves the task, its age of adults comes out 4 to 5 years too young, so 4.5 years are added, less below 20.
-`ethnicities` is None without a network for it, as in the embedded set.
+face-api's network (after V. Mühler's face-api.js) gives sex and age. FaceRes (after A. Savchenko, HSE_FaceRec_tf)
+contributes to ages in the forties, where it is better and face-api's network is at its worst (docs/estimators.md). It
+does not contribute to other ages, because it shifts children and old people to the middle. If FaceRes alone serves the
+task, its ages of adults are 4 to 5 years too low; 4.5 years are added, and less below 20. `ethnicities` is None
+without a network for it, as in the embedded set.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,13 +25,13 @@ from apps.recognition.networks.specs import Manifest
 TOO_YOUNG_YEARS = 4.5
 GROWN_UP_YEARS = 20.0
 MEAN_MALE_FROM = 0.5
-# Years by the first network, and the share of its companion's age at each of them.
+# Ages by the first network, and the weight of its companion's age at each of them.
 BLEND_YEARS, BLEND_SHARES = (25.0, 33.0, 45.0, 57.0), (0.0, 0.5, 0.5, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class BasicAttributes:
-    """`age` in years, `gender` 0 female, 1 male; `male` the probability behind it."""
+    """Basic attributes. `age`: years. `gender`: 0 female, 1 male. `male`: probability of male."""
 
     age: int
     gender: int
@@ -40,7 +40,7 @@ class BasicAttributes:
 
 
 class BasicAttributesEstimator(Estimator):
-    """Two runs of the network a face, two more of its companion where its age counts."""
+    """Estimator with two runs of the network per face, and two of its companion if its age has weight."""
 
     name = "basic_attributes"
     needs = ("mesh",)
@@ -49,7 +49,7 @@ class BasicAttributesEstimator(Estimator):
     result = BasicAttributes
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[BasicAttributes]:
-        """Of every face."""
+        """Estimate each face."""
         network = networks.for_task("age_sex")
         years, male = _answers(subjects, networks, network)
         for companion in map(networks.manifest, network.companions):
@@ -70,7 +70,7 @@ class BasicAttributesEstimator(Estimator):
         ]
 
     def json(self, result: BasicAttributes) -> Json:
-        """`{age, gender, ethnicities}`; `ethnicities` is null where no network tells them."""
+        """Return `{age, gender, ethnicities}`; `ethnicities` is null without a network for it."""
         ethnicities = None
         if result.ethnicities is not None:
             scores = shapes.scores(result.ethnicities.scores)
@@ -78,7 +78,7 @@ class BasicAttributesEstimator(Estimator):
         return {"age": result.age, "gender": result.gender, "ethnicities": ethnicities}
 
     def mean(self, results: Sequence[BasicAttributes]) -> BasicAttributes:
-        """Mean age and probability of male; ethnicities of those that have them."""
+        """Return mean age, mean probability of male, and mean ethnicities of the pictures with ethnicities."""
         male = float(np.mean([each.male for each in results]))
         ethnicities = [each.ethnicities.scores for each in results if each.ethnicities is not None]
         return BasicAttributes(
@@ -89,7 +89,7 @@ class BasicAttributesEstimator(Estimator):
         )
 
     def columns(self, result: BasicAttributes) -> Mapping[str, int | None]:
-        """Years and numbers."""
+        """Return the age in years and the numbers of gender and ethnicity."""
         ethnicities = result.ethnicities
         return {
             "age": result.age,
@@ -101,7 +101,7 @@ class BasicAttributesEstimator(Estimator):
 def _answers(
     subjects: Sequence[Subject], networks: Networks, network: Manifest
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """One network's years and probability of male for every face, both float64 [N]."""
+    """Return one network's ages in years and probabilities of male for all faces, both float64 [N]."""
     crops = face_crops(subjects, network.input)
     outputs = networks.run(network.name, np.concatenate([crops, mirrored(crops)]))
     male = outputs["gender"].reshape(2, len(subjects), -1).mean(0)[:, network.labels_of("gender").index("male")]
@@ -111,7 +111,7 @@ def _answers(
 
 
 def corrected(years: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The ages of a network of classes without its known error."""
+    """Return the ages with the correction of the network's known error."""
     return np.asarray(years + TOO_YOUNG_YEARS * np.minimum(1.0, years / GROWN_UP_YEARS))
 
 

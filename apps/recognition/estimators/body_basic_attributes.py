@@ -1,7 +1,6 @@
-"""Apparent age and sex of a body: those of its face.
+"""Apparent age and sex of a body, taken from its face.
 
-There is no network that tells them from a body. A body without a face (turned away, too far) has no age and an unknown
-sex.
+No network estimates them from a body. A body without a face (turned away or too far) has no age and unknown sex.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,21 +18,21 @@ MALE_FROM = 0.5
 
 @dataclass(frozen=True, slots=True)
 class BodyBasicAttributes:
-    """`age` in years; `male` 0..1, the probability. None where there is no face."""
+    """Basic attributes of a body. `age`: years. `male`: probability 0..1. Both are None without a face."""
 
     age: int | None = None
     male: float | None = None
 
     @property
     def gender(self) -> str:
-        """`male`, `female` or `unknown`."""
+        """Sex `male`, `female` or `unknown`."""
         if self.male is None:
             return "unknown"
         return "male" if self.male > MALE_FROM else "female"
 
 
 class BodyBasicAttributesEstimator(BodyEstimator):
-    """What is said of the face of the same person."""
+    """Estimator that copies the estimation of the person's face."""
 
     name = "body_basic_attributes"
     feature = "body_attributes"
@@ -42,11 +41,11 @@ class BodyBasicAttributesEstimator(BodyEstimator):
     result = BodyBasicAttributes
 
     def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[BodyBasicAttributes]:
-        """Of every body."""
+        """Estimate each body."""
         return [_of(body) for body in subjects]
 
     def json(self, result: BodyBasicAttributes) -> Json:
-        """`{apparent_age, apparent_gender}`."""
+        """Return `{apparent_age, apparent_gender}`."""
         known = result.male is not None
         male = result.male or 0.0
         return {
@@ -62,12 +61,12 @@ class BodyBasicAttributesEstimator(BodyEstimator):
         }
 
     def mean(self, results: Sequence[BodyBasicAttributes]) -> BodyBasicAttributes:
-        """Means of what is known."""
+        """Return the means of the known values."""
         age = known_mean(each.age for each in results)
         return BodyBasicAttributes(None if age is None else round(age), known_mean(each.male for each in results))
 
     def columns(self, result: BodyBasicAttributes) -> Mapping[str, int | None]:
-        """Years and number."""
+        """Return the age in years and the number of the sex."""
         return {"apparent_age": result.age, "apparent_gender": enums.ApparentGender.of(result.gender)}
 
 

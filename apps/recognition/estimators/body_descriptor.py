@@ -1,7 +1,7 @@
-"""The descriptor of a body: the body descriptor network on the 128×250 warp, scaled to its input, at length 1.
+"""Body descriptor: unit vector of the body descriptor network on the 128×250 body warp, scaled to its input.
 
-There is no such network in the embedded set: without one of the task `body_descriptor` the estimator is unavailable.
-The descriptor's score is the body's detection score.
+The embedded set has no network of the task `body_descriptor`; without one the estimator is unavailable. The score of
+the descriptor is the detection score of the body.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from apps.recognition.types import Image
 
 
 class BodyDescriptorEstimator(BodyEstimator):
-    """One run of the network a body."""
+    """Estimator with one run of the network per body."""
 
     name = "body_descriptor"
     tasks = ("body_descriptor",)
     result = Descriptor
 
     def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[Descriptor]:
-        """Of every body."""
+        """Estimate each body."""
         network = networks.for_descriptor(self.name)
         spec = network.descriptor
         assert spec is not None  # noqa: S101 (a manifest of this task has one; checked when it is read)
@@ -37,11 +37,11 @@ class BodyDescriptorEstimator(BodyEstimator):
         ]
 
     def json(self, result: Descriptor) -> Json:
-        """`{sdk_descriptor, score}`: Base64 of the SDK's form."""
+        """Return `{sdk_descriptor, score}`: Base64 of the SDK's form."""
         return descriptor_json(result)
 
     def mean(self, results: Sequence[Descriptor]) -> Descriptor:
-        """The mean vector at length 1, the mean score."""
+        """Return the normalised mean vector with the mean score."""
         return mean_descriptor(results)
 
 

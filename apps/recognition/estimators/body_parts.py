@@ -1,7 +1,7 @@
-"""Pixels of a body's parts, by the key points of its pose, and how like skin or cloth they are.
+"""Pixels of a body's parts by the keypoints of its pose, and their similarity to skin and cloth.
 
-Parts are strips along limbs and the quadrilateral between shoulders and hips. Two colours are compared in CIELAB with
-half the weight on lightness: shadows fall on arms and legs.
+Parts are strips along limbs and the quadrilateral between shoulders and hips. Colours are compared in CIELAB with half
+the weight of lightness, because of shadows on arms and legs.
 """
 
 import cv2
@@ -15,27 +15,27 @@ from apps.recognition.estimators.skin import cheek_pixels, cielab
 Pixels = NDArray[np.uint8]  # [N, 3], RGB
 Lab = NDArray[np.float64]  # [3]
 
-BARE_FROM, COVERED_UP_TO = 0.5, 0.2  # the share of skin in an arm or a leg
-CLOTH_IS_SKIN = 18.0  # the distance of their colours below which nothing can be said
+BARE_FROM, COVERED_UP_TO = 0.5, 0.2  # share of skin in an arm or a leg
+CLOTH_IS_SKIN = 18.0  # distance of colours below which cloth and skin cannot be distinguished
 LIGHTNESS_WEIGHT = 0.5
-FACE_SEEN = 0.5  # the score of nose and eyes: from behind they are guessed with less
-LEAST_CLOTH = 0.25  # of a region
-ALIKE = 15.0  # weighted distance up to which a pixel has a colour
-TORSO_WIDTH = 0.85  # of the distance of shoulders or hips
-TORSO_DOWN = 1.2  # shoulder distances from the shoulders, where no hips are seen
-STRIP_WIDTH = 0.2  # of a limb's length
+FACE_SEEN = 0.5  # minimum score of nose and eyes; in views from behind the score is lower
+LEAST_CLOTH = 0.25  # minimum share of a region
+ALIKE = 15.0  # maximum weighted distance of a pixel to a colour
+TORSO_WIDTH = 0.85  # share of the distance of shoulders or hips
+TORSO_DOWN = 1.2  # shoulder distances below the shoulders, if no hips are visible
+STRIP_WIDTH = 0.2  # share of a limb's length
 MOST_PIXELS = 20_000
 
 
 def seen(body: BodySubject, *points: int) -> bool:
-    """Are all of these key points seen, inside of the picture?"""
+    """Return whether all of these keypoints are visible and inside of the picture."""
     height, width = body.image.shape[:2]
     x, y, score = body.keypoints[list(points)].T
     return bool(((score >= pose.SEEN) & (x >= 0) & (x < width) & (y >= 0) & (y < height)).all())
 
 
 def torso(body: BodySubject) -> Pixels:
-    """Between shoulders and hips; none where a shoulder is not seen."""
+    """Return the pixels between shoulders and hips, empty if a shoulder is not visible."""
     if not seen(body, pose.LEFT_SHOULDER, pose.RIGHT_SHOULDER):
         return _none()
     right, left = body.keypoints[[pose.RIGHT_SHOULDER, pose.LEFT_SHOULDER], :2]
@@ -50,9 +50,9 @@ def torso(body: BodySubject) -> Pixels:
 
 
 def limb(body: BodySubject, start: int, end: int, share_from: float, share_to: float) -> Pixels:
-    """A strip along the limb between two key points, from one share of its length to another.
+    """Return the pixels of a strip along a limb, between two shares of its length.
 
-    None where a key point is not seen.
+    The strip is empty if one of the two keypoints is not visible.
     """
     if not seen(body, start, end):
         return _none()
@@ -64,13 +64,13 @@ def limb(body: BodySubject, start: int, end: int, share_from: float, share_to: f
 
 
 def patch(body: BodySubject, centre: NDArray[np.floating], side: float) -> Pixels:
-    """A square of the picture."""
+    """Return the pixels of a square of the picture."""
     half = np.array([max(side, 3) / 2] * 2)
     return _inside(body, np.array([centre + half * corner for corner in ([-1, -1], [1, -1], [1, 1], [-1, 1])]))
 
 
 def skin_of(body: BodySubject) -> Lab | None:
-    """The colour of the person's skin: both cheeks, else what is around the nose; None where the face is unseen."""
+    """Return the colour of the person's skin by both cheeks, or else around the nose, None without a visible face."""
     if body.face is not None:
         return colour_of(cheek_pixels(body.face.warp, body.face.warp_landmarks5))
     nose, left, right = body.keypoints[[pose.NOSE, pose.LEFT_EYE, pose.RIGHT_EYE]]
@@ -80,7 +80,7 @@ def skin_of(body: BodySubject) -> Lab | None:
 
 
 def without_skin(pixels: Pixels, skin: Lab | None) -> Pixels:
-    """What of a region may be cloth; all of it where hardly anything is left without the skin."""
+    """Return the pixels of a region without skin, or all pixels if too few remain."""
     if skin is None or not len(pixels):
         return pixels
     rest: Pixels = pixels[_away(pixels, skin) > ALIKE]
@@ -88,27 +88,27 @@ def without_skin(pixels: Pixels, skin: Lab | None) -> Pixels:
 
 
 def colour_of(pixels: Pixels) -> Lab | None:
-    """The median; None of nothing."""
+    """Return the median colour, None without pixels."""
     return np.asarray(np.median(cielab(pixels), axis=0)) if len(pixels) else None
 
 
 def apart(colour: Lab, other: Lab) -> float:
-    """The weighted distance of two colours."""
+    """Return the weighted distance of two colours."""
     return float(np.linalg.norm((colour - other) * [LIGHTNESS_WEIGHT, 1, 1]))
 
 
 def share_like(pixels: Pixels, colour: Lab) -> float:
-    """The share of pixels that have this colour."""
+    """Return the share of pixels with this colour."""
     return float((_away(pixels, colour) <= ALIKE).mean())
 
 
 def _away(pixels: Pixels, colour: Lab) -> NDArray[np.float64]:
-    """The weighted distance of each pixel."""
+    """Return the weighted distance of each pixel to a colour."""
     return np.asarray(np.linalg.norm((cielab(pixels) - colour) * [LIGHTNESS_WEIGHT, 1, 1], axis=1))
 
 
 def _inside(body: BodySubject, corners: NDArray[np.floating]) -> Pixels:
-    """The pixels of a quadrilateral, [4, 2], thinned out where there are many."""
+    """Return the pixels of a quadrilateral [4, 2], subsampled if there are many."""
     height, width = body.image.shape[:2]
     left, top = np.clip(np.floor(corners.min(0)), 0, [width, height]).astype(int)
     right, bottom = np.clip(np.ceil(corners.max(0)) + 1, 0, [width, height]).astype(int)

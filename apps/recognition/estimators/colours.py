@@ -1,8 +1,7 @@
-"""Names of colours: ranges of lightness, chroma and hue in CIELAB (D50), and what a region of pixels is called.
+"""Names of colours: ranges of lightness, chroma and hue in CIELAB (D50), and the colours of a region of pixels.
 
-The hues are those of the colour words' usual examples (CSS named colours): red 41°, orange 71°, yellow 100°, green
-134°, teal 196°, blue 301°, purple 327°, pink 351°. Brown, beige and khaki are what orange and yellow become when they
-are dark or pale. The words are the platform's.
+The hues are those of CSS named colours: red 41°, orange 71°, yellow 100°, green 134°, teal 196°, blue 301°, purple
+327°, pink 351°. Brown, beige and khaki are dark or pale orange and yellow. The words are the platform's.
 """
 
 from typing import cast
@@ -18,17 +17,17 @@ NAMES = (
 UNKNOWN, MULTICOLOURED = "unknown", "multicolored"
 
 BLACK_BELOW, WHITE_FROM = 22.0, 80.0  # L*
-GREY_CHROMA, DARK_GREY_CHROMA = 9.0, 14.0  # in the dark, noise and casts weigh more
-LEAST_SHARE = 0.2  # of a region, for a colour to be named
+GREY_CHROMA, DARK_GREY_CHROMA = 9.0, 14.0  # dark pixels have more noise and colour casts
+LEAST_SHARE = 0.2  # minimum share of a region for a named colour
 MOST_COLOURS = 3
-NAMED_SHARE = 0.6  # the named colours together; below, the region is multicoloured
+NAMED_SHARE = 0.6  # minimum total share of the named colours; below it the region is multicoloured
 LEAST_PIXELS = 40
 
 
 def named(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
-    """The colours of a region, uint8 RGB [N, 3], the commonest first; many small ones are `multicolored`.
+    """Return the colours of a region, uint8 RGB [N, 3], the most frequent first.
 
-    `unknown` where there are too few pixels to say.
+    Many small colours give `multicolored`, too few pixels give `unknown`.
     """
     if len(pixels) < LEAST_PIXELS:
         return (UNKNOWN,)
@@ -40,7 +39,7 @@ def named(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
 
 
 def name_indices(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """The place in `NAMES` of each pixel's name: uint8 RGB [N, 3] to [N]."""
+    """Return the index in `NAMES` of each pixel's colour: uint8 RGB [N, 3] to [N]."""
     lightness, a, b = np.moveaxis(cielab(pixels), -1, 0)
     chroma, hue = np.hypot(a, b), np.degrees(np.arctan2(b, a)) % 360
     dark = lightness < 30
@@ -73,7 +72,7 @@ def name_indices(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
 
 
 def plain(pixels: NDArray[np.uint8]) -> str:
-    """White, black or other: the median of a region, uint8 RGB [N, 3]; `unknown` where there are too few pixels."""
+    """Return `white`, `black` or `other` by the median of a region, uint8 RGB [N, 3]; too few pixels give `unknown`."""
     if len(pixels) < LEAST_PIXELS:
         return UNKNOWN
     (name,) = (NAMES[index] for index in name_indices(np.median(pixels, axis=0)[None].astype(np.uint8)))

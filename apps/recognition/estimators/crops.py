@@ -1,8 +1,8 @@
-"""What networks see of a face: crops around the mesh or the five points.
+"""Crops of a face as inputs of networks, around the mesh, the detector's box or the eyes.
 
-Crops of the mesh are cut from the warp, so that a stored warp gives what its photograph gave. Those around the
-detector's box are upright as the warp is, but cut from the picture, which knows more of a large face; outside of the
-picture its edge is repeated.
+Crops of the mesh are cut from the warp, so that a stored sample gives the same result as its photograph. Crops around
+the detector's box have the orientation of the warp, but are cut from the picture, which has more detail of a large
+face. Outside of the picture its edge is repeated.
 """
 
 from collections.abc import Sequence
@@ -16,23 +16,23 @@ from apps.recognition.engine.mesh import FLAG_THRESHOLD, Mesh, bounding_box
 from apps.recognition.estimators.base import Subject
 from apps.recognition.types import Points
 
-# YuNet's box against the mesh's, both in the warp: medians over 58 faces (nine tenths: width .88 to 1.05, height 1.10
-# to 1.29 of the mesh's).
+# YuNet's box relative to the mesh's box, both in the warp: medians of 58 faces. The middle 90 % have a width of .88 to
+# 1.05 and a height of 1.10 to 1.29 of the mesh's box.
 BOX_WIDTH, BOX_HEIGHT, BOX_UP = 0.99, 1.2, 0.066
 SPARE = 0.02
-USUAL_BOX = np.array([56.0, 23.5, 192.0, 214.5])  # the medians of the box itself
-# Around the middle of the eyes, in eye distances.
+USUAL_BOX = np.array([56.0, 23.5, 192.0, 214.5])  # medians of the box itself
+# Sides around the middle of the eyes, in eye distances.
 EYE_SIDE = 0.7
 BAND_HALF_WIDTH, BAND_ABOVE, BAND_BELOW_NOSE, LEAST_NOSE_DROP = 1.4, 0.35, 0.1, 0.2
 
 
 def mesh_in_warp(subject: Subject) -> Points:
-    """The mesh's points in the warp, float32 [468, 2]."""
+    """Return the mesh's points in the frame of the warp, float32 [468, 2]."""
     return apply(subject.warp_matrix, subject.result("mesh", Mesh).points)
 
 
 def mesh_crops(subjects: Sequence[Subject], scale: float, size_px: int) -> NDArray[np.uint8]:
-    """The squares around each face's mesh, grown by `scale`: uint8 RGB [N, size, size, 3]."""
+    """Return the squares around the meshes, grown by `scale`: uint8 RGB [N, size, size, 3]."""
     crops = []
     for subject in subjects:
         box = bounding_box(mesh_in_warp(subject))
@@ -43,9 +43,9 @@ def mesh_crops(subjects: Sequence[Subject], scale: float, size_px: int) -> NDArr
 
 
 def picture_crops(subjects: Sequence[Subject], scale: float, width: int, height: int) -> NDArray[np.uint8]:
-    """The mesh's box grown by `scale`, cut from the picture: uint8 RGB [N, height, width, 3].
+    """Return the boxes of the meshes, grown by `scale` and cut from the picture: uint8 RGB [N, height, width, 3].
 
-    As MiniFASNet's authors cut it: the box keeps its proportions, is made smaller and moved where it would leave the
+    The method is that of MiniFASNet's authors. The box keeps its proportions, is shrunk and moved to stay inside the
     picture, and is stretched to the input by bilinear sampling.
     """
     crops = []
@@ -68,9 +68,9 @@ def _inside(subject: Subject, scale: float) -> tuple[int, int, int, int]:
 
 
 def face_box(subject: Subject) -> NDArray[np.float64]:
-    """The box x1, y1, x2, y2 that a face detector draws, in the warp's pixels, by the mesh.
+    """Return the box x1, y1, x2, y2 of a face detector, in pixels of the warp, from the mesh.
 
-    Of a face in which the mesh sees none (half of it may be covered), the usual box: the five points tell the rest.
+    If the mesh does not confirm the face (half of it may be covered), return the usual box in a warp.
     """
     if subject.result("mesh", Mesh).flag < FLAG_THRESHOLD:
         return USUAL_BOX
@@ -82,7 +82,7 @@ def face_box(subject: Subject) -> NDArray[np.float64]:
 
 
 def grown(box: NDArray[np.float64], scale: float, *, square: bool) -> NDArray[np.float64]:
-    """The box x1, y1, x2, y2 grown around its middle; `square`: to the longer of its sides."""
+    """Return the box x1, y1, x2, y2 grown around its centre. `square`: make it a square of the longer side."""
     half = (box[2:] - box[:2]) / 2 * scale
     if square:
         half = np.repeat(half.max(), 2)
@@ -91,17 +91,17 @@ def grown(box: NDArray[np.float64], scale: float, *, square: bool) -> NDArray[np
 
 
 def face_square_crops(subjects: Sequence[Subject], scale: float, width: int, height: int) -> NDArray[np.uint8]:
-    """The square around the detector's box grown by `scale`: uint8 RGB [N, height, width, 3]."""
+    """Return the squares around the detector's boxes, grown by `scale`: uint8 RGB [N, height, width, 3]."""
     return _boxes(subjects, [grown(face_box(subject), scale, square=True) for subject in subjects], width, height)
 
 
 def face_box_crops(subjects: Sequence[Subject], scale: float, width: int, height: int) -> NDArray[np.uint8]:
-    """The detector's box grown by `scale` and stretched: uint8 RGB [N, height, width, 3]."""
+    """Return the detector's boxes, grown by `scale` and stretched: uint8 RGB [N, height, width, 3]."""
     return _boxes(subjects, [grown(face_box(subject), scale, square=False) for subject in subjects], width, height)
 
 
 def face_square_inside(subject: Subject, scale: float) -> bool:
-    """Whether the square around the detector's box grown by `scale` lies in the picture, up to `SPARE` of its side."""
+    """Return whether the square of `face_square_crops` is inside of the picture, with a tolerance of `SPARE`."""
     left, top, right, bottom = grown(face_box(subject), scale * (1 - 2 * SPARE), square=True)
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
     height, width = subject.image.shape[:2]
@@ -110,7 +110,7 @@ def face_square_inside(subject: Subject, scale: float) -> bool:
 
 
 def eye_crops(subjects: Sequence[Subject], width: int, height: int) -> NDArray[np.uint8]:
-    """A square around each eye, image-left eye first: uint8 RGB [2 N, height, width, 3]."""
+    """Return squares around both eyes, image-left eye first: uint8 RGB [2 N, height, width, 3]."""
     boxes = []
     for subject in subjects:
         eyes = subject.warp_landmarks5[:2].astype(np.float64)
@@ -120,7 +120,7 @@ def eye_crops(subjects: Sequence[Subject], width: int, height: int) -> NDArray[n
 
 
 def eye_band_crops(subjects: Sequence[Subject], width: int, height: int) -> NDArray[np.uint8]:
-    """The band from above the brows to below the nose's tip, as wide as the head: uint8 RGB [N, height, width, 3]."""
+    """Return head-wide bands from the brows to the tip of the nose: uint8 RGB [N, height, width, 3]."""
     boxes = []
     for subject in subjects:
         points = subject.warp_landmarks5.astype(np.float64)
@@ -139,7 +139,7 @@ def _eye_distance(points: NDArray[np.float64]) -> float:
 def _boxes(
     subjects: Sequence[Subject], boxes: Sequence[NDArray[np.float64]], width: int, height: int
 ) -> NDArray[np.uint8]:
-    """Boxes in the pixels of each subject's warp, cut from its picture."""
+    """Return crops of the pictures by boxes in pixels of each subject's warp."""
     crops = []
     for subject, box in zip(subjects, boxes, strict=True):
         matrix = compose(subject.warp_matrix, box_transform(box, width, height))

@@ -1,7 +1,7 @@
 """Deepfake by a classification network with the labels `real` and `fake`, or one of them.
 
-There is none in the embedded set: without a network of the task `deepfake` the estimator is unavailable. Where there is
-one for a first look, too (`deepfake_preliminary`), whom that finds fake scores 0.
+The embedded set has no network of the task `deepfake`; without one the estimator is unavailable. A face that the
+preliminary network (`deepfake_preliminary`) classifies as fake scores 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from apps.recognition.networks.labels import FAKE, REAL
 
 @dataclass(frozen=True, slots=True)
 class Deepfake:
-    """`real`: what the network says, 0..1. `looks_fake`: what the first look says."""
+    """Deepfake. `real`: score of the network, 0..1. `looks_fake`: result of the preliminary network."""
 
     real: float
     threshold: float = REAL_THRESHOLD
@@ -27,17 +27,17 @@ class Deepfake:
 
     @property
     def score(self) -> float:
-        """The probability that the face is real, 0..1."""
+        """Probability that the face is real, 0..1."""
         return 0.0 if self.looks_fake else self.real
 
     @property
     def predominant(self) -> str:
-        """`real` or `fake`."""
+        """Prediction `real` or `fake`."""
         return REAL if self.real >= self.threshold and not self.looks_fake else FAKE
 
 
 class DeepfakeEstimator(Estimator):
-    """One run of the network a face."""
+    """Estimator with one run of the network per face."""
 
     name = "deepfake"
     feature = "deepfake"
@@ -47,23 +47,23 @@ class DeepfakeEstimator(Estimator):
     result = Deepfake
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Deepfake]:
-        """Of every face."""
+        """Estimate each face."""
         return [
             Deepfake(real, looks_fake=subject.results.get("deepfake_preliminary") == FirstLook(fake=True))
             for subject, real in zip(subjects, real_scores(subjects, networks, "deepfake"), strict=True)
         ]
 
     def json(self, result: Deepfake) -> Json:
-        """`{prediction, score}`."""
+        """Return `{prediction, score}`."""
         return {"prediction": result.predominant, "score": shapes.score(result.score)}
 
     def mean(self, results: Sequence[Deepfake]) -> Deepfake:
-        """The mean score, judged by the threshold of the first."""
+        """Return the mean score with the threshold of the first."""
         score = float(np.mean([each.score for each in results]))
         return replace(results[0], real=score, looks_fake=False)
 
     def columns(self, result: Deepfake) -> Mapping[str, int]:
-        """The prediction."""
+        """Return the number of the prediction."""
         return {"deepfake": enums.Deepfake.of(result.predominant)}
 
 

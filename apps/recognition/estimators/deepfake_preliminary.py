@@ -1,8 +1,8 @@
-"""A first look at the face in its picture, before the deepfake network: who is found fake by it scores 0.
+"""Preliminary deepfake check of the face in its picture; a face that it classifies as fake scores 0.
 
-It is the platform's mode 2, and its network that of the task `deepfake_preliminary`, with the labels `real` and `fake`
-or one of them; a face is real from its threshold `real` on. There is none in the embedded set: deepfake then goes
-without. A warp, whose picture is lost, is not looked at.
+It belongs to the platform's mode 2. Its network has the task `deepfake_preliminary` and the labels `real` and `fake` or
+one of them. A face is real if its score reaches the threshold `real`. The embedded set has no such network; without one
+the check is skipped. Warps are not checked, because their picture is unknown.
 """
 
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ REAL_THRESHOLD = 0.5
 
 @dataclass(frozen=True, slots=True)
 class FirstLook:
-    """Is the face fake?"""
+    """Result of the preliminary check: whether the face is fake."""
 
     fake: bool
 
 
 def real_scores(subjects: Sequence[Subject], networks: Networks, task: str) -> list[float]:
-    """For every face the probability 0..1 that it is real."""
+    """Return the probability 0..1 that each face is real."""
     return [scores[REAL] if REAL in scores else 1.0 - scores[FAKE] for scores in label_scores(subjects, networks, task)]
 
 
 class DeepfakePreliminaryEstimator(Estimator):
-    """One run of the network a face."""
+    """Estimator with one run of the network per face."""
 
     name = "deepfake_preliminary"
     feature = "deepfake"
@@ -38,7 +38,7 @@ class DeepfakePreliminaryEstimator(Estimator):
     public = False
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[FirstLook | None]:
-        """Of every face; None of warps."""
+        """Estimate each face; None for warps."""
         if is_warp(subjects[0]):
             return [None] * len(subjects)
         threshold = dict(networks.for_task(self.name).thresholds).get(REAL, REAL_THRESHOLD)

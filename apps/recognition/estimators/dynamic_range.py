@@ -15,25 +15,25 @@ FULL_BITS = 8.0
 
 @dataclass(frozen=True, slots=True)
 class DynamicRange:
-    """`score` 0..1, 1 = all 256 levels equally used."""
+    """Dynamic range. `score`: 0..1, 1 if all 256 levels are equally frequent."""
 
     score: float
 
 
 class DynamicRangeEstimator(Estimator):
-    """Image statistics inside the hull of the mesh; no network of its own."""
+    """Estimator by image statistics inside the hull of the mesh, without a network of its own."""
 
     name = "dynamic_range"
     feature = "face_quality"
     needs = ("mesh",)
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[DynamicRange | None]:
-        """Of every face in a picture; None for warps."""
+        """Estimate each face of a picture; None for warps."""
         return [None if is_warp(subject) else DynamicRange(_entropy(subject) / FULL_BITS) for subject in subjects]
 
 
 def _entropy(subject: Subject) -> float:
-    """Bits."""
+    """Return the entropy in bits."""
     face = region(mesh_in_warp(subject), subject.warp.shape[:2])
     levels = np.rint(luminance(subject.warp)[face] * 255).astype(np.intp)
     counts = np.bincount(levels, minlength=256)

@@ -1,7 +1,7 @@
 """Seven emotions by the emotion network on the tight square around the mesh.
 
-The embedded one is mini-XCEPTION (O. Arriaga, face_classification), which sees 64 × 64 grey pixels. Plausible
-on 13 of 16 staged photographs.
+The embedded network is mini-XCEPTION (O. Arriaga, face_classification) with an input of 64 × 64 grey pixels. Its result
+is plausible on 13 of 16 staged photographs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from apps.recognition.estimators.shapes import Json
 
 @dataclass(frozen=True, slots=True)
 class Emotions:
-    """Probabilities that add up to 1."""
+    """Probabilities of emotions; their sum is 1."""
 
     anger: float
     disgust: float
@@ -29,17 +29,17 @@ class Emotions:
 
     @property
     def scores(self) -> dict[str, float]:
-        """By name."""
+        """Probabilities by name."""
         return {emotion.name: getattr(self, emotion.name) for emotion in fields(self)}
 
     @property
     def predominant(self) -> str:
-        """The likeliest."""
+        """Emotion with the highest probability."""
         return max(self.scores, key=self.scores.__getitem__)
 
 
 class EmotionsEstimator(Estimator):
-    """One run of the network a face."""
+    """Estimator with one run of the network per face."""
 
     name = "emotions"
     needs = ("mesh",)
@@ -47,21 +47,21 @@ class EmotionsEstimator(Estimator):
     result = Emotions
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Emotions]:
-        """Of every face."""
+        """Estimate each face."""
         network = networks.for_task("emotion")
         rows = networks.run(network.name, mesh_crops(subjects, 1.0, network.input.width))["emotion"]
-        return [Emotions(*map(float, row)) for row in rows]  # the network's order is that of the fields
+        return [Emotions(*map(float, row)) for row in rows]  # the network has the order of the fields
 
     def json(self, result: Emotions) -> Json:
-        """`{predominant_emotion, estimations}`."""
+        """Return `{predominant_emotion, estimations}`."""
         return {"predominant_emotion": result.predominant, "estimations": shapes.scores(result.scores)}
 
     def mean(self, results: Sequence[Emotions]) -> Emotions:
-        """The mean probability of each."""
+        """Return the mean probability of each emotion."""
         return Emotions(**mean_scores([each.scores for each in results]))
 
     def columns(self, result: Emotions) -> Mapping[str, int]:
-        """The predominant one."""
+        """Return the number of the predominant label."""
         return {"emotion": enums.Emotion.of(result.predominant)}
 
 

@@ -1,7 +1,7 @@
 """Ethnicity by a classification network, as a step of the basic attributes.
 
-There is none in the embedded set. The pack `gear` brings one that calls most people caucasian (on seven photographs of
-one black man it is right four times): it is off until it is chosen with `networks use ethnicity gear`.
+The embedded set has no network for it. The pack `gear` has one that classifies most people as caucasian; on seven
+photographs of one black man it is right four times. It is off until it is selected with `networks use ethnicity gear`.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from apps.recognition.networks.labels import ETHNICITIES
 
 
 class Ethnicities(Labelled):
-    """Scores 0..1 of `ETHNICITIES`; what the network gives to others is left out, so they may add up to less than 1."""
+    """Scores 0..1 of `ETHNICITIES`. The network's score of others is omitted, so the sum can be below 1."""
 
     __slots__ = ()
 
 
 class EthnicityEstimator(Estimator):
-    """One run of the network a face."""
+    """Estimator with one run of the network per face."""
 
     name = "ethnicity"
     needs = ("mesh",)
@@ -26,7 +26,7 @@ class EthnicityEstimator(Estimator):
     public = False
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Ethnicities]:
-        """Of every face."""
+        """Estimate each face."""
         return [
             Ethnicities({name: scores[name] for name in ETHNICITIES if name in scores})
             for scores in label_scores(subjects, networks, "ethnicity")

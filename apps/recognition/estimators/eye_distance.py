@@ -1,7 +1,7 @@
-"""Distance between the middles of the eyes in the picture: how much detail of the face it can hold.
+"""Distance between the eyes in the picture, a measure of the detail of a face.
 
-Measured between the first two of the five landmarks, each the mean of an eye's corners. A warp has lost the scale of
-its picture: its distance is unknown.
+It is the distance of the first two of the five landmarks, each the mean of an eye's corners. It is unknown for a warp,
+because the scale of its picture is unknown.
 """
 
 from collections.abc import Sequence
@@ -19,28 +19,28 @@ DECIMALS = 2
 
 @dataclass(frozen=True, slots=True)
 class EyeDistance:
-    """`pixels`: of the decoded, oriented picture."""
+    """Eye distance in `pixels` of the decoded picture after its EXIF orientation."""
 
     pixels: float
 
 
 class EyeDistanceEstimator(Estimator):
-    """Geometry; no network of its own."""
+    """Estimator by geometry, without a network of its own."""
 
     name = "eye_distance"
     result = EyeDistance
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[EyeDistance | None]:
-        """Of every face; None of a warp."""
+        """Estimate each face; None for a warp."""
         return [None if is_warp(subject) else EyeDistance(eye_distance(subject.landmarks5)) for subject in subjects]
 
     def json(self, result: EyeDistance) -> Json:
-        """`{pixels}`."""
+        """Return `{pixels}`."""
         return {"pixels": round(result.pixels, DECIMALS)}
 
 
 def eye_distance(landmarks5: Points) -> float:
-    """Distance of the first two of five landmarks, float32 [5, 2]."""
+    """Return the distance of the first two of five landmarks, float32 [5, 2]."""
     left, right = landmarks5[:2]
     return float(np.linalg.norm(right - left))
 

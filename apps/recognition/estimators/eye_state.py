@@ -1,6 +1,6 @@
-"""Open or closed by a network that looks at each eye, as a step of `eyes_attributes`.
+"""State of each eye, open or closed, by a network; a step of `eyes_attributes`.
 
-There is none in the embedded set; the pack `recommended` has one (SeetaFace6).
+The embedded set has no network for it; the pack `recommended` has one (SeetaFace6).
 """
 
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.labelled import Scores, face_crops
 from apps.recognition.networks.labels import CLOSED, OPEN
 
-SAYS_NOTHING_BELOW = 0.05  # of closed and open together: the network sees no eye
+SAYS_NOTHING_BELOW = 0.05  # sum of `closed` and `open`; below it the network detects no eye
 
 
 @dataclass(frozen=True, slots=True)
 class EyeStates:
-    """Scores 0..1 by label of the picture's left and right eye."""
+    """Scores 0..1 by label of the image-left and the image-right eye."""
 
     left: Scores
     right: Scores
 
 
 class EyeStateEstimator(Estimator):
-    """One run of the network an eye."""
+    """Estimator with one run of the network per eye."""
 
     name = "eye_state"
     needs = ("mesh",)
@@ -30,7 +30,7 @@ class EyeStateEstimator(Estimator):
     public = False
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[EyeStates]:
-        """Of every face."""
+        """Estimate each face."""
         network = networks.for_task("eye_state")
         output = network.labelled_output
         raw = networks.run(network.name, face_crops(subjects, network.input))[output.name]
@@ -40,7 +40,7 @@ class EyeStateEstimator(Estimator):
 
 
 def is_closed(scores: Scores) -> bool | None:
-    """Whether one eye is closed; None where the network sees no eye."""
+    """Return whether one eye is closed, None if the network detects no eye."""
     closed, opened = scores[CLOSED], scores.get(OPEN, 1 - scores[CLOSED])
     return None if closed + opened < SAYS_NOTHING_BELOW else closed > opened
 

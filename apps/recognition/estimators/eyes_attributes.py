@@ -1,10 +1,10 @@
-"""Eyes open or closed, by a network of the task `eye_state`, else from the eyelids of the iris network.
+"""Eyes open, closed or occluded, by a network of the task `eye_state`, or else by the eyelids of the iris network.
 
-The pack `recommended` has such a network (docs/estimators.md). Without one, and where it sees no eye, the widest gap
-between the lids over the eye's width decides: open eyes of 40 photographed faces measure .20 to .45, four eyes that
-look down with closed lids −.01 to .10, one smiling pair of slits .10 and .14; of 30 closed eyes it finds 10. `occluded`
-needs a network of the task `face_occlusion` that tells eyes: none of the embedded set knows an eye behind dark glasses
-or hair.
+The pack `recommended` has such a network (docs/estimators.md). Without one, or if it detects no eye, the state depends
+on the widest gap between the lids, relative to the width of the eye. Open eyes of 40 photographed faces measure .20 to
+.45. Four eyes that look down with closed lids measure −.01 to .10, one smiling pair of slits .10 and .14. This detects
+10 of 30 closed eyes. `occluded` needs a network of the task `face_occlusion` with labels of eyes, because no embedded
+network detects dark glasses or hair in front of an eye.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ IRIS_EDGE_POINTS = 33
 
 
 class EyeState(StrEnum):
-    """What an eye shows."""
+    """State of an eye."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -36,8 +36,10 @@ class EyeState(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EyeAttributes:
-    """`openness`: lid gap over eye width. Points in picture pixels: `iris` float32 [34, 2], its centre and 33 points
-    around its edge (the ellipse through the network's four); `eyelid` float32 [6, 2].
+    """One eye. `openness`: gap of the lids relative to the width of the eye. Points are in picture pixels.
+
+    `iris`: float32 [34, 2], its centre and 33 points of its edge, on the ellipse through the network's four points.
+    `eyelid`: float32 [6, 2].
     """
 
     state: EyeState
@@ -48,14 +50,14 @@ class EyeAttributes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EyesAttributes:
-    """The person's left eye is the picture's right one."""
+    """Both eyes. Left and right are the person's: the left eye is the image-right one."""
 
     left_eye: EyeAttributes
     right_eye: EyeAttributes
 
 
 class EyesAttributesEstimator(Estimator):
-    """Geometry of the iris network's points; which eyes are closed and which are covered where networks tell."""
+    """Estimator by geometry of the iris network's points, and by the networks for closed and covered eyes."""
 
     name = "eyes_attributes"
     needs = ("iris",)
@@ -63,11 +65,11 @@ class EyesAttributesEstimator(Estimator):
     result = EyesAttributes
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[EyesAttributes]:
-        """Of every face."""
+        """Estimate each face."""
         return [_both(subject) for subject in subjects]
 
     def json(self, result: EyesAttributes) -> Json:
-        """`{left_eye, right_eye}`, each `{state, iris_landmarks, eyelid_landmarks}`."""
+        """Return `{left_eye, right_eye}`, each `{state, iris_landmarks, eyelid_landmarks}`."""
         return {"left_eye": _eye(result.left_eye), "right_eye": _eye(result.right_eye)}
 
 
@@ -80,7 +82,7 @@ def _eye(eye: EyeAttributes) -> Json:
 
 
 def openness(eye: Eye) -> float:
-    """The widest gap between upper and lower lid over the eye's width; may fall below 0 where they cross."""
+    """Return the widest gap of the lids relative to the width of the eye; it is below 0 if the lids cross."""
     width = max(float(np.linalg.norm(eye.crop[INNER_CORNER] - eye.crop[OUTER_CORNER])), 1.0)
     return float((eye.crop[LOWER_LID, 1] - eye.crop[UPPER_LID, 1]).max()) / width
 
@@ -96,7 +98,7 @@ def _both(subject: Subject) -> EyesAttributes:
 
 
 def _attributes(eye: Eye, closed: bool | None, covered: float) -> EyeAttributes:
-    """`closed`: what a network says, None without its word."""
+    """Return the attributes of one eye. `closed`: result of the network, None if unknown."""
     gap = openness(eye)
     state = EyeState.CLOSED if (gap < CLOSED_BELOW if closed is None else closed) else EyeState.OPEN
     if covered >= OCCLUDED_THRESHOLD:

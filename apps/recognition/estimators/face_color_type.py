@@ -1,8 +1,9 @@
-"""Colour or greyscale: the median chroma (CIELAB) of the face.
+"""Colour type of a face, by its median chroma (CIELAB): colour or greyscale.
 
-Colour faces of 58 measure 7 and more, grey ones 0, grey ones in colour JPEG 0 to 1. `infrared` is never said: a near
-infrared picture without colour counts as greyscale. The contrast of lips and skin, which vanishes in the infrared, was
-tried on the red channel of colour photographs and does not tell the two apart (.79 of grey, .88 of red, each ± .1).
+Of 58 faces those in colour measure 7 or more, grey ones 0, grey ones in colour JPEG 0 to 1. The result is never
+`infrared`: a near-infrared picture without colour counts as greyscale. The contrast of lips and skin, which vanishes in
+the infrared, was measured on the red channel of colour photographs. It does not separate the two (.79 in grey, .88 in
+red, each ± .1).
 """
 
 from collections.abc import Sequence
@@ -21,21 +22,21 @@ GREY_BELOW = 3.0
 
 @dataclass(frozen=True, slots=True)
 class FaceColorType:
-    """`predominant`: one of `FACE_COLOR_TYPES`; `chroma`: CIELAB units."""
+    """Colour type. `predominant`: one of `FACE_COLOR_TYPES`. `chroma`: CIELAB units."""
 
     predominant: str
     chroma: float
 
 
 class FaceColorTypeEstimator(Estimator):
-    """Image statistics inside the hull of the mesh; no network of its own."""
+    """Estimator by image statistics inside the hull of the mesh, without a network of its own."""
 
     name = "face_color_type"
     feature = "face_quality"
     needs = ("mesh",)
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[FaceColorType]:
-        """Of every face."""
+        """Estimate each face."""
         return [_color_type(subject) for subject in subjects]
 
 

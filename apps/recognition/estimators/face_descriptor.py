@@ -1,6 +1,6 @@
-"""The descriptor of a face: the descriptor network on the warp's aligned crop and its mirror image, mean, length 1.
+"""Face descriptor: normalised mean of the descriptor network's vectors of the aligned crop and its mirror image.
 
-It depends on the warp and the five points in it alone, and so does its score (`suitability`).
+The descriptor and its score (`suitability`) depend only on the warp and its five landmarks.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from apps.recognition.estimators.suitability import suitability
 
 
 class FaceDescriptorEstimator(Estimator):
-    """One run of the plan's descriptor network a face, two where its manifest averages the mirror image."""
+    """Estimator with one run of the plan's descriptor network per face, or two with mirror averaging."""
 
     name = "face_descriptor"
     tasks = ("face_descriptor",)
     result = Descriptor
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Descriptor]:
-        """Of every face."""
+        """Estimate each face."""
         network = networks.for_descriptor(self.name)
         spec = network.descriptor
         assert spec is not None  # noqa: S101 (a manifest of this task has one; checked when it is read)
@@ -39,30 +39,30 @@ class FaceDescriptorEstimator(Estimator):
         ]
 
     def json(self, result: Descriptor) -> Json:
-        """`{sdk_descriptor, score}`: Base64 of the SDK's form."""
+        """Return `{sdk_descriptor, score}`: Base64 of the SDK's form."""
         return descriptor_json(result)
 
     def mean(self, results: Sequence[Descriptor]) -> Descriptor:
-        """The mean vector at length 1, the mean score."""
+        """Return the normalised mean vector with the mean score."""
         return mean_descriptor(results)
 
 
 def descriptor_json(descriptor: Descriptor) -> Json:
-    """`{sdk_descriptor, score}` of a face or a body."""
+    """Return `{sdk_descriptor, score}` of a face or a body."""
     data = sdk_encode(descriptor.vector, versions.get(descriptor.version))
     score = None if descriptor.score is None else shapes.score(descriptor.score)
     return {"sdk_descriptor": base64_encode(data), "score": score}
 
 
 def mean_descriptor(descriptors: Sequence[Descriptor]) -> Descriptor:
-    """One descriptor for several of one person and version: the mean vector at length 1, the mean of known scores."""
+    """Return the mean of descriptors of one person and version: normalised mean vector, mean of known scores."""
     vector = normalised(np.mean([each.vector for each in descriptors], axis=0))
     scores = [each.score for each in descriptors if each.score is not None]
     return Descriptor(descriptors[0].version, vector, float(np.mean(scores)) if scores else None)
 
 
 def unit_vectors(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows [N, dimension] at length 1."""
+    """Return rows [N, dimension] normalised to length 1."""
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)
 
 

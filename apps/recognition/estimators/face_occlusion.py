@@ -1,9 +1,9 @@
-"""Which parts of a face are covered.
+"""Covered parts of a face.
 
-A network tells it by labels of `FACE_PARTS`, each with a score, or by saying of each of the five points whether it is
-hidden (head `five_points`: hidden where its value exceeds that of "visible"; the mouth's score is the mean of its
-corners'). There is none in the embedded set: without a network of the task `face_occlusion` the estimator is
-unavailable. The pack `recommended` has one of the second kind, which knows neither hair nor forehead.
+A network has scores of the labels `FACE_PARTS`, or classifies each of the five landmarks as visible or hidden (head
+`five_points`). With this head a landmark is hidden if its value exceeds that of "visible"; the score of the mouth is
+the mean of its corners' scores. The embedded set has no network of the task `face_occlusion`; without one the estimator
+is unavailable. The pack `recommended` has one with the head `five_points`, which covers neither hair nor forehead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,29 +24,29 @@ VISIBLE, HIDDEN = POINT_VALUES.index("visible"), POINT_VALUES.index("hidden")
 
 @dataclass(frozen=True, slots=True)
 class FaceOcclusion:
-    """How likely each part is covered, 0..1."""
+    """Probability 0..1 of each part to be covered."""
 
     scores: Mapping[str, float]
 
     @property
     def overall(self) -> float:
-        """Of the part that is most likely covered."""
+        """Highest probability of the parts."""
         return max(self.scores.values())
 
     @property
     def occluded(self) -> Mapping[str, bool]:
-        """Which parts are covered."""
+        """Whether each part is covered, by name."""
         return {part: score >= OCCLUDED_THRESHOLD for part, score in self.scores.items()}
 
 
 def covered_parts(subject: Subject) -> Mapping[str, float]:
-    """How likely each part that a network knows is covered, 0..1; empty without a network."""
+    """Return the probability 0..1 of each part of the network to be covered; empty without a network."""
     found = subject.results.get("face_occlusion")
     return found.scores if isinstance(found, FaceOcclusion) else {}
 
 
 class FaceOcclusionEstimator(Estimator):
-    """One run of the network a face."""
+    """Estimator with one run of the network per face."""
 
     name = "face_occlusion"
     needs = ("mesh",)
@@ -54,14 +54,14 @@ class FaceOcclusionEstimator(Estimator):
     result = FaceOcclusion
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[FaceOcclusion]:
-        """Of every face."""
+        """Estimate each face."""
         network = networks.for_task("face_occlusion")
         if network.head == FIVE_POINTS:
             return [FaceOcclusion(scores) for scores in _hidden_points(subjects, networks, network)]
         return [FaceOcclusion(scores) for scores in label_scores(subjects, networks, "face_occlusion")]
 
     def json(self, result: FaceOcclusion) -> Json:
-        """`{prediction, estimations, face_occlusion}`: prediction 1 where any part is covered."""
+        """Return `{prediction, estimations, face_occlusion}`; `prediction` is 1 if a part is covered."""
         return {
             "prediction": int(any(result.occluded.values())),
             "estimations": {
@@ -73,7 +73,7 @@ class FaceOcclusionEstimator(Estimator):
 
 
 def _hidden_points(subjects: Sequence[Subject], networks: Networks, network: Manifest) -> list[Scores]:
-    """Scores by part; the person's left eye is on the picture's right."""
+    """Return scores by part; left and right are the person's."""
     output = network.labelled_output
     points = networks.run(network.name, face_crops(subjects, network.input))[output.name]
     hidden = 1 / (1 + np.exp(np.clip(points[..., VISIBLE] - points[..., HIDDEN], -60, 60)))

@@ -1,9 +1,10 @@
-"""Gaze: where the eyes look, relative to the face, from the irises' places between the corners of the eyes.
+"""Gaze: direction of the eyes relative to the face, by the positions of the irises between the corners of the eyes.
 
-With an eyeball whose centre lies C behind the line of the corners, and a pupil P in front of that centre (in eye
-widths), a head turned by h and an eye turned by g in it put the iris at x = −C·sin h + P·sin(h + g) from the middle of
-the corners, which themselves appear cos h apart. Both eyes are averaged. Vertically the same, from the iris's height
-at rest. C and P are those of an eye 27 mm wide (corner plane 6 mm before the eyeball's centre, iris 10 mm).
+Model, in eye widths: the eyeball's centre is C behind the line of the corners, and the pupil P in front of this centre.
+If the head is rotated by h and the eye by g in the head, the iris is at x = −C·sin h + P·sin(h + g) from the middle of
+the corners, and the distance of the corners appears as cos h. The result is the mean of both eyes. The vertical angle
+is computed in the same way from the height of the iris at rest. C and P are those of an eye 27 mm wide: 6 mm from the
+plane of the corners to the eyeball's centre, 10 mm from this centre to the iris.
 """
 
 from collections.abc import Sequence
@@ -20,26 +21,26 @@ from apps.recognition.estimators.shapes import Json
 
 CENTRE_BEHIND_CORNERS = 0.22
 PUPIL_BEFORE_CENTRE = 0.37
-HEIGHT_AT_REST = 0.075  # eye widths above the corners' line, of faces that look into the camera
+HEIGHT_AT_REST = 0.075  # eye widths above the line of the corners, for faces that look into the camera
 
 
 @dataclass(frozen=True, slots=True)
 class Gaze:
-    """Degrees: pitch + up, yaw + towards the picture's right; zero is straight out of the face."""
+    """Gaze in degrees: positive pitch is up, positive yaw is to the image's right; zero is straight ahead."""
 
     pitch: float
     yaw: float
 
 
 class GazeEstimator(Estimator):
-    """Geometry of the iris network's points. None where both eyes are closed."""
+    """Estimator by geometry of the iris network's points; None if both eyes are closed."""
 
     name = "gaze"
     needs = ("head_pose", "iris", "eyes_attributes")
     result = Gaze
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Gaze | None]:
-        """Of every face."""
+        """Estimate each face."""
         return [
             gaze(subject.result("iris", Eyes), subject.result("head_pose", HeadPose))
             if _any_open(subject.result("eyes_attributes", EyesAttributes))
@@ -48,7 +49,7 @@ class GazeEstimator(Estimator):
         ]
 
     def json(self, result: Gaze) -> Json:
-        """`{pitch, yaw}`."""
+        """Return `{pitch, yaw}`."""
         return {"pitch": shapes.degrees(result.pitch), "yaw": shapes.degrees(result.yaw)}
 
 
@@ -57,7 +58,7 @@ def _any_open(attributes: EyesAttributes) -> bool:
 
 
 def gaze(eyes: Eyes, pose: HeadPose) -> Gaze:
-    """The mean direction of both eyes in a head of this pose."""
+    """Return the mean direction of both eyes in a head of this pose."""
     left, right = _iris_offset(eyes.left), _iris_offset(eyes.right)
     right_x, up = (left[0] - right[0]) / 2, -(left[1] + right[1]) / 2 - HEIGHT_AT_REST
     return Gaze(
@@ -67,7 +68,7 @@ def gaze(eyes: Eyes, pose: HeadPose) -> Gaze:
 
 
 def _iris_offset(eye: Eye) -> tuple[float, float]:
-    """The iris centre's x (outer corner to inner) and y (down) from the middle of the corners, in eye widths."""
+    """Return x (outer to inner corner) and y (down) of the iris from the middle of the corners, in eye widths."""
     outer, inner = eye.crop[OUTER_CORNER], eye.crop[INNER_CORNER]
     offset = (eye.crop[IRIS][0] - (outer + inner) / 2) / max(float(np.linalg.norm(inner - outer)), 1.0)
     return float(offset[0]), float(offset[1])

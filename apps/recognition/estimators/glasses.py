@@ -1,9 +1,9 @@
-"""Glasses by a classification network, whose labels are those of the platform or `no_glasses` alone.
+"""Glasses by a classification network with the platform's labels, or only the label `no_glasses`.
 
-A network that knows bare eyes alone tells eyeglasses from sunglasses with the network of the task `face_occlusion`:
-sunglasses hide both eyes. Of the glasses of a masked face nothing is said, where a network tells masks: the one of the
-pack `recommended` is wrong in two of five such cases. There is none in the embedded set: without a network of the task
-`glasses` the estimator is unavailable.
+If the network has only `no_glasses`, the network of the task `face_occlusion` separates eyeglasses from sunglasses,
+which hide both eyes. The result of a masked face is None if a network detects masks, because the network of the pack
+`recommended` is wrong in two of five such cases. The embedded set has no network of the task `glasses`; without one the
+estimator is unavailable.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ from apps.recognition.networks.specs import Manifest
 
 
 class Glasses(Labelled):
-    """Scores 0..1 by label of `GLASSES` of apps.recognition.networks.labels, or some of them."""
+    """Scores 0..1 by label; labels are `GLASSES` of apps.recognition.networks.labels, or some of them."""
 
     __slots__ = ()
 
 
 class GlassesEstimator(Estimator):
-    """One run of the network a face."""
+    """Estimator with one run of the network per face."""
 
     name = "glasses"
     needs = ("mesh",)
@@ -33,7 +33,7 @@ class GlassesEstimator(Estimator):
     result = Glasses
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Glasses | None]:
-        """Of every face; None of masked ones."""
+        """Estimate each face; None for masked faces."""
         network = networks.for_task("glasses")
         return [
             None if _is_masked(subject) else Glasses(_told_apart(scores, covered_parts(subject), network))
@@ -41,7 +41,7 @@ class GlassesEstimator(Estimator):
         ]
 
     def json(self, result: Glasses) -> Json:
-        """`{glasses}`."""
+        """Return `{glasses}`."""
         return {"glasses": result.predominant}
 
 
@@ -51,7 +51,7 @@ def _is_masked(subject: Subject) -> bool:
 
 
 def _told_apart(scores: Scores, covered: Mapping[str, float], network: Manifest) -> Scores:
-    """`scores`, where they are of bare eyes alone with the kind of glasses by what hides the eyes."""
+    """Return `scores`; if they have only `no_glasses`, add the kind of glasses by the covered eyes."""
     if set(scores) != {BARE}:
         return scores
     bare = centred(scores[BARE], dict(network.thresholds).get(BARE, 0.5))

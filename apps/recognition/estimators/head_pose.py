@@ -1,9 +1,9 @@
-"""Head pose from the mesh: the axes ear to ear and forehead to chin of its three dimensions.
+"""Head pose by the axes ear to ear and forehead to chin of the three-dimensional mesh.
 
-Angles are those of R = Rz(roll) · Ry(yaw) · Rx(pitch). Signs: yaw + turns towards the picture's right, pitch + upwards,
-roll + tilts towards the picture's right (clockwise).
-The mesh's forehead lies behind its chin; a face that looks straight ahead measures −6° (median over 15 frontal
-photographs), which is added. The mesh flattens profiles: from about 45° of yaw on it says too little.
+Angles are those of R = Rz(roll) · Ry(yaw) · Rx(pitch). Positive yaw turns to the image's right, positive pitch up,
+positive roll tilts to the image's right (clockwise).
+The forehead of the mesh is behind its chin: a face that looks straight ahead measures −6° (median of 15 frontal
+photographs), which is corrected. The mesh flattens profiles, so yaw above about 45° is underestimated.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ PITCH_OF_FRONTAL_DEG = -6.0
 
 @dataclass(frozen=True, slots=True)
 class HeadPose:
-    """Degrees, −180..180."""
+    """Head pose in degrees, −180..180."""
 
     pitch: float
     yaw: float
@@ -30,18 +30,18 @@ class HeadPose:
 
 
 class HeadPoseEstimator(Estimator):
-    """Geometry; no network of its own."""
+    """Estimator by geometry, without a network of its own."""
 
     name = "head_pose"
     needs = ("mesh",)
     result = HeadPose
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[HeadPose]:
-        """Of every face."""
+        """Estimate each face."""
         return [head_pose(subject.result("mesh", Mesh)) for subject in subjects]
 
     def json(self, result: HeadPose) -> Json:
-        """`{pitch, roll, yaw}`."""
+        """Return `{pitch, roll, yaw}`."""
         return {
             "pitch": shapes.degrees(result.pitch),
             "roll": shapes.degrees(result.roll),
@@ -50,7 +50,7 @@ class HeadPoseEstimator(Estimator):
 
 
 def head_pose(mesh: Mesh) -> HeadPose:
-    """The pose of one mesh."""
+    """Return the pose of one mesh."""
     across = mesh.shape[RIGHT_EAR] - mesh.shape[LEFT_EAR]
     across /= np.linalg.norm(across)
     down = mesh.shape[CHIN] - mesh.shape[FOREHEAD]

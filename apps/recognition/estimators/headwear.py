@@ -1,7 +1,7 @@
-"""Headwear by a classification network, whose labels are those of the platform.
+"""Headwear by a classification network with the platform's labels.
 
-There is none in the embedded set, and no measurement of the picture tells a hat from hair: without a network of the
-task `headwear` the estimator is unavailable.
+The embedded set has no network of the task `headwear`, and no image statistic separates a hat from hair. Without a
+network the estimator is unavailable.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from apps.recognition.estimators.labelled import Labelled, label_scores
 
 
 class Headwear(Labelled):
-    """Scores 0..1 by label of the network, `HEADWEAR_TYPES` of apps.recognition.networks.labels or some of them."""
+    """Scores 0..1 by label; labels are `HEADWEAR_TYPES` of apps.recognition.networks.labels, or some of them."""
 
     __slots__ = ()
 
 
 class HeadwearEstimator(Estimator):
-    """One run of the network a face."""
+    """Estimator with one run of the network per face."""
 
     name = "headwear"
     feature = "face_quality"
@@ -25,7 +25,7 @@ class HeadwearEstimator(Estimator):
     tasks = ("headwear",)
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Headwear]:
-        """Of every face."""
+        """Estimate each face."""
         return [Headwear(scores) for scores in label_scores(subjects, networks, "headwear")]
 
 

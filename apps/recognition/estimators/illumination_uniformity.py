@@ -1,7 +1,7 @@
-"""Illumination uniformity of ISO/IEC 29794-5: the overlap of both cheeks' luminance histograms to the power .3.
+"""Illumination uniformity of ISO/IEC 29794-5: overlap of both cheeks' luminance histograms to the power .3.
 
-The same measure as `quality.illumination`, by which it is called where a picture's own light is checked; a warp is
-refused (None), as the platform has it.
+It is the same measure as `quality.illumination`, for checks of a picture's light. A warp gives None, as on the
+platform.
 """
 
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ from apps.recognition.estimators.source import is_warp
 
 @dataclass(frozen=True, slots=True)
 class IlluminationUniformity:
-    """`score` 0..1, 1 = both sides alike."""
+    """Illumination uniformity. `score`: 0..1, 1 if both sides are equal."""
 
     score: float
 
 
 class IlluminationUniformityEstimator(Estimator):
-    """Image statistics; no network of its own."""
+    """Estimator by image statistics, without a network of its own."""
 
     name = "illumination_uniformity"
     feature = "face_quality"
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[IlluminationUniformity | None]:
-        """Of every face in a picture; None for warps."""
+        """Estimate each face of a picture; None for warps."""
         return [
             None
             if is_warp(subject)

@@ -1,7 +1,7 @@
-"""Eye contour and iris of both eyes, as a step of `eyes_attributes` and `gaze`.
+"""Eye contours and irises of both eyes, a step of `eyes_attributes` and `gaze`.
 
-The network knows the person's right eye (the picture's left); the other eye is shown to it mirrored. Its crop is a
-square of 2.3 eye widths around the middle of the eye's corners, turned by them (as MediaPipe Iris does).
+The network expects the person's right eye (image-left); the crop of the other eye is mirrored. The crop is a square of
+2.3 eye widths around the middle of the eye's corners, rotated by their angle, as in MediaPipe Iris.
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,14 @@ CROP_EYE_WIDTHS = 2.3
 OUTER_CORNER, INNER_CORNER = 0, 8
 LOWER_LID = slice(1, 8)
 UPPER_LID = slice(9, 16)
-IRIS = slice(71, 76)  # centre, then four points of its edge
+IRIS = slice(71, 76)  # the centre and four points of the edge
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Eye:
-    """`crop` float32 [76, 2]: the points as the network saw them, outer corner left, in units of crop pixels;
-    `points` float32 [76, 2]: the same in the picture.
+    """One eye. `crop`: float32 [76, 2], points in crop pixels with the outer corner on the left.
+
+    `points`: float32 [76, 2], the same points in the frame of the picture.
     """
 
     crop: Points
@@ -33,14 +34,14 @@ class Eye:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Eyes:
-    """The picture's left and right eye."""
+    """Image-left and image-right eye."""
 
     left: Eye
     right: Eye
 
 
 class IrisEstimator(Estimator):
-    """Runs the iris network on both eyes of every face in one batch."""
+    """Estimator with one batch of the iris network for both eyes of all faces."""
 
     name = "iris"
     needs = ("mesh",)
@@ -48,7 +49,7 @@ class IrisEstimator(Estimator):
     public = False
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Eyes]:
-        """`Eyes` of each face."""
+        """Return `Eyes` of each face."""
         network = networks.for_task("iris")
         size_px = network.input.width
         matrices = [

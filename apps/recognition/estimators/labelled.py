@@ -1,4 +1,4 @@
-"""Networks that give each label a score: the labels are named in the manifest, in the network's order."""
+"""Networks with a score per label; the manifest names the labels in the network's order."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,15 +28,15 @@ class Labelled:
 
     @property
     def predominant(self) -> str:
-        """The label with the highest score."""
+        """Label with the highest score."""
         return max(self.scores, key=lambda label: self.scores[label])
 
 
 def label_scores(subjects: Sequence[Subject], networks: Networks, task: str) -> list[Scores]:
-    """For every face the scores 0..1 of the labels of the task's network: of its output that is named like the task,
-    else of its first.
+    """Return the scores 0..1 of each face by label of the task's network.
 
-    Where the network has companions, each label's score is the mean of its own and of the mean of theirs.
+    They are those of the output with the task's name, or else of the first output. With companions, the score of a
+    label is the mean of the network's score and the companions' mean score.
     """
     network = networks.for_task(task)
     own = output_scores(subjects, networks, network, network.labelled_output.name)
@@ -51,7 +51,7 @@ def label_scores(subjects: Sequence[Subject], networks: Networks, task: str) -> 
 
 
 def output_scores(subjects: Sequence[Subject], networks: Networks, network: Manifest, name: str) -> list[Scores]:
-    """For every face the scores 0..1 by label of one output of a network."""
+    """Return the scores 0..1 of each face by label of one output of a network."""
     output = next(output for output in network.outputs if output.name == name)
     raw = networks.run(network.name, face_crops(subjects, network.input))[name]
     rows = output.activated(raw.reshape(len(subjects), -1))
@@ -59,7 +59,7 @@ def output_scores(subjects: Sequence[Subject], networks: Networks, network: Mani
 
 
 def face_crops(subjects: Sequence[Subject], spec: InputSpec) -> NDArray[np.uint8]:
-    """What a manifest's `crop` and `crop_scale` say that the network sees of each face."""
+    """Return the crops of the faces by `crop` and `crop_scale` of a manifest."""
     return _CROPS[spec.crop](subjects, spec)
 
 
@@ -74,11 +74,11 @@ _CROPS: Mapping[str, Callable[[Sequence[Subject], InputSpec], NDArray[np.uint8]]
 
 
 def mean_scores(found: Sequence[Scores]) -> dict[str, float]:
-    """Of each label of the first."""
+    """Return the mean score of each label of the first item."""
     return {label: float(np.mean([each[label] for each in found])) for label in found[0]}
 
 
 def centred(score: float, threshold: float) -> float:
-    """A probability moved along its logit so that `threshold` becomes one half."""
+    """Return a probability shifted in its logit, so that `threshold` maps to one half."""
     odds = score * (1 - threshold)
     return odds / (odds + (1 - score) * threshold)

@@ -1,4 +1,4 @@
-"""The five landmarks by which faces are normalised: eyes, nose, corners of the mouth, from the mesh (`engine.mesh`)."""
+"""Five landmarks for the alignment of faces: eyes, nose, corners of the mouth, from the mesh (`engine.mesh`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from apps.recognition.types import Points
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Landmarks5:
-    """`points` float32 [5, 2], picture pixels, as `Face.landmarks5`."""
+    """Five landmarks. `points`: float32 [5, 2], picture pixels, as `Face.landmarks5`."""
 
     points: Points
 
 
 class Landmarks5Estimator(Estimator):
-    """Every face has them; no network of its own."""
+    """Estimator that returns the landmarks of the detection, without a network of its own."""
 
     name = "landmarks5"
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Landmarks5]:
-        """Of every face."""
+        """Estimate each face."""
         return [Landmarks5(subject.landmarks5) for subject in subjects]
 
 

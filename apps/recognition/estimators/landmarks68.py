@@ -1,7 +1,7 @@
 """68 landmarks in the order of iBUG 300-W, taken from the mesh.
 
-Which vertex stands for which landmark is the mapping in common use between MediaPipe's mesh and dlib's points; the jaw
-line is the mesh's own, a little inside of the visible contour.
+The vertices are those of the common mapping between MediaPipe's mesh and dlib's points. The jaw line is the mesh's own,
+slightly inside of the visible contour.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ VERTICES = (
         323,
         454,
         356,
-    ),  # jaw, picture's left to right
+    ),  # jaw, from the image's left to right
     *(70, 63, 105, 66, 107, 336, 296, 334, 293, 300),  # brows
     *(168, 197, 5, 4, 75, 97, 2, 326, 305),  # nose: bridge, then its lower edge
     *(33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),  # eyes
@@ -42,24 +42,24 @@ VERTICES = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Landmarks68:
-    """`points` float32 [68, 2], picture pixels."""
+    """68 landmarks. `points`: float32 [68, 2], picture pixels."""
 
     points: Points
 
 
 class Landmarks68Estimator(Estimator):
-    """Picks the vertices; no network of its own."""
+    """Estimator that selects vertices of the mesh, without a network of its own."""
 
     name = "landmarks68"
     needs = ("mesh",)
     result = Landmarks68
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Landmarks68]:
-        """Of every face."""
+        """Estimate each face."""
         return [Landmarks68(subject.result("mesh", Mesh).points[list(VERTICES)]) for subject in subjects]
 
     def json(self, result: Landmarks68) -> list[list[int]]:
-        """Points as `[x, y]`."""
+        """Return the points as `[x, y]`."""
         return shapes.pixels(result.points)
 
 

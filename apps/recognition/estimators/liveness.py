@@ -1,10 +1,12 @@
-"""Liveness: is it a face before the camera, or a picture of one? Advisory: it stops nothing by itself.
+"""Liveness: a real face or a picture of a face. The result is advisory and blocks nothing by itself.
 
-`probability` is the network's class `live`, averaged with the mean of its companions'. The embedded network,
-livenessnet, lets every flat spoof pass: what it finds live is answered as "unknown" (`advisory` in its manifest). The
-pack `recommended` joins three networks; its figures are in docs/estimators.md. `quality` says how clear the warp is:
-sharp, lit and frontal; below its threshold the answer is "unknown". So it is for a face without colour, which these
-networks take for a print, and for one whose surroundings, as far as a network looks, leave the picture.
+`probability` is the mean of the network's class `live` and the companions' mean. The embedded network, livenessnet,
+accepts every flat spoof; its result "live" is therefore reported as "unknown" (`advisory` in its manifest). The pack
+`recommended` joins three networks, with figures in docs/estimators.md.
+
+`quality` measures sharpness, light and frontality of the warp. The prediction is "unknown" if the quality is below its
+threshold. It is also "unknown" for a face without colour, which these networks classify as a print. The same applies if
+the network's crop extends beyond the picture.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,12 +28,12 @@ from apps.recognition.networks.specs import Manifest
 from apps.recognition.types import Image, Points
 
 QUALITY_THRESHOLD = 0.5
-DARK_LUMINANCE, LUMINANCE_WIDTH = 0.2, 0.05  # as `dark` of the quality block
+DARK_LUMINANCE, LUMINANCE_WIDTH = 0.2, 0.05  # as for `quality.dark`
 PROFILE_NOSE_OFFSET, NOSE_OFFSET_WIDTH = 0.45, 0.08  # eye distances from the middle of the eyes
 
 
 class Prediction(StrEnum):
-    """What is said of a face."""
+    """Prediction of liveness."""
 
     SPOOF = "spoof"
     REAL = "real"
@@ -40,9 +42,9 @@ class Prediction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
-    """`probability` of a living face and `quality` of the picture of it, 0..1, each with its threshold.
+    """Liveness: `probability` of a real face and `quality` of its picture, 0..1, each with a threshold.
 
-    `fit`: does the picture show what the networks need? `advisory`: no face is called real.
+    `fit`: whether the picture meets the needs of the networks. `advisory`: the prediction is never real.
     """
 
     probability: float
@@ -54,7 +56,7 @@ class Liveness:
 
     @property
     def predominant(self) -> Prediction:
-        """What the thresholds make of it."""
+        """Prediction by the thresholds."""
         if not self.fit or self.quality < self.quality_threshold:
             return Prediction.UNKNOWN
         if self.probability < self.threshold:
@@ -63,7 +65,7 @@ class Liveness:
 
 
 class LivenessEstimator(Estimator):
-    """One run of the network, and of each companion, a face."""
+    """Estimator with one run of the network, and of each companion, per face."""
 
     name = "liveness"
     feature = "liveness"
@@ -72,7 +74,7 @@ class LivenessEstimator(Estimator):
     result = Liveness
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Liveness]:
-        """Of every face."""
+        """Estimate each face."""
         network = networks.for_task("liveness")
         return [
             Liveness(
@@ -86,7 +88,7 @@ class LivenessEstimator(Estimator):
         ]
 
     def json(self, result: Liveness) -> Json:
-        """`{prediction, estimations}` with the word of the prediction; the probability under both names in use."""
+        """Return `{prediction, estimations}`; the probability has both names in use."""
         probability = shapes.score(result.probability)
         return {
             "prediction": result.predominant.value,
@@ -98,18 +100,18 @@ class LivenessEstimator(Estimator):
         }
 
     def mean(self, results: Sequence[Liveness]) -> Liveness:
-        """Mean probability and quality of the fit pictures, if any is, judged by the thresholds of the first."""
+        """Return mean probability and quality of the fit pictures, with the thresholds of the first."""
         told = [each for each in results if each.fit] or results
         probability, quality = np.mean([[each.probability, each.quality] for each in told], 0)
         return replace(told[0], probability=float(probability), quality=float(quality))
 
     def columns(self, result: Liveness) -> Mapping[str, int]:
-        """The prediction."""
+        """Return the number of the prediction."""
         return {"liveness": enums.Liveness.of(result.predominant)}
 
 
 def clearness(warp: Image, landmarks5: Points) -> float:
-    """Geometric mean of sharpness, light, and how far the face of a warp looks ahead (the nose between the eyes)."""
+    """Return the geometric mean of sharpness, light and frontality (position of the nose between the eyes)."""
     middle, across = landmarks5[:2].mean(0), landmarks5[1] - landmarks5[0]
     distance = max(float(np.linalg.norm(across)), 1.0)
     nose_offset = abs(float((landmarks5[2] - middle) @ across)) / distance**2

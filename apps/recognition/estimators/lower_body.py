@@ -1,9 +1,9 @@
-"""What covers the legs, its colours, and the shoes, by the pose and the colour of the face's skin.
+"""Lower garment with its colours, and shoes, by the pose and the colour of the face's skin.
 
-Shins without skin that have the thighs' colour are in trousers. Bare shins (bare thighs above the knees, where no shin
-is seen) are below shorts or a skirt: with cloth between the thighs half-way to the knees it is a skirt; with cloth on
-both thighs there and neither cloth nor skin between them they are shorts. All else is unknown: stockings, boots, hands
-in the way. Of one who sits, or whose hips and knees are not in the picture, nothing is said.
+Shins without skin and with the colour of the thighs are trousers. Bare shins (without visible shins, bare thighs above
+the knees) are shorts or a skirt. It is a skirt if cloth is between the thighs, half-way to the knees. They are shorts
+if both thighs are cloth there, with neither cloth nor skin between them. All other cases are unknown, for example
+stockings, boots and hands in front. Seated persons, and persons without visible hips and knees, are unknown too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,15 +38,16 @@ THIGHS = ((pose.LEFT_HIP, pose.LEFT_KNEE), (pose.RIGHT_HIP, pose.RIGHT_KNEE))
 SHINS = ((pose.LEFT_KNEE, pose.LEFT_ANKLE), (pose.RIGHT_KNEE, pose.RIGHT_ANKLE))
 HIPS_PART, THIGH_PART, ABOVE_KNEES_PART, SHIN_PART = (-0.1, 0.3), (0.1, 0.9), (0.75, 0.95), (0.2, 0.8)
 SAME_CLOTH = 20.0
-BETWEEN_AT, BETWEEN_SIDE = 0.5, 0.15  # of the thigh
-UPRIGHT = 0.7  # the share of a standing one's thigh that goes down
-FOOT_DOWN, FOOT_SIDE = 0.15, 0.2  # of the shin
+BETWEEN_AT, BETWEEN_SIDE = 0.5, 0.15  # shares of the thigh's length
+UPRIGHT = 0.7  # minimum vertical share of a standing person's thigh
+FOOT_DOWN, FOOT_SIDE = 0.15, 0.2  # shares of the shin's length
 
 
 @dataclass(frozen=True, slots=True)
 class LowerBody:
-    """`garment`: `trousers`, `shorts`, `skirt` or `unknown`; `colours`: its, the commonest first; `shoes`: `white`,
-    `black`, `other` or `unknown`.
+    """Lower body. `garment`: `trousers`, `shorts`, `skirt` or `unknown`. `colours`: the most frequent first.
+
+    `shoes`: `white`, `black`, `other` or `unknown`.
     """
 
     garment: str
@@ -55,7 +56,7 @@ class LowerBody:
 
 
 class LowerBodyEstimator(BodyEstimator):
-    """Regions of the pose."""
+    """Estimator by regions of the pose."""
 
     name = "lower_body"
     feature = "body_attributes"
@@ -63,18 +64,18 @@ class LowerBodyEstimator(BodyEstimator):
     result = LowerBody
 
     def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[LowerBody]:
-        """Of every body."""
+        """Estimate each body."""
         return [_lower_body(body) for body in subjects]
 
     def json(self, result: LowerBody) -> Json:
-        """`{lower_garment, shoes}`."""
+        """Return `{lower_garment, shoes}`."""
         return {
             "lower_garment": {"type": result.garment, "colors": list(result.colours)},
             "shoes": {"apparent_color": result.shoes},
         }
 
     def mean(self, results: Sequence[LowerBody]) -> LowerBody:
-        """The commonest words."""
+        """Return the most frequent words."""
         return LowerBody(
             garment=commonest(each.garment for each in results),
             colours=common_colours([each.colours for each in results]),
@@ -82,7 +83,7 @@ class LowerBodyEstimator(BodyEstimator):
         )
 
     def columns(self, result: LowerBody) -> Mapping[str, int | list[int]]:
-        """Numbers for the words."""
+        """Return the numbers of the words."""
         return {
             "lower_garment_type": enums.Garment.of(result.garment),
             "lower_garment_colors": [enums.Colour.of(colour) for colour in result.colours],
@@ -117,7 +118,7 @@ def _garment(body: BodySubject, skin: Lab, cloth: Lab) -> str:
 
 
 def _skirt_or_shorts(body: BodySubject, skin: Lab, cloth: Lab) -> str:
-    """By patches on both thighs and between them."""
+    """Distinguish skirt and shorts by patches on both thighs and between them."""
     left, right = (_along(body, *thigh, BETWEEN_AT) for thigh in THIGHS)
     side = BETWEEN_SIDE * float(np.linalg.norm(body.keypoints[pose.LEFT_KNEE, :2] - body.keypoints[pose.LEFT_HIP, :2]))
     on_left, between, on_right = (patch(body, centre, side) for centre in (left, (left + right) / 2, right))
@@ -130,7 +131,7 @@ def _skirt_or_shorts(body: BodySubject, skin: Lab, cloth: Lab) -> str:
 
 
 def _stands(body: BodySubject) -> bool:
-    """Do both thighs go down?"""
+    """Return whether both thighs are nearly vertical."""
     if not all(seen(body, *thigh) for thigh in THIGHS):
         return False
     downs = [body.keypoints[knee, :2] - body.keypoints[hip, :2] for hip, knee in THIGHS]
@@ -138,7 +139,7 @@ def _stands(body: BodySubject) -> bool:
 
 
 def _shoes(body: BodySubject, skin: Lab | None) -> str:
-    """Below the ankles; bare feet are unknown."""
+    """Return the colour of the shoes below the ankles; bare feet are unknown."""
     feet = []
     for knee, ankle in SHINS:
         if seen(body, knee, ankle):

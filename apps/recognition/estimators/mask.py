@@ -1,11 +1,10 @@
 """Mask by a classification network with the labels `missing`, `medical_mask` and `occluded`, or some of them.
 
-Where the network states the threshold `medical_mask`, its score is moved so that one half lies at it; for a face whose
-mouth is hidden by the network of the task `face_occlusion`, at the threshold `mouth_hidden` instead. With that network
-a face without a mask counts as `occluded` where nose and mouth are both hidden, and how the mask is worn follows from
-the hidden points: a mask below the nose covers the mouth alone. A network of masks may tell this itself by an output
-that is named `occlusion`. There is no network in the embedded set: without one of the task `mask` the estimator is
-unavailable.
+If the manifest has the threshold `medical_mask`, the score is shifted so that this threshold maps to one half. If the
+network of the task `face_occlusion` finds the mouth hidden, the threshold `mouth_hidden` is used instead. With that
+network a face without a mask is `occluded` if nose and mouth are both hidden. The hidden landmarks also give the way of
+wearing a mask: below the nose it covers only the mouth. A mask network can give this itself in an output `occlusion`.
+The embedded set has no network of the task `mask`; without one the estimator is unavailable.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,13 +33,13 @@ WORN = {MEDICAL_MASK: ("correct", "mouth"), MISSING: ("clear", "chin"), OCCLUDED
 
 @dataclass(frozen=True, slots=True)
 class Mask(Labelled):
-    """`occlusion`: scores by how the mask is worn, None where no network tells."""
+    """Mask. `occlusion`: scores by way of wearing, None without a network for it."""
 
     occlusion: Mapping[str, float] | None
 
     @property
     def predominant_occlusion(self) -> str | None:
-        """How the mask is most likely worn, of the ways that belong to the predominant label."""
+        """Most probable way of wearing, of those of the predominant label."""
         if self.occlusion is None:
             return None
         ways = [way for way in WORN[self.predominant] if way in self.occlusion] or list(self.occlusion)
@@ -48,7 +47,7 @@ class Mask(Labelled):
 
 
 class MaskEstimator(Estimator):
-    """One run of the network a face, two where it tells how the mask is worn."""
+    """Estimator with one run of the network per face, or two if it has the output `occlusion`."""
 
     name = "mask"
     needs = ("mesh",)
@@ -57,7 +56,7 @@ class MaskEstimator(Estimator):
     result = Mask
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Mask]:
-        """Of every face."""
+        """Estimate each face."""
         network = networks.for_task("mask")
         covered = [covered_parts(subject) for subject in subjects]
         found = label_scores(subjects, networks, "mask")
@@ -68,7 +67,7 @@ class MaskEstimator(Estimator):
         return [Mask(each, occlusion) for each, occlusion in zip(scores, worn, strict=True)]
 
     def json(self, result: Mask) -> Json:
-        """`{predominant_mask, estimations, face_occlusion}`; `face_occlusion` is null where no network tells it."""
+        """Return `{predominant_mask, estimations, face_occlusion}`; the last is null without a network for it."""
         occlusion = None
         if result.occlusion is not None:
             estimations = shapes.scores(result.occlusion)
@@ -80,17 +79,17 @@ class MaskEstimator(Estimator):
         }
 
     def mean(self, results: Sequence[Mask]) -> Mask:
-        """The mean score of each label."""
+        """Return the mean score of each label."""
         worn = [each.occlusion for each in results if each.occlusion is not None]
         return Mask(mean_scores([each.scores for each in results]), mean_scores(worn) if worn else None)
 
     def columns(self, result: Mask) -> Mapping[str, int]:
-        """The predominant one."""
+        """Return the number of the predominant label."""
         return {"mask": enums.Mask.of(result.predominant)}
 
 
 def _with_parts(scores: Scores, parts: Mapping[str, float], network: Manifest) -> Scores:
-    """The scores by the network's own thresholds and by the parts that are covered."""
+    """Return the scores by the network's thresholds and the covered parts."""
     thresholds = dict(network.thresholds)
     if MEDICAL_MASK in thresholds:
         hidden = parts.get("mouth", 0.0) >= OCCLUDED_THRESHOLD
@@ -104,7 +103,7 @@ def _with_parts(scores: Scores, parts: Mapping[str, float], network: Manifest) -
 
 
 def _worn(scores: Scores, parts: Mapping[str, float]) -> Mapping[str, float] | None:
-    """How the mask is worn by the covered parts; None where they are not known. They do not tell a mask on the chin."""
+    """Return the way of wearing by the covered parts, None if they are unknown; it never is a mask on the chin."""
     if not {"mouth", "nose"} <= parts.keys():
         return None
     masked, occluded = scores.get(MEDICAL_MASK, 0.0), scores.get(OCCLUDED, 0.0)

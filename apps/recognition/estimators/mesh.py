@@ -1,7 +1,7 @@
-"""The face mesh as a step of other estimators.
+"""Face mesh, a step of other estimators.
 
-A face that was detected brings its mesh along. A stored warp does not: the mesh network then looks at the warp's face,
-whose place the five points tell.
+A detected face already has its mesh. For a stored sample the mesh network runs on the warp, at the position of the five
+landmarks.
 """
 
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ from apps.recognition.engine.mesh import Mesh
 from apps.recognition.engine.warps import warp_matrix
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 
-# The mesh crop in the warp template, as detection would choose it: median over 58 faces.
+# Mesh crop in the warp template, as detection would choose it: median of 58 faces.
 CROP_CENTRE = (124.5, 130.0)
 CROP_SIDE_PX = 205.0
 
 
 class MeshEstimator(Estimator):
-    """468 points; `Mesh` of apps.recognition.engine.mesh."""
+    """Estimator of the 468-point mesh (`apps.recognition.engine.mesh.Mesh`)."""
 
     name = "mesh"
     tasks = ("face_mesh",)
     public = False
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Mesh]:
-        """What detection found, else the mesh around the five points; its flag is not judged again."""
+        """Return the mesh of the detection, or else around the five landmarks, without a check of its flag."""
         missing = [subject for subject in subjects if "mesh" not in subject.results]
         meshes = dict(zip(map(id, missing), self._found(missing, networks), strict=True)) if missing else {}
         return [meshes.get(id(subject)) or subject.result("mesh", Mesh) for subject in subjects]
@@ -43,13 +43,13 @@ class MeshEstimator(Estimator):
 
 
 def mesh_crop_matrix(landmarks5: NDArray[np.float32]) -> Matrix:
-    """Picture to mesh crop for five points [5, 2] of the picture."""
+    """Return the transform from the picture to the mesh crop for five landmarks [5, 2] of the picture."""
     crop = square_transform(CROP_CENTRE, CROP_SIDE_PX, 0.0, face_mesh.SIZE_PX)
     return compose(warp_matrix(landmarks5), crop)
 
 
 def run_mesh(networks: Networks, crops: NDArray[np.uint8], matrices: Sequence[Matrix]) -> list[Mesh]:
-    """The mesh of each crop, uint8 RGB [N, 192, 192, 3]; `matrices`: picture to crop."""
+    """Return the mesh of each crop, uint8 RGB [N, 192, 192, 3]. `matrices`: transforms from picture to crop."""
     outputs = networks.run(networks.for_task("face_mesh").name, crops)
     return [
         face_mesh.decode(raw, float(flag), matrix)

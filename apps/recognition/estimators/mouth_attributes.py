@@ -1,12 +1,13 @@
-"""Mouth open, and smiling.
+"""Mouth: open, smiling, occluded.
 
-Opened: the inner lips' gap over the distance from the eyes to the chin, which is ISO/IEC 29794-5's "mouth closed", on
-the mesh. The standard's sigmoid has its one half at .2, where the mesh's gap seldom gets: of surprised faces it
-measures .061 to .237, of closed mouths .060 at most. So one half is at .063, and at .1 for a smile alone: bared teeth
-part the lips, too, and the smile's own checks tell them. Smile: the probability of happiness that
-the emotion network gives, which told smiling from other mouths better than the mesh's mouth width and corners did.
-Teeth: a smile whose lips part. `occluded` is what a network of the task `face_occlusion` says of the mouth; there is
-none in the embedded set.
+Open: the gap of the inner lips relative to the distance from the eyes to the chin, on the mesh. This is the measure
+"mouth closed" of ISO/IEC 29794-5. The standard's sigmoid is one half at .2, which the mesh's gap rarely reaches: it is
+.061 to .237 for surprised faces and at most .060 for closed mouths. The sigmoid here is one half at .063, and at .1 for
+a smile, because bared teeth also part the lips.
+
+Smile: the emotion network's probability of happiness, which separates smiles better than width and corners of the
+mesh's mouth. Teeth: a smile with parted lips. `occluded` is the result of a network of the task `face_occlusion`, which
+the embedded set lacks.
 """
 
 from collections.abc import Sequence
@@ -26,12 +27,15 @@ from apps.recognition.estimators.shapes import Json
 UPPER_INNER_LIP, LOWER_INNER_LIP = (82, 13, 312), (87, 14, 317)
 OPEN_CENTRE, OPEN_WIDTH = 0.063, 0.012
 SMILING_CENTRE, SMILING_WIDTH = 0.1, 0.03
-TEETH_CENTRE, TEETH_WIDTH = 0.04, 0.008  # lip gap: nine closed smiles up to .039, 15 bared ones from .040
+TEETH_CENTRE, TEETH_WIDTH = (
+    0.04,
+    0.008,
+)  # lip gap: nine closed smiles ≤ .039, 15 with teeth ≥ .040
 
 
 @dataclass(frozen=True, slots=True)
 class MouthAttributes:
-    """Scores 0..1; `regular` and `with_teeth` add up to `smile`."""
+    """Scores 0..1 of a mouth; `smile` is the sum of `regular` and `with_teeth`."""
 
     opened: float
     smile: float
@@ -41,7 +45,7 @@ class MouthAttributes:
 
 
 class MouthAttributesEstimator(Estimator):
-    """Geometry of the mesh, the emotion network's result, and that of the network that tells what is covered."""
+    """Estimator by geometry of the mesh, the emotion network and the network for covered parts."""
 
     name = "mouth_attributes"
     needs = ("mesh", "emotions")
@@ -49,7 +53,7 @@ class MouthAttributesEstimator(Estimator):
     result = MouthAttributes
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[MouthAttributes]:
-        """Of every face."""
+        """Estimate each face."""
         return [
             _mouth(
                 lip_gap(subject.result("mesh", Mesh).shape),
@@ -60,7 +64,7 @@ class MouthAttributesEstimator(Estimator):
         ]
 
     def json(self, result: MouthAttributes) -> Json:
-        """`{opened, occluded, smile, properties}`; `occluded` is null where no network tells it."""
+        """Return `{opened, occluded, smile, properties}`; `occluded` is null without a network for it."""
         kinds = {"none": 1 - result.smile, "regular": result.regular, "with_teeth": result.with_teeth}
         predominant: str = max(kinds, key=lambda kind: kinds[kind])
         return {
@@ -80,7 +84,10 @@ class MouthAttributesEstimator(Estimator):
 
 
 def lip_gap(shape: NDArray[np.float32]) -> float:
-    """The widest gap between the inner lips over the distance from the eyes' midpoint to the chin; `shape` [468, 3]."""
+    """Return the widest gap of the inner lips, relative to the distance from the eyes' midpoint to the chin.
+
+    `shape`: [468, 3].
+    """
     gap = (shape[list(LOWER_INNER_LIP)] - shape[list(UPPER_INNER_LIP)])[:, 1].max()
     eyes = shape[[vertex for corners in EYE_CORNERS for vertex in corners]].mean(0)
     return float(max(gap, 0.0) / np.linalg.norm(eyes - shape[CHIN]))

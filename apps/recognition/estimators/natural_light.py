@@ -1,7 +1,7 @@
-"""Natural light: is the skin's colour one that daylight or white light gives?
+"""Natural light, by the colour of the skin under daylight or white light.
 
-ISO/IEC 29794-5's natural colour, as OFIQ measures it: the mean colour of the squares on both cheeks in CIELAB (D50),
-its distance from a* 5..25, b* 5..35, and a sigmoid of it; 0 for grey pictures and for negative a* or b*. Here 0..1.
+The measure is "natural colour" of ISO/IEC 29794-5 as in OFIQ, scaled to 0..1. It is a sigmoid of the distance of the
+cheeks' mean colour in CIELAB (D50) from a* 5..25, b* 5..35. It is 0 for grey pictures, and for negative a* or b*.
 """
 
 from collections.abc import Sequence
@@ -20,24 +20,24 @@ NATURAL_FROM = 0.5
 
 @dataclass(frozen=True, slots=True)
 class NaturalLight:
-    """`score` 0..1, 1 = natural."""
+    """Natural light. `score`: 0..1, 1 is natural."""
 
     score: float
 
     @property
     def natural(self) -> bool:
-        """Is it rather natural?"""
+        """Whether the light is more natural than not."""
         return self.score >= NATURAL_FROM
 
 
 class NaturalLightEstimator(Estimator):
-    """Image statistics; no network of its own."""
+    """Estimator by image statistics, without a network of its own."""
 
     name = "natural_light"
     feature = "face_quality"
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[NaturalLight]:
-        """Of every face."""
+        """Estimate each face."""
         return [_natural_light(subject) for subject in subjects]
 
 

@@ -1,7 +1,7 @@
-"""How many people a picture shows and where: bodies, and faces that belong to none of them.
+"""Number and positions of people in a picture: bodies, and faces without a body.
 
-A body is known by its box, so somebody who turns away counts; a face without a body is a head that looks out of a
-crowd. Pictures with three people or more are searched for bodies in tiles, too.
+People who turn away are counted by their bodies, heads in a crowd by their faces. In pictures with three people or more
+the body detector also runs on tiles.
 """
 
 from dataclasses import dataclass
@@ -9,30 +9,30 @@ from dataclasses import dataclass
 from apps.recognition.engine.bodies import head_of
 from apps.recognition.estimators.base import BodySubject, Scene, SceneEstimator
 
-HEAD_DOWN = 0.1  # of a body's height, where its pose shows no head
+HEAD_DOWN = 0.1  # share of a body's height, if its pose has no head
 
 
 @dataclass(frozen=True, slots=True)
 class PeopleCount:
-    """`coordinates`: the middle of each one's head, x and y in picture pixels, from left to right."""
+    """People of a picture. `coordinates`: centres of their heads, x and y in picture pixels, from left to right."""
 
     coordinates: tuple[tuple[int, int], ...]
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of people."""
         return len(self.coordinates)
 
 
 class PeopleCountEstimator(SceneEstimator):
-    """Counts what detection found."""
+    """Estimator that counts the detections."""
 
     name = "people_count"
     feature = "people_counter"
     tasks = ("object_detector", "body_pose")
 
     def estimate(self, scene: Scene) -> PeopleCount:
-        """Of a picture, whatever the plan selects of it."""
+        """Count the people of a picture, independent of the plan's selection."""
         paired = [body.face for body in scene.bodies]
         lone = [face for face in scene.faces if all(face is not other for other in paired)]
         heads = [_head(body) for body in scene.bodies] + [face.landmarks5.mean(0) for face in lone]

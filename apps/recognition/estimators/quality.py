@@ -1,9 +1,10 @@
 """Image quality of a face, measured on its warp inside the hull of the mesh; 1 is best.
 
-dark, light: the two sides of ISO/IEC 29794-5's luminance mean (sigmoids at .2 and .8 of the mean luminance).
-illumination: its illumination uniformity, the overlap of both cheeks' luminance histograms to the power .3.
-blurriness: `measures.sharpness`, ours. specularity: exp(−share / .05) of the bright, colourless pixels (value of
-HSV from 245 on, saturation below 60 of 255), ours: faces lit by flash .06 to .1, others .9 and more.
+dark, light: both sides of ISO/IEC 29794-5's luminance mean (sigmoids at .2 and .8 of the mean luminance).
+illumination: illumination uniformity of this standard, the overlap of both cheeks' luminance histograms to the power
+.3. blurriness: `measures.sharpness`, our own measure. specularity: exp(−share / .05) of bright, colourless pixels (HSV
+value of at least 245, saturation below 60 of 255), our own measure: .06 to .1 for faces lit by flash, .9 or more for
+others.
 """
 
 from collections.abc import Sequence
@@ -23,12 +24,12 @@ from apps.recognition.types import Points
 DARK_CENTRE, LIGHT_CENTRE, LUMINANCE_WIDTH = 0.2, 0.8, 0.05
 UNIFORMITY_POWER = 0.3
 GLARE_VALUE, GLARE_SATURATION, GLARE_SHARE = 245, 60, 0.05
-CHEEK_SIDE = 0.3  # of the eye distance
+CHEEK_SIDE = 0.3  # share of the eye distance
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Scores 0..1, 1 = best: `light` is 1 where the face is not too bright, `dark` where it is not too dark."""
+    """Scores 0..1, 1 is best: `light` is 1 for a face that is not too bright, `dark` for one that is not too dark."""
 
     blurriness: float
     dark: float
@@ -38,18 +39,18 @@ class Quality:
 
 
 class QualityEstimator(Estimator):
-    """Image statistics; no network of its own."""
+    """Estimator by image statistics, without a network of its own."""
 
     name = "quality"
     needs = ("mesh",)
     result = Quality
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Quality]:
-        """Of every face."""
+        """Estimate each face."""
         return [_quality(subject) for subject in subjects]
 
     def json(self, result: Quality) -> Json:
-        """A score of each."""
+        """Return the scores by name."""
         return {
             "blurriness": shapes.score(result.blurriness),
             "dark": shapes.score(result.dark),
@@ -76,7 +77,10 @@ def _quality(subject: Subject) -> Quality:
 
 
 def uniformity(brightness: NDArray[np.float32], landmarks5: Points) -> float:
-    """Illumination uniformity 0..1 from the squares on both cheeks; `brightness` float32 [H, W] 0..1 of the warp."""
+    """Return the illumination uniformity 0..1 of squares on both cheeks.
+
+    `brightness`: float32 [H, W] 0..1 of the warp.
+    """
     left_eye, right_eye = landmarks5[0], landmarks5[1]
     side = int(CHEEK_SIDE * np.linalg.norm(right_eye - left_eye))
     drop = int(np.linalg.norm(landmarks5[3:].mean(0) - landmarks5[:2].mean(0)) / 2)

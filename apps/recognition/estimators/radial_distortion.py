@@ -1,13 +1,13 @@
-"""Radial distortion (fisheye): which bending makes the picture's lines straight again?
+"""Radial distortion (fisheye): the coefficient k that makes the lines of the picture straight.
 
-Straight things stay straight in a picture of a good lens and bow away from its middle in a fisheye's. Every edge pixel
-of the picture, with its direction, is unbent by r → r·(1 + k·r²) (r in half diagonals) for a ladder of k and votes for
-the line that it then lies on (a Hough transform, after Alemán-Flores et al., IPOL 2014). The k whose votes are the most
-concentrated is the lens's, if it stands out from the others; a picture without straight things says nothing.
-The face itself was tried and tells nothing: the mesh's proportions do not change with a bending of 1.
+Straight objects remain straight in pictures of a good lens, and bow away from the centre in those of a fisheye lens.
+Every edge pixel with its direction is corrected by r → r·(1 + k·r²), with r in half diagonals, for several k. It then
+votes for its line (Hough transform, after Alemán-Flores et al., IPOL 2014). The k with the most concentrated votes is
+the result, if it is distinct from the others. Pictures without straight objects give None. The face gives no evidence,
+because the mesh's proportions do not change with a distortion of 1.
 
-On 34 pictures 11 are judged, all as straight; of copies bent by .2 nine are judged, eight as bent; of copies bent by .5
-three, all as bent.
+Of 34 pictures 11 get a result, all undistorted. Of copies distorted by .2 nine get a result, eight of them distorted.
+Of copies distorted by .5 three get a result, all distorted.
 """
 
 from collections.abc import Sequence
@@ -23,33 +23,37 @@ from apps.recognition.types import Image
 
 LADDER = (-0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 DISTORTED_FROM = 0.1
-STANDS_OUT = 1.1  # times the best k that is no neighbour
+STANDS_OUT = 1.1  # minimum ratio of the best k to the best other k that is not a neighbour
 LONG_SIDE_PX = 480
-EDGE_LOW, EDGE_HIGH = 40, 100  # Canny, of grey 0..255
-ANGLES, DISTANCES, REACH = 120, 240, 1.2  # bins of the lines; distances from the middle in half diagonals
-LINES = 40  # the strongest bins that are compared
+EDGE_LOW, EDGE_HIGH = 40, 100  # thresholds of Canny for grey 0..255
+ANGLES, DISTANCES, REACH = (
+    120,
+    240,
+    1.2,
+)  # bins of lines; REACH: largest distance in half diagonals
+LINES = 40  # number of compared strongest bins
 
 
 @dataclass(frozen=True, slots=True)
 class RadialDistortion:
-    """`bending`: the k as above, positive for a barrel (fisheye), 0 for none."""
+    """Radial distortion. `bending`: k of the module, positive for barrel distortion (fisheye), 0 for none."""
 
     bending: float
 
     @property
     def distorted(self) -> bool:
-        """Is it a fisheye's picture?"""
+        """Whether the picture is distorted."""
         return self.bending >= DISTORTED_FROM
 
 
 class RadialDistortionEstimator(Estimator):
-    """Image statistics of the whole picture; no network of its own."""
+    """Estimator by image statistics of the whole picture, without a network of its own."""
 
     name = "radial_distortion"
     feature = "face_quality"
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[RadialDistortion | None]:
-        """The picture's, for every face in it; None for warps and for pictures without straight things."""
+        """Return the picture's distortion for each face; None for warps and pictures without straight objects."""
         found = None if is_warp(subjects[0]) else _distortion(subjects[0].image)
         return [found] * len(subjects)
 
@@ -65,7 +69,7 @@ def _distortion(image: Image) -> RadialDistortion | None:
 
 
 def _edges(image: Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Places of the edge pixels in half diagonals from the middle, and unit vectors along the edges: each [N, 2]."""
+    """Return positions of edge pixels in half diagonals from the centre, and unit vectors along edges, each [N, 2]."""
     scale = LONG_SIDE_PX / max(image.shape[:2])
     size_px = [max(1, round(side * scale)) for side in (image.shape[1], image.shape[0])]
     small = cv2.resize(image, size_px, interpolation=cv2.INTER_AREA)
@@ -80,7 +84,7 @@ def _edges(image: Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _strength(places: NDArray[np.float64], directions: NDArray[np.float64], k: float) -> float:
-    """How concentrated the votes for lines are when the picture is unbent by k: squares of the strongest bins."""
+    """Return the concentration of votes after a correction by k: the sum of squares of the strongest bins."""
     grown = 1 + k * (places**2).sum(1, keepdims=True)
     unbent = places * grown
     turned = directions * grown + 2 * k * (places * directions).sum(1, keepdims=True) * places

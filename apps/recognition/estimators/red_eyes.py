@@ -1,8 +1,8 @@
-"""Red eyes: do the pupils shine red, as a flash makes them?
+"""Red eyes: red pupils, as a flash causes them.
 
-Around the middle of the iris, in the inner three fifths of its radius: the share of pixels that are bright red (red at
-least 100 of 255, twice green and twice blue, these two within a quarter of red). Brown irises under warm lamps are
-orange, or dark.
+The measure is the share of bright red pixels in the inner three fifths of the iris's radius. Bright red: red is at
+least 100 of 255, twice green and twice blue, and green and blue differ by at most a quarter of red. Brown irises under
+warm lamps are orange or dark.
 """
 
 from collections.abc import Sequence
@@ -14,32 +14,32 @@ from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.iris import IRIS, Eye, Eyes
 from apps.recognition.types import Image
 
-PUPIL_RADIUS = 0.6  # of the iris's
+PUPIL_RADIUS = 0.6  # share of the iris's radius
 BRIGHT, TIMES_OTHERS, HUE_SPREAD = 100, 2.0, 0.25
 RED_SHARE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class RedEyes:
-    """`share` 0..1: red pixels of the redder eye's pupil."""
+    """Red eyes. `share`: 0..1, share of red pixels in the pupil of the redder eye."""
 
     share: float
 
     @property
     def red(self) -> bool:
-        """Is one of the eyes red?"""
+        """Whether one of the eyes is red."""
         return self.share >= RED_SHARE
 
 
 class RedEyesEstimator(Estimator):
-    """Colours inside the iris network's points."""
+    """Estimator by colours inside the iris network's points."""
 
     name = "red_eyes"
     feature = "face_quality"
     needs = ("iris",)
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[RedEyes]:
-        """Of every face."""
+        """Estimate each face."""
         return [
             RedEyes(max(red_share(subject.image, eye) for eye in _eyes(subject.result("iris", Eyes))))
             for subject in subjects
@@ -51,7 +51,7 @@ def _eyes(eyes: Eyes) -> tuple[Eye, Eye]:
 
 
 def red_share(image: Image, eye: Eye) -> float:
-    """Of the pupil's pixels; 0 for an eye outside of the picture."""
+    """Return the share of red pixels in the pupil, 0 for an eye outside of the picture."""
     centre, edge = eye.points[IRIS][0], eye.points[IRIS][1:]
     radius = max(1.0, float(np.linalg.norm(edge - centre, axis=1).mean()) * PUPIL_RADIUS)
     left, top = np.maximum(np.floor(centre - radius), 0).astype(int)

@@ -1,4 +1,4 @@
-"""Finds the estimators of this package and orders those that a plan needs."""
+"""Registry of the estimators of this package, and their order in a plan."""
 
 import importlib
 import pkgutil
@@ -12,12 +12,12 @@ from apps.recognition import estimators as package
 from apps.recognition.estimators.base import AnyEstimator
 from apps.recognition.vocabulary import ESTIMATIONS
 
-IMAGE_CHECKS = "face_quality"  # made by no estimator, but of the results of several
+IMAGE_CHECKS = "face_quality"  # not an estimator: computed from results of several estimators
 
 
 @lru_cache(maxsize=1)
 def all_estimators() -> Mapping[str, AnyEstimator]:
-    """Every estimator by name."""
+    """Return all estimators by name."""
     found: dict[str, AnyEstimator] = {}
     for module in pkgutil.iter_modules(package.__path__):
         estimator = getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "ESTIMATOR", None)
@@ -27,11 +27,10 @@ def all_estimators() -> Mapping[str, AnyEstimator]:
 
 
 def ordered(names: Collection[str], tasks: Collection[str], off: Collection[str] = ()) -> tuple[AnyEstimator, ...]:
-    """The estimators for the public `names` and all that they need, each once and after its needs.
+    """Return the estimators of the public `names` with all dependencies, in the order of dependencies.
 
-    `tasks` are those with an installed network, `off` names that are switched off. Raises LunaError
-    ESTIMATOR_NOT_INITIALIZED with the name asked for where there is no such estimator, it is off, or one of its
-    networks is absent.
+    `tasks`: tasks with an installed network. `off`: names that are switched off. Raises LunaError
+    ESTIMATOR_NOT_INITIALIZED with the requested name if the estimator is unknown or off, or a network is missing.
     """
     known = all_estimators()
     order: dict[str, AnyEstimator] = {}
@@ -52,12 +51,12 @@ def ordered(names: Collection[str], tasks: Collection[str], off: Collection[str]
 
 
 def available(tasks: Collection[str], off: Collection[str] = ()) -> frozenset[str]:
-    """The public estimators that are on and whose networks are all installed."""
+    """Return the public estimators that are on and have all networks installed."""
     return _available(frozenset(tasks), frozenset(off))
 
 
 def without_network(names: Collection[str], tasks: Collection[str], off: Collection[str] = ()) -> frozenset[str]:
-    """Return those of `names` that are estimations, are on, and lack a network among those of `tasks`."""
+    """Return those of `names` that are estimations, are on, and need a task that is not in `tasks`."""
     return frozenset(names).intersection(ESTIMATIONS) - available(tasks) - frozenset(off) - {IMAGE_CHECKS}
 
 

@@ -1,4 +1,4 @@
-"""Numbers as answers show them: what is beyond these decimals is noise."""
+"""Rounding of numbers in responses; further decimals would be noise."""
 
 from collections.abc import Mapping
 
@@ -11,20 +11,20 @@ SCORE_DECIMALS, DEGREES_DECIMALS = 4, 2
 
 
 def score(value: float) -> float:
-    """A score 0..1."""
+    """Round a score 0..1."""
     return round(value, SCORE_DECIMALS)
 
 
 def scores(values: Mapping[str, float]) -> Json:
-    """Scores 0..1 by name."""
+    """Round scores 0..1 by name."""
     return {name: score(value) for name, value in values.items()}
 
 
 def degrees(value: float) -> float:
-    """An angle in degrees."""
+    """Round an angle in degrees."""
     return round(value, DEGREES_DECIMALS)
 
 
 def pixels(points: Points) -> list[list[int]]:
-    """Points [N, 2] as `[x, y]` in whole pixels."""
+    """Return points [N, 2] as `[x, y]` in whole pixels."""
     return [[int(x), int(y)] for x, y in np.rint(points)]

@@ -1,10 +1,11 @@
-"""Shoulders parallel to the camera, not parallel, or hidden: MoveNet's two shoulder points.
+"""Shoulders parallel to the camera, not parallel, or hidden, by MoveNet's two shoulder points.
 
-The network sees nine eye distances around the chest. Each shoulder is the best point of its heat map, weighted by a
-Gaussian around the place where a frontal person has it (medians of 20 photographs). Hidden: one of them scores below
-.3, lies outside of the picture or less than 1.5 eye distances below the eyes, where no shoulder is. Parallel: the line
-of the shoulders is level within 10°, their distance at least 3.3 eye distances, and the face above their middle (within
-an eighth of their distance).
+The input is a window of nine eye distances around the chest. Each shoulder is the best point of its heat map, weighted
+by a Gaussian around its usual position in frontal persons (medians of 20 photographs).
+
+Hidden: a shoulder scores below .3, is outside of the picture, or is less than 1.5 eye distances below the eyes.
+Parallel: the line of the shoulders is level within 10°, their distance is at least 3.3 eye distances, and the face is
+above their middle, within an eighth of their distance.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from apps.recognition.estimators.source import is_warp
 
 SHOULDERS = ("parallel", "non-parallel", "hidden")
 WINDOW, WINDOW_BELOW_EYES = 9.0, 2.2  # eye distances
-LEFT, RIGHT = 6, 5  # key points in the picture's order; the person's left shoulder is on the right
+LEFT, RIGHT = 6, 5  # keypoints in the image's order; the person's left shoulder is image-right
 EXPECTED_SIDE, EXPECTED_BELOW, EXPECTED_SPREAD = 1.9, 2.9, 1.6  # eye distances from the eyes' midpoint
 SCORE_FROM, BELOW_EYES_FROM = 0.3, 1.5
 LEVEL_DEG, LEAST_DISTANCE, OFF_MIDDLE = 10.0, 3.3, 0.125
@@ -27,21 +28,21 @@ LEVEL_DEG, LEAST_DISTANCE, OFF_MIDDLE = 10.0, 3.3, 0.125
 
 @dataclass(frozen=True, slots=True)
 class ShouldersPosition:
-    """`state`: one of `SHOULDERS`. `tilt`: of their line, degrees, clockwise; None where they are hidden."""
+    """Shoulders. `state`: one of `SHOULDERS`. `tilt`: clockwise angle of their line in degrees, None if hidden."""
 
     state: str
     tilt: float | None = None
 
 
 class ShouldersPositionEstimator(Estimator):
-    """One run of the pose network a face."""
+    """Estimator with one run of the pose network per face."""
 
     name = "shoulders_position"
     feature = "face_quality"
     tasks = ("body_pose",)
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[ShouldersPosition | None]:
-        """Of every face in a picture; None for warps."""
+        """Estimate each face of a picture; None for warps."""
         if is_warp(subjects[0]):
             return [None] * len(subjects)
         network = networks.for_task("body_pose")
@@ -61,7 +62,7 @@ def _window(subject: Subject, size_px: int) -> Matrix:
 
 
 def _eyes(subject: Subject) -> tuple[NDArray[np.float32], float]:
-    """Their midpoint and distance."""
+    """Return midpoint and distance of the eyes."""
     left, right = subject.landmarks5[:2]
     return (left + right) / 2, max(1.0, float(np.linalg.norm(right - left)))
 
@@ -91,7 +92,10 @@ def _position(
 def _shoulder(
     heat: NDArray[np.float32], offset: NDArray[np.float32], side: float, size_px: int
 ) -> tuple[NDArray[np.float32], float]:
-    """Its place in the crop (x, y) and score; `heat` [48, 48], `offset` [48, 48, 2] in cells, y first."""
+    """Return position in the crop (x, y) and score of a shoulder.
+
+    `heat`: [48, 48]. `offset`: [48, 48, 2] in cells, y first.
+    """
     cell_px = size_px / heat.shape[0]
     eye_distance_cells = heat.shape[0] / WINDOW
     middle = heat.shape[0] / 2

@@ -1,4 +1,4 @@
-"""Colours of the skin: the squares on both cheeks, and CIELAB.
+"""Colours of the skin in squares on both cheeks, and conversion to CIELAB.
 
 The squares are those of ISO/IEC 29794-5: three tenths of the eye distance wide, half-way from eyes to mouth.
 """
@@ -8,15 +8,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from apps.recognition.types import Image, Points
 
-SQUARE_SIDE = 0.3  # of the eye distance
-# Linear sRGB to XYZ relative to D50 (Bradford adapted, B. Lindbloom), divided by the white point.
+SQUARE_SIDE = 0.3  # share of the eye distance
+# Linear sRGB to XYZ relative to D50 (Bradford adaptation, B. Lindbloom), divided by the white point.
 _TO_XYZ = np.array(
     [[0.4360747, 0.3850649, 0.1430804], [0.2225045, 0.7168786, 0.0606169], [0.0139322, 0.0971045, 0.7141733]]
 ) / np.array([[0.96422], [1.0], [0.82521]])
 
 
 def cheek_pixels(warp: Image, landmarks5: Points) -> NDArray[np.uint8]:
-    """The pixels of both squares, uint8 RGB [N, 3]; none where the squares lie outside of the warp."""
+    """Return the pixels of both squares, uint8 RGB [N, 3], empty if the squares are outside of the warp."""
     left_eye, right_eye = landmarks5[0], landmarks5[1]
     side = int(SQUARE_SIDE * np.linalg.norm(right_eye - left_eye))
     drop = int(np.linalg.norm(landmarks5[3:].mean(0) - landmarks5[:2].mean(0)) / 2)
@@ -26,7 +26,7 @@ def cheek_pixels(warp: Image, landmarks5: Points) -> NDArray[np.uint8]:
 
 
 def cielab(rgb: ArrayLike) -> NDArray[np.float64]:
-    """L*, a*, b* (D50) of sRGB colours 0..255; [..., 3] to [..., 3]."""
+    """Convert sRGB colours 0..255 to L*, a*, b* (D50), [..., 3] to [..., 3]."""
     encoded = np.asarray(rgb, np.float64) / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     xyz = linear @ _TO_XYZ.T

@@ -1,8 +1,8 @@
-"""Is it the picture itself that a face lies in? Size, place and light of the picture are lost in a warp."""
+"""Source of a face: a picture or a warp. A warp lacks size, position and light of its picture."""
 
 from apps.recognition.estimators.base import Subject
 
 
 def is_warp(subject: Subject) -> bool:
-    """Was a warp sent in, instead of a picture?"""
+    """Return whether the input is a warp instead of a picture."""
     return subject.image is subject.warp

@@ -1,12 +1,12 @@
-"""How fit a warp is for comparison: the descriptor's `score`, 0..1.
+"""Suitability of a warp for matching: the descriptor's `score`, 0..1.
 
-Each factor says how near a face stays to a good picture of itself (cosine of sface's descriptors) when one thing alone
-is wrong with it: detail (blur, size, noise), light, what covers it, how far it looks aside. Their values are medians of
-54 faces in 15 degradations; docs/similarity.md shows what the product says of the match rate. Everything is measured on
-the warp and its five points, so a stored warp has the score of its photograph.
+The score is a product of factors for detail (blur, size, noise), light, covered parts and rotation. A factor is the
+cosine of SFace's descriptors between a good picture and one with a single degradation: medians of 54 faces in 15
+degradations. docs/similarity.md shows the relation of the score to the match rate. All measurements use only the warp
+and its five landmarks, so a stored sample has the score of its photograph.
 
-What covers a face shows in two ways. Detector and mesh see different points: they lie .08 eye distances apart on bare
-faces, .18 on masked ones. Eyes behind dark glasses are darker than the cheeks: .12 of their brightness, bare eyes .67.
+Two measurements detect covered parts. The landmarks of detector and mesh differ by .08 eye distances on bare faces and
+by .18 on masked ones. Eyes behind dark glasses have .12 of the cheeks' brightness, bare eyes .67.
 """
 
 from collections.abc import Sequence
@@ -22,26 +22,26 @@ from apps.recognition.estimators.base import Networks
 from apps.recognition.estimators.measures import MIDDLE, SHARPNESS_SIZE_PX
 from apps.recognition.types import WARP_SIZE_PX, Image, Points
 
-Curve = tuple[tuple[float, float], ...]  # points of a measure and its factor, linear between them
+Curve = tuple[tuple[float, float], ...]  # pairs of measurement and factor, linear between them
 
-# Detail, log10 of the variance of the Laplacian over that of the luminance: bare faces −.7, 16 px between the eyes
-# −1.3, 10 px −1.6, Gaussian blur of a twelfth of the eye distance −2.2, noise of 40 grey levels 0.
+# Detail: log10 of the ratio of the Laplacian's variance to the luminance's variance. Good pictures −.7, 16 px between
+# the eyes −1.3, 10 px −1.6, Gaussian blur of a twelfth of the eye distance −2.2, noise of 40 grey levels 0.
 BLUR: Curve = ((-2.6, 0.5), (-2.2, 0.7), (-1.6, 0.9), (-1.3, 0.96), (-1.0, 1.0))
 NOISE: Curve = ((-0.35, 1.0), (0.0, 0.85), (0.3, 0.7))
-# Grey levels, standard deviation: a picture at .15 of its light 6, at .07 3.
+# Standard deviation in grey levels: 6 for a picture with .15 of its light, 3 for .07.
 CONTRAST: Curve = ((1.0, 0.3), (3.0, 0.7), (6.0, 0.9), (12.0, 1.0))
-WHITE: Curve = ((0.1, 1.0), (0.4, 0.8), (0.8, 0.55))  # the part of the face that is overexposed
+WHITE: Curve = ((0.1, 1.0), (0.4, 0.8), (0.8, 0.55))  # overexposed share of the face
 POINTS_APART: Curve = ((0.11, 1.0), (0.18, 0.8), (0.25, 0.6), (0.45, 0.4))  # eye distances
-EYES: Curve = ((0.12, 0.75), (0.27, 0.8), (0.45, 1.0))  # their brightness, of the cheeks'
-CERTAINTY: Curve = ((0.0, 0.5), (0.5, 0.75), (0.95, 1.0))  # of the detector, from its threshold to its certain score
-ASIDE: Curve = ((0.35, 1.0), (0.5, 0.75), (0.7, 0.4))  # the nose's eye distances from the middle of the eyes
+EYES: Curve = ((0.12, 0.75), (0.27, 0.8), (0.45, 1.0))  # brightness relative to the cheeks
+CERTAINTY: Curve = ((0.0, 0.5), (0.5, 0.75), (0.95, 1.0))  # detector's score, from its threshold (0) to certain (1)
+ASIDE: Curve = ((0.35, 1.0), (0.5, 0.75), (0.7, 0.4))  # nose to the middle of the eyes, in eye distances
 PATCH = 0.2  # eye distances around a point
 NEARLY_WHITE = 250
-FACE_BOX = np.array([65.0, 45.0, 185.0, 205.0], np.float32)  # of the warp template, as detectors draw it
+FACE_BOX = np.array([65.0, 45.0, 185.0, 205.0], np.float32)  # box of detectors in the warp template
 
 
 def suitability(warps: Sequence[Image], landmarks5: Sequence[Points], networks: Networks) -> list[float]:
-    """The score of each warp, uint8 RGB [250, 250, 3], with its five points."""
+    """Return the score of each warp, uint8 RGB [250, 250, 3], with its five landmarks."""
     detector = networks.for_task("face_detector")
     head = head_for(detector)
     seen = _seen(warps, head, networks, detector.name)
@@ -52,13 +52,13 @@ def suitability(warps: Sequence[Image], landmarks5: Sequence[Points], networks: 
 
 
 def factor(value: float, curve: Curve) -> float:
-    """The curve's factor at a value, that of its ends beyond them."""
+    """Return the curve's factor at a value; beyond its ends, the factor of the end."""
     points = np.array(curve)
     return float(np.interp(value, points[:, 0], points[:, 1]))
 
 
 def _seen(warps: Sequence[Image], head: Head, networks: Networks, detector: str) -> list[Detection | None]:
-    """The face that the detector sees in each warp, in pixels of the warp."""
+    """Return the detected face of each warp, in pixels of the warp."""
     side = head.face_side
     crops = np.stack([resized(warp, side / WARP_SIZE_PX) for warp in warps])
     places = [Window(0, 0, side / WARP_SIZE_PX)] * len(warps)
@@ -93,7 +93,7 @@ def _of_face(warp: Image, points: Points) -> tuple[float, float]:
 
 
 def _brightness(grey: NDArray[np.uint8], centres: Sequence[NDArray[np.float32]], distance: float) -> float:
-    """The mean of squares around points of the warp, 0..255."""
+    """Return the mean brightness 0..255 of squares around points of the warp."""
     reach = max(1, round(PATCH * distance))
     patches = []
     for x, y in np.clip(np.round(centres), 0, WARP_SIZE_PX - 1).astype(int):

@@ -1,9 +1,9 @@
 """Colours of the upper clothing and the length of the sleeves, by the pose and the colour of the face's skin.
 
-The clothing is what lies between shoulders and hips: what is worn on top, with a tie or folded arms in front of it.
-Sleeves are short where the forearm (else the upper arm) has the skin's colour, long where the forearm has not; where
-clothing or light makes both alike, or no arm is seen, their length is unknown. The embedded networks tell no headwear:
-it is always unknown.
+The clothing is the region between shoulders and hips, including a tie or folded arms in front of it. Sleeves are short
+if the forearm (or else the upper arm) has the colour of the skin, and long if the forearm does not. The length is
+unknown if clothing and skin have similar colours, or if no arm is visible. Headwear is always unknown, because no
+embedded network estimates it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,21 +37,21 @@ FOREARM_PART, UPPER_ARM_PART = (0.2, 0.7), (0.5, 0.9)
 
 @dataclass(frozen=True, slots=True)
 class UpperBody:
-    """`colours`: of the clothing, the commonest first. `bare`: share of skin in the arm, None where it is unknown."""
+    """Upper body. `colours`: of the clothing, the most frequent first. `bare`: share of skin, None if unknown."""
 
     colours: tuple[str, ...]
     bare: float | None
 
     @property
     def sleeve(self) -> str:
-        """`short`, `long` or `unknown`."""
+        """Length `short`, `long` or `unknown`."""
         if self.bare is None or COVERED_UP_TO < self.bare < BARE_FROM:
             return UNKNOWN
         return "short" if self.bare >= BARE_FROM else "long"
 
 
 class UpperBodyEstimator(BodyEstimator):
-    """Regions of the pose."""
+    """Estimator by regions of the pose."""
 
     name = "upper_body"
     feature = "body_attributes"
@@ -59,11 +59,11 @@ class UpperBodyEstimator(BodyEstimator):
     result = UpperBody
 
     def estimate(self, subjects: Sequence[BodySubject], networks: Networks) -> Sequence[UpperBody]:
-        """Of every body."""
+        """Estimate each body."""
         return [_upper_body(body) for body in subjects]
 
     def json(self, result: UpperBody) -> Json:
-        """`{headwear, sleeve, upper_clothing}`; headwear is always unknown."""
+        """Return `{headwear, sleeve, upper_clothing}`; headwear is always unknown."""
         bare = None if result.sleeve == UNKNOWN else result.bare
         return {
             "headwear": {
@@ -83,11 +83,11 @@ class UpperBodyEstimator(BodyEstimator):
         }
 
     def mean(self, results: Sequence[UpperBody]) -> UpperBody:
-        """The commonest colours; the mean share of skin."""
+        """Return the most frequent colours and the mean share of skin."""
         return UpperBody(common_colours([each.colours for each in results]), known_mean(each.bare for each in results))
 
     def columns(self, result: UpperBody) -> Mapping[str, int | list[int]]:
-        """Numbers for the words."""
+        """Return the numbers of the words."""
         return {
             "headwear_state": enums.Presence.UNKNOWN,
             "headwear_apparent_color": enums.PlainColour.UNKNOWN,
