@@ -16,6 +16,8 @@ Cosines = NDArray[np.float64]
 # Pairs of similarity and target FMR.
 SCALE = ((0.5, 0.25), (0.6, 0.05), (0.7, 0.01), (0.8, 1e-3), (0.9, 1e-4))
 SEEN_FALSE_MATCHES = 5  # minimum number of pairs for a counted rate; a lower rate is extrapolated
+FEWEST_IMPOSTORS = 1000  # minimum number of impostor pairs for a proposed calibration
+CONFIDENCE_Z = 1.96  # normal quantile of 95 % confidence bounds
 TAIL_FMR = 0.05  # below this rate log FMR is nearly linear in the cosine
 
 
@@ -42,6 +44,25 @@ class Pairs:
         return float((below + not_above).sum()) / (2 * len(self.genuine) * len(self.impostor))
 
 
+def bounds(count: int, total: int) -> tuple[float, float]:
+    """Return the 95 % confidence interval of a rate: `count` of `total` pairs (E. B. Wilson, 1927).
+
+    Pairs are taken as independent. Pairs of few people are not, so the interval is too narrow for them.
+    """
+    squared = CONFIDENCE_Z**2
+    centre = (count + squared / 2) / (total + squared)
+    half = CONFIDENCE_Z / (total + squared) * np.sqrt(count * (total - count) / total + squared / 4)
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+def false_alarms(fmr: float, candidates: int) -> float:
+    """Return the share of searches for an unlisted person that return a false candidate, of a list of `candidates`.
+
+    FPIR = 1 − (1 − FMR)^N (ISO/IEC 19795-1); comparisons are taken as independent.
+    """
+    return float(-np.expm1(candidates * np.log1p(-min(fmr, 1 - 1e-12))))
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """Point of a proposed calibration. `counted`: the rate is counted on the pairs, not extrapolated."""
@@ -57,14 +78,24 @@ def pairs_of(vectors: NDArray[np.float32], people: Sequence[str]) -> Pairs:
 
     Raises ValueError if genuine or impostor pairs are missing.
     """
-    cosines = vectors.astype(np.float64) @ vectors.astype(np.float64).T
-    rows, columns = np.triu_indices(len(people), 1)
-    names = np.array(people)
-    same = names[rows] == names[columns]
-    values = cosines[rows, columns]
+    values, same = _cosines(vectors, people)
     if same.all() or not same.any():
         raise ValueError("calibration needs at least two people, and at least two pictures of one of them")
     return Pairs(np.sort(values[same]), np.sort(values[~same]))
+
+
+def impostors_of(vectors: NDArray[np.float32], people: Sequence[str]) -> Cosines:
+    """Return the cosines of all impostor pairs, ascending."""
+    values, same = _cosines(vectors, people)
+    return np.sort(values[~same])
+
+
+def _cosines(vectors: NDArray[np.float32], people: Sequence[str]) -> tuple[Cosines, NDArray[np.bool_]]:
+    """Return the cosine of each pair of rows, and whether the pair is genuine."""
+    cosines = vectors.astype(np.float64) @ vectors.astype(np.float64).T
+    rows, columns = np.triu_indices(len(people), 1)
+    names = np.array(people)
+    return cosines[rows, columns], names[rows] == names[columns]
 
 
 def proposed_points(pairs: Pairs) -> list[Point]:

@@ -9,7 +9,17 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.common.descriptors import Calibration, versions
-from apps.recognition.calibration import Pairs, calibration_of, pairs_of, proposed_points, roc_points, roc_svg
+from apps.recognition.calibration import (
+    Pairs,
+    bounds,
+    calibration_of,
+    false_alarms,
+    pairs_of,
+    proposed_points,
+    roc_points,
+    roc_svg,
+)
+from apps.recognition.management.commands import calibrate
 from tests.unit.recognition.pictures import astronaut, encoded, samples
 
 
@@ -109,11 +119,57 @@ def test_the_command_measures_a_folder(people: Path, tmp_path: Path) -> None:
     assert lines[0].startswith(f"version {version.version} ({version.network}): 6 faces of 4 people, 3 genuine pairs")
     assert lines[0].endswith("12 impostor pairs, AUC 1.0000")
     row = next(line.split() for line in lines if line.startswith("0.80"))
-    assert row == ["0.80", f"{version.calibration.cosine(0.8):.3f}", "0.0000", "0", "0.0000"]
-    assert any(line.startswith("calibration = [[-1.0, 0.0]") for line in lines)
+    assert row[:4] == ["0.80", f"{version.calibration.cosine(0.8):.3f}", "0.0000", "0"]
+    assert row[4:] == ["0.0000–0.2425", "0.000", "0.0000–1.0000", "0.0000", "0.0000–0.5615"]
+    assert any(line.startswith("No calibration is proposed: 12 impostor pairs") for line in lines)
+    assert not any(line.startswith("calibration =") for line in lines)
     assert "grey.png: no face, skipped" in err.getvalue()
     assert "loose.png: not in the folder of a person" in err.getvalue()
     assert (tmp_path / "curve.svg").read_text().startswith("<svg")
+
+
+def test_enough_pairs_carry_a_calibration(people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrate, "FEWEST_IMPOSTORS", 12)
+    out = io.StringIO()
+    call_command("calibrate", people, roc=tmp_path / "curve.svg", stdout=out, stderr=io.StringIO())
+    assert any(line.startswith("calibration = [[-1.0, 0.0]") for line in out.getvalue().splitlines())
+
+
+def test_rates_of_groups(people: Path, tmp_path: Path) -> None:
+    """Only people of one group are compared."""
+    for group, names in (("first", ("her", "person-0")), ("second", ("person-1", "person-3"))):
+        for name in names:
+            (tmp_path / "groups" / group).mkdir(parents=True, exist_ok=True)
+            (people / name).rename(tmp_path / "groups" / group / name)
+    out = io.StringIO()
+    call_command(
+        "calibrate", tmp_path / "groups", groups=True, candidates=50, roc=tmp_path / "curve.svg", stdout=out,
+        stderr=io.StringIO(),
+    )  # fmt: skip
+    lines = [line.split() for line in out.getvalue().splitlines()]
+    assert ["first", "2", "3", "0.0000"] in [line[:4] for line in lines]
+    assert ["second", "2", "1", "0.0000"] in [line[:4] for line in lines]
+    assert "FPIR of 50" in out.getvalue()
+
+
+def test_a_list_of_no_candidates_is_refused(people: Path) -> None:
+    with pytest.raises(CommandError, match="--candidates must be 1 or more, got 0"):
+        call_command("calibrate", people, candidates=0)
+
+
+def test_the_bounds_hold_the_rate_and_narrow_with_pairs() -> None:
+    assert bounds(0, 1000) == (0.0, pytest.approx(0.00383, abs=1e-4))
+    assert bounds(1000, 1000) == (pytest.approx(0.99617, abs=1e-4), 1.0)
+    low, high = bounds(5, 1000)
+    assert low < 0.005 < high
+    assert bounds(500, 100_000)[0] > low
+
+
+@pytest.mark.parametrize(
+    ("fmr", "candidates", "expected"), [(0.001, 1, 0.001), (0.001, 1000, 0.632), (0, 9, 0), (1, 2, 1)]
+)
+def test_false_candidates_add_up_over_a_list(fmr: float, candidates: int, expected: float) -> None:
+    assert false_alarms(fmr, candidates) == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize(
