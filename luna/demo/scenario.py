@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from luna.demo.client import Api, Arrival, DemoError, Listener, RefusedError
 
-RECOGNISED_SIMILARITY = 0.85  # one false match in 1,000 comparisons at 0.80, in 10,000 at 0.90
+RECOGNISED_SIMILARITY = 0.90  # about one false match in 10,000 comparisons
 TAG = "recognised"
 LABEL = "guests"
 Write = Callable[[str], None]
