@@ -75,8 +75,8 @@ class Command(BaseCommand):
     def _propose(self, pairs: Pairs) -> None:
         if len(pairs.impostor) < FEWEST_IMPOSTORS:
             self.stdout.write(
-                f"\nNo calibration is proposed: {len(pairs.impostor)} impostor pairs are fewer than {FEWEST_IMPOSTORS:,} "
-                "(46 people with one picture each)."
+                f"\nNo calibration is proposed: {len(pairs.impostor)} impostor pairs are fewer than "
+                f"{FEWEST_IMPOSTORS:,} (46 people with one picture each)."
             )
             return
         points = proposed_points(pairs)
