@@ -14,11 +14,10 @@ from django.urls import re_path  # noqa: E402
 from apps.common.config import Http, config  # noqa: E402
 from apps.sender.routing import websocket_urlpatterns  # noqa: E402
 from luna.config import Connections, Database, Processes  # noqa: E402
-from luna.http.answers import Send  # noqa: E402
+from luna.http.answers import Receive, Send  # noqa: E402
 from luna.http.application import WSGIPool  # noqa: E402
 from luna.http.check import check_request  # noqa: E402
 from luna.http.environ import Scope  # noqa: E402
-from luna.http.lanes import Receive  # noqa: E402
 from luna.http.limits import Limits  # noqa: E402
 from luna.postgresql.timeouts import bound_statements  # noqa: E402
 

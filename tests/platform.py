@@ -24,24 +24,33 @@ def platform(threads: int, max_body_bytes: int = 10**6) -> Iterator[int]:
     """Its port on loopback. Tests that use it need `transactional_db`."""
     limits = Limits(threads=threads, reserved_threads=1, max_body_bytes=max_body_bytes)
     pool = WSGIPool(get_wsgi_application(), limits, check=check_request)
-    try:
-        with serving(pool) as port:
+    with serving(pool) as port:
+        try:
             yield port
-    finally:
-        for lane, count in ((pool.lane, threads), (pool.reserved, 1)):
-            close_connections(lane, count)
+        finally:
+            for lane, count in ((pool.lane, threads), (pool.reserved, 1)):
+                close_connections(lane, count)
+
+
+class Closing:
+    """A job that closes the database connection of its thread, so that the test database can be dropped."""
+
+    since_s = 0.0
+
+    def __init__(self, barrier: threading.Barrier) -> None:
+        self.barrier = barrier
+
+    def run(self) -> None:
+        connections.close_all()
+        self.barrier.wait(10)
 
 
 def close_connections(lane: Lane, threads: int) -> None:
-    """Each thread closes its connection, so that the test database can be dropped."""
-    barrier = threading.Barrier(threads)
-
-    def close() -> None:
-        connections.close_all()
-        barrier.wait(10)
-
-    for future in [lane.executor.submit(close) for _ in range(threads)]:
-        future.result(10)
+    barrier = threading.Barrier(threads + 1)
+    with lane._changed:
+        lane._queue.extend(Closing(barrier) for _ in range(threads))
+        lane._changed.notify_all()
+    barrier.wait(10)
 
 
 class Caller:

@@ -1,7 +1,7 @@
 """Answers of the WSGI application: made in a thread, sent by the event loop."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,10 +10,11 @@ import orjson
 from apps.common.errors import LunaError
 from apps.common.request_id import HEADER, accept_request_id
 from luna.http.environ import Scope, header
-from luna.http.lanes import Receive, client_left
+from luna.http.lanes import Left
 
 Message = dict[str, Any]
 Send = Callable[[Message], Any]
+Receive = Callable[[], Awaitable[Message]]
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 # So much is handed to the connection at a time; the next piece follows when the client has taken it.
@@ -77,32 +78,28 @@ class Answer:
             "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers],
         }
 
-    async def deliver(self, send: Send, receive: Receive, readers: ThreadPoolExecutor) -> None:
+    async def deliver(self, send: Send, left: Left, readers: ThreadPoolExecutor) -> None:
         """Send everything at the client's pace; the protocol ends connections that take too little.
 
         A thread of `readers` reads a piece of a source and is free again while the client takes it.
         """
+        loop = asyncio.get_running_loop()
         await send(self.head)
         if self.source is None and len(self.body) <= CHUNK_BYTES:
             await send({"type": "http.response.body", "body": self.body})
-            return
-        left = asyncio.ensure_future(client_left(receive))
-        loop = asyncio.get_running_loop()
-        try:
-            if self.source is None:
-                view = memoryview(self.body)
-                for place in range(0, len(view), CHUNK_BYTES):
-                    if left.done():
-                        return
+        elif self.source is None:
+            view = memoryview(self.body)
+            for place in range(0, len(view), CHUNK_BYTES):
+                if not left():
                     await _send_piece(send, bytes(view[place : place + CHUNK_BYTES]))
-            else:
-                while not left.done() and (piece := await loop.run_in_executor(readers, self.source.read)):
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            try:
+                while not left() and (piece := await loop.run_in_executor(readers, self.source.read)):
                     await _send_piece(send, piece)
-            if not left.done():
-                await send({"type": "http.response.body", "body": b""})
-        finally:
-            left.cancel()
-            if self.source is not None:
+                if not left():
+                    await send({"type": "http.response.body", "body": b""})
+            finally:
                 await loop.run_in_executor(readers, self.source.close)
 
 

@@ -1,92 +1,137 @@
 """Threads that answer requests, and the queue before them."""
 
 import asyncio
+import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from apps.common import errors
 from apps.common.errors import LunaError
 
 T = TypeVar("T")
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Turn = tuple[float, asyncio.Future[None]]  # when the request came (`time.monotonic`), and its turn
+Left = Callable[[], bool]  # whether the client has closed its connection
 RETRY_AFTER_S = "1"
-# A queue whose oldest request has waited for so long grows faster than it is served. The newest is then served first:
-# its client still has patience when the answer is made, and the oldest are answered with 503 in any case. Served in
-# order, every request would be answered late.
+# When the oldest request has waited for so long, the queue grows faster than it is served. The newest request is then
+# served first: its client still waits when the response is made, while the oldest time out in any case. In FIFO order,
+# every response would be late.
 OVERLOADED_S = 0.5
 
 
 class ClientLeftError(Exception):
-    """The client has closed its connection: nobody waits for the answer."""
+    """The client closed the connection; nobody receives the response."""
+
+
+class Job:
+    """A function that runs in a thread of a lane, and the future of its result.
+
+    `left()` returns whether the client has closed its connection; the function does not run then.
+    """
+
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...], left: Left) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[Any] = self.loop.create_future()
+        self.since_s = time.monotonic()
+        self._function, self._arguments, self._left = function, arguments, left
+
+    def run(self) -> None:
+        """Run the function in this thread and hand the result to the event loop."""
+        result, error = None, None
+        try:
+            if self._left():
+                raise ClientLeftError
+            result = self._function(*self._arguments)
+        except BaseException as problem:
+            error = problem
+        with suppress(RuntimeError):  # the loop has ended
+            self.loop.call_soon_threadsafe(self.finish, result, error)
+
+    def finish(self, result: Any, error: BaseException | None) -> None:
+        """Set the result, in the event loop."""
+        if self.done.done():  # cancelled
+            return
+        if error is None:
+            self.done.set_result(result)
+        else:
+            self.done.set_exception(error)
 
 
 class Lane:
-    """`threads` threads with a queue of at most `length` requests that wait at most `wait_s`.
+    """`threads` threads and a queue of at most `length` requests, each of which waits at most `wait_s`.
 
-    They are served in order, and newest first while the queue is overloaded.
+    The order is FIFO; while the queue is overloaded, it is LIFO. Threads take requests from the queue themselves: with
+    a round trip through the event loop between two requests, they would be idle in between.
     """
 
     def __init__(self, name: str, threads: int, *, length: int, wait_s: float) -> None:
-        self.executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self.length, self.wait_s = length, wait_s
-        self._free = threads
-        self._queue: deque[Turn] = deque()  # by the time of arrival
+        self._queue: deque[Job] = deque()
+        self._changed = threading.Condition()
+        self._idle, self._closed = threads, False
+        for number in range(threads):
+            threading.Thread(target=self._work, name=f"{name}_{number}", daemon=True).start()
 
-    async def run(self, function: Callable[..., T], *arguments: Any, receive: Receive) -> T:
-        """Return what `function` returns in a thread.
+    @property
+    def waiting(self) -> int:
+        """The number of requests that no thread has taken yet."""
+        return len(self._queue)
 
-        Raises LunaError SERVICE_BUSY where the queue is full or the wait too long, ClientLeftError for a client that
-        left while it waited: its request never begins.
+    async def run(self, function: Callable[..., T], *arguments: Any, left: Left) -> T:
+        """Return the result of `function`, which runs in a thread.
+
+        Raises LunaError SERVICE_BUSY when the queue is full or the wait is too long. Raises ClientLeftError when the
+        client has left (`left`) by the time a thread is free. `function` does not run then.
         """
-        await self._enter(receive)
+        job = Job(function, arguments, left)
+        with self._changed:
+            surplus = len(self._queue) - self._idle  # requests that find no idle thread
+            if surplus >= self.length:
+                raise _busy(f"{self.length} requests are waiting")
+            self._queue.append(job)
+            self._changed.notify()
+        timer = job.loop.call_later(self.wait_s, self._expire, job) if surplus >= 0 else None
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.executor, function, *arguments)
+            result: T = await job.done
+            return result
         finally:
-            self._leave()
+            if timer is not None:
+                timer.cancel()
+            if job.done.cancelled():
+                self._withdraw(job)
 
-    async def _enter(self, receive: Receive) -> None:
-        if self._free:
-            self._free -= 1
-            return
-        if len(self._queue) >= self.length:
-            raise _busy(f"{self.length} requests are waiting")
-        turn = asyncio.get_running_loop().create_future()
-        place = (time.monotonic(), turn)
-        self._queue.append(place)
-        left = asyncio.ensure_future(client_left(receive))
-        gone = True  # also where this task is cancelled
-        try:
-            await asyncio.wait((turn, left), timeout=self.wait_s, return_when=asyncio.FIRST_COMPLETED)
-            gone = left.done()
-        finally:
-            left.cancel()
-            if not turn.done():
-                self._queue.remove(place)
-            elif gone:
-                self._leave()
-        if gone:
-            raise ClientLeftError
-        if not turn.done():
-            raise _busy(f"no thread became free within {self.wait_s:g} seconds")
+    def close(self) -> None:
+        """End the idle threads, and the others after their requests."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
-    def _leave(self) -> None:
-        """Hand the thread to the next in the queue."""
-        if not self._queue:
-            self._free += 1
-            return
-        overloaded = time.monotonic() - self._queue[0][0] > OVERLOADED_S
-        _, turn = self._queue.pop() if overloaded else self._queue.popleft()
-        turn.set_result(None)
+    def _expire(self, job: Job) -> None:
+        if self._withdraw(job):
+            job.finish(None, _busy(f"no thread became free within {self.wait_s:g} seconds"))
 
+    def _withdraw(self, job: Job) -> bool:
+        """Take a job out of the queue. False when a thread has taken it."""
+        with self._changed, suppress(ValueError):
+            self._queue.remove(job)
+            return True
+        return False
 
-async def client_left(receive: Receive) -> None:
-    """Return when the client closes its connection. The body has been received."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._queue:
+                    if self._closed:
+                        return
+                    self._changed.wait()
+                overloaded = time.monotonic() - self._queue[0].since_s > OVERLOADED_S
+                job = self._queue.pop() if overloaded else self._queue.popleft()
+                self._idle -= 1
+            job.run()
+            del job  # otherwise it and its response are held until the next request
+            with self._changed:
+                self._idle += 1
 
 
 def _busy(problem: str) -> LunaError:

@@ -35,6 +35,7 @@ class Protocol(HttpToolsProtocol):
         self.unread_since: float | None = None
         self.closing_since: float | None = None
         self.running: Any = None
+        self.left = False
         super().connection_made(transport)
         if len(self.connections) > self.max_connections:
             oldest = next(iter(self.idle), None)
@@ -50,12 +51,21 @@ class Protocol(HttpToolsProtocol):
         self.tell_request()
         super().connection_lost(exc)
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["luna.left"] = self.has_left  # type: ignore[typeddict-unknown-key]
+
+    def has_left(self) -> bool:
+        """Return whether the client has closed the connection. Threads may ask."""
+        return self.left
+
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self.running = cycle
         super()._start_asgi_task(cycle, app)
 
     def tell_request(self) -> None:
         """Let the request that runs know that its client is gone. uvicorn tells the one that was parsed last."""
+        self.left = True
         if self.running is not None and not self.running.response_complete:
             self.running.disconnected = True
             self.running.message_event.set()

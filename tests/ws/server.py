@@ -42,4 +42,5 @@ def serving(application: Any) -> Iterator[int]:
     finally:
         server.should_exit = True
         thread.join(10)
+        getattr(application, "close", lambda: None)()
         _close_connections()

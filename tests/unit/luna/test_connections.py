@@ -233,7 +233,7 @@ def test_an_overloaded_queue_is_served_newest_first(
         until(lambda: application.begun)
         for number, path in enumerate(("/a", "/b", "/c")):
             held.append(connected(port, get(path)))
-            until(lambda count=number + 1: len(pool.lane._queue) == count)
+            until(lambda count=number + 1: pool.lane.waiting == count)
         application.release.set()
         until(lambda: len(application.begun) == 4)
         assert application.begun[1:] == order

@@ -46,7 +46,6 @@ def ask(
     path: bytes = b"/",
     query: bytes = b"",
     leaves: bool = False,
-    waits: bool = False,
 ) -> list[dict[str, Any]]:
     """Everything that the client is sent for one request whose body comes in these chunks."""
     messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
@@ -66,8 +65,6 @@ def ask(
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
-        if waits and not messages:
-            await asyncio.sleep(60)
         return messages.pop(0)
 
     async def send(message: dict[str, Any]) -> None:
@@ -184,6 +181,6 @@ def test_a_stream_is_sent_in_its_pieces_and_closed() -> None:
         start_response("200 OK", [])
         return stream
 
-    messages = ask(application, waits=True)
+    messages = ask(application)
     assert [message["body"] for message in messages[1:]] == [b"one", b"two", b""]
     assert stream.closed

@@ -7,9 +7,8 @@ import socket
 import pytest
 import uvicorn
 
-from luna.http.answers import Send
+from luna.http.answers import Receive, Send
 from luna.http.environ import Scope
-from luna.http.lanes import Receive
 from luna.http.limits import HEAD_LIMIT_BYTES
 from luna.http.protocol import Protocol
 
