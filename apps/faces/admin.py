@@ -1,4 +1,4 @@
-"""Faces and lists in the admin site."""
+"""Admin pages of faces and lists."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ from apps.imagestore.admin import thumbnail
 
 
 def count_of(rows: QuerySet[Any]) -> Coalesce:
-    """The number of `rows` of an outer query's row, without grouping that query."""
+    """Return the number of `rows` of an outer query's row as a subquery, without grouping the outer query."""
     return Coalesce(Subquery(rows.order_by().annotate(n=Func(F("pk"), function="COUNT")).values("n")), 0)
 
 
@@ -37,7 +37,7 @@ def by_account(rows: list[Any]) -> dict[Any, list[Any]]:
 
 
 class LinkInline(TabularInline):
-    """The lists that a face is in."""
+    """Lists of a face."""
 
     model = ListFace
     fields = readonly_fields = ("list", "link_time")
@@ -58,7 +58,7 @@ class LinkInline(TabularInline):
 
 @admin.register(Face)
 class FaceAdmin(DeletingAdmin):
-    """The people that the platform knows. External id and user data may be corrected here."""
+    """Pages of faces. External id and user data can be changed."""
 
     may_change = True
 
@@ -143,7 +143,7 @@ class FaceAdmin(DeletingAdmin):
 
 @admin.register(List)
 class ListAdmin(DeletingAdmin):
-    """Sets of faces. Deleting a list leaves its faces."""
+    """Pages of lists. The deletion of a list keeps its faces."""
 
     may_add = may_change = True
 
@@ -168,7 +168,7 @@ class ListAdmin(DeletingAdmin):
         return List.everything.annotate(faces_n=faces)
 
     def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        """The account by its login, where the login may look at accounts; else by its id."""
+        """Return the account field for users who may view accounts; other users enter the account's id."""
         return ("account",) if may_view(request, Account) else ()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:

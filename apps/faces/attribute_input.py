@@ -1,4 +1,4 @@
-"""Attributes as clients send them, made into what the services take."""
+"""Conversion of clients' attributes to the arguments of services."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,10 +23,7 @@ RAW, SDK, XPK = "raw_descriptor", "sdk_descriptor", "xpk_file"
 
 
 def attribute_parse(body: Mapping[str, Any]) -> AttributeData:
-    """The validated `{basic_attributes?, face_descriptors?}` of a body.
-
-    Raises LunaError as `descriptors_parse` does.
-    """
+    """Parse a validated `{basic_attributes?, face_descriptors?}`. Raises the errors of `descriptors_parse`."""
     basic: Mapping[str, Any] = body.get("basic_attributes") or {}
     faces: Mapping[str, Any] = body.get("face_descriptors") or {}
     known = {name: value for name, value in (basic.get("attributes") or {}).items() if value is not None}
@@ -41,19 +38,20 @@ def attribute_parse(body: Mapping[str, Any]) -> AttributeData:
 
 
 def descriptors_parse(item: Mapping[str, Any]) -> tuple[Descriptor, ...]:
-    """`{type, data, version?, score?}`: one descriptor, of an XPK file all; a raw one may lack the default version.
+    """Parse `{type, data, version?, score?}` to one descriptor, or to all descriptors of an XPK file.
 
-    Raises LunaError BAD_DESCRIPTOR_BASE64 for bad Base64; WRONG_DESCRIPTOR_LENGTH, UNKNOWN_DESCRIPTOR_VERSION,
-    BAD_SDK_DESCRIPTOR for a descriptor of wrong length, of a version that is unknown or no face's, with odd numbers;
-    BAD_XPK, XPK_WITHOUT_DESCRIPTOR for an XPK file that is none or holds none; INVALID_JSON for a `version` other
-    than the one that an SDK descriptor says itself.
+    The default version applies to a raw descriptor without `version`. Raises LunaError BAD_DESCRIPTOR_BASE64 for
+    invalid Base64, WRONG_DESCRIPTOR_LENGTH for a wrong length, UNKNOWN_DESCRIPTOR_VERSION for a version that is unknown
+    or not of faces, BAD_SDK_DESCRIPTOR for an invalid SDK descriptor, BAD_XPK for an invalid XPK file,
+    XPK_WITHOUT_DESCRIPTOR for an XPK file without descriptors, INVALID_JSON for a `version` that differs from the SDK
+    descriptor's own.
     """
     decoded = _decoded(item, base64_decode(item["data"]))
     for version, _ in decoded:
         if version.kind != "face":
             raise LunaError(errors.UNKNOWN_DESCRIPTOR_VERSION, version.version)
         if item.get("version") not in (None, version.version):
-            raise LunaError(errors.INVALID_JSON, f"the descriptor is of version {version.version}. Path: 'version'")
+            raise LunaError(errors.INVALID_JSON, f"The descriptor has version {version.version}. Path: 'version'")
     return tuple(Descriptor(version.version, vector, item.get("score")) for version, vector in decoded)
 
 
@@ -68,7 +66,7 @@ def _decoded(item: Mapping[str, Any], data: bytes) -> list[tuple[DescriptorVersi
 
 
 def descriptor_shape(*, version: int, vector: Vector, score: float | None) -> dict[str, Any]:
-    """The form in which it can be sent back: SDK descriptor in Base64."""
+    """Return a descriptor in the form of requests: SDK descriptor in Base64."""
     return {
         "type": SDK,
         "version": version,

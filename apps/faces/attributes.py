@@ -1,7 +1,7 @@
-"""Temporary attributes: in Redis until their time to live ends.
+"""Temporary attributes, stored in Redis until their lifetime ends.
 
-The key holds the attribute's id, the value its owner, so that a reader of every account finds it too. The value is
-MessagePack; vectors are float32 little-endian bytes.
+The key contains the attribute's id and the value its account, so that a reader with the scope of all accounts finds it.
+The value is MessagePack; vectors are float32 little-endian bytes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,8 +28,10 @@ KEY = "luna:attribute:{}"
 
 
 def attribute_check(data: AttributeData) -> None:
-    """Raises LunaError EMPTY_ATTRIBUTE for an empty attribute, SAMPLES_WITHOUT_ATTRIBUTE for samples of nothing,
-    DUPLICATE_DESCRIPTOR_VERSIONS for a version given twice.
+    """Validate an attribute.
+
+    Raises LunaError EMPTY_ATTRIBUTE for an empty attribute, SAMPLES_WITHOUT_ATTRIBUTE for samples without descriptors
+    or basic attributes, DUPLICATE_DESCRIPTOR_VERSIONS for two descriptors of one version.
     """
     if not data.descriptors and data.basic is None:
         raise LunaError(errors.EMPTY_ATTRIBUTE)
@@ -43,8 +45,9 @@ def attribute_check(data: AttributeData) -> None:
 
 
 def attribute_create(*, account_id: UUID, data: AttributeData, ttl_s: int | None = None) -> TemporaryAttribute:
-    """Keeps `data` for `ttl_s` seconds (1 to `max_ttl`, default `default_ttl`). Raises LunaError EMPTY_ATTRIBUTE,
-    SAMPLES_WITHOUT_ATTRIBUTE, DUPLICATE_DESCRIPTOR_VERSIONS, BAD_QUERY_PARAMETERS.
+    """Store `data` for `ttl_s` seconds (1 to `max_ttl`, default `default_ttl`).
+
+    Raises LunaError EMPTY_ATTRIBUTE, SAMPLES_WITHOUT_ATTRIBUTE, DUPLICATE_DESCRIPTOR_VERSIONS, BAD_QUERY_PARAMETERS.
     """
     attribute_check(data)
     ttl_s = default_ttl_s() if ttl_s is None else ttl_s
@@ -56,7 +59,7 @@ def attribute_create(*, account_id: UUID, data: AttributeData, ttl_s: int | None
 
 
 def attribute_get(*, scope: Scope, attribute_id: UUID) -> TemporaryAttribute:
-    """Raises LunaError ATTRIBUTE_NOT_FOUND for one that never was, has expired, or lies outside the scope."""
+    """Return an attribute. Raises LunaError ATTRIBUTE_NOT_FOUND if it is unknown, expired or outside of the scope."""
     found = attributes_get(scope=scope, attribute_ids=[attribute_id])
     if not found:
         raise LunaError(errors.ATTRIBUTE_NOT_FOUND, attribute_id)
@@ -64,7 +67,7 @@ def attribute_get(*, scope: Scope, attribute_id: UUID) -> TemporaryAttribute:
 
 
 def attributes_get(*, scope: Scope, attribute_ids: Sequence[UUID]) -> list[TemporaryAttribute]:
-    """Those of `attribute_ids` that are still there, in the order asked for."""
+    """Return the existing attributes of `attribute_ids`, in the requested order."""
     if not attribute_ids:
         return []
     values: Any = client().mget([KEY.format(attribute_id) for attribute_id in attribute_ids])
@@ -73,7 +76,7 @@ def attributes_get(*, scope: Scope, attribute_ids: Sequence[UUID]) -> list[Tempo
 
 
 def descriptors_view(*, scope: Scope, attribute_ids: Sequence[UUID], actor: Actor) -> list[TemporaryAttribute]:
-    """As `attributes_get`, where `actor` is about to be shown the descriptors: each attribute leaves an audit line."""
+    """Return attributes with descriptors for `actor`, and write an audit line for each."""
     found = attributes_get(scope=scope, attribute_ids=attribute_ids)
     owners = {each.attribute_id: each.account_id for each in found}
     audit_owned(action="view", object_type="attribute_descriptor", owners=owners, actor=actor)
@@ -81,9 +84,9 @@ def descriptors_view(*, scope: Scope, attribute_ids: Sequence[UUID], actor: Acto
 
 
 def attribute_delete(*, account_id: UUID, attribute_id: UUID, actor: Actor | None = None) -> None:
-    """Raises LunaError ATTRIBUTE_NOT_FOUND."""
+    """Delete an attribute. Raises LunaError ATTRIBUTE_NOT_FOUND."""
     attribute_get(scope=Scope(account_id), attribute_id=attribute_id)
-    with transaction.atomic():  # where Redis fails there is no line either
+    with transaction.atomic():  # a failure of Redis rolls back the audit line
         audit_write(
             action="delete", object_type="attribute", object_id=attribute_id, account_id=account_id, actor=actor
         )
@@ -105,7 +108,7 @@ def pack(attribute: TemporaryAttribute) -> bytes:
 
 
 def unpack(attribute_id: UUID, value: bytes) -> TemporaryAttribute:
-    """Raises LunaError CORRUPTED_ATTRIBUTE for a value that this platform did not write."""
+    """Decode a stored attribute. Raises LunaError CORRUPTED_ATTRIBUTE for an invalid value."""
     try:
         row: dict[str, Any] = ormsgpack.unpackb(value)
         data = AttributeData(

@@ -7,10 +7,10 @@ from apps.common.config import Scope, Settings, config, group, ordered, setting
 
 @group("ATTRIBUTES_STORAGE_POLICY", scope=Scope.LIVE)
 class AttributesStoragePolicy(Settings):
-    """Temporary attributes."""
+    """Lifetimes of temporary attributes."""
 
-    default_ttl: int = setting(300, "Seconds that an attribute is kept where the request does not say.", ge=1)
-    max_ttl: int = setting(86_400, "The largest time to live, in seconds.", ge=1, le=365 * 86_400)
+    default_ttl: int = setting(300, "Default lifetime in seconds, for requests without `ttl`.", ge=1)
+    max_ttl: int = setting(86_400, "Maximum lifetime in seconds.", ge=1, le=365 * 86_400)
 
     @model_validator(mode="after")
     def _default_fits(self) -> "AttributesStoragePolicy":
@@ -18,10 +18,10 @@ class AttributesStoragePolicy(Settings):
 
 
 def default_ttl_s() -> int:
-    """Return the seconds that a temporary attribute is kept by default."""
+    """Return the default lifetime of a temporary attribute in seconds."""
     return config(AttributesStoragePolicy).default_ttl
 
 
 def max_ttl_s() -> int:
-    """Return the largest time to live of a temporary attribute in seconds."""
+    """Return the maximum lifetime of a temporary attribute in seconds."""
     return config(AttributesStoragePolicy).max_ttl

@@ -1,4 +1,4 @@
-"""Checks that faces, lists, descriptors, samples and what waits in Redis agree, for `manage.py fsck`."""
+"""Consistency checks of faces, lists, descriptors, samples and temporary attributes, for `manage.py fsck`."""
 
 from collections.abc import Iterator
 from functools import cache, partial
@@ -26,7 +26,7 @@ SCAN_KEYS = 500
 
 
 def descriptors_check(deep: bool) -> Iterator[Fault]:
-    """Descriptors of the wrong dimension, of another generation, and of a face that has no attribute."""
+    """Yield descriptors of a wrong dimension, of another generation, and of faces without attribute."""
     for version in versions.all():
         rows = FaceDescriptor.objects.filter(version=version.version).annotate(
             dimension=Func(F("vector"), function="vector_dims", output_field=IntegerField())
@@ -37,7 +37,7 @@ def descriptors_check(deep: bool) -> Iterator[Fault]:
         yield Fault("descriptor without attribute", _subject(row), partial(_add_attribute, row.face))
     described = FaceDescriptor.objects.filter(face__attribute__isnull=False)
     for row in _with_face(described.exclude(generation=F("face__attribute__generation"))):
-        yield Fault("descriptor of another generation", _subject(row), partial(_remove_descriptor, row.pk))
+        yield Fault("descriptor of replaced samples", _subject(row), partial(_remove_descriptor, row.pk))
 
 
 def _with_face(rows: QuerySet[Any]) -> Iterator[FaceDescriptor]:
@@ -57,21 +57,23 @@ def _add_attribute(face: Face) -> None:
 
 
 def lists_check(deep: bool) -> Iterator[Fault]:
-    """Lists whose keys are behind their links or do not give the number of faces."""
+    """Yield lists whose keys are below their links' keys, or do not give the number of faces."""
     rows = List.objects.unscoped().annotate(
         faces=Count("links", distinct=True), link_max=Max("links__link_key"), log_max=Max("unlinks__unlink_key")
     )
     wrong = ~Q(faces=F("link_key") - F("unlink_key")) | Q(link_max__gt=F("link_key")) | Q(log_max__gt=F("unlink_key"))
     for row in rows.filter(wrong).order_by("pk").iterator():
-        yield Fault("list with wrong keys", f"list {row.list_id}", partial(_mend_keys, row.account_id, row.list_id))
+        yield Fault(
+            "list with inconsistent keys", f"list {row.list_id}", partial(_mend_keys, row.account_id, row.list_id)
+        )
 
 
 @transaction.atomic
 def _mend_keys(account_id: UUID, list_id: UUID) -> None:
-    """Raises what is too small, so that no key that a reader may have seen is given again."""
+    """Increase keys that are too small, so that no key that a reader may have seen is assigned again."""
     try:
         row = lists_lock(account_id=account_id, list_ids=[list_id])[list_id]
-    except LunaError:  # deleted meanwhile
+    except LunaError:  # deleted concurrently
         return
     links = ListFace.objects.filter(list=row).aggregate(number=Count("pk"), last=Max("link_key"))
     unlinked = ListUnlink.objects.filter(list=row).aggregate(last=Max("unlink_key"))["last"]
@@ -82,7 +84,7 @@ def _mend_keys(account_id: UUID, list_id: UUID) -> None:
 
 
 def samples_check(deep: bool) -> Iterator[Fault]:
-    """Faces that name samples which the Image Store has no more."""
+    """Yield faces with samples that are missing in the Image Store."""
     last = 0
     while rows := list(
         FaceAttribute.objects.filter(pk__gt=last).select_related("face").order_by("pk")[:BATCH_ROWS]
@@ -92,7 +94,7 @@ def samples_check(deep: bool) -> Iterator[Fault]:
         for row in rows:
             for sample in sorted(set(_named(row)) - known):
                 subject = f"face {row.face.face_id} sample {sample}"
-                yield Fault("attribute of a lost sample", subject, partial(_drop_sample, row.pk, sample))
+                yield Fault("attribute with a missing sample", subject, partial(_drop_sample, row.pk, sample))
     last = 0
     while faces := list(
         Face.objects.unscoped().filter(pk__gt=last).exclude(avatar="").order_by("pk")[:BATCH_ROWS]
@@ -103,7 +105,7 @@ def samples_check(deep: bool) -> Iterator[Fault]:
         for face in faces:
             if face.pk in avatars and avatars[face.pk] not in known:
                 subject = f"face {face.face_id} avatar {face.avatar}"
-                yield Fault("avatar of a lost sample", subject, partial(_drop_avatar, face.pk))
+                yield Fault("avatar with a missing sample", subject, partial(_drop_avatar, face.pk))
 
 
 def _named(row: FaceAttribute) -> list[UUID]:
@@ -127,7 +129,7 @@ def _drop_avatar(key: int) -> None:
 
 
 def attributes_check(deep: bool) -> Iterator[Fault]:
-    """Temporary attributes that cannot be read, and those of accounts that are gone."""
+    """Yield temporary attributes that cannot be read, and those of deleted accounts."""
 
     @cache
     def known(account_id: UUID | None) -> bool:
@@ -137,16 +139,16 @@ def attributes_check(deep: bool) -> Iterator[Fault]:
         name = key.decode()
         value: Any = client().get(key)
         attribute_id = parse_uuid(name.rpartition(":")[2])
-        if value is None:  # its time ended meanwhile
+        if value is None:  # expired concurrently
             continue
         try:
             readable = attribute_id is not None and unpack(attribute_id, value)
         except LunaError:
             readable = False
         if not readable:
-            yield Fault("temporary attribute that cannot be read", name, partial(_forget, key))
+            yield Fault("unreadable temporary attribute", name, partial(_forget, key))
         elif not known(readable.account_id):
-            yield Fault("temporary attribute of no account", name, partial(_forget, key))
+            yield Fault("temporary attribute of a deleted account", name, partial(_forget, key))
 
 
 def _forget(key: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Descriptors of a further version, beside those that faces have."""
+"""Descriptors of additional versions for stored faces."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -13,7 +13,7 @@ from apps.faces.selectors import faces_filter
 
 
 def faces_lacking(*, scope: Scope, version: int, list_id: UUID | None = None) -> QuerySet[FaceAttribute]:
-    """Attributes of the faces that have, or once had, a descriptor, but none of `version`; in no order."""
+    """Return the attributes of faces without a descriptor of `version` that have or had another one, unordered."""
     descriptors = FaceDescriptor.objects.filter(face=OuterRef("pk"))
     rows = FaceAttribute.objects.filter(
         Exists(descriptors) | ~Q(descriptor_samples=[]), ~Exists(descriptors.filter(version=version))
@@ -26,7 +26,7 @@ def faces_lacking(*, scope: Scope, version: int, list_id: UUID | None = None) ->
 def faces_lacking_after(
     *, scope: Scope, version: int, list_id: UUID | None = None, key: int, limit: int
 ) -> list[Sampled]:
-    """The next faces of `faces_lacking` behind a key, in the order of their keys. One query."""
+    """Return the faces of `faces_lacking` with a key above `key`, ordered by key, with one query."""
     rows = faces_lacking(scope=scope, version=version, list_id=list_id).filter(pk__gt=key).order_by("pk")
     columns = rows.values_list("pk", "face__face_id", "face__account_id", "descriptor_samples", "generation")
     return [
@@ -36,10 +36,10 @@ def faces_lacking_after(
 
 
 def face_descriptors_add(*, version: int, found: Sequence[tuple[Sampled, Descriptor]]) -> int:
-    """Adds descriptors that were made from samples, in one transaction. Returns how many.
+    """Add descriptors that were extracted from samples, in one transaction, and return their number.
 
-    A face that was deleted, whose attribute was replaced or that has the version meanwhile gets none. Samples are
-    compared, too: the attribute after one that was deleted counts from generation 0 again.
+    Skips a face that was deleted, whose attribute was replaced, or that received the version concurrently. Samples are
+    compared as well, because a new attribute after a deletion restarts at generation 0.
     """
     with transaction.atomic():
         keys = [face.key for face, _ in found]

@@ -1,6 +1,6 @@
-"""What faces and temporary attributes know of an account or a person.
+"""Erasure of an account or a person from faces and temporary attributes.
 
-Temporary attributes are descriptors too, and Redis knows no cascade.
+Temporary attributes contain descriptors, and Redis has no cascading deletion.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def attributes_erase(account_id: UUID, erasure: Erasure) -> None:
 
 
 def temporary_attributes() -> Iterator[tuple[bytes, TemporaryAttribute]]:
-    """Every temporary attribute that can be read, with its key."""
+    """Yield all readable temporary attributes with their keys."""
     for key in client().scan_iter(KEY.format("*"), count=SCAN_KEYS):
         value: Any = client().get(key)
         attribute_id = parse_uuid(key.decode().rpartition(":")[2])
@@ -37,12 +37,12 @@ def temporary_attributes() -> Iterator[tuple[bytes, TemporaryAttribute]]:
             continue
         try:
             yield key, unpack(attribute_id, value)
-        except LunaError:  # `fsck` finds it
+        except LunaError:  # `fsck` reports it
             continue
 
 
 class PersonFaces:
-    """The faces of a person, and the temporary attributes that they were made of or that share their samples."""
+    """Faces of a person, and temporary attributes that are their source or have the same samples."""
 
     def __init__(self) -> None:
         self.faces: list[Face] = []

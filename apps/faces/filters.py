@@ -1,4 +1,4 @@
-"""What faces and lists are filtered by: terms of the filter language, shared with events where they mean the same."""
+"""Filters of faces and lists: terms of the filter language, shared with events where the meaning is equal."""
 
 from apps.common.fields import UUIDField
 from apps.common.filters.kinds import UUID_KIND, text
@@ -6,7 +6,7 @@ from apps.common.filters.operators import EQUAL, HAS, ONE_OF
 from apps.common.filters.serializers import FilterSerializer, Terms
 from apps.common.filters.terms import TERMS, Term, bounds
 
-# Empty user data are a value: a client may look for what it has not described.
+# Empty user data are a valid value: a client can search for faces without a description.
 USER_DATA = Term("user_data", "user_data", EQUAL, text(128, blank=True))
 
 
@@ -36,14 +36,14 @@ LIST_TERMS = _terms(
 
 
 class FaceFilterSerializer(FilterSerializer):
-    """Which faces. Times may be relative, `now-7d`."""
+    """Filters of faces. Times can be relative: `now-7d`."""
 
     terms = FACE_TERMS
     account_id = UUIDField(required=False)
 
 
 class ListFilterSerializer(FilterSerializer):
-    """Which lists. Times may be relative, `now-7d`."""
+    """Filters of lists. Times can be relative: `now-7d`."""
 
     terms = LIST_TERMS
     account_id = UUIDField(required=False)

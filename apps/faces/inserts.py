@@ -1,7 +1,7 @@
-"""New faces in two or three statements: enrolment and event generation wait for these, so their SQL is written by hand.
+"""Inserts of new faces with hand-written SQL, because enrolment and event generation depend on their speed.
 
-One statement makes faces, attributes and descriptors; with lists, a second takes the link keys and a third makes the
-links. The ORM takes nine round trips for the same.
+One statement inserts faces, attributes and descriptors. For lists a second statement reserves the link keys and a third
+inserts the links. The ORM needs nine round trips for this.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ FACES = f"""
 INSERT INTO faces_face ({COLUMNS}) SELECT {COLUMNS} FROM json_populate_recordset(NULL::faces_face, %s)
 RETURNING face_id, id
 """  # noqa: S608 (names of our own columns)
-# Parts that make nothing take a third of the statement's time all the same: faces without attribute go alone.
+# Empty parts would cost a third of the statement's time, so faces without attribute use the statement above.
 DESCRIBED_FACES = f"""
 WITH made AS ({FACES}), attributes AS (
     INSERT INTO faces_faceattribute (face_id, {ATTRIBUTE_COLUMNS})
@@ -42,7 +42,7 @@ WITH made AS ({FACES}), attributes AS (
 )
 SELECT face_id, id FROM made
 """  # noqa: S608 (names of our own columns)
-# Lists are locked in the order of their keys, as everywhere (see `links`).
+# Lists are locked in the order of their keys, as in `links`.
 TAKE_KEYS = """
 WITH locked AS (SELECT id FROM faces_list WHERE account_id = %s AND list_id = ANY(%s) ORDER BY id FOR UPDATE)
 UPDATE faces_list SET link_key = link_key + added, last_update_time = now()
@@ -57,7 +57,7 @@ SELECT *, now() FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
 
 
 def faces_insert(faces: Sequence[Face], drafts: Sequence[FaceDraft]) -> None:
-    """Inserts faces with what their drafts know of them, and gives the faces their keys."""
+    """Insert faces with attributes and descriptors of their drafts, and set the keys of the faces."""
     statement, parameters = FACES, [_json(map(_columns, faces))]
     described = [
         (face, draft.attribute, draft.attribute_id)
@@ -92,7 +92,7 @@ def faces_insert(faces: Sequence[Face], drafts: Sequence[FaceDraft]) -> None:
 
 
 def attribute_row(data: AttributeData, attribute_id: UUID | None, **columns: Any) -> FaceAttribute:
-    """Return the row of an attribute, not yet stored; `columns` are those that `data` does not know."""
+    """Return the unsaved row of an attribute. `columns`: columns that are not in `data`."""
     basic = data.basic or BasicData()
     return FaceAttribute(
         **asdict(basic),
@@ -112,21 +112,21 @@ def _json(rows: Iterable[dict[str, Any]]) -> str:
 
 
 class Taken(NamedTuple):
-    """A list's key inside the database, and the last of the link keys taken for new links."""
+    """Database key of a list, and the last reserved link key."""
 
     key: int
     last: int
 
 
 def faces_link(account_id: UUID, members: Mapping[UUID, Sequence[Face]]) -> None:
-    """Puts new faces into lists, by list id. Raises LunaError LISTS_NOT_FOUND when one is not there."""
+    """Attach new faces to lists, by list id. Raises LunaError LISTS_NOT_FOUND for a missing list."""
     wanted = list(members)
     with connection.cursor() as cursor:
         cursor.execute(TAKE_KEYS, [account_id, wanted, wanted, [len(members[list_id]) for list_id in wanted]])
         taken = {list_id: Taken(key, last) for list_id, key, last in cursor.fetchall()}
         if missing := set(wanted) - set(taken):
             raise LunaError(errors.LISTS_NOT_FOUND, min(missing))
-        # In the order of the lists as given, in which a face shows them, not in that of the statement's answer.
+        # A face shows its lists in the given order, which differs from the order of the statement's rows.
         links = [
             (taken[list_id].key, face.pk, taken[list_id].last - len(faces) + place)
             for list_id, faces in members.items()

@@ -1,8 +1,8 @@
-"""Membership of faces in lists, with keys that have no gaps.
+"""Membership of faces in lists, with keys without gaps.
 
-Each link takes the list's next link key, each unlink its next unlink key and a line in the log; so the number of faces
-in a list is `link_key - unlink_key`. Whoever changes links locks first the faces, then the lists, each in the order of
-their keys: two writers can wait for each other, never in a circle.
+Each link takes the list's next link key; each unlink takes its next unlink key and writes a log row. The number of
+faces in a list is therefore `link_key - unlink_key`. Every writer locks first the faces, then the lists, each in the
+order of their keys. This order prevents deadlocks.
 """
 
 from array import array
@@ -18,7 +18,7 @@ BATCH_FACES = 1000
 
 
 def faces_lock(*, account_id: UUID, face_ids: Iterable[UUID], for_delete: bool = False) -> list[Face]:
-    """Locks faces against deletion (or for it), in key order. Raises LunaError FACES_NOT_FOUND when one is missing."""
+    """Lock faces in key order, against deletion or for it. Raises LunaError FACES_NOT_FOUND for a missing face."""
     wanted = set(face_ids)
     rows = Face.objects.for_account(account_id).filter(face_id__in=wanted).order_by("id")
     faces = list(rows.select_for_update() if for_delete else rows.select_for_update(no_key=True))
@@ -28,7 +28,7 @@ def faces_lock(*, account_id: UUID, face_ids: Iterable[UUID], for_delete: bool =
 
 
 def lists_lock(*, account_id: UUID, list_ids: Iterable[UUID]) -> dict[UUID, List]:
-    """Locks lists in key order. Raises LunaError LISTS_NOT_FOUND when one is not there."""
+    """Lock lists in key order. Raises LunaError LISTS_NOT_FOUND for a missing list."""
     wanted = set(list_ids)
     rows = List.objects.for_account(account_id).filter(list_id__in=wanted).order_by("id").select_for_update()
     lists = {row.list_id: row for row in rows}
@@ -38,9 +38,9 @@ def lists_lock(*, account_id: UUID, list_ids: Iterable[UUID]) -> dict[UUID, List
 
 
 def faces_lock_of_lists(*, account_id: UUID, list_ids: Sequence[UUID]) -> "array[int]":
-    """Locks for deletion the faces of lists, then those lists and all others that these faces are in.
+    """Lock the faces of lists for deletion, then these lists and all other lists of the faces.
 
-    Returns the faces' keys, 8 bytes for each: the lists may hold millions. Rows come in batches.
+    Return the keys of the faces as an array of 8 bytes each, because lists can have millions. Rows are read in batches.
     """
     wanted = set(List.objects.for_account(account_id).filter(list_id__in=list_ids).values_list("pk", flat=True))
     members = ListFace.objects.filter(list_id__in=wanted).order_by("face_id").values_list("face_id", flat=True)
@@ -49,7 +49,7 @@ def faces_lock_of_lists(*, account_id: UUID, list_ids: Sequence[UUID]) -> "array
         last = found[-1]
         faces = Face.objects.for_account(account_id).filter(pk__in=found).order_by("id").select_for_update()
         keys.extend(faces.values_list("pk", flat=True))
-    # Nobody can link these faces now, so the lists found here are all of them.
+    # The faces are locked against new links, so these are all of their lists.
     for batch in batches(keys):
         wanted.update(ListFace.objects.filter(face_id__in=batch).values_list("list_id", flat=True).distinct())
     list(List.objects.for_account(account_id).filter(pk__in=wanted).order_by("id").select_for_update())
@@ -57,13 +57,13 @@ def faces_lock_of_lists(*, account_id: UUID, list_ids: Sequence[UUID]) -> "array
 
 
 def batches(keys: Sequence[int]) -> Iterator[list[int]]:
-    """The keys in parts that a statement takes well."""
+    """Yield the keys in batches for one statement each."""
     for start in range(0, len(keys), BATCH_FACES):
         yield list(keys[start : start + BATCH_FACES])
 
 
 def link(pairs: Mapping[List, Sequence[Face]]) -> None:
-    """Puts faces into locked lists. A face that is in a list already stays there under its key."""
+    """Attach faces to locked lists. A face that is already in a list keeps its link key."""
     if not pairs:
         return
     known = _known(pairs)
@@ -79,13 +79,13 @@ def link(pairs: Mapping[List, Sequence[Face]]) -> None:
 
 
 def _known(pairs: Mapping[List, Sequence[Face]]) -> set[tuple[int, int]]:
-    """Keys (list, face) of the links that are there already."""
+    """Return the keys (list, face) of existing links."""
     faces = {face.pk for members in pairs.values() for face in members}
     return set(ListFace.objects.filter(list__in=pairs, face__in=faces).values_list("list_id", "face_id"))
 
 
 def unlink(lists: Iterable[List], links: Iterable[ListFace]) -> None:
-    """Takes links (with their `face` at hand) out of locked lists and writes the log."""
+    """Delete links (with loaded `face`) from locked lists, and write the log."""
     by_key = {row.pk: row for row in lists}
     gone = sorted(links, key=lambda found: (found.list_id, found.link_key))
     if not gone:
@@ -101,9 +101,9 @@ def unlink(lists: Iterable[List], links: Iterable[ListFace]) -> None:
 
 
 def unlink_everywhere(faces: Sequence[int]) -> None:
-    """Takes faces (keys) that are locked for deletion out of all their lists."""
+    """Detach faces (keys) that are locked for deletion from all their lists."""
     in_lists = ListFace.objects.filter(face_id__in=faces)
-    # Nobody can link these faces now, so the lists found here are all of them.
+    # The faces are locked against new links, so these are all of their lists.
     lists = list(
         List.objects.unscoped().filter(pk__in=in_lists.values("list_id")).order_by("id").select_for_update()
     )  # fmt: skip

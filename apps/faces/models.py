@@ -1,4 +1,4 @@
-"""Faces, lists, what is known of a face, and its descriptors."""
+"""Models of faces, their attributes and descriptors, and of lists."""
 
 import uuid
 
@@ -10,7 +10,7 @@ from apps.common.vectors import PlainVectorField
 
 
 class Face(AccountOwned):
-    """One person's face as an integrator knows it. `face_id` is public, `id` is the key inside the database."""
+    """Face of one person. `face_id` is the public id, `id` is the database key."""
 
     id = models.BigAutoField(primary_key=True)
     face_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
@@ -23,7 +23,7 @@ class Face(AccountOwned):
 
     class Meta(AccountOwned.Meta):
         indexes = (
-            models.Index(fields=("account", "-id")),  # newest first: the order of every list of faces
+            models.Index(fields=("account", "-id")),  # newest first, the order of all pages of faces
             models.Index(fields=("account", "create_time")),
             models.Index(fields=("account", "external_id"), condition=~models.Q(external_id=""), name="face_external"),
             models.Index(fields=("account", "user_data"), condition=~models.Q(user_data=""), name="face_user_data"),
@@ -35,10 +35,10 @@ class Face(AccountOwned):
 
 
 class FaceAttribute(models.Model):
-    """Basic attributes of a face and the samples that its attributes were extracted from.
+    """Basic attributes of a face, and the samples of its attributes.
 
-    `generation` counts replacements of the samples. A descriptor of another generation than its attribute's was not
-    made from these samples.
+    `generation` counts replacements of the samples. A descriptor whose generation differs from its attribute's comes
+    from other samples.
     """
 
     face = models.OneToOneField(Face, on_delete=models.CASCADE, primary_key=True, related_name="attribute")
@@ -47,18 +47,18 @@ class FaceAttribute(models.Model):
     ethnicity = models.PositiveSmallIntegerField(null=True)  # 1 african american, 2 indian, 3 asian, 4 caucasian
     basic_attributes_samples = ArrayField(models.UUIDField(), default=list)
     descriptor_samples = ArrayField(models.UUIDField(), default=list)
-    attribute_id = models.UUIDField(null=True, unique=True)  # the temporary attribute that it was made of
+    attribute_id = models.UUIDField(null=True, unique=True)  # the temporary attribute from which it was created
     generation = models.PositiveIntegerField(default=0)
     create_time = models.DateTimeField(auto_now_add=True)
 
 
 class FaceDescriptor(models.Model):
-    """A face's descriptor of one version: a unit vector of the version's dimension.
+    """Descriptor of a face in one version: a unit vector of the version's dimension.
 
-    `vector` with STORAGE PLAIN, because what is stored is exact and stays in its row. Scan for the top 5, median ms at
-    10,000 / 100,000 rows on 2 cores: 128-d default storage 1.6 / 40, plain 2.3 / 19, halfvec plain 1.4 / 12; 512-d
-    default 28 / 572 (TOAST), plain 6.3 / 96, halfvec plain 4.5 / 55. Half floats would gain 1.7 times and lose the
-    last digits of similarities; an index over a cast to them can still be added.
+    `vector` has STORAGE PLAIN: float32 vectors in their row. Scan for the top 5, median ms at 10,000 / 100,000 rows on
+    2 cores: 128-d default storage 1.6 / 40, plain 2.3 / 19, halfvec plain 1.4 / 12; 512-d default 28 / 572 (TOAST),
+    plain 6.3 / 96, halfvec plain 4.5 / 55. Half floats would be 1.7 times faster but lose the last digits of
+    similarities. An expression index with a cast to half floats remains possible.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -73,7 +73,7 @@ class FaceDescriptor(models.Model):
 
 
 class List(AccountOwned):
-    """A named set of faces. The keys count links and unlinks, so that readers can follow changes without gaps."""
+    """Set of faces. The keys count links and unlinks, so that readers can follow changes without gaps."""
 
     id = models.BigAutoField(primary_key=True)
     list_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
@@ -91,7 +91,7 @@ class List(AccountOwned):
 
 
 class ListFace(models.Model):
-    """A face is in a list since `link_time`."""
+    """Membership of a face in a list since `link_time`."""
 
     id = models.BigAutoField(primary_key=True)
     list = models.ForeignKey(List, on_delete=models.CASCADE, related_name="links", db_index=False)
@@ -102,13 +102,13 @@ class ListFace(models.Model):
     class Meta:
         constraints = (
             models.UniqueConstraint(fields=("list", "face"), name="list_face"),
-            # With the face: pages far into a list are read from the index alone.
+            # The index includes the face, so that deep pages of a list need an index-only scan.
             models.UniqueConstraint(fields=("list", "link_key"), include=("face",), name="list_link_key"),
         )
 
 
 class ListUnlink(models.Model):
-    """A face was in a list until `unlink_time`. The face may be gone: its id is plain."""
+    """Ended membership of a face in a list until `unlink_time`. The id is plain, because the face may be deleted."""
 
     id = models.BigAutoField(primary_key=True)
     list = models.ForeignKey(List, on_delete=models.CASCADE, related_name="unlinks", db_index=False)
@@ -122,7 +122,7 @@ class ListUnlink(models.Model):
 
 
 class ListDeletion(AccountOwned):
-    """A list was there until `deletion_time`."""
+    """Log row of a list that was deleted at `deletion_time`."""
 
     deletion_id = models.BigAutoField(primary_key=True)
     list_id = models.UUIDField()

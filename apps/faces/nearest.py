@@ -1,8 +1,8 @@
-"""The faces nearest to a vector: the platform's hottest statement, so its SQL is written by hand.
+"""Search of the faces nearest to a vector with hand-written SQL, because it is the platform's most frequent search.
 
-Beside the scan itself the ORM's own work (building, compiling, a second look for rows, a third for lists) took longer
-than PostgreSQL did. The join that finds out who is a candidate takes twice the time of comparing, so where candidates
-are a large part of all faces, all are compared and only the nearest are asked whether they are candidates.
+The ORM's work (building and compiling the query, second and third queries for rows and lists) took longer than the scan
+in PostgreSQL. The join with the candidates takes twice the time of the comparison. If the candidates are a large share
+of all faces, the search therefore compares all faces, and checks only the nearest ones for being candidates.
 """
 
 import time
@@ -20,8 +20,7 @@ from apps.common.prepared import planned_cursor, prepared_cursor
 from apps.common.scope import Scope
 from apps.faces.selectors import faces_filter
 
-# Without a cast to the version's dimension: it costs 2 % of a scan, and an index of vectors, which it would be for, is
-# not exact.
+# No cast to the version's dimension: it costs 2 % of a scan and serves only vector indexes, which are not exact.
 SCAN = """
     SELECT d.face_id, d.vector <#> %s::vector AS distance
     FROM faces_facedescriptor d
@@ -40,22 +39,22 @@ COUNT = """
 SELECT (SELECT count(*) FROM ({members}) members),
        (SELECT reltuples FROM pg_class WHERE oid = 'faces_facedescriptor'::regclass)
 """
-SHARE_MIN = 0.5  # below, comparing all costs more than the join
-PROPOSALS_PER_RESULT = 4  # one in two proposals is a candidate: enough of them, nearly always
+SHARE_MIN = 0.5  # minimum share of candidates; below it the join is faster than comparing all faces
+PROPOSALS_PER_RESULT = 4  # at least half of the proposals are candidates, so these are nearly always enough
 PROPOSALS_MIN = 64
 CENSUS_LIFETIME_S = 60
-FEW = 1000  # up to so many candidates a plan takes longer to make than to run, and any plan will do
+FEW = 1000  # up to this number of candidates planning takes longer than execution, and any plan is fast
 
 
 HashableFilters = tuple[tuple[str, Any], ...]
 
 
-Near = list[tuple[int, float]]  # keys of faces inside the database, and cosines
+Near = list[tuple[int, float]]  # database keys of faces, and cosines
 
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """A sub-select of keys of faces: who is a candidate."""
+    """Sub-select of the keys of candidates."""
 
     sql: str
     parameters: tuple[Any, ...]
@@ -66,18 +65,18 @@ class Members:
 
 
 def faces_nearest(*, scope: Scope, filters: Filters, version: DescriptorVersion, vector: Vector, limit: int) -> Near:
-    """Return the keys of the `limit` faces that pass the filters and are nearest to a unit vector, with their cosines.
+    """Return the keys of the `limit` faces nearest to a unit vector that pass the filters, with their cosines.
 
-    `vector`: float32 [dimension]. Nearest first, equal ones in the order in which they were made. Every candidate is
-    compared: the result is exact.
+    `vector`: float32 [dimension]. The order is nearest first; equal cosines keep the order of creation. The result is
+    exact, because every candidate is compared.
     """
     try:
         members = _members(scope, _hashable(filters))
-    except EmptyResultSet:  # an empty list of ids: no face holds to it
+    except EmptyResultSet:  # an empty list of ids matches no face
         return []
     probe = (PgVector(vector), version.version)
     few = False
-    if members and not filters.keys() - {"list_id"}:  # others come once and are not worth counting
+    if members and not filters.keys() - {"list_id"}:  # other filters rarely repeat, so a count does not pay off
         count, share = _census(members[0], int(time.monotonic() / CENSUS_LIFETIME_S))
         few = count <= FEW
         if not few and count >= limit and share >= SHARE_MIN:
@@ -85,7 +84,7 @@ def faces_nearest(*, scope: Scope, filters: Filters, version: DescriptorVersion,
             scan = SCAN.format(members="")
             nearest = PROPOSE.format(scan=scan, members=members[0].condition)
             found = _near(nearest, [*probe, proposals, *members[0].parameters, limit], prepare=True)
-            if len(found) == limit:  # who was not proposed is farther than all of these
+            if len(found) == limit:  # faces that were not proposed are farther than all of these
                 return found
     scan = SCAN.format(members="".join(each.condition for each in members))
     return _near(scan, [*probe, *(value for each in members for value in each.parameters), limit], prepare=few)
@@ -103,10 +102,10 @@ def _hashable(filters: Filters) -> HashableFilters:
 
 @lru_cache(maxsize=256)
 def _members(scope: Scope, filters: HashableFilters) -> list[Members]:
-    """Who holds to the filters: no sub-select for everybody. Depends on the arguments alone, not on rows.
+    """Return the sub-selects of the filters, none without filters. The result depends only on the arguments.
 
-    Members of a list are of the list's account, so the list is scoped in their place; that and conditions on the list
-    alone spare the join with the faces.
+    Faces of a list belong to the list's account, so the scope applies to the list. This and conditions on the list
+    alone avoid the join with the faces.
     """
     members = []
     others = dict(filters)
@@ -121,9 +120,9 @@ def _members(scope: Scope, filters: HashableFilters) -> list[Members]:
 
 @lru_cache(maxsize=4096)
 def _census(members: Members, _period: int) -> tuple[int, float]:
-    """How many there are, and which part of all descriptors is theirs, about; counted anew in every period.
+    """Return the number of candidates and their approximate share of all descriptors, counted once per period.
 
-    A guess: it decides how candidates are found, not which.
+    The estimate selects the plan of the search, not its result.
     """
     with connection.cursor() as cursor:
         cursor.execute(COUNT.format(members=members.sql), members.parameters)

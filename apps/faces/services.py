@@ -1,4 +1,4 @@
-"""Writing faces and lists."""
+"""Writes of faces and lists."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -30,17 +30,17 @@ DRAFT_COLUMNS = tuple(
 
 
 def face_create(*, account_id: UUID, draft: FaceDraft) -> Face:
-    """Make a face, its attribute and its links in one transaction.
+    """Create a face, its attribute and its links in one transaction.
 
-    Raises LunaError LISTS_NOT_FOUND for an unknown list, BAD_AVATAR_URL for an avatar that is no URL,
-    ATTRIBUTE_IN_USE for a temporary attribute that another face was made of, EMPTY_ATTRIBUTE,
-    SAMPLES_WITHOUT_ATTRIBUTE, DUPLICATE_DESCRIPTOR_VERSIONS for a bad attribute. The caller's transaction is lost then.
+    Raises LunaError LISTS_NOT_FOUND for an unknown list, BAD_AVATAR_URL for an avatar that is not a URL,
+    ATTRIBUTE_IN_USE for a temporary attribute of another face, EMPTY_ATTRIBUTE, SAMPLES_WITHOUT_ATTRIBUTE or
+    DUPLICATE_DESCRIPTOR_VERSIONS for an invalid attribute. An error aborts the caller's transaction.
     """
     return faces_create(account_id=account_id, drafts=[draft])[0]
 
 
 def faces_create(*, account_id: UUID, drafts: Sequence[FaceDraft]) -> list[Face]:
-    """Makes several faces at once, in as many statements as one. Raises like `face_create`; then none is made."""
+    """Create several faces, all or none, with as many statements as one. Raises the errors of `face_create`."""
     for draft in drafts:
         avatar_check(draft.avatar)
         if draft.attribute is not None:
@@ -53,7 +53,7 @@ def faces_create(*, account_id: UUID, drafts: Sequence[FaceDraft]) -> list[Face]
     for face, draft in zip(faces, drafts, strict=True):
         for list_id in dict.fromkeys(draft.lists):
             members.setdefault(list_id, []).append(face)
-    # Without lists it is one statement, which is a transaction of its own: two round trips less.
+    # Without lists it is a single statement, which needs no transaction; this saves two round trips.
     alone = not members and connection.get_autocommit()
     with nullcontext() if alone else transaction.atomic():
         try:
@@ -68,13 +68,13 @@ def faces_create(*, account_id: UUID, drafts: Sequence[FaceDraft]) -> list[Face]
 
 
 def _columns(draft: FaceDraft) -> dict[str, Any]:
-    """The columns that the draft gives; the model has a default for each of the others."""
+    """Return the columns of a draft; the model has defaults for all others."""
     return {name: value for name in DRAFT_COLUMNS if (value := getattr(draft, name)) is not None}
 
 
 @transaction.atomic
 def face_update(*, account_id: UUID, face_id: UUID, changes: Mapping[str, Any], actor: Actor | None = None) -> None:
-    """Replace columns of a face, by name. Raises LunaError FACE_NOT_FOUND, BAD_AVATAR_URL."""
+    """Update columns of a face by name. Raises LunaError FACE_NOT_FOUND, BAD_AVATAR_URL."""
     values = dict(changes)
     if "avatar" in values:
         avatar_check(values["avatar"])
@@ -86,7 +86,7 @@ def face_update(*, account_id: UUID, face_id: UUID, changes: Mapping[str, Any], 
 
 
 def face_delete(*, account_id: UUID, face_id: UUID, actor: Actor | None = None) -> None:
-    """Raises LunaError FACE_NOT_FOUND."""
+    """Delete a face. Raises LunaError FACE_NOT_FOUND."""
     try:
         faces_delete(account_id=account_id, face_ids=[face_id], actor=actor)
     except LunaError as error:
@@ -96,9 +96,9 @@ def face_delete(*, account_id: UUID, face_id: UUID, actor: Actor | None = None) 
 def faces_delete(
     *, account_id: UUID, face_ids: Sequence[UUID], actor: Actor | None = None, action: str = "delete"
 ) -> None:
-    """Deletes all of them, with attributes, descriptors and links, or none: raises LunaError FACES_NOT_FOUND.
+    """Delete faces with attributes, descriptors and links, and write an audit line of `action` for each.
 
-    Each face leaves an audit line of `action`.
+    Raises LunaError FACES_NOT_FOUND for a missing face; then none is deleted.
     """
     with transaction.atomic():
         faces = faces_lock(account_id=account_id, face_ids=face_ids, for_delete=True)
@@ -121,8 +121,10 @@ def face_attribute_set(
     attribute_id: UUID | None = None,
     actor: Actor | None = None,
 ) -> None:
-    """Gives a face another attribute, of the next generation. Raises LunaError FACE_NOT_FOUND, ATTRIBUTE_IN_USE,
-    EMPTY_ATTRIBUTE..24.
+    """Replace the attribute of a face; the new one has the next generation.
+
+    Raises LunaError FACE_NOT_FOUND, ATTRIBUTE_IN_USE, EMPTY_ATTRIBUTE, SAMPLES_WITHOUT_ATTRIBUTE,
+    DUPLICATE_DESCRIPTOR_VERSIONS.
     """
     attribute_check(attribute)
     with transaction.atomic():
@@ -146,8 +148,9 @@ def _attribute_create(face: Face, data: AttributeData, attribute_id: UUID | None
 
 
 def face_attribute_delete(*, account_id: UUID, face_id: UUID, actor: Actor | None = None) -> None:
-    """Removes attribute and descriptors. Raises LunaError FACE_NOT_FOUND, and FACE_WITHOUT_ATTRIBUTES for a face that
-    has none.
+    """Delete the attribute and the descriptors of a face.
+
+    Raises LunaError FACE_NOT_FOUND, FACE_WITHOUT_ATTRIBUTES for a face without attribute.
     """
     with transaction.atomic():
         face = _face_lock(account_id, face_id)
@@ -164,9 +167,9 @@ def _attribute_audit(face: Face, action: str, actor: Actor | None) -> None:
 
 
 def face_descriptors_view(*, scope: Scope, face_id: UUID, actor: Actor) -> FaceAttribute:
-    """The attribute of a face whose descriptors `actor` is about to be shown, with the audit line of it.
+    """Return the attribute of a face with descriptors for `actor`, and write an audit line.
 
-    Raises LunaError as `face_attribute_get`.
+    Raises the errors of `face_attribute_get`.
     """
     found = face_attribute_get(scope=scope, face_id=face_id)
     owners = {found.face.face_id: found.face.account_id}
@@ -189,7 +192,7 @@ def _attribute_delete(face: Face) -> int:
 def list_create(
     *, account_id: UUID, user_data: str = "", list_id: UUID | None = None, actor: Actor | None = None
 ) -> List:
-    """Makes an empty list. Raises LunaError LIST_EXISTS when the id is taken."""
+    """Create an empty list. Raises LunaError LIST_EXISTS if the id exists."""
     try:
         with transaction.atomic():
             row: List = List.objects.create(account_id=account_id, user_data=user_data, list_id=list_id or uuid4())
@@ -203,7 +206,7 @@ def list_create(
 
 @transaction.atomic
 def list_update(*, account_id: UUID, list_id: UUID, user_data: str, actor: Actor | None = None) -> None:
-    """Raises LunaError LIST_NOT_FOUND."""
+    """Update the description of a list. Raises LunaError LIST_NOT_FOUND."""
     rows = List.objects.for_account(account_id).filter(list_id=list_id)
     if not rows.update(user_data=user_data, last_update_time=utc_now()):
         raise LunaError(errors.LIST_NOT_FOUND, list_id)
@@ -215,8 +218,9 @@ def _lists_audit(action: str, account_id: UUID, list_ids: Sequence[UUID], actor:
 
 
 def list_attach_faces(*, account_id: UUID, list_id: UUID, face_ids: Sequence[UUID]) -> None:
-    """Puts faces into a list, in the order given. Raises LunaError LIST_NOT_FOUND, FACES_NOT_FOUND; then nothing
-    changes.
+    """Attach faces to a list, in the given order.
+
+    Raises LunaError LIST_NOT_FOUND, FACES_NOT_FOUND; then nothing changes.
     """
     with transaction.atomic():
         faces = {face.face_id: face for face in faces_lock(account_id=account_id, face_ids=face_ids)}
@@ -225,7 +229,7 @@ def list_attach_faces(*, account_id: UUID, list_id: UUID, face_ids: Sequence[UUI
 
 
 def list_detach_faces(*, account_id: UUID, list_id: UUID, face_ids: Sequence[UUID]) -> None:
-    """Take faces out of a list; one that is not in it is ignored. Raises LunaError LIST_NOT_FOUND, FACES_NOT_FOUND."""
+    """Detach faces from a list; others are ignored. Raises LunaError LIST_NOT_FOUND, FACES_NOT_FOUND."""
     with transaction.atomic():
         faces = faces_lock(account_id=account_id, face_ids=face_ids)
         row = _list_lock(account_id, list_id)
@@ -240,7 +244,7 @@ def _list_lock(account_id: UUID, list_id: UUID) -> List:
 
 
 def list_delete(*, account_id: UUID, list_id: UUID, with_faces: bool = False, actor: Actor | None = None) -> None:
-    """Raises LunaError LIST_NOT_FOUND."""
+    """Delete a list, and with `with_faces` also its faces. Raises LunaError LIST_NOT_FOUND."""
     try:
         lists_delete(account_id=account_id, list_ids=[list_id], with_faces=with_faces, actor=actor)
     except LunaError as error:
@@ -250,14 +254,14 @@ def list_delete(*, account_id: UUID, list_id: UUID, with_faces: bool = False, ac
 def lists_delete(
     *, account_id: UUID, list_ids: Sequence[UUID], with_faces: bool = False, actor: Actor | None = None
 ) -> None:
-    """Deletes all lists, and with `with_faces` the faces in them, or none: raises LunaError LISTS_NOT_FOUND.
+    """Delete lists, and with `with_faces` also their faces, and write an audit line for each list and face.
 
-    Each list and each face leaves an audit line.
+    Raises LunaError LISTS_NOT_FOUND for a missing list; then nothing is deleted.
     """
     with transaction.atomic():
         keys = faces_lock_of_lists(account_id=account_id, list_ids=list_ids) if with_faces else ()
         rows = lists_lock(account_id=account_id, list_ids=list_ids).values()
-        ListFace.objects.filter(list__in=rows).delete()  # here, so that no log is written of lists that go, too
+        ListFace.objects.filter(list__in=rows).delete()  # deleted lists need no unlink log
         _lists_audit("delete", account_id, [row.list_id for row in rows], actor)
         for batch in batches(keys):
             ids = Face.objects.unscoped().filter(pk__in=batch).values_list("face_id", flat=True)
@@ -270,8 +274,9 @@ def lists_delete(
 
 
 def avatar_check(avatar: str | None) -> None:
-    """An avatar is empty or an absolute http(s) URL or a path of this API, 256 characters at most. Raises
-    BAD_AVATAR_URL.
+    """Validate an avatar: empty, an absolute http(s) URL or a path of this API, at most 256 characters.
+
+    Raises LunaError BAD_AVATAR_URL.
     """
     if not avatar:
         return
@@ -280,6 +285,6 @@ def avatar_check(avatar: str | None) -> None:
         absolute = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError as error:
         raise LunaError(errors.BAD_AVATAR_URL) from error
-    own_path = avatar.startswith(API) and ".." not in parts.path.split("/")  # which would lead out of the API
+    own_path = avatar.startswith(API) and ".." not in parts.path.split("/")  # ".." would lead out of the API
     if len(avatar) > MAX_AVATAR_CHARACTERS or not (absolute or own_path) or not avatar.isprintable() or " " in avatar:
         raise LunaError(errors.BAD_AVATAR_URL)

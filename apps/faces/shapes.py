@@ -1,4 +1,4 @@
-"""Faces, lists and attributes as JSON."""
+"""Conversion of faces, lists and attributes to JSON."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
@@ -19,7 +19,7 @@ FACE_TARGETS = FaceRow._fields[1:]
 DESCRIPTOR = "face_descriptor"
 ATTRIBUTE_TARGETS = ("attribute_id", "account_id", "create_time", "basic_attributes", DESCRIPTOR)
 FACE_ATTRIBUTE_TARGETS = ("create_time", "basic_attributes", "samples", DESCRIPTOR)
-repeated_id = lru_cache(1024)(str)  # accounts and lists: a page names the same ones with every face
+repeated_id = lru_cache(1024)(str)  # ids of accounts and lists repeat for every face of a page
 
 _CONVERT: Mapping[str, Callable[[Any], Any]] = {
     "face_id": str,
@@ -30,12 +30,13 @@ _CONVERT: Mapping[str, Callable[[Any], Any]] = {
     "lists": lambda list_ids: list(map(repeated_id, list_ids)),
 }
 FACE_JSON = tuple(_CONVERT.get(name) for name in FACE_TARGETS)
-"""How each target becomes JSON; None leaves the value as it is."""
+"""Conversion of each target to JSON; None keeps the value unchanged."""
 
 
 def targets_check(targets: Sequence[str], known: Sequence[str]) -> frozenset[str]:
-    """The parts to show; none named means all but descriptors. Raises LunaError BAD_FACE_TARGET for one that is not
-    known.
+    """Return the members to show: `targets`, or all except descriptors if it is empty.
+
+    Raises LunaError BAD_FACE_TARGET for an unknown name.
     """
     for target in targets:
         if target not in known:
@@ -63,9 +64,7 @@ def list_shape(row: List | ListRow) -> dict[str, Any]:
 
 
 def attribute_shape(attribute: TemporaryAttribute, targets: Collection[str]) -> dict[str, Any]:
-    """A temporary attribute. Raises LunaError UNKNOWN_DESCRIPTOR_VERSION when a version asked for is installed no
-    more.
-    """
+    """Return a temporary attribute. Raises LunaError UNKNOWN_DESCRIPTOR_VERSION for a version without network."""
     data = attribute.data
     basic = data.basic and {"age": data.basic.age, "gender": data.basic.gender, "ethnicity": data.basic.ethnicity}
     shape: dict[str, Any] = {
@@ -84,9 +83,7 @@ def attribute_shape(attribute: TemporaryAttribute, targets: Collection[str]) -> 
 
 
 def face_attribute_shape(attribute: FaceAttribute, targets: Collection[str]) -> dict[str, Any]:
-    """The attribute of a face. Raises LunaError UNKNOWN_DESCRIPTOR_VERSION when a version asked for is installed no
-    more.
-    """
+    """Return the attribute of a face. Raises LunaError UNKNOWN_DESCRIPTOR_VERSION for a version without network."""
     basic = {"age": attribute.age, "gender": attribute.gender, "ethnicity": attribute.ethnicity}
     shape: dict[str, Any] = {
         "create_time": format_time(attribute.create_time),
@@ -102,6 +99,6 @@ def face_attribute_shape(attribute: FaceAttribute, targets: Collection[str]) -> 
 
 
 def samples_shape(descriptor_samples: Sequence[Any], basic_samples: Sequence[Any]) -> list[dict[str, Any]]:
-    """Samples with what they served: 1 descriptor, 5 basic attributes, the platform's numbers."""
+    """Return samples with their type, the platform's numbers: 1 descriptor, 5 basic attributes."""
     typed = [(sample, 1) for sample in descriptor_samples] + [(sample, 5) for sample in basic_samples]
     return [{"sample_id": str(sample), "type": number} for sample, number in typed]

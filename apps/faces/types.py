@@ -1,4 +1,4 @@
-"""What travels into and out of this room: attributes, drafts of faces, rows of faces."""
+"""Dataclasses of this room: attributes, drafts of faces, rows of faces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from apps.common.descriptors import Descriptor
 
 @dataclass(frozen=True, slots=True)
 class BasicData:
-    """Age in years, gender 0 female 1 male, ethnicity 1 african american 2 indian 3 asian 4 caucasian."""
+    """Age in years; gender: 0 female, 1 male; ethnicity: 1 african american, 2 indian, 3 asian, 4 caucasian."""
 
     age: int | None = None
     gender: int | None = None
@@ -20,7 +20,7 @@ class BasicData:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AttributeData:
-    """What is known of a face: descriptors of one or more versions, basic attributes, and the samples of each."""
+    """Data of an attribute: descriptors of one or more versions, basic attributes, and the samples of each."""
 
     descriptors: tuple[Descriptor, ...] = ()
     basic: BasicData | None = None
@@ -33,7 +33,7 @@ class AttributeData:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TemporaryAttribute:
-    """An attribute that waits in Redis for its use."""
+    """Attribute in Redis with a lifetime."""
 
     attribute_id: UUID
     account_id: UUID
@@ -43,9 +43,9 @@ class TemporaryAttribute:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FaceDraft:
-    """A face to be made; members with the name of a column of `Face` go into it.
+    """Face to create. Members with the name of a column of `Face` set this column.
 
-    `attribute_id` names the temporary attribute that `attribute` comes from. Without `face_id` the face gets a new one.
+    `attribute_id`: the temporary attribute from which `attribute` was read. `face_id`: None for a new id.
     """
 
     external_id: str = ""
@@ -59,10 +59,10 @@ class FaceDraft:
 
 
 class FaceRow(NamedTuple):
-    """A face as answers show it; a page of instances of the model costs half as much again.
+    """Face for responses; a page of model instances would cost 1.5 times as much.
 
-    From the second on its members are the targets of faces, in the order of answers. `lists`: ids, oldest link first;
-    empty where they were not asked for.
+    The members from the second on are the targets of faces, in the order of responses. `lists`: ids, oldest link first,
+    empty if they were not requested.
     """
 
     id: int
@@ -77,7 +77,7 @@ class FaceRow(NamedTuple):
 
 
 class ListRow(NamedTuple):
-    """A list as pages show it."""
+    """List for pages of lists."""
 
     list_id: UUID
     account_id: UUID

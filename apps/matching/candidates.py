@@ -1,4 +1,4 @@
-"""Candidates as JSON describes them: an origin and the filters that it understands."""
+"""Candidates in JSON: an origin with its filters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,14 +15,14 @@ FACES, EVENTS, ATTRIBUTES = "faces", "events", "attributes"
 
 
 class FaceCandidateFilters(FaceFilterSerializer):
-    """Stored faces."""
+    """Filters of stored faces."""
 
     strict = True
     origin = serializers.ChoiceField(choices=(FACES,), default=FACES)
 
 
 class EventCandidateFilters(EventFilterSerializer):
-    """Stored events: everything that they are searched by."""
+    """Filters of stored events: all terms of event searches."""
 
     strict = True
     origin = serializers.ChoiceField(choices=(EVENTS,))
@@ -30,7 +30,7 @@ class EventCandidateFilters(EventFilterSerializer):
 
 
 class AttributeCandidateFilters(StrictSerializer):
-    """Temporary attributes."""
+    """Filters of temporary attributes."""
 
     origin = serializers.ChoiceField(choices=(ATTRIBUTES,))
     attribute_ids = ids_field()
@@ -50,7 +50,7 @@ FILTERS: Mapping[str, type[serializers.Serializer[Any]]] = {
     )
 )
 class CandidateFiltersField(serializers.Field[dict[str, Any], Any, Any, Any]):
-    """Filters of the origin that they name, `faces` without one."""
+    """Filters of the given `origin`; the default is `faces`."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         origin = data.get("origin", FACES) if isinstance(data, dict) else FACES

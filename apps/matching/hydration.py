@@ -1,4 +1,4 @@
-"""The objects of matched keys, with the targets that were asked for."""
+"""Reads of matched objects by key, with the requested targets."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -14,10 +14,10 @@ from apps.matching.types import AttributeCandidates, Candidates, EventCandidates
 
 
 def hydrate(*, candidates: Candidates, keys: Collection[Key], targets: Collection[str]) -> Mapping[Key, Found]:
-    """Return the objects of keys that a search among `candidates` gave, by key; one that was deleted is left out.
+    """Return the objects of keys from a search among `candidates`, by key; deleted objects are missing.
 
-    `targets`: the members that the caller shows, none for all; others may be missing or are loaded one by one. One
-    statement, of the rows of the candidates' scope alone.
+    `targets`: the members that the caller needs, empty for all; other members may be missing or load lazily. One
+    statement reads only rows of the candidates' scope.
     """
     return READS[type(candidates)](candidates.scope, keys, targets) if keys else {}
 

@@ -1,7 +1,7 @@
-"""Matching: which candidates resemble a probe most, how similar they are, and what is known of them.
+"""Matching of probes with candidates: the most similar candidates, their similarities and objects.
 
-A matcher (`engine.protocol`) searches keys and cosines; similarities and thresholds are decided here, the same for all
-matchers; then the objects of the keys are read (`hydration`).
+A matcher (`engine.protocol`) returns keys and cosines. This module converts cosines to similarities and applies
+thresholds, in the same way for all matchers. `hydration` then reads the objects of the keys.
 """
 
 from collections import defaultdict
@@ -20,24 +20,24 @@ from apps.matching.hydration import hydrate
 from apps.matching.types import Block, Candidates, Found, Match, Probe
 
 MATCHER: Matcher = DatabaseMatcher()
-ROUNDING = 1e-6  # a threshold's cosine is rounded: matchers may give a little more than the similarities then allow
+ROUNDING = 1e-6  # tolerance of the rounded threshold's cosine; hits below the threshold are dropped by similarity
 Matches = tuple[Match, ...]
-Ranked = list[tuple[Key, float]]  # with similarities
+Ranked = list[tuple[Key, float]]  # keys with similarities
 Group = tuple[type[Candidates], object, frozenset[str]]
 
 
 def match(*, probes: Sequence[Probe], block: Block) -> tuple[Matches, ...]:
-    """Compare each probe with all candidates: for each probe its matches, most similar first.
+    """Match each probe with all candidates of a block; return the matches of each probe, most similar first.
 
-    Equal similarities are in the order in which their objects were stored. Candidates without a descriptor of the
-    probe's version are left out. Raises LunaError MIXED_DESCRIPTOR_VERSIONS for probes of different versions,
-    UNKNOWN_DESCRIPTOR_VERSION for an unknown one.
+    Equal similarities keep the order of storage of the objects. Candidates without a descriptor of the probe's version
+    are skipped. Raises LunaError MIXED_DESCRIPTOR_VERSIONS for probes of different versions,
+    UNKNOWN_DESCRIPTOR_VERSION for an unknown version.
     """
     return tuple(matches for (matches,) in match_all(probes=probes, blocks=[block]))
 
 
 def match_all(*, probes: Sequence[Probe], blocks: Sequence[Block]) -> tuple[tuple[Matches, ...], ...]:
-    """`match` for several blocks of candidates: for each probe, for each block, its matches."""
+    """Match probes with several blocks of candidates; return the matches of each block for each probe."""
     if not probes:
         return ()
     numbers = {probe.version for probe in probes}
@@ -61,7 +61,7 @@ def match_all(*, probes: Sequence[Probe], blocks: Sequence[Block]) -> tuple[tupl
 
 
 def _ranked(block: Block, version: DescriptorVersion, vectors: Sequence[Vector]) -> list[Ranked]:
-    """The keys and similarities of a block, for each vector."""
+    """Return keys and similarities in a block for each vector."""
     calibration = version.calibration
     least = calibration.cosine(block.threshold) - ROUNDING
     found = MATCHER.search(block.candidates, version, vectors, block.limit, least)
@@ -70,12 +70,12 @@ def _ranked(block: Block, version: DescriptorVersion, vectors: Sequence[Vector])
 
 
 def _group(block: Block) -> Group:
-    """Blocks whose objects are read together."""
+    """Return the group of a block; the objects of a group are read together."""
     return type(block.candidates), block.candidates.scope, block.targets
 
 
 def _objects(blocks: Sequence[Block], ranked: Sequence[Sequence[Ranked]]) -> Mapping[Group, Mapping[Key, Found]]:
-    """The objects of all matches, one statement for each group of blocks."""
+    """Return the objects of all matches, with one statement per group of blocks."""
     keys: dict[Group, set[Key]] = defaultdict(set)
     candidates = {}
     for block, of_block in zip(blocks, ranked, strict=True):
@@ -95,10 +95,10 @@ def _match(found: Found, similarity: float) -> Match:
 
 
 def match_raw(*, references: Sequence[Probe], candidates: Sequence[Probe]) -> list[list[float]]:
-    """Similarities of each reference with each candidate, in their order, without any storage.
+    """Return the similarities of each reference with each candidate, in order, without reads of stored data.
 
-    Raises LunaError MIXED_DESCRIPTOR_VERSIONS for descriptors of different versions, DESCRIPTOR_VERSION_MISMATCH for
-    a version that is not the default.
+    Raises LunaError MIXED_DESCRIPTOR_VERSIONS for descriptors of different versions, DESCRIPTOR_VERSION_MISMATCH for a
+    version that is not the default.
     """
     numbers = {probe.version for probe in (*references, *candidates)}
     if len(numbers) > 1:

@@ -1,4 +1,4 @@
-"""What is compared with what, and what comes of it."""
+"""Dataclasses of matching: references, candidates and matches."""
 
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -14,7 +14,7 @@ DEFAULT_LIMIT = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """A reference: what the caller called it, and its unit vector, float32 [dimension of the version]."""
+    """Reference with its unit vector, float32 [dimension of the version], and the caller's name."""
 
     id: str
     type: str
@@ -24,7 +24,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceCandidates:
-    """Stored faces, chosen by the filter language."""
+    """Stored faces that pass filters."""
 
     scope: Scope
     filters: Filters = field(default_factory=dict)
@@ -32,7 +32,7 @@ class FaceCandidates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventCandidates:
-    """Stored events, chosen by the filter language."""
+    """Stored events that pass filters."""
 
     scope: Scope
     filters: Filters = field(default_factory=dict)
@@ -40,7 +40,7 @@ class EventCandidates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeCandidates:
-    """Temporary attributes; expired ones are simply not there."""
+    """Temporary attributes by id; expired ones are skipped."""
 
     scope: Scope
     attribute_ids: tuple[UUID, ...] = ()
@@ -51,9 +51,9 @@ Candidates = FaceCandidates | EventCandidates | AttributeCandidates
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """A block of candidates: the `limit` most similar of them match, those of at least `threshold` (similarity 0..1).
+    """Block of candidates. The matches are the `limit` most similar ones with a similarity of at least `threshold`.
 
-    `targets`: the members of a matched object that the caller needs; none for all.
+    `threshold`: 0..1. `targets`: the members of a matched object that the caller needs, empty for all.
     """
 
     candidates: Candidates
@@ -63,12 +63,12 @@ class Block:
 
 
 Found = FaceRow | Event | TemporaryAttribute
-"""A matched object."""
+"""Matched object."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Match:
-    """One candidate that a probe resembles: exactly one of `face`, `event`, `attribute` is set."""
+    """Match of one candidate: exactly one of `face`, `event`, `attribute` is set."""
 
     similarity: float
     object_id: UUID
@@ -79,9 +79,9 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A reference as a request names it: a stored object by `id`, or a descriptor with `data` in Base64.
+    """Reference of a request: a stored object by `id`, or a descriptor with `data` in Base64.
 
-    The ids of faces, events and attributes are UUIDs in their canonical spelling. `version` goes with raw descriptors.
+    Ids of faces, events and attributes are UUIDs in canonical form. `version`: the version of a raw descriptor.
     """
 
     type: str

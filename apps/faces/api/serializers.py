@@ -1,4 +1,4 @@
-"""Bodies and query parameters of faces, lists and attributes, and their shapes for OpenAPI."""
+"""Request bodies, queries and responses of faces, lists and attributes."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ MAX_DESCRIPTORS = 16
 
 
 class BasicBody(StrictSerializer):
-    """Age in years; gender 0 female, 1 male; ethnicity 1 african american, 2 indian, 3 asian, 4 caucasian."""
+    """Age in years. Gender: 0 female, 1 male. Ethnicity: 1 african american, 2 indian, 3 asian, 4 caucasian."""
 
     age = serializers.IntegerField(min_value=0, max_value=150, required=False, allow_null=True)
     gender = serializers.IntegerField(min_value=0, max_value=1, required=False, allow_null=True)
@@ -37,14 +37,17 @@ class BasicBody(StrictSerializer):
 
 
 class BasicAttributesBody(StrictSerializer):
-    """Basic attributes and the samples that they come from."""
+    """Basic attributes and their samples."""
 
     attributes = BasicBody(required=False)
     samples = ids_field(required=False, min_length=0, max_length=MAX_SAMPLES)
 
 
 class DescriptorBody(StrictSerializer):
-    """A descriptor in Base64, or an XPK file of several; `version` goes with raw ones. Taken as it is answered."""
+    """A descriptor in Base64, or an XPK file with several. `version` is the version of a raw descriptor.
+
+    The descriptors of responses have the same form.
+    """
 
     type = serializers.ChoiceField(choices=(RAW, SDK, XPK))
     data = TextField(required=True)  # type: ignore[assignment]  # DRF takes a declared field out
@@ -53,38 +56,38 @@ class DescriptorBody(StrictSerializer):
 
 
 class DescriptorsBody(StrictSerializer):
-    """Descriptors, one of a version, and the samples that they come from."""
+    """Descriptors, at most one per version, and their samples."""
 
     descriptors = serializers.ListField(child=DescriptorBody(), max_length=MAX_DESCRIPTORS, required=False)
     samples = ids_field(required=False, min_length=0, max_length=MAX_SAMPLES)
 
 
 class AttributeDataBody(StrictSerializer):
-    """What is known of a face from outside."""
+    """Attributes of a face that the client supplies."""
 
     basic_attributes = BasicAttributesBody(required=False)
     face_descriptors = DescriptorsBody(required=False)
 
 
 class AttributeBody(AttributeDataBody):
-    """A temporary attribute and its time to live in seconds."""
+    """A temporary attribute and its lifetime in seconds."""
 
     ttl = SettingIntegerField(limit=max_ttl_s, default=default_ttl_s)
 
 
 class FaceAttributeBody(AttributeDataBody):
-    """A temporary attribute by its id, or data from outside."""
+    """The id of a temporary attribute, or the attributes themselves."""
 
     attribute_id = UUIDField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "attribute_id" in attrs and len(attrs) > 1:
-            raise serializers.ValidationError("either attribute_id or data, not both.")
+            raise serializers.ValidationError("'attribute_id' and attribute data exclude each other.")
         return attrs
 
 
 class TargetsQuery(serializers.Serializer[Any]):
-    """Which parts to return."""
+    """Members of the response."""
 
     targets = CommaListField(child=serializers.CharField(), default=())
     account_id = UUIDField(required=False)
@@ -111,7 +114,7 @@ class AttributesSerializer(serializers.Serializer[Any]):
 
 
 class SampleSerializer(serializers.Serializer[Any]):
-    """`type`: 1 served the descriptor, 5 the basic attributes."""
+    """Sample. `type`: 1 for a source of descriptors, 5 for a source of basic attributes."""
 
     sample_id = UUIDField()
     type = serializers.IntegerField()
@@ -128,7 +131,7 @@ AttributeCreated = created_serializer("attribute_id")
 
 
 class FacePatch(StrictSerializer):
-    """What a client may say of a face."""
+    """Members of a face that a client can set."""
 
     external_id = TextField(max_length=36)
     user_data = TextField(max_length=128)
@@ -152,7 +155,7 @@ class FacesQuery(FaceFilterSerializer, TargetsQuery, PageQuery):
 
 
 class FaceSerializer(serializers.Serializer[Any]):
-    """A face; `targets` leave parts out."""
+    """A face. `targets` select its members."""
 
     face_id = UUIDField(required=False)
     account_id = UUIDField(required=False)
@@ -169,7 +172,7 @@ class FacesSerializer(serializers.Serializer[Any]):
 
 
 class FaceAttributeSerializer(serializers.Serializer[Any]):
-    """The attribute of a face; `targets` leave parts out, `face_descriptor` comes only when it is named."""
+    """The attribute of a face. `targets` select its members; `face_descriptor` is included only if named."""
 
     create_time = serializers.DateTimeField(required=False)
     basic_attributes = BasicBody(required=False, allow_null=True)
@@ -184,7 +187,7 @@ FaceCreated = created_serializer("face_id")
 
 
 class ListBody(StrictSerializer):
-    """A list's description."""
+    """The description of a list."""
 
     user_data = TextField(max_length=128)
 
@@ -198,14 +201,14 @@ class ListIdsBody(StrictSerializer):
 
 
 class ListFacesBody(StrictSerializer):
-    """Faces to attach or detach, up to 1000."""
+    """Ids of faces to attach or detach, at most 1000."""
 
     action = serializers.ChoiceField(choices=("attach", "detach"))
     face_ids = ids_field()
 
 
 class WithFacesQuery(serializers.Serializer[Any]):
-    """`with_faces=1` deletes the faces of the lists, too."""
+    """`with_faces=1` also deletes the faces of the lists."""
 
     with_faces = FlagField(default=0)
 

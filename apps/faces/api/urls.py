@@ -1,4 +1,4 @@
-"""Paths of this room."""
+"""Routes of faces, lists and attributes."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Bodies of the matcher, and the shapes of its answers for OpenAPI."""
+"""Request bodies and responses of the matcher."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ MAX_TARGETS = 100
 
 
 class ReferenceBody(StrictSerializer):
-    """A stored object by its id, or a descriptor or XPK file with its Base64 `data`; these may have any id."""
+    """A stored object by its id, or a descriptor or XPK file with Base64 `data` and any id."""
 
     type = serializers.ChoiceField(choices=(*STORED, *DESCRIPTORS))
     id = TextField(max_length=128)
@@ -42,7 +42,7 @@ class ReferenceBody(StrictSerializer):
 
 
 class DescriptorReferenceBody(ReferenceBody):
-    """A descriptor in Base64, or an XPK file of several, and any name for it."""
+    """A descriptor in Base64, or an XPK file with several, and any name for it."""
 
     type = serializers.ChoiceField(choices=DESCRIPTORS)
 
@@ -65,13 +65,13 @@ class RawMatches(serializers.Serializer[Any]):
 
 
 class RawMatchAnswer(serializers.Serializer[Any]):
-    """References and, for each, candidates, both in the order of the request."""
+    """References and the candidates of each, in the order of the request."""
 
     matches = RawMatches(many=True)
 
 
 class CandidateBody(StrictSerializer):
-    """Whom to compare with; the `limit` (1..100) most similar of at least `threshold` come back."""
+    """Candidates. The response contains the `limit` (1..100) most similar ones with at least `threshold`."""
 
     filters = CandidateFiltersField()
     targets = serializers.ListField(child=serializers.CharField(), max_length=MAX_TARGETS, default=list)
@@ -89,7 +89,7 @@ class MatchBody(StrictSerializer):
 class MatchQuery(serializers.Serializer[Any]):
     account_id = UUIDField(required=False)
     descriptor_version = serializers.IntegerField(
-        min_value=1, required=False, help_text="of faces; default: the version of new descriptors"
+        min_value=1, required=False, help_text="A version of faces. Default: the version of new descriptors."
     )
 
 
@@ -105,7 +105,7 @@ class MatchedAttribute(serializers.Serializer[Any]):
 
 
 class MatchResult(serializers.Serializer[Any]):
-    """A candidate: `face`, `event` or `attribute`, as the origin is."""
+    """A match with one of `face`, `event` and `attribute`, by the origin of the candidates."""
 
     face = FaceSerializer(required=False)
     event = StoredEventSerializer(required=False)
@@ -119,7 +119,7 @@ class MatchesOfBlock(serializers.Serializer[Any]):
 
 
 class MatchAnswer(serializers.Serializer[Any]):
-    """One reference; `matches` holds one member per block of candidates."""
+    """One reference. `matches` has one item per block of candidates."""
 
     reference = MatchedReference()
     matches = MatchesOfBlock(many=True)

@@ -1,4 +1,4 @@
-"""Matches as JSON."""
+"""Conversion of matches to JSON."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -11,15 +11,15 @@ from apps.faces.shapes import targets_check as face_targets_check
 from apps.faces.types import TemporaryAttribute
 from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, Match
 
-SIMILARITY = "similarity"  # always there; a target of this name is understood
+SIMILARITY = "similarity"  # always included; accepted as a target
 ATTRIBUTE_TARGETS = ("attribute_id", "account_id", "create_time")
 
 
 def targets_check(block: Candidates, targets: Sequence[str]) -> frozenset[str]:
-    """The members of a candidate to show; none named means all.
+    """Return the members of a candidate to show: `targets`, or an empty set for all.
 
-    Raises LunaError BAD_EVENT_TARGET for a name that is no member of an event, BAD_FACE_TARGET of a face or an
-    attribute.
+    Raises LunaError BAD_EVENT_TARGET for an unknown member of an event, BAD_FACE_TARGET for an unknown member of a face
+    or an attribute.
     """
     named = [name for name in targets if name != SIMILARITY]
     if isinstance(block, EventCandidates):
@@ -29,7 +29,7 @@ def targets_check(block: Candidates, targets: Sequence[str]) -> frozenset[str]:
 
 
 def match_shape(match: Match, targets: Collection[str]) -> dict[str, Any]:
-    """`{face | event | attribute: {…}, similarity}` with the members that `targets_check` gave."""
+    """Return `{face | event | attribute: {…}, similarity}` with the members of `targets_check`."""
     if match.face is not None:
         return {"face": face_shape(match.face, targets), SIMILARITY: match.similarity}
     if match.event is not None:

@@ -1,4 +1,4 @@
-"""Paths of this room."""
+"""Routes of the matcher."""
 
 from django.urls import path
 

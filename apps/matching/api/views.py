@@ -1,4 +1,4 @@
-"""POST /6/matcher/faces and /6/matcher/raw."""
+"""Views of POST /6/matcher/faces and POST /6/matcher/raw."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -40,8 +40,8 @@ class MatchFacesView(LunaView):
 
     @extend_schema(
         summary="matching faces",
-        description="Compares references with candidates. Candidates that do not exist are left out, a reference that "
-        "does not exist is an error. A reference by external id or track id stands for every object that has it.",
+        description="Matches references with candidates. Candidates that do not exist are omitted; a reference that "
+        "does not exist is an error. A reference by external id or track id refers to all objects with this id.",
         parameters=[MatchQuery],
         request={"application/json": MatchBody, "application/msgpack": MatchBody},
         responses={200: MatchAnswer(many=True)},
@@ -76,11 +76,11 @@ class MatchFacesView(LunaView):
 
 
 class MatchRawView(LunaView):
-    permissions: ClassVar = {"POST": BY_BODY}  # any token: nothing is read that the client has not brought along
+    permissions: ClassVar = {"POST": BY_BODY}  # any token is accepted, because no stored data is read
 
     @extend_schema(
         summary="raw matching",
-        description="Compares descriptors of the request with each other. Nothing is looked up, nothing is stored.",
+        description="Matches descriptors of the request with each other. It reads and stores nothing.",
         request={"application/json": RawMatchBody, "application/msgpack": RawMatchBody},
         responses={200: RawMatchAnswer},
     )
@@ -106,8 +106,9 @@ class MatchRawView(LunaView):
 
 
 def version_of(number: int | None) -> DescriptorVersion:
-    """The version to compare. Raises LunaError UNKNOWN_DESCRIPTOR_VERSION for one that is not known, or is not of
-    faces.
+    """Return the descriptor version to match.
+
+    Raises LunaError UNKNOWN_DESCRIPTOR_VERSION for a version that is unknown or not of faces.
     """
     if number is None:
         return versions.default("face")
@@ -118,8 +119,9 @@ def version_of(number: int | None) -> DescriptorVersion:
 
 
 def probes_of(given: Sequence[Reference], most: int) -> list[Probe]:
-    """Descriptors of the request. Raises LunaError TOO_MANY_REFERENCES for more than `most`, and what
-    `descriptors_read` raises.
+    """Return the descriptors of the request as probes.
+
+    Raises LunaError TOO_MANY_REFERENCES for more than `most`, and the errors of `descriptors_read`.
     """
     if len(given) <= most:
         probes = [probe for each in given for probe in descriptors_read(each)]
@@ -129,7 +131,7 @@ def probes_of(given: Sequence[Reference], most: int) -> list[Probe]:
 
 
 def check_rights(request: Request, references: Iterable[Reference], candidates: Iterable[Mapping[str, Any]]) -> None:
-    """Raises LunaError PERMISSION_DENIED for a token that may not match one of the kinds of objects involved."""
+    """Check the token's permissions. Raises LunaError PERMISSION_DENIED if it cannot match one of the object types."""
     kinds = {KIND_OF_ORIGIN[block["filters"]["origin"]] for block in candidates}
     kinds |= {reference.type.split("_")[0] for reference in references} & set(KIND_OF_ORIGIN.values())
     for kind in sorted(kinds):
@@ -137,7 +139,7 @@ def check_rights(request: Request, references: Iterable[Reference], candidates: 
 
 
 def check_limits(candidates: Iterable[Mapping[str, Any]]) -> None:
-    """Raises LunaError TOO_MANY_REFERENCES with the limit that is passed."""
+    """Check the limits of candidates. Raises LunaError TOO_MANY_REFERENCES with the exceeded limit."""
     blocks = list(candidates)
     limits = config(PlatformLimits).match
     if len(blocks) > limits.candidate_limit:
@@ -149,7 +151,7 @@ def check_limits(candidates: Iterable[Mapping[str, Any]]) -> None:
 def block_of(request: Request, scope: Scope, given: Mapping[str, Any]) -> Block:
     """Return a block of candidates.
 
-    Raises LunaError as `candidates_of` and `targets_check` do.
+    Raises the errors of `candidates_of` and `targets_check`.
     """
     candidates = candidates_of(request, scope, given["filters"])
     targets = targets_check(candidates, given["targets"])
@@ -157,10 +159,10 @@ def block_of(request: Request, scope: Scope, given: Mapping[str, Any]) -> Block:
 
 
 def candidates_of(request: Request, scope: Scope, filters: Mapping[str, Any]) -> Candidates:
-    """Return the candidates that filters with an `origin` describe.
+    """Return the candidates of filters with an `origin`.
 
-    Raises LunaError FILTER_ACCOUNT_MISMATCH when its filters and the query name different accounts,
-    FOREIGN_ACCOUNT_ID for an account that this client may not see.
+    Raises LunaError FILTER_ACCOUNT_MISMATCH if filters and query name different accounts, FOREIGN_ACCOUNT_ID for an
+    account outside of the client's scope.
     """
     account_id = filters.get("account_id")
     if account_id is not None:

@@ -1,1 +1,1 @@
-"""Matchers behind one protocol."""
+"""Matchers with a common protocol."""

@@ -1,4 +1,4 @@
-"""The matcher that is always right: PostgreSQL compares all candidates, NumPy those that are in Redis."""
+"""Exact matcher: PostgreSQL compares faces and events, NumPy compares temporary attributes from Redis."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from apps.matching.types import AttributeCandidates, Candidates, EventCandidates
 
 
 class DatabaseMatcher:
-    """Implement `protocol.Matcher` for every kind of candidates, exactly."""
+    """Exact implementation of `protocol.Matcher` for all candidates."""
 
     def search(
         self,
@@ -31,7 +31,7 @@ class DatabaseMatcher:
 def search_faces(
     candidates: FaceCandidates, version: DescriptorVersion, vectors: Sequence[Vector], limit: int
 ) -> list[list[Hit]]:
-    """One statement a vector: a batch of them gains nothing in SQL."""
+    """Search faces with one statement per vector, because batches of vectors gain nothing in SQL."""
     return [
         [
             Hit(key, cosine)
@@ -46,7 +46,7 @@ def search_faces(
 def search_events(
     candidates: EventCandidates, version: DescriptorVersion, vectors: Sequence[Vector], limit: int
 ) -> list[list[Hit]]:
-    """One statement a vector."""
+    """Search events with one statement per vector."""
     return [
         [
             Hit(key, cosine)
@@ -61,7 +61,7 @@ def search_events(
 def search_attributes(
     candidates: AttributeCandidates, version: DescriptorVersion, vectors: Sequence[Vector], limit: int
 ) -> list[list[Hit]]:
-    """They come out of Redis whole, at most a thousand: NumPy compares them in float64."""
+    """Search temporary attributes, at most a thousand, with NumPy in float64; Redis returns complete attributes."""
     described = [
         (attribute.attribute_id, data.vector)
         for attribute in sorted(
@@ -73,7 +73,8 @@ def search_attributes(
     if not described:
         return [[] for _ in vectors]
     matrix = np.stack([vector for _, vector in described]).astype(np.float64)
-    # Not `@`: BLAS sums rows in different orders by their place, so equal descriptors would have unequal cosines.
+    # `@` is not used: BLAS sums rows in an order that depends on their position, so equal descriptors would get
+    # different cosines.
     cosines = np.einsum("ij,kj->ik", np.stack(vectors).astype(np.float64), matrix)
     return [
         [Hit(described[index][0], float(row[index])) for index in np.argsort(-row, kind="stable")[:limit]]

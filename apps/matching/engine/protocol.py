@@ -1,7 +1,7 @@
-"""The protocol of matchers: candidates, vectors and bounds in, keys and cosines out.
+"""Protocol of matchers: candidates, vectors and limits as input, keys and cosines as output.
 
-A matcher knows nothing of similarities, of JSON and of what a match shows: thresholds arrive as cosines, and
-`apps.matching.hydration` reads the objects of the keys that are left.
+A matcher does not handle similarities, JSON or the members of matches. Thresholds are cosines, and
+`apps.matching.hydration` reads the objects of the resulting keys.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from apps.common.descriptors import DescriptorVersion, Vector
 from apps.matching.types import Candidates
 
 Key = int | UUID
-"""What a matcher calls an object: the key of a face's or event's row, the id of a temporary attribute."""
+"""Key of an object: the database key of a face or an event, or the id of a temporary attribute."""
 
 
 class Hit(NamedTuple):
-    """A candidate and the cosine of its descriptor and the vector of the request."""
+    """Candidate with the cosine of its descriptor and the vector of the request."""
 
     key: Key
     cosine: float
@@ -31,10 +31,10 @@ class Matcher(Protocol):
         limit: int,
         threshold: float,
     ) -> list[list[Hit]]:
-        """Return for each vector the candidates of the highest cosines, highest first.
+        """Return the candidates with the highest cosines for each vector, highest first.
 
-        `vectors`: unit vectors, float32 [dimension of the version]. At most `limit` hits a vector, each with a cosine
-        of at least `threshold` (-1..1). Candidates without a descriptor of the version are left out. Hits of equal
-        cosine are in the order in which their objects were made. Every candidate that is not among the hits has a
-        lower cosine than the last of them, or the same and was made later.
+        `vectors`: unit vectors, float32 [dimension of the version]. A vector has at most `limit` hits, each with a
+        cosine of at least `threshold` (-1..1). Candidates without a descriptor of the version are skipped. Hits of
+        equal cosine keep the order of creation of their objects. Every candidate outside of the hits has a lower
+        cosine than the last hit, or an equal cosine and a later creation.
         """

@@ -115,8 +115,8 @@ def test_planted_faults(account: UUID, store_dir: Path) -> None:
         "file without row": 3,
         "descriptor of the wrong dimension": 1,
         "descriptor without attribute": 1,
-        "descriptor of another generation": 1,
-        "list with wrong keys": 1,
+        "descriptor of replaced samples": 1,
+        "list with inconsistent keys": 1,
     }
     assert kinds() == expected
     with pytest.raises(CommandError, match="12 faults are left"):
@@ -129,7 +129,7 @@ def test_planted_faults(account: UUID, store_dir: Path) -> None:
     needs_a_person = {"file of another size": 1, "file with other bytes": 1}
     assert kinds() == needs_a_person
     lines = AuditRecord.objects.filter(action="mend", object_type="fault").values_list("object_id", flat=True)
-    of_the_lost_row = {"attribute of a lost sample", "avatar of a lost sample"}
+    of_the_lost_row = {"attribute with a missing sample", "avatar with a missing sample"}
     assert sorted(lines) == sorted((expected.keys() | of_the_lost_row) - needs_a_person.keys())
     assert young.exists()
     assert not StoredObject.objects.unscoped().filter(pk=lost.pk).exists()
@@ -153,7 +153,7 @@ def test_keys_of_lists_only_grow(account: UUID, found: tuple[int, int], mended: 
     """Six faces were linked and one of them deleted."""
     lists = List.objects.for_account(account)
     lists.update(link_key=found[0], unlink_key=found[1])
-    assert kinds() == {"list with wrong keys": 1}
+    assert kinds() == {"list with inconsistent keys": 1}
     assert "All faults repaired." in run("--mend")
     row = lists.get()
     assert (row.link_key, row.unlink_key) == mended
@@ -192,8 +192,8 @@ def test_what_waits_in_redis(account: UUID, redis_client: redis.Redis) -> None:
     for owner in (account, uuid4()):
         redis_client.set(kept_answers.KEY.format(owner, "0" * 64), b"an answer")
     expected = {
-        "temporary attribute that cannot be read": 1,
-        "temporary attribute of no account": 1,
+        "unreadable temporary attribute": 1,
+        "temporary attribute of a deleted account": 1,
         "kept answer of no account": 1,
     }
     assert kinds() == expected
@@ -211,5 +211,5 @@ def test_lost_samples_of_faces(account: UUID) -> None:
     Face.objects.for_account(account).filter(pk=face.pk).update(avatar="https://elsewhere/6/x.jpg")
     StoredObject.objects.unscoped().filter(bucket=Bucket.FACE_SAMPLES).delete()
     found = kinds()
-    assert found["attribute of a lost sample"] == 5
-    assert found["avatar of a lost sample"] == 4
+    assert found["attribute with a missing sample"] == 5
+    assert found["avatar with a missing sample"] == 4

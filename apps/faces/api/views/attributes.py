@@ -1,4 +1,4 @@
-"""Temporary attributes."""
+"""Views of temporary attributes."""
 
 from collections.abc import Collection, Sequence
 from uuid import UUID
@@ -35,7 +35,7 @@ DONE = OpenApiResponse(description="Done.")
 def attributes_read(
     request: Request, attribute_ids: Sequence[UUID], targets: Collection[str]
 ) -> list[TemporaryAttribute]:
-    """Those that are still there, in the order asked for; the service that shows descriptors audits them."""
+    """Return the existing attributes in the requested order; a read of descriptors writes audit lines."""
     scope = read_scope(request)
     if DESCRIPTOR in targets:
         return descriptors_view(scope=scope, attribute_ids=attribute_ids, actor=actor_of(request))
@@ -43,7 +43,7 @@ def attributes_read(
 
 
 class AttributesView(LunaView):
-    """Attributes from outside, and several at once."""
+    """Creation and bulk reads of temporary attributes."""
 
     permissions = {"GET": ("attribute", "view"), "POST": ("attribute", "creation")}
 
@@ -57,7 +57,7 @@ class AttributesView(LunaView):
 
     @extend_schema(
         summary="Get temporary attributes",
-        description="Attributes that have expired are left out.",
+        description="Expired attributes are omitted.",
         parameters=[AttributesQuery],
         responses=AttributesSerializer,
     )

@@ -1,4 +1,4 @@
-"""Faces and their attributes."""
+"""Views of faces and their attributes."""
 
 from typing import Any
 
@@ -48,8 +48,9 @@ from apps.faces.types import FaceDraft
 
 
 def attribute_of_body(request: Request, body: dict[str, Any] | None) -> dict[str, Any]:
-    """The arguments `attribute` and `attribute_id` of the services. Raises LunaError ATTRIBUTE_NOT_FOUND and those of
-    the parts.
+    """Return the services' arguments `attribute` and `attribute_id` from a body.
+
+    Raises LunaError ATTRIBUTE_NOT_FOUND, and the errors of `attribute_parse`.
     """
     if body is None:
         return {}
@@ -93,7 +94,7 @@ class FacesView(LunaView):
 
 
 class FacesCountView(LunaView):
-    """How many faces there are."""
+    """Number of faces."""
 
     permissions = {"GET": ("face", "view")}
 
@@ -104,7 +105,7 @@ class FacesCountView(LunaView):
 
 
 class FacesAttributesCountView(LunaView):
-    """How many faces have an attribute."""
+    """Number of faces with an attribute."""
 
     permissions = {"GET": ("face", "view")}
 

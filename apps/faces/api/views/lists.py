@@ -1,4 +1,4 @@
-"""Lists and the faces in them."""
+"""Views of lists and their faces."""
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -30,7 +30,7 @@ from apps.faces.shapes import list_shape
 
 
 def with_faces(request: Request) -> bool:
-    """Whether the faces go, too. Raises LunaError PERMISSION_DENIED for a token that may not delete faces."""
+    """Return the flag `with_faces`. Raises LunaError PERMISSION_DENIED for a token that cannot delete faces."""
     wanted = bool(checked_query(WithFacesQuery, request)["with_faces"])
     if wanted:
         require_right(principal_of_request(request), "face", "deletion")
@@ -72,7 +72,7 @@ class ListsView(LunaView):
 
 
 class ListsCountView(LunaView):
-    """How many lists there are."""
+    """Number of lists."""
 
     permissions = {"GET": ("list", "view")}
 
