@@ -72,7 +72,9 @@ def test_operation(operation: APIOperation[Any, Any, Any, Any], mode: Generation
     )
     @given(case=operation.as_strategy(mode))
     def answers_as_documented(case: Case) -> None:
-        case.call_and_validate(headers={"Authorization": f"Basic {credentials}"}, checks=CHECKS)
+        # The transport without a server does not decompress answers.
+        headers = {"Authorization": f"Basic {credentials}", "Accept-Encoding": "identity"}
+        case.call_and_validate(headers=headers, checks=CHECKS)
 
     try:
         answers_as_documented()
