@@ -41,7 +41,7 @@ mlserver: networks .venv/dev.stamp .venv-mlserver/stamp ## test the networks on 
 lint: .venv/dev.stamp ## check style, types, layers and migrations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy luna apps tools
+	$(BIN)/mypy luna apps tools tests
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 

@@ -48,7 +48,8 @@ class Closing:
 def close_connections(lane: Lane, threads: int) -> None:
     barrier = threading.Barrier(threads + 1)
     with lane._changed:
-        lane._queue.extend(Closing(barrier) for _ in range(threads))
+        jobs: list[Any] = [Closing(barrier) for _ in range(threads)]  # all that a thread needs of a Job
+        lane._queue.extend(jobs)
         lane._changed.notify_all()
     barrier.wait(10)
 

@@ -19,7 +19,7 @@ from tests.factories import client_of, make_account
 
 pytestmark = pytest.mark.django_db
 Configure = Callable[..., None]
-MATCH = {"references": [{"type": "face_external_id", "id": "x"}], "candidates": [{"filters": {}}]}
+MATCH: dict[str, Any] = {"references": [{"type": "face_external_id", "id": "x"}], "candidates": [{"filters": {}}]}
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def test_operation(operation: APIOperation[Any, Any, Any, Any], mode: Generation
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(mode))
-    def answers_as_documented(case: Case) -> None:
+    def answers_as_documented(case: Case[Any]) -> None:
         # The transport without a server does not decompress answers.
         headers = {"Authorization": f"Basic {credentials}", "Accept-Encoding": "identity"}
         case.call_and_validate(headers=headers, checks=CHECKS)

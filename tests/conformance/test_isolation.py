@@ -1,6 +1,6 @@
 """Every route of the document, asked by another account with the ids of the first: nothing seen, nothing changed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from apps.accounts.auth.permissions import all_permissions
+from apps.accounts.models import Account
 from apps.accounts.services import account_delete
 from tests.api.accounts.helpers import issue
 from tests.api.handlers.helpers import astronaut
@@ -78,11 +79,12 @@ def test_another_account_sees_and_changes_nothing(
     before = everything(redis_client)
 
     intruder = make_account()
-    client = {
+    clients: dict[str, Callable[[Account], Client]] = {
         "basic": basic_client,
         "header": client_of,
         "token": lambda account: issue(account, permissions=all_permissions())[1],
-    }[kind](intruder)
+    }
+    client = clients[kind](intruder)
     statuses: dict[str, set[int]] = {}
     unknown: set[str] = set()
     with django_capture_on_commit_callbacks(execute=True):

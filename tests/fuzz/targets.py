@@ -197,7 +197,7 @@ FORMS = [
     b'--X\r\nContent-Disposition: form-data; name="x"; filename="x"\r\n'
     b"Content-Type: application/x-vl-xpk-base64\r\n\r\n" + base64_encode(XPK[0]).encode() + b"\r\n--X--\r\n",
 ]
-BODIES = {
+BODIES: dict[str, tuple[Callable[..., object], list[Any]]] = {
     "raw match": (_match_raw, RAW_MATCHES),
     "match": (_match, MATCHES),
     "attribute": (_attribute, ATTRIBUTES),

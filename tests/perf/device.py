@@ -6,6 +6,7 @@ page-locked memory is worth: batches that are written into it and run, beside th
 """
 
 from collections.abc import Callable
+from functools import partial
 from statistics import mean
 
 import numpy as np
@@ -71,7 +72,7 @@ def pinned(network: str, batch: Tensor) -> Row:
         place[:] = batch
         session.run(place)
 
-    locked, ordinary = speeds([lambda place=place: run(place) for place in places], 1)
+    locked, ordinary = speeds([partial(run, place) for place in places], 1)
     name = f"{network}, {len(batch)} a batch, page-locked beside ordinary memory"
     return Row(name, locked.rate, "batches/s", ordinary.rate, locked.rate / ordinary.rate)
 

@@ -10,7 +10,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from statistics import mean
+from typing import Any
 
 import cv2
 import numpy as np
@@ -112,8 +114,12 @@ class RecordingEngine(Engine):
         return super().run(network, tensor, deadline)
 
 
+def _run_all(feeds: list[tuple[Any, dict[str, Tensor]]]) -> list[Any]:
+    return [session.run(None, feed) for session, feed in feeds]
+
+
 def bare_ways(recorded: list[tuple[str, Tensor]]) -> list[Callable[[], object]]:
-    ways = []
+    ways: list[Callable[[], object]] = []
     for threads in (1, os.cpu_count() or 1):
         sessions = {network: _session(network, threads) for network, _ in recorded}
         for by_rows in (False, True):
@@ -122,7 +128,7 @@ def bare_ways(recorded: list[tuple[str, Tensor]]) -> list[Callable[[], object]]:
                 for network, tensor in recorded
                 for part in (np.split(tensor, len(tensor)) if by_rows else [tensor])
             ]
-            ways.append(lambda feeds=feeds: [session.run(None, feed) for session, feed in feeds])
+            ways.append(partial(_run_all, feeds))
     return ways
 
 

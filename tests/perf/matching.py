@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
+from uuid import UUID
 
 import numpy as np
 from django.db import connection, transaction
@@ -52,7 +54,7 @@ def unit(random: np.random.Generator, count: int) -> Vector:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def add_faces(account_id: object, random: np.random.Generator, count: int) -> list[int]:
+def add_faces(account_id: UUID, random: np.random.Generator, count: int) -> list[int]:
     faces = Face.objects.bulk_create([Face(account_id=account_id) for _ in range(count)], batch_size=5000)
     rows = (
         FaceDescriptor(face=face, version=VERSION.version, vector=vector)
@@ -85,8 +87,8 @@ def compare(name: str, random: np.random.Generator, block: Block, goal: str) -> 
     own, bare = [], []
     for vector in unit(random, ROUNDS + 5):
         probe = Probe("", "raw_descriptor", VERSION.version, vector)
-        found, own_ms = timed(lambda probe=probe: match(probes=[probe], block=block)[0])
-        expected, bare_ms = timed(lambda vector=vector: bare_scan(vector))
+        (found, *_), own_ms = timed(partial(match, probes=[probe], block=block))
+        expected, bare_ms = timed(partial(bare_scan, vector))
         if [each.face and each.face.id for each in found] != [key for key, _ in expected]:
             raise AssertionError("the matcher and the bare scan disagree")
         own.append(own_ms)

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import pytest
@@ -29,7 +30,7 @@ PROCESS_LINE = re.compile(r"^(\S+)\s+(\d+)$", re.MULTILINE)
 class Tally:
     """What the clients were told."""
 
-    acknowledged: list[dict] = field(default_factory=list)
+    acknowledged: list[dict[str, Any]] = field(default_factory=list)
     failed: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -131,7 +132,7 @@ def test_acknowledged_events_survive_kills(platform: Platform, account: httpx.Cl
     check_nothing_twice(account, tracks)
 
 
-def check_event(client: httpx.Client, event: dict, list_id: str) -> None:
+def check_event(client: httpx.Client, event: dict[str, Any], list_id: str) -> None:
     stored = client.get(f"/6/events/{event['event_id']}")
     assert stored.status_code == 200, event["event_id"]
     face = client.get(f"/6/faces/{event['face']['face_id']}", params={"targets": "face_id,lists,event_id"})

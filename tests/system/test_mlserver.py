@@ -21,6 +21,7 @@ from apps.recognition.engine.heads.base import LONGER_SIDE_PX
 from apps.recognition.networks.registry import Registry
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, ImageResult, Plan
+from tests.unit.recognition.helpers import told
 from tests.unit.recognition.pictures import astronaut, encoded
 
 RUNTIME = Path(__file__).parent / "mlserver"
@@ -105,7 +106,7 @@ def test_mlserver_recognises_dies_and_comes_back(server: MLServer) -> None:
         def check(result: ImageResult) -> None:
             (face,) = result.faces
             assert face.rect == expected.rect
-            ours, theirs = (each.estimations["face_descriptor"].vector for each in (expected, face))
+            ours, theirs = (told(each, "face_descriptor").vector for each in (expected, face))
             np.testing.assert_allclose(theirs, ours, atol=1e-5)
 
         for pipeline in pipelines:

@@ -7,6 +7,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -83,7 +84,7 @@ def test_a_message_has_the_documented_shape(listen: Listen, user: User) -> None:
     ("query", "wanted", "unwanted"), FILTERS, ids=[query.replace(ID, "uuid") for query, _, _ in FILTERS]
 )
 def test_a_filter_lets_only_its_events_through(
-    listen: Listen, user: User, query: str, wanted: dict, unwanted: dict
+    listen: Listen, user: User, query: str, wanted: dict[str, Any], unwanted: dict[str, Any]
 ) -> None:
     client = listen(user.basic, query)
     user.publish(**unwanted)

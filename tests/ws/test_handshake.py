@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import redis
@@ -27,7 +28,9 @@ from tests.ws.helpers import Listen, User, received_id, small_socket
 VIEW = {"event": ["view"]}
 
 
-def refusal(listen: Listen, headers: dict[str, str] | None, query: str = "", **options: object) -> tuple[int, dict]:
+def refusal(
+    listen: Listen, headers: dict[str, str] | None, query: str = "", **options: object
+) -> tuple[int, dict[str, Any]]:
     with pytest.raises(InvalidStatus) as caught:
         listen(headers, query, **options)
     response = caught.value.response
@@ -55,7 +58,7 @@ def test_who_listens_stands_in_the_log(listen: Listen, user: User, caplog: pytes
         listen({**bearer, "Luna-Request-Id": request_id})
     (line,) = (record for record in caplog.records if record.name == "apps.accounts.auth.authentication")
     assert line.getMessage() == f"Request invoked by user (account_id: '{user.account_id}' token_id: '{token_id}')"
-    assert line.request_id == request_id
+    assert vars(line)["request_id"] == request_id
 
 
 @pytest.mark.parametrize(

@@ -10,20 +10,22 @@ from apps.sender.publisher import Message, Publisher
 
 
 @pytest.fixture
-def hanging(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, list[object]]:
+def hanging(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, list[int]]:
     """A channel layer that takes nothing until the event is set; what it has taken."""
-    released, taken = threading.Event(), []
+    released, taken = threading.Event(), list[int]()
 
     async def send(group: str, message: Message) -> None:
         released.wait(20)
-        taken.append(message["n"])
+        number = message["n"]
+        assert isinstance(number, int)
+        taken.append(number)
 
     monkeypatch.setattr(Publisher, "_send", staticmethod(send))
     return released, taken
 
 
 def test_what_waits_is_bounded_in_number(
-    hanging: tuple[threading.Event, list[object]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    hanging: tuple[threading.Event, list[int]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     released, taken = hanging
     monkeypatch.setattr(module, "PENDING_MESSAGES", 10)
@@ -42,7 +44,7 @@ def test_what_waits_is_bounded_in_number(
 
 
 def test_what_waits_is_bounded_in_bytes(
-    hanging: tuple[threading.Event, list[object]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    hanging: tuple[threading.Event, list[int]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     released, taken = hanging
     monkeypatch.setattr(module, "PENDING_BYTES", 1000)

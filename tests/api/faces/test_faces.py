@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account
@@ -137,7 +138,13 @@ def test_deleting_faces(client: Client, stranger: Client, versions: Versions) ->
     for bad in (uuid4(), foreign):
         detail = refused(send(client, "delete", "/6/faces", {"face_ids": [str(keys[0]), str(bad)]}), 400, 22004)
         assert str(bad) in detail
-    for body in ({}, {"face_ids": []}, {"face_ids": ["x"]}, {"face_ids": [str(keys[0])] * 1001}):
+    bodies: tuple[dict[str, Any], ...] = (
+        {},
+        {"face_ids": []},
+        {"face_ids": ["x"]},
+        {"face_ids": [str(keys[0])] * 1001},
+    )
+    for body in bodies:
         refused(send(client, "delete", "/6/faces", body), 400, 12027)
     assert client.delete(f"/6/faces/{keys[0]}").status_code == 204
     assert send(client, "delete", "/6/faces", {"face_ids": [str(key) for key in keys[1:]]}).status_code == 204
@@ -163,7 +170,7 @@ def test_filters_and_counts(client: Client, stranger: Client, versions: Versions
         ({"external_ids": "1,4"}, [c, a]),
         ({"event_id": event_id}, [b]),
         ({"event_ids": f"{event_id},{uuid4()}"}, [b]),
-        ({"event_ids": uuid4(), "event_id": event_id}, []),
+        ({"event_ids": str(uuid4()), "event_id": event_id}, []),
         ({"face_ids": f"{a},{b}"}, [b, a]),
         ({"list_id": list_id}, [a]),
         ({"list_id": uuid4()}, []),
@@ -176,9 +183,10 @@ def test_filters_and_counts(client: Client, stranger: Client, versions: Versions
         ({"face_id__lte": low}, [low]),
     ):
         assert found(client, **query) == expected, query
-        assert client.get("/6/faces/count", query).json() == {"faces_count": len(expected)}
+        asked: dict[str, Any] = query
+        assert client.get("/6/faces/count", asked).json() == {"faces_count": len(expected)}
         with_attributes = {"attributes_count": int(b in expected)}
-        assert client.get("/6/faces/attributes/count", query).json() == with_attributes
+        assert client.get("/6/faces/attributes/count", asked).json() == with_attributes
 
 
 @pytest.mark.parametrize(
@@ -206,7 +214,9 @@ def test_unknown_targets(client: Client) -> None:
         assert '"x"' in refused(client.get(f"{path}?targets=x"), 400, 22016)
 
 
-def test_pages_cost_a_fixed_number_of_queries(client: Client, django_assert_num_queries: object) -> None:
+def test_pages_cost_a_fixed_number_of_queries(
+    client: Client, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     lists = [str(made(client, "/6/lists")) for _ in range(3)]
     for _ in range(2):
         made(client, "/6/faces", {"lists": lists})
@@ -273,7 +283,7 @@ def test_others_see_nothing(client: Client, account: Account, stranger: Client) 
     refused(stranger.get(f"/6/faces/{key}"), 404, 22002)
     assert stranger.head(f"/6/faces/{key}").status_code == 404
     assert found(stranger) == found(stranger, face_ids=key) == []
-    refused(stranger.get("/6/faces", {"account_id": account.account_id}), 403, 11063)
+    refused(stranger.get("/6/faces", {"account_id": str(account.account_id)}), 403, 11063)
     advanced = basic_client(make_account(AccountType.ADVANCED_USER))
     assert found(advanced) == found(advanced, account_id=account.account_id) == [key]
     assert found(advanced, account_id=uuid4()) == []

@@ -105,7 +105,7 @@ def test_bytes_are_compared_too(client: Client) -> None:
     first = put(b"one")
     assert put(b"one").content == first.content
     refused(put(b"two"), 400, 12046)
-    big = {"content_type": "a/b", "headers": {"Idempotency-Key": "big"}}
+    big: dict[str, Any] = {"content_type": "a/b", "headers": {"Idempotency-Key": "big"}}
     assert client.post("/6/objects", bytes(2 * 1024**2), **big).status_code == 201
     assert client.post("/6/objects", bytes(2 * 1024**2), **big).headers["Idempotency-Replayed"] == "true"
     refused(client.post("/6/objects", bytes(2 * 1024**2 - 1) + b"x", **big), 400, 12046)
@@ -202,7 +202,7 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool], None]]:
         monkeypatch.setattr(redis.Redis, "execute_command", execute)
         breaker.close()
 
-    real = redis.Redis.execute_command
+    real: Callable[..., Any] = redis.Redis.execute_command
     yield switch
     monkeypatch.undo()
     breaker.close()
@@ -263,7 +263,7 @@ def test_a_failed_request_is_answered_when_redis_goes_away(
 
 
 def test_an_answer_that_cannot_be_kept_is_still_a_success(client: Client, redis_client: redis.Redis) -> None:
-    bound = redis_client.config_get("maxmemory")["maxmemory"]
+    bound: Any = redis_client.config_get("maxmemory")["maxmemory"]
     assert create(client, "before").status_code == 201
     try:
         with pytest.MonkeyPatch.context() as patch:

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account
@@ -56,7 +57,7 @@ def test_filters_and_counts(client: Client, stranger: Client) -> None:
         assert found(client, **query) == expected, query
         assert client.get("/6/lists/count", query).json() == {"lists_count": len(expected)}
     assert found(client, page_size=1, page=2) == [a]
-    for query in (
+    for wrong in (
         "page=0",
         "page_size=1001",
         "user_data=%00",
@@ -66,10 +67,12 @@ def test_filters_and_counts(client: Client, stranger: Client) -> None:
         "list_ids=",
         "list_ids=null",
     ):
-        assert query.partition("=")[0] in refused(client.get(f"/6/lists?{query}"), 400, 12012)
+        assert wrong.partition("=")[0] in refused(client.get(f"/6/lists?{wrong}"), 400, 12012)
 
 
-def test_pages_cost_a_fixed_number_of_queries(client: Client, django_assert_num_queries: object) -> None:
+def test_pages_cost_a_fixed_number_of_queries(
+    client: Client, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     for expected in (1, 12):
         while List.objects.unscoped().count() < expected:
             made(client, "/6/lists")
@@ -111,7 +114,8 @@ def test_bad_attachments(client: Client, stranger: Client) -> None:
         ):
             answer = send(client, "patch", f"/6/lists/{path}/faces", {"action": action, "face_ids": faces})
             refused(answer, status, code)
-    for body in ({"action": "x", "face_ids": [mine]}, {"face_ids": [mine]}, {"action": "attach"}, {}, []):
+    bodies: tuple[Any, ...] = ({"action": "x", "face_ids": [mine]}, {"face_ids": [mine]}, {"action": "attach"}, {}, [])
+    for body in bodies:
         refused(send(client, "patch", f"/6/lists/{key}/faces", body), 400, 12027)
     assert faces_found(client, list_id=key) == []
 
@@ -128,7 +132,8 @@ def test_deleting_lists(client: Client, stranger: Client) -> None:
     for bad in (uuid4(), foreign):
         detail = refused(send(client, "delete", "/6/lists", {"list_ids": [str(keys[0]), str(bad)]}), 400, 22005)
         assert str(bad) in detail
-    for body in ({}, {"list_ids": []}, {"list_ids": ["x"]}, {"list_ids": [str(keys[0])] * 1001}):
+    bodies: tuple[Any, ...] = ({}, {"list_ids": []}, {"list_ids": ["x"]}, {"list_ids": [str(keys[0])] * 1001})
+    for body in bodies:
         refused(send(client, "delete", "/6/lists", body), 400, 12027)
     refused(client.delete(f"/6/lists/{keys[0]}?with_faces=2"), 400, 12012)
     assert client.delete(f"/6/lists/{keys[0]}").status_code == 204
@@ -159,7 +164,7 @@ def test_others_see_nothing(client: Client, stranger: Client, account: Account) 
     refused(send(stranger, "patch", f"/6/lists/{key}", {"user_data": "x"}), 404, 22003)
     assert stranger.head(f"/6/lists/{key}").status_code == 404
     assert found(stranger) == []
-    refused(stranger.get("/6/lists", {"account_id": account.account_id}), 403, 11063)
+    refused(stranger.get("/6/lists", {"account_id": str(account.account_id)}), 403, 11063)
     advanced = basic_client(make_account(AccountType.ADVANCED_USER))
     assert found(advanced) == found(advanced, account_id=account.account_id) == [key]
 

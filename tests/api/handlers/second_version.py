@@ -99,7 +99,7 @@ def numbers(face_id: str) -> list[int]:
 
 
 def run(**changes: Any) -> list[Batch]:
-    chosen = {"objects": "faces", "version": versions.get(SECOND), "scope": Scope(None)} | changes
+    chosen: dict[str, Any] = {"objects": "faces", "version": versions.get(SECOND), "scope": Scope(None)} | changes
     return list(AdditionalExtraction(**chosen).run())
 
 

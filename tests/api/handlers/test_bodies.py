@@ -113,7 +113,7 @@ def test_body_samples_are_kept_as_the_policy_says(client: Client, stored: Count)
 
 def test_filters_and_tags_see_the_body(client: Client, stored: Count) -> None:
     before: Stored = stored()
-    policies = {
+    policies: dict[str, Any] = {
         "conditional_tags_policy": [
             {"tag": "orange", "filters": {"upper_clothing_colors": [Colour.ORANGE], "backpack_states": [0]}},
             {"tag": "green", "filters": {"upper_clothing_colors": [Colour.GREEN]}},

@@ -1,5 +1,6 @@
 """A connection that breaks at the commit: nobody knows whether the rows went in, so their files stay."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from tests.factories import client_of, make_account
 def test_files_outlive_an_unanswered_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     client = client_of(make_account())
     handler = make_handler(client)
-    commit = connection._commit
+    commit: Callable[[], None] = getattr(connection, "_commit")  # noqa: B009 - Django keeps it private
 
     def breaks_after() -> None:
         commit()

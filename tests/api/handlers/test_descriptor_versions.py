@@ -17,6 +17,7 @@ from apps.descriptors.versions import descriptors_drop
 from apps.events.models import EventDescriptor
 from apps.faces.models import FaceDescriptor
 from tests.api.handlers.helpers import JPEG, JSON, astronaut, make_handler, sample
+from tests.api.handlers.requests import generate
 from tests.api.handlers.second_version import (
     BODY,
     FIRST,
@@ -31,7 +32,6 @@ from tests.api.handlers.second_version import (
     stored_sample,
     use,
 )
-from tests.api.handlers.test_events import generate
 from tests.api.handlers.test_samples import extract, samples_of
 from tests.factories import make_account, make_event, unit_vectors
 
@@ -186,7 +186,7 @@ class TestDrop:
 
     def test_events_too(self, account: Account) -> None:
         vectors = unit_vectors(1, 128)[0], unit_vectors(1, 3)[0]
-        make_event(account, Descriptor(FIRST, vectors[0]), Descriptor(SECOND, vectors[1]))  # type: ignore[arg-type]
+        make_event(account, Descriptor(FIRST, vectors[0]), Descriptor(SECOND, vectors[1]))
         assert "events: 1 deleted" in self.drop("--events")
         assert EventDescriptor.objects.get().version == FIRST
         assert "events: 0 deleted" in self.drop("--events", number=9105)  # an unknown network

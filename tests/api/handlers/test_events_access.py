@@ -38,7 +38,8 @@ class TestAccess:
             for path in (handler, handler.upper().replace("HANDLERS", "handlers")):
                 assert error_of(token.post(f"{path}/events", astronaut(), JPEG)) == (403, code)
         assert stored() == before
-        for lists in ({"white_list": []}, {"white_list": [handler_id]}):
+        allowing: tuple[dict[str, list[str]], ...] = ({"white_list": []}, {"white_list": [handler_id]})
+        for lists in allowing:
             token = token_client(account, emit_events={"allowed": 1, "black_list": [], **lists})
             for path in (handler, f"/6/handlers/{handler_id.upper()}"):
                 assert len(generate(token, path, astronaut())["events"]) == 1

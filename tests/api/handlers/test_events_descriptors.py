@@ -73,7 +73,8 @@ def test_an_event_and_a_face_of_a_descriptor(client: Client, stored: Count) -> N
         assert (event["face_attributes"]["score"], event["face_attributes"]["samples"]) == (None, [])
     after = stored()
     assert (after.events - before.events, after.faces - before.faces, after.objects) == (5, 5, before.objects)
-    for row in (*FaceDescriptor.objects.all(), *EventDescriptor.objects.all()):
+    rows: list[Any] = [*FaceDescriptor.objects.all(), *EventDescriptor.objects.all()]
+    for row in rows:
         assert row.version == version.version
         assert np.allclose(row.vector, vector, atol=1e-6)
 

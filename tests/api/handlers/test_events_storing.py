@@ -9,6 +9,7 @@ from django.test import Client
 from apps.accounts.models import Account
 from apps.common.errors import LunaError
 from apps.handlers.pipeline.stages import notify, write
+from apps.imagestore import files
 from tests.api.handlers.helpers import JPEG, astronaut, make_handler
 from tests.api.handlers.requests import Count, error_of, generate, make_list
 from tests.api.helpers import Stored
@@ -82,7 +83,7 @@ class TestAllOrNothing:
     ) -> None:
         handler = make_handler(client)
         before = stored()
-        works = write.files.begin_all
+        works = files.begin_all
 
         def fails(items: Any) -> Any:
             written, finish = works(items)
@@ -93,7 +94,7 @@ class TestAllOrNothing:
 
             return written, finish_badly
 
-        monkeypatch.setattr(write.files, "begin_all", fails)
+        monkeypatch.setattr(files, "begin_all", fails)
         assert error_of(client.post(f"{handler}/events", astronaut(), JPEG)) == (500, 19001)
         assert stored() == before
 

@@ -28,6 +28,7 @@ from apps.imagestore.models import StoredObject
 from apps.imagestore.services import object_store
 from apps.recognition.run import facade
 from tests.api.handlers.helpers import JPEG, astronaut, make_handler
+from tests.api.handlers.requests import generate
 from tests.api.handlers.second_version import (
     BODY,
     FIRST,
@@ -43,7 +44,6 @@ from tests.api.handlers.second_version import (
     stored_sample,
     use,
 )
-from tests.api.handlers.test_events import generate
 from tests.factories import make_account, make_event, unit_vectors
 
 __all__ = ["directory", "second", "use"]
@@ -165,7 +165,7 @@ class TestInterruption:
         """Between extraction and storing; a face whose attribute was deleted and set has its old generation again."""
         face = stored_face(account, stored_sample(account, "red"))
         other = stored_face(account, stored_sample(account, "red"))
-        where = {"account_id": account.account_id, "face_id": face.face_id}
+        where: dict[str, Any] = {"account_id": account.account_id, "face_id": face.face_id}
         fresh = AttributeData((Descriptor(FIRST, unit_vectors(1, 128, 5)[0]),), descriptor_samples=(uuid4(),))
 
         def recognise(*args: Any) -> Any:
@@ -223,7 +223,7 @@ class TestEvents:
         self, account: Account, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         descriptor = Descriptor(FIRST, unit_vectors(1, 128)[0])
-        event = make_event(account, descriptor, face_detections=[{"sample_id": str(stored_sample(account, "red"))}])  # type: ignore[arg-type]
+        event = make_event(account, descriptor, face_detections=[{"sample_id": str(stored_sample(account, "red"))}])
 
         def recognise(*args: Any) -> Any:
             if args[0]:

@@ -77,7 +77,9 @@ def test_a_masked_put_keeps_what_is_stored(client: Client) -> None:
     answer = client.put(path, {"policies": body}, JSON)
     assert answer.status_code == 204, answer.json()
     assert [each[2] for each in revealed(path)] == [PASSWORD, "third"]
-    assert stored(path).policies["detect_policy"] == {"estimate_quality": 1}
+    kept = stored(path).policies
+    assert kept is not None
+    assert kept["detect_policy"] == {"estimate_quality": 1}
 
 
 def test_a_mask_is_worth_nothing_elsewhere(client: Client) -> None:

@@ -47,7 +47,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = directory_with_embedded(tmp_path_factory.mktemp("networks"))
     for task, values in SAYS.items():
         output = {"name": "values", "shape": [len(values)], "labels": list(values)}
-        thresholds = {"thresholds": {"live": 0.5}} if task == "liveness" else {}
+        thresholds: dict[str, Any] = {"thresholds": {"live": 0.5}} if task == "liveness" else {}
         install(
             directory, saying(values).model(), name=f"tiny-{task}", task=task, outputs=[output], entry=ENTRY,
             **thresholds,
@@ -72,7 +72,8 @@ def networks(directory: Path, configure: Callable[..., None]) -> Iterator[None]:
 
 def generate(client: Client, policies: Any, query: str = "", data: Any = None) -> Any:
     path = make_handler(client, policies)
-    answer = client.post(f"{path}/events{query}", *([data] if data else [astronaut(), JPEG]))
+    address = f"{path}/events{query}"
+    answer = client.post(address, data) if data else client.post(address, astronaut(), JPEG)
     assert answer.status_code == 201, answer.json()
     return answer.json()
 

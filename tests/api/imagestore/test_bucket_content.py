@@ -14,10 +14,11 @@ from apps.accounts.models import Account, AuditRecord
 from apps.common.errors import LunaError
 from apps.common.holdings import holdings
 from apps.common.times import utc_now
-from apps.imagestore import services
+from apps.imagestore import files, services
 from apps.imagestore.buckets import bucket_create, bucket_delete, bucket_ttl_set, expired_delete
 from apps.imagestore.choices import Bucket
 from apps.imagestore.consistency import MIN_AGE
+from apps.imagestore.id_locks import remove_on_commit
 from apps.imagestore.models import StoredBucket, StoredObject
 from tests.api.helpers import refused
 from tests.api.imagestore.helpers import picture, post, stored
@@ -27,7 +28,7 @@ from tests.storages import stored_names
 DATA = bytes(range(256)) * 4
 JPEG = picture((40, 30))
 KINDS = [("images", "image", JPEG, 13003, 13004), ("objects", "object", DATA, 13007, 13009)]
-JSON = {"content_type": "application/json"}
+JSON: dict[str, Any] = {"content_type": "application/json"}
 
 
 @pytest.fixture
@@ -268,7 +269,7 @@ def test_an_id_that_is_stored_anew_keeps_its_files(crowd: tuple[Account, str], m
     path = f"/1/buckets/{bucket}/objects/{uuid4()}"
     client = client_of(account)
     assert client.put(path, b"old", content_type="a/b").status_code == 201
-    removing = services.remove_on_commit
+    removing = remove_on_commit
 
     def store_first(keys: Any) -> None:
         transaction.on_commit(lambda: answers.append(client.put(path, b"new", content_type="a/b").status_code))
@@ -283,14 +284,14 @@ def test_an_id_that_is_stored_anew_keeps_its_files(crowd: tuple[Account, str], m
 
 def test_a_bucket_that_goes_meanwhile(crowd: tuple[Account, str], monkeypatch: pytest.MonkeyPatch) -> None:
     account, bucket = crowd
-    write_all = services.files.write_all
+    write_all = files.write_all
 
     def delete_after(items: Any) -> Any:
         written = write_all(items)
         bucket_delete(name=bucket)
         return written
 
-    monkeypatch.setattr(services.files, "write_all", delete_after)
+    monkeypatch.setattr(files, "write_all", delete_after)
     with pytest.raises(LunaError) as caught:
         services.object_store(
             bucket=f"{bucket}/objects", account_id=account.pk, data=b"x", content_type="a/b"

@@ -3,7 +3,8 @@
 import errno
 import threading
 from datetime import timedelta
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
@@ -129,7 +130,7 @@ def test_objects_get_another_time(client: Client, stranger: Client, account: Acc
     data = picture((128, 250) if path == "samples/bodies" else (250, 250))
     keys = [str(stored(client, f"/6/{path}", data)) for _ in range(2)]
 
-    def change(who: Client, ids: object, ttl: object) -> object:
+    def change(who: Client, ids: object, ttl: object) -> Any:
         return who.put(f"/6/{path}", {name: ids, "ttl": ttl}, content_type="application/json")
 
     assert change(client, keys, 14).status_code == 204
@@ -165,7 +166,7 @@ def test_a_file_that_cannot_be_removed_is_tried_again(client: Client, monkeypatc
     expire(goes)
     remove = files.remove
 
-    def refuse(bucket: str, object_id: object, content_type: str) -> None:
+    def refuse(bucket: str, object_id: UUID, content_type: str) -> None:
         if object_id == stuck:
             raise OSError(errno.EROFS, "Read-only file system")
         remove(bucket, object_id, content_type)

@@ -2,6 +2,7 @@
 
 import io
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -53,7 +54,7 @@ def test_bad_objects(client: Client, content_type: str, data: bytes, code: int) 
 
 
 def test_a_body_that_ends_early_is_not_stored(client: Client) -> None:
-    body = {"CONTENT_LENGTH": "10", "wsgi.input": io.BytesIO(b"short")}
+    body: dict[str, Any] = {"CONTENT_LENGTH": "10", "wsgi.input": io.BytesIO(b"short")}
     answer = client.generic("POST", "/6/objects", b"short", content_type="a/b", **body)
     refused(answer, 400, 12046)
     assert not StoredObject.objects.unscoped().exists()

@@ -1,5 +1,6 @@
 """/6/samples/faces and /6/samples/bodies."""
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -35,7 +36,7 @@ def test_a_sample_comes_back(client: Client, kind: str, size: tuple[int, int], _
     assert "X-Luna-Expiry-Date" not in head.headers
 
 
-def test_a_sample_is_deleted(client: Client, django_capture_on_commit_callbacks: object) -> None:
+def test_a_sample_is_deleted(client: Client, django_capture_on_commit_callbacks: Any) -> None:
     path = f"/6/samples/faces/{stored(client, '/6/samples/faces', picture())}"
     with django_capture_on_commit_callbacks(execute=True):
         assert client.delete(path).status_code == 204

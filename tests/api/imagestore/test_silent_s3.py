@@ -75,6 +75,7 @@ def test_the_rest_answers_while_s3_is_silent(settings: Any, finder: str) -> None
         assert unhealthy[0] == 502
 
         with s3_server(int(address.rpartition(":")[2])):
+            ask: tuple[Any, ...]
             if finder == "a client":
                 ask, found = ("POST", "/6/samples/faces", jpeg, "image/jpeg"), 201
             else:

@@ -1,5 +1,6 @@
 """POST /6/matcher/faces: what is found, and how it is answered."""
 
+from typing import Any
 from uuid import uuid4
 
 import ormsgpack
@@ -150,7 +151,7 @@ def test_an_external_id_stands_for_all_who_have_it(client: Client, account: Acco
 
 def test_candidates_that_do_not_exist_are_no_error(client: Client, account: Account) -> None:
     make_face(account, VECTORS[0])
-    blocks = [
+    blocks: list[dict[str, Any]] = [
         {"filters": {"origin": "faces", "face_ids": [str(uuid4())]}},
         {"filters": {"origin": "faces", "list_id": str(uuid4())}},
         {"filters": {"origin": "faces", "external_ids": ["nobody"]}},

@@ -44,7 +44,7 @@ def test_accounts_are_isolated(client: Client, account: Account) -> None:
     ]:
         answer = post(client, body(reference))
         assert answer.json()["error_code"] == code
-    blocks = [
+    blocks: list[dict[str, Any]] = [
         FACES,
         {"filters": {"face_ids": [str(face.face_id)]}},
         {"filters": {"list_id": str(row.list_id)}},

@@ -260,24 +260,32 @@ class TestBodies:
             def read(self, *args: Any) -> bytes:
                 raise AssertionError("the body was read")
 
-        body = {"CONTENT_LENGTH": str(length), "wsgi.input": Untouched()}
+        body: dict[str, Any] = {"CONTENT_LENGTH": str(length), "wsgi.input": Untouched()}
         assert refused(client.post(path, b"", JPEG, **body)) == (413, 37003)
 
     @pytest.mark.parametrize(("share", "code"), [(0.5, 18003), (0.0, 12030)])
     def test_a_body_shorter_than_its_length(self, client: Client, path: str, share: float, code: int) -> None:
         data = astronaut()
         sent = io.BytesIO(data[: int(len(data) * share)])
-        body = {"CONTENT_LENGTH": str(len(data)), "CONTENT_TYPE": JPEG, "wsgi.input": sent}
+        body: dict[str, Any] = {"CONTENT_LENGTH": str(len(data)), "CONTENT_TYPE": JPEG, "wsgi.input": sent}
         assert refused(client.post(path, b"", JPEG, **body)) == (400, code)
 
     def test_a_body_longer_than_its_length_is_cut(self, client: Client, path: str) -> None:
         data = astronaut()
-        body = {"CONTENT_LENGTH": str(len(data) // 2), "CONTENT_TYPE": JPEG, "wsgi.input": io.BytesIO(data)}
+        body: dict[str, Any] = {
+            "CONTENT_LENGTH": str(len(data) // 2),
+            "CONTENT_TYPE": JPEG,
+            "wsgi.input": io.BytesIO(data),
+        }
         assert refused(client.post(path, b"", JPEG, **body)) == (400, 18003)
 
     @pytest.mark.parametrize("encoding", ["gzip", "deflate", "GZIP", "bare"])
     def test_compressed(self, client: Client, path: str, encoding: str) -> None:
-        pack = {"deflate": zlib.compress, "bare": lambda data: zlib.compress(data)[2:-4]}.get(encoding, gzip.compress)
+        packs: dict[str, Callable[[bytes], bytes]] = {
+            "deflate": zlib.compress,
+            "bare": lambda data: zlib.compress(data)[2:-4],
+        }
+        pack = packs.get(encoding, gzip.compress)
         headers = {"Content-Encoding": "deflate" if encoding == "bare" else encoding}
         assert codes(client.post(path, pack(astronaut()), JPEG, headers=headers)) == [0]
         urls = orjson.dumps({"urls": ["http://127.0.0.1/"]})
@@ -329,7 +337,7 @@ class TestBodies:
     ],
 )
 def test_contradictory_policies(client: Client, policies: Any) -> None:
-    body = {"policies": policies}
+    body: dict[str, Any] = {"policies": policies}
     assert refused(client.post("/6/handlers", body, JSON)) == (400, 12027)
     dynamic = client.post("/6/handlers", {"handler_type": 1}, JSON).json()["url"]
     assert refused(client.post(f"{dynamic}/events", form("a", policies=policies))) == (400, 12027)

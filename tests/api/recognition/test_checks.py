@@ -17,14 +17,16 @@ from apps.recognition.run import facade
 from tests.factories import client_of, make_account
 from tests.unit.recognition.checks import pictures
 from tests.unit.recognition.graphs import colour_scores, directory_with_embedded, install
-from tests.unit.recognition.pictures import astronaut, encoded
+from tests.unit.recognition.pictures import as_pixels, astronaut, encoded
 
 pytestmark = pytest.mark.django_db
 
 PICTURES: Mapping[str, Callable[[], bytes]] = {
     "astronaut": lambda: encoded(astronaut()),
     "astronaut.gif": lambda: encoded(astronaut(), "GIF"),
-    "tiny file": lambda: encoded(cv2.resize(astronaut(), (130, 130), interpolation=cv2.INTER_AREA), "JPEG", quality=60),
+    "tiny file": lambda: encoded(
+        as_pixels(cv2.resize(astronaut(), (130, 130), interpolation=cv2.INTER_AREA)), "JPEG", quality=60
+    ),
     "large": lambda: encoded(pictures.scaled(3.8), "JPEG"),
     "framed": lambda: encoded(pictures.framed()),
     "3:4": lambda: encoded(pictures.framed()[:, 84:636]),
@@ -42,7 +44,7 @@ PICTURES: Mapping[str, Callable[[], bytes]] = {
     "blue light": lambda: encoded(pictures.recoloured(lambda values: values * [0.4, 0.6, 1.4])),
     "dark": lambda: encoded(pictures.recoloured(lambda values: values * 0.15)),
     "overexposed": lambda: encoded(pictures.recoloured(lambda values: 200 + values * 0.4)),
-    "blurred": lambda: encoded(cv2.GaussianBlur(astronaut(), (0, 0), 3)),
+    "blurred": lambda: encoded(as_pixels(cv2.GaussianBlur(astronaut(), (0, 0), 3))),
     "lit from one side": lambda: encoded(pictures.one_side_dark()),
     "red eyes": lambda: encoded(pictures.red_eyed()),
     "lowered brows": lambda: encoded(pictures.brows_moved(-12)),

@@ -6,6 +6,8 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+import redis
+from django.contrib.auth.hashers import check_password
 from django.db import connection
 from pytest_django import Settings
 
@@ -32,9 +34,9 @@ def away(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[None]:
     """Redis is gone for this process."""
 
     def gone(*_: Any, **__: Any) -> None:
-        raise redis_module.ConnectionError("gone")
+        raise redis.ConnectionError("gone")
 
-    monkeypatch.setattr(redis_module.redis.Redis, "execute_command", gone)
+    monkeypatch.setattr(redis.Redis, "execute_command", gone)
     yield
     redis_module.breaker.close()
 
@@ -43,7 +45,7 @@ def away(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[None]:
 def test_of_many_guesses_at_once_only_the_promised_number_is_hashed(configure: Callable[..., None]) -> None:
     configure(Logins, failed_logins=10)
     account, statuses, hashed = make_account(), [], []
-    check = credentials.check_password
+    check = check_password
     gate = threading.Barrier(40)
 
     def guess(number: int) -> None:
@@ -67,7 +69,7 @@ def test_of_many_guesses_at_once_only_the_promised_number_is_hashed(configure: C
 def test_of_many_right_logins_at_once_none_is_refused(configure: Callable[..., None]) -> None:
     configure(Logins, failed_logins=2)
     account, found, hashed = make_account(), [], []
-    check = credentials.check_password
+    check = check_password
     gate = threading.Barrier(16)
 
     def log_in() -> None:

@@ -41,7 +41,12 @@ def crowd(account: Account, faces: int, samples: int = 0) -> List:
     ListUnlink.objects.bulk_create(
         ListUnlink(list=row, face_id=face.face_id, link_key=n, unlink_key=n) for n, face in enumerate(made, 1)
     )
-    jpeg = {"account_id": account.pk, "bucket": Bucket.FACE_SAMPLES, "data": b"\0", "content_type": "image/jpeg"}
+    jpeg: dict[str, Any] = {
+        "account_id": account.pk,
+        "bucket": Bucket.FACE_SAMPLES,
+        "data": b"\0",
+        "content_type": "image/jpeg",
+    }
     samples_store(items=[NewObject(**jpeg) for _ in range(samples)])
     return row
 

@@ -318,7 +318,8 @@ def test_a_change_of_stored_values(stores: Stores) -> None:
         LUNA_API_HTTP_SETTINGS={"json_max_size": 5},  # start
     )
     assert config(Paging).max_page_size == 1000
-    assert refresh() == {Paging, Images}
+    changed: set[type[Settings]] = {Paging, Images}
+    assert refresh() == changed
     assert (config(Paging).max_page_size, config(Images).max_bytes) == (50, 5)
     assert config(Http).json_max_size == 64 * 1024**2
     assert refresh() == frozenset()

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from apps.common.descriptors import (
     Calibration,
     DescriptorRegistry,
     DescriptorVersion,
+    Vector,
     base64_decode,
     base64_encode,
     normalised,
@@ -81,7 +83,10 @@ def test_distance_of_bytes_is_the_distance_of_floats(one: list[float], other: li
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_never_crash_the_decoders(data: bytes) -> None:
     """A vector of length one, or a LunaError: no other exception."""
-    for decode in (lambda: raw_decode(data, FLOATS), lambda: raw_decode(data, BYTES), lambda: sdk_decode(data)[1]):
+    decoders: tuple[Callable[[], Vector], ...] = (
+        lambda: raw_decode(data, FLOATS), lambda: raw_decode(data, BYTES), lambda: sdk_decode(data)[1]
+    )  # fmt: skip
+    for decode in decoders:
         with contextlib.suppress(LunaError):
             assert np.linalg.norm(decode()) == pytest.approx(1, abs=1e-6)
 

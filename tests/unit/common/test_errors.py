@@ -1,6 +1,7 @@
 """The catalogue, the exception and the words of a validation error."""
 
 import pickle
+from typing import Any
 
 import pytest
 from django.db import DataError, OperationalError
@@ -9,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework import exceptions, serializers
 
-from apps.common.api.exceptions import as_luna_error, describe_validation
+from apps.common.api.exceptions import as_luna_error
 from apps.common.errors import CATALOGUE, LunaError, error_body
+from apps.common.validation import describe_validation
 
 
 def test_every_code_has_a_body() -> None:
@@ -75,16 +77,16 @@ def test_a_crash_is_no_error_of_the_catalogue() -> None:
     assert as_luna_error(RuntimeError()) is None
 
 
-class Inner(serializers.Serializer):
+class Inner(serializers.Serializer[Any]):
     limit = serializers.IntegerField()
 
-    def validate(self, attrs: dict) -> dict:
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["limit"] == 13:
             raise serializers.ValidationError("unlucky.")
         return attrs
 
 
-class Outer(serializers.Serializer):
+class Outer(serializers.Serializer[Any]):
     policies = Inner(many=True, required=False)
     inner = Inner(required=False)
     tags = serializers.ListField(child=serializers.IntegerField(), required=False)

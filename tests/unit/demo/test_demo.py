@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def test_a_stranger_beside_her_is_wrong(outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("change", [{"name": "<script>"}, {"box": Box(0, 0, 20, 20)}])
-def test_another_face_of_the_same_photographs_is_wrong(outcome: Outcome, change: dict) -> None:
+def test_another_face_of_the_same_photographs_is_wrong(outcome: Outcome, change: dict[str, Any]) -> None:
     outcome.matched_faces[0] = replace(outcome.matched_faces[0], **change)
 
     assert len(find_problems(outcome, EXPECTED)) == 2

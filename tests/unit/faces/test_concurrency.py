@@ -41,7 +41,7 @@ def act(account: UUID, lists: list[UUID], chance: random.Random) -> None:
 def client(account: UUID, lists: list[UUID], seed: int, each: int) -> tuple[int, list[Exception]]:
     """`each` actions of one client; returns how many were done, and the errors that no client should see."""
     chance = random.Random(seed)
-    done, errors = 0, []
+    done, errors = 0, list[Exception]()
     try:
         for _ in range(each):
             try:

@@ -1,8 +1,10 @@
 import tracemalloc
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from apps.common.errors import LunaError
 from apps.common.filters import Filters
@@ -64,7 +66,9 @@ def test_lists_of_a_new_face_come_in_the_order_given(account: UUID, order: int) 
     assert selectors.face_get(scope=Scope(account), face_id=face.face_id).lists == lists
 
 
-def test_many_faces_cost_as_many_queries_as_one(account: UUID, django_assert_num_queries: object) -> None:
+def test_many_faces_cost_as_many_queries_as_one(
+    account: UUID, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     list_id = services.list_create(account_id=account).list_id
     for count in (1, 20):
         drafts = [FaceDraft(attribute=attribute_data(n), lists=(list_id,)) for n in range(count)]
@@ -139,7 +143,7 @@ def test_link_and_unlink_keys_have_no_gaps(account: UUID) -> None:
 
 
 @pytest.mark.parametrize("verb", [services.list_attach_faces, services.list_detach_faces])
-def test_linking_refuses_what_is_not_there(account: UUID, stranger: UUID, verb: object) -> None:
+def test_linking_refuses_what_is_not_there(account: UUID, stranger: UUID, verb: Callable[..., object]) -> None:
     list_id = services.list_create(account_id=account).list_id
     face_id = services.face_create(account_id=account, draft=FaceDraft()).face_id
     foreign_list = services.list_create(account_id=stranger).list_id
@@ -301,7 +305,7 @@ def test_pages_of_a_list_come_in_the_order_of_links(account: UUID, stranger: UUI
         assert selectors.faces_count(scope=Scope(stranger), filters=filters) == 0
 
 
-def test_pages_cost_a_fixed_number_of_queries(account: UUID, django_assert_num_queries: object) -> None:
+def test_pages_cost_a_fixed_number_of_queries(account: UUID, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     list_id = services.list_create(account_id=account).list_id
     services.faces_create(account_id=account, drafts=[FaceDraft(lists=(list_id,)) for _ in range(25)])
     for filters, queries in (({}, 1), ({"list_id": list_id}, 3)):

@@ -3,6 +3,7 @@
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -57,7 +58,7 @@ def change(account: UUID, faces: list[UUID], seed: int) -> None:
     chance = random.Random(seed)
     try:
         for _ in range(60):
-            where = {"account_id": account, "face_id": chance.choice(faces)}
+            where: dict[str, Any] = {"account_id": account, "face_id": chance.choice(faces)}
             try:
                 match chance.randrange(4):
                     case 0 | 1:

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -110,7 +111,7 @@ def deaf_server(answer: bytes = b"") -> Iterator[str]:
 
 
 def test_a_server_that_is_away(
-    account: UUID, settings: object, prefix: str, django_capture_on_commit_callbacks: object
+    account: UUID, settings: object, prefix: str, django_capture_on_commit_callbacks: Any
 ) -> None:
     row = store(account, b"x")
     use_storage(settings, "apps.imagestore.s3.S3Store", **options(f"http://127.0.0.1:{free_port()}", prefix))
@@ -177,7 +178,7 @@ def tags(address: str, prefix: str, row: StoredObject) -> list[set[tuple[str, st
 
 
 def test_objects_carry_their_own_time_to_live(account: UUID, expiring: str, s3_address: str) -> None:
-    given = {"bucket": Bucket.OBJECTS, "account_id": account, "content_type": "a/b"}
+    given: dict[str, Any] = {"bucket": Bucket.OBJECTS, "account_id": account, "content_type": "a/b"}
     rows = {days: object_store(data=b"x", ttl_days=days, **given) for days in (None, -1, 7)}
     large = object_store(data=io.BytesIO(BIG), ttl_days=365, **given)
     week = {("vl-expire", "7")}
@@ -185,14 +186,14 @@ def test_objects_carry_their_own_time_to_live(account: UUID, expiring: str, s3_a
         None: [set(), set()], -1: [set(), set()], 7: [week, week]
     }  # fmt: skip
     assert tags(s3_address, expiring, large) == [{("vl-expire", "365")}] * 2
-    change = {"account_id": account, "bucket": Bucket.OBJECTS}
+    change: dict[str, Any] = {"account_id": account, "bucket": Bucket.OBJECTS}
     objects_ttl_set(object_ids=[rows[None].object_id, rows[-1].object_id], ttl_days=7, **change)
     objects_ttl_set(object_ids=[rows[7].object_id], ttl_days=-1, **change)
     assert [tags(s3_address, expiring, row) for row in rows.values()] == [[week, week], [week, week], [set(), set()]]
 
 
 def test_without_the_setting_nothing_is_tagged(account: UUID, prefix: str, s3_address: str) -> None:
-    given = {"bucket": Bucket.OBJECTS, "account_id": account, "content_type": "a/b"}
+    given: dict[str, Any] = {"bucket": Bucket.OBJECTS, "account_id": account, "content_type": "a/b"}
     row = object_store(data=b"x", ttl_days=7, **given)
     objects_ttl_set(account_id=account, bucket=Bucket.OBJECTS, object_ids=[row.object_id], ttl_days=1)
     assert tags(s3_address, prefix, row) == [set(), set()]
@@ -203,7 +204,7 @@ def test_without_the_setting_nothing_is_tagged(account: UUID, prefix: str, s3_ad
 def test_a_store_that_is_there_gets_rules_and_tags(
     account: UUID, prefix: str, s3_address: str, settings: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = {"bucket": Bucket.OBJECTS, "account_id": account, "content_type": "a/b"}
+    given: dict[str, Any] = {"bucket": Bucket.OBJECTS, "account_id": account, "content_type": "a/b"}
     rows = [object_store(data=b"x", ttl_days=days, **given) for days in (None, 1, 1)]
     lost = stored_names()
     object_store(data=b"x", ttl_days=1, **given)

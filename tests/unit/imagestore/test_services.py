@@ -6,9 +6,11 @@ import os
 import stat
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
@@ -23,8 +25,8 @@ from tests.factories import stored_bytes
 IMAGE = b"\xff\xd8 bytes of a picture"
 
 
-def sample(account: UUID, **fields: object) -> NewObject:
-    given = {"bucket": Bucket.FACE_SAMPLES, "data": IMAGE, "content_type": "image/jpeg"} | fields
+def sample(account: UUID, **fields: Any) -> NewObject:
+    given: dict[str, Any] = {"bucket": Bucket.FACE_SAMPLES, "data": IMAGE, "content_type": "image/jpeg"} | fields
     return NewObject(account_id=account, **given)
 
 
@@ -63,10 +65,10 @@ def test_files_are_for_the_platform_alone(account: UUID, store_dir: Path) -> Non
 
 
 def test_reads_and_deletes_for_its_account_only(
-    account: UUID, stranger: UUID, store_dir: Path, django_capture_on_commit_callbacks: object
+    account: UUID, stranger: UUID, store_dir: Path, django_capture_on_commit_callbacks: Any
 ) -> None:
     key = samples_store(items=[sample(account)])[0].object_id
-    where = {"bucket": Bucket.FACE_SAMPLES, "object_id": key}
+    where: dict[str, Any] = {"bucket": Bucket.FACE_SAMPLES, "object_id": key}
     assert stored_bytes(scope=Scope(account), **where) == stored_bytes(scope=Scope(None), **where) == IMAGE
     for attempt in (
         lambda: stored_bytes(scope=Scope(stranger), **where),
@@ -84,7 +86,7 @@ def test_reads_and_deletes_for_its_account_only(
 
 
 def test_bulk_delete_is_all_or_nothing(
-    account: UUID, stranger: UUID, store_dir: Path, django_capture_on_commit_callbacks: object
+    account: UUID, stranger: UUID, store_dir: Path, django_capture_on_commit_callbacks: Any
 ) -> None:
     mine = [row.object_id for row in samples_store(items=[sample(account) for _ in range(3)])]
     foreign = samples_store(items=[sample(stranger)])[0].object_id
@@ -97,7 +99,7 @@ def test_bulk_delete_is_all_or_nothing(
     assert len(files_below(store_dir)) == 2
 
 
-def test_several_cost_as_many_queries_as_one(account: UUID, django_assert_num_queries: object) -> None:
+def test_several_cost_as_many_queries_as_one(account: UUID, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     for count in (1, 20):
         with django_assert_num_queries(1):
             samples_store(items=[sample(account) for _ in range(count)])
@@ -105,7 +107,7 @@ def test_several_cost_as_many_queries_as_one(account: UUID, django_assert_num_qu
 
 def test_a_taken_id_is_refused_and_its_bytes_stay(account: UUID, stranger: UUID) -> None:
     key = uuid4()
-    given = {"bucket": Bucket.IMAGES, "content_type": "image/png", "object_id": key}
+    given: dict[str, Any] = {"bucket": Bucket.IMAGES, "content_type": "image/png", "object_id": key}
     object_store(account_id=account, data=b"first", **given)
     with pytest.raises(LunaError) as caught:
         object_store(account_id=stranger, data=b"second", **given)
@@ -123,6 +125,7 @@ def test_time_to_live(account: UUID, bucket_days: int | None, days: int | None, 
     if expected is None:
         assert row.expiry_time is None
     else:
+        assert row.expiry_time is not None
         assert abs(row.expiry_time - row.create_time - timedelta(days=expected)) < timedelta(seconds=1)
 
 
@@ -266,7 +269,7 @@ def test_a_file_that_cannot_be_removed_keeps_nothing_else(
     store_dir: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    django_capture_on_commit_callbacks: object,
+    django_capture_on_commit_callbacks: Any,
 ) -> None:
     keys = [row.object_id for row in samples_store(items=[sample(account) for _ in range(3)])]
     unlink = Path.unlink

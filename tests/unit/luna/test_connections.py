@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,10 @@ def test_a_request_that_waits_too_long_gets_503_and_never_begins() -> None:
             each.close()
 
 
+def queued(pool: WSGIPool, count: int) -> bool:
+    return pool.lane.waiting == count
+
+
 @pytest.mark.parametrize(("overloaded_s", "order"), [(60.0, ["/a", "/b", "/c"]), (0.0, ["/c", "/b", "/a"])])
 def test_an_overloaded_queue_is_served_newest_first(
     overloaded_s: float, order: list[str], monkeypatch: pytest.MonkeyPatch
@@ -233,7 +238,7 @@ def test_an_overloaded_queue_is_served_newest_first(
         until(lambda: application.begun)
         for number, path in enumerate(("/a", "/b", "/c")):
             held.append(connected(port, get(path)))
-            until(lambda count=number + 1: pool.lane.waiting == count)
+            until(partial(queued, pool, number + 1))
         application.release.set()
         until(lambda: len(application.begun) == 4)
         assert application.begun[1:] == order

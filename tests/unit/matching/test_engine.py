@@ -121,7 +121,7 @@ def test_lists_are_read_only_where_they_are_asked_for(account: Account) -> None:
     candidates = FaceCandidates(scope=Scope(account.account_id))
     for targets, lists in ((frozenset(), [row.list_id]), ({"lists"}, [row.list_id]), ({"face_id"}, ())):
         found = hydrate(candidates=candidates, keys=[face.pk], targets=targets)[face.pk]
-        assert (found.external_id, found.lists) == ("e", lists)  # type: ignore[union-attr]
+        assert (found.external_id, found.lists) == ("e", lists)
 
 
 def test_events_are_read_with_the_columns_of_their_targets(
@@ -131,5 +131,5 @@ def test_events_are_read_with_the_columns_of_their_targets(
     candidates = EventCandidates(scope=Scope(account.account_id))
     found = hydrate(candidates=candidates, keys=[event.pk], targets={"source"})[event.pk]
     with django_assert_num_queries(0):
-        assert (found.event_id, found.source) == (event.event_id, "gate")  # type: ignore[union-attr]
-    assert "match_result" in found.get_deferred_fields()  # type: ignore[union-attr]
+        assert (found.event_id, found.source) == (event.event_id, "gate")
+    assert "match_result" in found.get_deferred_fields()

@@ -1,7 +1,9 @@
 """The exact matcher against a plain float64 scan."""
 
+import time
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -166,7 +168,8 @@ def test_filters_of_faces(account: Account, version: DescriptorVersion, filters:
     found = best(vectors[0], Block(FaceCandidates(scope=Scope(account.account_id), filters=chosen), limit=100))
     assert [each.object_id for each in found] == [faces[1].face_id]
     nothing = {"list_id": row.list_id, "external_ids": ["one"]}
-    for none in (nothing, {"face_ids": []}, {"list_id": row.list_id, "external_ids": []}):
+    empty: tuple[dict[str, Any], ...] = (nothing, {"face_ids": []}, {"list_id": row.list_id, "external_ids": []})
+    for none in empty:
         assert best(vectors[0], Block(FaceCandidates(scope=Scope(account.account_id), filters=none))) == ()
 
 
@@ -225,7 +228,7 @@ def test_a_census_is_taken_once_in_its_period(
     django_assert_num_queries: DjangoAssertNumQueries,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(nearest.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
     vectors = unit_vectors(20, DIMENSION)
     make_faces(account, vectors)
     block = Block(FaceCandidates(scope=Scope(account.account_id)), limit=20)

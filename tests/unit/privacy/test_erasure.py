@@ -104,7 +104,8 @@ def everything(store: Path, redis_client: redis.Redis) -> bytes:
     for path in sorted(store.rglob("*")):
         parts += [path.name.encode(), path.read_bytes() if path.is_file() else b""]
     for key in redis_client.scan_iter():
-        parts += [key, redis_client.get(key)] if redis_client.type(key) == b"string" else [key]
+        value: Any = redis_client.get(key) if redis_client.type(key) == b"string" else b""
+        parts += [key, value]
     return b"\n".join(parts)
 
 

@@ -99,8 +99,8 @@ def install(
     data = model.SerializeToString()
     (folder / f"{name}.onnx").write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
-    tables = {table: keys.pop(table) for table in ("descriptor", "thresholds") if table in keys}
-    manifest = {
+    tables: dict[str, Any] = {table: keys.pop(table) for table in ("descriptor", "thresholds") if table in keys}
+    manifest: dict[str, Any] = {
         "name": name, "task": task, "title": "a tiny network", "version": "1", "file": f"{name}.onnx",
         "sha256": digest, "opset": OPSET, **keys,
         "source": {"kind": "url", "package": "tests", "version": "1", "files": [

@@ -2,6 +2,7 @@
 
 import io
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import skimage.data
@@ -24,7 +25,13 @@ def samples() -> tuple[bytes, ...]:
     return tuple(path.read_bytes() for path in sample_photographs(config(Directories).cache))
 
 
-def encoded(pixels: NDArray[np.uint8], kind: str = "PNG", **options: object) -> bytes:
+def as_pixels(picture: Any) -> NDArray[np.uint8]:
+    """Check that OpenCV's result has bytes, which its types do not tell."""
+    assert picture.dtype == np.uint8
+    return picture
+
+
+def encoded(pixels: NDArray[np.uint8], kind: str = "PNG", **options: Any) -> bytes:
     """`pixels` as a file of a format that Pillow writes."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, kind, **options)

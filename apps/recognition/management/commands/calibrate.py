@@ -139,7 +139,7 @@ def _group_rates(
     rows: list[tuple[str, ...]] = []
     groups = np.array([person.split("/")[0] for person in people])
     for group in np.unique(groups):
-        of_group = np.flatnonzero(groups == group)
+        of_group = np.flatnonzero(groups == group).tolist()
         cosines = impostors_of(vectors[of_group], [people[index] for index in of_group])
         row = [str(group), str(len({people[index] for index in of_group})), str(len(cosines))]
         for similarity in GROUP_SIMILARITIES:

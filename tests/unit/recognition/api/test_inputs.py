@@ -122,7 +122,8 @@ class TestForm:
         assert [p.image.face_boxes for p in inputs.pictures] == [(), (Rect(1, 2, 3, 4),)]
         assert [p.image.body_boxes for p in inputs.pictures] == [(Rect(1, 2, 3, 4),), ()]
         assert not inputs.pictures[1].image.trusted_boxes
-        inputs = read_form(image("b.jpg"), ("face_bounding_boxes", boxes), **{"X-Luna-Trusted-Detections": "1"})
+        trusted: dict[str, Any] = {"X-Luna-Trusted-Detections": "1"}
+        inputs = read_form(image("b.jpg"), ("face_bounding_boxes", boxes), **trusted)
         assert inputs.pictures[0].image.trusted_boxes
 
     def test_details_of_one_and_of_all(self) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.recognition.engine.decode import decode
-from tests.unit.recognition.pictures import astronaut, samples
+from tests.unit.recognition.pictures import as_pixels, astronaut, samples
 
 Pixels = NDArray[np.uint8]
 
@@ -24,7 +24,9 @@ def photograph(number: int) -> Pixels:
 
 def portrait(number: int, x: int, y: int, side: int) -> Pixels:
     """The square of a sample around a face, brought to 720 pixels."""
-    return cv2.resize(photograph(number)[y : y + side, x : x + side], (720, 720), interpolation=cv2.INTER_AREA)
+    return as_pixels(
+        cv2.resize(photograph(number)[y : y + side, x : x + side], (720, 720), interpolation=cv2.INTER_AREA)
+    )
 
 
 def framed() -> Pixels:
@@ -33,7 +35,7 @@ def framed() -> Pixels:
 
 
 def scaled(factor: float) -> Pixels:
-    return cv2.resize(astronaut(), None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+    return as_pixels(cv2.resize(astronaut(), None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC))
 
 
 def recoloured(change: Callable[[NDArray[np.float32]], Any], pixels: Pixels | None = None) -> Pixels:
@@ -82,7 +84,8 @@ def bent(pixels: Pixels, k: float) -> Pixels:
     y, x = np.mgrid[:height, :width]
     places = (np.stack([x, y], -1) - middle) / np.linalg.norm(middle)
     source = places * ((1 + k * (places**2).sum(-1, keepdims=True)) / (1 + k)) * np.linalg.norm(middle) + middle
-    return cv2.remap(pixels, *source.astype(np.float32).transpose(2, 0, 1), cv2.INTER_LINEAR)
+    x, y = source.astype(np.float32).transpose(2, 0, 1)
+    return as_pixels(cv2.remap(pixels, x, y, cv2.INTER_LINEAR))
 
 
 def brows_moved(pixels_up: float) -> Pixels:
@@ -91,7 +94,7 @@ def brows_moved(pixels_up: float) -> Pixels:
     shift = np.zeros((512, 512), np.float32)
     for eye_x, eye_y in EYES:
         shift += np.exp(-(((x - eye_x) / 22) ** 2) - ((y - (eye_y - 14 - pixels_up / 2)) / 9) ** 2)
-    return cv2.remap(astronaut(), x, y + pixels_up * shift, cv2.INTER_CUBIC)
+    return as_pixels(cv2.remap(astronaut(), x, y + pixels_up * shift, cv2.INTER_CUBIC))
 
 
 def mouth_opened() -> Pixels:
@@ -101,9 +104,9 @@ def mouth_opened() -> Pixels:
     y, x = np.mgrid[:720, :720].astype(np.float32)
     pull = 70 * np.exp(-(((x - 370) / 110) ** 2) - ((y - 540) / 60) ** 2)
     opened = cv2.remap(upright, x, y - pull, cv2.INTER_CUBIC)
-    return cv2.copyMakeBorder(opened, 150, 150, 150, 150, cv2.BORDER_REPLICATE)
+    return as_pixels(cv2.copyMakeBorder(opened, 150, 150, 150, 150, cv2.BORDER_REPLICATE))
 
 
 def turned(degrees: float) -> Pixels:
     """Clockwise."""
-    return cv2.warpAffine(astronaut(), cv2.getRotationMatrix2D((225, 115), -degrees, 1.0), (512, 512))
+    return as_pixels(cv2.warpAffine(astronaut(), cv2.getRotationMatrix2D((225, 115), -degrees, 1.0), (512, 512)))

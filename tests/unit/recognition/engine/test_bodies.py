@@ -1,6 +1,7 @@
 """Bodies with real networks: who is found, whose face is whose, crowds, boxes, warps; and the rules behind it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,14 +13,15 @@ from apps.recognition.engine.geometry import apply
 from apps.recognition.estimators.people_count import PeopleCount
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, ImageResult, ImageType, MultifacePolicy, Plan, Rect
-from tests.unit.recognition.pictures import astronaut, encoded, samples
+from tests.unit.recognition.helpers import told
+from tests.unit.recognition.pictures import as_pixels, astronaut, encoded, samples
 
 EVERYBODY = Plan(detect_body=True, estimators=frozenset({"people_count"}))
 BODIES = Plan(detect_face=False, detect_body=True)
 PEOPLE = [3, 3, 3, 4, 5, 4]  # on the sample photographs, counted by eye
 
 
-def found(engine: Engine, picture: np.ndarray | bytes, plan: Plan = BODIES, **options: object) -> ImageResult:
+def found(engine: Engine, picture: np.ndarray | bytes, plan: Plan = BODIES, **options: Any) -> ImageResult:
     data = picture if isinstance(picture, bytes) else encoded(picture)
     return Pipeline(engine, plan).process(ImageInput(data, "picture", **options))
 
@@ -31,7 +33,7 @@ def groups(engine: Engine) -> list[ImageResult]:
 
 
 def test_the_people_of_the_sample_photographs_are_counted(groups: list[ImageResult]) -> None:
-    assert [result.estimations["people_count"].count for result in groups] == PEOPLE
+    assert [told(result, "people_count").count for result in groups] == PEOPLE
 
 
 def test_heads_lie_where_the_faces_are(groups: list[ImageResult]) -> None:
@@ -74,22 +76,26 @@ def test_warps_are_of_the_documented_size(groups: list[ImageResult]) -> None:
 def test_tiles_find_more_of_a_crowd(engine: Engine) -> None:
     """The six photographs as one picture: 22 people. The whole picture alone shows the network 13 of them."""
     small = [
-        cv2.resize(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB), (640, 460), cv2.INTER_AREA)
+        cv2.resize(
+            as_pixels(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)),
+            (640, 460),
+            interpolation=cv2.INTER_AREA,
+        )
         for data in samples()
     ]
-    crowd = np.vstack([np.hstack(small[:3]), np.hstack(small[3:])])
+    crowd = as_pixels(np.vstack([np.hstack(small[:3]), np.hstack(small[3:])]))
     windows = [objects.whole(crowd)]
     tensor = engine.manifest("centernet").input.tensor(objects.crops(crowd, windows))
     outputs = engine.run("centernet", tensor, engine.deadline())
     at_once = objects.decode(outputs, windows, crowd, [objects.PERSON], 0.3, 0.4)
     result = found(engine, crowd, EVERYBODY)
     assert len(result.bodies) >= len(at_once) + 3
-    assert abs(result.estimations["people_count"].count - sum(PEOPLE)) <= 2
+    assert abs(told(result, "people_count").count - sum(PEOPLE)) <= 2
 
 
 def test_nobody_on_an_empty_picture(engine: Engine) -> None:
     result = found(engine, np.full((300, 400, 3), 90, np.uint8), EVERYBODY)
-    assert (result.bodies, result.faces, result.estimations["people_count"].count) == ((), (), 0)
+    assert (result.bodies, result.faces, told(result, "people_count").count) == ((), (), 0)
 
 
 def test_bodies_alone_have_no_faces(engine: Engine) -> None:

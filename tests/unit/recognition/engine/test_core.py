@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -68,7 +69,7 @@ def test_runs_from_many_threads_equal_single_runs(engine: Engine, task: str) -> 
 
 def test_status_tells_what_is_loaded(engine: Engine) -> None:
     engine.warm_up(frozenset({"emotion"}))
-    status = engine.status()
+    status: Any = engine.status()
     assert status["device"] == "cpu"
     assert "emotion" in status["loaded"]
     assert status["queue_rows"] == 0

@@ -4,6 +4,7 @@ import io
 import struct
 import time
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def read(data: bytes, **options: bool) -> Decoded:
     return decode(data, max_bytes=BYTES, max_pixels=PIXELS, **options)
 
 
-def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
+def saved(picture: Image.Image, kind: str, **options: Any) -> bytes:
     file = io.BytesIO()
     picture.save(file, kind, **options)
     return file.getvalue()

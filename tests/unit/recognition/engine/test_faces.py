@@ -19,7 +19,8 @@ from apps.recognition.run.faces import FaceFinder
 from apps.recognition.run.networks import EngineNetworks
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import Face, Image, ImageInput, ImageResult, Plan
-from tests.unit.recognition.pictures import astronaut, encoded
+from tests.unit.recognition.helpers import told
+from tests.unit.recognition.pictures import as_pixels, astronaut, encoded
 
 PLAN = Plan(estimators=frozenset({"face_descriptor", "head_pose"}))
 POINTS = np.array([[3, 4], [7, 4], [5, 6], [3, 8], [7, 8]], np.float32)
@@ -61,12 +62,12 @@ def rolled(degrees: float) -> Image:
     """The astronaut's head, turned clockwise around its middle: 300×300."""
     matrix = cv2.getRotationMatrix2D((225.0, 115.0), -degrees, 1.0)
     matrix[:, 2] += 150 - np.array([225, 115])
-    return cv2.warpAffine(astronaut(), matrix, (300, 300), borderMode=cv2.BORDER_REPLICATE)
+    return as_pixels(cv2.warpAffine(astronaut(), matrix, (300, 300), borderMode=cv2.BORDER_REPLICATE))
 
 
 def turned_by(degrees: float, face: Face, portrait: Face) -> float:
     """How far a face's roll is from the portrait's turned by `degrees`."""
-    rolls = [each.estimations["head_pose"].roll for each in (face, portrait)]
+    rolls = [told(each, "head_pose").roll for each in (face, portrait)]
     return float((rolls[0] - rolls[1] - degrees + 180) % 360 - 180)
 
 
@@ -80,13 +81,13 @@ def test_roll_is_right_all_around(staying: Engine, portrait: Face, degrees: int)
 @pytest.mark.parametrize("degrees", [0, 45, 90, 135, 180, -90])
 def test_turned_pictures_lose_no_face(engine: Engine, portrait: Face, degrees: int) -> None:
     (face,) = seen(engine, rolled(degrees)).faces
-    assert abs(face.estimations["head_pose"].roll) < 55
+    assert abs(told(face, "head_pose").roll) < 55
     assert float(vector(face) @ vector(portrait)) > 0.9
 
 
 def head(side_px: int) -> Image:
     """The astronaut's head, a square whose face is 0.45 of the side wide."""
-    return cv2.resize(astronaut()[15:215, 125:325], (side_px, side_px), interpolation=cv2.INTER_AREA)
+    return as_pixels(cv2.resize(astronaut()[15:215, 125:325], (side_px, side_px), interpolation=cv2.INTER_AREA))
 
 
 def on_grey(height: int, width: int, places: list[tuple[int, int]], side_px: int) -> Image:
@@ -149,7 +150,7 @@ def test_a_crowd_with_one_on_his_head(staying: Engine, portrait: Face) -> None:
     picture[2 * side : 3 * side, 3 * side : 4 * side] = head(side)[::-1, ::-1]
     faces = seen(staying, picture).faces
     assert len(faces) == 40
-    inverted = [face for face in faces if abs(face.estimations["head_pose"].roll) > 90]
+    inverted = [face for face in faces if abs(told(face, "head_pose").roll) > 90]
     assert [(face.rect.x // side, face.rect.y // side) for face in inverted] == [(3, 2)]
     assert float(vector(inverted[0]) @ vector(portrait)) > 0.8
 

@@ -33,6 +33,7 @@ from apps.recognition.networks.specs import Manifest
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, ImageResult, Plan
 from tests.unit.recognition.engine.grpc_server import started
+from tests.unit.recognition.helpers import told
 from tests.unit.recognition.pictures import astronaut, encoded
 
 PLAN = Plan(estimators=frozenset({"face_descriptor", "basic_attributes"}))
@@ -100,10 +101,10 @@ def test_a_server_answers_as_this_process_does_dies_and_comes_back(server: Serve
         pipeline = Pipeline(remote, PLAN)
         (face,) = pipeline.process(picture).faces
         assert face.rect == expected.rect
-        ours, theirs = (each.estimations["face_descriptor"].vector for each in (expected, face))
+        ours, theirs = (told(each, "face_descriptor").vector for each in (expected, face))
         np.testing.assert_allclose(theirs, ours, atol=1e-5)
         remote.warm_up(frozenset({"emotion"}))
-        status = remote.status()
+        status: Any = remote.status()
         assert (status["device"], status["queue_rows"]) == (server.url, 0)
         assert remote.tasks["emotion"] in status["loaded"]
         assert remote.tasks["face_descriptor"] in status["loaded"]

@@ -1,6 +1,7 @@
 """Pictures that lie on their side or stand on their head, with and without automatic rotation."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def turned(pixels: NDArray[np.uint8], quarters: int) -> bytes:
     return encoded(np.ascontiguousarray(np.rot90(pixels, quarters)), "BMP")
 
 
-def seen(engine: Engine, data: bytes, **options: object) -> ImageResult:
+def seen(engine: Engine, data: bytes, **options: Any) -> ImageResult:
     return Pipeline(engine, PLAN).process(ImageInput(data, "picture", **options))
 
 

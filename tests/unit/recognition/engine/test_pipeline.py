@@ -2,6 +2,7 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,18 +14,18 @@ from apps.recognition.engine.core import Engine
 from apps.recognition.estimators.registry import available
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import Face, ImageInput, ImageResult, ImageType, MultifacePolicy, Plan, Rect
-from tests.unit.recognition.pictures import astronaut, encoded, samples
+from tests.unit.recognition.pictures import as_pixels, astronaut, encoded, samples
 
 DESCRIPTOR = Plan(estimators=frozenset({"face_descriptor"}))
 FACE_BOX = Rect(180, 60, 90, 110)
 NEAREST_STRANGER, SAME_WOMAN = 0.50, 0.65  # cosines; measured .481 and .694
 
 
-def found(engine: Engine, data: bytes, plan: Plan = DESCRIPTOR, **options: object) -> ImageResult:
+def found(engine: Engine, data: bytes, plan: Plan = DESCRIPTOR, **options: Any) -> ImageResult:
     return Pipeline(engine, plan).process(ImageInput(data, "picture", **options))
 
 
-def one(engine: Engine, data: bytes, plan: Plan = DESCRIPTOR, **options: object) -> Face:
+def one(engine: Engine, data: bytes, plan: Plan = DESCRIPTOR, **options: Any) -> Face:
     result = found(engine, data, plan, **options)
     assert result.error is None
     (face,) = result.faces
@@ -67,7 +68,7 @@ def test_the_astronaut_is_found_where_she_is(portrait: Face) -> None:
 
 
 def test_the_descriptor_is_a_unit_vector_of_the_default_version(engine: Engine, portrait: Face) -> None:
-    descriptor = portrait.estimations["face_descriptor"]
+    descriptor: Any = portrait.estimations["face_descriptor"]
     spec = engine.manifest(engine.tasks["face_descriptor"]).descriptor
     assert descriptor.version == spec.version
     assert descriptor.vector.dtype == np.float32
@@ -112,7 +113,7 @@ def test_a_picture_gives_the_same_result_every_time(engine: Engine, portrait: Fa
 
 
 def test_a_stored_warp_gives_the_descriptor_of_its_photograph(engine: Engine, portrait: Face) -> None:
-    known = {"image_type": ImageType.FACE_WARP, "landmarks5": portrait.warp_landmarks5}
+    known: dict[str, Any] = {"image_type": ImageType.FACE_WARP, "landmarks5": portrait.warp_landmarks5}
     exact = one(engine, encoded(portrait.warp), **known)
     np.testing.assert_array_equal(vector(exact), vector(portrait))
     assert exact.rect == Rect(0, 0, 250, 250)
@@ -148,7 +149,7 @@ def test_boxes_for_a_warp_are_refused(engine: Engine, portrait: Face) -> None:
 def test_a_face_on_a_tilted_picture_is_the_same_person(engine: Engine, portrait: Face, turned: int) -> None:
     centre = (225.0, 115.0)
     matrix = cv2.getRotationMatrix2D(centre, 12 * turned, 1.0)
-    face = one(engine, encoded(cv2.warpAffine(astronaut(), matrix, (512, 512))))
+    face = one(engine, encoded(as_pixels(cv2.warpAffine(astronaut(), matrix, (512, 512)))))
     assert float(vector(face) @ vector(portrait)) > 0.96
 
 

@@ -1,5 +1,6 @@
 """Sessions: bound outputs, memory bounds, the audit of which device runs what. With a GPU: the same answers."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from apps.recognition.networks.registry import Registry, State
 from apps.recognition.networks.specs import Manifest
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, Plan
+from tests.unit.recognition.helpers import told
 from tests.unit.recognition.pictures import astronaut, encoded, samples
 
 
@@ -75,7 +77,7 @@ def test_a_session_that_falls_back_to_the_cpu_stops_the_start(engine: Engine, mo
 
 
 @pytest.fixture(scope="module")
-def cuda_engine(engine: Engine) -> Engine:
+def cuda_engine(engine: Engine) -> Iterator[Engine]:
     running = Engine(EngineConfig(engine.config.networks_dir, device="cuda"))
     yield running
     running.close()
@@ -107,7 +109,7 @@ def test_the_chain_on_cuda_finds_the_same_faces(engine: Engine, cuda_engine: Eng
         assert len(here) == len(there)
         for ours, theirs in zip(here, there, strict=True):
             assert abs(ours.rect.x - theirs.rect.x) <= 1
-            vectors = [face.estimations["face_descriptor"].vector for face in (ours, theirs)]
+            vectors = [told(face, "face_descriptor").vector for face in (ours, theirs)]
             assert float(vectors[0] @ vectors[1]) > 0.9995
 
 

@@ -29,9 +29,15 @@ from tests.unit.recognition.graphs import (
     engine_of,
     install,
 )
+from tests.unit.recognition.helpers import told
 from tests.unit.recognition.pictures import astronaut, encoded
 
 SOFT = dict(zip("RGB", np.exp([R, G, B]) / np.exp([R, G, B]).sum(), strict=True))
+
+
+def block_of(name: str, value: object) -> Any:
+    """The JSON of an estimation."""
+    return estimation_block(name, value)
 
 
 def scores(*labels: str, activation: str = "none", name: str = "values") -> dict[str, Any]:
@@ -49,7 +55,7 @@ def test_mask(networks: Path, layout: str, colour: str, expected: tuple[float, .
     found = seen(networks, "mask")
     assert [found.scores[label] for label in labels] == pytest.approx(expected, abs=0.005)
     assert found.predominant == labels[int(np.argmax(expected))]
-    assert estimation_block("mask", found)["face_occlusion"] is None
+    assert block_of("mask", found)["face_occlusion"] is None
 
 
 def test_how_a_mask_is_worn(networks: Path) -> None:
@@ -58,7 +64,7 @@ def test_how_a_mask_is_worn(networks: Path) -> None:
     graph.output("occlusion", [3])
     outputs = [scores("missing", "medical_mask", "occluded"), scores("mouth", "chin", "full", name="occlusion")]
     install(networks, graph.model(), name="tiny-mask", task="mask", outputs=outputs, entry=entry())
-    block = estimation_block("mask", seen(networks, "mask"))
+    block = block_of("mask", seen(networks, "mask"))
     assert block["predominant_mask"] == "missing"
     assert block["face_occlusion"]["predominant_occlusion"] == "chin"  # `full` belongs to another mask
     assert block["face_occlusion"]["estimations"]["chin"] == pytest.approx(-G, abs=0.005)
@@ -77,7 +83,7 @@ def test_deepfake(networks: Path, labels: tuple[str, ...]) -> None:
     first = 1 / (1 + np.exp(-R)) if len(labels) == 1 else 1 / (1 + np.exp(G - R))
     found = seen(networks, "deepfake")
     assert found.score == pytest.approx(first if labels[0] == "real" else 1 - first, abs=0.005)
-    word = estimation_block("deepfake", found)["prediction"]
+    word = block_of("deepfake", found)["prediction"]
     assert word == labels[0]
     assert replace(found, threshold=0.0).predominant == "real"
 
@@ -88,7 +94,7 @@ def test_face_occlusion(networks: Path) -> None:
         networks, graph.model(), name="tiny-parts", task="face_occlusion", outputs=[scores("mouth", "nose", "hair")],
         entry=entry(),
     )  # fmt: skip
-    block = estimation_block("face_occlusion", seen(networks, "face_occlusion"))
+    block = block_of("face_occlusion", seen(networks, "face_occlusion"))
     assert block["face_occlusion"] == {"mouth_occluded": 1, "nose_occluded": 0, "hair_occluded": 0}
     assert block["estimations"]["overall_score"] == pytest.approx(R, abs=0.005)
     assert block["prediction"] == 1
@@ -117,7 +123,7 @@ def test_without_a_network_nothing_is_said_to_be_covered(networks: Path) -> None
 @pytest.mark.parametrize(("labels", "looks_fake"), [(("real", "fake"), False), (("fake", "real"), True)])
 def test_the_first_look_for_deepfakes(networks: Path, labels: tuple[str, ...], looks_fake: bool) -> None:
     """It sees the picture; a warp has none."""
-    output = {"outputs": [scores(*labels, activation="softmax")], "entry": entry()}
+    output: dict[str, Any] = {"outputs": [scores(*labels, activation="softmax")], "entry": entry()}
     install(networks, colour_scores("R", "B").model(), name="tiny-look", task="deepfake_preliminary", **output)
     certain = [scores("real", "fake", activation="softmax")]
     install(
@@ -129,7 +135,7 @@ def test_the_first_look_for_deepfakes(networks: Path, labels: tuple[str, ...], l
         (face,) = pipeline.process(ImageInput(encoded(astronaut()))).faces
     finally:
         engine.close()
-    found = face.estimations["deepfake"]
+    found: Any = told(face, "deepfake")
     assert found.real > 0.5
     assert (found.looks_fake, found.score) == (looks_fake, 0.0 if looks_fake else found.real)
     assert replace(found, threshold=0.0).predominant == ("fake" if looks_fake else "real")
@@ -144,10 +150,10 @@ def test_ethnicity_joins_the_basic_attributes(networks: Path) -> None:
     outputs = [{"name": "values", "shape": [3]}, scores("asian", "other", "caucasian", name="ethnicity")]
     install(networks, graph.model(), name="tiny-groups", task="ethnicity", outputs=outputs, entry=entry())
     found = seen(networks, "basic_attributes")
-    block = estimation_block("basic_attributes", found)
+    block = block_of("basic_attributes", found)
     assert block["ethnicities"]["predominant_ethnicity"] == "caucasian"
     assert set(block["ethnicities"]["estimations"]) == {"asian", "caucasian"}
-    together = aggregate([{"basic_attributes": found}, {"basic_attributes": found}])["basic_attributes"]
+    together: Any = aggregate([{"basic_attributes": found}, {"basic_attributes": found}])["basic_attributes"]
     assert together.ethnicities.scores["asian"] == pytest.approx(-R, abs=0.005)
 
 
@@ -170,7 +176,7 @@ def test_liveness_is_the_mean_of_companions_each_with_its_own_crop(networks: Pat
     assert replace(found, quality_threshold=0.0).predominant is Prediction.SPOOF
     assert replace(found, threshold=0.3, quality_threshold=0.0).predominant is Prediction.REAL
     assert found.predominant is Prediction.UNKNOWN  # a surface of one colour is no good picture of a face
-    assert estimation_block("liveness", found)["prediction"] == "unknown"
+    assert block_of("liveness", found)["prediction"] == "unknown"
 
 
 def test_liveness_sees_the_surroundings_in_the_picture(networks: Path) -> None:
@@ -187,22 +193,22 @@ def test_liveness_sees_the_surroundings_in_the_picture(networks: Path) -> None:
         (face,) = Pipeline(engine, plan).process(ImageInput(encoded(picture))).faces
     finally:
         engine.close()
-    points = face.estimations["landmarks68"].points
+    points = told(face, "landmarks68").points
     box = np.concatenate([points.min(0), points.max(0)])
     centre, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) * 1.35
     left, top = np.maximum(centre - half, 0).astype(int)
     surroundings = picture[top : int(top + 2 * half[1]), left : int(left + 2 * half[0]), 0].mean() / 255
-    assert face.estimations["liveness"].probability == pytest.approx(surroundings, abs=0.06)
+    assert told(face, "liveness").probability == pytest.approx(surroundings, abs=0.06)
 
 
 def test_the_embedded_liveness_answers(engine: Engine) -> None:
     pipeline = Pipeline(engine, Plan(estimators=frozenset({"liveness"})))
     (face,) = pipeline.process(ImageInput(encoded(astronaut()))).faces
-    found = face.estimations["liveness"]
+    found = told(face, "liveness")
     assert isinstance(found, Liveness)
     assert 0 <= found.probability <= 1
     assert found.quality > 0.8
-    together = aggregate([{"liveness": found}, {"liveness": Liveness(0.0, 0.0, found.threshold)}])["liveness"]
+    together: Any = aggregate([{"liveness": found}, {"liveness": Liveness(0.0, 0.0, found.threshold)}])["liveness"]
     assert together.probability == pytest.approx(found.probability / 2)
 
 
@@ -232,7 +238,7 @@ def test_labels_that_are_not_the_platforms_are_refused(
 
 
 def test_companions_must_know_the_same_labels(networks: Path) -> None:
-    options = {"task": "liveness", "thresholds": {"live": 0.5}, "use": False}
+    options: dict[str, Any] = {"task": "liveness", "thresholds": {"live": 0.5}, "use": False}
     first, second = [scores("live", "spoof", "other")], [scores("live", "print", "other")]
     install(networks, channel_means().model(), name="second", outputs=second, entry=entry(), **options)
     install(
@@ -244,7 +250,11 @@ def test_companions_must_know_the_same_labels(networks: Path) -> None:
 
 
 def test_a_missing_companion_stops_the_start(networks: Path) -> None:
-    options = {"task": "liveness", "thresholds": {"live": 0.5}, "outputs": [scores("live", "spoof", "other")]}
+    options: dict[str, Any] = {
+        "task": "liveness",
+        "thresholds": {"live": 0.5},
+        "outputs": [scores("live", "spoof", "other")],
+    }
     install(networks, channel_means().model(), name="second", entry=entry(), use=False, **options)
     install(
         networks, channel_means(layout="NHWC").model(), name="first", entry=entry("NHWC"), companions=["second"],

@@ -8,14 +8,14 @@ import pytest
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.mesh import Mesh
 from apps.recognition.engine.warps import WARP_TEMPLATE
-from apps.recognition.estimators.base import Subject
+from apps.recognition.estimators.base import Networks, Subject
 from apps.recognition.estimators.basic_attributes import BasicAttributesEstimator
 from apps.recognition.networks.specs import Manifest
 
 FIRST, SECOND = "faceapi-age-gender", "faceres"
 
 
-class Answers:
+class Answers(Networks):
     """Networks that answer with given ages, one a face."""
 
     def __init__(self, engine: Engine, first: list[float], second: list[float], *, serving: str = FIRST) -> None:
@@ -28,6 +28,9 @@ class Answers:
 
     def manifest(self, network: str) -> Manifest:
         return self.engine.manifest(network)
+
+    def for_descriptor(self, task: str) -> Manifest:
+        return self.for_task(task)
 
     def run(self, network: str, crops: np.ndarray) -> dict[str, Any]:
         count = len(crops) // 2

@@ -20,6 +20,7 @@ from tests.unit.recognition.graphs import (
     engine_of,
     install,
 )
+from tests.unit.recognition.helpers import told
 from tests.unit.recognition.pictures import encoded
 
 TEMPLATE = [[25.0, 30.0], [75.0, 30.0], [50.0, 58.0], [30.0, 87.0], [70.0, 87.0]]
@@ -117,7 +118,7 @@ def test_a_body_descriptor_is_made_from_the_body_warp(networks: Path) -> None:
     finally:
         engine.close()
     (body,) = result.bodies
-    found = body.estimations["body_descriptor"]
+    found = told(body, "body_descriptor")
     assert found.version == 2004
     np.testing.assert_allclose(found.vector, np.array([B, G, R]) / np.linalg.norm([B, G, R]), atol=0.01)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,7 +30,8 @@ from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import Face, ImageInput, ImageType, Plan
 from tests.unit.recognition.checks import pictures
 from tests.unit.recognition.checks.pictures import EYES, Pixels
-from tests.unit.recognition.pictures import astronaut, encoded
+from tests.unit.recognition.helpers import told
+from tests.unit.recognition.pictures import as_pixels, astronaut, encoded
 
 NAMES = frozenset(
     {
@@ -44,7 +46,7 @@ def pipeline(engine: Engine) -> Pipeline:
     return Pipeline(engine, Plan(estimators=NAMES))
 
 
-def estimations(pipeline: Pipeline, pixels: Pixels, kind: str = "PNG", **options: object) -> Any:
+def estimations(pipeline: Pipeline, pixels: Pixels, kind: str = "PNG", **options: Any) -> Any:
     """Of the one face."""
     (face,) = pipeline.process(ImageInput(encoded(pixels, kind, **options))).faces
     return face.estimations
@@ -83,7 +85,7 @@ def test_natural_light_falls_with_the_tint(pipeline: Pipeline, portrait: Any) ->
     scores = []
     for tint in (0.0, 0.3, 0.6):
         light = np.array([1 - tint, 1 - tint / 2, 1 + tint])
-        scores.append(estimations(pipeline, pictures.recoloured(lambda values, light=light: values * light)))
+        scores.append(estimations(pipeline, pictures.recoloured(partial(np.multiply, light))))
     values = [each["natural_light"].score for each in scores]
     assert values[0] > values[2]
     assert not scores[2]["natural_light"].natural
@@ -160,7 +162,8 @@ def test_without_straight_things_distortion_cannot_be_said(pipeline: Pipeline, p
 @pytest.mark.parametrize("size_px", [(10, 32_000), (32_000, 3), (1, 1)])
 def test_a_strip_of_a_picture_has_no_distortion_to_tell(subject: Subject, size_px: tuple[int, int]) -> None:
     strip = replace(subject, image=np.zeros((*size_px, 3), np.uint8))
-    assert all_estimators()["radial_distortion"].estimate([strip], Labeller((), "none", [])) == [None]
+    distortion: Any = all_estimators()["radial_distortion"]
+    assert distortion.estimate([strip], Labeller((), "none", [])) == [None]
 
 
 def test_shoulders_outside_of_the_picture_are_hidden(pipeline: Pipeline) -> None:
@@ -171,7 +174,7 @@ def test_shoulders_outside_of_the_picture_are_hidden(pipeline: Pipeline) -> None
 def test_shoulders_tilt_with_the_picture(pipeline: Pipeline) -> None:
     wall = pictures.before_a_wall(astronaut(), (220, 220, 220))
     matrix = cv2.getRotationMatrix2D((256, 256), -10, 0.7)
-    tilted = cv2.warpAffine(wall, matrix, (512, 512), borderValue=(220, 220, 220))
+    tilted = as_pixels(cv2.warpAffine(wall, matrix, (512, 512), borderValue=(220, 220, 220)))
     upright, turned = (estimations(pipeline, pixels)["shoulders_position"] for pixels in (wall, tilted))
     assert upright.state == "parallel"
     assert turned.state == "non-parallel"
@@ -185,7 +188,7 @@ def test_a_warp_says_nothing_of_its_picture(pipeline: Pipeline) -> None:
     assert unsaid == {
         "background", "dynamic_range", "illumination_uniformity", "radial_distortion", "shoulders_position",
     }  # fmt: skip
-    assert of_warp.estimations["natural_light"].score == pytest.approx(face.estimations["natural_light"].score, abs=0.1)
+    assert told(of_warp, "natural_light").score == pytest.approx(told(face, "natural_light").score, abs=0.1)
 
 
 def eyes_of(openness: float) -> EyesAttributes:

@@ -1,10 +1,12 @@
 """Mouth open, by the gap between the lips and by the smile."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 
 from apps.recognition.engine.mesh import CHIN, EYE_CORNERS, Mesh
-from apps.recognition.estimators.base import Subject
+from apps.recognition.estimators.base import Networks, Subject
 from apps.recognition.estimators.emotions import Emotions
 from apps.recognition.estimators.mouth_attributes import (
     LOWER_INNER_LIP,
@@ -13,6 +15,8 @@ from apps.recognition.estimators.mouth_attributes import (
     MouthAttributesEstimator,
 )
 
+NO_NETWORKS = cast(Networks, None)
+
 
 def mouth(gap: float, smile: float) -> MouthAttributes:
     """Of a mesh whose lips are `gap` apart, of the distance from the eyes to the chin."""
@@ -20,12 +24,13 @@ def mouth(gap: float, smile: float) -> MouthAttributes:
     shape[[vertex for corners in EYE_CORNERS for vertex in corners], 1] = -60
     shape[CHIN, 1] = 40
     shape[list(UPPER_INNER_LIP), 1], shape[list(LOWER_INNER_LIP), 1] = 10, 10 + 100 * gap
-    emotions = Emotions(*[(1 - smile) / 6] * 3, smile, *[(1 - smile) / 6] * 3)
+    rest = (1 - smile) / 6
+    emotions = Emotions(rest, rest, rest, smile, rest, rest, rest)
     nothing = np.zeros((1, 1, 3), np.uint8)
     results = {"mesh": Mesh(shape[:, :2], shape, 1.0, np.eye(2, 3)), "emotions": emotions}
     points = np.zeros((5, 2), np.float32)
     subject = Subject(nothing, np.zeros(4, np.float32), 1.0, points, nothing, points, np.eye(2, 3), results)
-    (found,) = MouthAttributesEstimator().estimate([subject], None)
+    (found,) = MouthAttributesEstimator().estimate([subject], NO_NETWORKS)
     return found
 
 

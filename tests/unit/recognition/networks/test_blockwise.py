@@ -1,10 +1,12 @@
 """Block-quantised ONNX files: the float32 network computes what the file computes, for any number of pictures."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
@@ -15,11 +17,13 @@ from tests.unit.recognition.networks.tiny import run
 BLOCK = 4
 
 
-def quantised(name: str, shape: tuple[int, ...], random: np.random.Generator) -> tuple[list[onnx.NodeProto], list]:
+def quantised(
+    name: str, shape: tuple[int, ...], random: np.random.Generator
+) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
     """A weight `name` of `shape` as OpenCV Zoo's tool stores it: two axes, an int8 value each, a scale a block."""
     rows, columns = shape[0], int(np.prod(shape[1:]))
     blocks = -(-columns // BLOCK)
-    constants = {
+    constants: dict[str, NDArray[Any]] = {
         f"{name}_values": random.integers(-128, 128, (rows, columns)).astype(np.int8),
         f"{name}_scales": random.uniform(0.001, 0.02, (rows, blocks)).astype(np.float32),
         f"{name}_zeros": random.integers(-9, 9, (rows, blocks)).astype(np.int8),
@@ -73,7 +77,8 @@ def test_the_float_network_computes_what_the_file_computes(file: Path) -> None:
     del original.graph.input[1:]
     random = np.random.default_rng(5)
     pictures = random.uniform(-1, 1, (2, 3, 8, 8)).astype(np.float32)
-    expected = [ReferenceEvaluator(original).run(None, {"data": picture[None]})[0] for picture in pictures]
+    evaluator: Any = ReferenceEvaluator(original)
+    expected = [evaluator.run(None, {"data": picture[None]})[0] for picture in pictures]
     (found,) = run(converted(file), pictures, "data")
     np.testing.assert_allclose(found, np.concatenate(expected), rtol=1e-5, atol=1e-6)
 
@@ -103,7 +108,7 @@ def test_equal_files_give_equal_bytes(file: Path) -> None:
         ({"output": "scores"}, r"net\.onnx: has no scores"),
     ],
 )
-def test_another_file_than_the_manifest_says(file: Path, keys: dict, said: str) -> None:
+def test_another_file_than_the_manifest_says(file: Path, keys: dict[str, Any], said: str) -> None:
     with pytest.raises(NetworkError, match=said):
         converted(file, **keys)
 

@@ -1,6 +1,8 @@
 """Building: once, whole or not at all, and only what the manifest describes."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -51,7 +53,8 @@ def test_an_interrupted_build_leaves_no_file(tiny: TinySet, monkeypatch: pytest.
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(*((builder.os, "fsync") if step == "fsync" else (Path, "replace")), interrupt)
+    owner: Any = os if step == "fsync" else Path
+    monkeypatch.setattr(owner, step, interrupt)
     with pytest.raises(KeyboardInterrupt):
         build(tiny)
     assert list(tiny.networks.iterdir()) == []

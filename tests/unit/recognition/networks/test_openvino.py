@@ -14,7 +14,7 @@ from tests.unit.recognition.networks.tiny import run
 
 RANDOM = np.random.default_rng(11)
 IMAGE = RANDOM.normal(size=(2, 2, 5, 5)).astype(np.float32)
-POOL = {"kernel": "2,2", "strides": "2,2", "pads_begin": "0,0", "pads_end": "0,0"}
+POOL: dict[str, Any] = {"kernel": "2,2", "strides": "2,2", "pads_begin": "0,0", "pads_end": "0,0"}
 TYPES = {np.dtype(np.float16): "f16", np.dtype(np.float32): "f32", np.dtype(np.int64): "i64"}
 
 
@@ -27,7 +27,7 @@ class Ir:
         self.weights = b""
 
     def layer(
-        self, kind: str, *inputs: int, dims: tuple[int, ...] = (), out: tuple[int, ...] = (), **settings: object
+        self, kind: str, *inputs: int, dims: tuple[int, ...] = (), out: tuple[int, ...] = (), **settings: Any
     ) -> int:
         number = len(self.layers)
         sizes = "".join(f"<dim>{size}</dim>" for size in dims)
@@ -97,7 +97,7 @@ def test_mean_pools_of_windows(tmp_path: Path) -> None:
     )
 
 
-def convolution_settings(stride: int = 1, pad: int = 0) -> dict[str, str]:
+def convolution_settings(stride: int = 1, pad: int = 0) -> dict[str, Any]:
     return {
         "strides": f"{stride},{stride}", "dilations": "1,1",
         "pads_begin": f"{pad},{pad}", "pads_end": f"{pad},{pad}",
@@ -115,13 +115,13 @@ def test_a_small_network(tmp_path: Path, slope: list[float]) -> None:
     kernel = RANDOM.normal(size=(4, 2, 3, 3)).astype(np.float16)
     grouped = RANDOM.normal(size=(4, 1, 1, 3, 3)).astype(np.float32)
     bias = RANDOM.normal(size=(1, 4, 1, 1)).astype(np.float32)
-    slope = np.array(slope, np.float32)
+    slopes = np.array(slope, np.float32)
     ir = Ir()
     image = ir.layer("Parameter", shape="1,2,5,5", element_type="f32")
     first = ir.layer("Convolution", image, ir.constant(kernel), **convolution_settings(stride=2, pad=1))
     added = ir.layer("Add", first, ir.constant(bias))
     second = ir.layer("GroupConvolution", added, ir.constant(grouped), **convolution_settings(pad=1))
-    rectified = ir.layer("PReLU", second, ir.constant(slope))
+    rectified = ir.layer("PReLU", second, ir.constant(slopes))
     pooled = ir.layer("AvgPool", rectified, dims=(1, 4, 3, 3), kernel="3,3")
     gate = ir.layer("Sigmoid", pooled)
     gated = ir.layer("Multiply", rectified, gate)
@@ -130,7 +130,7 @@ def test_a_small_network(tmp_path: Path, slope: list[float]) -> None:
 
     value = convolve(IMAGE, kernel.astype(np.float32), 2, 1) + bias
     value = np.concatenate([convolve(value[:, i : i + 1], grouped[i], 1, 1) for i in range(4)], axis=1)
-    value = np.where(value > 0, value, value * slope.reshape(1, -1, 1, 1))
+    value = np.where(value > 0, value, value * slopes.reshape(1, -1, 1, 1))
     value = value / (1 + np.exp(-value.mean(axis=(2, 3), keepdims=True)))
     expected = value.mean(axis=(2, 3))
 
@@ -140,7 +140,7 @@ def test_a_small_network(tmp_path: Path, slope: list[float]) -> None:
     np.testing.assert_allclose(run(model, IMAGE[1:])[0], found[1:], atol=1e-6)
 
 
-def small(kind: str, **settings: object) -> Ir:
+def small(kind: str, **settings: Any) -> Ir:
     ir = Ir()
     image = ir.layer("Parameter", shape="1,2,5,5", element_type="f32")
     ir.layer("Result", ir.layer(kind, image, dims=(1, 2, 5, 5), **settings))

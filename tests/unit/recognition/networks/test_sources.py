@@ -1,8 +1,11 @@
 """Sources: hashes are checked, packages are fetched once, and a failure leaves nothing behind."""
 
 import hashlib
+import importlib.util
 import json
+import shutil
 import stat
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -148,10 +151,10 @@ def test_sample_photographs_are_fetched_when_missing(tmp_path: Path, fake_npm: C
 
 def test_without_npm_the_one_of_a_package_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     commands = []
-    monkeypatch.setattr(node_packages.shutil, "which", lambda name: None)
-    monkeypatch.setattr(node_packages.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(
-        node_packages.subprocess,
+        subprocess,
         "run",
         lambda command, **options: commands.append(command) or CompletedProcess(command, 0),
     )
@@ -161,10 +164,10 @@ def test_without_npm_the_one_of_a_package_is_installed(monkeypatch: pytest.Monke
 
 
 def test_without_npm_and_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_packages.shutil, "which", lambda name: None)
-    monkeypatch.setattr(node_packages.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     failed = CompletedProcess([], 1, stderr="no index")
-    monkeypatch.setattr(node_packages.subprocess, "run", lambda command, **options: failed)
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: failed)
     with pytest.raises(NetworkError, match=r"npm is not on PATH, .* cannot be installed:\nno index"):
         node_packages.npm_command()
 

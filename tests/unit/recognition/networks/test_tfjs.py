@@ -144,7 +144,8 @@ def test_reduction_over_both_sides(tmp_path: Path, op: str, keep: bool, after_po
     pool = node("pool", "MaxPool", "input", ksize=[1, 1, 1, 1], strides=[1, 1, 1, 1], padding="VALID")
     source = "pool" if after_pool else "input"
     nodes = [*([pool] if after_pool else []), node("all", op, source, "axes", keep_dims=keep)]
-    expected = {"Mean": np.mean, "Max": np.max}[op](IMAGE, axis=(1, 2), keepdims=keep)
+    reduce: Callable[..., NDArray[Any]] = np.mean if op == "Mean" else np.max
+    expected = reduce(IMAGE, axis=(1, 2), keepdims=keep)
     check(convert(tmp_path, nodes, {"axes": np.array([1, 2], np.int32)}, expected.shape[1:]), expected)
 
 
@@ -206,7 +207,7 @@ def test_arithmetic_with_constants_and_values(tmp_path: Path) -> None:
         node("sum", "AddN", "low", "low", "input"),
         node("relu", "Relu6", "sum"),
     ]
-    weights["two"] = np.float32(2).reshape(())
+    weights["two"] = np.array(2, np.float32)
     low = np.minimum(IMAGE * weights["gain"] + weights["plane"] - IMAGE, 2)
     check(convert(tmp_path, nodes, weights, (5, 6, 3)), np.clip(2 * low + IMAGE, 0, 6))
 
@@ -254,7 +255,7 @@ def test_an_unknown_operation_is_named(tmp_path: Path) -> None:
 def test_functions_of_each_element(tmp_path: Path, function: str, after_pool: bool) -> None:
     pool = node("pool", "MaxPool", "input", ksize=[1, 1, 1, 1], strides=[1, 1, 1, 1], padding="VALID")
     nodes = [*([pool] if after_pool else []), node("out", function, "pool" if after_pool else "input")]
-    functions = {
+    functions: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
         "Relu": lambda x: np.maximum(x, 0), "Sigmoid": lambda x: 1 / (1 + np.exp(-x)), "Sqrt": np.sqrt,
         "Tanh": np.tanh,
     }  # fmt: skip

@@ -95,7 +95,7 @@ class Lite:
 
 
 CONVOLUTION = {"StrideW": 2, "StrideH": 2, "DilationWFactor": 1, "DilationHFactor": 1}
-OUTPUTS = [("sums", (3,))]
+OUTPUTS: list[tuple[str, tuple[int, ...]]] = [("sums", (3,))]
 
 
 def converted(path: Path) -> onnx.ModelProto:

@@ -73,8 +73,8 @@ def test_too_many_descriptors() -> None:
 def test_a_descriptor_cannot_replace_a_picture_that_policies_need() -> None:
     run = recognise(make_run(ASKS_FOR_MORE, inputs=Inputs(descriptors=(file(), file(error=BROKEN)))))
     refused, broken = run.inputs.descriptors
-    assert (refused.descriptors, refused.error.code) == ((), errors.INVALID_JSON)  # type: ignore[union-attr]
-    assert "policies.detect_policy.estimate_mask" in refused.error.detail  # type: ignore[union-attr]
+    assert (refused.descriptors, refused.error.code) == ((), errors.INVALID_JSON)
+    assert "policies.detect_policy.estimate_mask" in refused.error.detail
     assert broken.error is BROKEN
     with pytest.raises(LunaError) as caught:
         recognise(make_run(ASKS_FOR_MORE, inputs=Inputs(descriptors=(file(),), alone=True)))

@@ -62,7 +62,7 @@ def test_events_faces_attributes_and_objects(account: Account, version: Descript
     stored = Event.objects.for_account(account.account_id).get()
     assert (stored.event_id, stored.source, len(stored.face_detections)) == (event.draft.event_id, "door", 1)
     assert [row.version for row in stored.descriptors.all()] == [version.version]
-    assert Face.objects.for_account(account.account_id).get().face_id == event.face.face_id  # type: ignore[union-attr]
+    assert Face.objects.for_account(account.account_id).get().face_id == event.face.face_id
     scope = Scope(account.account_id)
     assert stored_bytes(scope=scope, bucket=item.bucket, object_id=item.object_id) == b"jpeg"
     (written,) = run.events
