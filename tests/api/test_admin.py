@@ -322,9 +322,9 @@ def test_events_and_audit_lines_cannot_be_changed(site: Client, owner: Account, 
     assert site.post(reverse(f"admin:{page}_change", args=(pk,)), {}).status_code == 403
 
 
-def test_static_files_of_the_site_are_there() -> None:
-    for name in ("luna/admin.css", "unfold/css/styles.css"):
-        assert finders.find(name), name
+@pytest.mark.parametrize("name", ["luna/admin.css", "unfold/css/styles.css"])
+def test_static_files_of_the_site_are_there(name: str) -> None:
+    assert finders.find(name), name
 
 
 VERSIONS = "/admin/descriptor-versions/"

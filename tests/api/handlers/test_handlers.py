@@ -57,12 +57,12 @@ def test_replace_and_remove(client: Client) -> None:
     assert client.head(f"/6/handlers/{handler_id}").status_code == 404
 
 
-def test_dynamic_handlers_have_no_policies(client: Client) -> None:
-    for body in ({"handler_type": 1}, {"is_dynamic": 1}):
-        answer = client.post("/6/handlers", body, JSON)
-        assert answer.status_code == 201
-        stored = client.get(answer.json()["url"]).json()
-        assert (stored["handler_type"], stored["policies"]) == (1, None)
+@pytest.mark.parametrize("body", [{"handler_type": 1}, {"is_dynamic": 1}])
+def test_dynamic_handlers_have_no_policies(client: Client, body: dict[str, int]) -> None:
+    answer = client.post("/6/handlers", body, JSON)
+    assert answer.status_code == 201
+    stored = client.get(answer.json()["url"]).json()
+    assert (stored["handler_type"], stored["policies"]) == (1, None)
 
 
 @pytest.mark.parametrize(

@@ -234,10 +234,10 @@ class TestEvents:
         assert [(batch.extracted, batch.changed) for batch in run(objects="events")] == [(0, 1)]
         assert [batch.without_samples for batch in run(objects="events")] == [1]
 
-    def test_bodies_are_of_events(self) -> None:
-        for words in ((), ("--list", uuid4()), ("--list", uuid4(), "--events")):
-            with pytest.raises(CommandError):
-                command(*words, number=BODY)
+    @pytest.mark.parametrize("words", [(), ("--list", uuid4()), ("--list", uuid4(), "--events")])
+    def test_bodies_are_of_events(self, words: tuple[object, ...]) -> None:
+        with pytest.raises(CommandError):
+            command(*words, number=BODY)
 
 
 @pytest.mark.parametrize(

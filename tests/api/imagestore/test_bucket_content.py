@@ -146,11 +146,13 @@ def test_buckets_that_take_no_objects(client: Client, name: str, status: int, co
     refused(client.get(f"/1/buckets/{name}/objects/{uuid4()}"), status, code)
 
 
-def test_the_platforms_own_have_two_names(client: Client) -> None:
-    for bucket, folder, data in ((Bucket.IMAGES, "images", JPEG), (Bucket.OBJECTS, "objects", DATA)):
-        key = stored(client, f"/1/buckets/{bucket}/{folder}", data)
-        assert client.get(f"/6/{folder}/{key}").getvalue() == data
-        assert client.get(f"/1/buckets/{bucket}/{folder}/{key}").getvalue() == data
+@pytest.mark.parametrize(
+    ("bucket", "folder", "data"), [(Bucket.IMAGES, "images", JPEG), (Bucket.OBJECTS, "objects", DATA)]
+)
+def test_the_platforms_own_have_two_names(client: Client, bucket: str, folder: str, data: bytes) -> None:
+    key = stored(client, f"/1/buckets/{bucket}/{folder}", data)
+    assert client.get(f"/6/{folder}/{key}").getvalue() == data
+    assert client.get(f"/1/buckets/{bucket}/{folder}/{key}").getvalue() == data
 
 
 @pytest.mark.parametrize(("folder", "kind", "data", "gone", "too_many"), KINDS)

@@ -55,18 +55,20 @@ def test_the_platform_has_its_buckets(admin: Client) -> None:
     assert admin.get("/1/buckets/portraits").json() == shapes[0]
 
 
-def test_a_bucket_comes_and_goes(admin: Client) -> None:
-    for query, days in (("bucket=mine&ttl=7", 7), ("bucket=theirs&ttd=2", 2), ("bucket=for-ever", -1)):
-        answer = admin.post(f"/1/buckets?{query}")
-        assert answer.status_code == 201
-        path = answer.json()["url"]
-        assert answer.headers["Location"] == path
-        assert admin.get(path).json()["ttl"] == days
-        refused(admin.post(f"/1/buckets?{query}"), 409, 13006)
-        assert admin.delete(path).status_code == 204
-        refused(admin.get(path), 404, 13005)
-        refused(admin.delete(path), 404, 13005)
-        refused(admin.put(f"{path}?ttl=1"), 404, 13005)
+@pytest.mark.parametrize(
+    ("query", "days"), [("bucket=mine&ttl=7", 7), ("bucket=theirs&ttd=2", 2), ("bucket=for-ever", -1)]
+)
+def test_a_bucket_comes_and_goes(admin: Client, query: str, days: int) -> None:
+    answer = admin.post(f"/1/buckets?{query}")
+    assert answer.status_code == 201
+    path = answer.json()["url"]
+    assert answer.headers["Location"] == path
+    assert admin.get(path).json()["ttl"] == days
+    refused(admin.post(f"/1/buckets?{query}"), 409, 13006)
+    assert admin.delete(path).status_code == 204
+    refused(admin.get(path), 404, 13005)
+    refused(admin.delete(path), 404, 13005)
+    refused(admin.put(f"{path}?ttl=1"), 404, 13005)
 
 
 @pytest.mark.parametrize("name", ["Upper", "ab", "a..b", "../x", "a/b", "-ab", "ab-", "x" * 64, "\u00e9tat"])

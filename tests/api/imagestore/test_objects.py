@@ -140,6 +140,6 @@ def test_tokens_need_the_right(client: Client, account: Account, kind: str) -> N
     assert token_client(account, **{kind: ["view"]}).get(path).status_code == 200
 
 
-def test_no_credentials(db: None) -> None:
-    for path in ("/6/samples/faces", "/6/images", "/6/objects"):
-        refused(Client().post(path, DATA, content_type="a/b"), 403, 12010)
+@pytest.mark.parametrize("path", ["/6/samples/faces", "/6/images", "/6/objects"])
+def test_no_credentials(db: None, path: str) -> None:
+    refused(Client().post(path, DATA, content_type="a/b"), 403, 12010)

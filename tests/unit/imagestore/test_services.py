@@ -236,14 +236,14 @@ def test_a_kill_in_the_write_leaves_no_file_of_that_name(account: UUID, store_di
     assert name in files_below(store_dir)
 
 
-def test_a_lost_file_is_an_error_of_the_storage(account: UUID, store_dir: Path) -> None:
-    for bucket, code in ((Bucket.FACE_SAMPLES, 19006), (Bucket.OBJECTS, 19010)):
-        row = samples_store(items=[sample(account, bucket=bucket)])[0]
-        for name in files_below(store_dir):
-            (store_dir / name).unlink()
-        with pytest.raises(LunaError) as caught:
-            stored_bytes(scope=Scope(account), bucket=bucket, object_id=row.object_id)
-        assert caught.value.code == code
+@pytest.mark.parametrize(("bucket", "code"), [(Bucket.FACE_SAMPLES, 19006), (Bucket.OBJECTS, 19010)])
+def test_a_lost_file_is_an_error_of_the_storage(account: UUID, store_dir: Path, bucket: Bucket, code: int) -> None:
+    row = samples_store(items=[sample(account, bucket=bucket)])[0]
+    for name in files_below(store_dir):
+        (store_dir / name).unlink()
+    with pytest.raises(LunaError) as caught:
+        stored_bytes(scope=Scope(account), bucket=bucket, object_id=row.object_id)
+    assert caught.value.code == code
 
 
 def test_a_large_stream_is_never_whole_in_memory(account: UUID, store_dir: Path) -> None:

@@ -317,7 +317,7 @@ def test_a_room_that_registers_takes_part(account: Account, tmp_path: Path, monk
     assert (named.user_data, strangers.user_data) == ("", "a stranger's")
 
 
-def test_a_trace_of_everybody_is_refused() -> None:
-    for external_id in (None, ""):
-        with pytest.raises(ValueError, match="must not be empty"):
-            Trace(external_id=external_id)
+@pytest.mark.parametrize("external_id", [None, ""])
+def test_a_trace_of_everybody_is_refused(external_id: str | None) -> None:
+    with pytest.raises(ValueError, match="must not be empty"):
+        Trace(external_id=external_id)

@@ -100,19 +100,19 @@ def test_face_occlusion(networks: Path) -> None:
     assert block["prediction"] == 1
 
 
-def test_covered_mouth_and_eyes(networks: Path) -> None:
+@pytest.mark.parametrize(("colours", "covered"), [("RGG", {"left_eye"}), ("BRB", {"mouth"}), ("BBB", set())])
+def test_covered_mouth_and_eyes(networks: Path, colours: str, covered: set[str]) -> None:
     """Of a warp that is mostly red, then mostly blue."""
-    for colours, covered in (("RGG", {"left_eye"}), ("BRB", {"mouth"}), ("BBB", set())):
-        labels = ("left_eye", "mouth", "right_eye")
-        output = scores(*labels, activation="softmax")
-        name = f"tiny-{colours.lower()}"
-        model = colour_scores(*colours).model()
-        install(networks, model, name=name, task="face_occlusion", outputs=[output], entry=entry())
-        eyes = seen(networks, "eyes_attributes")
-        assert (eyes.left_eye.state == "occluded", eyes.right_eye.state == "occluded") == ("left_eye" in covered, False)
-        mouth = seen(networks, "mouth_attributes").occluded
-        assert 0 <= mouth <= 1
-        assert (mouth > 0.5) is ("mouth" in covered)
+    labels = ("left_eye", "mouth", "right_eye")
+    output = scores(*labels, activation="softmax")
+    name = f"tiny-{colours.lower()}"
+    model = colour_scores(*colours).model()
+    install(networks, model, name=name, task="face_occlusion", outputs=[output], entry=entry())
+    eyes = seen(networks, "eyes_attributes")
+    assert (eyes.left_eye.state == "occluded", eyes.right_eye.state == "occluded") == ("left_eye" in covered, False)
+    mouth = seen(networks, "mouth_attributes").occluded
+    assert 0 <= mouth <= 1
+    assert (mouth > 0.5) is ("mouth" in covered)
 
 
 def test_without_a_network_nothing_is_said_to_be_covered(networks: Path) -> None:

@@ -68,12 +68,12 @@ def test_the_second_network_is_asked_only_for_those_whose_age_it_tells(engine: E
     assert answers.asked == {FIRST: 3, SECOND: 1}
 
 
-def test_faceres_alone_adds_what_adults_lack_and_children_less(engine: Engine) -> None:
-    for said, age in ((35.0, 40), (2.0, 2), (0.0, 0)):
-        answers = Answers(engine, [], [said], serving=SECOND)
-        (found,) = BasicAttributesEstimator().estimate(subjects(1), answers)
-        assert found.age == age
-        assert found.gender == 0
+@pytest.mark.parametrize(("said", "age"), [(35.0, 40), (2.0, 2), (0.0, 0)])
+def test_faceres_alone_adds_what_adults_lack_and_children_less(engine: Engine, said: float, age: int) -> None:
+    answers = Answers(engine, [], [said], serving=SECOND)
+    (found,) = BasicAttributesEstimator().estimate(subjects(1), answers)
+    assert found.age == age
+    assert found.gender == 0
 
 
 def test_no_age_is_below_zero(engine: Engine) -> None:
