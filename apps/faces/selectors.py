@@ -1,8 +1,9 @@
 """Reading faces and lists. Every list of rows comes newest first and costs a fixed number of queries."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Sequence
+from functools import reduce
+from operator import or_
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -175,33 +176,37 @@ def face_attribute_get(*, scope: Scope, face_id: UUID) -> FaceAttribute:
     return attribute
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FaceVector:
-    """A face as a reference of matching. `vector` is None without a descriptor of the version."""
+class FaceVector(NamedTuple):
+    """A face as a reference of matching. `described`: it has a descriptor of any version.
+
+    `vector` is None without a descriptor of the version.
+    """
 
     face_id: UUID
     external_id: str
-    described: bool  # whether it has a descriptor of any version
+    described: bool
     vector: Vector | None
 
 
-def face_vectors(
-    *, scope: Scope, version: int, face_ids: Iterable[UUID] = (), external_ids: Iterable[str] = (), limit: int
-) -> list[FaceVector]:
-    """The faces that any of the ids name, oldest first, each with its descriptor of `version`; at most `limit`."""
+def face_vectors(*, scope: Scope, version: int, any_of: Filters, limit: int) -> list[FaceVector]:
+    """Return the faces that pass any of the filters, oldest first, with their descriptors of `version`.
+
+    At most `limit`. One query.
+    """
+    named = reduce(or_, (to_q({name: value}, FACE_TERMS) for name, value in any_of.items()))
     rows = (
         Face.objects.for_scope(scope)
-        .filter(Q(face_id__in=list(face_ids)) | Q(external_id__in=list(external_ids)))
+        .filter(named)
         .annotate(
             wanted=FilteredRelation("descriptors", condition=Q(descriptors__version=version)),
             described=Exists(FaceDescriptor.objects.filter(face=OuterRef("pk"))),
         )
         .order_by("id")
-        .values_list("face_id", "external_id", "described", "wanted__vector")
+        .values_list(*FaceVector._fields[:-1], "wanted__vector")
     )
     return [
-        FaceVector(face_id, external_id, described, None if vector is None else np.array(vector, np.float32))
-        for face_id, external_id, described, vector in rows[:limit]
+        FaceVector._make((*columns, None if vector is None else np.array(vector, np.float32)))
+        for *columns, vector in rows[:limit]
     ]
 
 

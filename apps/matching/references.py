@@ -85,8 +85,7 @@ def _stored(scope: Scope, references: Iterable[Reference], version: int) -> Iter
         faces = face_vectors(
             scope=scope,
             version=version,
-            face_ids=[UUID(text) for text in ids["face"]],
-            external_ids=ids["face_external_id"],
+            any_of={"face_ids": [UUID(text) for text in ids["face"]], "external_ids": ids["face_external_id"]},
             limit=config(PlatformLimits).match.reference_limit + 1,
         )
         _check_number(faces)
