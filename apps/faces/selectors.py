@@ -1,4 +1,4 @@
-"""Reading faces and lists. Every list of rows comes newest first and costs a fixed number of queries."""
+"""Reads of faces and lists. Pages are ordered newest first and need a fixed number of queries."""
 
 from collections.abc import Collection, Sequence
 from functools import reduce
@@ -23,7 +23,7 @@ from apps.faces.filters import FACE_TERMS, LIST_TERMS
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListFace, ListUnlink
 from apps.faces.types import FaceRow, ListRow
 
-# By hand, because every face found and every page of a list waits for them.
+# Hand-written SQL, because every matched face and every page of a list needs these statements.
 COLUMNS = ", ".join(f"f.{name}" for name in FaceRow._fields[:-1])
 LISTS = """ARRAY(
     SELECT l.list_id FROM faces_listface x JOIN faces_list l ON l.id = x.list_id WHERE x.face_id = f.id ORDER BY x.id
@@ -37,13 +37,13 @@ BY_ID = SELECT.format(f"{COLUMNS}, {LISTS}", "f.face_id = %s")
 
 
 def faces_filter(*, scope: Scope, filters: Filters) -> QuerySet[Face]:
-    """Faces of the scope that hold to all filters, in no order."""
+    """Return the faces of the scope that pass all filters, unordered."""
     rows: QuerySet[Face] = Face.objects.for_scope(scope).filter(to_q(filters, FACE_TERMS))
     return rows
 
 
 def faces_page(*, scope: Scope, filters: Filters, page: Page, with_lists: bool = True) -> list[FaceRow]:
-    """A page of faces, newest first; of a list, newest link first. `with_lists`: with the ids of their lists."""
+    """Return a page of faces, newest first, or of a list, newest link first. `with_lists`: include ids of lists."""
     if not filters:
         return [FaceRow(*row) for row in _NEWEST_FACES.rows(page, with_lists, **_ids(scope))]
     if filters.keys() == {"list_id"}:
@@ -56,7 +56,7 @@ def faces_page(*, scope: Scope, filters: Filters, page: Page, with_lists: bool =
 
 
 def _ids(scope: Scope) -> dict[str, UUID]:
-    """Return the ids of a scope for a prepared query; none for all accounts."""
+    """Return the account filter of a scope for a prepared query, empty for all accounts."""
     return {} if scope.account_id is None else {"account_id": scope.account_id}
 
 
@@ -64,7 +64,7 @@ def _newest(scope: Scope, rows: QuerySet[Face], page: Page, with_lists: bool) ->
     newest = rows.order_by("-id")
     if page.number == 1:
         return _columns(newest, with_lists)[: page.size]
-    # The page is cut first, or the lists of all faces on the pages before it would be looked up, too.
+    # The page is selected in a subquery, so that lists of faces on previous pages are not read.
     cut = Face.objects.for_scope(scope).filter(pk__in=newest.values("pk")[page.slice])
     return _columns(cut.order_by("-id"), with_lists)
 
@@ -77,19 +77,19 @@ _NEWEST_FACES = PreparedQuery(
 
 
 def _list_page(scope: Scope, list_id: UUID, page: Page, with_lists: bool) -> list[FaceRow]:
-    """A page of one list. The last costs what the first does, also among a million faces."""
+    """Return a page of one list. The last page costs as much as the first, even among a million faces."""
     row = List.objects.for_scope(scope).filter(list_id=list_id).first()
     return [] if row is None else _in_order(scope, _page_keys(row, page), with_lists)
 
 
 def _in_order(scope: Scope, keys: Sequence[int], with_lists: bool) -> list[FaceRow]:
-    """The rows of keys, in the order of the keys."""
+    """Return the rows of keys, in the order of the keys."""
     found = faces_by_key(scope=scope, keys=keys, with_lists=with_lists)
     return [found[key] for key in keys if key in found]
 
 
 def faces_by_key(*, scope: Scope, keys: Collection[int], with_lists: bool = True) -> dict[int, FaceRow]:
-    """Return the faces of the scope that have these keys inside the database, by key. One statement."""
+    """Return the faces of the scope with these database keys, by key, with one statement."""
     if not keys:
         return {}
     return {face.id: face for face in _read(BY_KEY[with_lists], [list(keys), scope.account_id, scope.account_id])}
@@ -103,7 +103,7 @@ def _columns(faces: QuerySet[Face], with_lists: bool) -> "QuerySet[Face, Any]":
 
 
 def _fetched(rows: "QuerySet[Face, Any]") -> list[FaceRow]:
-    """The rows as the driver gives them: Django would look each value of a page over once more."""
+    """Return the driver's rows directly, because Django would process each value of a page again."""
     try:
         statement, parameters = rows.query.sql_with_params()
     except EmptyResultSet:
@@ -114,20 +114,20 @@ def _fetched(rows: "QuerySet[Face, Any]") -> list[FaceRow]:
 
 
 def _read(statement: str, parameters: Sequence[Any]) -> list[FaceRow]:
-    """The rows of a statement that is planned once a connection."""
+    """Return the rows of a statement that is planned once per connection."""
     with binary_cursor() as cursor:
         cursor.execute(statement, parameters)
         return [FaceRow(*row) for row in cursor.fetchall()]
 
 
 def _page_keys(row: List, page: Page) -> list[int]:
-    """Keys of the faces of a page of a list, newest link first, found from what the list's keys say of its size."""
+    """Return the keys of the faces on a page of a list, newest link first, from the list's link keys."""
     links = ListFace.objects.filter(list=row)
     total, start = row.link_key - row.unlink_key, page.slice.start
     count = min(page.size, total - start)
     if count <= 0:
         return []
-    if row.unlink_key == 0:  # no gap: the place of a link is its key
+    if row.unlink_key == 0:  # without unlinks the position of a link equals its key
         links = links.filter(link_key__lte=row.link_key - start, link_key__gt=row.link_key - start - count)
         start = 0
     if start <= total // 2:
@@ -145,7 +145,7 @@ def faces_count(*, scope: Scope, filters: Filters) -> int:
 
 
 def attributes_count(*, scope: Scope, filters: Filters) -> int:
-    """How many faces have an attribute."""
+    """Return the number of faces with an attribute."""
     return faces_filter(scope=scope, filters=filters).filter(attribute__isnull=False).count()
 
 
@@ -158,14 +158,15 @@ def face_get(*, scope: Scope, face_id: UUID) -> FaceRow:
 
 
 def face_check(*, scope: Scope, face_id: UUID) -> None:
-    """Raises LunaError FACE_NOT_FOUND when the face is not there."""
+    """Check that a face exists. Raises LunaError FACE_NOT_FOUND."""
     if not Face.objects.for_scope(scope).filter(face_id=face_id).exists():
         raise LunaError(errors.FACE_NOT_FOUND, face_id)
 
 
 def face_attribute_get(*, scope: Scope, face_id: UUID) -> FaceAttribute:
-    """The attribute of a face, with the face at hand. Raises LunaError FACE_NOT_FOUND without the face,
-    FACE_WITHOUT_ATTRIBUTES without it.
+    """Return the attribute of a face, with the face loaded.
+
+    Raises LunaError FACE_NOT_FOUND for a missing face, FACE_WITHOUT_ATTRIBUTES for a face without attribute.
     """
     face = Face.objects.for_scope(scope).select_related("attribute").filter(face_id=face_id).first()
     if face is None:
@@ -211,13 +212,13 @@ def face_vectors(*, scope: Scope, version: int, any_of: Filters, limit: int) -> 
 
 
 def lists_filter(*, scope: Scope, filters: Filters) -> QuerySet[List]:
-    """Lists of the scope that hold to all filters, in no order."""
+    """Return the lists of the scope that pass all filters, unordered."""
     rows: QuerySet[List] = List.objects.for_scope(scope).filter(to_q(filters, LIST_TERMS))
     return rows
 
 
 def lists_page(*, scope: Scope, filters: Filters, page: Page) -> list[ListRow]:
-    """A page of lists, newest first."""
+    """Return a page of lists, newest first."""
     if not filters:
         return [ListRow(*row) for row in _NEWEST_LISTS.rows(page, **_ids(scope))]
     rows = lists_filter(scope=scope, filters=filters).order_by("-id")[page.slice]
@@ -236,7 +237,7 @@ def lists_count(*, scope: Scope, filters: Filters) -> int:
 
 
 def list_get(*, scope: Scope, list_id: UUID) -> List:
-    """Raises LunaError LIST_NOT_FOUND."""
+    """Return a list. Raises LunaError LIST_NOT_FOUND."""
     row: List | None = List.objects.for_scope(scope).filter(list_id=list_id).first()
     if row is None:
         raise LunaError(errors.LIST_NOT_FOUND, list_id)
@@ -244,19 +245,19 @@ def list_get(*, scope: Scope, list_id: UUID) -> List:
 
 
 def links_after(*, list_id: UUID, link_key: int, limit: int) -> list[tuple[int, UUID]]:
-    """(link key, face id) of links after `link_key`, in order: what a reader that follows a list has not seen yet."""
+    """Return (link key, face id) of links after `link_key`, in order, for readers that follow a list."""
     rows = ListFace.objects.filter(list__list_id=list_id, link_key__gt=link_key).order_by("link_key")
     return list(rows.values_list("link_key", "face__face_id")[:limit])
 
 
 def unlinks_after(*, list_id: UUID, unlink_key: int, limit: int) -> list[tuple[int, UUID, int]]:
-    """(unlink key, face id, link key that ended) after `unlink_key`, in order."""
+    """Return (unlink key, face id, ended link key) of unlinks after `unlink_key`, in order."""
     rows = ListUnlink.objects.filter(list__list_id=list_id, unlink_key__gt=unlink_key).order_by("unlink_key")
     return list(rows.values_list("unlink_key", "face_id", "link_key")[:limit])
 
 
 def lists_check(*, scope: Scope, list_ids: Sequence[UUID]) -> None:
-    """Raises LunaError LISTS_NOT_FOUND when one of the lists is not there."""
+    """Check that lists exist. Raises LunaError LISTS_NOT_FOUND for a missing list."""
     known = set(List.objects.for_scope(scope).filter(list_id__in=list_ids).values_list("list_id", flat=True))
     if missing := set(list_ids) - known:
         raise LunaError(errors.LISTS_NOT_FOUND, min(missing))

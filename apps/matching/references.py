@@ -1,4 +1,4 @@
-"""References of a request made into probes."""
+"""Resolution of a request's references to probes."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,12 +24,12 @@ NOT_FOUND: Mapping[str, int] = {
     "event_track_id": errors.EVENT_TRACK_ID_NOT_FOUND,
     "attribute": errors.ATTRIBUTE_NOT_FOUND,
 }
-"""Types of references to stored objects, and the error for one that is not there."""
+"""Types of references to stored objects, with the error of a missing object."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Object:
-    """What a reference names. `described`: it has a descriptor, if not of the version asked for."""
+    """Stored object of a reference. `described`: it has a descriptor of any version."""
 
     kind: str
     id: UUID
@@ -43,15 +43,16 @@ Key = tuple[str, str]  # type of a reference and its id
 def references_resolve(
     *, scope: Scope, references: Sequence[Reference], version: DescriptorVersion
 ) -> list[tuple[Reference, Probe]]:
-    """Each reference with its probe; one that names several objects (an external id, a track, an XPK file) stands
-    several times.
+    """Return each reference with its probe.
 
-    At most one query for faces, one for events and one look into Redis. Raises LunaError TOO_MANY_REFERENCES for more
-    than `reference_limit` probes; FACE_NOT_FOUND, FACE_EXTERNAL_ID_NOT_FOUND, EVENTS_NOT_FOUND,
-    EVENT_EXTERNAL_ID_NOT_FOUND, EVENT_TRACK_ID_NOT_FOUND, ATTRIBUTE_NOT_FOUND for what is not there;
-    DESCRIPTOR_VERSION_NOT_FOUND for an object without a descriptor of `version`, DESCRIPTOR_NOT_EXTRACTED for one
-    without any; DESCRIPTOR_VERSION_MISMATCH for a descriptor of another version; what `descriptors_parse` raises for
-    one that cannot be read.
+    A reference to several objects (an external id, a track, an XPK file) is repeated for each. At most one query reads
+    faces, one reads events, and one request reads Redis.
+
+    Raises LunaError TOO_MANY_REFERENCES for more than `reference_limit` probes; FACE_NOT_FOUND,
+    FACE_EXTERNAL_ID_NOT_FOUND, EVENTS_NOT_FOUND, EVENT_EXTERNAL_ID_NOT_FOUND, EVENT_TRACK_ID_NOT_FOUND or
+    ATTRIBUTE_NOT_FOUND for a missing object; DESCRIPTOR_VERSION_NOT_FOUND for an object without a descriptor of
+    `version`, DESCRIPTOR_NOT_EXTRACTED for one without any descriptor; DESCRIPTOR_VERSION_MISMATCH for a descriptor of
+    another version; the errors of `descriptors_parse`.
     """
     check_count(len(references))
     objects: dict[Key, list[_Object]] = defaultdict(list)
@@ -71,7 +72,7 @@ def references_resolve(
 
 
 def check_count(references: int) -> None:
-    """Raises LunaError TOO_MANY_REFERENCES for more than `reference_limit`."""
+    """Check the number of references. Raises LunaError TOO_MANY_REFERENCES above `reference_limit`."""
     limit = config(PlatformLimits).match.reference_limit
     if references > limit:
         raise LunaError(errors.TOO_MANY_REFERENCES, limit)
@@ -140,9 +141,9 @@ def _descriptor_probes(reference: Reference, version: int) -> Iterator[Probe]:
 
 
 def descriptors_read(reference: Reference) -> list[Probe]:
-    """The descriptors that a request brings along, of whatever version they are: one, or those of an XPK file.
+    """Return the descriptors of a request in any version: one, or those of an XPK file.
 
-    Raises LunaError as `descriptors_parse` does.
+    Raises the errors of `descriptors_parse`.
     """
     parsed = descriptors_parse({"type": reference.type, "data": reference.data, "version": reference.version})
     return [Probe(reference.id, reference.type, each.version, each.vector) for each in parsed]
