@@ -28,32 +28,14 @@ class DatabaseMatcher:
         return [[hit for hit in hits if hit.cosine >= threshold] for hits in found]
 
 
-def search_faces(
-    candidates: FaceCandidates, version: DescriptorVersion, vectors: Sequence[Vector], limit: int
+def search_rows(
+    candidates: FaceCandidates | EventCandidates, version: DescriptorVersion, vectors: Sequence[Vector], limit: int
 ) -> list[list[Hit]]:
-    """Search faces with one statement per vector, because batches of vectors gain nothing in SQL."""
+    """Search faces or events with one statement per vector: a batch of vectors gains nothing in SQL."""
+    nearest = faces_nearest if isinstance(candidates, FaceCandidates) else events_nearest
+    scope, filters = candidates.scope, candidates.filters
     return [
-        [
-            Hit(key, cosine)
-            for key, cosine in faces_nearest(
-                scope=candidates.scope, filters=candidates.filters, version=version, vector=vector, limit=limit
-            )
-        ]
-        for vector in vectors
-    ]
-
-
-def search_events(
-    candidates: EventCandidates, version: DescriptorVersion, vectors: Sequence[Vector], limit: int
-) -> list[list[Hit]]:
-    """Search events with one statement per vector."""
-    return [
-        [
-            Hit(key, cosine)
-            for key, cosine in events_nearest(
-                scope=candidates.scope, filters=candidates.filters, version=version, vector=vector, limit=limit
-            )
-        ]
+        [Hit(*found) for found in nearest(scope=scope, filters=filters, version=version, vector=vector, limit=limit)]
         for vector in vectors
     ]
 
@@ -84,7 +66,7 @@ def search_attributes(
 
 Search = Callable[[Any, DescriptorVersion, Sequence[Vector], int], list[list[Hit]]]
 SEARCHES: dict[type[Any], Search] = {
-    FaceCandidates: search_faces,
-    EventCandidates: search_events,
+    FaceCandidates: search_rows,
+    EventCandidates: search_rows,
     AttributeCandidates: search_attributes,
 }
