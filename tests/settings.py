@@ -1,6 +1,6 @@
 """Settings of the test run: fast password hashing, everything else as in production.
 
-They stand outside `luna.settings`, whose import reads the environment: what is set here comes first.
+They are outside of `luna.settings`, because its import reads the environment, which must be set before.
 """
 
 import os
@@ -10,7 +10,7 @@ from luna.embedded.addresses import CHECKOUT
 
 
 def built_networks(source: Path, links: Path) -> Path:
-    """`links`, holding a link to each network file of `source`: without what an operator selected and added there."""
+    """Return `links` with a link to each network file of `source`, without an operator's selection and additions."""
     links.mkdir(parents=True, exist_ok=True)
     for path in links.glob("*.onnx"):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Two accounts, and what is stored."""
+"""Fixtures: two accounts and stored objects."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The admin site: who gets in, what the pages cost, and that changes go through the services."""
+"""The admin site: access, number of queries per page, and changes through services."""
 
 import io
 from collections.abc import Callable

@@ -30,7 +30,7 @@ from tests.factories import PASSWORD, make_account, make_event
 pytestmark = pytest.mark.django_db
 OURS = [Account, Token, AuditRecord, Face, List, Event, Handler, StoredObject]
 VIEW, ADD, CHANGE, DELETE = "view", "add", "change", "delete"
-# What a page offers to who has all permissions.
+# Actions of each page for a user with all permissions.
 OFFERED = {
     Account: {VIEW, ADD, CHANGE, DELETE},
     Token: {VIEW, DELETE},
@@ -72,7 +72,7 @@ def site_of(role: str) -> Client:
 
 @pytest.fixture
 def rows(db: None) -> dict[Any, Any]:
-    """One row of each page, of somebody's."""
+    """One row for each page, of some account."""
     owner = make_account()
     jpeg = io.BytesIO()
     Image.new("RGB", (250, 250), "teal").save(jpeg, "JPEG")

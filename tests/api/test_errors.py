@@ -55,7 +55,7 @@ class World:
         return self.client.generic(method.upper(), path, data, content_type=content_type, **extra)
 
     def made(self, path: str, body: Any = None, content_type: str = JSON) -> str:
-        """The id of what a POST to `path` made."""
+        """Return the id of the object that a POST to `path` created."""
         return str(next(iter(self.send("post", path, body, content_type).json().values())))
 
     def lost(self, bucket: str) -> UUID:
@@ -229,7 +229,7 @@ def dynamic_without_policies(world: World) -> Any:
 
 
 def refused_by_database(world: World) -> Any:
-    """The checks before it let nothing through that is known; this is for what is not."""
+    """Make the database reject a value that passed all previous checks."""
 
     def refuse(**arguments: object) -> None:
         raise DataError("out of range")

@@ -61,7 +61,7 @@ class Examples:
                 return {}
 
     def members(self, schema: Mapping[str, Any]) -> list[str]:
-        """All of them first, then what is required with one more, each in turn."""
+        """Yield all members first, then the required members with one optional member each."""
         names = list(schema.get("properties", {}))
         if self.variant == 0 or not names:
             return names

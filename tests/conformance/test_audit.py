@@ -259,7 +259,7 @@ class Mine:
 
 
 SERVICES: dict[Callable[..., Any], tuple[str, str, Callable[[Mine], Any]]] = {
-    # service: type of the object, argument that names it, what makes one
+    # service: type of the object, argument with its id, function that creates one
     account_delete: ("account", "account", lambda mine: mine.account),
     token_delete: ("token", "token_id", Mine.token),
     faces.face_delete: ("face", "face_id", Mine.face),
@@ -276,7 +276,7 @@ SERVICES: dict[Callable[..., Any], tuple[str, str, Callable[[Mine], Any]]] = {
     imagestore.object_view: ("image", "object_id", Mine.image),
     buckets.bucket_delete: ("bucket", "name", Mine.bucket),
 }
-OF_THE_PLATFORM = {buckets.expired_delete}  # nobody asks for it: a test of its own
+OF_THE_PLATFORM = {buckets.expired_delete}  # not called by a request; it has a test of its own
 
 
 def service_name(service: Callable[..., Any]) -> str:

@@ -55,7 +55,7 @@ def expected(route: Route, permissions: Permissions) -> int | None:
 
 
 def answered(client: Client, route: Route, *, undo: bool = True) -> tuple[int, int | None]:
-    """Status and error code; `undo` what the request changed."""
+    """Return status and error code, and revert the request's changes with `undo`."""
     path = route.path
     while "{" in path:
         head, _, tail = path.partition("{")
@@ -95,7 +95,7 @@ def test_tokens(account_type: str, record_property: Any) -> None:
 @pytest.mark.parametrize("way", [basic_client, client_of], ids=["basic", "header"])
 @pytest.mark.parametrize("account_type", AccountType.values)
 def test_accounts(account_type: str, way: Any) -> None:
-    """Without a token no right is missing; what is refused is refused for the type of the account."""
+    """Without a token no permission is missing; rejections are due to the type of the account."""
     client = way(make_account(account_type))
     for route in api_routes():
         status, code = answered(client, route)
@@ -106,7 +106,7 @@ def test_accounts(account_type: str, way: Any) -> None:
 
 
 def test_nobody() -> None:
-    """Without credentials: what is public answers, everything else is 403 and 12010."""
+    """Without credentials public resources respond, and all others return 403 12010."""
     for route in api_routes():
         status, code = answered(Client(), route)
         is_open = route.public or bool(route.view.resource)

@@ -1,4 +1,4 @@
-"""One of everything that an account can have, made through the API, and all that is stored of anybody."""
+"""One object of each type of an account, created through the API, and a snapshot of all stored data."""
 
 import hashlib
 from functools import cache

@@ -1,5 +1,6 @@
-"""`python -m tests.fuzz [count [first]]`: feeds `count` (100,000) damaged inputs to all targets and says what became of
-them. Each target runs in a process of its own, so that even a dead one can be named.
+"""`python -m tests.fuzz [count [first]]`: feed `count` (100,000) damaged inputs to all targets and report the results.
+
+Each target runs in a process of its own, so that a crash is attributed to its target.
 """
 
 import multiprocessing

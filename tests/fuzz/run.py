@@ -9,7 +9,7 @@ from apps.common.errors import LunaError
 from tests.fuzz.mutate import mutated
 from tests.fuzz.targets import TARGETS
 
-SLOWEST_S = 10.0  # what takes longer on a busy machine counts as hanging
+SLOWEST_S = 10.0  # longer runs count as hanging, even on a busy machine
 
 
 class FuzzError(Exception):

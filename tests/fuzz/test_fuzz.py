@@ -1,4 +1,4 @@
-"""A slice of what `python -m tests.fuzz` runs."""
+"""A sample of the inputs of `python -m tests.fuzz`."""
 
 import pytest
 

@@ -78,7 +78,7 @@ def pinned(network: str, batch: Tensor) -> Row:
 
 
 def alone(recorded: list[tuple[str, Tensor]], pictures: int) -> Callable[[], object]:
-    """Runs what the networks were fed with for one picture, as often as for `pictures`."""
+    """Run the networks on the recorded inputs of one picture, as often as for `pictures`."""
     registry, device = Registry(config(Directories).networks), Device(config(Runtime).global_device_class)
     runs: list[tuple[OnnxSession, Tensor]] = []
     for name, tensor in recorded:

@@ -102,7 +102,7 @@ def speed(run: Callable[[], object], concurrency: int) -> Speed:
 
 
 class RecordingEngine(Engine):
-    """Keeps what the networks are fed with while `recorded` is a list."""
+    """Engine that records the inputs of networks while `recorded` is a list."""
 
     def __init__(self, config: EngineConfig) -> None:
         self.recorded: list[tuple[str, Tensor]] | None = []

@@ -76,14 +76,14 @@ def copy_alone(keys: list[int]) -> None:
 
 
 def analyze() -> None:
-    """What autovacuum does a minute after a base has grown; by then the candidates are counted anew, too."""
+    """Analyse the tables as autovacuum does after a growth, and expire the counts of candidates."""
     nearest._census.cache_clear()
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE bare, faces_face, faces_facedescriptor, faces_list, faces_listface")
 
 
 def compare(name: str, random: np.random.Generator, block: Block, goal: str) -> Row:
-    """Both ways in turn, so that what else the machine does hits both alike."""
+    """Alternate both variants, so that other load affects both equally."""
     own, bare = [], []
     for vector in unit(random, ROUNDS + 5):
         probe = Probe("", "raw_descriptor", VERSION.version, vector)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """One figure. `ratio` is value / baseline where a baseline exists; `goal` says in words what was hoped for."""
+    """One figure. `ratio` is value / baseline where a baseline exists; `goal`: the goal as text."""
 
     name: str
     value: float

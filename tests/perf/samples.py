@@ -1,6 +1,6 @@
 """The Image Store over HTTP beside plain copies of files: one worker process, samples, images and large objects.
 
-A plain copy is `copyfile`; for writing it is synced, as what the platform acknowledged is.
+A plain copy is `copyfile`; written copies are synced to disk, as acknowledged writes of the platform are.
 """
 
 import io

@@ -45,7 +45,7 @@ class Client:
 
 @contextmanager
 def platform() -> Iterator[tuple[UUID, Callable[[], Client]]]:
-    """An account, and what makes clients that log in to it with login and password."""
+    """Return an account and a function that creates clients with its login and password."""
     account = account_create(login=f"{uuid4().hex}@example.com", password=PASSWORD)
     credentials = base64.b64encode(f"{account.login}:{PASSWORD}".encode()).decode()
     process, origin = serve()
@@ -59,7 +59,7 @@ def platform() -> Iterator[tuple[UUID, Callable[[], Client]]]:
 
 
 def at_once(workers: int, make: Callable[[], Callable[[int], object]], count: int) -> float:
-    """Seconds until `workers` threads have done what `make()` returns for 0 .. count - 1, each its share of it."""
+    """Return the seconds until `workers` threads have called the result of `make()` for 0 .. count - 1."""
     gate = threading.Barrier(workers + 1)
 
     def work(number: int) -> None:

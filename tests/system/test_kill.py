@@ -1,4 +1,4 @@
-"""`kill -9` of every part while events are generated: what was acknowledged is there, and nothing twice."""
+"""`kill -9` of every process during event generation: acknowledged events are stored exactly once."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""What arrives on `/6/ws`, and what does not."""
+"""Events that `/6/ws` delivers, and events that it does not."""
 
 import json
 import os

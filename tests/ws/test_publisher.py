@@ -11,7 +11,7 @@ from apps.sender.publisher import Message, Publisher
 
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, list[int]]:
-    """A channel layer that takes nothing until the event is set; what it has taken."""
+    """Return a channel layer that blocks until the event is set, and its received messages."""
     released, taken = threading.Event(), list[int]()
 
     async def send(group: str, message: Message) -> None:

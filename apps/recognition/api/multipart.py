@@ -63,7 +63,7 @@ def read_parts(stream: Any, content_type: str, *, max_part_bytes: int) -> Iterat
 
 
 def _make_readable(part: LazyStream) -> None:
-    """Recode the headers of a part that are not UTF-8 from Latin-1: some clients send file names so."""
+    """Convert headers of a part from Latin-1 if they are not UTF-8, because some clients send such file names."""
     start = part.read(MAX_TOTAL_HEADER_SIZE)
     end = max(start.find(b"\r\n\r\n"), 0)
     try:

@@ -57,11 +57,11 @@ class Flag:
     wanted: int
 
     def accepts(self, value: Value) -> bool:
-        """The wanted number."""
+        """Return whether the value is the accepted number."""
         return value == self.wanted
 
     def json(self) -> Json:
-        """The wanted number."""
+        """Return the accepted number."""
         return self.wanted
 
 

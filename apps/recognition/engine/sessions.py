@@ -51,7 +51,7 @@ class Device:
             _load_cuda_libraries()
 
     def providers(self) -> list[Any]:
-        """Provider list for ONNX Runtime.
+        """Return the provider list for ONNX Runtime.
 
         TF32 is off, so that descriptors of both devices agree. Heuristics select the convolutions, because a search for
         every shape would delay the first pictures.

@@ -107,7 +107,9 @@ def check_declared(manifest: Manifest, model: onnx.ModelProto) -> None:
     """Check input, outputs and opset of a model against the manifest. Raises NetworkError for a difference."""
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
     if opset != manifest.opset:
-        raise NetworkError(f"network {manifest.name}: the model has opset {opset}, the manifest says {manifest.opset}")
+        raise NetworkError(
+            f"network {manifest.name}: the model has opset {opset}, the manifest requires {manifest.opset}"
+        )
     constants = {value.name for value in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
     spec = manifest.input
@@ -127,7 +129,7 @@ def _check_values(
     if list(found) != [name for name, *_ in declared]:
         names = ", ".join(name for name, *_ in declared)
         raise NetworkError(
-            f"network {manifest.name}: the model's {kind}s are {', '.join(found)}, the manifest says {names}"
+            f"network {manifest.name}: the model's {kind}s are {', '.join(found)}, the manifest requires {names}"
         )
     for name, shape, dtype, batch_axis in declared:
         sizes = [dimension.dim_value for dimension in found[name].shape.dim][int(batch_axis) :]
@@ -136,7 +138,7 @@ def _check_values(
             element = onnx.TensorProto.DataType.Name(found[name].elem_type)
             raise NetworkError(
                 f"network {manifest.name}: {kind} {name} is {element} {sizes}{' after the batch axis' * batch_axis}, "
-                f"the manifest says {dtype} {list(shape)}"
+                f"the manifest requires {dtype} {list(shape)}"
             )
 
 
@@ -156,7 +158,7 @@ def place(data: bytes, manifest: Manifest, directory: Path) -> None:
         found = sha256_of(partial)
         if found != manifest.sha256:
             raise NetworkError(
-                f"network {manifest.name}: the converted file has SHA-256 {found}, the manifest says "
+                f"network {manifest.name}: the converted file has SHA-256 {found}, the manifest requires "
                 f"{manifest.sha256} (onnx {onnx.__version__}; requirements.txt gives the right version); refused"
             )
         partial.chmod(0o644)

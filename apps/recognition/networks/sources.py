@@ -41,7 +41,7 @@ def source_files(manifest: Manifest, *, cache: Path, folder: Path | None = None)
         found = sha256_of(path)
         if found != file.sha256:
             raise NetworkError(
-                f"network {manifest.name}: {path} has SHA-256 {found}, the manifest says {file.sha256}; refused"
+                f"network {manifest.name}: {path} has SHA-256 {found}, the manifest requires {file.sha256}; refused"
             )
     return paths
 
@@ -88,7 +88,7 @@ def download(file: SourceFile, *, cache: Path, client: httpx.Client | None = Non
         if sha256_of(partial) == file.sha256:
             partial.replace(target)
             return target
-        raise NetworkError(f"{file.url} has SHA-256 {sha256_of(partial)}, the manifest says {file.sha256}; refused")
+        raise NetworkError(f"{file.url} has SHA-256 {sha256_of(partial)}, the manifest requires {file.sha256}; refused")
 
 
 def _stream(session: httpx.Client, url: str, target: Path) -> None:

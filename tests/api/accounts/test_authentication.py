@@ -1,4 +1,4 @@
-"""Who asks, by which header, and what wrong credentials are told."""
+"""Authentication by each header, and the errors of wrong credentials."""
 
 import base64
 import logging
@@ -129,7 +129,7 @@ def test_too_many_failures_from_one_address(account: Account, configure: Callabl
 
 
 def test_a_remembered_password_does_not_help_who_guesses(account: Account, configure: Callable[..., None]) -> None:
-    """The right one is at hand in this process all the time; it answers no more, once others failed too often."""
+    """The rate limit applies although this process has the correct password in its cache."""
     configure(Logins, failed_logins=2)
     wrong, right = basic(f"{account.login}:wrong"), basic_client(account)
     assert right.get("/6/account").status_code == 200

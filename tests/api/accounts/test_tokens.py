@@ -1,4 +1,4 @@
-"""/6/tokens: what a token may say, do, and make of itself."""
+"""/6/tokens: contents, permissions and replacement of tokens."""
 
 import logging
 from collections.abc import Callable

@@ -20,7 +20,7 @@ def send(client: Client, method: str, path: str, body: Any) -> Any:
 
 
 def made(client: Client, path: str, body: Any = None) -> UUID:
-    """The id of what a POST to `path` made."""
+    """Return the id of the object that a POST to `path` created."""
     answer = send(client, "post", path, body or {})
     assert answer.status_code == 201, answer.content
     shape = answer.json()

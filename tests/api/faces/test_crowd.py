@@ -17,13 +17,13 @@ from tests.platform import Caller, platform
 
 CLIENTS = 16
 ACTIONS = int(os.environ.get("LUNA_CROWD_ACTIONS", "2000"))
-NOT_THERE = {22002, 22003, 22004, 22005}  # somebody else was faster
+NOT_THERE = {22002, 22003, 22004, 22005}  # another thread was faster
 FACES, LISTS = 300, 8  # about as many are kept, so that clients meet
 
 
 @dataclass
 class Known:
-    """Ids that somebody made. Others may have deleted them since."""
+    """Ids of created objects; other threads may have deleted them."""
 
     faces: list[str] = field(default_factory=list)
     lists: list[str] = field(default_factory=list)
@@ -97,7 +97,7 @@ def act(caller: Caller, known: Known, chance: random.Random) -> None:
 
 
 def check(account: Account) -> None:
-    """Keys without gaps, and counts that agree with them, in every list that is there."""
+    """Check that the keys of every list have no gaps and agree with its counts."""
     for row in List.objects.for_account(account.pk):
         linked = ListFace.objects.filter(list=row).values_list("link_key", flat=True)
         log = list(ListUnlink.objects.filter(list=row).order_by("unlink_key").values_list("link_key", "unlink_key"))

@@ -138,7 +138,7 @@ def test_a_wrong_password_counts_once(account: Account, configure: Callable[...,
 
 
 def test_an_answer_is_for_the_same_rights(account: Account) -> None:
-    """Who has the key and lacks the right, or lost it, learns nothing from what was answered before."""
+    """A client without the permission does not receive the stored response of the key."""
     owner = basic_client(account)
     token_id, token, _ = issue(account, permissions={"face": ["creation"]})
     _, powerless, _ = issue(account, permissions={})

@@ -1,4 +1,4 @@
-"""Real photographs, real networks, and what one account has stored."""
+"""Fixtures: real photographs, real networks, and stored objects of one account."""
 
 import threading
 from collections.abc import Iterator

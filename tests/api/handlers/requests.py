@@ -1,4 +1,4 @@
-"""Requests for events, and what they are answered with."""
+"""Helpers that send requests for events and read the responses."""
 
 import json
 from collections.abc import Callable

@@ -130,7 +130,7 @@ def test_attempts_are_the_same_until_one_succeeds(generate: Any, hook: Any, monk
 
 @pytest.mark.parametrize("path", ["/moved", "/refused"])
 def test_answers_that_stay_are_taken_as_they_are(generate: Any, hook: Any, path: str) -> None:
-    """No redirect is followed, and what the other server refuses is not asked again."""
+    """Redirects are not followed, and permanent failures are not retried."""
     url, received = hook
     generate({"type": "http", "url": f"{url}{path}"})
     assert [call.path for call in received] == [path]

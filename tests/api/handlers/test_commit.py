@@ -1,4 +1,4 @@
-"""A connection that breaks at the commit: nobody knows whether the rows went in, so their files stay."""
+"""A connection that breaks at the commit: the rows may be stored, so their files are kept."""
 
 from collections.abc import Callable
 from pathlib import Path

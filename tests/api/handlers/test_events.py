@@ -1,4 +1,4 @@
-"""POST /6/handlers/{id}/events: what is found, answered and stored. Real photographs, real networks."""
+"""POST /6/handlers/{id}/events: detections, responses and stored rows, with real photographs and networks."""
 
 import io
 from typing import Any
@@ -268,7 +268,7 @@ class TestScreening:
         [
             ({"estimate_glasses": 1}, True),
             ({"estimate_deepfake": {"estimate": 1}}, True),
-            ({"mask_states": [1]}, False),  # whom a limit lets pass is never guessed
+            ({"mask_states": [1]}, False),  # the result of a limit is never a guess
             ({"mask_states": [1], "estimate_mask": 1}, False),
         ],
     )

@@ -1,4 +1,4 @@
-"""Events of people who are known by descriptors alone: nothing is detected, warped or estimated."""
+"""Events of descriptors without pictures: nothing is detected, warped or estimated."""
 
 import base64
 from typing import Any

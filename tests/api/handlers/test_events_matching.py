@@ -1,4 +1,4 @@
-"""Events and those who are known already: match_policy and tags by similarity."""
+"""Matching of events with stored objects: match_policy, and tags by similarity."""
 
 import pytest
 from django.test import Client

@@ -99,7 +99,7 @@ def test_a_mask_is_worth_nothing_elsewhere(client: Client) -> None:
 
 
 def test_sealed_tokens_of_clients_are_refused(client: Client) -> None:
-    """Who has read a copy of the database cannot have the platform say what it holds."""
+    """A client cannot decrypt a sealed token from a database copy by sending it in policies."""
     sealed = {"sealed": Secret.seal(PASSWORD).token}
     body = policies(callback(password=sealed))  # type: ignore[arg-type]
     for answer in (client.post("/6/handlers", {"policies": body}, JSON),

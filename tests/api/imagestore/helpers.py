@@ -19,7 +19,7 @@ def post(client: Client, path: str, data: bytes, content_type: str = "image/jpeg
 
 
 def stored(client: Client, path: str, data: bytes, content_type: str = "image/jpeg", **extra: Any) -> UUID:
-    """The id of what a POST to `path` made."""
+    """Return the id of the object that a POST to `path` created."""
     answer = post(client, path, data, content_type, **extra)
     assert answer.status_code == 201, answer.content
     return UUID(next(iter(answer.json().values())))

@@ -29,7 +29,7 @@ ZIP = "application/zip"
 
 @pytest.fixture
 def store() -> str:
-    """Not on every storage: each test says what it runs on."""
+    """Return the storage of most tests; parametrised tests name their own."""
     return "disk"
 
 
@@ -68,7 +68,7 @@ def test_a_full_disk(client: Client, small_disk: Path) -> None:
 
 @pytest.fixture
 def make_read_only(tmp_path: Path, settings: object) -> Iterator[Callable[[], object]]:
-    """A storage, and what makes it read-only: it is mounted so or, under another user than root, loses its bits."""
+    """Return a storage and a function that makes it read-only: by a mount, or by permission bits without root."""
     folder = tmp_path / "sealed"
     folder.mkdir()
     use_storage(settings, "apps.imagestore.storage.DiskStorage", location=str(folder))
@@ -120,7 +120,7 @@ def test_a_server_that_dies(client: Client, settings: object) -> None:
     started = time.monotonic()
     first, *rest = every_request(client, key)
     refused(first[0], 500, 20008)
-    for answer, _ in rest:  # after three calls in a row, a clean-up among them, nobody asks any more
+    for answer, _ in rest:  # after three consecutive failures, one of them in a clean-up, the circuit breaker opens
         assert (answer.status_code, answer.json()["error_code"]) in ((500, 20008), (503, 20005))
     refused(rest[-1][0], 503, 20005)
     assert rest[-1][0].headers["Retry-After"] == "5"

@@ -1,4 +1,4 @@
-"""Requests to the matcher, and what they are made of."""
+"""Helpers that build and send requests to the matcher."""
 
 import base64
 from typing import Any

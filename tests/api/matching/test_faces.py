@@ -1,4 +1,4 @@
-"""POST /6/matcher/faces: what is found, and how it is answered."""
+"""POST /6/matcher/faces: matches and responses."""
 
 from typing import Any
 from uuid import uuid4

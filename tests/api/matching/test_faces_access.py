@@ -1,4 +1,4 @@
-"""POST /6/matcher/faces: whose objects are seen, and by whom."""
+"""POST /6/matcher/faces: scope of accounts and permissions of tokens."""
 
 from typing import Any
 

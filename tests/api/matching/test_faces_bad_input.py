@@ -1,4 +1,4 @@
-"""POST /6/matcher/faces: what is wrong with a request, and descriptors that come with it."""
+"""POST /6/matcher/faces: invalid requests, and descriptors in requests."""
 
 from collections.abc import Iterator
 from typing import Any

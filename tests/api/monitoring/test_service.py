@@ -1,4 +1,4 @@
-"""/version, /healthcheck, /docs/spec, and what the platform says to anything else."""
+"""/version, /healthcheck, /docs/spec, and responses to unknown paths."""
 
 import threading
 import time
@@ -160,7 +160,7 @@ def test_unknown_path(path: str) -> None:
     [("delete", "/6/accounts"), ("options", "/6/account"), ("post", "/version"), ("trace", "/6/tokens")],
 )
 def test_wrong_method(method: str, path: str) -> None:
-    """Refused before anybody is asked who they are."""
+    """A wrong method is rejected before authentication."""
     answer = getattr(Client(), method)(path)
     refused(answer, 405, 12021)
     assert "GET" in answer.headers["Allow"] or "POST" in answer.headers["Allow"]

@@ -37,7 +37,7 @@ def test_one_image_and_nothing_stored(stored: Any) -> None:
     assert set(image["liveness"]) == {"prediction", "estimations"}
     assert set(image["liveness"]["estimations"]) == {"probability", "quality"}
     probability = image["liveness"]["estimations"]["probability"]
-    assert image["liveness"]["prediction"] == (2 if probability >= 0.5 else 0)  # the embedded network calls nobody real
+    assert image["liveness"]["prediction"] == (2 if probability >= 0.5 else 0)  # the embedded network is advisory
     assert answer.json()["aggregate_estimations"] == {"liveness": None}
     assert stored() == before
 

@@ -196,7 +196,7 @@ def test_stored_images_are_the_accounts_own(account: Account) -> None:
 
 @pytest.mark.parametrize("path", ["/6/sdk", "/6/iso", "/6/liveness"])
 def test_a_token_names_the_stored_objects_that_it_may_view(account: Account, path: str) -> None:
-    """The warp of a stored picture is in the answer: who may not see the one does not see the other."""
+    """The response contains the warp of a stored picture, so the token needs permission to view it."""
     own = client_of(account)
     image = own.post("/6/images", astronaut(), JPEG).json()["url"]
     sample_id = own.post("/6/samples/faces", encoded(Image.new("RGB", (250, 250))), JPEG).json()["sample_id"]

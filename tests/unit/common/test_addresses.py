@@ -1,4 +1,4 @@
-"""Addresses of the API: every route has a name, and what is built is parsed again."""
+"""Addresses of the API: every route has a name, and built addresses can be parsed."""
 
 import uuid
 from collections.abc import Iterator

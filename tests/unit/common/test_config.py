@@ -1,4 +1,4 @@
-"""The settings door: where values come from, what is refused and in which words, what a test or a change replaces."""
+"""The settings door: sources of values, rejections with their messages, replacement by tests and changes."""
 
 import json
 import os

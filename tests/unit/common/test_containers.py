@@ -1,4 +1,4 @@
-"""HEIF and AVIF: what a file asks for is known before it is decoded."""
+"""HEIF and AVIF: the cost of a file is computed before it is decoded."""
 
 import io
 import struct

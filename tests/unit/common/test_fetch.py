@@ -1,4 +1,4 @@
-"""Downloads by URL: what is refused, and that nothing waits or grows without bound."""
+"""Downloads by URL: rejections, and bounds of time and size."""
 
 import ipaddress
 import logging
@@ -103,7 +103,7 @@ def test_redirects_are_followed(origin: str) -> None:
 
 
 def test_what_an_address_holds_is_not_logged(origin: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Presigned addresses and those of webhooks open what they name to whoever reads them."""
+    """Presigned URLs and webhooks contain secrets, which must not be in logs."""
     with caplog.at_level(logging.INFO):
         get(f"{origin}/redirect//image?signature=7f3a")
         with pytest.raises(FetchError) as refused:
@@ -153,7 +153,7 @@ def answers_of(*addresses: str) -> Callable[..., list[Any]]:
 
 
 def test_a_name_that_changes_its_address_is_asked_once(origin: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was checked is what is connected to: a second answer would lead elsewhere (DNS rebinding)."""
+    """The connection uses the checked address, because a second look-up may differ (DNS rebinding)."""
     monkeypatch.setattr(socket, "getaddrinfo", answers_of("127.0.0.1"))  # a second question is StopIteration
     monkeypatch.setattr(fetch_module, "is_public", lambda address: str(address) == "127.0.0.1")
     port = origin.rpartition(":")[2]

@@ -298,7 +298,7 @@ def test_bad_query_names_the_parameter(query: str, name: str) -> None:
 
 @given(delta=st.floats(0, 90), longitude=st.floats(-180, 180), latitude=st.floats(-90, 90), share=st.floats(-1, 1))
 def test_area_holds_what_lies_in_it(delta: float, longitude: float, latitude: float, share: float) -> None:
-    """A point within the deltas lies inside, wherever the date line runs."""
+    """A point within the deltas is inside of the area, also across the date line."""
     assume(abs(share) < 0.999)
     box = Box.around(longitude, latitude, delta, delta)
     point = (longitude + share * delta + 180.0) % 360.0 - 180.0

@@ -1,4 +1,4 @@
-"""Rows that hand-written SQL reads become what the ORM would have read."""
+"""Rows of hand-written SQL equal those of the ORM."""
 
 from datetime import UTC
 

@@ -12,7 +12,7 @@ from django.db import models
 from apps.accounts.models import AccountOwned
 from apps.common.scope import Scope, UnscopedQueryError
 
-# The account itself is nobody's row, an audit line is no row of the account that it names.
+# An account is not an owned row, and an audit line is not owned by the account that it names.
 NOT_OWNED = {"Account", "AuditRecord"}
 
 

@@ -81,7 +81,7 @@ def test_a_mark_is_drawn_where_the_face_is(folder: Path) -> None:
 
 def test_a_large_picture_is_scaled_and_turned_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # lies on its side
+    exif[0x0112] = 6  # sideways
     Image.new("RGB", (3000, 2000)).save(tmp_path / "a.jpg", exif=exif)
 
     assert annotated(tmp_path / "a.jpg", []).size == (1280, 1920)

@@ -18,7 +18,7 @@ def make_var(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeVar]:
     """
     for name in ("DATABASE_URL", "REDIS_URL"):
         monkeypatch.delenv(name, raising=False)
-    place = Path(tempfile.mkdtemp())  # pytest's own directories let nobody but their owner in
+    place = Path(tempfile.mkdtemp())  # pytest's own directories are accessible only to their owner
     place.chmod(0o711)
     made: list[Path] = []
 

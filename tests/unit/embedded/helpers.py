@@ -1,4 +1,4 @@
-"""What the embedded services keep, and under whom they run."""
+"""Files and users of the embedded services."""
 
 import os
 from collections.abc import Callable

@@ -15,7 +15,7 @@ from apps.faces.types import FaceDraft
 from tests.unit.faces.helpers import attribute_data
 
 THREADS, EACH = 16, 12  # tests/api/faces/test_crowd.py does it by the thousand, over HTTP
-NOT_THERE = {22002, 22003, 22004, 22005}  # somebody else was faster
+NOT_THERE = {22002, 22003, 22004, 22005}  # another thread was faster
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`manage.py fsck` finds planted faults and mends what it can."""
+"""`manage.py fsck` reports planted faults and repairs those that it can."""
 
 import io
 import os
@@ -88,7 +88,7 @@ def test_planted_faults(account: UUID, store_dir: Path) -> None:
     lost = StoredObject.objects.for_account(account).get(
         object_id=FaceAttribute.objects.get(face=faces[0]).descriptor_samples[0]
     )
-    # Files: one lost, one cut, one changed, two descriptions wrong, three that are nobody's, one that is too young.
+    # Files: one missing, one truncated, one changed, two wrong descriptions, three without row, one too recent.
     file_of(store_dir, lost).unlink()
     file_of(store_dir, objects[0]).write_bytes(b"obj")
     file_of(store_dir, objects[1]).write_bytes(b"OBJECT")
@@ -102,7 +102,7 @@ def test_planted_faults(account: UUID, store_dir: Path) -> None:
         age(folder / name)
     young = folder / f"{orphan}.png"
     young.write_bytes(b"x")
-    # Rows: descriptors of a wrong dimension, without attribute, of another generation; a list with wrong keys.
+    # Rows: descriptors of a wrong dimension, without attribute, of another generation; a list with inconsistent keys.
     FaceDescriptor.objects.filter(face=faces[1]).update(vector=[1.0, 0.0])
     FaceAttribute.objects.filter(face=faces[2]).delete()
     FaceAttribute.objects.filter(face=faces[3]).update(generation=1)

@@ -1,4 +1,4 @@
-"""Many who add descriptors of one version while others replace attributes and delete faces: none twice, none stale."""
+"""Concurrent additions of descriptors, replacements of attributes and deletions of faces: no duplicates, none stale."""
 
 import random
 import time
@@ -29,7 +29,7 @@ def account(transactional_db: None) -> UUID:
 
 
 def attribute() -> AttributeData:
-    """One sample, whose id stands in the descriptors that are made from it."""
+    """Attribute with one sample; the descriptors of the sample encode its id."""
     sample = uuid4()
     return AttributeData((vector_of(sample, OLD),), descriptor_samples=(sample,))
 
@@ -45,7 +45,7 @@ def extract(seed: int, first: int) -> int:
             found = faces_lacking_after(
                 scope=Scope(None), version=NEW, key=first + chance.randrange(-1, FACES), limit=8
             )
-            time.sleep(chance.random() / 20)  # what an extraction takes
+            time.sleep(chance.random() / 20)  # duration of an extraction
             added += face_descriptors_add(
                 version=NEW, found=[(face, vector_of(face.samples[0], NEW)) for face in found]
             )
@@ -69,7 +69,7 @@ def change(account: UUID, faces: list[UUID], seed: int) -> None:
                     case 3:
                         services.face_delete(**where)
             except LunaError as error:
-                if error.code not in (22002, 11032):  # somebody else was faster
+                if error.code not in (22002, 11032):  # another thread was faster
                     raise
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""Policies: what JSON is understood, what is refused and where the error points."""
+"""Policies: parsing of JSON, rejections, and paths of errors."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Clients that are slow, silent, many, or gone: what the server does to them, over real sockets."""
+"""Slow, silent, numerous and disconnected clients over real sockets."""
 
 import contextlib
 import http.client
@@ -104,7 +104,7 @@ def ask(port: int, path: str, method: str = "GET", body: bytes | None = None) ->
 
 
 def is_closed(client: socket.socket) -> bool:
-    """Whether the server has closed the connection; what it sent before is read."""
+    """Return whether the server has closed the connection, after reading all sent data."""
     client.settimeout(20)
     try:
         while client.recv(65536):

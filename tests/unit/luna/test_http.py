@@ -32,7 +32,7 @@ class Stream:
 
 
 def echo(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-    """Answers with what it was asked: the environment's strings and the length of the body."""
+    """Respond with the strings of the environment and the length of the body."""
     strings = {key: value for key, value in environ.items() if isinstance(value, str)}
     body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
     start_response("201 Created", [("X-Answer", "yes")])

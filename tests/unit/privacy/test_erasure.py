@@ -31,7 +31,7 @@ VERSION = 904
 
 
 class Person:
-    """A person whom every room knows, under recognisable bytes and names."""
+    """Person with recognisable data in every room."""
 
     def __init__(self, account: Account, name: str, seed: int) -> None:
         self.name = name
@@ -279,7 +279,7 @@ def test_bad_arguments(account: Account, tmp_path: Path, arguments: tuple[str, .
 
 
 class Diary:
-    """A room of another day: it holds a page about a face, and the page names somebody's event."""
+    """Holding of a hypothetical room with a page about a face that refers to another person's event."""
 
     def __init__(self) -> None:
         self.done: list[str] = []

@@ -80,7 +80,7 @@ def test_deepfakes() -> None:
 
 
 def test_what_only_some_faces_tell() -> None:
-    """What could not be said of a face is left out of the mean; what was said of none is not there."""
+    """Unknown estimations of a face are skipped in the mean; estimations without any value are absent."""
     found = aggregate([{"emotions": None}, {"emotions": Emotions(1, 0, 0, 0, 0, 0, 0), "deepfake": None}, {}])
     assert found == {"emotions": Emotions(1, 0, 0, 0, 0, 0, 0)}
 

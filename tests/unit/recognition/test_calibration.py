@@ -94,7 +94,7 @@ def test_the_curve_rises_to_one_and_is_drawn(pairs: Pairs) -> None:
 
 @pytest.fixture
 def people(tmp_path: Path) -> Path:
-    """One woman, as she is and darker; three others; a picture of nobody and one that belongs to nobody."""
+    """Folder with one woman (also darkened), three other people, a picture without face and one without person."""
     woman = astronaut()
     pictures = {
         "her/one.png": woman, "her/darker.png": (woman * 0.7).astype(np.uint8), "her/near.png": woman[:300, 80:380],

@@ -1,4 +1,4 @@
-"""What a resource asks of recognition: limits that limit nothing cost nothing, others bring what they need."""
+"""Recognition requests: limits without effect cost nothing, others add the estimations that they need."""
 
 import pytest
 

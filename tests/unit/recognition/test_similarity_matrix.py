@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def printed(folder: Path, *options: str) -> tuple[list[list[float]], str, str]:
-    """The rows of the triangle, all that was printed, and what was complained about."""
+    """Return the rows of the triangle, the output, and the error output."""
     output, errors = io.StringIO(), io.StringIO()
     call_command("similarity_matrix", str(folder), *options, stdout=output, stderr=errors)
     rows = [re.findall(r"-?\d\.\d+", line) for line in output.getvalue().splitlines()[:-1]]

@@ -40,7 +40,7 @@ def match(run: Run) -> Run:
 
 
 def _block(policy: MatchPolicy, principal: Principal) -> Block:
-    """The candidates of a policy, with what its message shows and the event keeps of them."""
+    """Return the candidates of a policy, with the targets of its message and of the event."""
     wanted = policy.candidates
     kind, known = (EventCandidates, EVENT_TARGETS) if wanted.origin == EVENTS else (FaceCandidates, FACE_TARGETS)
     return Block(

@@ -145,7 +145,7 @@ class Head(ABC):
         return self.spec.height or rows, self.spec.width or columns
 
     def warm_up_shapes(self) -> list[tuple[int, int]]:
-        """Heights and widths of inputs that pictures can have."""
+        """Return the heights and widths of inputs that pictures can have."""
         step = self._step()
         sides = range(step, LONGER_SIDE_PX + step, step)
         heights, widths = ([fixed] if fixed else sides for fixed in (self.spec.height, self.spec.width))

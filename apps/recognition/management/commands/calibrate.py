@@ -94,7 +94,7 @@ class Command(BaseCommand):
         self.stdout.write(f"calibration = {json.dumps(calibration_of(points))}")
 
     def _faces(self, directory: Path, version: int, *, levels: int) -> tuple[NDArray[np.float32], list[str]]:
-        """Unit vectors [N, dimension] and whose each is: the folders that lie `levels` deep."""
+        """Return unit vectors [N, dimension] and the person of each: the folder at depth `levels`."""
         vectors: list[NDArray[np.float32]] = []
         people = []
         for picture in described_faces(directory, best=True, version=version):

@@ -34,7 +34,7 @@ def convert(
     model = _load(path)
     found = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
     if found != opset:
-        raise NetworkError(f"{path.name}: has opset {found}, the manifest says {opset}")
+        raise NetworkError(f"{path.name}: has opset {found}, the manifest requires {opset}")
     nodes, weights = _dequantised(model.graph)
     nodes = _without_prelu(nodes, weights)
     _free_batch(nodes, weights)

@@ -1,4 +1,4 @@
-"""How images are read out of requests: every form of body, and what is refused with which code."""
+"""Images of requests: every form of body, and rejections with their codes."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Portraits made of pictures that anybody can get, and changed in the one way that a check must see."""
+"""Portraits from public pictures, each with one change that a check must detect."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -62,7 +62,7 @@ def red_eyed() -> Pixels:
 
 
 def before_a_wall(pixels: Pixels, colour: tuple[int, int, int]) -> Pixels:
-    """All but an ellipse around the astronaut's head, and what is below it, in one colour."""
+    """Return the astronaut in front of one colour: all pixels except the head and the region below it."""
     mask = np.zeros((512, 512), np.uint8)
     cv2.ellipse(mask, (224, 110), (88, 118), 0, 0, 360, 255, -1)
     mask[200:, 60:400] = 255

@@ -1,4 +1,4 @@
-"""Thresholds: what passes, and what they look like in JSON."""
+"""Thresholds: accepted values, and their JSON."""
 
 import pytest
 

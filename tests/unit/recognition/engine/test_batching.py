@@ -1,4 +1,4 @@
-"""The queue: joins, pads, keeps order, refuses what is too much, forgets what is too late."""
+"""The queue: batches, padding, order, rejection when full, deadlines."""
 
 import threading
 import time

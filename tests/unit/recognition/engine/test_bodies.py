@@ -1,4 +1,4 @@
-"""Bodies with real networks: who is found, whose face is whose, crowds, boxes, warps; and the rules behind it."""
+"""Bodies with real networks: detections, faces of bodies, crowds, boxes, warps; and the rules of assignment."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -172,7 +172,7 @@ class TestWarps:
 
 
 def body_at(x: float, y: float, *, head: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """A box of 100×300 at (x, y) and a pose whose head lies 30 px below its top."""
+    """Return a box of 100×300 at (x, y) and a pose with the head 30 px below its top."""
     keypoints = np.zeros((17, 3), np.float32)
     keypoints[:5] = [x + 50, y + 30, 0.9 if head else 0.1]
     return np.array([x, y, x + 100, y + 300], np.float32), keypoints

@@ -250,7 +250,7 @@ def test_newer_formats(kind: str) -> None:
 
 def test_avif_is_turned_by_its_orientation() -> None:
     exif = Image.Exif()
-    exif.load(ORIENTED.tobytes())  # Pillow takes the orientation out of what it is given
+    exif.load(ORIENTED.tobytes())  # Pillow removes the orientation from the given EXIF
     result = read(saved(RGB, "AVIF", exif=exif))
     assert result.pixels.shape == (60, 40, 3)
     assert np.abs(result.pixels.astype(int) - np.rot90(gradient(), k=-1)).mean() < 8

@@ -28,7 +28,7 @@ POINTS = np.array([[3, 4], [7, 4], [5, 6], [3, 8], [7, 8]], np.float32)
 
 @pytest.fixture(scope="module")
 def staying() -> Iterator[Engine]:
-    """Automatic rotation off: what is said of a face comes from the face alone."""
+    """Automatic rotation is off: results depend only on the face."""
     running = Engine(EngineConfig(config(Directories).networks, auto_rotation=False))
     yield running
     running.close()
@@ -159,7 +159,7 @@ def test_a_crowd_with_one_on_his_head(staying: Engine, portrait: Face) -> None:
     "part", [np.s_[:, 225:], np.s_[115:, :], np.s_[:, :225], np.s_[:115, :], np.s_[60:120, 190:240]]
 )
 def test_a_face_that_the_border_cuts(engine: Engine, part: tuple[slice, slice]) -> None:
-    """Found or not, nothing fails, and its box lies in the picture."""
+    """The face may be missed, but nothing fails, and its box is inside of the picture."""
     pixels = np.ascontiguousarray(astronaut()[part])
     for face in seen(engine, pixels).faces:
         assert 0 <= face.rect.x < face.rect.x + face.rect.width <= pixels.shape[1]

@@ -233,7 +233,7 @@ def test_answers_over_http_that_are_not_of_the_protocol_are_503(
 
 
 class OddGrpc:
-    """Is ready unless told otherwise, and answers every inference with what `reply` makes."""
+    """Server that is ready by default and responds to every inference with the result of `reply`."""
 
     is_ready = True
     reply: Callable[[Any, grpc.ServicerContext], Any]

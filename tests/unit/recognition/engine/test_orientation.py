@@ -1,4 +1,4 @@
-"""Pictures that lie on their side or stand on their head, with and without automatic rotation."""
+"""Sideways and upside-down pictures, with and without automatic rotation."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Page-locked memory: one growing buffer a thread, freed when nobody uses it. Without a GPU, of a runtime that acts."""
+"""Page-locked memory: one growing buffer per thread, freed after its last use; without a GPU with a fake runtime."""
 
 import ctypes
 import gc
@@ -71,7 +71,7 @@ def test_a_thread_keeps_its_buffer_until_it_needs_a_larger_one(device: Device) -
     large[:] = 5
     assert runtime.sizes[1:] == [SMALLEST_BYTES, SMALLEST_BYTES * 4]
     assert large.ctypes.data in runtime.memory
-    np.testing.assert_array_equal(first, 1)  # still there for who holds it
+    np.testing.assert_array_equal(first, 1)  # not freed while an array uses it
     assert len(runtime.memory) == 2
     del first, again
     gc.collect()

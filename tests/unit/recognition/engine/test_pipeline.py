@@ -1,4 +1,4 @@
-"""The whole chain with real networks: who is found, what a descriptor depends on, what policies and warps do."""
+"""The whole pipeline with real networks: detections, dependencies of descriptors, policies and warps."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor

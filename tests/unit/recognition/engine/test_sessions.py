@@ -1,4 +1,4 @@
-"""Sessions: bound outputs, memory bounds, the audit of which device runs what. With a GPU: the same answers."""
+"""Sessions: bound outputs, memory limits, placement of nodes; with a GPU equal outputs on both devices."""
 
 from collections.abc import Iterator
 from pathlib import Path

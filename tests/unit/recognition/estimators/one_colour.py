@@ -1,4 +1,4 @@
-"""A face of one colour, and what an estimator says of it by a network that gives back the means of the channels."""
+"""A face of one colour, and estimations of it by a network that returns the means of the channels."""
 
 from pathlib import Path
 from typing import Any

@@ -56,7 +56,7 @@ def subjects(count: int) -> list[Subject]:
 def test_the_second_network_counts_in_the_middle_of_life(
     engine: Engine, first: float, second: float, expected: int
 ) -> None:
-    """`second` is what the network says before 4.5 years are added."""
+    """`second`: age of the network before the correction by 4.5 years."""
     (found,) = BasicAttributesEstimator().estimate(subjects(1), Answers(engine, [first], [second]))
     assert found.age == pytest.approx(expected, abs=1)
     assert (found.gender, found.male) == (1, pytest.approx(0.9))  # sex is the first network's

@@ -76,7 +76,7 @@ def figure(
     shoes: Colour = BLACK,
     unseen: tuple[int, ...] = (),
 ) -> BodySubject:
-    """A person who stands with arms and legs apart, 400×800, and the pose; `legs`: trousers, shorts, skirt."""
+    """Return a drawn person of 400×800 with spread arms and legs, and the pose. `legs`: trousers, shorts, skirt."""
     image = np.full((800, 400, 3), WALL, np.uint8)
     points = {
         0: (200, 80), 1: (212, 70), 2: (188, 70), 3: (225, 75), 4: (175, 75), 5: (250, 160), 6: (150, 160),
@@ -187,7 +187,7 @@ class TestLowerBody:
 
 
 class TestAccessories:
-    """The network is not what is tested: its heat maps are given."""
+    """Tests with given heat maps, without the network."""
 
     def state(self, score: float, *, column: int = 64, unseen: tuple[int, ...] = ()) -> Accessories:
         heat = np.zeros((1, 128, 128, 80), np.float32)

@@ -21,7 +21,7 @@ from apps.recognition.types import Face, Image, ImageInput, ImageType, Plan
 from tests.unit.recognition.helpers import told
 from tests.unit.recognition.pictures import as_pixels, astronaut, encoded, samples
 
-# Any: what an estimation is depends on its name.
+# Any: the type of an estimation depends on its name.
 Estimate = Callable[..., Any]
 
 

@@ -1,4 +1,4 @@
-"""The estimators behind image checks: what they measure, beyond passing and failing."""
+"""Measurements of the estimators of image checks."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -238,7 +238,7 @@ class Labeller:
 
 @pytest.fixture(scope="module")
 def subject(engine: Engine) -> Subject:
-    """The astronaut; the 68 landmarks stand in for the mesh, whose bounding box alone is asked for."""
+    """Return the astronaut; the 68 landmarks replace the mesh, of which only the bounding box is used."""
     pipeline = Pipeline(engine, Plan(estimators=frozenset({"landmarks68"})))
     face = pipeline.process(ImageInput(encoded(astronaut()))).faces[0]
     landmarks: Any = face.estimations["landmarks68"]

@@ -1,4 +1,4 @@
-"""Plans: needs come first, each step once, and what is not there is said by name."""
+"""Plans: order of dependencies, each step once, missing estimators by name."""
 
 import pytest
 

@@ -103,7 +103,7 @@ def test_equal_files_give_equal_bytes(file: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"opset": 17}, r"net\.onnx: has opset 21, the manifest says 17"),
+        ({"opset": 17}, r"net\.onnx: has opset 21, the manifest requires 17"),
         ({"input_name": "picture"}, r"net\.onnx: has no picture"),
         ({"output": "scores"}, r"net\.onnx: has no scores"),
     ],

@@ -1,4 +1,4 @@
-"""Building: once, whole or not at all, and only what the manifest describes."""
+"""Builds: once, atomic, and only with the manifest's contents."""
 
 import os
 from pathlib import Path

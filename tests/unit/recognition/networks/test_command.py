@@ -20,7 +20,7 @@ Call = Callable[..., str]
 
 @pytest.fixture
 def call(tiny: TinySet, monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Runs the command on the tiny set and returns what it printed."""
+    """Run the command on the tiny set and return its output."""
     monkeypatch.setattr(command, "Registry", lambda _: tiny.registry())
 
     def run(*arguments: str) -> str:

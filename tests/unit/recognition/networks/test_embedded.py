@@ -32,7 +32,7 @@ def pair(tiny: TinySet) -> TinySet:
 
 
 def make_available(pieces: TinySet) -> Path:
-    """Lets `newer` come from the tiny package, too; its manifest."""
+    """Make `newer` available in the tiny package and return its manifest."""
     path = pieces.manifests / "newer.toml"
     path.write_text(path.read_text().replace("absent_package_of_tests", "tiny_network_package"))
     manifest = load_manifest(path)
@@ -149,7 +149,7 @@ def test_a_fresh_directory_takes_the_newer_version(descriptors: TinySet) -> None
 def test_an_interrupted_build_of_a_fresh_directory_keeps_no_older_version(
     descriptors: TinySet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else the next build would take the fallback for what the platform has worked with."""
+    """Otherwise the next build would treat the fallback as the network in use."""
 
     def interrupted(manifest: Manifest, **_: object) -> None:
         raise KeyboardInterrupt(manifest.name)

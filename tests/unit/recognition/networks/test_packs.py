@@ -151,10 +151,13 @@ def test_a_pack_is_added_whole_or_not_at_all(own: TinySet) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("shape = [2]", "shape = [3]"), r"output sums is FLOAT \[2\] after the batch axis, the manifest says float32"),
-        (('name = "sums"', 'name = "total"'), "the model's outputs are sums, the manifest says total"),
+        (
+            ("shape = [2]", "shape = [3]"),
+            r"output sums is FLOAT \[2\] after the batch axis, the manifest requires float32",
+        ),
+        (('name = "sums"', 'name = "total"'), "the model's outputs are sums, the manifest requires total"),
         (("shape = [4, 4, 1]", "shape = [8, 4, 1]"), r"input input is FLOAT \[4, 4, 1\]"),
-        (("opset = 17", "opset = 16"), "the model has opset 17, the manifest says 16"),
+        (("opset = 17", "opset = 16"), "the model has opset 17, the manifest requires 16"),
         (('file = "own.onnx"', 'file = "tiny.onnx"'), r"networks tiny and own have one file tiny\.onnx"),
         (('pack = "better"', "default = true"), "only a network of the project can be a `default`"),
     ],
@@ -217,7 +220,7 @@ def test_a_file_is_fetched_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("client", "message"),
     [
-        (answering(b"other"), r"the manifest says .* refused"),
+        (answering(b"other"), r"the manifest requires .* refused"),
         (answering(b"", 404), "(?s)cannot be fetched: .*404.* use --from DIR"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The registry: what is known, what is installed, which network serves a task."""
+"""The registry: known networks, installed networks, networks of tasks."""
 
 import json
 from pathlib import Path

@@ -48,7 +48,7 @@ def test_files_with_the_right_hash_are_given(tiny: TinySet) -> None:
 def test_a_wrong_hash_is_refused(tiny: TinySet) -> None:
     weights = tiny.package / "model.bin"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
-    with pytest.raises(NetworkError, match=r"model\.bin has SHA-256 .*the manifest says .*refused"):
+    with pytest.raises(NetworkError, match=r"model\.bin has SHA-256 .*the manifest requires .*refused"):
         sources.source_files(load_manifest(tiny.manifest_file), cache=tiny.cache)
 
 

@@ -1,4 +1,4 @@
-"""Checked values of a manifest's tables: what is wrong is told with its place."""
+"""Validation of a manifest's tables: errors name the position."""
 
 from collections.abc import Callable
 from typing import Any

@@ -22,7 +22,7 @@ NONE, RELU, RELU6, TANH = (
 
 
 class Lite:
-    """Collects tensors and operators and writes them as a model; only what these tests need."""
+    """Writer of models from tensors and operators, as far as these tests need it."""
 
     def __init__(self) -> None:
         self.tensors: list[tuple[list[int], str, bytes]] = []

@@ -1,4 +1,4 @@
-"""Stage decide: what is stored and who is informed, without writing anything."""
+"""Stage decide: objects, rows and receivers of events, without writes."""
 
 from dataclasses import replace
 from typing import Any
