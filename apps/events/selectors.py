@@ -55,10 +55,10 @@ def events_page(
 
 
 def event_get(*, scope: Scope, event_id: UUID, columns: Collection[str] = ()) -> Event:
-    """Return one event with `columns` (empty: all). Raises LunaError EVENTS_NOT_FOUND."""
+    """Return one event with `columns` (empty: all). Raises LunaError EVENT_NOT_FOUND."""
     event: Event | None = Event.objects.for_scope(scope).filter(event_id=event_id).only(*columns).first()
     if event is None:
-        raise LunaError(errors.EVENTS_NOT_FOUND, event_id)
+        raise LunaError(errors.EVENT_NOT_FOUND, event_id)
     return event
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from apps.common import errors
 from apps.common.errors import LunaError
-from apps.common.filters.enums import Colour, Garment, Number, PlainColour, SleeveLength
+from apps.common.filters.enums import Colour, Garment, Number, ObjectType, PlainColour, SleeveLength
 from apps.common.times import format_time
 from apps.events.models import Event
 from apps.events.types import EventDraft
@@ -18,7 +18,7 @@ class Target:
     """Member of an event that `shape` builds from `columns`."""
 
     columns: tuple[str, ...]
-    shape: Callable[[Event], Any]
+    shape: Callable[[Event | EventDraft], Any]
 
 
 def _same(column: str, convert: Callable[[Any], Any] | None = None) -> Target:
@@ -38,11 +38,11 @@ def _words(numbers: type[Number], values: Iterable[int] | None) -> list[str] | N
     return None if values is None else [numbers(value).word for value in values]
 
 
-def _block(*columns: str) -> Callable[[Callable[[Event], Any]], Target]:
+def _block(*columns: str) -> Callable[[Callable[[Event | EventDraft], Any]], Target]:
     """Return a decorator for a member that is null if all its columns are null."""
 
-    def target(shape: Callable[[Event], Any]) -> Target:
-        def estimated(event: Event) -> Any:
+    def target(shape: Callable[[Event | EventDraft], Any]) -> Target:
+        def estimated(event: Event | EventDraft) -> Any:
             return shape(event) if any(getattr(event, column) is not None for column in columns) else None
 
         return Target(columns, estimated)
@@ -57,23 +57,25 @@ def _block(*columns: str) -> Callable[[Callable[[Event], Any]], Target]:
     "top_similar_object_type",
     "top_similar_external_id",
 )
-def _top_match(event: Event) -> dict[str, Any]:
+def _top_match(event: Event | EventDraft) -> dict[str, Any]:
+    of_face = event.top_similar_object_type == ObjectType.FACE
+    object_id = _text(event.top_similar_object_id)
     return {
         "label": event.top_matching_candidates_label,
         "similarity": event.top_similar_object_similarity,
-        "object_id": _text(event.top_similar_object_id),
-        "object_type": event.top_similar_object_type,
+        "face_id": object_id if of_face else None,
+        "event_id": None if of_face else object_id,
         "external_id": event.top_similar_external_id,
     }
 
 
 @_block("apparent_age", "apparent_gender")
-def _body_basic_attributes(event: Event) -> dict[str, Any]:
+def _body_basic_attributes(event: Event | EventDraft) -> dict[str, Any]:
     return {"apparent_age": event.apparent_age, "apparent_gender": event.apparent_gender}
 
 
 @_block("headwear_state", "headwear_apparent_color", "sleeve_length", "upper_clothing_colors")
-def _upper_body(event: Event) -> dict[str, Any]:
+def _upper_body(event: Event | EventDraft) -> dict[str, Any]:
     colour = _word(PlainColour, event.headwear_apparent_color)
     return {
         "headwear": {"state": event.headwear_state, "apparent_color": colour},
@@ -83,7 +85,7 @@ def _upper_body(event: Event) -> dict[str, Any]:
 
 
 @_block("lower_garment_type", "lower_garment_colors", "shoes_apparent_color")
-def _lower_body(event: Event) -> dict[str, Any]:
+def _lower_body(event: Event | EventDraft) -> dict[str, Any]:
     garment, colours = _word(Garment, event.lower_garment_type), _words(Colour, event.lower_garment_colors)
     return {
         "lower_garment": {"type": garment, "colors": colours},
@@ -92,8 +94,23 @@ def _lower_body(event: Event) -> dict[str, Any]:
 
 
 @_block("backpack_state")
-def _accessories(event: Event) -> dict[str, Any]:
+def _accessories(event: Event | EventDraft) -> dict[str, Any]:
     return {"backpack": {"state": event.backpack_state}}
+
+
+BODY_ATTRIBUTES: Mapping[str, Target] = {
+    "basic_attributes": _body_basic_attributes,
+    "upper_body": _upper_body,
+    "lower_body": _lower_body,
+    "accessories": _accessories,
+}
+"""Attributes of a body in their stored form, by their names inside a generated event."""
+
+
+def top_match_shape(event: Event | EventDraft) -> dict[str, Any] | None:
+    """`top_match` of an event that is stored, or will be; None without a match."""
+    shape: dict[str, Any] | None = _top_match.shape(event)
+    return shape
 
 
 def location_shape(event: Event | EventDraft) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Filters of faces and lists: terms of the filter language, shared with events where the meaning is equal."""
 
 from apps.common.fields import UUIDField
-from apps.common.filters.kinds import UUID_KIND, text
+from apps.common.filters.kinds import TIME_KIND, UUID_KIND, text
 from apps.common.filters.operators import EQUAL, HAS, ONE_OF
 from apps.common.filters.serializers import FilterSerializer, Terms
 from apps.common.filters.terms import TERMS, Term, bounds
@@ -30,7 +30,13 @@ FACE_TERMS = _terms(
 """Filters of GET /6/faces and of candidates of origin `faces`; columns are those of `Face`, and `lists`."""
 
 LIST_TERMS = _terms(
-    "create_time__gte", "create_time__lt", own=(USER_DATA, Term("list_ids", "list_id", ONE_OF, UUID_KIND))
+    "create_time__gte",
+    "create_time__lt",
+    own=(
+        USER_DATA,
+        Term("list_ids", "list_id", ONE_OF, UUID_KIND),
+        *bounds("last_update_time", TIME_KIND),
+    ),
 )
 """Filters of GET /6/lists."""
 

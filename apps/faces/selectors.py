@@ -178,13 +178,14 @@ def face_attribute_get(*, scope: Scope, face_id: UUID) -> FaceAttribute:
 
 
 class FaceVector(NamedTuple):
-    """A face as a reference of matching. `described`: it has a descriptor of any version.
+    """A face as a reference of matching. `attributed`: it has attributes; `described`: a descriptor of any version.
 
     `vector` is None without a descriptor of the version.
     """
 
     face_id: UUID
     external_id: str
+    attributed: bool
     described: bool
     vector: Vector | None
 
@@ -200,6 +201,7 @@ def face_vectors(*, scope: Scope, version: int, any_of: Filters, limit: int) -> 
         .filter(named)
         .annotate(
             wanted=FilteredRelation("descriptors", condition=Q(descriptors__version=version)),
+            attributed=Exists(FaceAttribute.objects.filter(face=OuterRef("pk"))),
             described=Exists(FaceDescriptor.objects.filter(face=OuterRef("pk"))),
         )
         .order_by("id")

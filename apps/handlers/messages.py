@@ -1,27 +1,38 @@
 """Generated events as JSON: an item of a response, a notification, the body of a callback."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from apps.common.addresses import address
 from apps.common.links import links
 from apps.common.times import format_time
-from apps.events.shapes import event_body, location_shape
+from apps.events.shapes import BODY_ATTRIBUTES, event_body, location_shape, top_match_shape
+from apps.events.types import EventDraft
 from apps.faces.shapes import FACE_TARGETS, face_shape
 from apps.handlers.policies.match import EVENT_TARGETS
 from apps.handlers.types import EventPerson, GeneratedEvent, LabelMatches
 from apps.matching.types import Match
+from apps.recognition.request.aggregation import event_columns
 from apps.recognition.shapes import attributes_block, body_detection_block, estimation_block, face_detection_block
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+SIMILARITY = "similarity"  # always shown
+NESTED_TARGETS = frozenset({"match_result", "top_match"})
 
 
 def event_message(event: GeneratedEvent, shown: frozenset[str]) -> dict[str, Any]:
     """Return the message about an event that notifications and callbacks carry."""
+    create_time, end_time = format_time(event.draft.create_time), format_time(event.draft.end_time)
     return {
         "event": event_block(event, shown),
         "handler_id": _text(event.draft.handler_id),
-        "event_create_time": format_time(event.draft.create_time),
-        "event_end_time": format_time(event.draft.end_time),
+        # Clients read either spelling.
+        "event-create-time": create_time,
+        "event-end-time": end_time,
+        "event_create_time": create_time,
+        "event_end_time": end_time,
     }
 
 
@@ -42,26 +53,28 @@ def event_block(event: GeneratedEvent, shown: frozenset[str]) -> dict[str, Any]:
         "face": _face(event),
         "face_attributes": face_attributes_block(event) if event.has_face else None,
         "body_attributes": _body_attributes(event),
-        "matches": list(draft.match_result),
+        "matches": [matches_block(each) for each in event.matches],
+        "top_match": top_match_shape(draft),
         "aggregate_estimations": _aggregate_estimations(event, shown),
         "detections": [_detection(person, shown) for person in event.persons],
     }
 
 
-def matches_block(found: LabelMatches, targets: frozenset[str]) -> dict[str, Any]:
+def matches_block(found: LabelMatches, *, nested: bool = True) -> dict[str, Any]:
     """Return an item of `matches`.
 
-    `targets` names the members of a matched face or event to include; an empty set includes all.
+    `nested`: whether a matched event includes its own matches. Stored events omit them, because they would accumulate.
     """
-    return {"label": found.label, "candidates": [_match(match, targets) for match in found.matches]}
+    hidden = frozenset() if nested else NESTED_TARGETS
+    return {"label": found.label, "candidates": [_match(match, found.targets, hidden) for match in found.matches]}
 
 
-def _match(match: Match, targets: frozenset[str]) -> dict[str, Any]:
+def _match(match: Match, targets: frozenset[str], hidden: frozenset[str]) -> dict[str, Any]:
     face, event = match.face, match.event
     return {
-        "face": face and face_shape(face, targets.intersection(FACE_TARGETS) if targets else FACE_TARGETS),
-        "event": event and event_body(event, targets or EVENT_TARGETS),
-        "similarity": match.similarity,
+        "face": face and face_shape(face, targets or FACE_TARGETS),
+        "event": event and event_body(event, (targets or EVENT_TARGETS) - hidden | {SIMILARITY}),
+        SIMILARITY: match.similarity,
     }
 
 
@@ -110,8 +123,14 @@ def _aggregate_estimations(event: GeneratedEvent, shown: frozenset[str]) -> dict
     of_face, of_body = (event.estimations, event.body_estimations) if event.aggregated else ({}, {})
     return {
         "face": {"attributes": attributes_block(of_face, shown)},
-        "body": {"attributes": attributes_block(of_body, shown)},
+        "body": {"attributes": stored_form(attributes_block(of_body, shown), of_body)},
     }
+
+
+def stored_form(attributes: dict[str, Any], estimations: Mapping[str, object]) -> dict[str, Any]:
+    """Return the attributes of a body with numbers and words as stored events hold them, instead of scores."""
+    columns = EventDraft(create_time=EPOCH, **event_columns(estimations))
+    return attributes | {name: BODY_ATTRIBUTES[name].shape(columns) for name in attributes if name in BODY_ATTRIBUTES}
 
 
 def _detection(person: EventPerson, shown: frozenset[str]) -> dict[str, Any]:
@@ -141,7 +160,10 @@ def sample_block(person: EventPerson, shown: frozenset[str]) -> dict[str, Any] |
 def _body_sample(person: EventPerson, shown: frozenset[str]) -> dict[str, Any] | None:
     if person.body is None:
         return None
-    return _sample(person.body_sample_id, person.body_sample_url, body_detection_block(person.body, shown))
+    estimations = person.body.estimations
+    attributes = stored_form(attributes_block(estimations, shown), estimations)
+    block = {**body_detection_block(person.body, shown), "attributes": attributes}
+    return _sample(person.body_sample_id, person.body_sample_url, block)
 
 
 def _sample(sample_id: UUID | None, url: str | None, detection: dict[str, Any]) -> dict[str, Any]:

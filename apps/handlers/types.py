@@ -51,10 +51,14 @@ class EventPerson(Person):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelMatches:
-    """Matches of one match policy, most similar first."""
+    """Matches of one match policy, most similar first.
+
+    `targets`: the members of a matched object to include; an empty set includes the default ones.
+    """
 
     label: str
     matches: tuple[Match, ...]
+    targets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -19,7 +19,7 @@ from apps.matching.types import Probe, Reference
 NOT_FOUND: Mapping[str, int] = {
     "face": errors.FACE_NOT_FOUND,
     "face_external_id": errors.FACE_EXTERNAL_ID_NOT_FOUND,
-    "event": errors.EVENTS_NOT_FOUND,
+    "event": errors.EVENT_NOT_FOUND,
     "event_external_id": errors.EVENT_EXTERNAL_ID_NOT_FOUND,
     "event_track_id": errors.EVENT_TRACK_ID_NOT_FOUND,
     "attribute": errors.ATTRIBUTE_NOT_FOUND,
@@ -35,6 +35,7 @@ class _Object:
     id: UUID
     described: bool
     vector: Vector | None
+    attributed: bool = True  # False for a face without any attribute
 
 
 Key = tuple[str, str]  # type of a reference and its id
@@ -49,15 +50,19 @@ def references_resolve(
     faces, one reads events, and one request reads Redis.
 
     Raises LunaError TOO_MANY_REFERENCES for more than `reference_limit` probes; FACE_NOT_FOUND,
-    FACE_EXTERNAL_ID_NOT_FOUND, EVENTS_NOT_FOUND, EVENT_EXTERNAL_ID_NOT_FOUND, EVENT_TRACK_ID_NOT_FOUND or
-    ATTRIBUTE_NOT_FOUND for a missing object; DESCRIPTOR_VERSION_NOT_FOUND for an object without a descriptor of
-    `version`, DESCRIPTOR_NOT_EXTRACTED for one without any descriptor; DESCRIPTOR_VERSION_MISMATCH for a descriptor of
-    another version; the errors of `descriptors_parse`.
+    FACE_EXTERNAL_ID_NOT_FOUND, EVENT_NOT_FOUND, EVENT_EXTERNAL_ID_NOT_FOUND, EVENT_TRACK_ID_NOT_FOUND or
+    ATTRIBUTE_NOT_FOUND for a missing object, EVENTS_NOT_FOUND for several events; FACE_WITHOUT_ATTRIBUTES for a face
+    without attributes; DESCRIPTOR_VERSION_NOT_FOUND for an object without a descriptor of `version`,
+    DESCRIPTOR_NOT_EXTRACTED for one without any descriptor; DESCRIPTOR_VERSION_MISMATCH for a descriptor of another
+    version; the errors of `descriptors_parse`.
     """
     check_count(len(references))
     objects: dict[Key, list[_Object]] = defaultdict(list)
     for key, found in _stored(scope, references, version.version):
         objects[key].append(found)
+    events = dict.fromkeys(each.id for each in references if each.type == "event" and not objects[each.type, each.id])
+    if len(events) > 1:
+        raise LunaError(errors.EVENTS_NOT_FOUND, next(iter(events)))
     probes = [
         (reference, probe)
         for reference in references
@@ -91,7 +96,7 @@ def _stored(scope: Scope, references: Iterable[Reference], version: int) -> Iter
         )
         _check_number(faces)
         for face in faces:
-            found = _Object("face", face.face_id, face.described, face.vector)
+            found = _Object("face", face.face_id, face.described, face.vector, face.attributed)
             yield ("face", str(face.face_id)), found
             yield ("face_external_id", face.external_id), found
     if ids["event"] or ids["event_external_id"] or ids["event_track_id"]:
@@ -126,6 +131,8 @@ def _stored_probes(reference: Reference, objects: Sequence[_Object], version: in
     if not objects:
         raise LunaError(NOT_FOUND[reference.type], reference.id)
     for found in objects:
+        if not found.attributed:
+            raise LunaError(errors.FACE_WITHOUT_ATTRIBUTES, found.id)
         if not found.described:
             raise LunaError(errors.DESCRIPTOR_NOT_EXTRACTED, found.kind, found.id)
         if found.vector is None:

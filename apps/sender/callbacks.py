@@ -20,8 +20,8 @@ import ormsgpack
 from apps.common.config import OutgoingRequests, config
 from apps.common.fetch import FetchError, RefusedError, post, shown_url
 from apps.common.process import PerProcess
-from apps.common.request_id import HEADER, current_request_id
 from apps.common.secrets import Secret, UnreadableSecretError
+from apps.sender.services import message_frame
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class _Call:
 def webhook_call(*, webhook: Webhook, message: Mapping[str, object]) -> None:
     """Queue a callback with a message. Call it in `transaction.on_commit`; it never raises and never blocks."""
     try:
-        frame = {**message, HEADER: current_request_id.get()}
+        frame = message_frame(message)
         packed = ormsgpack.packb(frame) if webhook.content_type == MESSAGEPACK else orjson.dumps(frame)
         _caller().submit(_Call(webhook, packed))
     except Exception:

@@ -11,10 +11,18 @@ from apps.sender.publisher import Message, publisher
 
 logger = logging.getLogger(__name__)
 
+REQUEST_ID_KEY = "Luna-Request-id"
+
 
 def group_name(account_id: UUID) -> str:
     """Return the channel-layer group of an account's events."""
     return f"events.{account_id}"
+
+
+def message_frame(message: Mapping[str, object]) -> dict[str, object]:
+    """Return a message with the request id, in both spellings that clients read."""
+    request_id = message.get(HEADER) or current_request_id.get()
+    return {**message, REQUEST_ID_KEY: request_id, HEADER: request_id}
 
 
 def event_publish(*, account_id: UUID, facts: Mapping[str, object], message: Mapping[str, object]) -> None:
@@ -26,8 +34,7 @@ def event_publish(*, account_id: UUID, facts: Mapping[str, object], message: Map
     the event is committed already, so a failure is logged.
     """
     try:
-        frame = {**message, HEADER: message.get(HEADER) or current_request_id.get()}
-        facts_json, text = orjson.dumps(dict(facts)), orjson.dumps(frame)
+        facts_json, text = orjson.dumps(dict(facts)), orjson.dumps(message_frame(message))
         notification: Message = {"type": "event", "facts": facts_json, "text": text.decode()}
         publisher().submit(group_name(account_id), notification, size_bytes=len(facts_json) + len(text))
     except Exception:

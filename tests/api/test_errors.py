@@ -341,6 +341,7 @@ CASES: dict[int, Case] = {
     22011: ask("get", f"/6/attributes/{NOBODY}"),
     22012: ask("post", "/6/attributes", {"face_descriptors": {"descriptors": [NOT_BASE64]}}),
     22016: ask("get", "/6/faces?targets=password"),
+    22017: ask("post", "/6/matcher/faces", {"references": [{"type": "person"}], "candidates": [{"filters": {}}]}),
     22018: other_version,
     22020: corrupt_attribute,
     22022: ask("post", "/6/attributes"),

@@ -74,6 +74,7 @@ def test_a_message_has_the_documented_shape(listen: Listen, user: User) -> None:
         "handler_id": str(handler_id),
         "event_create_time": "2026-01-02T03:04:05+00:00",
         "event_end_time": "2026-01-02T03:04:05+00:00",
+        "Luna-Request-id": "1536751345,8b8b5937-2e9c-4e8b-a7a7-5caf86621b5a",
         "Luna-Request-Id": "1536751345,8b8b5937-2e9c-4e8b-a7a7-5caf86621b5a",
     }
     assert client.response is not None

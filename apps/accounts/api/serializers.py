@@ -116,10 +116,10 @@ class PermissionsBody(StrictSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         emit = attrs.get("emit_events", {})
         lists = bool(emit.get("white_list") or emit.get("black_list"))
-        if lists and {CREATION, MODIFICATION} & set(attrs.get("handler", ())):
-            # Such a token could create or change a handler to bypass the lists.
+        if (lists or emit.get("allowed")) and {CREATION, MODIFICATION} & set(attrs.get("handler", ())):
+            # Such a token could generate events by any policies, and bypass the lists.
             raise serializers.ValidationError(
-                {"emit_events": "lists of handlers exclude the rights `creation` and `modification` of `handler`."}
+                {"emit_events": "it excludes the rights `creation` and `modification` of `handler`."}
             )
         return attrs
 

@@ -13,6 +13,7 @@ from apps.common.fields import FilterTimeField, TextField, UUIDField
 from apps.common.filters.enums import Number
 from apps.common.times import parse_time
 
+UNKNOWN, UNDEFINED = "unknown", "undefined"
 AnyField = serializers.Field[Any, Any, Any, Any]
 
 
@@ -47,12 +48,18 @@ def real(low: float, high: float) -> Kind:
 
 
 class NumberField(serializers.IntegerField):
-    """A member of an enumeration, as number."""
+    """A member of an enumeration, as its number or its word. `undefined` is another word for `unknown`."""
 
     def __init__(self, *, numbers: type[Number], **kwargs: Any) -> None:
         self.numbers = numbers
+        self.words = {number.word: number.value for number in numbers}
+        if UNKNOWN in self.words:
+            self.words[UNDEFINED] = self.words[UNKNOWN]
         words = ", ".join(f"{number.value} {number.word}" for number in numbers)
-        super().__init__(min_value=min(numbers), max_value=max(numbers), help_text=words, **kwargs)
+        super().__init__(min_value=min(numbers), max_value=max(numbers), help_text=f"{words}; or the word", **kwargs)
+
+    def to_internal_value(self, data: Any) -> int:
+        return super().to_internal_value(self.words.get(data, data) if isinstance(data, str) else data)
 
 
 def number(numbers: type[Number]) -> Kind:

@@ -17,7 +17,6 @@ from apps.common.filters.enums import (
     Liveness,
     Mask,
     Number,
-    ObjectType,
     PlainColour,
     Presence,
     SleeveLength,
@@ -50,8 +49,8 @@ def _words(numbers: type[Number]) -> serializers.ListField:
 class TopMatchSerializer(serializers.Serializer[Any]):
     label = serializers.CharField(allow_null=True)  # type: ignore[assignment]  # DRF takes a declared field out
     similarity = serializers.FloatField(allow_null=True)
-    object_id = UUIDField(allow_null=True)
-    object_type = _number(ObjectType)
+    face_id = UUIDField(allow_null=True, help_text="The face, if the most similar object is one.")
+    event_id = UUIDField(allow_null=True, help_text="The event, if the most similar object is one.")
     external_id = serializers.CharField(allow_null=True)
 
 

@@ -52,7 +52,7 @@ class EventView(LunaView):
         targets_check(query["targets"])
         event = selectors.event_get(
             scope=read_scope(request),
-            event_id=path_uuid(event_id, errors.EVENTS_NOT_FOUND),
+            event_id=path_uuid(event_id, errors.EVENT_NOT_FOUND),
             columns=targets_columns(query["targets"]),
         )
         return Response(event_body(event, query["targets"]))
@@ -61,6 +61,6 @@ class EventView(LunaView):
         summary="check that an event exists", responses={200: OpenApiResponse(OpenApiTypes.NONE, "The event exists.")}
     )
     def head(self, request: Request, event_id: str) -> Response:
-        if not selectors.event_exists(scope=read_scope(request), event_id=path_uuid(event_id, errors.EVENTS_NOT_FOUND)):
-            raise LunaError(errors.EVENTS_NOT_FOUND, event_id)
+        if not selectors.event_exists(scope=read_scope(request), event_id=path_uuid(event_id, errors.EVENT_NOT_FOUND)):
+            raise LunaError(errors.EVENT_NOT_FOUND, event_id)
         return Response()

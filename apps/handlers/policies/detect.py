@@ -157,6 +157,7 @@ class DetectPolicySerializer(PolicySerializer):
     yaw_threshold = angle_field(required=False)
     mask_states = StatesField(Mask)
     liveness_states = StatesField(Liveness)
+    deepfake_states = StatesField(Deepfake)
     estimate_liveness = LivenessSerializer(default=LivenessPolicy)
     estimate_deepfake = DeepfakeSerializer(default=DeepfakePolicy)
     body_attributes = BodyAttributesSerializer(default=frozenset)
@@ -167,16 +168,15 @@ class DetectPolicySerializer(PolicySerializer):
 
     @staticmethod
     def policy(**values: Any) -> DetectPolicy:  # type: ignore[override]
-        """Build the policy: join the flags of estimators in one set, and accept both places of liveness states."""
+        """Build the policy: join the flags of estimators in one set, and accept both places of states."""
         shown = {name for flag, name in FACE_FLAGS.items() if values.pop(flag)}
         bodies = values.pop("body_attributes")
-        liveness = values["estimate_liveness"]
-        if states := values.pop("liveness_states", ()):
-            if liveness.liveness_states not in ((), states):
-                raise serializers.ValidationError(
-                    {"liveness_states": "The states must equal those in 'estimate_liveness'."}
-                )
-            values["estimate_liveness"] = replace(liveness, liveness_states=states)
+        for name in ("liveness", "deepfake"):
+            member, estimate = f"{name}_states", f"estimate_{name}"
+            if states := values.pop(member, ()):
+                if getattr(values[estimate], member) not in ((), states):
+                    raise serializers.ValidationError({member: f"The states must equal those in '{estimate}'."})
+                values[estimate] = replace(values[estimate], **{member: states})
         shown |= {"liveness"} if values["estimate_liveness"].estimate else set()
         shown |= {"deepfake"} if values["estimate_deepfake"].estimate else set()
         values["multiface_policy"] = MultifacePolicy(values["multiface_policy"])

@@ -14,6 +14,7 @@ from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.fields import SettingIntegerField
 from apps.common.filters import Filters
+from apps.events.shapes import TARGETS
 from apps.faces.shapes import FACE_TARGETS
 from apps.handlers.config import HandlersLimits
 from apps.handlers.policies.base import MAX_LABEL_CHARACTERS, FiltersSerializer, PolicySerializer
@@ -21,7 +22,12 @@ from apps.handlers.policies.detect import score_field
 from apps.matching.candidates import EVENTS, FACES, EventCandidateFilters, FaceCandidateFilters
 
 DEFAULT_CANDIDATES = 3
-EVENT_TARGETS = frozenset(("event_id", "account_id", "external_id", "user_data", "create_time", "handler_id", "source"))
+MAX_TARGETS = 100
+# Members of a matched event that are shown by default.
+EVENT_TARGETS = frozenset(
+    ("event_id", "account_id", "external_id", "user_data", "create_time", "end_time", "handler_id", "source",
+     "match_result", "top_match")
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +85,11 @@ class MatchPolicySerializer(PolicySerializer):
     candidates = CandidatesField()
     limit = SettingIntegerField(limit=lambda: config(HandlersLimits).result_candidate_limit, required=False)
     threshold = score_field()
-    targets = TargetsField(child=serializers.CharField(), max_length=30, required=False)
+    targets = TargetsField(child=serializers.CharField(), max_length=MAX_TARGETS, required=False)
     filters = FiltersSerializer(required=False)
 
     def validate(self, attrs: Any) -> Any:
-        known = {*(EVENT_TARGETS if attrs.candidates.origin == EVENTS else FACE_TARGETS), "similarity"}
+        known = {*(TARGETS if attrs.candidates.origin == EVENTS else FACE_TARGETS), "similarity"}
         if unknown := sorted(attrs.targets - known):
             raise serializers.ValidationError({"targets": f"'{unknown[0]}' is not one of {', '.join(sorted(known))}."})
         return attrs

@@ -4,6 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apps.common import errors
+from apps.common.errors import LunaError
 from apps.common.fields import TextField, UUIDField, parse_uuid
 from apps.common.filters.kinds import FiniteFloatField
 from apps.common.validation import StrictSerializer
@@ -28,6 +30,10 @@ class ReferenceBody(StrictSerializer):
     version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False)
 
     def to_internal_value(self, data: Any) -> Reference:
+        """Raises LunaError BAD_REFERENCE for a reference of no known kind."""
+        kind = data.get("type") if isinstance(data, dict) else None
+        if isinstance(kind, str) and kind not in (*STORED, *DESCRIPTORS):
+            raise LunaError(errors.BAD_REFERENCE)
         reference = Reference(**{"id": "", **super().to_internal_value(data)})
         if reference.type in DESCRIPTORS and not reference.data:
             raise serializers.ValidationError({"data": "This field is required."})

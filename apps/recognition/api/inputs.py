@@ -92,6 +92,10 @@ def _read_json(request: Request, content_type: str) -> Any:
 
 def _from_references(body: Any, rules: Rules) -> InputReferences:
     """Parse references in JSON. Raises LunaError ONE_RECTANGLE_PER_IMAGE, NO_RECTANGLE_FOR_WARP, INVALID_JSON."""
+    parts = {}
+    if isinstance(body, dict):
+        parts = {name: body[name] for name in rules.parts & body.keys() if body[name] is not None}
+        body = {name: value for name, value in body.items() if name not in rules.parts}
     checked = checked_data(ReferencesSerializer, body, **images_context(rules))
     references = checked.get("urls") or checked["samples"]
     for reference in references:
@@ -100,6 +104,7 @@ def _from_references(body: Any, rules: Rules) -> InputReferences:
         images=tuple(_image(reference, rules) for reference in references),
         image_type=rules.image_type,
         meta=checked.get("meta") if "meta" in rules.details else None,
+        parts=parts,
     )
 
 

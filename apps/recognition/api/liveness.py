@@ -13,7 +13,7 @@ from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
 from apps.common.fields import FlagField
 from apps.common.filters import enums
-from apps.common.validation import checked_query
+from apps.common.validation import StrictSerializer, checked_data, checked_query
 from apps.recognition.api.answers import StatusSerializer
 from apps.recognition.api.inputs import read_public_inputs
 from apps.recognition.api.openapi import image_request
@@ -27,6 +27,8 @@ from apps.recognition.shapes import status_block
 from apps.recognition.types import ImageType, MultifacePolicy
 
 ESTIMATION = "liveness"
+MAX_DEVICE_CHARACTERS = 128
+X_META = "x_meta"  # anything that a client wants to say
 
 
 class LivenessQuery(serializers.Serializer[Any]):
@@ -37,6 +39,14 @@ class LivenessQuery(serializers.Serializer[Any]):
         choices=[(each.value, each.name) for each in (ImageType.RAW, ImageType.FACE_WARP)], default=ImageType.RAW.value
     )
     use_exif_info = FlagField(default=True)
+
+
+class DeviceSerializer(StrictSerializer):
+    """`meta`: the device that took the pictures."""
+
+    OS = serializers.ChoiceField(choices=("IOS", "ANDROID", "DESKTOP", "UNKNOWN"), required=False)
+    MANUFACTURE = serializers.CharField(max_length=MAX_DEVICE_CHARACTERS, allow_blank=True, required=False)
+    MODEL = serializers.CharField(max_length=MAX_DEVICE_CHARACTERS, allow_blank=True, required=False)
 
 
 class LivenessEstimationsSerializer(serializers.Serializer[Any]):
@@ -76,11 +86,14 @@ class LivenessView(LunaView):
     )
     def post(self, request: Request) -> Response:
         query = checked_query(LivenessQuery, request)
-        rules = Rules(image_type=ImageType(query["image_type"]), details=frozenset({"meta"}))
+        rules = Rules(image_type=ImageType(query["image_type"]), details=frozenset({"meta"}), parts=frozenset({X_META}))
         asked = recognition_request(
             estimations={ESTIMATION}, multiface=MultifacePolicy.NOT_ALLOWED, use_exif=query["use_exif_info"]
         )
         inputs = read_public_inputs(request, rules)
+        for meta in (inputs.meta, *(picture.details.meta for picture in inputs.pictures)):
+            if meta is not None:
+                checked_data(DeviceSerializer, meta)
         seen = recognise_pictures(inputs, asked)
         if inputs.alone and (error := _error(seen[0])) is not None:
             raise error

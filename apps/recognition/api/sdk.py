@@ -66,7 +66,8 @@ class SdkQuery(serializers.Serializer[Any]):
     estimate_landmarks5 = FlagField(default=False, help_text="No effect: the response always contains them.")
     estimate_face_warp = FlagField(default=False)
     estimate_body_warp = FlagField(default=False)
-    people_coordinates = FlagField(default=False, help_text="Adds coordinates to 'estimate_people_count'.")
+    people_count_coordinates = FlagField(default=False, help_text="Adds coordinates to 'estimate_people_count'.")
+    people_coordinates = FlagField(default=False, help_text="Alias of 'people_count_coordinates'.")
     multiface_policy = serializers.ChoiceField(
         choices=[(each.value, each.name) for each in MultifacePolicy], default=MultifacePolicy.ALL.value
     )
@@ -94,7 +95,8 @@ class SdkQuery(serializers.Serializer[Any]):
         )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if not attrs["detect_face"] and not attrs["detect_body"]:
+        of_pictures = any(attrs[flag] for flag, row in FLAGS.items() if row.kind is Kind.PICTURE)
+        if not attrs["detect_face"] and not attrs["detect_body"] and not of_pictures:
             raise serializers.ValidationError({"detect_face": "'detect_face' or 'detect_body' must be 1."})
         for kind, needed in ((ImageType.FACE_WARP, "detect_face"), (ImageType.BODY_WARP, "detect_body")):
             if attrs["image_type"] == kind and not attrs[needed]:
@@ -179,7 +181,7 @@ def _shown(query: dict[str, Any]) -> Shown:
         ),
         face_warps=query["estimate_face_warp"],
         body_warps=query["estimate_body_warp"],
-        coordinates=query["people_coordinates"],
+        coordinates=query["people_count_coordinates"] or query["people_coordinates"],
     )
 
 
@@ -191,7 +193,7 @@ def _asked(query: dict[str, Any], shown: Shown) -> RecognitionRequest:
         estimations=shown.estimations | of_limits,
         multiface=MultifacePolicy(query["multiface_policy"]),
         use_exif=query["use_exif_info"],
-        extract_exif=query["extract_exif"],
+        extract_exif=query["extract_exif"] or query["use_exif_info"],
         score_threshold=query.get("score_threshold"),
         descriptor_version=query.get("descriptor_version"),
         face_warps=query["estimate_face_warp"],
@@ -232,11 +234,12 @@ def _body(body: Body, shown: Shown) -> Json:
 
 
 def _found(detection: Json, warp: Image | None) -> Json:
-    """Return a face or body with its warp. `attributes` appear twice, because clients read either place."""
+    """Return a face or body with its warp. Attributes and warp appear twice, because clients read either place."""
+    encoded = None if warp is None else base64_encode(warp_bytes(warp))
     return {
-        "detection": detection,
+        "detection": {**detection, "warp": encoded},
         "attributes": detection["attributes"],
-        "warp": None if warp is None else base64_encode(warp_bytes(warp)),
+        "warp": encoded,
     }
 
 

@@ -14,6 +14,7 @@ from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.deepfake_preliminary import REAL_THRESHOLD, FirstLook, real_scores
 from apps.recognition.estimators.shapes import Json
+from apps.recognition.estimators.source import is_warp
 from apps.recognition.networks.labels import FAKE, REAL
 
 
@@ -46,8 +47,10 @@ class DeepfakeEstimator(Estimator):
     tasks = ("deepfake",)
     result = Deepfake
 
-    def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Deepfake]:
-        """Estimate each face."""
+    def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[Deepfake | None]:
+        """Estimate each face of a picture; None for warps, which this estimation does not accept."""
+        if is_warp(subjects[0]):
+            return [None] * len(subjects)
         return [
             Deepfake(real, looks_fake=subject.results.get("deepfake_preliminary") == FirstLook(fake=True))
             for subject, real in zip(subjects, real_scores(subjects, networks, "deepfake"), strict=True)

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.recognition.estimators.base import Estimator, Networks, Subject
-from apps.recognition.estimators.source import is_warp
 from apps.recognition.types import Image
 
 LADDER = (-0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
@@ -53,9 +52,8 @@ class RadialDistortionEstimator(Estimator):
     feature = "face_quality"
 
     def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[RadialDistortion | None]:
-        """Return the picture's distortion for each face; None for warps and pictures without straight objects."""
-        found = None if is_warp(subjects[0]) else _distortion(subjects[0].image)
-        return [found] * len(subjects)
+        """Return the picture's distortion for each face; None for pictures without straight objects."""
+        return [_distortion(subjects[0].image)] * len(subjects)
 
 
 def _distortion(image: Image) -> RadialDistortion | None:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from apps.recognition.engine.geometry import Matrix, apply, inverse, resample, square_transform
 from apps.recognition.estimators.base import Estimator, Networks, Subject
-from apps.recognition.estimators.source import is_warp
 
 SHOULDERS = ("parallel", "non-parallel", "hidden")
 WINDOW, WINDOW_BELOW_EYES = 9.0, 2.2  # eye distances
@@ -41,10 +40,8 @@ class ShouldersPositionEstimator(Estimator):
     feature = "face_quality"
     tasks = ("body_pose",)
 
-    def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[ShouldersPosition | None]:
-        """Estimate each face of a picture; None for warps."""
-        if is_warp(subjects[0]):
-            return [None] * len(subjects)
+    def estimate(self, subjects: Sequence[Subject], networks: Networks) -> Sequence[ShouldersPosition]:
+        """Estimate each face."""
         network = networks.for_task("body_pose")
         size_px = network.input.width
         matrices = [_window(subject, size_px) for subject in subjects]

@@ -19,9 +19,10 @@ MAX_ORIGIN_CHARACTERS = 256
 class Rules:
     """Inputs that a resource accepts.
 
-    `image_type`: content of the images, except stored samples. `parts`: names of other JSON parts of a multipart body.
-    `details`: names of accepted `Details`. `descriptors`: whether descriptors and XPK files can replace images.
-    `bodies`: whether body boxes are accepted. `max_images`: maximum number of images and descriptor files.
+    `image_type`: content of the images, except stored samples. `parts`: names of other JSON parts of a multipart body,
+    or members of a JSON body. `details`: names of accepted `Details`. `descriptors`: whether descriptors and XPK files
+    can replace images. `bodies`: whether body boxes are accepted. `max_images`: maximum number of images and descriptor
+    files.
     """
 
     image_type: ImageType = ImageType.RAW

@@ -24,7 +24,8 @@ class Reason:
 class Limits:
     """Limits for faces.
 
-    `angles`: largest |pitch|, |roll|, |yaw| in degrees. `states`: accepted numbers of the column, by estimation.
+    `angles`: |pitch|, |roll|, |yaw| in degrees from which on faces are rejected. `states`: accepted numbers of the
+    column, by estimation.
     `predictions`: thresholds of these states. `descriptor_score`: lowest accepted score, 0..1. `checks`: image checks
     to evaluate, by name; a failed check rejects the face only if `must_pass_checks`.
     """
@@ -58,7 +59,7 @@ def _angles(face: Face, limits: Limits) -> list[Reason]:
     reasons = []
     for angle, threshold in limits.angles.items():
         value = getattr(pose, angle, None)
-        if value is None or abs(value) > threshold:
+        if value is None or abs(value) >= threshold:
             reasons.append(Reason(f"{angle}_threshold", value, threshold))
     return reasons
 

@@ -98,12 +98,12 @@ def _screened(picture: Picture, result: ImageResult, limits: Limits) -> Recognis
 def check_one_person(results: Sequence[ImageResult]) -> None:
     """Check that no picture shows several persons, because aggregation needs pictures of one person.
 
-    Raises LunaError MULTIPLE_FACES_FOUND for several faces, MULTIPLE_BODIES_FOUND for several bodies.
+    Raises LunaError MULTIPLE_FACES_FOUND for several faces, MULTIPLE_BODIES_IN_IMAGE for several bodies.
     """
     for result in results:
         for found, code in (
             (result.faces, errors.MULTIPLE_FACES_FOUND),
-            (result.bodies, errors.MULTIPLE_BODIES_FOUND),
+            (result.bodies, errors.MULTIPLE_BODIES_IN_IMAGE),
         ):
             if len(found) > 1:
                 raise LunaError(code, result.filename, json.dumps([one.rect.json() for one in found]))

@@ -222,3 +222,15 @@ def test_token_grants_nothing_that_it_lacks(account: Account) -> None:
     refused(token.put(path, {"permissions": {**own, "face": ["view", "deletion"]}}, JSON), 403, 11059)
     refused(token.put(path, {"permissions": {**own, "emit_events": {"allowed": 1}}}, JSON), 403, 11059)
     refused(token.put(f"{path}?grant_all_permissions=1", {}, JSON), 403, 11059)
+
+
+@pytest.mark.parametrize("right", ["creation", "modification"])
+@pytest.mark.parametrize("lists", [{}, {"white_list": [str(uuid4())]}, {"black_list": [str(uuid4())]}])
+def test_events_and_writing_handlers_exclude_each_other(client: Client, right: str, lists: dict[str, Any]) -> None:
+    """With lists or without: such a token could generate events by any policies."""
+    permissions = {"emit_events": {"allowed": 1, **lists}, "handler": ["view", right]}
+    refused(client.post("/6/tokens", {"permissions": permissions}, JSON), 400, 12027)
+    url = client.post("/6/tokens", {"permissions": {}}, JSON).json()["url"]
+    refused(client.put(url, {"permissions": permissions}, JSON), 400, 12027)
+    for granted in ({**permissions, "handler": ["view", "deletion"]}, {"handler": ["view", right]}):
+        assert client.post("/6/tokens", {"permissions": granted}, JSON).status_code == 201

@@ -106,7 +106,7 @@ def test_event_in_its_stored_form(client: Client, account: Account) -> None:
         "deepfake": None,
         "attach_result": [str(list_id)],
         "top_match": {
-            "label": "vip", "similarity": 0.9, "object_id": str(similar_id), "object_type": 0, "external_id": "x"
+            "label": "vip", "similarity": 0.9, "face_id": str(similar_id), "event_id": None, "external_id": "x"
         },
         "match_result": matches,
         "face_detections": detections,
@@ -244,7 +244,7 @@ def test_far_pages_are_empty(client: Client) -> None:
 
 @pytest.mark.parametrize("event_id", [str(uuid4()), "nonsense"])
 def test_unknown_event(client: Client, event_id: str) -> None:
-    failed(client, f"/6/events/{event_id}", 404, 23002)
+    failed(client, f"/6/events/{event_id}", 404, 23001)
     assert client.head(f"/6/events/{event_id}").status_code == 404
 
 
@@ -257,7 +257,7 @@ def test_other_accounts_see_nothing(client: Client, account: Account) -> None:
     event = make_event(account, create_time=NOW)
     stranger = client_of(make_account())
     assert found(stranger) == found(stranger, event_ids=event.event_id) == []
-    failed(stranger, f"/6/events/{event.event_id}", 404, 23002)
+    failed(stranger, f"/6/events/{event.event_id}", 404, 23001)
     assert stranger.head(f"/6/events/{event.event_id}").status_code == 404
     for path in ("/6/events", f"/6/events/{event.event_id}"):
         failed(stranger, path, 403, 11063, account_id=account.account_id)

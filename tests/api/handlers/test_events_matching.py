@@ -48,8 +48,8 @@ class TestMatching:
         assert event["face"] is None
         stored = client.get(event["url"]).json()
         assert stored["match_result"] == event["matches"]
-        assert stored["top_match"] == {
-            "label": "crew", "similarity": candidate["similarity"], "object_id": face_id, "object_type": 0,
+        assert event["top_match"] == stored["top_match"] == {
+            "label": "crew", "similarity": candidate["similarity"], "face_id": face_id, "event_id": None,
             "external_id": "eileen",
         }  # fmt: skip
 
@@ -99,7 +99,9 @@ class TestMatching:
         assert candidate["face"] is None
         assert candidate["event"]["event_id"] == first["event_id"]
         assert (candidate["event"]["source"], candidate["event"]["external_id"]) == ("door", "x")
-        assert client.get(event["url"]).json()["top_match"]["object_type"] == 1
+        top = {"label": "seen", "similarity": candidate["similarity"], "face_id": None, "event_id": first["event_id"],
+               "external_id": "x"}  # fmt: skip
+        assert event["top_match"] == client.get(event["url"]).json()["top_match"] == top
 
     def test_other_accounts_are_never_candidates(self, client: Client) -> None:
         stranger = client_of(make_account())

@@ -37,7 +37,7 @@ def test_accounts_are_isolated(client: Client, account: Account) -> None:
     for reference, code in [
         (stored("face", face.face_id), 22002),
         (stored("face_external_id", "x"), 11041),
-        (stored("event", event.event_id), 23002),
+        (stored("event", event.event_id), 23001),
         (stored("event_external_id", "x"), 11057),
         (stored("event_track_id", "x"), 11058),
         (stored("attribute", attribute.attribute_id), 22011),

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.django_db
     ("kind", "object_id", "status", "code"),
     [
         ("face", uuid4(), 404, 22002),
-        ("event", uuid4(), 404, 23002),
+        ("event", uuid4(), 404, 23001),
         ("attribute", uuid4(), 404, 22011),
         ("face_external_id", "nobody", 400, 11041),
         ("event_external_id", "nobody", 400, 11057),
@@ -55,12 +55,27 @@ def test_a_reference_without_descriptor(client: Client, account: Account) -> Non
     )
     event = make_event(account, track_id="t")
     attribute = attribute_create(account_id=account.account_id, data=AttributeData(basic=BasicData(age=3)))
-    assert str(bare.face_id) in failed(client, body(stored("face_external_id", "bare")), 400, 11034)
-    failed(client, body(stored("face", bare.face_id)), 400, 11034)
+    basic = face_create(account_id=account.account_id, draft=FaceDraft(attribute=AttributeData(basic=BasicData(age=3))))
+    assert str(bare.face_id) in failed(client, body(stored("face_external_id", "bare")), 400, 11032)
+    failed(client, body(stored("face", bare.face_id)), 400, 11032)
+    assert str(basic.face_id) in failed(client, body(stored("face", basic.face_id)), 400, 11034)
     failed(client, body(stored("event_track_id", "t")), 400, 11034)
     failed(client, body(stored("event", event.event_id)), 400, 11034)
     failed(client, body(stored("attribute", attribute.attribute_id)), 400, 11034)
     assert "9101" in failed(client, body(stored("face", old.face_id)), 400, 22018)
+
+
+def test_several_events_that_do_not_exist(client: Client, account: Account) -> None:
+    known = make_event(account)
+    missing = [uuid4(), uuid4()]
+    references = [stored("event", event_id) for event_id in (known.event_id, *missing)]
+    assert str(missing[0]) in failed(client, body(references), 404, 23002)
+    assert str(missing[0]) in failed(client, body([stored("event", missing[0])] * 2), 404, 23001)
+
+
+@pytest.mark.parametrize("kind", ["person", "", "FACE"])
+def test_a_reference_of_no_known_kind(client: Client, kind: str) -> None:
+    failed(client, {"references": [{"type": kind, "id": "1"}], "candidates": [FACES]}, 400, 22017)
 
 
 def bad_descriptors() -> Iterator[Any]:
@@ -136,7 +151,7 @@ def test_limits(client: Client) -> None:
         ({}, "references"),
         ({"references": [], "candidates": [FACES]}, "references"),
         ({"references": [{}], "candidates": [FACES]}, "references.0.type"),
-        ({"references": [{"type": "person", "id": "1"}], "candidates": [FACES]}, "references.0.type"),
+        ({"references": [{"type": None, "id": "1"}], "candidates": [FACES]}, "references.0.type"),
         ({"references": [{"type": "face", "id": "1"}], "candidates": [FACES]}, "references.0.id"),
         ({"references": [{"type": "face"}], "candidates": [FACES]}, "references.0.id"),
         ({"references": [{"type": "face_external_id", "id": ""}], "candidates": [FACES]}, "references.0.id"),

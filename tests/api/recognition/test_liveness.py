@@ -44,7 +44,7 @@ def test_one_image_and_nothing_stored(stored: Any) -> None:
 
 def test_each_image_has_its_own_error() -> None:
     files = (("a", astronaut()), ("b", b"x"), ("c", nobody()), ("d", sample(1)))
-    body = Client().post(f"{PATH}?aggregate=1", form(*files, meta='{"gate": 1}')).json()
+    body = Client().post(f"{PATH}?aggregate=1", form(*files, meta='{"OS": "ANDROID"}')).json()
     assert [image["error"]["error_code"] for image in body["images"]] == [0, 18003, 4003, 11038]
     assert [image["liveness"] is None for image in body["images"]] == [False, True, True, True]
     assert body["aggregate_estimations"]["liveness"] == body["images"][0]["liveness"]

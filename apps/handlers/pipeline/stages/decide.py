@@ -14,8 +14,8 @@ from apps.imagestore.addresses import object_address
 from apps.imagestore.choices import Bucket
 from apps.imagestore.types import NewObject
 from apps.recognition.encoding import warp_bytes
-from apps.recognition.inputs.types import MAX_ORIGIN_CHARACTERS, Picture
-from apps.recognition.types import Image
+from apps.recognition.inputs.types import MAX_ORIGIN_CHARACTERS
+from apps.recognition.types import Image, ImageType
 
 
 def decide(run: Run) -> Run:
@@ -39,11 +39,17 @@ class _Objects:
     def add_sample(self, bucket: Bucket, warp: Image, ttl_days: int | None, meta: dict[str, object]) -> UUID:
         return self._add(bucket, warp_bytes(warp), "image/jpeg", ttl_days, meta)
 
-    def origin(self, picture: Picture, policy: ImageOriginPolicy) -> str:
-        """Return the address of the source image: the client's if the policy prefers it, else of a stored copy."""
+    def origin(self, person: EventPerson, policy: ImageOriginPolicy) -> str:
+        """Return the address of the source image: an existing one if the policy prefers it, else of a stored copy.
+
+        The existing address is that of the stored sample for a warp, else the client's.
+        """
+        picture = person.picture
         if policy.use_external_references:
-            if picture.sample_id is not None:
-                return object_address(Bucket.FACE_SAMPLES, picture.sample_id)
+            if picture.image.image_type is not ImageType.RAW and (
+                sample := person.sample_url or person.body_sample_url
+            ):
+                return sample
             if picture.url is not None and len(picture.url) <= MAX_ORIGIN_CHARACTERS:
                 return picture.url
         if id(picture) not in self.origins:
@@ -80,7 +86,7 @@ def _decided(event: GeneratedEvent, policy: StoragePolicy, objects: _Objects) ->
             person = _with_body_sample(person, bodies, objects)
         origin = person.picture.details.image_origin
         if origin is None and with_origins:
-            origin = objects.origin(person.picture, origins)
+            origin = objects.origin(person, origins)
         persons.append(replace(person, image_origin=origin))
     event = replace(event, persons=tuple(persons))
     if event.has_face and policy.face_policy.store_face and accepts(policy.face_policy.filters, facts):

@@ -7,6 +7,7 @@ from apps.accounts.auth.principal import Principal
 from apps.common.filters import accepts
 from apps.common.filters.enums import ObjectType
 from apps.common.scope import Scope
+from apps.events.shapes import TARGETS
 from apps.faces.shapes import FACE_TARGETS
 from apps.handlers.messages import matches_block
 from apps.handlers.pipeline.run import Run
@@ -42,18 +43,19 @@ def match(run: Run) -> Run:
 def _block(policy: MatchPolicy, principal: Principal) -> Block:
     """Return the candidates of a policy, with the targets of its message and of the event."""
     wanted = policy.candidates
-    kind, known = (EventCandidates, EVENT_TARGETS) if wanted.origin == EVENTS else (FaceCandidates, FACE_TARGETS)
+    of_events = wanted.origin == EVENTS
+    kind, known = (EventCandidates, frozenset(TARGETS)) if of_events else (FaceCandidates, frozenset(FACE_TARGETS))
     return Block(
         kind(scope=Scope(candidates_account(wanted, principal)), filters=wanted.filters),
         limit=policy.limit,
         threshold=policy.threshold,
-        targets=(policy.targets.intersection(known) or frozenset(known)) | KEPT,
+        targets=(policy.targets & known or (EVENT_TARGETS if of_events else known)) | KEPT,
     )
 
 
 def _with_matches(event: GeneratedEvent, policy: MatchPolicy, matches: Sequence[Match]) -> GeneratedEvent:
-    found = LabelMatches(label=policy.label, matches=tuple(matches))
-    column = [*event.draft.match_result, matches_block(found, policy.targets)]
+    found = LabelMatches(label=policy.label, matches=tuple(matches), targets=policy.targets)
+    column = [*event.draft.match_result, matches_block(found, nested=False)]
     return replace(event, matches=(*event.matches, found), draft=replace(event.draft, match_result=column))
 
 

@@ -12,7 +12,7 @@ def screen(run: Run) -> Run:
     """Split the persons of each picture by the limits, and draft an event of each person within them.
 
     A request that aggregates gives one event of all persons. Each descriptor that replaces a picture gives an event
-    without limits. Raises LunaError MULTIPLE_FACES_FOUND or MULTIPLE_BODIES_FOUND if a picture to aggregate shows
+    without limits. Raises LunaError MULTIPLE_FACES_FOUND or MULTIPLE_BODIES_IN_IMAGE if a picture to aggregate shows
     several persons, unless the policy selects the best one.
     """
     if run.params.aggregate and run.policies.detect_policy.multiface_policy is not MultifacePolicy.BEST:

@@ -79,7 +79,7 @@ def test_nobody_to_aggregate() -> None:
     ("result", "code"),
     [
         (make_result(make_face(), make_face()), errors.MULTIPLE_FACES_FOUND),
-        (make_result(bodies=(make_body(), make_body())), errors.MULTIPLE_BODIES_FOUND),
+        (make_result(bodies=(make_body(), make_body())), errors.MULTIPLE_BODIES_IN_IMAGE),
     ],
 )
 def test_aggregation_takes_pictures_of_one_person(result: ImageResult, code: int) -> None:
