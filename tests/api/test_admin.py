@@ -349,11 +349,11 @@ def test_the_page_of_versions_counts_who_has_which(
     assert counted[first.version] == (2, 1, 0)
     assert counted[second.version] == (1, 2, 1)
     assert counted[unregistered] == (1, None, 0)
-    assert counted[1001] == (0, 3, 0)
-    assert [used[number].default for number in (first.version, second.version, 1001)] == [True, False, False]
-    assert (used[1001].installed, used[1001].next_default, used[first.version].installed) == (True, True, False)
+    assert counted[1004] == (0, 3, 0)
+    assert [used[number].default for number in (first.version, second.version, 1004)] == [True, False, False]
+    assert (used[1004].installed, used[1004].next_default, used[first.version].installed) == (True, True, False)
     page = site.get(VERSIONS).content.decode()
-    for text in ("9203", "unknown", "dlib-resnet", "default after restart", "not installed", "float32-le"):
+    for text in ("9203", "unknown", "sface", "default after restart", "not installed", "float32-le"):
         assert text in page
 
 

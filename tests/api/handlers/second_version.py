@@ -26,7 +26,8 @@ from tests.api.handlers.test_samples import extract, samples_of
 from tests.factories import unit_vectors
 from tests.unit.recognition.graphs import channel_means, directory_with_embedded, engine_of, install
 
-FIRST, SECOND, BODY, OTHER_BODY = 1001, 2001, 2004, 2005
+FIRST, SECOND, BODY, OTHER_BODY = 1004, 2001, 2004, 2005
+FORMER = 1001  # the default of older bases, whose network is still installed
 POINTS = [[-1.0, 0.0], [0.9, 0.2], [1.0, 1.0]]
 ALIGNMENT = {
     "crop": [32, 32], "template": [[11, 14], [21, 14], [16, 20], [12, 26], [20, 26]], "mirror_average": True,

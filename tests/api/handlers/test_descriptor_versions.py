@@ -21,6 +21,7 @@ from tests.api.handlers.requests import generate
 from tests.api.handlers.second_version import (
     BODY,
     FIRST,
+    FORMER,
     SECOND,
     command,
     directory,
@@ -70,6 +71,23 @@ class TestMatching:
         use(FIRST)
         assert similarities(client, woman) == before
         assert numbers(woman) == numbers(man) == [FIRST, SECOND]
+
+    def test_three_versions_while_the_default_changes(self, client: Client, use: Callable[[int], None]) -> None:
+        """A base of the former default's, then the embedded default's and a user's: none is lost or mixed."""
+        use(FORMER)
+        woman, man = enrol(client, astronaut()), enrol(client, sample(1))
+        seen = {FORMER: similarities(client, woman)}
+        use(FIRST)
+        assert matched(client, woman).json()["error_code"] == 22018
+        for number in (FIRST, SECOND):
+            assert "faces: 2 extracted" in command(number=number)
+        assert numbers(woman) == numbers(man) == [FORMER, FIRST, SECOND]
+        for number in (FORMER, FIRST, SECOND, FORMER, FIRST):
+            use(number)
+            found = similarities(client, woman)
+            assert found == seen.setdefault(number, found)
+            assert found[woman] == pytest.approx(1.0, abs=1e-4)
+        assert len({round(found[man], 3) for found in seen.values()}) == 3
 
     def test_candidates_without_the_version_are_not_compared(self, client: Client, use: Callable[[int], None]) -> None:
         old = enrol(client, astronaut())

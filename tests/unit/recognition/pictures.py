@@ -31,6 +31,13 @@ def as_pixels(picture: Any) -> NDArray[np.uint8]:
     return picture
 
 
+def one_turned_away() -> bytes:
+    """The second sample, the profile of the woman on the left painted over as with hair: three bodies, two faces."""
+    pixels = np.array(Image.open(io.BytesIO(samples()[1])))
+    pixels[60:450, 340:560] = (40, 30, 28)
+    return encoded(pixels, "JPEG", quality=95)
+
+
 def encoded(pixels: NDArray[np.uint8], kind: str = "PNG", **options: Any) -> bytes:
     """`pixels` as a file of a format that Pillow writes."""
     file = io.BytesIO()

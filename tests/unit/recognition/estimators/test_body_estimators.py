@@ -19,7 +19,7 @@ from apps.recognition.request.aggregation import aggregate
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, ImageResult, ImageType, Plan
 from tests.unit.recognition.helpers import told
-from tests.unit.recognition.pictures import as_pixels, astronaut, encoded, samples
+from tests.unit.recognition.pictures import as_pixels, astronaut, encoded, one_turned_away, samples
 
 Colour = tuple[int, int, int]
 NO_NETWORKS = cast(Networks, None)
@@ -247,10 +247,7 @@ class TestPhotographs:
         assert alone.bodies[0].estimations == {"body_basic_attributes": BodyBasicAttributes(face.age, face.male)}
 
     def test_who_turns_away_has_no_sex(self, engine: Engine) -> None:
-        """The woman on the left of the second photograph, her profile painted over as if with hair."""
-        pixels = as_pixels(cv2.imdecode(np.frombuffer(samples()[1], np.uint8), cv2.IMREAD_COLOR_RGB))
-        pixels[60:450, 340:560] = (40, 30, 28)
-        result = self.of(engine, encoded(pixels, "JPEG", quality=95), ("body_basic_attributes",))
+        result = self.of(engine, one_turned_away(), ("body_basic_attributes",))
         (away,) = (body for body in result.bodies if body.face_index is None)
         said = away.estimations["body_basic_attributes"]
         assert said == BodyBasicAttributes(None, None)
