@@ -25,6 +25,7 @@ POOLS: dict[str, list[Any]] = {  # by column, of the row and of the filters
     "external_id": ["", "a", "A", "b,c", "ä 1", "null", "%", "a_b"],
     "user_data": ["", "a", "A", "ä", "%", "a_b"],
     "create_time": [START + timedelta(microseconds=3 * step) for step in range(8)],
+    "last_update_time": [START + timedelta(microseconds=5 * step) for step in range(8)],
     "lists": UUIDS[:5],  # the last is no list
 }
 FACES, LISTS_MADE = 200, 40
@@ -37,13 +38,14 @@ def random_id(dice: random.Random) -> UUID:
     return UUID(int=dice.getrandbits(128))
 
 
-def create_all(model: Any, rows: list[Any]) -> None:
-    """With their own `create_time`, which `auto_now_add` would replace."""
-    times = [row.create_time for row in rows]
+def create_all(model: Any, rows: list[Any], *times: str) -> None:
+    """Create rows with their own `times`, which Django would replace."""
+    given = [[getattr(row, name) for name in times] for row in rows]
     model.objects.bulk_create(rows)
-    for row, time in zip(rows, times, strict=True):
-        row.create_time = time
-    model.objects.unscoped().bulk_update(rows, ["create_time"])
+    for row, values in zip(rows, given, strict=True):
+        for name, value in zip(times, values, strict=True):
+            setattr(row, name, value)
+    model.objects.unscoped().bulk_update(rows, times)
 
 
 @pytest.fixture
@@ -53,13 +55,13 @@ def faces(db: None) -> dict[UUID, dict[str, Any]]:
     rows = [List.objects.create(account=account, list_id=list_id) for list_id in LISTS]
     facts, made, links = [], [], []
     for key in range(1, FACES + 1):
-        columns = {name: dice.choice(values) for name, values in POOLS.items() if name != "lists"}
+        columns = {name: dice.choice(POOLS[name]) for name in ("event_id", "external_id", "user_data", "create_time")}
         columns |= {"face_id": random_id(dice), "event_id": dice.choice([None, *UUIDS])}
         members = dice.sample(rows, dice.randrange(3))
         made.append(Face(id=key, account=account, **columns))
         links += [ListFace(list=row, face_id=key, link_key=key) for row in members]
         facts.append(columns | {"lists": [row.list_id for row in members]})
-    create_all(Face, made)
+    create_all(Face, made, "create_time")
     ListFace.objects.bulk_create(links)
     return {one["face_id"]: one for one in facts}
 
@@ -69,10 +71,12 @@ def lists(db: None) -> dict[UUID, dict[str, Any]]:
     """Random lists, as stored and as facts."""
     account, dice = make_account(), random.Random(2026)
     facts = [
-        {"list_id": random_id(dice)} | {name: dice.choice(POOLS[name]) for name in ("user_data", "create_time")}
+        {"list_id": random_id(dice)}
+        | {name: dice.choice(POOLS[name]) for name in ("user_data", "create_time", "last_update_time")}
         for _ in range(LISTS_MADE)
     ]
-    create_all(List, [List(id=key, account=account, **one) for key, one in enumerate(facts, start=1)])
+    rows = [List(id=key, account=account, **one) for key, one in enumerate(facts, start=1)]
+    create_all(List, rows, "create_time", "last_update_time")
     return {one["list_id"]: one for one in facts}
 
 
