@@ -223,10 +223,10 @@ def test_without_a_network_an_estimator_is_unavailable(engine: Engine, name: str
 @pytest.mark.parametrize(
     ("task", "labels", "message"),
     [
-        ("mask", ("yes", "no", "missing"), "must be of medical_mask, missing, occluded"),
-        ("deepfake", (), "must hold one of real, fake"),
-        ("liveness", ("spoof", "real", "other"), "must hold one of live"),
-        ("ethnicity", ("other",), "must hold one of african_american"),
+        ("mask", ("yes", "no", "missing"), "must be one of medical_mask, missing, occluded"),
+        ("deepfake", (), "must include one of real, fake"),
+        ("liveness", ("spoof", "real", "other"), "must include one of live"),
+        ("ethnicity", ("other",), "must include one of african_american"),
     ],
 )
 def test_labels_that_are_not_the_platforms_are_refused(

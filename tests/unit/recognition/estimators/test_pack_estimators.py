@@ -72,7 +72,7 @@ def test_hidden_points_become_parts_of_the_persons_sides(networks: Path) -> None
 
 def test_a_network_of_points_must_say_so_in_its_manifest(networks: Path) -> None:
     output = {"name": "values", "shape": [4], "labels": POINT_VALUES}
-    with pytest.raises(NetworkError, match="head five_points gives"):
+    with pytest.raises(NetworkError, match="head five_points must have the output"):
         install(
             networks, constant([0, 0, 0, 9]).model(), name="tiny", task="face_occlusion", outputs=[output],
             entry=entry(), head="five_points",
