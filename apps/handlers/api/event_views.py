@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import datetime
 from typing import Any, ClassVar
+from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
@@ -93,13 +94,23 @@ def _policies(handler: Handler, parts: Any) -> Policies:
     if handler.handler_type == HandlerType.DYNAMIC:
         if POLICIES not in parts:
             raise LunaError(errors.JSON_FIELD_NOT_FOUND, POLICIES)
-        return policies_cached(parts[POLICIES])
+        return own_account_only(policies_cached(parts[POLICIES]), handler.account_id)
     if POLICIES in parts:
         raise LunaError(errors.DYNAMIC_HANDLER_REQUIRED)
     try:
         return policies_cached(handler.policies, stored=True)
     except LunaError as error:
         raise LunaError(errors.HANDLER_CORRUPTED, handler.handler_id) from error
+
+
+def own_account_only(policies: Policies, account_id: UUID) -> Policies:
+    """Return the policies of a dynamic handler.
+
+    Raises LunaError FOREIGN_ACCOUNT_ID for candidates of other accounts.
+    """
+    if any(policy.candidates.account_id not in (None, account_id) for policy in policies.match_policy):
+        raise LunaError(errors.FOREIGN_ACCOUNT_ID, "match_policy")
+    return policies
 
 
 def _time(request: Request, header: str) -> datetime | None:

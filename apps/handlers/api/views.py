@@ -26,6 +26,7 @@ from apps.handlers.api.serializers import (
 )
 from apps.handlers.filters import HandlerFilterSerializer
 from apps.handlers.models import Handler
+from apps.handlers.policies.filled import policies_filled
 from apps.handlers.secrets import policies_mask
 
 NOTHING = OpenApiResponse(description="Done.")
@@ -38,7 +39,7 @@ def handler_body(handler: Handler) -> dict[str, Any]:
         "description": handler.description,
         "handler_type": handler.handler_type,
         "lambda_id": None if handler.lambda_id is None else str(handler.lambda_id),
-        "policies": policies_mask(handler.policies),
+        "policies": policies_filled(policies_mask(handler.policies)),
         "create_time": format_time(handler.create_time),
         "last_update_time": format_time(handler.last_update_time),
     }

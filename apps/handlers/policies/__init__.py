@@ -15,7 +15,7 @@ from apps.common.validation import checked_data
 from apps.handlers.policies.base import MAX_ITEMS, PolicySerializer
 from apps.handlers.policies.detect import DetectPolicy, DetectPolicySerializer
 from apps.handlers.policies.extract import ExtractPolicy, ExtractPolicySerializer
-from apps.handlers.policies.match import MatchPolicy, MatchPolicySerializer
+from apps.handlers.policies.match import BODY, FACE, MatchPolicy, MatchPolicySerializer
 from apps.handlers.policies.storage import StoragePolicy, StoragePolicySerializer
 from apps.handlers.policies.tags import ConditionalTag, ConditionalTagSerializer
 from apps.recognition.config import MissingNetworks
@@ -92,10 +92,13 @@ class PoliciesSerializer(PolicySerializer):
         return Policies(**values)
 
     def validate(self, attrs: Any) -> Any:
-        if attrs.match_policy and not attrs.extract_policy.extract_face_descriptor:
-            raise serializers.ValidationError(
-                {"match_policy": "'extract_face_descriptor' of 'extract_policy' must be 1."}
-            )
+        extract = attrs.extract_policy
+        extracted = {FACE: extract.extract_face_descriptor, BODY: extract.extract_body_descriptor}
+        for kind in dict.fromkeys(policy.descriptor for policy in attrs.match_policy):
+            if not extracted[kind]:
+                raise serializers.ValidationError(
+                    {"match_policy": f"'extract_{kind}_descriptor' of 'extract_policy' is required."}
+                )
         return attrs
 
 

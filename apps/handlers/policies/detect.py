@@ -146,6 +146,7 @@ class BodyAttributesSerializer(PolicySerializer):
 
 
 class DetectPolicySerializer(PolicySerializer):
+    defaults = DetectPolicy
     detect_face = FlagField(required=False)
     detect_body = FlagField(required=False)
     multiface_policy = serializers.ChoiceField(choices=[(each.value, each.name) for each in MultifacePolicy], default=1)

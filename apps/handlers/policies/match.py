@@ -21,6 +21,7 @@ from apps.handlers.policies.base import MAX_LABEL_CHARACTERS, FiltersSerializer,
 from apps.handlers.policies.detect import score_field
 from apps.matching.candidates import EVENTS, FACES, EventCandidateFilters, FaceCandidateFilters
 
+FACE, BODY = "face", "body"
 DEFAULT_CANDIDATES = 3
 MAX_TARGETS = 100
 # Members of a matched event that are shown by default.
@@ -49,6 +50,7 @@ class MatchPolicy:
 
     label: str
     candidates: Candidates
+    descriptor: str = FACE
     limit: int = DEFAULT_CANDIDATES
     threshold: float = 0.0
     targets: frozenset[str] = frozenset()
@@ -83,12 +85,15 @@ class MatchPolicySerializer(PolicySerializer):
     policy = MatchPolicy
     label = serializers.CharField(max_length=MAX_LABEL_CHARACTERS)  # type: ignore[assignment]  # DRF takes it out
     candidates = CandidatesField()
+    descriptor = serializers.ChoiceField(choices=(FACE, BODY), required=False)
     limit = SettingIntegerField(limit=lambda: config(HandlersLimits).result_candidate_limit, required=False)
     threshold = score_field()
     targets = TargetsField(child=serializers.CharField(), max_length=MAX_TARGETS, required=False)
     filters = FiltersSerializer(required=False)
 
     def validate(self, attrs: Any) -> Any:
+        if attrs.descriptor == BODY and attrs.candidates.origin != EVENTS:
+            raise serializers.ValidationError({"descriptor": "Bodies are compared with events only."})
         known = {*(TARGETS if attrs.candidates.origin == EVENTS else FACE_TARGETS), "similarity"}
         if unknown := sorted(attrs.targets - known):
             raise serializers.ValidationError({"targets": f"'{unknown[0]}' is not one of {', '.join(sorted(known))}."})

@@ -10,6 +10,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from apps.accounts.choices import AccountType
 from apps.accounts.models import Account
 from apps.common.config import OutgoingRequests, override_config
 from apps.handlers.policies import policies_parse
@@ -18,7 +19,7 @@ from apps.sender.services import message_frame
 from tests.api.handlers.helpers import JPEG, JSON, astronaut, make_handler, sample
 from tests.api.handlers.requests import error_of, generate, generate_form
 from tests.api.handlers.test_callbacks import Received, hook  # noqa: F401
-from tests.factories import make_event
+from tests.factories import basic_client, make_account, make_event
 
 pytestmark = pytest.mark.django_db
 
@@ -283,3 +284,41 @@ class TestOriginOfSamples:
         path = make_handler(client, {"storage_policy": policies})
         (event,) = generate(client, path, warp[1], query="?image_type=1")["events"]
         assert event["detections"][0]["image_origin"].startswith("/6/images/")
+
+
+class TestHandlers:
+    def test_answer_with_defaults_filled_in(self, client: Client) -> None:
+        policies = {
+            "detect_policy": {"estimate_quality": 1, "yaw_threshold": None, "mask_states": [1]},
+            "match_policy": [{"label": "vip", "candidates": {"list_id": str(uuid4()), "user_data": None}}],
+            "storage_policy": {"face_policy": {"store_face": 1, "link_to_lists_policy": [{"list_id": str(uuid4())}]}},
+        }
+        path = make_handler(client, policies)
+        shown = client.get(path).json()["policies"]
+        detect = shown["detect_policy"]
+        assert (detect["estimate_quality"], detect["estimate_emotions"], detect["yaw_threshold"]) == (1, 0, 180)
+        assert (detect["multiface_policy"], detect["mask_states"], detect["detect_face"]) == (1, [1], 1)
+        assert shown["extract_policy"]["extract_face_descriptor"] == 1
+        (match,) = shown["match_policy"]
+        assert (match["limit"], match["threshold"], match["candidates"]["origin"]) == (3, 0, "faces")
+        storage = shown["storage_policy"]
+        assert (storage["event_policy"]["store_event"], storage["attribute_policy"]["ttl"]) == (1, 300)
+        assert storage["face_policy"]["link_to_lists_policy"][0]["filters"] == {}
+        assert client.get("/6/handlers").json()["handlers"][0]["policies"] == shown
+        assert client.put(path, {"policies": shown}, JSON).status_code == 204
+        assert client.get(path).json()["policies"] == shown
+
+    def test_what_they_show_means_the_same(self, client: Client) -> None:
+        policies = {"match_policy": [{"label": "a", "candidates": {"origin": "events"}}], "detect_policy": BODIES}
+        shown = client.get(make_handler(client, policies)).json()["policies"]
+        assert policies_parse(shown) == policies_parse(policies)
+
+    def test_dynamic_ones_match_within_their_account_only(self) -> None:
+        client = basic_client(make_account(AccountType.ADVANCED_USER))
+        foreign = str(make_account().account_id)
+        path = make_handler(client, "dynamic", handler_type=1)
+        for account_id, status in ((foreign, 403), (None, 201)):
+            policies = match_events(candidates={"origin": "events", "account_id": account_id})
+            answer = generate_form(client, path, a=astronaut(), policies=policies)
+            assert answer.status_code == status
+        assert make_handler(client, match_events(candidates={"origin": "events", "account_id": foreign}))

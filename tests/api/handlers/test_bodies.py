@@ -16,7 +16,7 @@ from apps.common.filters.enums import ApparentGender, Colour, Presence
 from apps.events.models import Event, EventDescriptor
 from apps.recognition.config import MissingNetworks
 from apps.recognition.run import facade
-from tests.api.handlers.helpers import JPEG, astronaut, make_handler, sample
+from tests.api.handlers.helpers import JPEG, JSON, astronaut, make_handler, sample
 from tests.api.handlers.requests import Count, generate
 from tests.api.helpers import Stored
 from tests.unit.recognition.graphs import channel_means, directory_with_embedded, engine_of, install
@@ -200,6 +200,32 @@ def test_a_body_descriptor_is_kept_with_the_event(client: Client, account: Accou
     version, vector = sdk_decode(base64.b64decode(shown["sdk_descriptor"]))
     assert version.version == 2004
     np.testing.assert_allclose(vector, np.array(next(row for row in rows if row.version == 2004).vector), atol=1e-5)
+
+
+@pytest.mark.usefixtures("body_network")
+def test_bodies_are_matched_with_the_bodies_of_events(client: Client) -> None:
+    extract = {"extract_face_descriptor": 0, "extract_body_descriptor": 1}
+    (first,) = generate(client, handler(client, extract_policy=extract), astronaut())["events"]
+    policy = {"label": "seen", "descriptor": "body", "candidates": {"origin": "events"}}
+    (event,) = generate(client, handler(client, extract_policy=extract, match_policy=[policy]), astronaut())["events"]
+    (candidate,) = event["matches"][0]["candidates"]
+    assert candidate["event"]["event_id"] == event["top_match"]["event_id"] == first["event_id"]
+    assert candidate["similarity"] == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("extract", "policy"),
+    [
+        ({"extract_body_descriptor": 0}, {"descriptor": "body", "candidates": {"origin": "events"}}),
+        ({"extract_body_descriptor": 1}, {"descriptor": "body", "candidates": {"origin": "faces"}}),
+        ({"extract_face_descriptor": 0, "extract_body_descriptor": 1}, {"candidates": {"origin": "events"}}),
+        ({"extract_body_descriptor": 1}, {"descriptor": "hand", "candidates": {"origin": "events"}}),
+    ],
+)
+def test_a_match_policy_needs_its_descriptor(client: Client, extract: dict[str, int], policy: dict[str, Any]) -> None:
+    policies = {"extract_policy": extract, "match_policy": [{"label": "a", **policy}]}
+    answer = client.post("/6/handlers", {"policies": policies}, JSON)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, 12027)
 
 
 def test_a_body_descriptor_needs_a_network(client: Client, configure: Any) -> None:

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from apps.accounts.models import Account
+from apps.handlers.policies.filled import policies_filled
 from tests.factories import basic_client, client_of, make_account, token_client
 
 pytestmark = pytest.mark.django_db
@@ -31,12 +32,12 @@ def create(client: Client, **body: Any) -> str:
     return handler_id
 
 
-def test_a_handler_is_kept_as_it_came(client: Client, account: Account) -> None:
+def test_a_handler_is_kept(client: Client, account: Account) -> None:
     answer = client.post("/6/handlers", {"description": "gate", "policies": POLICIES}, JSON)
     body = answer.json()
     assert answer.headers["Location"] == body["url"] == f"/6/handlers/{body['handler_id']}"
     stored = client.get(body["url"]).json()
-    assert stored["policies"] == POLICIES
+    assert stored["policies"] == policies_filled(POLICIES)
     assert (stored["description"], stored["handler_type"], stored["lambda_id"]) == ("gate", 0, None)
     assert stored["account_id"] == str(account.account_id)
     assert stored["create_time"].endswith("Z")
@@ -47,7 +48,7 @@ def test_replace_and_remove(client: Client) -> None:
     answer = client.put(f"/6/handlers/{handler_id}", {"policies": {}, "description": "new"}, JSON)
     assert (answer.status_code, answer.content) == (204, b"")
     stored = client.get(f"/6/handlers/{handler_id}").json()
-    assert (stored["description"], stored["policies"]) == ("new", {})
+    assert (stored["description"], stored["policies"]) == ("new", policies_filled({}))
     assert stored["last_update_time"] > stored["create_time"]
     assert client.head(f"/6/handlers/{handler_id}").status_code == 200
     assert client.delete(f"/6/handlers/{handler_id}").status_code == 204

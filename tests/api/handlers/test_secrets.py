@@ -13,6 +13,7 @@ from apps.common.secrets import MASK, Secret, UnreadableSecretError
 from apps.handlers.models import Handler
 from apps.handlers.policies import policies_parse
 from apps.handlers.policies.callbacks import CallbackPolicy
+from apps.handlers.policies.filled import policies_filled
 from tests.api.handlers.helpers import JSON, make_handler
 from tests.factories import make_account
 
@@ -63,9 +64,12 @@ def test_sealed_at_rest_and_masked_in_answers(client: Client) -> None:
     for page in pages:
         assert not any(word in page for word in ("staple", PASSWORD, "battery"))
     shown = client.get(path).json()["policies"]["storage_policy"]["callbacks"][0]
-    assert shown == callback(password=MASK, header=MASK) | {
+    masked = callback(password=MASK, header=MASK) | {
         "authorization": {"type": "basic", "login": MASK, "password": MASK}
     }
+    filled = policies_filled(policies(masked))
+    assert filled is not None
+    assert shown == filled["storage_policy"]["callbacks"][0]
     assert revealed(path) == [(ADDRESS, "staple", PASSWORD, "battery")]
 
 

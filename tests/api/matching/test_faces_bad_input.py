@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from apps.accounts.models import Account
-from apps.common.descriptors import DescriptorVersion, raw_encode, sdk_encode
+from apps.common.descriptors import Descriptor, DescriptorVersion, raw_encode, sdk_encode
 from apps.common.xpk import xpk_encode
 from apps.faces.attributes import attribute_create
 from apps.faces.services import face_create
@@ -71,6 +71,15 @@ def test_several_events_that_do_not_exist(client: Client, account: Account) -> N
     references = [stored("event", event_id) for event_id in (known.event_id, *missing)]
     assert str(missing[0]) in failed(client, body(references), 404, 23002)
     assert str(missing[0]) in failed(client, body([stored("event", missing[0])] * 2), 404, 23001)
+
+
+def test_references_count_by_the_events_that_they_stand_for(client: Client, account: Account) -> None:
+    descriptor = Descriptor(9101, VECTORS[0])
+    for _ in range(30):
+        make_event(account, descriptor, external_id="many", track_id="many")
+    for kind in ("event_external_id", "event_track_id"):
+        assert len(matched(client, stored(kind, "many"))) == 30
+        failed(client, body([stored(kind, "many"), raw(VECTORS[1])]), 400, 31007)
 
 
 @pytest.mark.parametrize("kind", ["person", "", "FACE"])

@@ -11,7 +11,7 @@ from apps.events.shapes import TARGETS
 from apps.faces.shapes import FACE_TARGETS
 from apps.handlers.messages import matches_block
 from apps.handlers.pipeline.run import Run
-from apps.handlers.policies.match import EVENT_TARGETS, MatchPolicy, candidates_account
+from apps.handlers.policies.match import BODY, EVENT_TARGETS, MatchPolicy, candidates_account
 from apps.handlers.types import GeneratedEvent, LabelMatches
 from apps.matching import matcher
 from apps.matching.candidates import EVENTS
@@ -30,9 +30,10 @@ def match(run: Run) -> Run:
     for policy in run.policies.match_policy:
         block = _block(policy, run.principal)
         probes = {
-            place: Probe(str(event.draft.event_id), "raw_descriptor", event.descriptor.version, event.descriptor.vector)
+            place: Probe(str(event.draft.event_id), "raw_descriptor", descriptor.version, descriptor.vector)
             for place, event in enumerate(events)
-            if event.descriptor is not None and accepts(policy.filters, event.draft.facts())
+            if (descriptor := event.body_descriptor if policy.descriptor == BODY else event.descriptor) is not None
+            and accepts(policy.filters, event.draft.facts())
         }
         found = matcher.match(probes=list(probes.values()), block=block)
         for place, matches in zip(probes, found, strict=True):

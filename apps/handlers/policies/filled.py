@@ -1,0 +1,75 @@
+"""Policies as responses show them: with the default of each member that a client omitted."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.fields import empty
+
+from apps.common.filters import FilterSerializer
+from apps.common.validation import StrictSerializer
+from apps.handlers.policies import PoliciesSerializer
+from apps.handlers.policies.face_quality import ChecksSerializer
+from apps.handlers.policies.match import CandidatesField
+from apps.matching.candidates import FACES
+
+# Their members have no defaults, or those of the settings at the time of use.
+OPAQUE = (FilterSerializer, ChecksSerializer)
+
+
+def policies_filled(policies: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return stored policies with their defaults. Members without a default are omitted."""
+    return None if policies is None else _filled(_policies(), policies)
+
+
+@cache
+def _policies() -> PoliciesSerializer:
+    return PoliciesSerializer()
+
+
+def _filled(serializer: StrictSerializer, given: Mapping[str, Any]) -> dict[str, Any]:
+    values = {name: _value(serializer, name, given.get(name)) for name in map(str, serializer.fields)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _value(serializer: StrictSerializer, name: str, given: Any) -> Any:
+    field: Any = serializer.fields[name]
+    if isinstance(field, CandidatesField):
+        return {"origin": FACES, **_without_nulls(given)}
+    if isinstance(field, OPAQUE):
+        return _without_nulls(given or {})
+    if isinstance(field, StrictSerializer):
+        if given is None and any(each.required for each in field.fields.values()):
+            return None
+        return _filled(field, given or {})
+    if isinstance(field, serializers.ListField) and isinstance(field.child, StrictSerializer):
+        return [_filled(field.child, item) for item in given or ()]
+    return _default(serializer, name, field) if given is None else given
+
+
+def _without_nulls(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _default(serializer: StrictSerializer, name: str, field: Any) -> Any:
+    """Return the default as JSON, None without one: that of the field, else of the policy's dataclass."""
+    value = field.default
+    if value is empty:
+        value = _defaults(type(serializer)).get(name)
+    elif callable(value):
+        value = value()
+    if isinstance(value, tuple | list | frozenset):
+        return [] if getattr(field, "allow_empty", True) else None
+    return int(value) if isinstance(value, bool) else value
+
+
+@cache
+def _defaults(serializer: Any) -> Mapping[str, Any]:
+    policy = getattr(serializer, "defaults", None) or getattr(serializer, "policy", None)
+    if not is_dataclass(policy):
+        return {}
+    found = {each.name: each.default for each in fields(policy) if each.default is not MISSING}
+    made = {each.name: each.default_factory() for each in fields(policy) if each.default_factory is not MISSING}
+    return found | made
