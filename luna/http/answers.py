@@ -56,7 +56,8 @@ class Answer:
 
     def __init__(self, application: WSGIApplication, environ: dict[str, Any]) -> None:
         """Run the application, in a thread of a pool."""
-        self.head: Message = {}
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
         self.body = b""
         self.source: FileSource | IteratorSource | None = None
         response = application(environ, self._start_response)
@@ -67,16 +68,18 @@ class Answer:
             self.body = b"".join(response)
         finally:
             getattr(response, "close", lambda: None)()
-        if not any(name == b"content-length" for name, _ in self.head["headers"]):
-            self.head["headers"].append((b"content-length", b"%d" % len(self.body)))
+        if not any(name == b"content-length" for name, _ in self.headers):
+            self.headers.append((b"content-length", b"%d" % len(self.body)))
+
+    @property
+    def is_small(self) -> bool:
+        """Return whether the body is complete and fits one piece."""
+        return self.source is None and len(self.body) <= CHUNK_BYTES
 
     def _start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
         """WSGI's callback: keeps the status and headers. Django never uses the `write` that it may return."""
-        self.head = {
-            "type": "http.response.start",
-            "status": int(status.split(" ", 1)[0]),
-            "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers],
-        }
+        self.status = int(status.split(" ", 1)[0])
+        self.headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
     async def deliver(self, send: Send, left: Left, readers: ThreadPoolExecutor) -> None:
         """Send everything at the client's pace; the protocol ends connections that take too little.
@@ -84,8 +87,8 @@ class Answer:
         A thread of `readers` reads a piece of a source and is free again while the client takes it.
         """
         loop = asyncio.get_running_loop()
-        await send(self.head)
-        if self.source is None and len(self.body) <= CHUNK_BYTES:
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        if self.is_small:
             await send({"type": "http.response.body", "body": self.body})
         elif self.source is None:
             view = memoryview(self.body)

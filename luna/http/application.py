@@ -68,7 +68,9 @@ class WSGIPool:
         except LunaError as error:
             await send_error(send, receive, scope, error, unread=unread)
             return
-        await answer.deliver(send, left, self.readers)
+        respond = scope.get("luna.respond")
+        if respond is None or not answer.is_small or not respond(answer.status, answer.headers, answer.body):
+            await answer.deliver(send, left, self.readers)
 
     def close(self) -> None:
         """End the threads."""
