@@ -15,18 +15,13 @@ from django.test import Client
 from apps.accounts.models import Account
 from apps.common.config import Paging, QueryParameters, config
 from apps.faces.models import Face
-from tests.factories import client_of, make_account, make_event
+from tests.factories import client_of, make_event
 
 pytestmark = pytest.mark.django_db
 Configure = Callable[..., None]
 
 JSON = "application/json"
 UNKNOWN = "Luna-Unknown-Parameters"
-
-
-@pytest.fixture
-def account() -> Account:
-    return make_account()
 
 
 @pytest.fixture

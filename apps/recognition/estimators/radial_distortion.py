@@ -22,7 +22,7 @@ from apps.recognition.types import Image
 
 LADDER = (-0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 DISTORTED_FROM = 0.1
-STANDS_OUT = 1.1  # minimum ratio of the best k to the best other k that is not a neighbour
+PEAK_RATIO_MIN = 1.1  # minimum ratio of the best k to the best other k that is not a neighbour
 LONG_SIDE_PX = 480
 EDGE_LOW, EDGE_HIGH = 40, 100  # thresholds of Canny for grey 0..255
 ANGLES, DISTANCES, REACH = (
@@ -61,7 +61,7 @@ def _distortion(image: Image) -> RadialDistortion | None:
     strengths = [_strength(places, directions, k) for k in LADDER]
     best = int(np.argmax(strengths))
     below, above = strengths[: max(0, best - 1)], strengths[best + 2 :]
-    if not below or not above or strengths[best] < STANDS_OUT * max(*below, *above):
+    if not below or not above or strengths[best] < PEAK_RATIO_MIN * max(*below, *above):
         return None
     return RadialDistortion(LADDER[best])
 

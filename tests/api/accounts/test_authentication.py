@@ -39,11 +39,6 @@ pytestmark = pytest.mark.django_db
 VIEW = {"account": ["view"]}
 
 
-@pytest.fixture
-def account() -> Account:
-    return make_account()
-
-
 def basic(value: str) -> Client:
     return Client(headers={"Authorization": f"Basic {base64.b64encode(value.encode()).decode()}"})
 

@@ -23,11 +23,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def account() -> Account:
-    return make_account()
-
-
-@pytest.fixture
 def client(account: Account) -> Client:
     return basic_client(account)
 

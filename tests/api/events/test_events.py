@@ -22,11 +22,6 @@ NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def account() -> Account:
-    return make_account()
-
-
-@pytest.fixture
 def client(account: Account) -> Client:
     return client_of(account)
 

@@ -16,11 +16,6 @@ POLICIES = {"extract_policy": {"extract_basic_attributes": 1}}
 
 
 @pytest.fixture
-def account() -> Account:
-    return make_account()
-
-
-@pytest.fixture
 def client(account: Account) -> Client:
     return client_of(account)
 

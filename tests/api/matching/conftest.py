@@ -6,7 +6,7 @@ from django.test import Client
 from apps.accounts.models import Account
 from apps.common.descriptors import DescriptorVersion, versions
 from tests.api.matching.requests import DIMENSION
-from tests.factories import client_of, make_account, make_version
+from tests.factories import client_of, make_version
 
 
 @pytest.fixture(autouse=True)
@@ -15,11 +15,6 @@ def version(monkeypatch: pytest.MonkeyPatch) -> DescriptorVersion:
     found = make_version(9101, DIMENSION)
     monkeypatch.setitem(versions._defaults, "face", found.version)
     return found
-
-
-@pytest.fixture
-def account() -> Account:
-    return make_account()
 
 
 @pytest.fixture

@@ -19,17 +19,12 @@ from apps.accounts.models import Account
 from apps.common import fetch
 from apps.common.config import Http, Images
 from tests.api.handlers.helpers import JPEG, JSON, astronaut, make_handler
-from tests.factories import client_of, make_account
+from tests.factories import client_of
 
 pytestmark = pytest.mark.django_db
 RESOURCES = ("sdk", "detector", "iso", "liveness", "events")
 PNG = "image/png"
 RECT = {"x": 165, "y": 60, "width": 130, "height": 130}
-
-
-@pytest.fixture
-def account() -> Account:
-    return make_account()
 
 
 @pytest.fixture

@@ -13,15 +13,10 @@ from apps.common.config import override_config
 from apps.recognition.config import LivenessEstimator, LivenessThresholds
 from tests.api.handlers.helpers import JPEG, JSON, astronaut, encoded, nobody, sample
 from tests.api.helpers import Stored
-from tests.factories import client_of, make_account, token_client
+from tests.factories import client_of, token_client
 
 pytestmark = pytest.mark.django_db
 PATH = "/6/liveness"
-
-
-@pytest.fixture
-def account() -> Account:
-    return make_account()
 
 
 def form(*files: tuple[str, bytes], **parts: str) -> dict[str, Any]:

@@ -171,11 +171,6 @@ def test_bad_queries(query: str) -> None:
     assert (answer.status_code, answer.json()["error_code"]) == (400, 12012)
 
 
-@pytest.fixture
-def account() -> Account:
-    return make_account()
-
-
 def test_credentials_are_not_needed_but_checked(account: Account) -> None:
     assert len(faces(sdk(client=client_of(account)))) == 1
     assert len(faces(sdk(client=token_client(account, resources=["sdk"])))) == 1
