@@ -66,8 +66,9 @@ def test_the_rest_answers_while_s3_is_silent(settings: Any, finder: str) -> None
         slowest_s = sorted(seconds for _, _, seconds in others)
         print(f"{dict(outcomes)}; others: {len(others)}, median {slowest_s[len(slowest_s) // 2]:.3f} s, "
               f"slowest {slowest_s[-1]:.3f} s")  # fmt: skip
+        busy = outcomes.pop((503, 37100), 0)  # on a slow machine a request may wait too long for a thread
         assert set(outcomes) == {(500, 20007), (503, 20005)}
-        assert outcomes[503, 20005] > outcomes[500, 20007]
+        assert outcomes[503, 20005] > outcomes[500, 20007] > busy
         assert max(seconds for _, _, seconds in writes) < 2 * READ_TIMEOUT_S + 4  # the write, its clean-up, places
         assert {status for status, _, _ in others} == {200}
         assert slowest_s[len(slowest_s) // 2] < 0.3
