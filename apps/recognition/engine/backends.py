@@ -1,7 +1,7 @@
 """Back ends of networks: ONNX Runtime in this process with a queue, or an inference server."""
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -47,8 +47,8 @@ class Backend(Protocol):
     def warm_up(self, manifest: Manifest, shapes: Sequence[Shape]) -> None:
         """Load a network and run it once with every height and width of `shapes`."""
 
-    def run(self, manifest: Manifest, tensor: Tensor, deadline: float) -> list[Tensor]:
-        """Return the outputs of a network for all rows of `tensor`, in the manifest's order."""
+    def start(self, manifest: Manifest, tensor: Tensor, deadline: float) -> Callable[[], list[Tensor]]:
+        """Return a function that waits for the outputs of a network for all rows of `tensor`, in manifest order."""
 
     def close(self) -> None:
         """Close the back end; queued requests fail."""
@@ -108,10 +108,10 @@ class LocalBackend:
                 else:
                     run()
 
-    def run(self, manifest: Manifest, tensor: Tensor, deadline: float) -> list[Tensor]:
-        """Run the network through the queue. Raises the errors of `Batcher.run`."""
+    def start(self, manifest: Manifest, tensor: Tensor, deadline: float) -> Callable[[], list[Tensor]]:
+        """Queue the rows. Raises the errors of `Batcher.start`."""
         self.load(manifest)
-        return self._batcher.run(manifest.name, tensor, deadline)
+        return self._batcher.start(manifest.name, tensor, deadline)
 
     def close(self) -> None:
         """Stop and join the workers."""
@@ -154,8 +154,12 @@ class RemoteBackend:
         """Do nothing: the server warms up its models."""
         self.load(manifest)
 
-    def run(self, manifest: Manifest, tensor: Tensor, deadline: float) -> list[Tensor]:
-        """Run the network in as few calls as its largest batch allows. Raises the errors of `InferenceServer.infer`."""
+    def start(self, manifest: Manifest, tensor: Tensor, deadline: float) -> Callable[[], list[Tensor]]:
+        """Return a function that calls the server. The function raises the errors of `InferenceServer.infer`."""
+        return partial(self._run, manifest, tensor, deadline)
+
+    def _run(self, manifest: Manifest, tensor: Tensor, deadline: float) -> list[Tensor]:
+        """Run the network in as few calls as its largest batch allows."""
         largest = manifest.batch_sizes[-1]
         parts = [
             with_batch_axis(manifest, self._server.infer(manifest, tensor[start : start + largest], deadline))

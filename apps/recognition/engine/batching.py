@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -102,8 +103,16 @@ class Batcher:
     def run(self, network: str, tensor: Tensor, deadline: float) -> list[Tensor]:
         """Return the network's outputs for all rows of `tensor`, in order; blocks the calling thread.
 
-        `deadline`: value of time.monotonic() until which the rows must have started. Raises LunaError with status 503:
-        BATCHING_ERROR if the queue is full, PROCESSING_TIMEOUT if the deadline passes.
+        Raises the errors of `start` and of its function.
+        """
+        return self.start(network, tensor, deadline)()
+
+    def start(self, network: str, tensor: Tensor, deadline: float) -> Callable[[], list[Tensor]]:
+        """Queue all rows of `tensor` and return a function that waits for their outputs.
+
+        `deadline`: value of time.monotonic() until which the rows must have started. Raises LunaError BATCHING_ERROR
+        with status 503 if the queue is full. The function raises LunaError PROCESSING_TIMEOUT with status 503 if the
+        deadline passes.
         """
         largest = self._batch_sizes[network][-1]
         starts = range(0, len(tensor), largest)
@@ -122,6 +131,10 @@ class Batcher:
             self._queue.extend(chunks)
             self._waiting_rows += len(tensor)
             self._changed.notify(len(chunks))
+        return partial(self._outputs, request)
+
+    @staticmethod
+    def _outputs(request: _Request) -> list[Tensor]:
         request.done.wait()
         if request.error is not None:
             raise request.error

@@ -1,7 +1,7 @@
 """Recognition engine of one process: its networks and their back end."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from apps.recognition.engine.backends import Backend, LocalBackend, RemoteBackend
 from apps.recognition.engine.config import EngineConfig
@@ -68,11 +68,15 @@ class Engine:
     def run(self, network: str, tensor: Tensor, deadline: float) -> dict[str, Tensor]:
         """Return the outputs by name for `tensor` [N, ...] in the form of the manifest's input.
 
-        Raises the errors of the back end's `run`.
+        Raises the errors of the back end's `start` and of its function.
         """
+        return self.start(network, tensor, deadline)()
+
+    def start(self, network: str, tensor: Tensor, deadline: float) -> Callable[[], dict[str, Tensor]]:
+        """Start a network and return a function that waits for its outputs, as `run`."""
         manifest = self._networks[network]
-        values = self._backend.run(manifest, tensor, deadline)
-        return {output.name: value for output, value in zip(manifest.outputs, values, strict=True)}
+        outputs = self._backend.start(manifest, tensor, deadline)
+        return lambda: {output.name: value for output, value in zip(manifest.outputs, outputs(), strict=True)}
 
     def warm_up(self, tasks: frozenset[str]) -> None:
         """Load the networks of these tasks and run each once in every shape, so that first requests are not slower."""

@@ -27,6 +27,9 @@ class Networks(Protocol):
     def run(self, network: str, crops: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """Return a network's outputs by name for crops, uint8 RGB [N, H, W, 3] of its input size."""
 
+    def run_all(self, calls: Sequence[tuple[str, NDArray[np.uint8]]]) -> list[dict[str, NDArray[Any]]]:
+        """Return the outputs of several networks, each with its crops, that run concurrently."""
+
     def for_task(self, task: str) -> Manifest:
         """Return the manifest of the network that serves a task."""
 

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.common.descriptors import Descriptor, base64_encode, normalised, sdk_encode, versions
+from apps.recognition.engine.heads import head_for
 from apps.recognition.engine.warps import aligned_crops, check_alignment
 from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.shapes import Json
-from apps.recognition.estimators.suitability import suitability
+from apps.recognition.estimators.suitability import detector_crops, suitability
 
 
 class FaceDescriptorEstimator(Estimator):
@@ -31,11 +32,16 @@ class FaceDescriptorEstimator(Estimator):
         alignment = check_alignment(network.name, spec.alignment)
         warps = [subject.warp for subject in subjects]
         points = [subject.warp_landmarks5 for subject in subjects]
-        raw = networks.run(network.name, aligned_crops(warps, points, alignment))[network.outputs[0].name]
+        detector = networks.for_task("face_detector")
+        head = head_for(detector)
+        described, seen = networks.run_all(
+            [(network.name, aligned_crops(warps, points, alignment)), (detector.name, detector_crops(warps, head))]
+        )
+        raw = described[network.outputs[0].name]
         vectors = unit_vectors(raw.reshape(-1, len(subjects), spec.dimension).mean(0))
         return [
             Descriptor(spec.version, vector, score)
-            for vector, score in zip(vectors, suitability(warps, points, networks), strict=True)
+            for vector, score in zip(vectors, suitability(warps, points, seen, head), strict=True)
         ]
 
     def json(self, result: Descriptor) -> Json:

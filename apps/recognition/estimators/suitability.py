@@ -9,16 +9,14 @@ Two measurements detect covered parts. The landmarks of detector and mesh differ
 by .18 on masked ones. Eyes behind dark glasses have .12 of the cheeks' brightness, bare eyes .67.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from apps.recognition.engine.detection import Detection, Window, resized, seen_in
-from apps.recognition.engine.heads import head_for
 from apps.recognition.engine.heads.base import Head
-from apps.recognition.estimators.base import Networks
 from apps.recognition.estimators.measures import MIDDLE, SHARPNESS_SIZE_PX
 from apps.recognition.types import WARP_SIZE_PX, Image, Points
 
@@ -40,14 +38,24 @@ NEARLY_WHITE = 250
 FACE_BOX = np.array([65.0, 45.0, 185.0, 205.0], np.float32)  # box of detectors in the warp template
 
 
-def suitability(warps: Sequence[Image], landmarks5: Sequence[Points], networks: Networks) -> list[float]:
-    """Return the score of each warp, uint8 RGB [250, 250, 3], with its five landmarks."""
-    detector = networks.for_task("face_detector")
-    head = head_for(detector)
-    seen = _seen(warps, head, networks, detector.name)
+def detector_crops(warps: Sequence[Image], head: Head) -> NDArray[np.uint8]:
+    """Return the inputs of the face detector for warps, uint8 RGB [N, side, side, 3]."""
+    return np.stack([resized(warp, head.face_side / WARP_SIZE_PX) for warp in warps])
+
+
+def suitability(
+    warps: Sequence[Image], landmarks5: Sequence[Points], seen: Mapping[str, NDArray[np.float32]], head: Head
+) -> list[float]:
+    """Return the score of each warp, uint8 RGB [250, 250, 3], with its five landmarks.
+
+    `seen`: outputs of the face detector for `detector_crops`.
+    """
+    side = head.face_side
+    places = [Window(0, 0, side / WARP_SIZE_PX)] * len(warps)
+    found = [seen_in(FACE_BOX, each) for each in head.decode(seen, places, (side, side), head.candidate_score)]
     return [
-        float(np.prod([*_of_pixels(warp), *_of_face(warp, points), *_of_detection(found, points, head)]))
-        for warp, points, found in zip(warps, landmarks5, seen, strict=True)
+        float(np.prod([*_of_pixels(warp), *_of_face(warp, points), *_of_detection(detection, points, head)]))
+        for warp, points, detection in zip(warps, landmarks5, found, strict=True)
     ]
 
 
@@ -55,15 +63,6 @@ def factor(value: float, curve: Curve) -> float:
     """Return the curve's factor at a value; beyond its ends, the factor of the end."""
     points = np.array(curve)
     return float(np.interp(value, points[:, 0], points[:, 1]))
-
-
-def _seen(warps: Sequence[Image], head: Head, networks: Networks, detector: str) -> list[Detection | None]:
-    """Return the detected face of each warp, in pixels of the warp."""
-    side = head.face_side
-    crops = np.stack([resized(warp, side / WARP_SIZE_PX) for warp in warps])
-    places = [Window(0, 0, side / WARP_SIZE_PX)] * len(warps)
-    found = head.decode(networks.run(detector, crops), places, (side, side), head.candidate_score)
-    return [seen_in(FACE_BOX, each) for each in found]
 
 
 def _grey(warp: Image) -> NDArray[np.uint8]:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import cv2
 import numpy as np
@@ -101,18 +100,28 @@ class InputSpec:
 
         The result is contiguous and has this input's dtype and layout. Grey is ITU-R BT.601 luma of RGB, unrounded.
         """
-        values: Any
         if self.colour == "GREY" and images.shape[-1] == 3:
             values = self._normalised(images.astype(np.float32) @ LUMA[:, None])
-        else:
-            pixels = images[..., ::-1] if self.colour == "BGR" else images
-            values = pixels if self.dtype == "uint8" else self._looked_up(pixels)
-        return np.ascontiguousarray(np.moveaxis(values, -1, 1) if self.layout == "NCHW" else values)
-
-    def _looked_up(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return np.ascontiguousarray(np.moveaxis(values, -1, 1) if self.layout == "NCHW" else values)
         # The look-up takes a third of the time of subtraction and division, with equal values.
+        if self.layout == "NCHW" and self.dtype == "float32":
+            return self._planes_looked_up(images)
+        pixels = images[..., ::-1] if self.colour == "BGR" else images
+        if self.dtype == "uint8":
+            return np.ascontiguousarray(np.moveaxis(pixels, -1, 1) if self.layout == "NCHW" else pixels)
         rows = np.ascontiguousarray(pixels).reshape(-1, pixels.shape[2], pixels.shape[3])
         return cv2.LUT(rows, self._table).reshape(pixels.shape)  # type: ignore[return-value]
+
+    def _planes_looked_up(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Look up [N, H, W, C] as [N, C, H, W], plane by plane, because planes of floats are slow to transpose."""
+        count, height, width, channels = images.shape
+        tensor: NDArray[np.float32] = np.empty((count, channels, height, width), np.float32)
+        tables = np.broadcast_to(self._table.reshape(256, -1).T, (channels, 256))
+        order = range(channels)[:: -1 if self.colour == "BGR" else 1]
+        for image, planes in zip(images, tensor, strict=True):
+            for channel, table, plane in zip(order, tables, planes, strict=True):
+                cv2.LUT(cv2.extractChannel(image, channel), table, plane)
+        return tensor
 
 
 @dataclass(frozen=True, slots=True)

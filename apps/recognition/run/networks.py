@@ -1,6 +1,6 @@
 """Networks of the engine for one picture."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,9 +22,13 @@ class EngineNetworks:
     clock: Clock = field(default_factory=Clock)
 
     def run(self, network: str, crops: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        tensor = self.engine.manifest(network).input.tensor(crops)
+        return self.run_all([(network, crops)])[0]
+
+    def run_all(self, calls: Sequence[tuple[str, NDArray[np.uint8]]]) -> list[dict[str, NDArray[Any]]]:
+        tensors = [(network, self.engine.manifest(network).input.tensor(crops)) for network, crops in calls]
         with self.clock.stage("networks"):
-            return self.engine.run(network, tensor, self.deadline)
+            started = [self.engine.start(network, tensor, self.deadline) for network, tensor in tensors]
+            return [outputs() for outputs in started]
 
     def for_task(self, task: str) -> Manifest:
         return self.engine.manifest(self.engine.tasks[task])

@@ -5,6 +5,7 @@ A head reads the outputs in the order of the manifest; the names of outputs do n
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import product
 from typing import ClassVar
 
@@ -178,10 +179,13 @@ class Head(ABC):
         """Return all anchors of inputs of this size. `values`: activated outputs [N, rows, last side]."""
 
 
+@lru_cache(maxsize=128)  # three strides of each size of input
 def grid(height: int, width: int, stride: int, repeat: int = 1) -> Values:
-    """Return column and row of every cell of a feature map, `repeat` times: float32 [cells × repeat, 2]."""
+    """Return column and row of every cell of a feature map, `repeat` times: float32 [cells × repeat, 2], read-only."""
     rows, columns = np.mgrid[0 : -(-height // stride), 0 : -(-width // stride)]
-    return np.repeat(np.stack([columns, rows], -1).reshape(-1, 2), repeat, 0).astype(np.float32)
+    cells = np.repeat(np.stack([columns, rows], -1).reshape(-1, 2), repeat, 0).astype(np.float32)
+    cells.setflags(write=False)
+    return cells
 
 
 def _corners(height: float, width: float, side: int, stride: float) -> list[tuple[int, int]]:

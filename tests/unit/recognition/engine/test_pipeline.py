@@ -1,6 +1,7 @@
 """The whole pipeline with real networks: detections, dependencies of descriptors, policies and warps."""
 
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -236,14 +237,14 @@ def test_no_network_looks_at_the_same_thing_twice(engine: Engine, monkeypatch: p
     """Whatever is asked for together: with everything on, every network sees every crop once."""
     seen: Counter[tuple[str, bytes]] = Counter()
     runs: Counter[str] = Counter()
-    run = engine.run
+    start = engine.start
 
-    def watched(network: str, tensor: np.ndarray, deadline: float) -> dict[str, np.ndarray]:
+    def watched(network: str, tensor: np.ndarray, deadline: float) -> Callable[[], dict[str, np.ndarray]]:
         runs[network] += 1
         seen.update((network, crop.tobytes()) for crop in tensor)
-        return run(network, tensor, deadline)
+        return start(network, tensor, deadline)
 
-    monkeypatch.setattr(engine, "run", watched)
+    monkeypatch.setattr(engine, "start", watched)
     everything = available(engine.tasks)
     result = found(engine, encoded(astronaut()), Plan(detect_body=True, estimators=everything))
     assert result.error is None

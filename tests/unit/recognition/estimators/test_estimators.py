@@ -13,7 +13,7 @@ from apps.recognition.engine.core import Engine
 from apps.recognition.estimators.measures import luminance, sharpness
 from apps.recognition.estimators.quality import uniformity
 from apps.recognition.estimators.registry import available
-from apps.recognition.estimators.suitability import suitability
+from apps.recognition.estimators.suitability import detector_crops, suitability
 from apps.recognition.run.networks import EngineNetworks
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.shapes import estimation_block, face_detection_block
@@ -211,20 +211,24 @@ def test_the_descriptor_score_says_how_fit_a_picture_is(estimate: Estimate, port
     assert float(descriptor.vector @ portrait.estimations["face_descriptor"].vector) > descriptor.score - 0.3
 
 
+def scores(engine: Engine, warps: list[Any], points: list[Any]) -> list[float]:
+    networks = EngineNetworks(engine, {}, engine.deadline())
+    seen = networks.run(networks.for_task("face_detector").name, detector_crops(warps, engine.head))
+    return suitability(warps, points, seen, engine.head)
+
+
 def test_points_that_detector_and_mesh_see_apart_lower_the_score(engine: Engine, portrait: Any) -> None:
     """As on masked faces, where they lie .18 eye distances apart."""
-    networks = EngineNetworks(engine, {}, engine.deadline())
     own = portrait.warp_landmarks5
     moved = own + np.array([0, 0.15 * np.linalg.norm(own[1] - own[0])], np.float32)
-    as_found, apart = suitability([portrait.warp, portrait.warp], [own, moved], networks)
+    as_found, apart = scores(engine, [portrait.warp, portrait.warp], [own, moved])
     assert as_found == portrait.estimations["face_descriptor"].score
     assert apart < as_found - 0.1
 
 
 def test_a_warp_without_a_face_is_fit_for_nothing(engine: Engine, portrait: Any) -> None:
     noise = np.random.default_rng(5).integers(0, 256, (250, 250, 3)).astype(np.uint8)
-    networks = EngineNetworks(engine, {}, engine.deadline())
-    assert suitability([noise], [portrait.warp_landmarks5], networks)[0] < 0.3
+    assert scores(engine, [noise], [portrait.warp_landmarks5])[0] < 0.3
 
 
 def test_a_stored_warp_says_nearly_what_its_photograph_said(pipeline: Pipeline, portrait: Any) -> None:
