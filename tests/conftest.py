@@ -11,6 +11,7 @@ import pytest
 import redis
 from django.core.cache import caches
 
+from apps.accounts.config import Logins
 from apps.common.config import Directories, Services, config, override_config
 from apps.common.descriptors import versions
 from apps.monitoring import health
@@ -71,6 +72,12 @@ def configure() -> Iterator[Callable[..., None]]:
     """Replace settings until the test ends: `configure(Paging, max_page_size=5)`."""
     with ExitStack() as stack:
         yield lambda group, **values: stack.enter_context(override_config(group, **values))
+
+
+@pytest.fixture
+def account_header(configure: Callable[..., None]) -> None:
+    """`Luna-Account-Id` identifies accounts."""
+    configure(Logins, allow_luna_account_auth_header=True)
 
 
 @pytest.fixture(scope="session")

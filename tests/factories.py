@@ -9,9 +9,11 @@ from uuid import UUID
 import numpy as np
 from django.test import Client
 
+from apps.accounts.auth.bearer import token_encode
+from apps.accounts.auth.permissions import all_permissions
 from apps.accounts.auth.principal import Principal
 from apps.accounts.choices import AccountType, VisibilityArea
-from apps.accounts.models import Account
+from apps.accounts.models import Account, Token
 from apps.accounts.services import account_create, token_create
 from apps.common.descriptors import Calibration, Descriptor, DescriptorVersion, Vector, versions
 from apps.common.scope import Scope
@@ -31,8 +33,15 @@ def make_account(account_type: str = AccountType.USER) -> Account:
 
 
 def client_of(account: Account) -> Client:
-    """A client that names the account by header."""
-    return Client(headers={"Luna-Account-Id": str(account.account_id)})
+    """A client whose token has all rights of the account, and sees its data only."""
+    token = Token.objects.create(account=account, permissions=all_permissions())
+    jwt = token_encode(account_id=account.account_id, token_id=token.token_id)
+    return Client(headers={"Authorization": f"Bearer {jwt}"})
+
+
+def header_client(account: Account) -> Client:
+    """A client that names the account by header, which `LUNA_ALLOW_ACCOUNT_ID_HEADER` must enable."""
+    return Client(headers={"Luna-Account-Id": str(account.account_id), "Host": "localhost"})
 
 
 def basic_client(account: Account) -> Client:

@@ -4,7 +4,7 @@ Services write the lines in their own transactions. The view, admin page or comm
 or biometric read leaves one line per object. Services that process many objects document their lines.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -61,7 +61,8 @@ def audit_values(*, action: str, object_type: str, actor: Actor | None = None) -
     ]  # fmt: skip
 
 
-def audit_prune(*, before: datetime) -> int:
-    """Remove audit lines before a time and return their number."""
-    removed, _ = AuditRecord.objects.filter(time__lt=before).delete()
+def audit_prune(*, before: datetime, actions: Collection[str] | None = None) -> int:
+    """Remove audit lines before a time, of all actions or of some, and return their number."""
+    lines = AuditRecord.objects.filter(time__lt=before)
+    removed, _ = (lines if actions is None else lines.filter(action__in=actions)).delete()
     return removed

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, SecretStr, model_validator
 
-from apps.common.config import Scope, Settings, group, setting
+from apps.common.config import IpNetwork, Scope, Settings, group, setting
 
 EMAIL = r"^[^@\s]+@[^@\s]+$"
 
@@ -28,7 +28,16 @@ class Logins(Settings):
     """Authentication of requests and its rate limits."""
 
     allow_luna_account_auth_header: bool = setting(
-        True, "Whether `Luna-Account-Id` alone identifies an account.", env="LUNA_ALLOW_ACCOUNT_ID_HEADER"
+        False,
+        "Whether `Luna-Account-Id` alone identifies an account, without any secret. The request must name a listed "
+        "host (`LUNA_ALLOWED_HOSTS` without `*`) or an IP address.",
+        env="LUNA_ALLOW_ACCOUNT_ID_HEADER",
+    )
+    account_header_clients: tuple[IpNetwork, ...] = setting(
+        ("127.0.0.0/8", "::1"),
+        "Clients whose `Luna-Account-Id` is accepted.",
+        env="LUNA_ACCOUNT_ID_HEADER_CLIENTS",
+        accepts="a list of IP addresses and networks, or `*` for every client",
     )
     credentials_cache_s: int = setting(
         10,
@@ -61,7 +70,11 @@ class Registration(Settings):
     """Registration of accounts without an administrator."""
 
     open: bool = setting(
-        True, "Whether accounts of type `user` can be registered without credentials.", env="LUNA_OPEN_REGISTRATION"
+        ...,
+        "Whether accounts of type `user` can be registered without credentials. Default: true if only this machine "
+        "reaches the platform: `LUNA_HOST`, `LUNA_EXTERNAL_ADDRESS` and `LUNA_ALLOWED_HOSTS` name only loopback hosts, "
+        "and `FORWARDED_ALLOW_IPS` names no proxy.",
+        env="LUNA_OPEN_REGISTRATION",
     )
     open_advanced: bool = setting(
         False,
@@ -72,10 +85,19 @@ class Registration(Settings):
 
 @group("LUNA_PASSWORDS", scope=Scope.START)
 class Passwords(Settings):
-    """Passwords of accounts."""
+    """Passwords of accounts. Common passwords, numbers, and passwords similar to the login are rejected too."""
 
     min_length: int = setting(
-        4, "Characters that a password must have at least.", env="LUNA_PASSWORD_MIN_LENGTH", ge=1, le=128
+        8, "Characters that a new password must have at least.", env="LUNA_PASSWORD_MIN_LENGTH", ge=8, le=128
+    )
+
+
+@group("LUNA_PASSWORD_CHANGES", scope=Scope.LIVE)
+class PasswordChanges(Settings):
+    """Effects of a new password. It always ends cached credentials, websockets and sessions of the admin site."""
+
+    keep_tokens: bool = setting(
+        False, "Whether the tokens of the account stay valid.", env="LUNA_PASSWORD_CHANGE_KEEPS_TOKENS"
     )
 
 
@@ -89,6 +111,20 @@ class Audit(Settings):
         env="LUNA_AUDIT_RETENTION_DAYS",
         ge=0,
         le=36_500,
+    )
+    login_retention_days: int = setting(
+        90,
+        "Days for which audit lines of logins are kept, if these are fewer; 0: as for other lines.",
+        env="LUNA_AUDIT_LOGIN_RETENTION_DAYS",
+        ge=0,
+        le=36_500,
+    )
+    failed_logins: int = setting(
+        1000,
+        "Failed logins that leave an audit line each, per hour. Further ones leave one line in total.",
+        env="LUNA_AUDIT_FAILED_LOGINS",
+        ge=0,
+        le=1_000_000,
     )
 
 

@@ -12,13 +12,12 @@ from apps.common.scope import ScopedManager
 
 
 class AccountManager(BaseUserManager["Account"]):
-    """The manager that Django's `createsuperuser` needs. The platform uses `services.account_create`."""
+    """The manager that Django's `createsuperuser` needs."""
 
     def create_user(self, login: str, password: str, **fields: Any) -> "Account":
-        account = self.model(login=login.lower(), **fields)
-        account.set_password(password)
-        account.save(using=self._db)
-        return account
+        from apps.accounts.services import account_create  # services import the models
+
+        return account_create(login=login, password=password, **fields)
 
     def create_superuser(self, login: str, password: str, **fields: Any) -> "Account":
         return self.create_user(login, password, account_type=AccountType.ADMIN, **fields)
@@ -83,6 +82,7 @@ class Token(AccountOwned):
     expiration_time = models.DateTimeField(null=True)
     permissions = models.JSONField(default=dict)
     visibility_area = models.CharField(max_length=8, choices=VisibilityArea.choices, default=VisibilityArea.ACCOUNT)
+    by_password = models.BooleanField(default=True)  # False: older releases may have created it without a password
     create_time = models.DateTimeField(auto_now_add=True)
     last_update_time = models.DateTimeField(auto_now=True)
 

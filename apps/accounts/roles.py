@@ -8,6 +8,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.apps import apps as global_apps
+from django.contrib.auth.management import create_permissions
 from django.db.models import TextChoices
 
 
@@ -33,7 +34,11 @@ PERMISSIONS: Mapping[Role, frozenset[str] | None] = {  # None: all
 
 
 def roles_sync(sender: AppConfig, using: str, apps: Any = global_apps, **kwargs: Any) -> None:
-    """Create the groups and set their permissions. Runs after `migrate` has created all models' permissions."""
+    """Create the groups and set their permissions. Runs after `migrate`, for the last app with models.
+
+    Django creates the permissions of this app's models before or after this function, by the order of the apps.
+    """
+    create_permissions(sender, using=using, apps=apps)
     try:
         group_model, permission_model = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
     except LookupError:  # migrating back to before the groups existed

@@ -17,10 +17,12 @@ from apps.accounts.auth.credentials import password_hash
 from apps.accounts.auth.permissions import is_within
 from apps.accounts.auth.principal import Actor, Principal
 from apps.accounts.choices import AccountType, VisibilityArea
+from apps.accounts.config import PasswordChanges
 from apps.accounts.erasure import account_erase
 from apps.accounts.models import Account, Token
 from apps.accounts.roles import Role
 from apps.common import errors
+from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.times import utc_now
 
@@ -46,14 +48,14 @@ def account_create(
     account_id: UUID | None = None,
     actor: Actor | None = None,
 ) -> Account:
-    """Create an account. Raises LunaError LOGIN_EXISTS for a taken login, ACCOUNT_EXISTS for a taken id."""
+    """Create an account.
+
+    Raises LunaError LOGIN_EXISTS for a taken login, ACCOUNT_EXISTS for a taken id, and those of `password_hash`.
+    """
     account = Account(
-        account_id=account_id or uuid4(),
-        login=login.lower(),
-        password=password_hash(password),
-        account_type=account_type,
-        description=description,
+        account_id=account_id or uuid4(), login=login.lower(), account_type=account_type, description=description
     )
+    account.password = password_hash(password, account)
     try:
         with transaction.atomic():
             account.save(force_insert=True)
@@ -78,14 +80,17 @@ def account_update(
 ) -> None:
     """Update the values that are not None. Other columns keep their stored values.
 
-    A new password invalidates cached credentials at once. Raises LunaError LOGIN_EXISTS for a taken login,
-    ADMIN_TYPE_FIXED for the type of an administrator, ACCOUNT_NOT_FOUND for an account that has been closed.
+    A new password invalidates cached credentials at once, and deletes the account's tokens unless
+    `LUNA_PASSWORD_CHANGE_KEEPS_TOKENS` is set. Raises LunaError LOGIN_EXISTS for a taken login, ADMIN_TYPE_FIXED for
+    the type of an administrator, ACCOUNT_NOT_FOUND for an account that has been closed, and those of `password_hash`.
     """
     if account_type not in (None, account.account_type) and account.account_type == AccountType.ADMIN:
         raise LunaError(errors.ADMIN_TYPE_FIXED, account.account_id)
+    login = login and login.lower()
+    named = Account(login=login or account.login, description=description or account.description)
     given = {
-        "login": login and login.lower(),
-        "password": None if password is None else password_hash(password),
+        "login": login,
+        "password": None if password is None else password_hash(password, named),
         "account_type": account_type,
         "description": description,
         "is_active": is_active,
@@ -99,6 +104,8 @@ def account_update(
             if roles is not None:
                 account.groups.set(Group.objects.filter(name__in=[role.value for role in roles]))
             _audit(account, "update", actor)
+            if password is not None and not config(PasswordChanges).keep_tokens:
+                _tokens_delete(account, actor)
     except IntegrityError as error:
         raise LunaError(errors.LOGIN_EXISTS, login) from error
 
@@ -138,10 +145,13 @@ def token_create(
 ) -> IssuedToken:
     """Create a token of the principal's account.
 
-    Raises LunaError UNACCEPTABLE_PERMISSIONS for a `visibility_area` beyond the principal's scope.
+    Raises LunaError CREDENTIALS_REQUIRED for a `Luna-Account-Id`, WRONG_CREDENTIALS when the password has changed since
+    the authentication, UNACCEPTABLE_PERMISSIONS for a `visibility_area` beyond the principal's scope.
     """
+    _require_secret(principal)
     _check_visibility(principal, visibility_area)
     with transaction.atomic():
+        _require_current(principal)
         token = Token.objects.create(
             account_id=principal.account_id,
             permissions=dict(permissions),
@@ -167,9 +177,11 @@ def token_replace(
 ) -> Token:
     """Replace all values of a token except its id. Its JWT stays valid.
 
-    Raises LunaError TOKEN_NOT_FOUND, UNACCEPTABLE_PERMISSIONS for a `visibility_area` beyond the principal's scope, and
-    PERMISSION_DENIED when a token would grant rights that it lacks, or grant rights for longer than its own lifetime.
+    Raises LunaError TOKEN_NOT_FOUND, CREDENTIALS_REQUIRED for a `Luna-Account-Id`, UNACCEPTABLE_PERMISSIONS for a
+    `visibility_area` beyond the principal's scope, and PERMISSION_DENIED when a token would grant rights that it lacks,
+    or grant rights for longer than its own lifetime.
     """
+    _require_secret(principal)
     _check_visibility(principal, visibility_area)
     if principal.permissions is not None and not is_within(permissions, principal.permissions):
         raise LunaError(errors.PERMISSION_DENIED, "the granted", "everything that the new token may do")
@@ -182,6 +194,7 @@ def token_replace(
     token.description = description
     token.expiration_time = expiration_time
     token.visibility_area = visibility_area
+    token.by_password = token.by_password or principal.token_id is None
     token.save()
     _audit(token, "update", actor)
     return token
@@ -194,6 +207,26 @@ def token_delete(*, account_id: UUID, token_id: UUID, actor: Actor | None = None
     _audit(token, "delete", actor)
     token.delete()
     logger.info("User with account_id: '%s' delete token: '%s'", account_id, token_id)
+
+
+def _tokens_delete(account: Account, actor: Actor | None) -> None:
+    tokens = Token.objects.for_account(account.account_id)
+    token_ids = list(tokens.values_list("token_id", flat=True))
+    audit_write(action="delete", object_type="token", object_ids=token_ids, account_id=account.account_id, actor=actor)
+    tokens.filter(token_id__in=token_ids).delete()
+
+
+def _require_current(principal: Principal) -> None:
+    """Wait for a change of the account's password, and reject a principal that used the password before it."""
+    account = Account.objects.select_for_update(no_key=True).filter(account_id=principal.account_id)
+    current = account.values_list("password", flat=True).first()
+    if principal.password_hash is not None and principal.password_hash != current:
+        raise LunaError(errors.WRONG_CREDENTIALS)
+
+
+def _require_secret(principal: Principal) -> None:
+    if not principal.verified:
+        raise LunaError(errors.CREDENTIALS_REQUIRED)
 
 
 def _check_visibility(principal: Principal, visibility_area: str) -> None:

@@ -14,6 +14,7 @@ from apps.common import errors
 from apps.common.bodies import bodies
 from apps.common.config import Http, config
 from apps.common.errors import LunaError
+from apps.common.hosts import check_host
 from apps.common.request_id import HEADER, accept_request_id, current_request_id
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,20 @@ def error_response(error: LunaError) -> HttpResponse:
         content_type="application/json",
         headers=error.headers,
     )
+
+
+class HostMiddleware:
+    """Rejects requests that name a host which is not allowed, before anything else reads them."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            check_host(request)
+        except LunaError as error:
+            return error_response(error)
+        return self.get_response(request)
 
 
 class ErrorEnvelopeMiddleware:

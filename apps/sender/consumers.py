@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-from django.http import QueryDict
+from django.http import HttpRequest, QueryDict
 
 from apps.accounts.auth.access import require_right
 from apps.accounts.auth.authentication import ACCOUNT_HEADER, log_invoker, principal_of
@@ -23,6 +23,7 @@ from apps.common.config import QueryParameters, Web, config
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.filters import Filters, SubscriptionSerializer, accepts
+from apps.common.hosts import check_host
 from apps.common.parameters import HEADER as UNKNOWN_PARAMETERS
 from apps.common.parameters import unknown_names
 from apps.common.request_id import HEADER, accept_request_id, current_request_id
@@ -54,6 +55,12 @@ class Handshake:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         return cls(headers, QueryDict(scope["query_string"]), (scope.get("client") or (None,))[0])
 
+    def check_host(self) -> None:
+        """Reject a host that is not allowed, as for HTTP. Raises LunaError INVALID_REQUEST."""
+        request = HttpRequest()
+        request.META = {"HTTP_HOST": self.headers.get("host", "")}
+        check_host(request)
+
     def check_origin(self) -> None:
         """Reject pages of other origins, which could use credentials stored in the browser.
 
@@ -74,12 +81,13 @@ class Handshake:
             authorization=self.headers.get("authorization"),
             account_header=self.headers.get(ACCOUNT_HEADER.lower()),
             address=self.address,
+            host=self.headers.get("host", ""),
         )
         if principal is None:
             raise LunaError(errors.SUBSCRIPTION_NEEDS_ACCOUNT)
         log_invoker(principal)
         require_right(principal, "event", "view")
-        session = selectors.session_of(account_id=principal.account_id, token_id=principal.token_id)
+        session = selectors.session_of(principal)
         if session is None:
             raise LunaError(errors.SUBSCRIPTION_NEEDS_ACCOUNT)
         return session
@@ -126,6 +134,7 @@ async def events_socket(scope: Mapping[str, Any], receive: Receive, send: Send) 
 
 async def _subscribe(handshake: Handshake) -> Subscription:
     """Authenticate and join the hub. Raises LunaError."""
+    handshake.check_host()
     handshake.check_origin()
     session = await in_thread(handshake.authenticate)()
     subscription = Subscription(

@@ -4,16 +4,24 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
+from apps.accounts.auth.authentication import is_trusted
+from apps.accounts.auth.principal import Principal
+from apps.accounts.config import Logins
 from apps.accounts.models import Account, Token
+from apps.common.config import config
 from apps.common.times import utc_now
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The account and token that opened a websocket. `digest` changes when their credentials or rights change."""
+    """The account and token that opened a websocket. `digest` changes when their credentials or rights change.
+
+    `verified` is False for a `Luna-Account-Id`.
+    """
 
     account_id: UUID
     token_id: UUID | None
+    verified: bool
     digest: str
 
 
@@ -25,28 +33,37 @@ def _token_digest(token: Token) -> str:
     return token.last_update_time.isoformat()
 
 
-def session_of(*, account_id: UUID, token_id: UUID | None) -> Session | None:
-    """Return the session of an authenticated account; None if it was deleted since."""
-    sessions = _current_sessions({(account_id, token_id)})
+def session_of(principal: Principal) -> Session | None:
+    """Return the session of an authenticated client; None if its account or token was deleted since."""
+    sessions = _current_sessions({(principal.account_id, principal.token_id, principal.verified)})
     return next(iter(sessions), None)
 
 
 def valid_sessions(*, sessions: Collection[Session]) -> set[Session]:
     """Return the sessions whose account and token are valid and unchanged. Two queries."""
-    return _current_sessions({(session.account_id, session.token_id) for session in sessions}) & set(sessions)
+    keys = {(session.account_id, session.token_id, session.verified) for session in sessions}
+    return _current_sessions(keys) & set(sessions)
 
 
-def _current_sessions(keys: Collection[tuple[UUID, UUID | None]]) -> set[Session]:
+def _current_sessions(keys: Collection[tuple[UUID, UUID | None, bool]]) -> set[Session]:
     now = utc_now()
-    accounts = Account.objects.filter(is_active=True).in_bulk([account_id for account_id, _ in keys])
-    tokens = Token.objects.unscoped().in_bulk([token_id for _, token_id in keys if token_id])
+    header_allowed = config(Logins).allow_luna_account_auth_header
+    accounts = Account.objects.filter(is_active=True).in_bulk([account_id for account_id, *_ in keys])
+    tokens = Token.objects.unscoped().in_bulk([token_id for _, token_id, _ in keys if token_id])
     found = set()
-    for account_id, token_id in keys:
+    for account_id, token_id, verified in keys:
         account, token = accounts.get(account_id), tokens.get(token_id)
         if account is None:
             continue
         if token_id is None:
-            found.add(Session(account_id, None, _account_digest(account)))
-        elif token and token.account_id == account_id and (not token.expiration_time or token.expiration_time > now):
-            found.add(Session(account_id, token_id, f"{account.account_type} {_token_digest(token)}"))
+            if verified or header_allowed:
+                found.add(Session(account_id, None, verified, _account_digest(account)))
+        elif (
+            token
+            and token.account_id == account_id
+            and is_trusted(token)
+            and (not token.expiration_time or token.expiration_time > now)
+        ):
+            digest = f"{account.account_type} {_token_digest(token)}"
+            found.add(Session(account_id, token_id, verified, digest))
     return found

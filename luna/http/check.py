@@ -10,15 +10,18 @@ from apps.accounts.auth.authentication import principal_of_headers
 from apps.common import errors
 from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
+from apps.common.hosts import check_host
 
 
 def check_request(environ: dict[str, Any]) -> None:
     """Refuse a request whose body need not be received.
 
-    Raises LunaError PAGE_NOT_FOUND, METHOD_NOT_ALLOWED, CREDENTIALS_REQUIRED, PAYLOAD_TOO_LARGE (a page that is no
-    resource of the API), and those of `principal_of_headers` for wrong credentials.
+    Raises LunaError INVALID_REQUEST (a host that is not allowed), PAGE_NOT_FOUND, METHOD_NOT_ALLOWED,
+    CREDENTIALS_REQUIRED, PAYLOAD_TOO_LARGE (a page that is no resource of the API), and those of
+    `principal_of_headers` for wrong credentials.
     """
     request = WSGIRequest(environ)
+    check_host(request)
     try:
         view: Any = getattr(resolve(request.path_info).func, "cls", None)
     except Resolver404:

@@ -13,10 +13,11 @@ from urllib.parse import unquote
 import environ
 from celery.schedules import crontab
 
-from apps.accounts.config import Passwords
+from apps.accounts.config import Passwords, Registration
 from apps.common.config import (
     Directories,
     Logger,
+    Pages,
     Services,
     Web,
     check_all,
@@ -24,6 +25,7 @@ from apps.common.config import (
     discover,
     installation_defaults,
 )
+from apps.common.hosts import ANY, is_loopback, is_private, listed_hosts
 from apps.imagestore.config import S3, ImageStore
 from luna import __version__
 from luna.config import Processes
@@ -41,11 +43,15 @@ installation_defaults(
     secret_key=os.environ.get("LUNA_SECRET_KEY") or secret_key(_var),
 )
 installation_defaults(ImageStore, local_storage=_var / "image-store")
+_host = config(Processes).host
+installation_defaults(Web, allowed_hosts=() if is_loopback(_host) else (ANY,))
+installation_defaults(Registration, open=is_loopback(_host) and is_private())
 LUNA_VERSION = __version__
 
 DEBUG = False
 SECRET_KEY = config(Services).secret_key.get_secret_value()
-ALLOWED_HOSTS = list(config(Web).allowed_hosts)
+# The supervisor checks the platform's health at the address that it listens on.
+ALLOWED_HOSTS = [*config(Web).allowed_hosts, *listed_hosts(), f"[{_host}]" if ":" in _host else _host]
 CSRF_TRUSTED_ORIGINS = list(config(Web).csrf_trusted_origins)
 
 INSTALLED_APPS = [
@@ -53,6 +59,7 @@ INSTALLED_APPS = [
     "unfold.contrib.filters",
     "unfold.contrib.forms",
     "django.contrib.admin",
+    "apps.accounts",  # before django.contrib.auth, whose commands of the same name it replaces
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -67,7 +74,6 @@ INSTALLED_APPS = [
     "luna",
     "apps.common",
     "apps.monitoring",
-    "apps.accounts",
     "apps.imagestore",
     "apps.faces",
     "apps.events",
@@ -84,11 +90,13 @@ check_all()  # bad values end the process before anything starts
 
 MIDDLEWARE = [
     "apps.common.middleware.RequestIdMiddleware",
+    "apps.common.middleware.HostMiddleware",
     "apps.common.compression.CompressionMiddleware",
     "apps.common.middleware.ErrorEnvelopeMiddleware",
     "apps.common.middleware.ContentEncodingMiddleware",
     "apps.accounts.idempotency.IdempotencyMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "apps.common.pages.SecurityHeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "apps.common.pages.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -212,16 +220,25 @@ AUTH_USER_MODEL = "accounts.Account"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTHENTICATION_BACKENDS = ["apps.accounts.auth.backends.AccountBackend"]
 LOGIN_URL = "/admin/login/"
+SESSION_COOKIE_NAME = config(Pages).session_cookie_name
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_NAME = config(Pages).csrf_cookie_name
+CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # a cookie would show names of objects
+SECURE_HSTS_SECONDS = config(Pages).hsts_s
 SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
 
-AUTH_PASSWORD_VALIDATORS = [
+_VALIDATION = "django.contrib.auth.password_validation"
+AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
+    {"NAME": f"{_VALIDATION}.MinimumLengthValidator", "OPTIONS": {"min_length": config(Passwords).min_length}},
     {
-        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
-        "OPTIONS": {"min_length": config(Passwords).min_length},
-    }
+        "NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("login", "description")},
+    },
+    {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
+    {"NAME": f"{_VALIDATION}.NumericPasswordValidator"},
 ]
 # --- HTTP -----------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

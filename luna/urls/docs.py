@@ -10,7 +10,7 @@ from django.urls import path
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
-from drf_spectacular.views import SpectacularSwaggerView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from apps.common.errors import CATALOGUE
 from apps.common.errors.catalogue import ERRORS_PATH
@@ -19,7 +19,8 @@ SPEC_PATH = "/docs/spec"
 YAML, JSON = "application/x-yaml", "application/json"
 RENDERERS = {YAML: OpenApiYamlRenderer, JSON: OpenApiJsonRenderer}
 
-page = SpectacularSwaggerView.as_view(url=SPEC_PATH, title=settings.SPECTACULAR_SETTINGS["TITLE"], schema=None)
+# Its script has an address of its own (the parameter `script`), because pages contain no scripts.
+page = SpectacularSwaggerSplitView.as_view(url=SPEC_PATH, title=settings.SPECTACULAR_SETTINGS["TITLE"], schema=None)
 
 
 @cache
@@ -35,7 +36,7 @@ def document(media_type: str) -> str | bytes:
 def spec(request: HttpRequest) -> HttpResponseBase:
     """Answer with the page for `Accept: text/html`, with JSON if accepted, otherwise with YAML."""
     accept = request.headers.get("Accept", "")
-    if "text/html" in accept:
+    if "text/html" in accept or "script" in request.GET:
         return page(request)
     media_type = JSON if JSON in accept else YAML
     return HttpResponse(document(media_type), content_type=media_type, headers={"Vary": "Accept"})

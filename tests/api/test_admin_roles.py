@@ -25,7 +25,7 @@ from apps.handlers.models import Handler
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import object_store
-from tests.factories import PASSWORD, make_account, make_event
+from tests.factories import PASSWORD, header_client, make_account, make_event
 
 pytestmark = pytest.mark.django_db
 OURS = [Account, Token, AuditRecord, Face, List, Event, Handler, StoredObject]
@@ -231,10 +231,11 @@ def test_a_closed_account_has_no_role() -> None:
     assert site.get(page(Face, "changelist")).status_code == 302
 
 
+@pytest.mark.usefixtures("account_header")
 def test_roles_say_nothing_of_the_api() -> None:
     login, other = login_of("administrator"), make_account()
     face = face_create(account_id=other.pk, draft=FaceDraft())
-    client = Client(headers={"Luna-Account-Id": str(login.pk)})
+    client = header_client(login)
     assert client.get(f"/6/faces/{face.face_id}").status_code == 404
     assert client.get("/6/accounts").status_code == 403
 

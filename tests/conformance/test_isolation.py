@@ -15,7 +15,7 @@ from tests.api.handlers.helpers import astronaut
 from tests.conformance.document import plain
 from tests.conformance.examples import VARIANTS, Examples, Ids
 from tests.conformance.world import MARK, everything, make_world
-from tests.factories import basic_client, client_of, make_account
+from tests.factories import basic_client, header_client, make_account
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 ROUTES = [
@@ -68,6 +68,7 @@ def holder_of_all_permissions(account: Account) -> Client:
     return bearer(answer.json()["token"])
 
 
+@pytest.mark.usefixtures("account_header")
 @pytest.mark.parametrize("kind", ["basic", "header", "token"])
 def test_another_account_sees_and_changes_nothing(
     kind: str,
@@ -87,7 +88,7 @@ def test_another_account_sees_and_changes_nothing(
     intruder = make_account()
     clients: dict[str, Callable[[Account], Client]] = {
         "basic": basic_client,
-        "header": client_of,
+        "header": header_client,
         "token": holder_of_all_permissions,
     }
     client = clients[kind](intruder)

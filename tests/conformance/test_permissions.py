@@ -17,7 +17,7 @@ from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, Token
 from apps.common.api.views import BY_BODY
 from tests.api.accounts.helpers import bearer
-from tests.factories import basic_client, client_of, make_account
+from tests.factories import basic_client, header_client, make_account
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 Permissions = Mapping[str, Any]
@@ -92,7 +92,8 @@ def test_tokens(account_type: str, record_property: Any) -> None:
     assert checked == len(routes) * len(GRANTS) > 3000
 
 
-@pytest.mark.parametrize("way", [basic_client, client_of], ids=["basic", "header"])
+@pytest.mark.usefixtures("account_header")
+@pytest.mark.parametrize("way", [basic_client, header_client], ids=["basic", "header"])
 @pytest.mark.parametrize("account_type", AccountType.values)
 def test_accounts(account_type: str, way: Any) -> None:
     """Without a token no permission is missing; rejections are due to the type of the account."""

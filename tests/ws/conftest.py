@@ -1,5 +1,6 @@
 """Accounts, a server and clients of the websocket."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -44,6 +45,9 @@ def listen(port: int, transactional_db: None) -> Iterator[Listen]:
         def _listen(headers: dict[str, str] | None = None, query: str = "", **options: Any) -> ClientConnection:
             uri = f"ws://127.0.0.1:{port}/6/ws?{query}"
             options.setdefault("open_timeout", 20)
+            if "host" in options:  # the name in `Host`
+                options["sock"] = socket.create_connection(("127.0.0.1", port))
+                uri = f"ws://{options.pop('host')}/6/ws?{query}"
             client = connect(uri, additional_headers=headers, proxy=None, close_timeout=1, **options)
             return stack.enter_context(client)
 

@@ -42,6 +42,7 @@ def basic(text: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
 
 
+@pytest.mark.usefixtures("account_header")
 def test_basic_bearer_and_account_header_open(listen: Listen, user: User) -> None:
     _, bearer = user.bearer(VIEW)
     clients = [listen(headers) for headers in (user.basic, bearer, {"Luna-Account-Id": str(user.account_id)})]
@@ -61,6 +62,7 @@ def test_who_listens_stands_in_the_log(listen: Listen, user: User, caplog: pytes
     assert vars(line)["request_id"] == request_id
 
 
+@pytest.mark.usefixtures("account_header")
 @pytest.mark.parametrize(
     ("headers", "status", "code"),
     [
@@ -83,10 +85,38 @@ def test_a_wrong_password_is_refused(listen: Listen, user: User) -> None:
     assert refusal(listen, basic(f"{user.login}:wrong"))[1]["error_code"] == 41006
 
 
-def test_the_account_header_can_be_switched_off(listen: Listen, user: User, configure: Callable[..., None]) -> None:
+def test_the_account_header_is_off(listen: Listen, user: User) -> None:
+    assert refusal(listen, {"Luna-Account-Id": str(user.account_id)})[1]["error_code"] == 11061
+
+
+@pytest.mark.usefixtures("account_header")
+def test_the_account_header_is_for_listed_hosts(listen: Listen, user: User, settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["*"]
+    headers = {"Luna-Account-Id": str(user.account_id)}
+
+    assert refusal(listen, headers, host="evil.example")[1]["error_code"] == 11061
+
+
+@pytest.mark.usefixtures("account_header")
+def test_a_websocket_ends_when_the_account_header_is_switched_off(
+    listen: Listen, user: User, configure: Callable[..., None]
+) -> None:
+    configure(Sender, recheck_s=0.1)
+    by_password, by_name = listen(user.basic), listen({"Luna-Account-Id": str(user.account_id)})
     configure(Logins, allow_luna_account_auth_header=False)
 
-    assert refusal(listen, {"Luna-Account-Id": str(user.account_id)})[1]["error_code"] == 11061
+    assert close_of(by_name)[0] == 4001
+    sent = user.publish()
+    assert received_id(by_password) == sent
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:5000", "127.0.0.1.evil.example"])
+def test_a_foreign_host_is_refused(listen: Listen, user: User, host: str) -> None:
+    """A page whose own name leads to the platform: its `Origin` and `Host` agree."""
+    status, body = refusal(listen, user.basic, host=host, origin=f"http://{host}")
+
+    assert (status, body["error_code"]) == (400, 12046)
+    assert "LUNA_ALLOWED_HOSTS" in body["detail"]
 
 
 def test_a_token_needs_the_right_to_view_events(listen: Listen, user: User) -> None:

@@ -6,9 +6,7 @@ from rest_framework import serializers
 
 from apps.accounts.auth.permissions import CREATION, MAX_LISTED_HANDLERS, MODIFICATION, OBJECT_RIGHTS, RESOURCES
 from apps.accounts.choices import AccountType, VisibilityArea
-from apps.accounts.config import Passwords
 from apps.common import errors
-from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.fields import CommaListField, FlagField, UUIDField
 from apps.common.paging import PageQuery
@@ -20,16 +18,10 @@ ACCOUNT_TARGETS = ("account_id", "login", "account_type", "description", "create
 
 
 class PasswordField(serializers.CharField):
-    """A password. Spaces are kept, and it never appears in a response."""
+    """A password. Spaces are kept, and it never appears in a response. The service checks the policy."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(trim_whitespace=False, max_length=MAX_PASSWORD_LENGTH, **kwargs)
-
-    def to_internal_value(self, data: Any) -> str:
-        value = super().to_internal_value(data)
-        if len(value) < config(Passwords).min_length:
-            raise serializers.ValidationError(f"it must have at least {config(Passwords).min_length} characters.")
-        return value
 
 
 class AccountBody(StrictSerializer):

@@ -227,7 +227,8 @@ class CredentialsView(LunaView):
             rights = {"permissions": principal.permissions, "visibility_area": principal.visibility_area}
             return Response({**account_fields(principal), **rights})
         if "account_id" in body:
-            return Response(account_fields(header_principal(str(body["account_id"]))))
+            address, host = remote_address(request), request.headers.get("Host", "")
+            return Response(account_fields(header_principal(str(body["account_id"]), address, host)))
         try:
             account = password_verify(**body, address=remote_address(request))
         except LunaError as error:

@@ -36,8 +36,20 @@ class Attempts:
     """The counters of a login from an address, and of all logins from that address."""
 
     def __init__(self, login: str, address: str | None) -> None:
+        self.address = address
         self._keys = _keys(login, address)
         self.key = self._keys[0]
+        self._counts = [0, 0]
+
+    @property
+    def reached_limit(self) -> bool:
+        """Whether this attempt is the last one of its login and address that is allowed within the window."""
+        return self._counts[0] == config(Logins).failed_logins
+
+    @property
+    def reached_address_limit(self) -> bool:
+        """Whether this attempt is the last one of its address that is allowed within the window."""
+        return self._counts[1] == config(Logins).failed_logins_per_address
 
     def check(self) -> None:
         """Check the limit of login and address. Raises LunaError AUTHORIZATION_FAILED (429) when it is exceeded."""
@@ -50,15 +62,9 @@ class Attempts:
 
     def begin(self) -> None:
         """Count an attempt. Raises LunaError AUTHORIZATION_FAILED (429) when a limit is exceeded."""
-        window_s = config(Logins).failed_logins_window_s
-        try:
-            counts = client().eval(COUNT, len(self._keys), *self._keys, window_s)
-        except RedisAwayError:
-            for key in self._keys:
-                caches["process"].add(key, 0, window_s)
-            counts = [_changed(key, 1) for key in self._keys]
+        self._counts = count(*self._keys, window_s=config(Logins).failed_logins_window_s)
         limits = config(Logins).failed_logins, config(Logins).failed_logins_per_address
-        if any(count > limit for count, limit in zip(counts, limits, strict=True)):
+        if any(number > limit for number, limit in zip(self._counts, limits, strict=True)):
             raise _refusal()
 
     def succeed(self) -> None:
@@ -70,9 +76,19 @@ class Attempts:
                 _changed(key, -1)
 
 
+def count(*keys: str, window_s: int) -> list[int]:
+    """Count one event per key and return the numbers of events since the start of each key's window."""
+    try:
+        return [int(number) for number in client().eval(COUNT, len(keys), *keys, window_s)]
+    except RedisAwayError:
+        for key in keys:
+            caches["process"].add(key, 0, window_s)
+        return [_changed(key, 1) for key in keys]
+
+
 @lru_cache(1024)
 def _keys(login: str, address: str | None) -> tuple[str, str]:
-    place = _place(address)
+    place = place_of(address)
     return f"luna:failed-logins:{keyed_digest(login, place)}", f"luna:failed-logins:{keyed_digest(place)}"
 
 
@@ -83,7 +99,8 @@ def _changed(key: str, by: int) -> int:
         return 0
 
 
-def _place(address: str | None) -> str:
+def place_of(address: str | None) -> str:
+    """Return the place that counts as one client: an IPv4 address, or the /64 prefix of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address(address or "")
     except ValueError:

@@ -18,10 +18,13 @@ from apps.accounts.auth.credentials import password_verify
 from apps.accounts.auth.principal import Principal
 from apps.accounts.choices import VisibilityArea
 from apps.accounts.config import Logins
+from apps.accounts.models import Token
 from apps.common import errors
 from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
+from apps.common.hosts import is_listed
+from apps.common.networks import is_within, parse_address
 from apps.common.times import utc_now
 
 logger = logging.getLogger(__name__)
@@ -57,7 +60,7 @@ class LunaAuthentication(BaseAuthentication):
 
 def remote_address(request: HttpRequest | Request) -> str | None:
     """Return the client's address from the server. Forwarding headers of untrusted clients are ignored."""
-    return request.META.get("REMOTE_ADDR") or None
+    return parse_address(request.META.get("REMOTE_ADDR"))
 
 
 def nobody() -> None:
@@ -80,11 +83,14 @@ def principal_of_headers(request: HttpRequest | Request) -> Principal | None:
         authorization=request.headers.get("Authorization"),
         account_header=request.headers.get(ACCOUNT_HEADER),
         address=remote_address(request),
+        host=request.headers.get("Host", ""),
     )
 
 
-def principal_of(*, authorization: str | None, account_header: str | None, address: str | None) -> Principal | None:
-    """Authenticate a client by its headers. Return None without credentials.
+def principal_of(
+    *, authorization: str | None, account_header: str | None, address: str | None, host: str
+) -> Principal | None:
+    """Authenticate a client by its headers, its address and the host that it names. Return None without credentials.
 
     Raises LunaError WRONG_CREDENTIALS, AUTHORIZATION_FAILED, TOKEN_CORRUPTED, JWT_NOT_FOUND, TOKEN_EXPIRED for wrong
     ones, BAD_ACCOUNT_ID_HEADER and ACCOUNT_ID_HEADER_DISABLED for the account header.
@@ -100,7 +106,7 @@ def principal_of(*, authorization: str | None, account_header: str | None, addre
             BASIC_CHALLENGE,
         )
     if account_header is not None:
-        return header_principal(account_header)
+        return header_principal(account_header, address, host)
     return None
 
 
@@ -122,6 +128,7 @@ def basic_principal(value: str, address: str | None) -> Principal:
         account_type=account.account_type,
         login=account.login,
         visibility_area=VisibilityArea.ALL,
+        password_hash=account.password,
     )
 
 
@@ -133,7 +140,7 @@ def bearer_principal(value: str) -> Principal:
     try:
         account_id, token_id = token_decode(value)
         token = selectors.token_find(token_id)
-        if token is None or token.account_id != account_id or not token.account.is_active:
+        if token is None or token.account_id != account_id or not token.account.is_active or not is_trusted(token):
             raise LunaError(errors.JWT_NOT_FOUND)
         if token.expiration_time is not None and token.expiration_time <= utc_now():
             raise LunaError(errors.TOKEN_EXPIRED)
@@ -150,17 +157,30 @@ def bearer_principal(value: str) -> Principal:
     )
 
 
-def header_principal(value: str) -> Principal:
+def is_trusted(token: Token) -> bool:
+    """Return whether a token was created or replaced with a password.
+
+    Tokens of older releases may have been created by `Luna-Account-Id` alone. They are valid while it is enabled.
+    """
+    return token.by_password or config(Logins).allow_luna_account_auth_header
+
+
+def header_principal(value: str, address: str | None, host: str) -> Principal:
     """Identify a client by `Luna-Account-Id`. Its scope is this account only.
 
     Raises LunaError BAD_ACCOUNT_ID_HEADER for a malformed UUID, ACCOUNT_ID_HEADER_DISABLED when the header is disabled,
-    AUTHORIZATION_FAILED for an unknown account.
+    also for this client or host, AUTHORIZATION_FAILED for an unknown account.
     """
     account_id = parse_uuid(value.strip())
     if account_id is None:
         raise LunaError(errors.BAD_ACCOUNT_ID_HEADER)
     if not config(Logins).allow_luna_account_auth_header:
         raise LunaError(errors.ACCOUNT_ID_HEADER_DISABLED)
+    if not is_within(address, config(Logins).account_header_clients):
+        problem = f"for the address {address}, which is not in `LUNA_ACCOUNT_ID_HEADER_CLIENTS`"
+        raise LunaError(errors.ACCOUNT_ID_HEADER_DISABLED, problem)
+    if not is_listed(host):
+        raise LunaError(errors.ACCOUNT_ID_HEADER_DISABLED, "for a `Host` that `LUNA_ALLOWED_HOSTS` does not list")
     account = selectors.account_find(account_id)
     if account is None or not account.is_active:
         raise unauthorized(

@@ -5,14 +5,16 @@ from typing import Any
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 
+from apps.accounts.auth.attempts import Attempts
 from apps.accounts.auth.authentication import remote_address
 from apps.accounts.auth.credentials import password_verify
+from apps.accounts.auth.logins import Way, login_failed, login_succeeded
 from apps.accounts.models import Account
 from apps.common.errors import LunaError
 
 
 class AccountBackend(ModelBackend):
-    """Verifies passwords like Basic authentication, with the same rate limit."""
+    """Verifies passwords like Basic authentication, with the same rate limit. Each login leaves an audit line."""
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
@@ -21,6 +23,11 @@ class AccountBackend(ModelBackend):
             return None
         address = remote_address(request) if request is not None else None
         try:
-            return password_verify(login=username, password=password, address=address)
+            account = password_verify(login=username, password=password, address=address, way=Way.ADMIN_SITE)
         except LunaError:
             return None
+        if not account.is_staff:
+            login_failed(account=account, way=Way.ADMIN_SITE, attempts=Attempts(username, address))
+            return None
+        login_succeeded(account=account, way=Way.ADMIN_SITE, address=address)
+        return account

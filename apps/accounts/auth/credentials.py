@@ -16,11 +16,14 @@ import time
 from uuid import UUID
 
 from django.contrib.auth.hashers import check_password, make_password
+from django.contrib.auth.password_validation import validate_password
 from django.core.cache import cache, caches
+from django.core.exceptions import ValidationError
 
 from apps.accounts import selectors
 from apps.accounts.auth.attempts import Attempts
 from apps.accounts.auth.digest import keyed_digest
+from apps.accounts.auth.logins import Way, login_failed, login_succeeded
 from apps.accounts.config import Logins
 from apps.accounts.models import Account
 from apps.common import errors
@@ -40,8 +43,8 @@ _turns = [threading.Lock() for _ in range(64)]
 Remembered = tuple[str, str]  # account id, digest of the stored hash
 
 
-def password_verify(*, login: str, password: str, address: str | None = None) -> Account:
-    """Return the active account of a login and password.
+def password_verify(*, login: str, password: str, address: str | None = None, way: Way = Way.API) -> Account:
+    """Return the active account of a login and password. A failed login leaves an audit line.
 
     Raises LunaError WRONG_CREDENTIALS (401) when they do not match. Raises AUTHORIZATION_FAILED (429) after
     `LUNA_FAILED_LOGINS` failures of the login from the address, or `LUNA_FAILED_LOGINS_PER_ADDRESS` failures of all
@@ -62,7 +65,7 @@ def password_verify(*, login: str, password: str, address: str | None = None) ->
     account = _still_right(remembered)
     if account is None:
         fresh = False
-        account, remembered = _verify(login, password, key, attempts)
+        account, remembered = _verify(login, password, key, attempts, way)
     elif known and not fresh:
         _remember(key, remembered)
     if not fresh:
@@ -71,8 +74,16 @@ def password_verify(*, login: str, password: str, address: str | None = None) ->
     return account
 
 
-def password_hash(password: str) -> str:
-    """Hash a new password. Raises LunaError SERVICE_BUSY (503) when the wait for hashing is too long."""
+def password_hash(password: str, account: Account) -> str:
+    """Hash the new password of an account, whose login and description it must not resemble.
+
+    Raises LunaError INVALID_JSON for a password against the policy, SERVICE_BUSY (503) when the wait for hashing is too
+    long.
+    """
+    try:
+        validate_password(password, account)
+    except ValidationError as error:
+        raise LunaError(errors.INVALID_JSON, f"{' '.join(error.messages)} Path: 'password'") from None
     with _hashes.take(1):
         return make_password(password)
 
@@ -81,7 +92,7 @@ def _last_pair(attempts: Attempts) -> str:
     return f"last-pair:{attempts.key}"
 
 
-def _verify(login: str, password: str, key: str, attempts: Attempts) -> tuple[Account, Remembered]:
+def _verify(login: str, password: str, key: str, attempts: Attempts, way: Way) -> tuple[Account, Remembered]:
     with _turns[hash(attempts.key) % len(_turns)], _hashes.take(1):
         remembered = _recall(key)  # another request may have verified this pair during the wait
         account = _still_right(remembered)
@@ -91,8 +102,11 @@ def _verify(login: str, password: str, key: str, attempts: Attempts) -> tuple[Ac
         account = selectors.account_by_login(login)
         if not _password_fits(account, password) or account is None or not account.is_active:
             caches["process"].delete(_last_pair(attempts))
+            login_failed(account=account, way=way, attempts=attempts)
             raise LunaError(errors.WRONG_CREDENTIALS)
         attempts.succeed()
+        if way is Way.API:
+            login_succeeded(account=account, way=way, address=attempts.address)
         remembered = (account.account_id.hex, keyed_digest(account.password))
         _remember(key, remembered)
         return account, remembered

@@ -1,7 +1,7 @@
 """The authenticated client, as views, services and the audit log see it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -13,7 +13,7 @@ class Principal:
     """`request.user` of the API: an account and, with a bearer token, the token's restrictions.
 
     `permissions` is None without a token; then the account type alone decides. `verified` is False for a
-    `Luna-Account-Id`, which contains no secret.
+    `Luna-Account-Id`, which contains no secret. `password_hash` is the stored hash of the password that was verified.
     """
 
     account_id: UUID
@@ -23,6 +23,7 @@ class Principal:
     permissions: Mapping[str, Any] | None = None
     visibility_area: str = VisibilityArea.ACCOUNT
     verified: bool = True
+    password_hash: str | None = field(default=None, repr=False)
 
     is_authenticated: ClassVar[bool] = True
     is_anonymous: ClassVar[bool] = False

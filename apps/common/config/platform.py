@@ -1,6 +1,6 @@
 """Settings that belong to no room: directories, services, HTTP, external address and platform limits."""
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,7 +11,11 @@ from apps.common.config.groups import Scope, Section, Settings, group, ordered, 
 DATABASE_SCHEMES = ("postgres://", "postgresql://", "pgsql://", "psql://", "postgis://")
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 MAX_BYTES = 2**40
+COOKIE_NAME = r"^[A-Za-z0-9_-]{1,64}$"
+COOKIE_NAMES = "1 to 64 letters, digits, `_` and `-`"
 Absolute = Annotated[Path, AfterValidator(Path.resolve)]
+IpNetwork = Annotated[str, AfterValidator(lambda text: _network(text))]
+"""An IP address or network in its canonical form, or `*` for all."""
 
 
 @group("LUNA_DIRECTORIES", scope=Scope.START)
@@ -72,7 +76,10 @@ class Web(Settings):
     """Host names, origins and proxies that the platform trusts."""
 
     allowed_hosts: tuple[str, ...] = setting(
-        ("*",), "Accepted host names of requests, `*` for any.", env="LUNA_ALLOWED_HOSTS"
+        (),
+        "Host names that requests may name in `Host`, besides loopback names and the host of `LUNA_EXTERNAL_ADDRESS`; "
+        "`*` for any. Default: none if `LUNA_HOST` is a loopback address, otherwise `*`.",
+        env="LUNA_ALLOWED_HOSTS",
     )
     csrf_trusted_origins: tuple[str, ...] = setting(
         (),
@@ -80,12 +87,53 @@ class Web(Settings):
         env="LUNA_CSRF_TRUSTED_ORIGINS",
         accepts="a list of origins such as `https://desk.example`",
     )
-    forwarded_allow_ips: tuple[Annotated[str, AfterValidator(lambda text: _network(text))], ...] = setting(
+    forwarded_allow_ips: tuple[IpNetwork, ...] = setting(
         (),
         "Addresses and networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. If empty, "
         "all clients behind a proxy share the proxy's address, also in rate limits.",
         env="FORWARDED_ALLOW_IPS",
         accepts="a list of IP addresses and networks, or `*` for every peer",
+    )
+
+
+@group("LUNA_WEB_PAGES", scope=Scope.START)
+class Pages(Settings):
+    """Cookies and headers of pages: the admin site and the documentation. The API uses no cookies."""
+
+    session_cookie_name: str = setting(
+        "luna_session",
+        "Name of the cookie of a session. Installations on one host need different names.",
+        env="LUNA_SESSION_COOKIE_NAME",
+        accepts=COOKIE_NAMES,
+        pattern=COOKIE_NAME,
+    )
+    csrf_cookie_name: str = setting(
+        "luna_csrf",
+        "Name of the cookie that protects forms.",
+        env="LUNA_CSRF_COOKIE_NAME",
+        accepts=COOKIE_NAMES,
+        pattern=COOKIE_NAME,
+    )
+    secure_cookies: bool | None = setting(
+        None,
+        "Whether browsers send the cookies over HTTPS only. Default: for a request that came over HTTPS, possibly "
+        "through a proxy of `FORWARDED_ALLOW_IPS`.",
+        env="LUNA_SECURE_COOKIES",
+    )
+    hsts_s: int = setting(
+        30 * 86_400,
+        "Seconds for which browsers use HTTPS only for this host (`Strict-Transport-Security`); 0: no header. It is "
+        "sent over HTTPS only.",
+        env="LUNA_HSTS_S",
+        ge=0,
+        le=10 * 366 * 86_400,
+    )
+    content_security_policy: str = setting(
+        "",
+        "Header `Content-Security-Policy` of pages. Default: scripts, pictures and forms of the platform only.",
+        env="LUNA_CONTENT_SECURITY_POLICY",
+        accepts="text without line breaks",
+        pattern=r"^[\x20-\x7e]*$",
     )
 
 
@@ -215,9 +263,9 @@ class PlatformLimits(Settings):
 
 
 def _network(text: str) -> str:
-    if text != "*":
-        ip_network(text, strict=False)
-    return text
+    if text == "*":
+        return text
+    return str(ip_network(text, strict=False) if "/" in text else ip_address(text))
 
 
 def _begins(url: SecretStr, schemes: tuple[str, ...]) -> SecretStr:

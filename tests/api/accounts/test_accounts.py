@@ -14,7 +14,7 @@ from apps.accounts.models import Account, AuditRecord, Token
 from apps.common.holdings import Erasure, Holding, holdings
 from tests.api.accounts.helpers import JSON, issue
 from tests.api.helpers import refused
-from tests.factories import PASSWORD, basic_client, client_of, make_account, make_event
+from tests.factories import PASSWORD, basic_client, header_client, make_account, make_event
 
 pytestmark = pytest.mark.django_db
 BODY = {"login": "someone@luna.test", "password": "a password", "account_type": "user"}
@@ -88,11 +88,12 @@ def test_wrong_content_type() -> None:
     refused(Client().post("/6/accounts", b"login=a", "text/plain"), 400, 12017)
 
 
+@pytest.mark.usefixtures("account_header")
 def test_advanced_accounts_need_an_administrator(configure: Callable[..., None]) -> None:
     body = {**BODY, "account_type": "advanced_user"}
     admin, user = make_account(AccountType.ADMIN), make_account()
     refused(register(account_type="advanced_user"), 403, 12010)
-    refused(client_of(admin).post("/6/accounts", body, JSON), 403, 12010)
+    refused(header_client(admin).post("/6/accounts", body, JSON), 403, 12010)
     refused(basic_client(user).post("/6/accounts", body, JSON), 403, 12033)
     refused(issue(admin)[1].post("/6/accounts", body, JSON), 403, 12033)
     assert basic_client(admin).post("/6/accounts", body, JSON).status_code == 201
@@ -159,11 +160,12 @@ def test_new_password_ends_the_old_one_at_once() -> None:
     refused(old.get("/6/account"), 401, 41006)
 
 
+@pytest.mark.usefixtures("account_header")
 @pytest.mark.parametrize("method", ["patch", "delete"])
 def test_who_only_knows_the_id_cannot_take_an_account_over(method: str) -> None:
     account = make_account()
     body = {"password": "mine now"}
-    refused(getattr(client_of(account), method)("/6/account", body, JSON), 403, 12010)
+    refused(getattr(header_client(account), method)("/6/account", body, JSON), 403, 12010)
     refused(getattr(issue(account)[1], method)("/6/account", body, JSON), 403, 11064)
     assert basic_client(account).get("/6/account").status_code == 200
 
@@ -204,12 +206,13 @@ def test_last_administrator_stays(django_capture_on_commit_callbacks: Any) -> No
     assert list(Account.objects.all()) == [other]
 
 
+@pytest.mark.usefixtures("account_header")
 def test_list_is_for_those_who_see_all() -> None:
     admin, user = make_account(AccountType.ADMIN), make_account()
     page = basic_client(admin).get("/6/accounts").json()["accounts"]
     assert [row["account_id"] for row in page] == [str(user.pk), str(admin.pk)]
     refused(basic_client(user).get("/6/accounts"), 403, 12033)
-    refused(client_of(admin).get("/6/accounts"), 403, 12033)
+    refused(header_client(admin).get("/6/accounts"), 403, 12033)
     refused(Client().get("/6/accounts"), 403, 12010)
 
 
@@ -263,10 +266,11 @@ def test_verify_token_and_account_id(configure: Callable[..., None]) -> None:
         "permissions": {"face": ["view"]},
         "visibility_area": "account",
     }
-    assert Client().post("/6/credentials", {"account_id": str(account.pk)}, JSON).json() == ours
-    refused(Client().post("/6/credentials", {"account_id": str(uuid4())}, JSON), 401, 11065)
-    configure(Logins, allow_luna_account_auth_header=False)
-    refused(Client().post("/6/credentials", {"account_id": str(account.pk)}, JSON), 403, 11061)
+    here = Client(headers={"Host": "localhost"})
+    refused(here.post("/6/credentials", {"account_id": str(account.pk)}, JSON), 403, 11061)
+    configure(Logins, allow_luna_account_auth_header=True)
+    assert here.post("/6/credentials", {"account_id": str(account.pk)}, JSON).json() == ours
+    refused(here.post("/6/credentials", {"account_id": str(uuid4())}, JSON), 401, 11065)
 
 
 @pytest.mark.parametrize("body", [{}, {"login": "a@b.c"}, {"token": "a", "account_id": str(uuid4())}])

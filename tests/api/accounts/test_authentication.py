@@ -29,11 +29,11 @@ from pytest_django import Settings
 from apps.accounts.auth.bearer import signature, token_decode, token_encode
 from apps.accounts.config import Logins, TokenSignature
 from apps.accounts.models import Account
-from apps.common.config import Services, config
+from apps.common.config import ExternalAddress, Services, Web, config
 from apps.common.errors import LunaError
 from tests.api.accounts.helpers import JSON, bearer, issue
 from tests.api.helpers import refused
-from tests.factories import PASSWORD, basic_client, client_of, make_account
+from tests.factories import PASSWORD, basic_client, header_client, make_account
 
 pytestmark = pytest.mark.django_db
 VIEW = {"account": ["view"]}
@@ -53,8 +53,9 @@ def test_no_credentials() -> None:
     assert "WWW-Authenticate" not in answer.headers
 
 
+@pytest.mark.usefixtures("account_header")
 def test_three_ways_in(account: Account) -> None:
-    for client in (basic_client(account), issue(account, permissions=VIEW)[1], client_of(account)):
+    for client in (basic_client(account), issue(account, permissions=VIEW)[1], header_client(account)):
         assert client.get("/6/account").json()["account_id"] == str(account.pk)
 
 
@@ -101,8 +102,9 @@ def test_credentials_are_remembered_without_being_kept(account: Account, redis_c
     assert account.login.encode() not in stored
 
 
+@pytest.mark.usefixtures("account_header")
 def test_deactivated_account_is_out_at_once(account: Account) -> None:
-    clients = basic_client(account), issue(account, permissions=VIEW)[1], client_of(account)
+    clients = basic_client(account), issue(account, permissions=VIEW)[1], header_client(account)
     for client in clients:
         assert client.get("/6/account").status_code == 200
     Account.objects.update(is_active=False)
@@ -147,12 +149,73 @@ def test_a_remembered_password_needs_no_cache(account: Account, redis_client: An
 
 
 def test_account_header(account: Account, configure: Callable[..., None]) -> None:
-    assert Client(headers={"Luna-Account-Id": str(account.pk).upper()}).get("/6/account").status_code == 200
+    refused(header_client(account).get("/6/account"), 403, 11061)
+    refused(Client(headers={"Luna-Account-Id": "7"}).get("/6/account"), 400, 11037)
+    configure(Logins, allow_luna_account_auth_header=True)
+    headers = {"Luna-Account-Id": str(account.pk).upper(), "Host": "localhost:5000"}
+    assert Client(headers=headers).get("/6/account").status_code == 200
     for value in ("", "7", "x" * 36, f"{{{account.pk}}}", account.pk.hex):
         refused(Client(headers={"Luna-Account-Id": value}).get("/6/account"), 400, 11037)
-    refused(Client(headers={"Luna-Account-Id": str(uuid4())}).get("/6/account"), 401, 11065)
-    configure(Logins, allow_luna_account_auth_header=False)
-    refused(client_of(account).get("/6/account"), 403, 11061)
+    refused(Client(headers={**headers, "Luna-Account-Id": str(uuid4())}).get("/6/account"), 401, 11065)
+
+
+@pytest.mark.usefixtures("account_header")
+@pytest.mark.parametrize(
+    ("address", "clients", "accepted"),
+    [
+        ("127.0.0.9", None, True),
+        ("::1", None, True),
+        ("::ffff:127.0.0.1", None, True),
+        ("192.0.2.7", None, False),
+        ("2001:db8::1", None, False),
+        ("192.0.2.7", ["192.0.2.0/24"], True),
+        ("127.0.0.1", ["192.0.2.0/24"], False),
+        ("2001:db8::1", ["192.0.2.0/24", "2001:db8::/32"], True),
+        ("not an address", ["0.0.0.0/0", "::/0"], False),
+        ("192.0.2.7", ["*"], True),
+    ],
+)
+def test_account_header_is_for_listed_clients(
+    account: Account, configure: Callable[..., None], address: str, clients: list[str] | None, accepted: bool
+) -> None:
+    if clients is not None:
+        configure(Logins, account_header_clients=clients)
+    answer = header_client(account).get("/6/account", REMOTE_ADDR=address)
+    if accepted:
+        assert answer.status_code == 200
+    else:
+        assert "LUNA_ACCOUNT_ID_HEADER_CLIENTS" in refused(answer, 403, 11061)
+
+
+@pytest.mark.usefixtures("account_header")
+@pytest.mark.parametrize(
+    ("host", "accepted"),
+    [
+        ("127.0.0.1:5000", True),
+        ("[::1]:5000", True),
+        ("luna.localhost", True),
+        ("192.0.2.7", True),
+        ("luna.example", True),
+        ("LUNA.EXAMPLE:8443", True),
+        ("external.example", True),
+        ("evil.example", False),
+    ],
+)
+def test_account_header_is_for_listed_hosts(
+    account: Account, configure: Callable[..., None], settings: Settings, host: str, accepted: bool
+) -> None:
+    """`*` lets requests with any `Host` in, but lists none: a page of evil.example may have resolved it to us."""
+    settings.ALLOWED_HOSTS = ["*"]
+    configure(Web, allowed_hosts=["*", "luna.example"])
+    configure(ExternalAddress, origin="https://external.example:5000")
+    answer = header_client(account).get("/6/account", headers={"Host": host})
+    if accepted:
+        assert answer.status_code == 200
+    else:
+        assert "LUNA_ALLOWED_HOSTS" in refused(answer, 403, 11061)
+    answer = Client().post("/6/credentials", {"account_id": str(account.pk)}, JSON, headers={"Host": host})
+    assert answer.status_code == (200 if accepted else 403)
+    assert basic_client(account).get("/6/account", headers={"Host": host}).status_code == 200
 
 
 def test_garbled_tokens(account: Account) -> None:

@@ -12,12 +12,12 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.auth.permissions import OBJECT_RIGHTS, RESOURCES, all_permissions
 from apps.accounts.choices import AccountType
-from apps.accounts.config import Registration
+from apps.accounts.config import Logins, Registration
 from apps.accounts.models import Account, AuditRecord, Token
 from apps.common.times import utc_now
 from tests.api.accounts.helpers import JSON, issue
 from tests.api.helpers import refused
-from tests.factories import basic_client, client_of, make_account
+from tests.factories import basic_client, header_client, make_account
 
 pytestmark = pytest.mark.django_db
 
@@ -60,8 +60,41 @@ def test_jwt_is_not_stored(account: Account) -> None:
     assert jwt.rpartition(".")[2] not in str(row)
 
 
-def test_account_id_is_enough_to_create(account: Account) -> None:
-    assert client_of(account).post("/6/tokens", {"permissions": {}}, JSON).status_code == 201
+@pytest.mark.usefixtures("account_header")
+def test_the_account_header_creates_and_changes_no_token(account: Account) -> None:
+    """Such a token would outlive the header, which contains no secret."""
+    token_id, limited, _ = issue(account, permissions={"face": ["view"]})
+    client = header_client(account)
+    refused(client.post("/6/tokens", {"permissions": {}}, JSON), 403, 12010)
+    refused(client.post("/6/tokens?grant_all_permissions=1", {}, JSON), 403, 12010)
+    refused(client.put(f"/6/tokens/{token_id}?grant_all_permissions=1", {}, JSON), 403, 12010)
+    assert limited.get("/6/faces").status_code == 200
+    refused(limited.get("/6/lists"), 403, 11059)
+    assert client.get(f"/6/tokens/{token_id}").status_code == 200
+    assert Token.objects.for_account(account.pk).count() == 1
+
+
+def test_tokens_that_the_header_created_end_with_it(account: Account, configure: Callable[..., None]) -> None:
+    """Older releases let the header create tokens. The owner keeps one by replacing it with the password."""
+    token_id, old, jwt = issue(account, permissions={"face": ["view"]})
+    Token.objects.unscoped().update(by_password=False)
+    refused(old.get("/6/faces"), 401, 41005)
+    refused(Client().post("/6/credentials", {"token": jwt}, JSON), 401, 41005)
+    configure(Logins, allow_luna_account_auth_header=True)
+    assert old.get("/6/faces").status_code == 200
+    body = {"permissions": {"face": ["view"], "token": ["modification"]}}
+    assert basic_client(account).put(f"/6/tokens/{token_id}", body, JSON).status_code == 204
+    configure(Logins, allow_luna_account_auth_header=False)
+    assert old.get("/6/faces").status_code == 200
+
+
+def test_a_token_without_password_does_not_confirm_itself(account: Account, configure: Callable[..., None]) -> None:
+    token_id, old, _ = issue(account, permissions={"token": ["modification"]})
+    Token.objects.unscoped().update(by_password=False)
+    configure(Logins, allow_luna_account_auth_header=True)
+    assert old.put(f"/6/tokens/{token_id}", {"permissions": {"token": ["modification"]}}, JSON).status_code == 204
+    configure(Logins, allow_luna_account_auth_header=False)
+    refused(old.get("/6/tokens"), 401, 41005)
 
 
 def test_token_makes_no_token(account: Account) -> None:
@@ -118,7 +151,6 @@ def test_visibility_of_all_accounts(client: Client) -> None:
     refused(client.post("/6/tokens", body, JSON), 400, 41009)
     advanced = make_account(AccountType.ADVANCED_USER)
     assert basic_client(advanced).post("/6/tokens", body, JSON).status_code == 201
-    refused(client_of(advanced).post("/6/tokens", body, JSON), 400, 41009)
 
 
 def test_downgraded_account_loses_sight(configure: Callable[..., None]) -> None:

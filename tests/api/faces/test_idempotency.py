@@ -26,7 +26,7 @@ from apps.faces.models import Face
 from apps.imagestore.models import StoredObject
 from tests.api.accounts.helpers import issue
 from tests.api.helpers import refused
-from tests.factories import basic_client, client_of, make_account
+from tests.factories import basic_client, client_of, header_client, make_account
 from tests.platform import Caller, platform
 
 
@@ -137,6 +137,7 @@ def test_a_wrong_password_counts_once(account: Account, configure: Callable[...,
     refused(create(guesser, "k"), 429, 11065)
 
 
+@pytest.mark.usefixtures("account_header")
 def test_an_answer_is_for_the_same_rights(account: Account) -> None:
     """A client without the permission does not receive the stored response of the key."""
     owner = basic_client(account)
@@ -145,7 +146,7 @@ def test_an_answer_is_for_the_same_rights(account: Account) -> None:
     first = create(token, "k")
     assert first.status_code == 201
     assert create(token, "k").content == first.content
-    for other in (powerless, owner, client_of(account)):
+    for other in (powerless, owner, header_client(account)):
         assert "a different request" in refused(create(other, "k"), 400, 12046)
     assert owner.put(f"/6/tokens/{token_id}", {"permissions": {}}, content_type="application/json").status_code == 204
     refused(create(token, "k"), 400, 12046)

@@ -117,6 +117,7 @@ def ask(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> A
     """The answer to a request as our server hands it over: Django's client knows no `_` in names of headers."""
     scope = {
         "method": method, "raw_path": path.encode(), "query_string": b"", "http_version": "1.1", "scheme": "http",
+        "client": ("127.0.0.1", 50_000),
         "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
     }  # fmt: skip
     stream = io.BytesIO()
@@ -124,15 +125,16 @@ def ask(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> A
     return Client().request(**environment(scope, stream))
 
 
+@pytest.mark.usefixtures("account_header")
 def test_names_with_underscores_are_not_lost(account: Account) -> None:
-    own = {"Luna-Account-Id": str(account.account_id)}
+    own = {"Luna-Account-Id": str(account.account_id), "Host": "localhost"}
     sent = {"X-Luna-Meta-user_id": "7", "X-Luna-Meta-User-Id": "8", "Content-Type": "image/jpeg"}
     path = ask("POST", "/6/images", own | sent, picture((5, 5))).json()["url"]
     for asked in ({"with_meta": "1"}, {"with-meta": "1"}):
         got = ask("HEAD", path, own | asked).headers
         found = {name.lower(): value for name, value in got.items() if name.lower().startswith("x-luna-meta")}
         assert found == {"x-luna-meta-user_id": "7", "x-luna-meta-user-id": "8"}
-    assert ask("GET", path, {"Luna_Account_Id": own["Luna-Account-Id"]}).status_code == 403
+    assert ask("GET", path, {"Luna_Account_Id": own["Luna-Account-Id"], "Host": "localhost"}).status_code == 403
 
 
 @pytest.mark.parametrize(

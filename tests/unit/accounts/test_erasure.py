@@ -23,7 +23,7 @@ from apps.imagestore.models import StoredObject
 from apps.imagestore.services import samples_store
 from apps.imagestore.types import NewObject
 from tests.api.imagestore.helpers import picture
-from tests.factories import PASSWORD, basic_client, client_of, make_account, make_event, unit_vectors
+from tests.factories import PASSWORD, basic_client, header_client, make_account, make_event, unit_vectors
 from tests.storages import stored_names
 
 FACES = 6_000
@@ -84,12 +84,13 @@ def test_much_goes_with_bounded_memory_and_in_bounded_batches(store_dir: Path) -
     assert len(stored_names()) == 4
 
 
+@pytest.mark.usefixtures("account_header")
 def test_a_closed_account_lets_nobody_in_and_its_login_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     account = make_account()
     login = account.login
     monkeypatch.setattr(services, "account_erase", lambda **_: None)  # as if the process died here
     assert basic_client(account).delete("/6/account").status_code == 204
-    for client, code in ((basic_client(account), 41006), (client_of(account), 11065)):
+    for client, code in ((basic_client(account), 41006), (header_client(account), 11065)):
         answer = client.get("/6/faces")
         assert (answer.status_code, answer.json()["error_code"]) == (401, code)
     assert accounts_to_erase() == [account.pk]
@@ -183,6 +184,7 @@ def test_what_a_late_request_adds_goes_too(monkeypatch: pytest.MonkeyPatch) -> N
     assert not Account.objects.exists()
 
 
+@pytest.mark.usefixtures("account_header")
 @pytest.mark.parametrize(
     ("path", "body", "content_type"),
     [
@@ -199,7 +201,7 @@ def test_what_comes_too_late_is_of_no_account(
     """The account goes after the request was let in."""
     account = Account(account_id=uuid4(), login="gone@luna.test")
     monkeypatch.setattr(selectors, "account_find", lambda account_id: account)
-    answer = client_of(account).post(path, body, content_type)
+    answer = header_client(account).post(path, body, content_type)
     assert (answer.status_code, answer.json()["error_code"]) == (404, 15012)
     assert str(account.account_id) in answer.json()["detail"]
     assert stored_names() == []

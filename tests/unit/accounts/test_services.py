@@ -15,6 +15,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from apps.accounts.audit import audit_write
 from apps.accounts.auth.access import require_resource, require_right
+from apps.accounts.auth.logins import ACTIONS
 from apps.accounts.auth.permissions import (
     EMIT_EVENTS,
     OBJECT_RIGHTS,
@@ -85,7 +86,7 @@ def test_a_change_does_not_open_an_account_that_is_closed_meanwhile() -> None:
     known = Account.objects.get(pk=account.pk)
     account_close(account=account)
     with pytest.raises(LunaError) as refused:
-        account_update(account=known, password="another", login="back@luna.test")
+        account_update(account=known, password="another one", login="back@luna.test")
     assert refused.value.code == 15012
     closed = Account.objects.get(pk=account.pk)
     assert (closed.is_active, closed.login) == (False, f"{account.pk}@deleted.invalid")
@@ -127,12 +128,25 @@ def test_audit_lines_end_with_their_retention(configure: Callable[..., None]) ->
     audit_prune()
     assert set(AuditRecord.objects.values_list("object_id", flat=True)) == {"0", "29"}
     with pytest.raises(CommandError):
+        call_command("audit_prune", login_days=-1)
+    with pytest.raises(CommandError):
         call_command("audit_prune", days=-1)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_audit_lines_of_logins_end_earlier(action: str) -> None:
+    """Anonymous clients cause them, so they must not fill the database."""
+    for name in (action, "delete"):
+        audit_write(action=name, object_type="account", object_id=name)
+    AuditRecord.objects.update(time=utc_now() - timedelta(days=91))
+    audit_write(action=action, object_type="account", object_id="recent")
+    audit_prune()
+    assert set(AuditRecord.objects.values_list("object_id", flat=True)) == {"delete", "recent"}
 
 
 def test_audit_line_holds_the_request_id(client: Client) -> None:
     request_id = "1536751345,8b8b5937-2e9c-4e8b-a7a7-5caf86621b5a"
-    body = {"login": "a@luna.test", "password": "password"}
+    body = {"login": "a@luna.test", "password": "a password"}
     client.post("/6/accounts", body, "application/json", headers={"Luna-Request-Id": request_id})
     assert AuditRecord.objects.get().request_id == request_id
 

@@ -4,13 +4,14 @@ import json
 import secrets
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.accounts.choices import AccountType
 from apps.accounts.config import Administrator
 from apps.accounts.selectors import account_find
 from apps.accounts.services import account_create
 from apps.common.config import config
+from apps.common.errors import LunaError
 
 PASSWORD_BYTES = 12
 
@@ -32,13 +33,16 @@ class Command(BaseCommand):
         created = account is None
         if account is None:
             password = chosen_password or secrets.token_urlsafe(PASSWORD_BYTES)
-            account = account_create(
-                account_id=account_id,
-                login=chosen.login,
-                password=password,
-                account_type=AccountType.ADMIN,
-                description="the first administrator",
-            )
+            try:
+                account = account_create(
+                    account_id=account_id,
+                    login=chosen.login,
+                    password=password,
+                    account_type=AccountType.ADMIN,
+                    description="the first administrator",
+                )
+            except LunaError as error:
+                raise CommandError(f"Cannot create the administrator {chosen.login}: {error.detail}") from error
         # Only a random password is printed; the operator knows a chosen one.
         shown = None if chosen_password else password
         if options["json"]:
