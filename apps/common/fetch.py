@@ -5,6 +5,7 @@ passes the same check. One deadline covers the whole request, including slow hea
 """
 
 import ipaddress
+import math
 import socket
 import ssl
 import time
@@ -19,7 +20,6 @@ import httpx
 
 MAX_REDIRECTS = 3
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-DEFAULT_TIMEOUT_S = 10.0
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # The allocated global unicast range of IPv6. Site-local, translated and IPv4-compatible addresses are outside.
 UNICAST6 = ipaddress.ip_network("2000::/3")
@@ -35,6 +35,15 @@ class FetchError(Exception):
 
 class RefusedError(FetchError):
     """The URL or its address is not allowed; a retry would fail too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Time limits in seconds: of opening a connection, of a read or write without data, and of the whole request."""
+
+    total_s: float
+    connect_s: float = math.inf
+    silence_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +87,21 @@ def resolve(host: str, port: int, *, allow_private: bool) -> str:
 
 
 class DeadlineStream(httpcore.NetworkStream):
-    """A connection whose reads and writes end at the deadline (seconds of `time.monotonic`)."""
+    """A connection whose reads and writes end at the deadline, or after `silence_s` seconds without data.
 
-    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
+    `deadline`: seconds of `time.monotonic`.
+    """
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: float, silence_s: float) -> None:
         self._stream = stream
         self._deadline = deadline
+        self._silence_s = silence_s
 
     def _left_s(self) -> float:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise httpcore.ReadTimeout("the request exceeded its time limit")
-        return left
+        return min(left, self._silence_s)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._stream.read(max_bytes, self._left_s())
@@ -103,17 +116,18 @@ class DeadlineStream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         stream = self._stream.start_tls(ssl_context, server_hostname, self._left_s())
-        return DeadlineStream(stream, self._deadline)
+        return DeadlineStream(stream, self._deadline, self._silence_s)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
 
 class GuardedBackend(httpcore.SyncBackend):
-    """Opens connections to public addresses only, unless `allow_private`."""
+    """Opens connections to public addresses only, unless `allow_private`. Its time limits start at its creation."""
 
-    def __init__(self, deadline: float, *, allow_private: bool) -> None:
-        self._deadline = deadline
+    def __init__(self, timeouts: Timeouts, *, allow_private: bool) -> None:
+        self._deadline = time.monotonic() + timeouts.total_s
+        self._timeouts = timeouts
         self._allow_private = allow_private
 
     def connect_tcp(
@@ -126,7 +140,8 @@ class GuardedBackend(httpcore.SyncBackend):
     ) -> httpcore.NetworkStream:
         address = resolve(host, port, allow_private=self._allow_private)
         left = max(self._deadline - time.monotonic(), 0.001)
-        return DeadlineStream(super().connect_tcp(address, port, left, local_address, socket_options), self._deadline)
+        stream = super().connect_tcp(address, port, min(left, self._timeouts.connect_s), local_address, socket_options)
+        return DeadlineStream(stream, self._deadline, self._timeouts.silence_s)
 
 
 @cache
@@ -134,14 +149,14 @@ def _ssl_context() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def fetch(url: str, *, max_bytes: int, timeout_s: float = DEFAULT_TIMEOUT_S, allow_private: bool = False) -> Fetched:
+def fetch(url: str, *, max_bytes: int, timeouts: Timeouts, allow_private: bool = False) -> Fetched:
     """GET an http or https URL, following at most `MAX_REDIRECTS` redirects.
 
-    `timeout_s` limits the whole request except name resolution. Raises FetchError for another scheme, an address that
+    `timeouts` apply to the whole request except name resolution. Raises FetchError for another scheme, an address that
     is not public (unless `allow_private`), a status other than 200, a compressed body, a body larger than `max_bytes`,
     and network failures.
     """
-    backend = GuardedBackend(time.monotonic() + timeout_s, allow_private=allow_private)
+    backend = GuardedBackend(timeouts, allow_private=allow_private)
     try:
         with httpcore.ConnectionPool(ssl_context=_ssl_context(), network_backend=backend) as pool:
             for _ in range(MAX_REDIRECTS + 1):
@@ -159,14 +174,14 @@ def post(
     *,
     body: bytes,
     headers: Mapping[str, str],
-    timeout_s: float = DEFAULT_TIMEOUT_S,
+    timeouts: Timeouts,
     allow_private: bool = False,
 ) -> int:
     """POST to an http or https URL and return the status. Redirects are not followed, the response body is not read.
 
     Raises FetchError as `fetch` does, except that every status is accepted.
     """
-    backend = GuardedBackend(time.monotonic() + timeout_s, allow_private=allow_private)
+    backend = GuardedBackend(timeouts, allow_private=allow_private)
     try:
         with (
             httpcore.ConnectionPool(ssl_context=_ssl_context(), network_backend=backend) as pool,

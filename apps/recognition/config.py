@@ -173,6 +173,18 @@ class SdkLimits(Settings):
     received_images_limit: int = setting(8, "Maximum number of pictures in one request.", ge=1, le=1000)
 
 
+@group("FETCH_EXTERNAL_IMAGE_TIMEOUTS", scope=Scope.LIVE)
+class ImageDownloads(Settings):
+    """Time limits, in seconds, of downloads of images whose URLs are in requests."""
+
+    connect: int = setting(
+        10, "Time until a connection is open. The lower value of it and `sock_connect` applies.", ge=1, le=600
+    )
+    request: int = setting(10, "Time of the whole download, redirects included.", ge=1, le=600)
+    sock_connect: int = setting(10, "Time until the socket is connected.", ge=1, le=600)
+    sock_request: int = setting(10, "Time without data.", ge=1, le=600)
+
+
 class SwitchesBase(Settings):
     """Switches of detectors and estimators."""
 

@@ -18,7 +18,7 @@ import orjson
 import ormsgpack
 
 from apps.common.config import OutgoingRequests, config
-from apps.common.fetch import FetchError, RefusedError, post, shown_url
+from apps.common.fetch import FetchError, RefusedError, Timeouts, post, shown_url
 from apps.common.process import PerProcess
 from apps.common.secrets import Secret, UnreadableSecretError
 from apps.sender.services import message_frame
@@ -144,7 +144,7 @@ def _deliver(call: _Call) -> bool:
             webhook.url,
             body=call.body,
             headers=_headers(webhook),
-            timeout_s=webhook.timeout_s,
+            timeouts=Timeouts(webhook.timeout_s),
             allow_private=config(OutgoingRequests).allow_private_urls,
         )
     except (RefusedError, UnreadableSecretError) as error:

@@ -12,19 +12,20 @@ from apps.common import errors
 from apps.common.budget import Budget
 from apps.common.config import ExternalAddress, Images, OutgoingRequests, config
 from apps.common.errors import LunaError
-from apps.common.fetch import FetchError, fetch
+from apps.common.fetch import FetchError, Timeouts, fetch
 from apps.common.scope import Scope
 from apps.imagestore.addresses import object_of_address
 from apps.imagestore.choices import Bucket, audit_type, holds_pictures
 from apps.imagestore.models import StoredObject
 from apps.imagestore.selectors import object_get, objects_get
 from apps.imagestore.services import object_bytes
+from apps.recognition.config import ImageDownloads
 from apps.recognition.types import Points
 
 logger = logging.getLogger(__name__)
 
 FETCH_THREADS = 8
-# Concurrent requests that download images. A slow server blocks one for ten seconds; other threads remain available.
+# Concurrent requests that download images. A slow server blocks each until its time limit; other threads remain free.
 DOWNLOADS_AT_ONCE = 4
 _downloads = Budget("pictures are being downloaded", DOWNLOADS_AT_ONCE, 0.0)
 # Content types of servers that do not know the type. Any other type that is not an image is rejected.
@@ -119,7 +120,10 @@ def _all_fetched(urls: Sequence[str]) -> list[Loaded]:
 def _fetched(url: str) -> Loaded:
     try:
         answer = fetch(
-            url, max_bytes=config(Images).max_bytes, allow_private=config(OutgoingRequests).allow_private_urls
+            url,
+            max_bytes=config(Images).max_bytes,
+            timeouts=_timeouts(config(ImageDownloads)),
+            allow_private=config(OutgoingRequests).allow_private_urls,
         )
     except FetchError as error:
         logger.info("image download failed: %s", error)
@@ -127,3 +131,9 @@ def _fetched(url: str) -> Loaded:
     if not answer.content_type.startswith("image/") and answer.content_type not in NEUTRAL_TYPES:
         return Loaded(error=LunaError(errors.BAD_IMAGE_CONTENT_TYPE, url))
     return Loaded(answer.data)
+
+
+def _timeouts(limits: ImageDownloads) -> Timeouts:
+    return Timeouts(
+        total_s=limits.request, connect_s=min(limits.connect, limits.sock_connect), silence_s=limits.sock_request
+    )

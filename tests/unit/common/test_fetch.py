@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from apps.common import fetch as fetch_module
-from apps.common.fetch import FetchError, fetch, is_public
+from apps.common.fetch import FetchError, Timeouts, fetch, is_public
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -54,6 +54,11 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"X-%d: y\r\n" % number)
             time.sleep(0.05)
 
+    def answer_silent(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        time.sleep(2)
+
     def answer_large(self) -> None:
         self.send_response(200)
         self.send_header("Content-Length", "1000000000000")
@@ -89,11 +94,11 @@ def origin() -> Iterator[str]:
 
 
 def get(url: str) -> bytes:
-    return fetch(url, max_bytes=100_000, timeout_s=0.5, allow_private=True).data
+    return fetch(url, max_bytes=100_000, timeouts=Timeouts(0.5), allow_private=True).data
 
 
 def test_an_answer_comes_with_its_content_type(origin: str) -> None:
-    answer = fetch(f"{origin}/image", max_bytes=7, allow_private=True)
+    answer = fetch(f"{origin}/image", max_bytes=7, timeouts=Timeouts(10), allow_private=True)
     assert (answer.data, answer.content_type) == (b"picture", "image/png")
 
 
@@ -140,6 +145,31 @@ def test_the_deadline_spans_the_whole_download(origin: str, path: str) -> None:
     assert time.monotonic() - start < 2
 
 
+def test_a_server_without_data_is_left_before_the_deadline(origin: str) -> None:
+    start = time.monotonic()
+    with pytest.raises(FetchError, match="ReadTimeout"):
+        fetch(f"{origin}/silent", max_bytes=100, timeouts=Timeouts(60, silence_s=0.2), allow_private=True)
+    assert time.monotonic() - start < 1.5
+
+
+def test_a_server_that_accepts_no_connection_is_left_before_the_deadline() -> None:
+    with socket.socket() as server, socket.socket() as first, socket.socket() as second:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for queued in (first, second):  # a full queue: Linux answers no further connection
+            queued.setblocking(False)
+            queued.connect_ex(server.getsockname())
+        start = time.monotonic()
+        with pytest.raises(FetchError, match="ConnectTimeout"):
+            fetch(
+                f"http://127.0.0.1:{server.getsockname()[1]}/",
+                max_bytes=100,
+                timeouts=Timeouts(60, connect_s=0.2),
+                allow_private=True,
+            )
+        assert time.monotonic() - start < 1.5
+
+
 def answers_of(*addresses: str) -> Callable[..., list[Any]]:
     """A name server that gives the next of these addresses each time it is asked, whatever the name."""
     left = iter(addresses)
@@ -157,7 +187,7 @@ def test_a_name_that_changes_its_address_is_asked_once(origin: str, monkeypatch:
     monkeypatch.setattr(socket, "getaddrinfo", answers_of("127.0.0.1"))  # a second question is StopIteration
     monkeypatch.setattr(fetch_module, "is_public", lambda address: str(address) == "127.0.0.1")
     port = origin.rpartition(":")[2]
-    assert fetch(f"http://rebinding.test:{port}/image", max_bytes=100).data == b"picture"
+    assert fetch(f"http://rebinding.test:{port}/image", max_bytes=100, timeouts=Timeouts(10)).data == b"picture"
 
 
 def test_a_name_is_checked_again_after_a_redirect(origin: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,21 +195,21 @@ def test_a_name_is_checked_again_after_a_redirect(origin: str, monkeypatch: pyte
     monkeypatch.setattr(fetch_module, "is_public", lambda address: str(address) == "127.0.0.1")
     port = origin.rpartition(":")[2]
     with pytest.raises(FetchError, match=r"127\.0\.0\.2, which is not public"):
-        fetch(f"http://a.test:{port}/redirect/http://b.test:{port}/image", max_bytes=100)
+        fetch(f"http://a.test:{port}/redirect/http://b.test:{port}/image", max_bytes=100, timeouts=Timeouts(10))
 
 
 def test_a_name_with_one_private_address_among_others_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (text, 80)) for text in ("8.8.8.8", "10.0.0.1")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: answers)
     with pytest.raises(FetchError, match=r"10\.0\.0\.1, which is not public"):
-        fetch("http://both.test/", max_bytes=100)
+        fetch("http://both.test/", max_bytes=100, timeouts=Timeouts(10))
 
 
 def test_private_addresses_are_refused_unless_allowed(origin: str) -> None:
     with pytest.raises(FetchError, match="not public"):
-        fetch(f"{origin}/image", max_bytes=100)
+        fetch(f"{origin}/image", max_bytes=100, timeouts=Timeouts(10))
     with pytest.raises(FetchError, match="not public"):
-        fetch(origin.replace("127.0.0.1", "localhost") + "/image", max_bytes=100)
+        fetch(origin.replace("127.0.0.1", "localhost") + "/image", max_bytes=100, timeouts=Timeouts(10))
 
 
 @pytest.mark.parametrize(
@@ -201,7 +231,7 @@ def test_private_addresses_are_refused_unless_allowed(origin: str) -> None:
 )
 def test_bad_addresses_are_refused(url: str) -> None:
     with pytest.raises(FetchError):
-        fetch(url, max_bytes=100, timeout_s=1)
+        fetch(url, max_bytes=100, timeouts=Timeouts(1))
 
 
 @pytest.mark.parametrize(
