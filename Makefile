@@ -1,9 +1,12 @@
-# A machine needs Python 3.11 and make; everything else is installed into .venv and var/.
-PYTHON ?= python3.11
+# A machine needs Python 3.11 or newer and make; everything else is installed into .venv and var/.
+# PYTHON=path selects a Python; otherwise it is the newest of python3.14 … python3.11 and python3.
 PHOTOS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LUNA := $(BIN)/python -m luna.embedded
+
+# An environment whose Python is too old or was removed from the system: its stamps are void.
+$(foreach venv,.venv .venv-mlserver,$(shell test ! -e $(venv) || sh tools/venv.sh --check $(venv) || rm -f $(venv)/*stamp))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up down run status networks test coverage mlserver lint docs bench clean
@@ -54,18 +57,18 @@ bench: networks .venv/dev.stamp ## print the benchmark figures
 	$(BIN)/python -m tests.perf
 
 clean: ## stop everything; remove .venv, caches, networks and demo output (accounts, faces and events stay in var/)
-	@test ! -x $(BIN)/python || $(LUNA) down
+	@! sh tools/venv.sh --check .venv || $(LUNA) down
 	rm -rf .venv .venv-mlserver .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf var/networks var/demo var/test var/test-gw*
 
 .venv/serve.stamp: requirements.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@PYTHON="$(PYTHON)" sh tools/venv.sh .venv
 	@echo "Installing requirements.txt"
 	@$(PIP) install -r requirements.txt
 	@touch $@
 
 .venv-mlserver/stamp: requirements-mlserver.txt
-	@test -x .venv-mlserver/bin/python || $(PYTHON) -m venv .venv-mlserver
+	@PYTHON="$(PYTHON)" sh tools/venv.sh .venv-mlserver
 	@echo "Installing requirements-mlserver.txt"
 	@.venv-mlserver/bin/python -m pip --disable-pip-version-check --quiet install -r requirements-mlserver.txt
 	@touch $@

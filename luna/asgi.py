@@ -11,7 +11,7 @@ http_application = get_wsgi_application()  # sets Django up, before the imports 
 from channels.routing import URLRouter  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
-from apps.common.config import Http, config  # noqa: E402
+from apps.common.config import Http, Web, config  # noqa: E402
 from apps.sender.routing import websocket_urlpatterns  # noqa: E402
 from luna.config import Connections, Database, Processes  # noqa: E402
 from luna.http.answers import Receive, Send  # noqa: E402
@@ -19,6 +19,7 @@ from luna.http.application import WSGIPool  # noqa: E402
 from luna.http.check import check_request  # noqa: E402
 from luna.http.environ import Scope  # noqa: E402
 from luna.http.limits import Limits  # noqa: E402
+from luna.http.proxies import Proxies  # noqa: E402
 from luna.postgresql.timeouts import bound_statements  # noqa: E402
 
 
@@ -44,6 +45,10 @@ websocket = URLRouter([*websocket_urlpatterns, re_path("", refuse)])  # type: ig
 _APPLICATIONS = {"http": http, "websocket": websocket}
 
 
-async def application(scope: Scope, receive: Receive, send: Send) -> None:
+async def by_type(scope: Scope, receive: Receive, send: Send) -> None:
     """Route an ASGI connection by its type."""
     await _APPLICATIONS[scope["type"]](scope, receive, send)
+
+
+# Without the setting no peer is trusted, loopback included: all local clients have this address.
+application = Proxies(by_type, config(Web).forwarded_allow_ips)

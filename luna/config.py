@@ -2,13 +2,18 @@
 
 from apps.common.config import Scope, Settings, group, setting
 from luna.embedded import defaults
+from luna.embedded.listeners import split_hosts
 
 
 @group("LUNA_PROCESSES", scope=Scope.START)
 class Processes(Settings):
     """Processes that `make up` starts. Each web process holds one recognition engine in memory."""
 
-    host: str = setting(defaults.HOST, "The IP address that the web processes listen on.", env="LUNA_HOST")
+    host: str = setting(
+        defaults.HOST,
+        "The addresses that the web processes listen on, separated by commas. `::` is every address, IPv4 included.",
+        env="LUNA_HOST",
+    )
     port: int = setting(
         defaults.PORT, "The port that the web processes listen on.", env="LUNA_PORT", ge=1, le=defaults.MAX_PORT
     )
@@ -31,6 +36,11 @@ class Processes(Settings):
         accepts="a size such as 256mb or 1gb",
         pattern=defaults.REDIS_MAXMEMORY_PATTERN,
     )
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses of `host`."""
+        return split_hosts(self.host)
 
 
 @group("LUNA_CONNECTIONS", scope=Scope.START)

@@ -7,14 +7,15 @@ from contextlib import contextmanager
 from django.core.checks import run_checks
 
 from apps.common.config import SettingsError
+from luna.embedded.secrets import VarDirError
 
 
 @contextmanager
 def readable_settings() -> Iterator[None]:
-    """End the process with one sentence, instead of a traceback, when a setting is invalid."""
+    """End the process with one sentence, not a traceback, for an invalid setting or an unusable var directory."""
     try:
         yield
-    except SettingsError as error:
+    except (SettingsError, VarDirError) as error:
         sys.exit(f"Luna cannot start: {error}")
 
 

@@ -1,7 +1,7 @@
-"""One web process: `python -m luna.web FD` serves the listening socket that it inherits as FD.
+"""One web process: `python -m luna.web FD...` serves the listening sockets that it inherits.
 
-The socket belongs to the supervisor. A process that dies takes no connection down that was not yet accepted:
-they wait in the socket's queue for the next process.
+The sockets belong to the supervisor. A process that dies takes no connection down that was not yet accepted:
+they wait in the queue of their socket for the next process.
 """
 
 import resource
@@ -11,7 +11,7 @@ import traceback
 
 import uvicorn
 
-from apps.common.config import Web, config
+from apps.common.config import config
 from luna.config import Connections
 from luna.http.limits import KEEP_ALIVE_S
 from luna.http.protocol import Protocol, Server
@@ -22,7 +22,7 @@ GRACEFUL_SHUTDOWN_S = 20
 OTHER_FILES = 512
 
 
-def serve(fd: int) -> None:
+def serve(fds: list[int]) -> None:
     """Serve until told to stop; then finish what has begun. Ends with a sentence where a setting cannot be used."""
     open_files = raise_open_files()
     with readable_settings():
@@ -37,7 +37,7 @@ def serve(fd: int) -> None:
     except Exception as error:
         traceback.print_exc()
         sys.exit(f"Recognition cannot start: {error}")  # the last line of the log, which `up` repeats
-    Server(server).run(sockets=[socket.socket(fileno=fd)])
+    Server(server).run(sockets=[socket.socket(fileno=fd) for fd in fds])
 
 
 def raise_open_files() -> int:
@@ -49,7 +49,6 @@ def raise_open_files() -> int:
 
 def configuration(application: object = "luna.asgi:application") -> uvicorn.Config:
     """How uvicorn serves the platform's ASGI application."""
-    proxies = config(Web).forwarded_allow_ips
     return uvicorn.Config(
         application,  # type: ignore[arg-type]
         http=Protocol,
@@ -57,10 +56,7 @@ def configuration(application: object = "luna.asgi:application") -> uvicorn.Conf
         log_config=None,  # Django's logging takes the server's lines too
         access_log=False,
         server_header=False,
-        # Proxies whose X-Forwarded-For and X-Forwarded-Proto count. uvicorn would trust loopback, where any client of
-        # a loopback port comes from.
-        proxy_headers=bool(proxies),
-        forwarded_allow_ips=list(proxies),
+        proxy_headers=False,  # luna.http.proxies resolves them
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
         ws_max_size=64 * 1024,
@@ -69,4 +65,4 @@ def configuration(application: object = "luna.asgi:application") -> uvicorn.Conf
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve([int(fd) for fd in sys.argv[1:]])

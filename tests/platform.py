@@ -3,7 +3,7 @@
 import base64
 import http.client
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,21 +15,23 @@ from luna.http.application import WSGIPool
 from luna.http.check import check_request
 from luna.http.lanes import Lane
 from luna.http.limits import Limits
+from luna.http.proxies import Proxies
 from tests.factories import PASSWORD
 from tests.ws.server import serving
 
 
 @contextmanager
-def platform(threads: int, max_body_bytes: int = 10**6) -> Iterator[int]:
-    """Its port on loopback. Tests that use it need `transactional_db`."""
+def platform(threads: int, max_body_bytes: int = 10**6, proxies: Sequence[str] = ()) -> Iterator[int]:
+    """Its port on loopback, where it trusts `proxies`. Tests that use it need `transactional_db`."""
     limits = Limits(threads=threads, reserved_threads=1, max_body_bytes=max_body_bytes)
     pool = WSGIPool(get_wsgi_application(), limits, check=check_request)
-    with serving(pool) as port:
+    with serving(Proxies(pool, proxies)) as port:
         try:
             yield port
         finally:
             for lane, count in ((pool.lane, threads), (pool.reserved, 1)):
                 close_connections(lane, count)
+            pool.close()
 
 
 class Closing:

@@ -44,7 +44,7 @@ class IdempotencyMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         key = request.headers.get(HEADER)
-        if key is None or request.method != "POST" or not request.path.startswith(ROOTS):
+        if key is None or request.method != "POST" or not request.path_info.startswith(ROOTS):
             return self.get_response(request)
         if not (0 < len(key) <= MAX_KEY_CHARACTERS and key.isascii() and key.isprintable()):
             return error_response(
@@ -54,7 +54,7 @@ class IdempotencyMiddleware:
                 )
             )
         principal = client_of(request)
-        if principal is None or request.path.startswith(tuple(map(address, SECRET_ROUTES))):
+        if principal is None or request.path_info.startswith(tuple(map(address, SECRET_ROUTES))):
             return self.get_response(request)
         claim = Claim(principal.account_id, hashlib.sha256(key.encode()).hexdigest())
         asked = fingerprint(request, principal)
@@ -90,7 +90,8 @@ def fingerprint(request: HttpRequest, principal: Principal) -> bytes:
     """Return a digest of credentials with rights, URL, media type and body, which identifies equal requests."""
     rights = (principal.token_id, principal.verified, principal.sees_all_accounts, principal.permissions)
     digest = hashlib.sha256(orjson.dumps(rights, option=orjson.OPT_SORT_KEYS))
-    digest.update("\n".join((request.get_full_path(), request.content_type or "", "")).encode())
+    path = f"{request.path_info}?{request.META['QUERY_STRING']}"  # without the prefix of a proxy
+    digest.update("\n".join((path, request.content_type or "", "")).encode())
     body = request.META["wsgi.input"]
     if body.seekable():
         while chunk := body.read(HASHED_CHUNK_BYTES):

@@ -4,7 +4,7 @@ import re
 from functools import cache
 from uuid import UUID
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, get_resolver
 
 API = "/6/"
 ROOTS = (API, "/1/")
@@ -38,8 +38,11 @@ def address_ids(route: str, count: int, path: str, *, behind_host: bool = False)
 
 @cache
 def _template(route: str, count: int) -> str:
-    """Return the path with `{}` for each id. Cached: `reverse` takes longer than most single-row queries."""
-    return reverse(route, args=[_ID] * count).replace(_ID, "{}")
+    """Return the path with `{}` for each id, without the prefix of the request.
+
+    Cached: `reverse` takes longer than most single-row queries.
+    """
+    return f"/{get_resolver().reverse(route, *[_ID] * count)}".replace(_ID, "{}")
 
 
 @cache

@@ -93,7 +93,7 @@ class ErrorEnvelopeMiddleware:
         if length.isdigit() and int(length) > config(Http).request_max_size:
             return error_response(LunaError(errors.PAYLOAD_TOO_LARGE))
         response = self.get_response(request)
-        if response.status_code < 400 or request.path.startswith(PAGES):
+        if response.status_code < 400 or request.path_info.startswith(PAGES):
             return response
         if response.headers.get("Content-Type", "").startswith("text/html"):
             code = STATUS_CODES.get(response.status_code, errors.INVALID_REQUEST if response.status_code < 500 else 1)
@@ -103,7 +103,7 @@ class ErrorEnvelopeMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer a LunaError with its body. Log any other exception and answer with INTERNAL_ERROR."""
-        if request.path.startswith(PAGES):
+        if request.path_info.startswith(PAGES):
             return None
         if isinstance(exception, LunaError):
             return error_response(exception)

@@ -15,6 +15,7 @@ from django.middleware import csrf
 
 from apps.common.addresses import ROOTS
 from apps.common.config import Pages, config
+from apps.common.links import location
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -32,7 +33,7 @@ ADMIN = "/admin"
 
 
 class SecurityHeadersMiddleware:
-    """Sets `Content-Security-Policy`, and makes the cookies of a request over HTTPS secure."""
+    """Sets `Content-Security-Policy`, makes cookies over HTTPS secure and limits them to the prefix of a proxy."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -41,9 +42,11 @@ class SecurityHeadersMiddleware:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", policy(request.path_info))
         secure = config(Pages).secure_cookies
-        if response.cookies and (request.is_secure() if secure is None else secure):
-            for cookie in response.cookies.values():
+        for name, cookie in response.cookies.items():
+            if request.is_secure() if secure is None else secure:
                 cookie["secure"] = True
+            if not name.startswith("__Host-"):  # these are valid for the root only
+                cookie["path"] = location(cookie["path"])
         return response
 
 

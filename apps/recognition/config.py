@@ -21,7 +21,8 @@ class Runtime(Settings):
     )
     num_threads: int = setting(
         0,
-        "Number of networks that run concurrently; 0: one per core, two with CUDA.",
+        "Networks that run concurrently in one process; 0: the processors that affinity and CPU quota allow, divided "
+        "by `LUNA_WORKERS`, or two with CUDA.",
         env="LUNA_ENGINE_THREADS",
         ge=0,
         le=1024,

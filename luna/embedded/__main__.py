@@ -6,6 +6,7 @@ import sys
 from luna.embedded import commands
 from luna.embedded.addresses import var_dir
 from luna.embedded.processes import EmbeddedError
+from luna.embedded.secrets import VarDirError
 
 COMMANDS = {
     "up": (commands.up, "start the whole platform in the background"),
@@ -26,21 +27,22 @@ def main() -> None:
     execute = verbs.add_parser("exec", help="run a command on the platform, started for it if necessary")
     execute.add_argument("command", nargs=argparse.REMAINDER)
     supervise = verbs.add_parser("supervise")  # started by `up` in the background
-    supervise.add_argument("fd", type=int)
     supervise.add_argument("url")
+    supervise.add_argument("fds", type=int, nargs="+")
     arguments = parser.parse_args()
     var = var_dir()
     try:
         if arguments.verb == "exec":
             sys.exit(commands.execute(var, arguments.command))
         elif arguments.verb == "supervise":
-            commands.supervise(var, fd=arguments.fd, url=arguments.url)
+            commands.supervise(var, fds=arguments.fds, url=arguments.url)
         else:
             COMMANDS[arguments.verb][0](var)
-    except EmbeddedError as error:
+    except (EmbeddedError, VarDirError) as error:
         sys.exit(str(error))
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        sys.exit(f"LUNA_VAR_DIR must be a directory that this user may write, got {str(var)!r}: {error}.")
+    except OSError as error:
+        in_var = str(error.filename or "").startswith(str(var))
+        sys.exit(str(VarDirError(var, error)) if in_var else f"Luna cannot continue: {error}.")
 
 
 if __name__ == "__main__":

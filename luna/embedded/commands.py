@@ -16,9 +16,8 @@ from pathlib import Path
 
 from luna.embedded import redis, services
 from luna.embedded.addresses import CHECKOUT, database_url, networks_dir, redis_url
-from luna.embedded.defaults import HOST, MAX_PORT
-from luna.embedded.defaults import PORT as DEFAULT_PORT
-from luna.embedded.processes import EmbeddedError, locked, log_path, log_tail, number, spawn, stop
+from luna.embedded.listeners import listen, require_same_address
+from luna.embedded.processes import EmbeddedError, locked, log_path, log_tail, spawn, stop
 from luna.embedded.supervisor import (
     Supervisor,
     children_environment,
@@ -39,16 +38,19 @@ def up(var: Path, *, any_port: bool = False) -> None:
     """
     with locked(var, "command"):
         if runs(var):
+            require_same_address(read_state(var).url)
             print(f"Luna already runs at {read_state(var).url}")
             return
-        listener, url, login = prepare(var, any_port=any_port)
+        listeners, url, login = prepare(var, any_port=any_port)
+        fds = [listener.fileno() for listener in listeners]
         spawn(
-            [sys.executable, "-m", "luna.embedded", "supervise", str(listener.fileno()), url],
+            [sys.executable, "-m", "luna.embedded", "supervise", url, *map(str, fds)],
             log=log_path(var, "supervisor"),
             cwd=CHECKOUT,
-            pass_fds=[listener.fileno()],
+            pass_fds=fds,
         )
-        listener.close()
+        for listener in listeners:
+            listener.close()
         try:
             wait_until_healthy(var, url)
         except EmbeddedError:
@@ -62,7 +64,7 @@ def run(var: Path) -> None:
     with locked(var, "command"):
         if runs(var):
             raise EmbeddedError(f"Luna already runs at {read_state(var).url}: `make down` stops it.")
-        listener, url, login = prepare(var)
+        listeners, url, login = prepare(var)
 
     def announce() -> None:
         with contextlib.suppress(EmbeddedError):
@@ -70,18 +72,18 @@ def run(var: Path) -> None:
             print(greeting(url, login), flush=True)
 
     threading.Thread(target=announce, daemon=True).start()
-    supervise(var, fd=listener.fileno(), url=url)
+    supervise(var, fds=[listener.fileno() for listener in listeners], url=url)
     services.stop(var)
 
 
-def supervise(var: Path, *, fd: int, url: str) -> None:
+def supervise(var: Path, *, fds: list[int], url: str) -> None:
     """Run the supervisor of this var directory in this process."""
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     os.umask(0o077)  # other users must not read photographs and descriptors
     with supervising(var) as free:
         if not free:
             raise EmbeddedError(f"Another supervisor runs in {var}.")
-        Supervisor(var, url=url, fd=fd).run()
+        Supervisor(var, url=url, fds=fds).run()
 
 
 def execute(var: Path, command: list[str]) -> int:
@@ -140,16 +142,16 @@ def addresses(var: Path) -> None:
     print(f"DATABASE_URL='{database_url()}'\nREDIS_URL='{redis_url()}'")
 
 
-def prepare(var: Path, *, any_port: bool = False) -> tuple[socket.socket, str, str]:
+def prepare(var: Path, *, any_port: bool = False) -> tuple[list[socket.socket], str, str]:
     """Start the services, migrate the database and ensure the administrator.
 
-    Returns the listening socket, its URL and the administrator's login. Raises EmbeddedError.
+    Returns the listening sockets, their URL and the administrator's login. Raises EmbeddedError.
     """
     if not any(networks_dir(var).glob("*.onnx")):
         raise EmbeddedError(f"No networks in {networks_dir(var)}: run `make networks` first.")
     stop_all(list(read_state(var).running.values()))  # processes left by a killed supervisor
-    listener, url = listen(any_port=any_port)
-    commands(listener.fileno())  # checks the environment's values before anything starts
+    listeners, url = listen(any_port=any_port)
+    commands([])  # checks the environment's values before anything starts
     redis.maxmemory()
     started = services.start(var)
     try:
@@ -161,28 +163,7 @@ def prepare(var: Path, *, any_port: bool = False) -> tuple[socket.socket, str, s
         raise
     if admin["password"]:
         print(f"Created the administrator {admin['login']}. Password, shown only once: {admin['password']}")
-    return listener, url, admin["login"]
-
-
-def listen(*, any_port: bool = False) -> tuple[socket.socket, str]:
-    """Return a socket that listens on LUNA_HOST and LUNA_PORT, and its URL. Raises EmbeddedError when it cannot."""
-    host, port = os.environ.get("LUNA_HOST") or HOST, number("LUNA_PORT", DEFAULT_PORT, MAX_PORT)
-    try:
-        listener = _bound_socket(host, port)
-    except (OSError, OverflowError) as error:
-        if not any_port or os.environ.get("LUNA_PORT"):
-            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-            raise EmbeddedError(
-                f"Cannot listen on port {port} of {host} ({reason}): stop its user or set another LUNA_PORT."
-            ) from None
-        listener = _bound_socket(host, 0)
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return listener, f"http://{shown}:{listener.getsockname()[1]}"
-
-
-def _bound_socket(host: str, port: int) -> socket.socket:
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    return socket.create_server(address[:2], family=family, backlog=2048)
+    return listeners, url, admin["login"]
 
 
 def manage(url: str, *arguments: str) -> str:

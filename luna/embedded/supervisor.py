@@ -47,9 +47,9 @@ def children_environment(url: str) -> dict[str, str]:
     return defaults | os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
-def commands(fd: int) -> dict[str, list[str]]:
-    """Return name and command of each process; the web processes share the listening socket `fd`."""
-    web = [sys.executable, "-m", "luna.web", str(fd)]
+def commands(fds: list[int]) -> dict[str, list[str]]:
+    """Return name and command of each process; the web processes share the listening sockets `fds`."""
+    web = [sys.executable, "-m", "luna.web", *map(str, fds)]
     celery = [sys.executable, "-m", "celery", "-A", "luna.celery"]
     worker = ["worker", "--pool", "threads", "--concurrency", str(number("LUNA_TASK_THREADS", TASK_THREADS))]
     return {
@@ -62,8 +62,8 @@ def commands(fd: int) -> dict[str, list[str]]:
 class Child:
     """A process that the supervisor keeps running."""
 
-    def __init__(self, var: Path, name: str, command: list[str], *, url: str, fd: int) -> None:
-        self.name, self.command, self.url, self.fd = name, command, url, fd
+    def __init__(self, var: Path, name: str, command: list[str], *, url: str, fds: list[int]) -> None:
+        self.name, self.command, self.url, self.fds = name, command, url, fds
         self.log = log_path(var, name)
         self.process: subprocess.Popen[bytes] | None = None
         self.started_at = 0.0
@@ -83,16 +83,16 @@ class Child:
             return False
         self.started_at = now
         environment = children_environment(self.url)
-        self.process = spawn(self.command, log=self.log, env=environment, cwd=CHECKOUT, pass_fds=[self.fd])
+        self.process = spawn(self.command, log=self.log, env=environment, cwd=CHECKOUT, pass_fds=self.fds)
         return True
 
 
 class Supervisor:
-    """Runs the platform of this var directory on the listening socket `fd` (its address: `url`) until a signal."""
+    """Runs the platform of this var directory on the listening sockets `fds` (first address: `url`) until a signal."""
 
-    def __init__(self, var: Path, *, url: str, fd: int) -> None:
+    def __init__(self, var: Path, *, url: str, fds: list[int]) -> None:
         self.var, self.url = var, url
-        self.children = [Child(var, name, command, url=url, fd=fd) for name, command in commands(fd).items()]
+        self.children = [Child(var, name, command, url=url, fds=fds) for name, command in commands(fds).items()]
         self.stopping = False
         self.service_retry_at = 0.0
         self.logs_checked_at = 0.0

@@ -24,7 +24,7 @@ UNFOLD = {
     "SITE_HEADER": "Luna",
     "SITE_SUBHEADER": "Face and body recognition",
     "SITE_SYMBOL": "face_retouching_natural",
-    "SITE_URL": "/docs/spec",
+    "SITE_URL": reverse_lazy("spec"),
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("luna/admin.css")],
     "COLORS": {

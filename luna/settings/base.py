@@ -43,15 +43,21 @@ installation_defaults(
     secret_key=os.environ.get("LUNA_SECRET_KEY") or secret_key(_var),
 )
 installation_defaults(ImageStore, local_storage=_var / "image-store")
-_host = config(Processes).host
-installation_defaults(Web, allowed_hosts=() if is_loopback(_host) else (ANY,))
-installation_defaults(Registration, open=is_loopback(_host) and is_private())
+_hosts = config(Processes).hosts
+_on_loopback = all(map(is_loopback, _hosts))
+installation_defaults(Web, allowed_hosts=() if _on_loopback else (ANY,))
+installation_defaults(Registration, open=_on_loopback and is_private())
 LUNA_VERSION = __version__
+LUNA_WEB_PROCESSES = config(Processes).workers
 
 DEBUG = False
 SECRET_KEY = config(Services).secret_key.get_secret_value()
 # The supervisor checks the platform's health at the address that it listens on.
-ALLOWED_HOSTS = [*config(Web).allowed_hosts, *listed_hosts(), f"[{_host}]" if ":" in _host else _host]
+ALLOWED_HOSTS = [
+    *config(Web).allowed_hosts,
+    *listed_hosts(),
+    *(f"[{host}]" if ":" in host else host for host in _hosts),
+]
 CSRF_TRUSTED_ORIGINS = list(config(Web).csrf_trusted_origins)
 
 INSTALLED_APPS = [
@@ -212,14 +218,14 @@ if _s3.bucket:
     }
 STORAGES: dict[str, dict[str, Any]] = {
     "default": _files,
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": "luna.staticfiles.PrefixedStaticFiles"},
 }
 
 # --- Accounts -------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.Account"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTHENTICATION_BACKENDS = ["apps.accounts.auth.backends.AccountBackend"]
-LOGIN_URL = "/admin/login/"
+LOGIN_URL = "admin:login"
 SESSION_COOKIE_NAME = config(Pages).session_cookie_name
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

@@ -110,6 +110,8 @@ def started(**variables: str) -> Any:
         ({"LUNA_HOST": "localhost"}, {*LOOPBACK, "localhost"}, True),
         ({"LUNA_HOST": "0.0.0.0"}, {*LOOPBACK, "*", "0.0.0.0"}, False),  # noqa: S104
         ({"LUNA_HOST": "192.0.2.7"}, {*LOOPBACK, "*", "192.0.2.7"}, False),
+        ({"LUNA_HOST": "127.0.0.1, [::1]"}, LOOPBACK, True),
+        ({"LUNA_HOST": "127.0.0.1, 192.0.2.7"}, {*LOOPBACK, "*", "192.0.2.7"}, False),
         ({"LUNA_HOST": "192.0.2.7", "LUNA_OPEN_REGISTRATION": "1"}, {*LOOPBACK, "*", "192.0.2.7"}, True),
         (
             {"LUNA_HOST": "::", "LUNA_ALLOWED_HOSTS": "luna.example"},

@@ -5,6 +5,7 @@ import secrets
 import socket
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="package")
-def platform() -> Iterator[Platform]:
-    port = free_port()
+@contextmanager
+def started(**variables: str) -> Iterator[Platform]:
+    """A platform with these environment variables, in a var directory of its own."""
     password = secrets.token_urlsafe(16)
     with tempfile.TemporaryDirectory(prefix="luna-system-") as directory:
         os.chmod(directory, 0o711)  # noqa: S103 - under root, PostgreSQL's user must be able to pass through
@@ -30,15 +31,22 @@ def platform() -> Iterator[Platform]:
         } | {
             "LUNA_VAR_DIR": directory,
             "LUNA_NETWORKS_DIR": str(networks_dir(var_dir())),
-            "LUNA_PORT": str(port),
+            "LUNA_PORT": str(free_port()),
             "LUNA_ADMIN_LOGIN": ADMIN_LOGIN,
             "LUNA_ADMIN_PASSWORD": password,
             "DJANGO_SETTINGS_MODULE": "luna.settings",
+            **variables,
         }
-        running = Platform(f"http://127.0.0.1:{port}", Path(directory), environment, password)
+        running = Platform(f"http://127.0.0.1:{environment['LUNA_PORT']}", Path(directory), environment, password)
         try:
-            started = running.command("up")
-            assert started.returncode == 0, started.stderr + started.stdout
+            begun = running.command("up")
+            assert begun.returncode == 0, begun.stderr + begun.stdout
             yield running
         finally:
             running.command("down")
+
+
+@pytest.fixture(scope="package")
+def platform() -> Iterator[Platform]:
+    with started() as running:
+        yield running

@@ -6,13 +6,13 @@ from uuid import UUID
 from rest_framework import serializers, status
 from rest_framework.response import Response
 
-from apps.common.links import links
+from apps.common.links import links, location
 
 
 def created(name: str, object_id: UUID | str | int, path: str, **extra: Any) -> Response:
     """Return 201 with `{<name>: id, url, external_url}` and a `Location` header."""
     body = {name: object_id if isinstance(object_id, int) else str(object_id), **links(path), **extra}
-    return Response(body, status=status.HTTP_201_CREATED, headers={"Location": path})
+    return Response(body, status=status.HTTP_201_CREATED, headers={"Location": location(path)})
 
 
 def created_serializer(name: str, **extra: serializers.Field[Any, Any, Any, Any]) -> type[serializers.Serializer[Any]]:

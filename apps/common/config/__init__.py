@@ -15,7 +15,7 @@ from apps.common.config.door import (
 )
 from apps.common.config.errors import SettingsError
 from apps.common.config.groups import GROUPS, Scope, Section, Settings, group, ordered, setting
-from apps.common.config.installation import version
+from apps.common.config.installation import version, web_processes
 from apps.common.config.platform import (
     Decoding,
     Directories,
@@ -66,4 +66,5 @@ __all__ = [
     "setting",
     "use_stored",
     "version",
+    "web_processes",
 ]

@@ -1,12 +1,15 @@
 """Settings that belong to no room: directories, services, HTTP, external address and platform limits."""
 
+from functools import cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr, model_validator
 
 from apps.common.config.groups import Scope, Section, Settings, group, ordered, setting
+from apps.common.config.prefix import parse_prefix
 
 DATABASE_SCHEMES = ("postgres://", "postgresql://", "pgsql://", "psql://", "postgis://")
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
@@ -89,8 +92,8 @@ class Web(Settings):
     )
     forwarded_allow_ips: tuple[IpNetwork, ...] = setting(
         (),
-        "Addresses and networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. If empty, "
-        "all clients behind a proxy share the proxy's address, also in rate limits.",
+        "Addresses and networks of proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Prefix` are "
+        "trusted. If empty, all clients behind a proxy share the proxy's address, also in rate limits.",
         env="FORWARDED_ALLOW_IPS",
         accepts="a list of IP addresses and networks, or `*` for every peer",
     )
@@ -161,13 +164,19 @@ class Http(Settings):
 class ExternalAddress(Settings):
     """The address at which clients reach the platform."""
 
-    origin: Annotated[str, AfterValidator(lambda url: url.rstrip("/"))] = setting(
+    origin: Annotated[str, AfterValidator(lambda url: _address(url))] = setting(
         "http://127.0.0.1:5000",
-        "Prefix of `external_url` in responses. `make up` sets it to its own address.",
+        "Beginning of `external_url` in responses. Its path is the prefix of all paths behind a proxy. `make up` sets "
+        "it to its own address.",
         env="LUNA_EXTERNAL_ADDRESS",
         accepts="a URL that begins with `http://` or `https://`",
-        pattern=r"^https?://[^\s/]",
+        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
     )
+
+    @property
+    def path(self) -> str:
+        """The path of the address without trailing slash, such as `/luna`; empty for the root."""
+        return _path(self.origin)
 
 
 @group("LUNA_ERROR_LINKS", scope=Scope.LIVE)
@@ -266,6 +275,17 @@ def _network(text: str) -> str:
     if text == "*":
         return text
     return str(ip_network(text, strict=False) if "/" in text else ip_address(text))
+
+
+@cache
+def _path(url: str) -> str:
+    return urlsplit(url).path
+
+
+def _address(url: str) -> str:
+    if parse_prefix(_path(url)) is None:
+        raise ValueError("the path has characters that need escapes")
+    return url.rstrip("/")
 
 
 def _begins(url: SecretStr, schemes: tuple[str, ...]) -> SecretStr:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from apps.common.config import ErrorLinks, ExternalAddress, config
+from apps.common.config import ErrorLinks, config
+from apps.common.links import external_url
 
 ERRORS_PATH = "/docs/errors"
 PLACEHOLDER = "{value}"
@@ -47,7 +48,7 @@ CATALOGUE: Mapping[int, ErrorCode] = _load()
 
 def error_link(code: int) -> str:
     """Return the address of the row of `code` on the page of error codes."""
-    page = config(ErrorLinks).page or f"{config(ExternalAddress).origin}{ERRORS_PATH}"
+    page = config(ErrorLinks).page or external_url(ERRORS_PATH)
     return f"{page}#{code}"
 
 

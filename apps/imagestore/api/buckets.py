@@ -13,7 +13,7 @@ from apps.common import errors
 from apps.common.addresses import address
 from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
-from apps.common.links import links
+from apps.common.links import links, location
 from apps.common.times import format_time
 from apps.common.validation import checked_query
 from apps.imagestore import buckets
@@ -83,7 +83,7 @@ class BucketsView(LunaView):
         )
         path = address("bucket", bucket.name)
         body = {"bucket": bucket.name, **links(path)}
-        return Response(body, status=status.HTTP_201_CREATED, headers={"Location": path})
+        return Response(body, status=status.HTTP_201_CREATED, headers={"Location": location(path)})
 
 
 class BucketView(LunaView):

@@ -62,7 +62,7 @@ class LocalBackend:
         self._registry = registry
         self._networks = networks
         self.name = self._device.name
-        self.threads = config.threads or default_threads(self._device)
+        self.threads = config.threads or default_threads(self._device, config.processes)
         self._sessions: dict[str, OnnxSession] = {}
         self._loading = threading.Lock()
         sizes = {name: self._batch_sizes(manifest) for name, manifest in networks.items()}

@@ -8,7 +8,8 @@ from pathlib import Path
 class EngineConfig:
     """Configuration of an engine.
 
-    `device`: cpu, cuda or cuda:N. `threads`: number of concurrent networks; 0: one per core (CPU) or two (CUDA).
+    `device`: cpu, cuda or cuda:N. `threads`: number of concurrent networks; 0: the processors divided by
+    `processes`, the number of engines that share them (CPU), or two (CUDA).
     `gpu_memory_bytes`: limit of the CUDA memory arena of each network; 0: no limit. `inference_url`: Open Inference
     Protocol server that runs the networks instead of this process.
 
@@ -24,6 +25,7 @@ class EngineConfig:
     gpu_memory_bytes: int = 0
     inference_url: str = ""
     threads: int = 0
+    processes: int = 1
     queue_rows: int = 512
     deadline_s: float = 30.0
     max_image_bytes: int = 15 * 1024**2

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from apps.common.processors import usable_processors
 from apps.recognition.engine.errors import EngineError, first_line
 
 Tensor = NDArray[Any]
@@ -80,18 +80,12 @@ def _load_cuda_libraries() -> None:
         ort.preload_dlls(directory="")
 
 
-def default_threads(device: Device) -> int:
-    """Return the default number of concurrent networks: one per core of this process, or two on CUDA.
+def default_threads(device: Device, processes: int) -> int:
+    """Return the default number of concurrent networks: this process's share of the processors, or two on CUDA.
 
-    With two on CUDA, one batch is copied while another is computed.
+    `processes` engines share the processors. With two threads on CUDA, one batch is copied while another is computed.
     """
-    return (
-        2
-        if device.is_cuda
-        else len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1
-    )
+    return 2 if device.is_cuda else max(1, usable_processors() // processes)
 
 
 class OnnxSession:

@@ -132,9 +132,12 @@ class Registry:
         return self.get(name)
 
     def available_tasks(self) -> frozenset[str]:
-        """Return the tasks whose network is installed."""
+        """Return the tasks whose network is installed. Raises NetworkError if the file of one is damaged."""
         selected = {task: self.selected(task) for task in TASKS}
-        return frozenset(task for task, name in selected.items() if name and self.state(name) is State.INSTALLED)
+        present = {task: name for task, name in selected.items() if name and self.state(name) is not State.MISSING}
+        for name in present.values():
+            self.get(name)
+        return frozenset(present)
 
     def selection(self) -> dict[str, str]:
         path = self.directory / SELECTION_FILE

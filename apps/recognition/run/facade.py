@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from apps.common.config import Directories, Images, config
+from apps.common.config import Directories, Images, config, web_processes
 from apps.common.process import PerProcess
 from apps.recognition.config import BodyDetector, DeepfakeEstimator, FaceDetector, LivenessEstimator, Runtime, Switches
 from apps.recognition.engine.config import EngineConfig
@@ -106,6 +106,7 @@ def _config() -> EngineConfig:
         gpu_memory_bytes=runtime.gpu_memory_bytes,
         inference_url=runtime.inference_url,
         threads=runtime.num_threads,
+        processes=web_processes(),
         max_image_bytes=config(Images).max_bytes,
         max_image_pixels=config(Images).max_pixels,
         auto_rotation=runtime.use_auto_rotation,

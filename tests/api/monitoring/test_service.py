@@ -147,7 +147,7 @@ def test_page_needs_nothing_from_elsewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/6", "/6/", "/6/nowhere", "/6/tokens/", "/6/account/", "/5/faces", "/6//account", "/%00", "/6/ü"]
+    "path", ["/5", "/6", "/6/", "/6/nowhere", "/6/tokens/", "/6/account/", "/5/faces", "/6//account", "/%00", "/6/ü"]
 )
 def test_unknown_path(path: str) -> None:
     answer = Client().get(path)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from luna.embedded import commands, services
+from luna.embedded import services
 from luna.embedded.addresses import CHECKOUT, networks_dir
-from luna.embedded.processes import LOG_LIMIT_BYTES, EmbeddedError, bound_log, log_path, spawn, stop
+from luna.embedded.processes import LOG_LIMIT_BYTES, bound_log, log_path, spawn, stop
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_wrong_number(var: Path, taken_port: int, number: str) -> None:
     ("variable", "value", "words"),
     [
         ("LUNA_WORKERS", "0", ["from 1 to 1024"]),
-        ("LUNA_PORT", "70000", ["from 1 to 65535"]),
+        ("LUNA_PORT", "99999", ["from 1 to 65535"]),
         ("LUNA_REDIS_MAXMEMORY", "plenty", ["256mb"]),
         ("LUNA_DEVICE", "tpu", ["cpu, cuda or cuda:N"]),
         ("LUNA_DEVICES", "cpu", ["write LUNA_DEVICE"]),
@@ -80,17 +80,19 @@ def test_a_var_directory_that_is_a_file(tmp_path: Path) -> None:
     assert f"LUNA_VAR_DIR must be a directory that this user may write, got '{tmp_path}/file'" in done.stderr
 
 
-def test_a_free_port_is_taken_only_when_asked_for(monkeypatch: pytest.MonkeyPatch, taken_port: int) -> None:
-    monkeypatch.delenv("LUNA_PORT", raising=False)
-    monkeypatch.setattr(commands, "DEFAULT_PORT", taken_port)
-    with pytest.raises(EmbeddedError):
-        commands.listen()
-    listener, url = commands.listen(any_port=True)
-    assert url == f"http://127.0.0.1:{listener.getsockname()[1]}"
-    listener.close()
-    monkeypatch.setenv("LUNA_PORT", str(taken_port))
-    with pytest.raises(EmbeddedError):
-        commands.listen(any_port=True)
+def test_a_var_directory_that_cannot_be_written(var: Path) -> None:
+    """/proc is read-only for root, too."""
+    for command in (["-m", "luna.embedded", "up"], ["manage.py", "networks", "list"], ["-m", "luna.web", "9"]):
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=CHECKOUT,
+            env=os.environ | {"LUNA_VAR_DIR": "/proc/luna", "LUNA_NETWORKS_DIR": str(networks_dir(CHECKOUT / "var"))},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+        assert "LUNA_VAR_DIR must be a directory that this user may write, got '/proc/luna'" in done.stderr
 
 
 def test_a_log_stays_bounded_while_it_is_written(var: Path) -> None:

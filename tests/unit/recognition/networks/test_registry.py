@@ -47,6 +47,8 @@ def test_a_damaged_network_is_refused_even_after_it_was_checked(built: TinySet) 
     assert registry.state("tiny") is State.DAMAGED
     with pytest.raises(NetworkError, match="differs from the manifest's"):
         registry.get("tiny")
+    with pytest.raises(NetworkError, match="differs from the manifest's"):
+        registry.available_tasks()  # its estimations would vanish without a word
 
 
 def test_unknown_names_and_tasks_are_refused(tiny: TinySet) -> None:
