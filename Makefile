@@ -1,35 +1,44 @@
 # A machine needs Python 3.11 or newer and make; everything else is installed into .venv and var/.
 # PYTHON=path selects a Python; otherwise it is the newest of python3.14 … python3.11 and python3.
 PHOTOS ?=
+KEEP ?=
+FILE ?= var/luna.dump
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LUNA := $(BIN)/python -m luna.embedded
+SERVE := .venv/serve-$(firstword $(shell cksum requirements.txt)).stamp
 
 # An environment whose Python is too old or was removed from the system: its stamps are void.
 $(foreach venv,.venv .venv-mlserver,$(shell test ! -e $(venv) || sh tools/venv.sh --check $(venv) || rm -f $(venv)/*stamp))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down run status networks test coverage mlserver lint docs bench clean
+.PHONY: help demo up down run status dump restore networks test coverage mlserver lint docs bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: networks ## recognise a person in photographs, end to end (PHOTOS=dir for your own photographs)
-	@$(LUNA) exec $(BIN)/python manage.py demo $(if $(PHOTOS),--photos "$(PHOTOS)")
+demo: networks ## recognise a person in photographs (PHOTOS=dir: your own; KEEP=1: keep platform and data)
+	@$(LUNA) exec $(if $(KEEP),--keep) $(BIN)/python manage.py demo $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(KEEP),--keep)
 
-up: .venv/serve.stamp ## start the platform in the background (LUNA_PORT, LUNA_WORKERS; docs/operations.md)
+up: networks ## start the platform in the background (LUNA_PORT, LUNA_WORKERS; docs/operations.md)
 	@$(LUNA) up
 
-down: .venv/serve.stamp ## stop the platform
+down: $(SERVE) ## stop the platform
 	@$(LUNA) down
 
-run: .venv/serve.stamp ## run the platform in the foreground
+run: networks ## run the platform in the foreground
 	@$(LUNA) run
 
-status: .venv/serve.stamp ## print the running processes
+status: $(SERVE) ## print the running processes
 	@$(LUNA) status
 
-networks: .venv/serve.stamp ## build the default networks into var/networks
+dump: $(SERVE) ## write the database into a file (FILE=var/luna.dump)
+	@$(LUNA) dump "$(FILE)"
+
+restore: $(SERVE) ## restore the database from such a file (FILE=var/luna.dump)
+	@$(LUNA) restore "$(FILE)"
+
+networks: $(SERVE) ## build the default networks into var/networks, and fetch the sample photographs
 	@$(BIN)/python manage.py networks build
 
 test: networks .venv/dev.stamp ## run the tests
@@ -61,10 +70,12 @@ clean: ## stop everything; remove .venv, caches, networks and demo output (accou
 	rm -rf .venv .venv-mlserver .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf var/networks var/demo var/test var/test-gw*
 
-.venv/serve.stamp: requirements.txt
+# The stamp is named by the content of the requirements: a copy may keep old times.
+$(SERVE): requirements.txt
 	@PYTHON="$(PYTHON)" sh tools/venv.sh .venv
 	@echo "Installing requirements.txt"
 	@$(PIP) install -r requirements.txt
+	@rm -f .venv/serve*.stamp
 	@touch $@
 
 .venv-mlserver/stamp: requirements-mlserver.txt
@@ -73,7 +84,7 @@ clean: ## stop everything; remove .venv, caches, networks and demo output (accou
 	@.venv-mlserver/bin/python -m pip --disable-pip-version-check --quiet install -r requirements-mlserver.txt
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.txt .venv/serve.stamp
+.venv/dev.stamp: requirements-dev.txt $(SERVE)
 	@echo "Installing requirements-dev.txt"
 	@$(PIP) install -r requirements-dev.txt
 	@touch $@

@@ -1,6 +1,7 @@
 """The ASGI application: one port serves HTTP (Django in a thread pool) and websockets (Channels)."""
 
 import os
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "luna.settings")
 
@@ -14,6 +15,7 @@ from django.urls import re_path  # noqa: E402
 from apps.common.config import Http, Web, config  # noqa: E402
 from apps.sender.routing import websocket_urlpatterns  # noqa: E402
 from luna.config import Connections, Database, Processes  # noqa: E402
+from luna.http.access import LoggedWebsockets  # noqa: E402
 from luna.http.answers import Receive, Send  # noqa: E402
 from luna.http.application import WSGIPool  # noqa: E402
 from luna.http.check import check_request  # noqa: E402
@@ -41,8 +43,11 @@ limits = Limits(
 )
 http = WSGIPool(http_application, limits, check=check_request)
 # Channels routes to ASGI applications where Django's types expect views.
-websocket = URLRouter([*websocket_urlpatterns, re_path("", refuse)])  # type: ignore[arg-type]
-_APPLICATIONS = {"http": http, "websocket": websocket}
+websocket = LoggedWebsockets(
+    URLRouter([*websocket_urlpatterns, re_path("", refuse)]),  # type: ignore[arg-type]
+    routes={f"/{each.pattern}" for each in websocket_urlpatterns},
+)
+_APPLICATIONS: dict[str, Any] = {"http": http, "websocket": websocket}
 
 
 async def by_type(scope: Scope, receive: Receive, send: Send) -> None:

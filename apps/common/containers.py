@@ -14,6 +14,7 @@ MAX_ITEMS = 2_000  # a photograph of 48 million pixels has 220 tiles
 MAX_UNITS = 2_000  # open bitstream units of one AV1 item
 PARENTS = {b"meta": 4, b"iprp": 0, b"ipco": 0}  # bytes of content before the children
 BRANDS = {b"avis": b"avif", b"msf1": b"mif1", b"hevc": b"heic", b"hevx": b"heix"}  # sequences → pictures
+METADATA_ITEMS = frozenset({b"Exif", b"mime", b"uri "})
 SEQUENCE_HEADER = 1
 IN_ITEM_STORE = 1  # construction method: data in the box `idat`
 
@@ -146,8 +147,41 @@ def _properties(data: bytes, box: Box) -> Iterator[tuple[int, list[int]]]:
         yield item, numbers
 
 
+def metadata_places(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield kind, start and end of each extent of the items that are no pictures: `Exif`, `mime` (XMP) and `uri `.
+
+    Raises ValueError for a damaged file.
+    """
+    try:
+        boxes = list(_boxes(data, parents=PARENTS))
+        found = {box.kind: box for box in reversed(boxes)}
+        if b"iinf" not in found or b"iloc" not in found:
+            return
+        kinds = _kinds(data, found[b"iinf"])
+        store = found[b"idat"].start if b"idat" in found else 0
+        for item, extents in _places(data, found[b"iloc"], store):
+            if (kind := kinds.get(item, b"")) in METADATA_ITEMS:
+                yield from ((kind, start, end) for start, end in extents)
+    except (struct.error, IndexError) as error:
+        raise ValueError("a box is damaged") from error
+
+
+def top_boxes(data: bytes) -> Iterator[Box]:
+    """Yield the boxes of the file and of `moov` and `meta`. Raises ValueError for a damaged file."""
+    try:
+        yield from _boxes(data, parents={b"meta": 4, b"moov": 0, b"trak": 0})
+    except struct.error as error:
+        raise ValueError("a box is damaged") from error
+
+
 def _contents(data: bytes, box: Box, store: int) -> Iterator[tuple[int, bytes]]:
     """Yield each item's number and data from the box `iloc`; `store`: offset of the content of `idat`."""
+    for item, places in _places(data, box, store):
+        yield item, b"".join(data[start:end] for start, end in places)
+
+
+def _places(data: bytes, box: Box, store: int) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Yield each item's number, and start and end of its parts in the file, from the box `iloc`."""
     version, sizes, more = data[box.start], data[box.start + 4], data[box.start + 5]
     offset_bytes, length_bytes, base_bytes, index_bytes = sizes >> 4, sizes & 15, more >> 4, more & 15
     wide = 4 if version == 2 else 2
@@ -161,13 +195,13 @@ def _contents(data: bytes, box: Box, store: int) -> Iterator[tuple[int, bytes]]:
         parts, place = _number(data, place, 2)
         if parts > MAX_ITEMS:
             raise ValueError(f"an item of {parts} parts, at most {MAX_ITEMS} are accepted")
-        content = []
+        places = []
         for _ in range(parts):
             offset, place = _number(data, place + (index_bytes if version else 0), offset_bytes)
             length, place = _number(data, place, length_bytes)
             start = base + offset + (store if method & 15 == IN_ITEM_STORE else 0)
-            content.append(data[start : start + length if length else None])
-        yield item, b"".join(content)
+            places.append((start, start + length if length else len(data)))
+        yield item, places
 
 
 def _grid_pixels(content: bytes) -> int:

@@ -8,8 +8,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
+
+if TYPE_CHECKING:  # the rooms that write audit lines are above this one
+    from apps.accounts.auth.principal import Actor
 
 Progress = Callable[[str, int], None]  # table name, number of its rows erased so far
 Report = Mapping[str, "list[str] | int"]
@@ -58,7 +61,8 @@ class Trace:
 
     external_id: str | None = None
     face_id: UUID | None = None
-    account_id: UUID | None = None  # restricts `external_id` to this account
+    account_id: UUID | None = None  # restricts the erasure to this account
+    actor: "Actor | None" = None  # of the audit lines; None for an operator's command
     named: set[Reference] = field(default_factory=set)
     held: set[Reference] = field(default_factory=set)
 

@@ -15,6 +15,7 @@ from apps.common.bodies import bodies
 from apps.common.config import Http, config
 from apps.common.errors import LunaError
 from apps.common.hosts import check_host
+from apps.common.limits import body_too_large, too_large
 from apps.common.request_id import HEADER, accept_request_id, current_request_id
 
 logger = logging.getLogger(__name__)
@@ -31,14 +32,6 @@ STATUS_CODES = {
 INFLATE_CHUNK_BYTES = 64 * 1024
 MAX_INFLATION = 100  # decompressed per compressed byte: gzip reaches 1,000, photographs and JSON below 20
 MAX_GZIP_MEMBERS = 20_000  # the rest of the chunk is copied for each member
-
-
-class RequestIdFilter(logging.Filter):
-    """Adds the current request id to each log line."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = current_request_id.get()
-        return True
 
 
 class RequestIdMiddleware:
@@ -91,7 +84,7 @@ class ErrorEnvelopeMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         length = request.META.get("CONTENT_LENGTH") or "0"
         if length.isdigit() and int(length) > config(Http).request_max_size:
-            return error_response(LunaError(errors.PAYLOAD_TOO_LARGE))
+            return error_response(body_too_large())
         response = self.get_response(request)
         if response.status_code < 400 or request.path_info.startswith(PAGES):
             return response
@@ -158,7 +151,7 @@ def inflate(request: HttpRequest, encoding: str) -> IO[bytes]:
             piece = decoder.decompress(chunk, INFLATE_CHUNK_BYTES)
             body.write(piece)
             if body.tell() > max_bytes:
-                raise LunaError(errors.PAYLOAD_TOO_LARGE)
+                raise _inflated_too_large(max_bytes)
             chunk = decoder.unconsumed_tail or decoder.unused_data or request.read(INFLATE_CHUNK_BYTES)
             if decoder.eof and chunk:
                 members += 1
@@ -171,6 +164,15 @@ def inflate(request: HttpRequest, encoding: str) -> IO[bytes]:
         body.close()
         raise
     return body
+
+
+def _inflated_too_large(max_bytes: int) -> LunaError:
+    what = "the decompressed body"
+    if max_bytes == config(Http).request_max_size:
+        return too_large(what, (Http, "request_max_size"))
+    if max_bytes == config(Http).json_max_size:
+        return too_large(what, (Http, "json_max_size"))
+    return too_large(f"{what}, at most {MAX_INFLATION} times its compressed size,", max_bytes)
 
 
 def decoder_of(start: bytes, encoding: str) -> "zlib._Decompress":

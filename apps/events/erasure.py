@@ -40,16 +40,18 @@ class PersonEvents:
         self.face_ids = {face_id for ids in faces.values() for face_id in ids}
         wanted = Q(face_id__in=self.face_ids)
         if trace.external_id is not None:
-            own = {} if trace.account_id is None else {"account_id": trace.account_id}
-            wanted |= Q(external_id=trace.external_id, **own)
+            wanted |= Q(external_id=trace.external_id)
         for account_id, event_ids in trace.of("event").items():
             wanted |= Q(account_id=account_id, event_id__in=event_ids)
-        rows = Event.objects.unscoped().filter(wanted).order_by("pk")
+        own = Event.objects.unscoped()
+        if trace.account_id is not None:
+            own = Event.objects.for_account(trace.account_id)
+        rows = own.filter(wanted).order_by("pk")
         self.events = list(rows.select_for_update())  # the lock excludes additional extraction until the erasure
         mentioned = Q(top_similar_object_id__in=self.face_ids)
         for face_id in self.face_ids:
             mentioned |= Q(match_result__contains=[{"candidates": [{"face": {"face_id": face_id}}]}])
-        others = Event.objects.unscoped().exclude(pk__in=[event.pk for event in self.events])
+        others = own.exclude(pk__in=[event.pk for event in self.events])
         self.mentions = list(others.filter(mentioned))
         trace.held |= {Reference("event", event.account_id, str(event.event_id)) for event in self.events}
         trace.held |= {Reference("mention", event.account_id, str(event.event_id)) for event in self.mentions}
@@ -68,7 +70,7 @@ class PersonEvents:
         names = [column.name for column in Event._meta.fields if column.name.startswith("top_similar_")]
         rows.bulk_update(self.mentions, ["match_result", *names], batch_size=BATCH_ROWS)
         owners = {event.event_id: event.account_id for event in self.events}
-        audit_owned(action="erase", object_type="event", owners=owners)
+        audit_owned(action="erase", object_type="event", owners=owners, actor=trace.actor)
 
     def clean(self, trace: Trace) -> None:
         """Do nothing: events have no files."""

@@ -55,7 +55,7 @@ class PersonFaces:
             rows = rows.filter(face_id=trace.face_id)
         else:
             rows = rows.filter(external_id=trace.external_id)
-            rows = rows if trace.account_id is None else rows.filter(account_id=trace.account_id)
+        rows = rows if trace.account_id is None else rows.filter(account_id=trace.account_id)
         self.faces = list(rows)
         for face in self.faces:
             trace.held.add(Reference("face", face.account_id, str(face.face_id)))
@@ -72,11 +72,13 @@ class PersonFaces:
     def erase(self, trace: Trace) -> None:
         for account_id in sorted({face.account_id for face in self.faces}):
             face_ids = [face.face_id for face in self.faces if face.account_id == account_id]
-            faces_delete(account_id=account_id, face_ids=face_ids, action="erase")
+            faces_delete(account_id=account_id, face_ids=face_ids, action="erase", actor=trace.actor)
 
     def clean(self, trace: Trace) -> None:
         samples = {UUID(each.object_id.rpartition("/")[2]) for each in trace.held if each.kind == "object"}
         for key, attribute in temporary_attributes():
+            if trace.account_id not in (None, attribute.account_id):
+                continue
             data = attribute.data
             own = samples & {*data.descriptor_samples, *data.basic_samples}
             if own or attribute.attribute_id in self.attribute_ids:

@@ -9,12 +9,18 @@ from apps.common.config import Scope, Settings, group, setting
 
 @group("LUNA_IMAGE_STORE", scope=Scope.START)
 class ImageStore(Settings):
-    """Files of the Image Store on disk."""
+    """Pictures and files of the Image Store."""
 
     local_storage: Path = setting(
         ...,
         "Directory of the files. Default: `image-store` in the var directory.",
         env="LUNA_IMAGE_STORE_DIR",
+    )
+    strip_metadata: bool = setting(
+        False,
+        "Removes EXIF with GPS, XMP, IPTC, comments and appended files from pictures before they are stored. Pixels "
+        "and orientation are kept. Otherwise pictures are stored as they are sent.",
+        env="LUNA_STRIP_METADATA",
     )
 
 
@@ -41,7 +47,7 @@ class S3(Settings):
     lifecycle: bool = setting(
         False,
         "Whether S3 deletes objects that have their own time to live, by the tag `vl-expire`. Run "
-        "`manage.py s3_lifecycle` once to set the bucket's rules and the tags of stored objects.",
+        "`.venv/bin/python manage.py s3_lifecycle` once to set the bucket's rules and the tags of stored objects.",
         env="LUNA_S3_LIFECYCLE",
     )
     connect_timeout: float = setting(

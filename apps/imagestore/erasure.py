@@ -55,7 +55,7 @@ class PersonObjects:
         trace.held |= {object_reference(row.account_id, row.bucket, row.object_id) for row in self.rows}
 
     def erase(self, trace: Trace) -> None:
-        objects_audit(action="erase", rows=self.rows)
+        objects_audit(action="erase", rows=self.rows, actor=trace.actor)
         StoredObject.objects.unscoped().filter(pk__in=[row.pk for row in self.rows]).delete()
 
     def clean(self, trace: Trace) -> None:

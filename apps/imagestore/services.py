@@ -7,6 +7,7 @@ row without a file.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,15 +18,18 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, InterfaceError, Operatio
 from apps.accounts.audit import AUDIT_INSERT, audit_owned, audit_values
 from apps.accounts.auth.principal import Actor
 from apps.common import errors
+from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.integrity import is_taken
 from apps.common.prepared import prepared_cursor
 from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.imagestore import files
-from apps.imagestore.choices import Bucket, audit_type, bucket_of
+from apps.imagestore.choices import Bucket, audit_type, bucket_of, holds_pictures
+from apps.imagestore.config import ImageStore
 from apps.imagestore.failures import FAILURES, storage_errors
 from apps.imagestore.id_locks import id_lock, remove_on_commit
+from apps.imagestore.metadata import metadata_strip
 from apps.imagestore.models import StoredObject
 from apps.imagestore.selectors import bucket_hold, not_found, object_get, objects_get
 from apps.imagestore.types import KEEP, TTL_DAYS, NewObject, Readable
@@ -76,8 +80,8 @@ def object_store(
     """Store bytes, or a stream that is read once in chunks.
 
     Raises LunaError OBJECT_EXISTS for a taken id, BUCKET_NOT_FOUND for a deleted bucket, BAD_QUERY_PARAMETERS for a
-    time to live outside `TTL_DAYS`, DISK_IMAGE_SAVE_FAILED/DISK_OBJECT_SAVE_FAILED when the storage fails. Nothing is
-    stored then.
+    time to live outside `TTL_DAYS`, CONTENT_TYPE_MISMATCH for a picture whose metadata cannot be removed,
+    DISK_IMAGE_SAVE_FAILED/DISK_OBJECT_SAVE_FAILED when the storage fails. Nothing is stored then.
     """
     item = NewObject(
         bucket=bucket,
@@ -103,8 +107,7 @@ def samples_store(*, items: Sequence[NewObject]) -> list[StoredObject]:
     """
     if not items:
         return []
-    for item in items:
-        check_ttl(item.ttl_days)
+    items = _prepared(items)
     with storage_errors(items[0].bucket, "save"):
         written = files.write_all(items)
     try:
@@ -130,8 +133,7 @@ def samples_storing(*, items: Sequence[NewObject]) -> Iterator[None]:
     if not items:
         yield
         return
-    for item in items:
-        check_ttl(item.ttl_days)
+    items = _prepared(items)
     with storage_errors(items[0].bucket, "save"):
         written, finish = files.begin_all(items)
     try:
@@ -143,6 +145,27 @@ def samples_storing(*, items: Sequence[NewObject]) -> Iterator[None]:
         raise
     with storage_errors(items[0].bucket, "save"):
         finish()
+
+
+def _prepared(items: Sequence[NewObject]) -> list[NewObject]:
+    """Check the objects, and return them without the metadata of pictures if the setting demands it.
+
+    Raises LunaError BAD_QUERY_PARAMETERS for a time to live, CONTENT_TYPE_MISMATCH for a picture whose metadata cannot
+    be found because it is damaged.
+    """
+    for item in items:
+        check_ttl(item.ttl_days)
+    if not config(ImageStore).strip_metadata:
+        return [*items]
+    return [_without_metadata(item) if holds_pictures(item.bucket) else item for item in items]
+
+
+def _without_metadata(item: NewObject) -> NewObject:
+    data = item.data if isinstance(item.data, bytes) else item.data.read()
+    try:
+        return replace(item, data=metadata_strip(data))
+    except ValueError as error:
+        raise LunaError(errors.CONTENT_TYPE_MISMATCH, f"its metadata cannot be removed: {error}") from error
 
 
 def _insert(items: Sequence[NewObject], written: Sequence[tuple[int, str]]) -> list[dict[str, Any]]:

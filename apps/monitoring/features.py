@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from django.apps import apps
 
 from apps.common.addresses import is_routed
+from apps.common.limits import request_limits
 
 ROUTES = {
     "faces": "faces",
@@ -34,7 +35,7 @@ def register_estimations(names: Names, *, unavailable: Names) -> None:
 
 
 def features() -> Mapping[str, object]:
-    """Return `license`, `estimations` and `components` as booleans, and the names of `unavailable_estimations`."""
+    """Return `license`, `estimations` and `components` as booleans, `unavailable_estimations` and `limits`."""
     available = {name for names in _available for name in names()}
     components = {component: is_routed(route) for component, route in ROUTES.items()}
     return {
@@ -42,5 +43,6 @@ def features() -> Mapping[str, object]:
         "estimations": {name: name in available for name in ESTIMATIONS},
         "unavailable_estimations": sorted(name for names in _unavailable for name in names()),
         # Websocket routes are not Django routes.
+        "limits": request_limits(),
         "components": components | {"sender": apps.is_installed("apps.sender")},
     }

@@ -4,19 +4,26 @@ The rooms register their erasers (`apps.common.holdings`); this module runs them
 """
 
 import json
+import logging
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from django.db import transaction
 from redis.exceptions import ResponseError
 
+from apps.accounts.audit import audit_write
 from apps.accounts.erasure import account_erase as erasure_run
 from apps.accounts.erasure import rows_count
 from apps.accounts.models import Account
 from apps.accounts.services import account_close
+from apps.common.config import Directories, config
 from apps.common.holdings import PersonEraser, Progress, Report, Trace, holdings
 from apps.common.redis_client import client
 from apps.common.times import format_time, utc_now
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +46,18 @@ class Receipt:
         left = self.found["files_left"]
         return left if isinstance(left, list) else []
 
-    def as_json(self) -> str:
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was found."""
+        return not any(self.found.values()) and not self.rows
+
+    def members(self) -> dict[str, Any]:
+        """Return the members that the API shows: ids, time and subject, and what the rooms found."""
         own = {"receipt_id": self.receipt_id, "time": self.time, "subject": self.subject, "dry_run": self.dry_run}
-        return json.dumps(own | {**self.found, "rows": self.rows}, indent=2)
+        return own | {**self.found}
+
+    def as_json(self) -> str:
+        return json.dumps(self.members() | {"rows": self.rows}, indent=2)
 
 
 def account_erase(*, account: Account, dry_run: bool, progress: Progress | None = None) -> Receipt | None:
@@ -69,18 +85,46 @@ def account_erase(*, account: Account, dry_run: bool, progress: Progress | None 
 
 
 def person_erase(*, trace: Trace, dry_run: bool) -> Receipt:
-    """Erase a person's data in all rooms. All rows are deleted in one transaction."""
+    """Erase a person's data in all rooms. All rows are deleted in one transaction.
+
+    Beside the lines of the erased objects, one audit line has the id of the receipt.
+    """
     erasers = holdings.person_erasers()
+    receipt_id = str(uuid4())
     with transaction.atomic():
         _find(erasers, trace)
-        if not dry_run:
+        erases = not dry_run and any(_reports(erasers).values())
+        if erases:
             for eraser in erasers:
                 eraser.erase(trace)
-    if not dry_run:
+            audit_write(
+                action="erase",
+                object_type="person",
+                object_id=receipt_id,
+                account_id=trace.account_id,
+                actor=trace.actor,
+            )
+    if erases:
         for eraser in erasers:
             eraser.clean(trace)
         _compact_redis()
-    return Receipt(subject=trace.subject, dry_run=dry_run, found=_reports(erasers))
+    return Receipt(receipt_id=receipt_id, subject=trace.subject, dry_run=dry_run, found=_reports(erasers))
+
+
+def receipt_keep(*, receipt: Receipt, folder: Path | None = None) -> Path | None:
+    """Write a receipt into a folder (default: `receipts` in the var directory) and return its path.
+
+    Return None when the file cannot be written; the log then has the receipt.
+    """
+    folder = folder or config(Directories).var / "receipts"
+    path = folder / f"erase-{receipt.receipt_id}.json"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_text(receipt.as_json(), encoding="utf-8")
+    except OSError:
+        logger.exception("Cannot write %s: %s", path, receipt.as_json())
+        return None
+    return path
 
 
 def _find(erasers: list[PersonEraser], trace: Trace) -> None:

@@ -23,4 +23,6 @@ def recognition_check() -> None:
     """
     status = facade.engine_status()
     if "face_detector" not in status["networks"]:  # type: ignore[operator]
-        raise RuntimeError("no network for face detection is installed; run `python manage.py networks build`")
+        raise RuntimeError(
+            "no network for face detection is installed; run `.venv/bin/python manage.py networks build`"
+        )

@@ -121,6 +121,7 @@ async def events_socket(scope: Mapping[str, Any], receive: Receive, send: Send) 
     except LunaError as error:
         await _deny(scope, send, error, request_id)
         return
+    scope.get("luna.notes", {})["luna.account"] = subscription.session.account_id  # for the access log
     try:
         headers = {HEADER: request_id}
         if unknown := handshake.unknown_parameters():

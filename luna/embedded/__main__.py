@@ -1,7 +1,8 @@
-"""`python -m luna.embedded up|down|run|exec|status|start|stop|addresses`."""
+"""`python -m luna.embedded up|down|run|exec|status|start|stop|dump|restore|addresses`."""
 
 import argparse
 import sys
+from pathlib import Path
 
 from luna.embedded import commands
 from luna.embedded.addresses import var_dir
@@ -17,6 +18,10 @@ COMMANDS = {
     "addresses": (commands.addresses, "print the URLs of PostgreSQL and Redis, with passwords"),
     "stop": (commands.stop_services, "stop PostgreSQL and Redis"),
 }
+FILE_COMMANDS = {
+    "dump": (commands.dump, "write the database into a file"),
+    "restore": (commands.restore, "restore the database from such a file"),
+}
 
 
 def main() -> None:
@@ -25,7 +30,10 @@ def main() -> None:
     for name, (_, description) in COMMANDS.items():
         verbs.add_parser(name, help=description)
     execute = verbs.add_parser("exec", help="run a command on the platform, started for it if necessary")
+    execute.add_argument("--keep", action="store_true", help="do not stop a platform that was started for it")
     execute.add_argument("command", nargs=argparse.REMAINDER)
+    for name, (_, description) in FILE_COMMANDS.items():
+        verbs.add_parser(name, help=description).add_argument("file", type=Path)
     supervise = verbs.add_parser("supervise")  # started by `up` in the background
     supervise.add_argument("url")
     supervise.add_argument("fds", type=int, nargs="+")
@@ -33,7 +41,9 @@ def main() -> None:
     var = var_dir()
     try:
         if arguments.verb == "exec":
-            sys.exit(commands.execute(var, arguments.command))
+            sys.exit(commands.execute(var, arguments.command, keep=arguments.keep))
+        elif arguments.verb in FILE_COMMANDS:
+            FILE_COMMANDS[arguments.verb][0](var, arguments.file)
         elif arguments.verb == "supervise":
             commands.supervise(var, fds=arguments.fds, url=arguments.url)
         else:

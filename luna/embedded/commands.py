@@ -14,10 +14,11 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from luna.embedded import redis, services
-from luna.embedded.addresses import CHECKOUT, database_url, networks_dir, redis_url
+from luna.embedded import backup, redis, services
+from luna.embedded.addresses import CHECKOUT, database_url, embeds_postgres, embeds_redis, networks_dir, redis_url
 from luna.embedded.listeners import listen, require_same_address
 from luna.embedded.processes import EmbeddedError, locked, log_path, log_tail, spawn, stop
+from luna.embedded.release import release
 from luna.embedded.supervisor import (
     Supervisor,
     children_environment,
@@ -29,34 +30,49 @@ from luna.embedded.supervisor import (
 )
 
 START_TIMEOUT_S = 180
+# A service that web reports as unhealthy for so long will not recover by itself.
+UNHEALTHY_S = 10
+NO_ANSWER = "no answer"
 
 
-def up(var: Path, *, any_port: bool = False) -> None:
-    """Start the platform in the background and wait until it is healthy. Do nothing if it runs already.
+def up(var: Path) -> None:
+    """Start the platform in the background and wait until it is healthy.
 
-    With `any_port`, a free port is chosen if LUNA_PORT is not set and the default port is in use.
+    A platform that runs the code of this checkout is left alone; one that runs other code is restarted.
     """
     with locked(var, "command"):
         if runs(var):
-            require_same_address(read_state(var).url)
-            print(f"Luna already runs at {read_state(var).url}")
-            return
-        listeners, url, login = prepare(var, any_port=any_port)
-        fds = [listener.fileno() for listener in listeners]
-        spawn(
-            [sys.executable, "-m", "luna.embedded", "supervise", url, *map(str, fds)],
-            log=log_path(var, "supervisor"),
-            cwd=CHECKOUT,
-            pass_fds=fds,
-        )
-        for listener in listeners:
-            listener.close()
-        try:
-            wait_until_healthy(var, url)
-        except EmbeddedError:
+            state = read_state(var)
+            require_same_address(state.url)
+            if state.release == release():
+                print(f"Luna already runs at {state.url}")
+                return
+            print("Luna runs other code than this checkout: it is restarted.", flush=True)
             _stop_everything(var)
-            raise
-        print(greeting(url, login))
+        print(_start(var, any_port=False))
+
+
+def _start(var: Path, *, any_port: bool) -> str:
+    """Start the platform in the background, wait until it is healthy, and return the greeting.
+
+    With `any_port`, a free port is chosen if LUNA_PORT is not set and the default port is in use.
+    """
+    listeners, url, login = prepare(var, any_port=any_port)
+    fds = [listener.fileno() for listener in listeners]
+    spawn(
+        [sys.executable, "-m", "luna.embedded", "supervise", url, *map(str, fds)],
+        log=log_path(var, "supervisor"),
+        cwd=CHECKOUT,
+        pass_fds=fds,
+    )
+    for listener in listeners:
+        listener.close()
+    try:
+        wait_until_healthy(var, url)
+    except EmbeddedError:
+        _stop_everything(var)
+        raise
+    return greeting(url, login)
 
 
 def run(var: Path) -> None:
@@ -86,20 +102,21 @@ def supervise(var: Path, *, fds: list[int], url: str) -> None:
         Supervisor(var, url=url, fds=fds).run()
 
 
-def execute(var: Path, command: list[str]) -> int:
+def execute(var: Path, command: list[str], *, keep: bool = False) -> int:
     """Run a command on the platform and return its exit status.
 
-    If the platform does not run, it is started before the command and stopped after it. LUNA_EXTERNAL_ADDRESS passes
-    the platform's address to the command.
+    If the platform does not run, it is started before the command. It is stopped after the command, or with `keep`
+    announced. LUNA_EXTERNAL_ADDRESS passes the platform's address to the command.
     """
-    ran = runs(var)
-    if not ran:
-        up(var, any_port=True)
+    with locked(var, "command"):
+        greeted = None if runs(var) else _start(var, any_port=True)
     try:
         environment = os.environ | {"LUNA_EXTERNAL_ADDRESS": read_state(var).url}
         return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - the operator's own
     finally:
-        if not ran:
+        if greeted and keep:
+            print(f"{greeted}\n  `make down` stops it.")
+        elif greeted:
             down(var)
 
 
@@ -124,6 +141,24 @@ def stop_services(var: Path) -> None:
     print(f"Stopped: {', '.join(stopped)}" if stopped else "Nothing was running.")
 
 
+def dump(var: Path, file: Path) -> None:
+    """Write the embedded database into a file."""
+    with locked(var, "command"):
+        backup.dump(var, file)
+    print(f"Dumped the database to {file}")
+
+
+def restore(var: Path, file: Path) -> None:
+    """Restore the embedded database from a file. Raises EmbeddedError while the platform runs."""
+    with locked(var, "command"):
+        if runs(var):
+            raise EmbeddedError("The platform runs: `make down` stops it.")
+        kept = backup.restore(var, file)
+    print(f"Restored the database from {file}")
+    if kept:
+        print(f"The data of the older PostgreSQL is kept in {kept}: delete it once the platform runs.")
+
+
 def status(var: Path) -> None:
     """Print the processes with their ids. Raises EmbeddedError when the platform does not run."""
     state = read_state(var)
@@ -134,7 +169,11 @@ def status(var: Path) -> None:
         print(f"{name:12} {pid or 'stopped'}")
     if not runs(var):
         raise EmbeddedError("Luna does not run.")
-    print(f"Luna answers at {url}" if healthy(url) else f"Luna does not answer at {url}")
+    problem = health_problem(url)
+    if problem == NO_ANSWER:
+        print(f"Luna does not answer at {url}")
+    else:
+        print(f"Luna answers at {url}" + (f", but is not healthy: {problem}" if problem else ""))
 
 
 def addresses(var: Path) -> None:
@@ -155,6 +194,8 @@ def prepare(var: Path, *, any_port: bool = False) -> tuple[list[socket.socket], 
     redis.maxmemory()
     started = services.start(var)
     try:
+        if not (embeds_postgres() and embeds_redis()):
+            manage(url, "check_services")
         manage(url, "migrate", "--verbosity", "0")
         admin = json.loads(manage(url, "ensure_admin", "--json", "--skip-checks"))
     except EmbeddedError:
@@ -179,6 +220,8 @@ def manage(url: str, *arguments: str) -> str:
         words = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
         if words.startswith("Luna cannot start"):
             raise EmbeddedError(words)
+        if words.startswith("CommandError: "):
+            raise EmbeddedError(f"Luna cannot start: {words.removeprefix('CommandError: ')}")
         raise EmbeddedError(f"`manage.py {' '.join(arguments)}` failed: {words}")
     for warning in re.findall(r"^\S*: \(luna\.W\d+\) (.+)$", done.stderr, re.MULTILINE):
         print(warning, file=sys.stderr)
@@ -186,10 +229,21 @@ def manage(url: str, *arguments: str) -> str:
 
 
 def wait_until_healthy(var: Path, url: str) -> None:
-    """Wait until the health check passes. Raises EmbeddedError with the last log line when web does not start."""
+    """Wait until the health check passes.
+
+    Raises EmbeddedError with the last log line when web does not start, and with the failed check when web answers but
+    a service stays unhealthy for `UNHEALTHY_S`.
+    """
     seen: set[int] = set()
     end = time.monotonic() + START_TIMEOUT_S
-    while not healthy(url):
+    answered_at: float | None = None
+    while problem := health_problem(url):
+        if problem == NO_ANSWER:
+            answered_at = None
+        else:
+            answered_at = answered_at or time.monotonic()
+            if time.monotonic() - answered_at > UNHEALTHY_S:
+                raise EmbeddedError(f"Luna is not healthy: {problem}")
         seen.update(pid for name, pid in read_state(var).recorded.items() if name == "web-1")
         if len(seen) > 1:  # the first process ended
             raise EmbeddedError(f"Web does not start: {log_tail(log_path(var, 'web-1'), 1)}")
@@ -198,13 +252,17 @@ def wait_until_healthy(var: Path, url: str) -> None:
         time.sleep(0.2)
 
 
-def healthy(url: str) -> bool:
-    """Return whether the health check answers 200 with a JSON body."""
+def health_problem(url: str) -> str:
+    """Return the detail of a failed health check, `NO_ANSWER` without an answer, and an empty text when healthy."""
     try:
-        with urllib.request.urlopen(f"{url}/healthcheck", timeout=2) as answer:  # noqa: S310 - our own address
-            return json.load(answer) is not None and answer.status == 200
+        with urllib.request.urlopen(f"{url}/healthcheck", timeout=3) as answer:  # noqa: S310 - our own address
+            return "" if json.load(answer) is not None and answer.status == 200 else NO_ANSWER
+    except urllib.error.HTTPError as error:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return str(json.load(error)["detail"])
     except (OSError, ValueError):
-        return False
+        pass
+    return NO_ANSWER
 
 
 def greeting(url: str, login: str) -> str:

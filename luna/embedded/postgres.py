@@ -71,7 +71,13 @@ def start(var: Path) -> None:
         return
     home = _make_home(var)
     software = _software(home)
-    if not _data(var).exists():
+    if (found := data_major(var)) not in (None, (ours := _major(software))):
+        raise EmbeddedError(
+            f"The data in {data_dir(var)} is of PostgreSQL {found}, but the installed package contains PostgreSQL "
+            f"{ours}. Go back to the release that wrote the data and run `make dump`; then come back and run "
+            "`make restore` (docs/operations.md, Upgrades)."
+        )
+    if not data_dir(var).exists():
         _make_cluster(var, software)
     server: subprocess.Popen[bytes] | None = None
     end = time.monotonic() + START_TIMEOUT_S
@@ -88,19 +94,19 @@ def start(var: Path) -> None:
 
 def _launch(var: Path, software: Path) -> subprocess.Popen[bytes]:
     """Start the postmaster. The caller ensures that no process of this PostgreSQL runs."""
-    uid = _data(var).stat().st_uid
+    uid = data_dir(var).stat().st_uid
     sockets = own_private_dir(socket_dir(postgres_home(var)), uid)
     # The lock files of a killed server hold process ids that another process or a zombie may have by now; PostgreSQL
     # would take either for a running server.
-    for lock in (_data(var) / "postmaster.pid", *sockets.iterdir()):
+    for lock in (data_dir(var) / "postmaster.pid", *sockets.iterdir()):
         lock.unlink(missing_ok=True)
     # Each HTTP thread keeps a connection; 50 more serve tasks, commands and the operator.
     connections = max(100, 50 + number("LUNA_WORKERS", WORKERS) * number("LUNA_HTTP_THREADS", HTTP_THREADS))
-    (_data(var) / "postgresql.conf").write_text(
+    (data_dir(var) / "postgresql.conf").write_text(
         _CONFIGURATION.format(port=POSTGRES_PORT, sockets=sockets, cluster=_cluster_name(var), connections=connections)
     )
     return spawn(
-        [software / "bin" / "postgres", "-D", _data(var)],
+        [software / "bin" / "postgres", "-D", data_dir(var)],
         log=log_path(var, "postgres"),
         env=_ENVIRONMENT,
         cwd="/",
@@ -117,7 +123,7 @@ def stop_server(var: Path) -> None:
 def running_pid(var: Path) -> int | None:
     """Return the process id of the postmaster of this var directory, or None."""
     try:
-        pid = int((_data(var) / "postmaster.pid").read_text().split("\n", 1)[0])
+        pid = int((data_dir(var) / "postmaster.pid").read_text().split("\n", 1)[0])
     except (OSError, ValueError):
         return None
     return pid if _is_postmaster(pid, var) else None
@@ -168,7 +174,7 @@ def _software(home: Path) -> Path:
 
 def _make_cluster(var: Path, software: Path) -> None:
     """Create the cluster with its role and database. A crash leaves no partial cluster."""
-    home = _data(var).parent
+    home = data_dir(var).parent
     owner, maker = _users(var)
     with tempfile.TemporaryDirectory(dir=home) as work:
         made, password = Path(work) / "data", Path(work) / "password"
@@ -200,7 +206,7 @@ def _make_cluster(var: Path, software: Path) -> None:
         run("postgres", "--single", "-D", made, "postgres", text=f"CREATE DATABASE {DATABASE};\n")
         for path in (made, *made.rglob("*")):
             os.chown(path, owner, owner)
-        made.rename(_data(var))
+        made.rename(data_dir(var))
         os.chown(work, os.geteuid(), os.getegid())
 
 
@@ -220,7 +226,7 @@ def _users(var: Path) -> tuple[int, int]:
     owner = 60001 + int(digest(var), 16) % 4999
     while owner in named:
         owner += 1
-    with tempfile.NamedTemporaryFile(dir=_data(var).parent) as trial:
+    with tempfile.NamedTemporaryFile(dir=data_dir(var).parent) as trial:
         try:
             os.chown(trial.name, owner, owner)
         except OSError:  # a container that maps few user ids
@@ -228,8 +234,33 @@ def _users(var: Path) -> tuple[int, int]:
     return owner, maker
 
 
-def _data(var: Path) -> Path:
+def data_dir(var: Path) -> Path:
     return postgres_home(var).resolve() / "data"
+
+
+def data_major(var: Path) -> str | None:
+    """Return the major version of PostgreSQL that wrote the data, or None without data."""
+    try:
+        return (data_dir(var) / "PG_VERSION").read_text().strip()
+    except FileNotFoundError:
+        return None
+
+
+def set_aside(var: Path) -> Path | None:
+    """Rename data that another major version has written to `data-<major>`, and return the new path."""
+    major = data_major(var)
+    if major is None or major == _major(software_dir()):
+        return None
+    kept = data_dir(var).with_name(f"data-{major}")
+    if kept.exists():
+        raise EmbeddedError(f"{kept} exists already: move it away.")
+    return data_dir(var).rename(kept)
+
+
+def _major(software: Path) -> str:
+    """Return the major version of an installed PostgreSQL."""
+    answer = subprocess.run([software / "bin" / "postgres", "--version"], capture_output=True, text=True, check=True)  # noqa: S603
+    return answer.stdout.split()[-1].split(".")[0]
 
 
 def _cluster_name(var: Path) -> str:
@@ -237,7 +268,7 @@ def _cluster_name(var: Path) -> str:
 
 
 def _is_postmaster(pid: int, var: Path) -> bool:
-    return command_line(pid)[1:] == ["-D", str(_data(var))]
+    return command_line(pid)[1:] == ["-D", str(data_dir(var))]
 
 
 def _server_pids(var: Path) -> list[int]:
@@ -250,7 +281,7 @@ def _status(var: Path) -> str:
     """Return the state in line 8 of the postmaster's pid file; empty when it does not run."""
     if running_pid(var) is None:
         return ""
-    lines = (_data(var) / "postmaster.pid").read_text().splitlines()
+    lines = (data_dir(var) / "postmaster.pid").read_text().splitlines()
     return lines[7].strip() if len(lines) > 7 else ""
 
 

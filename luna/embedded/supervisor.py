@@ -26,6 +26,7 @@ from luna.embedded.processes import (
     start_ticks,
     stop,
 )
+from luna.embedded.release import release
 from luna.embedded.secrets import private_dir
 
 logger = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ class Supervisor:
     """Runs the platform of this var directory on the listening sockets `fds` (first address: `url`) until a signal."""
 
     def __init__(self, var: Path, *, url: str, fds: list[int]) -> None:
-        self.var, self.url = var, url
+        self.var, self.url, self.release = var, url, release()
         self.children = [Child(var, name, command, url=url, fds=fds) for name, command in commands(fds).items()]
         self.stopping = False
         self.service_retry_at = 0.0
@@ -130,7 +131,7 @@ class Supervisor:
     def _record(self) -> None:
         """Record the running processes, so that `up` and `down` find them even after this process is killed."""
         pids = {child.name: child.process.pid for child in self.children if child.process is not None}
-        write_state(self.var, url=self.url, pids={"supervisor": os.getpid()} | pids)
+        write_state(self.var, url=self.url, release=self.release, pids={"supervisor": os.getpid()} | pids)
 
     def _bound_logs(self) -> None:
         if time.monotonic() - self.logs_checked_at > LOGS_INTERVAL_S:
@@ -161,19 +162,21 @@ def runs(var: Path) -> bool:
         return not free
 
 
-def write_state(var: Path, *, url: str, pids: Mapping[str, int]) -> None:
-    """Record the URL, and name, process id and start time of each process, atomically."""
+def write_state(var: Path, *, url: str, release: str, pids: Mapping[str, int]) -> None:
+    """Record the URL, the release, and name, process id and start time of each process, atomically."""
     path = _state_path(var)
     new = path.with_suffix(".new")
-    new.write_text(json.dumps({"url": url, "processes": {name: [pid, start_ticks(pid)] for name, pid in pids.items()}}))
+    processes = {name: [pid, start_ticks(pid)] for name, pid in pids.items()}
+    new.write_text(json.dumps({"url": url, "release": release, "processes": processes}))
     new.rename(path)
 
 
 @dataclass(frozen=True)
 class State:
-    """A supervisor's record: its URL, the process ids by name, and those of them that still run."""
+    """A supervisor's record: its URL and release, the process ids by name, and those of them that still run."""
 
     url: str
+    release: str
     recorded: Mapping[str, int]
     running: Mapping[str, int]
 
@@ -183,10 +186,10 @@ def read_state(var: Path) -> State:
     try:
         state = json.loads(_state_path(var).read_text())
     except FileNotFoundError:
-        return State("", {}, {})
+        return State("", "", {}, {})
     processes = state["processes"]
     running = {name: pid for name, (pid, ticks) in processes.items() if ticks and start_ticks(pid) == ticks}
-    return State(state["url"], {name: pid for name, (pid, _) in processes.items()}, running)
+    return State(state["url"], state.get("release", ""), {name: pid for name, (pid, _) in processes.items()}, running)
 
 
 def _state_path(var: Path) -> Path:

@@ -8,8 +8,7 @@ from typing import Any
 import orjson
 
 from apps.common.errors import LunaError
-from apps.common.request_id import HEADER, accept_request_id
-from luna.http.environ import Scope, header
+from apps.common.request_id import HEADER, current_request_id
 from luna.http.lanes import Left
 
 Message = dict[str, Any]
@@ -110,24 +109,22 @@ async def _send_piece(send: Send, piece: bytes) -> None:
     await send({"type": "http.response.body", "body": piece, "more_body": True})
 
 
-def error_answer(
-    error: LunaError, request_id: str | None = None, *, close: bool
-) -> tuple[list[tuple[bytes, bytes]], bytes]:
+def error_answer(error: LunaError, request_id: str, *, close: bool) -> tuple[list[tuple[bytes, bytes]], bytes]:
     """Headers and body of an error that is answered without Django; with `close` it ends the connection."""
     body = orjson.dumps(error.body())
     headers = {
         "content-type": "application/json",
         "content-length": str(len(body)),
-        HEADER.lower(): accept_request_id(request_id),
+        HEADER.lower(): request_id,
         **{name.lower(): value for name, value in error.headers.items()},
         **({"connection": "close"} if close else {}),
     }
     return [(name.encode(), value.encode()) for name, value in headers.items()], body
 
 
-async def send_error(send: Send, receive: Receive, scope: Scope, error: LunaError, *, unread: bool) -> None:
+async def send_error(send: Send, receive: Receive, error: LunaError, *, unread: bool) -> None:
     """Answer with an error without Django. `unread`: more of the body may be coming, which ends the connection."""
-    headers, body = error_answer(error, header(scope, HEADER.lower().encode()), close=unread)
+    headers, body = error_answer(error, current_request_id.get(), close=unread)
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": unread})
     if unread:

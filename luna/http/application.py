@@ -17,6 +17,9 @@ from typing import IO, Any
 from apps.common import errors
 from apps.common.bodies import bodies
 from apps.common.errors import LunaError
+from apps.common.limits import body_too_large
+from apps.common.request_id import HEADER, accept_request_id, current_request_id
+from luna.http import access
 from luna.http.answers import Answer, FileSource, Message, Receive, Send, WSGIApplication, send_error
 from luna.http.environ import Scope, environment, header
 from luna.http.lanes import ClientLeftError, Lane, Left
@@ -31,6 +34,7 @@ RESERVED_PATHS = frozenset({"/healthcheck", "/version", "/6/healthcheck", "/6/ve
 RECOGNITION = re.compile(
     "/6/(?:sdk|iso|liveness|detector|extractor|handlers/[^/]+/events|verifiers/[^/]+/verifications)", re.ASCII
 )
+REQUEST_ID_KEY = "HTTP_" + HEADER.upper().replace("-", "_")
 READERS = 8  # threads that read files and streams for answers
 BODYLESS = frozenset({"GET", "HEAD"})
 
@@ -55,6 +59,19 @@ class WSGIPool:
         self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="http-reader")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started_s = time.perf_counter()
+        current_request_id.set(accept_request_id(header(scope, HEADER.lower().encode())))  # each request has a context
+        notes: dict[str, Any] = {}
+        status = access.CLIENT_LEFT_STATUS
+        try:
+            status = await self._respond(scope, receive, send, notes)
+        finally:
+            access.write_access(
+                method=scope["method"], path=scope.get("path", ""), status=status, started_s=started_s, notes=notes
+            )
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send, notes: dict[str, Any]) -> int:
+        """Answer a request and return the status. The application fills `notes` for the access log."""
         unread = True  # a part of the body may be coming
         left: Left = scope.get("luna.left", _stays)  # of luna.http.protocol
         try:
@@ -62,15 +79,18 @@ class WSGIPool:
                 await self._receive(scope, receive, body, left)
                 unread = False
                 environ = environment(scope, body, FileSource)
+                environ[REQUEST_ID_KEY] = current_request_id.get()
                 answer = await self._lane(scope).run(self._answer, environ, left=left)
         except ClientLeftError:
-            return
+            return access.CLIENT_LEFT_STATUS
         except LunaError as error:
-            await send_error(send, receive, scope, error, unread=unread)
-            return
+            await send_error(send, receive, error, unread=unread)
+            return error.status
+        notes.update((key, environ[key]) for key in (access.ROUTE, access.ACCOUNT) if key in environ)
         respond = scope.get("luna.respond")
         if respond is None or not answer.is_small or not respond(answer.status, answer.headers, answer.body):
             await answer.deliver(send, left, self.readers)
+        return answer.status
 
     def close(self) -> None:
         """End the threads."""
@@ -102,7 +122,7 @@ class WSGIPool:
         if announced and not announced.isdigit():
             raise LunaError(errors.INVALID_REQUEST, "Content-Length is not a number")
         if announced and int(announced) > self.limits.max_body_bytes:
-            raise LunaError(errors.PAYLOAD_TOO_LARGE)
+            raise body_too_large()
         large = not announced or int(announced) > self.limits.checked_from_bytes or header(scope, b"content-encoding")
         if large and self.check is not None:
             await self.lane.run(self.check, environment(scope, body), left=left)
@@ -114,7 +134,7 @@ class WSGIPool:
             more = message.get("more_body", False)
             elapsed_s, received = time.monotonic() - started, body.tell()
             if received > self.limits.max_body_bytes:
-                raise LunaError(errors.PAYLOAD_TOO_LARGE)
+                raise body_too_large()
             if more and (elapsed_s - self.limits.body_grace_s) * self.limits.body_bytes_s > received:
                 raise LunaError(errors.REQUEST_TIMEOUT, round(elapsed_s))
 

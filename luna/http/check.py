@@ -27,7 +27,7 @@ def check_request(environ: dict[str, Any]) -> None:
     except Resolver404:
         raise LunaError(errors.PAGE_NOT_FOUND) from None
     if not (isinstance(view, type) and issubclass(view, LunaView)):
-        raise LunaError(errors.PAYLOAD_TOO_LARGE)
+        raise LunaError(errors.PAYLOAD_TOO_LARGE, "pages take no large bodies")
     method = str(request.method)
     allowed = [name.upper() for name in view.http_method_names if hasattr(view, name)]
     if method not in allowed:

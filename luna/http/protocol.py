@@ -13,6 +13,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from apps.common import errors
 from apps.common.errors import LunaError
+from apps.common.request_id import new_request_id
+from luna.http import access
 from luna.http.answers import error_answer
 from luna.http.limits import HEAD_LIMIT_BYTES, HEAD_S, LINGER_S, UNREAD_S
 
@@ -139,7 +141,8 @@ class Protocol(HttpToolsProtocol):
 
     def refuse(self, error: LunaError) -> None:
         """Answer with an error and close the connection."""
-        headers, body = error_answer(error, close=True)
+        headers, body = error_answer(error, new_request_id(), close=True)
+        access.write_access(method=access.NONE, path="", status=error.status, started_s=time.perf_counter())
         lines = [name + b": " + value + b"\r\n" for name, value in (*self.server_state.default_headers, *headers)]
         self.transport.write(b"".join([STATUS_LINE[error.status], *lines, b"\r\n", body]))
         self.transport.close()

@@ -96,6 +96,7 @@ check_all()  # bad values end the process before anything starts
 
 MIDDLEWARE = [
     "apps.common.middleware.RequestIdMiddleware",
+    "luna.http.middleware.AccessNotesMiddleware",
     "apps.common.middleware.HostMiddleware",
     "apps.common.compression.CompressionMiddleware",
     "apps.common.middleware.ErrorEnvelopeMiddleware",
@@ -289,14 +290,25 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024**2
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "apps.common.middleware.RequestIdFilter"}},
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}},
+    "filters": {
+        "request_id": {"()": "apps.common.logs.RequestIdFilter"},
+        "exceptions": {"()": "apps.common.logs.ExceptionsFilter"},
+    },
+    "formatters": {
+        "default": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
+        "json": {"()": "apps.common.logs.JSONFormatter"},
+    },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]},
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": config(Logger).format,
+            "filters": ["request_id"],
+        },
     },
     "root": {"handlers": ["console"], "level": config(Logger).log_level},
     "loggers": {
-        "django.request": {"level": "CRITICAL"},
+        # Exceptions of pages; the API's exception handler logs its own.
+        "django.request": {"level": "ERROR", "filters": ["exceptions"]},
         "httpx": {"level": "WARNING"},  # INFO writes a line per call of an inference server
     },
 }

@@ -14,6 +14,7 @@ urlpatterns = [
     path("6/", include("apps.events.api.urls")),
     path("6/", include("apps.imagestore.api.urls")),
     path("6/", include("apps.accounts.api.urls")),
+    path("6/", include("apps.privacy.api.urls")),
     path("1/", include("apps.imagestore.api.bucket_urls")),
     path("", include("luna.urls.docs")),
 ]

@@ -19,7 +19,7 @@ from apps.accounts.config import Logins
 from apps.accounts.models import Account, Token
 from apps.accounts.services import account_delete, account_update, token_delete
 from apps.common.config import Web
-from apps.common.middleware import RequestIdFilter
+from apps.common.logs import RequestIdFilter
 from apps.common.times import utc_now
 from apps.sender import consumers
 from apps.sender.config import Sender

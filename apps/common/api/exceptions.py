@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.integrity import lost_account
+from apps.common.limits import body_too_large
 from apps.common.validation import describe_validation
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ def as_luna_error(error: Exception) -> LunaError | None:
     if isinstance(error, Http404 | exceptions.NotFound):
         return LunaError(errors.PAGE_NOT_FOUND)
     if isinstance(error, RequestDataTooBig):
-        return LunaError(errors.PAYLOAD_TOO_LARGE)
+        return body_too_large()
     if isinstance(error, SuspiciousOperation):  # a form with too many parts
         return LunaError(
             errors.INVALID_REQUEST,

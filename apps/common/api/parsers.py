@@ -14,6 +14,7 @@ from rest_framework.parsers import BaseParser
 from apps.common import errors
 from apps.common.config import Http, config
 from apps.common.errors import LunaError
+from apps.common.limits import too_large
 
 BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 # Accepted codecs, by Python's names. Some other codecs take quadratic time or are not charsets.
@@ -29,7 +30,7 @@ def read_bounded(stream: Any) -> bytes:
     """Read a body into memory. Raises LunaError PAYLOAD_TOO_LARGE above `json_max_size`."""
     body: bytes = stream.read(config(Http).json_max_size + 1)
     if len(body) > config(Http).json_max_size:
-        raise LunaError(errors.PAYLOAD_TOO_LARGE)
+        raise too_large("the JSON or MessagePack body", (Http, "json_max_size"))
     return body
 
 

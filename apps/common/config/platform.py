@@ -45,13 +45,13 @@ class Directories(Settings):
 class Services(Settings):
     """PostgreSQL, Redis and the secret key of this installation."""
 
-    database_url: Annotated[SecretStr, AfterValidator(lambda url: _begins(url, DATABASE_SCHEMES))] = setting(
+    database_url: Annotated[SecretStr, AfterValidator(lambda url: _database_url(url))] = setting(
         ...,
         "URL of PostgreSQL with pgvector. Default: the embedded PostgreSQL.",
         env="DATABASE_URL",
         accepts="a URL such as `postgresql://user:password@host:port/name`",
     )
-    redis_url: Annotated[SecretStr, AfterValidator(lambda url: _begins(url, REDIS_SCHEMES))] = setting(
+    redis_url: Annotated[SecretStr, AfterValidator(lambda url: _service_url(url, REDIS_SCHEMES))] = setting(
         ...,
         "URL of Redis (broker, channel layer, temporary attributes). Default: the embedded Redis.",
         env="REDIS_URL",
@@ -71,6 +71,9 @@ class Logger(Settings):
 
     log_level: Literal["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"] = setting(
         "INFO", "Lowest level that is logged.", env="LUNA_LOG_LEVEL"
+    )
+    format: Literal["default", "json"] = setting(
+        "default", "Form of the lines: text, or one JSON object per line.", env="LUNA_LOG_FORMAT"
     )
 
 
@@ -288,7 +291,17 @@ def _address(url: str) -> str:
     return url.rstrip("/")
 
 
-def _begins(url: SecretStr, schemes: tuple[str, ...]) -> SecretStr:
-    if not url.get_secret_value().startswith(schemes):
-        raise ValueError("unknown scheme")
+def _service_url(url: SecretStr, schemes: tuple[str, ...]) -> SecretStr:
+    """Return the URL. Raises ValueError for another scheme, a missing address or an invalid port."""
+    text = url.get_secret_value()
+    parts = urlsplit(text)
+    if not text.startswith(schemes) or not parts.netloc + parts.path or parts.port == 0:  # `port` may raise ValueError
+        raise ValueError("unknown scheme, no address or an invalid port")
+    return url
+
+
+def _database_url(url: SecretStr) -> SecretStr:
+    """Return the URL. Raises ValueError as `_service_url` does, and without the name of a database."""
+    if not urlsplit(_service_url(url, DATABASE_SCHEMES).get_secret_value()).path.strip("/"):
+        raise ValueError("no database")
     return url

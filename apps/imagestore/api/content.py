@@ -10,7 +10,9 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from apps.common import errors
+from apps.common.config import Images, config
 from apps.common.errors import LunaError
+from apps.common.limits import image_too_large
 from apps.common.times import format_time
 from apps.imagestore.failures import storage_errors
 from apps.imagestore.models import StoredObject
@@ -32,13 +34,14 @@ def body_length(request: Request) -> int:
     return int(length)
 
 
-def body_read(request: Request, max_bytes: int) -> bytes:
-    """Read the body. Raises LunaError NO_DATA for an empty one, PAYLOAD_TOO_LARGE above `max_bytes`."""
+def image_read(request: Request) -> bytes:
+    """Read an image body. Raises LunaError NO_DATA for an empty one, PAYLOAD_TOO_LARGE above its limit."""
+    max_bytes = config(Images).max_bytes
     if body_length(request) > max_bytes:
-        raise LunaError(errors.PAYLOAD_TOO_LARGE)
+        raise image_too_large()
     data: bytes = request._request.read(max_bytes + 1)
     if len(data) > max_bytes:
-        raise LunaError(errors.PAYLOAD_TOO_LARGE)
+        raise image_too_large()
     return data
 
 

@@ -21,16 +21,17 @@ from apps.common.api.responses import created
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.config import Images, config
 from apps.common.errors import LunaError
+from apps.common.limits import image_too_large
 from apps.common.links import links
 from apps.common.validation import checked_body, checked_query
 from apps.imagestore.api.content import (
     META_PREFIX,
     BodyStream,
-    body_read,
     content_response,
     head_response,
     header_safe,
     headers_as_sent,
+    image_read,
     meta_of_headers,
 )
 from apps.imagestore.api.serializers import (
@@ -119,7 +120,7 @@ class SamplesView(LunaView):
     def post(self, request: Request) -> Response:
         query = checked_query(TtlQuery, request)
         picture = sample_check(
-            data=body_read(request, config(Images).max_bytes),
+            data=image_read(request),
             content_type=request.content_type,
             size=self.size,
         )
@@ -246,7 +247,7 @@ class ImagesView(LunaView):
 
 def picture_of_body(request: Request) -> Picture:
     return picture_check(
-        data=body_read(request, config(Images).max_bytes),
+        data=image_read(request),
         content_type=request.content_type,
         max_pixels=config(Images).max_pixels,
     )
@@ -271,7 +272,7 @@ def pictures_of_form(request: Request) -> list[Picture]:
             raise LunaError(errors.DUPLICATE_FILE_NAME, upload.name)
         names.add(upload.name)
         if upload.size > config(Images).max_bytes:
-            raise LunaError(errors.PAYLOAD_TOO_LARGE)
+            raise image_too_large(f"`{upload.name}`")
         content_type = upload.content_type or ""
         if not content_type.startswith("image/"):
             raise LunaError(errors.BAD_MULTIPART_IMAGE_CONTENT_TYPE)

@@ -59,6 +59,9 @@ class FeaturesSerializer(serializers.Serializer[Any]):
         child=serializers.CharField(), help_text="Those for which no network is installed: answers hold null."
     )
     components = serializers.DictField(child=serializers.BooleanField())
+    limits = serializers.DictField(
+        child=serializers.IntegerField(), help_text="Limits of requests in bytes, pixels and numbers of items."
+    )
 
 
 class FeaturesView(LunaView):

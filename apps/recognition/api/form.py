@@ -10,6 +10,7 @@ from apps.common import errors
 from apps.common.api.parsers import json_decode
 from apps.common.config import Images, config
 from apps.common.errors import LunaError
+from apps.common.limits import image_too_large, too_large
 from apps.common.validation import checked_data
 from apps.recognition.api.input_schemas import BOXES, MAX_META_BYTES, DocumentsSerializer, images_context
 from apps.recognition.api.multipart import Part, read_parts
@@ -72,7 +73,7 @@ class Form:
         if part.content_type not in JSON_TYPES:
             raise LunaError(errors.BAD_MULTIPART_CONTENT_TYPE, part.name)
         if len(part.data) > MAX_DOCUMENT_BYTES:
-            raise LunaError(errors.PAYLOAD_TOO_LARGE)
+            raise too_large(f"the part `{part.name}`", MAX_DOCUMENT_BYTES)
         self.documents[part.name] = json_decode(part.data, part.charset)
         if part.name in BOXES:
             self.trusted |= is_trusted(part.headers.get(TRUSTED_HEADER))
@@ -128,7 +129,7 @@ class Form:
         error = None
         data = b""
         if len(part.data) > wire_bytes(config(Images).max_bytes, part.content_type):
-            error = LunaError(errors.PAYLOAD_TOO_LARGE)
+            error = image_too_large(f"`{name}`")
         else:
             try:
                 data = image_bytes(part.data, part.content_type)
@@ -149,7 +150,7 @@ def _descriptor_file(name: str, part: Part, details: Mapping[str, Mapping[str | 
     own = _details_of(name, details)
     try:
         if len(part.data) > MAX_DESCRIPTOR_BYTES:
-            raise LunaError(errors.PAYLOAD_TOO_LARGE)
+            raise too_large(f"`{name}`", MAX_DESCRIPTOR_BYTES)
         return DescriptorFile(filename=name, descriptors=descriptors_decode(part.data, part.content_type), details=own)
     except LunaError as error:
         return DescriptorFile(filename=name, error=error, details=own)

@@ -15,6 +15,7 @@ from apps.common import errors
 from apps.common.api.parsers import charset_of, json_decode, msgpack_decode
 from apps.common.config import Images, config
 from apps.common.errors import LunaError
+from apps.common.limits import image_too_large, too_large
 from apps.common.validation import checked_data
 from apps.recognition.api.form import parse_form
 from apps.recognition.api.input_schemas import ReferencesSerializer, detail_fields, images_context
@@ -64,27 +65,29 @@ def parse_inputs(request: Request, rules: Rules) -> InputReferences:
     if content_type in ("application/json", "application/msgpack"):
         return _from_references(_read_json(request, content_type), rules)
     if content_type in DESCRIPTOR_TYPES and rules.descriptors:
-        found = descriptors_decode(_read_body(request, MAX_DESCRIPTOR_BYTES), content_type)
+        body = _read_body(request, MAX_DESCRIPTOR_BYTES, too_large("the descriptor", MAX_DESCRIPTOR_BYTES))
+        found = descriptors_decode(body, content_type)
         file = DescriptorFile(filename=LONE_DESCRIPTOR_NAME, descriptors=found)
         return InputReferences(descriptors=(file,), alone=True)
     if content_type not in IMAGE_TYPES | BASE64_TYPES:
         raise LunaError(errors.BAD_CONTENT_TYPE)
-    data = _read_body(request, wire_bytes(config(Images).max_bytes, content_type))
+    data = _read_body(request, wire_bytes(config(Images).max_bytes, content_type), image_too_large())
     image = ImageReference(data=image_bytes(data, content_type))
     return InputReferences(images=(image,), image_type=rules.image_type, alone=True)
 
 
-def _read_body(request: Request, max_bytes: int) -> bytes:
+def _read_body(request: Request, max_bytes: int, surplus: LunaError) -> bytes:
+    """Read the body. Raises LunaError NO_DATA for an empty one, and `surplus` above `max_bytes`."""
     data: bytes = b"" if request.stream is None else request.stream.read(max_bytes + 1)
     if not data:
         raise LunaError(errors.NO_DATA)
     if len(data) > max_bytes:
-        raise LunaError(errors.PAYLOAD_TOO_LARGE)
+        raise surplus
     return data
 
 
 def _read_json(request: Request, content_type: str) -> Any:
-    data = _read_body(request, MAX_JSON_BYTES)
+    data = _read_body(request, MAX_JSON_BYTES, too_large("the JSON or MessagePack body", MAX_JSON_BYTES))
     if content_type == "application/msgpack":
         return msgpack_decode(data)
     return json_decode(data, charset_of(request.content_type))

@@ -84,5 +84,5 @@ def _fallback(registry: Registry, task: str) -> Manifest | None:
 
 
 def _way(manifest: Manifest) -> str:
-    command = "python manage.py networks"
+    command = ".venv/bin/python manage.py networks"
     return f"`{command} build {manifest.name}`, `{command} use {manifest.task} {manifest.name}`"

@@ -114,7 +114,7 @@ def network_remove(registry: Registry, name: str) -> None:
     if serving is not None and name in (serving, *registry.manifest(serving).companions):
         raise NetworkError(
             f"network {name} is in use for the task {manifest.task}; "
-            f"select another one first: `python manage.py networks use {manifest.task} NETWORK`"
+            f"select another one first: `.venv/bin/python manage.py networks use {manifest.task} NETWORK`"
         )
     registry.get(name).path.unlink()
     (registry.directory / ADDED_MANIFESTS / f"{name}.toml").unlink(missing_ok=True)

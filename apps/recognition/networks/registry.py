@@ -159,7 +159,7 @@ def _is_default(manifest: Manifest, task: str) -> bool:
 def _remedy(manifest: Manifest) -> str:
     embedded = manifest.default or manifest.fallback
     command = "networks build" if embedded else f"networks add {manifest.name}"
-    return f"run `python manage.py {command}`"
+    return f"run `.venv/bin/python manage.py {command}`"
 
 
 def _check_distinct(manifests: Iterable[Manifest]) -> None:

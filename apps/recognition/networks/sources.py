@@ -92,11 +92,11 @@ def download(file: SourceFile, *, cache: Path, client: httpx.Client | None = Non
 
 
 def _stream(session: httpx.Client, url: str, target: Path) -> None:
-    """Write a response body to a file, with a progress bar. Raises NetworkError above the maximum size."""
+    """Write a response body to a file; a terminal shows a progress bar. Raises NetworkError above the maximum size."""
     with session.stream("GET", url) as answer, target.open("wb") as out:
         answer.raise_for_status()
         length = int(answer.headers.get("Content-Length", 0)) or None
-        with tqdm(total=length, unit="B", unit_scale=True, desc=target.name) as bar:
+        with tqdm(total=length, unit="B", unit_scale=True, desc=target.name, disable=None) as bar:
             for chunk in answer.iter_bytes(CHUNK_BYTES):
                 out.write(chunk)
                 bar.update(len(chunk))

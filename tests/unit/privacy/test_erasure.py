@@ -173,8 +173,9 @@ def test_nothing_of_a_person_is_left(
         ("face", str(alice.face.face_id)),
         ("event", str(alice.event.event_id)),
         *((audit_type(row.bucket), str(row.object_id)) for row in alice.stored),
+        ("person", receipt["receipt_id"]),
     }
-    assert AuditRecord.objects.filter(action="erase").count() == 7
+    assert AuditRecord.objects.filter(action="erase").count() == 8
     assert not AuditRecord.objects.filter(action="delete").exists()
 
 

@@ -24,6 +24,7 @@ TAIL = """\
 Some requests require further rights:
 - creating or changing a face with a link to a list: `list`.`modification`;
 - deleting lists with their faces: `face`.`deletion`;
+- erasing a person: `deletion` of `face`, `attribute`, `face_sample`, `body_sample` and `image`;
 - matching: `matching` of each kind of reference and candidate (`face`, `event`, `attribute`);
 - stored images and samples as input of `/6/sdk`, `/6/iso` or `/6/liveness`: `view` of their kind. Without it, they are
   answered as not found.

@@ -41,7 +41,7 @@ class Command(BaseCommand):
     def _run(self, extraction: AdditionalExtraction, *, dry_run: bool) -> int:
         extraction.check()
         total: Counter[str] = Counter()
-        with tqdm(total=extraction.count(), unit=extraction.objects[:-1], desc=extraction.objects) as bar:
+        with tqdm(total=extraction.count(), unit=extraction.objects[:-1], desc=extraction.objects, disable=None) as bar:
             for batch in extraction.run(dry_run=dry_run):
                 self._note(batch, total)
                 bar.update(batch.size)

@@ -52,7 +52,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{objects}: {count} to delete")
             return
         removed = 0
-        with tqdm(total=count, unit="descriptor", desc=objects) as bar:
+        with tqdm(total=count, unit="descriptor", desc=objects, disable=None) as bar:
             for batch in descriptors_drop(objects=objects, scope=scope, number=number, force=options["force"]):
                 removed += batch
                 bar.update(batch)

@@ -9,7 +9,7 @@ from apps.accounts.models import Account
 from apps.common.config import Directories, config
 from apps.common.fields import parse_uuid
 from apps.common.holdings import Trace
-from apps.privacy.erasure import Receipt, account_erase, person_erase
+from apps.privacy.erasure import Receipt, account_erase, person_erase, receipt_keep
 
 
 class Command(BaseCommand):
@@ -33,13 +33,14 @@ class Command(BaseCommand):
         receipt = self._erase(options)
         self.stdout.write(receipt.as_json())
         if not receipt.dry_run:
-            folder = Path(options["receipts"])
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = folder / f"erase-{receipt.receipt_id}.json"
-            path.write_text(receipt.as_json(), encoding="utf-8")
+            path = receipt_keep(receipt=receipt, folder=Path(options["receipts"]))
+            if path is None:
+                raise CommandError(f"The receipt could not be written to {options['receipts']}.")
             self.stdout.write(f"Receipt: {path}")
         if receipt.files_left:
-            raise CommandError(f"{len(receipt.files_left)} files could not be removed: run `manage.py fsck --mend`.")
+            raise CommandError(
+                f"{len(receipt.files_left)} files could not be removed: run `.venv/bin/python manage.py fsck --mend`."
+            )
 
     def _erase(self, options: dict[str, Any]) -> Receipt:
         dry_run: bool = options["dry_run"]
@@ -59,7 +60,7 @@ class Command(BaseCommand):
             of_account = options["of_account"] and self._uuid(options["of_account"])
             trace = Trace(external_id=options["external_id"], account_id=of_account)
         receipt = person_erase(trace=trace, dry_run=dry_run)
-        if not any(receipt.found.values()):
+        if receipt.is_empty:
             raise CommandError(f"No data found for {trace.subject}.")
         return receipt
 

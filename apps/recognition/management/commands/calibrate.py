@@ -9,6 +9,7 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandError
 from numpy.typing import NDArray
 
+from apps.common.config import Directories, config
 from apps.common.descriptors import DescriptorVersion, versions
 from apps.common.errors import LunaError
 from apps.recognition.calibration import (
@@ -46,7 +47,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "--groups", action="store_true", help="first-level folders are groups, second-level folders people"
         )
-        parser.add_argument("--roc", type=Path, default=Path("roc.svg"), metavar="FILE.svg", help="default: roc.svg")
+        parser.add_argument(
+            "--roc",
+            type=Path,
+            default=config(Directories).var / "calibration" / "roc.svg",
+            metavar="FILE.svg",
+            help="default: %(default)s",
+        )
 
     def handle(
         self, *, directory: Path, descriptor_version: int | None, candidates: int, groups: bool, roc: Path,
@@ -69,6 +76,7 @@ class Command(BaseCommand):
         if groups:
             self.stdout.write("\n" + table(GROUP_HEADER, _group_rates(vectors, people, version)))
         self._propose(pairs)
+        roc.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         roc.write_text(roc_svg(pairs, f"version {version.version} ({version.network})"), encoding="utf-8")
         self.stdout.write(f"ROC curve: {roc}")
 

@@ -16,6 +16,7 @@ from apps.recognition.config import Runtime
 from apps.recognition.networks import report
 from apps.recognition.networks.errors import NetworkError
 from apps.recognition.networks.registry import Registry, State
+from apps.recognition.networks.samples import sample_photographs
 from apps.recognition.networks.specs import Manifest
 
 ARGUMENTS = ("names", "target", "folder", "use", "dry_run", "task", "name", "device", "seconds")
@@ -74,10 +75,18 @@ class Command(BaseCommand):
             built = done.names
             for note in done.notes:
                 self.stderr.write(note)
+            self._photographs()
         if built:
             self.stdout.write(f"built {len(built)} networks in {registry.directory}")
         else:
             self.stdout.write(f"all networks are installed in {registry.directory}, nothing to build")
+
+    def _photographs(self) -> None:
+        """Fetch the sample photographs of the demo and the quick start. The platform works without them."""
+        try:
+            sample_photographs(config(Directories).cache)
+        except NetworkError as error:
+            self.stderr.write(f"The sample photographs are not available: {error}")
 
     def _list(self, registry: Registry) -> None:
         self.stdout.write(report.table(report.LIST_HEADER, report.network_rows(registry)))
@@ -88,7 +97,7 @@ class Command(BaseCommand):
         chosen = names or [name for name in registry.manifests if registry.state(name) is not State.MISSING]
         if not chosen:
             raise NetworkError(
-                f"no network is installed in {registry.directory}; run `python manage.py networks build`"
+                f"no network is installed in {registry.directory}; run `.venv/bin/python manage.py networks build`"
             )
         results = [result for name in chosen for result in verify(registry.get(name))]
         self.stdout.write(report.table(report.VERIFY_HEADER, report.verification_rows(results)))
@@ -103,7 +112,7 @@ class Command(BaseCommand):
         chosen = names or [name for name in registry.manifests if registry.state(name) is State.INSTALLED]
         try:
             place = Device(device or config(Runtime).global_device_class)
-            with tqdm(chosen, unit="network", desc="networks", leave=False) as bar:
+            with tqdm(chosen, unit="network", desc="networks", leave=False, disable=None) as bar:
                 speeds = [speed for name in bar for speed in measure(registry.get(name), place, seconds=seconds)]
         except EngineError as error:
             raise CommandError(str(error)) from error
@@ -131,7 +140,7 @@ class Command(BaseCommand):
             if use or packs.serves_at_once(registry, manifest, target):
                 self._use(Registry(registry.directory), manifest.task, manifest.name)
             else:
-                way = f"python manage.py networks use {manifest.task} {manifest.name}"
+                way = f".venv/bin/python manage.py networks use {manifest.task} {manifest.name}"
                 self.stdout.write(f"{manifest.name} does not serve its task yet; to select it run `{way}`")
 
     def _use(self, registry: Registry, task: str, name: str) -> None:
@@ -165,7 +174,8 @@ class Command(BaseCommand):
 
 def _with_progress(manifests: list[Manifest]) -> Iterator[Manifest]:
     """Yield the networks with a progress bar; an empty list shows no bar."""
-    with tqdm(manifests, unit="network", desc="networks", disable=not manifests) as bar:
+    # `disable=None`: only a terminal shows the bar.
+    with tqdm(manifests, unit="network", desc="networks", disable=None if manifests else True) as bar:
         for manifest in bar:
             bar.set_postfix_str(manifest.name)
             yield manifest

@@ -61,7 +61,7 @@ def test_an_unknown_network_is_refused(call: Call) -> None:
 
 
 def test_verify_needs_a_network(call: Call) -> None:
-    with pytest.raises(CommandError, match=r"run `python manage.py networks build`"):
+    with pytest.raises(CommandError, match=r"run `.venv/bin/python manage.py networks build`"):
         call("verify")
 
 
@@ -92,7 +92,8 @@ def test_add_use_and_remove(call: Call, tiny: TinySet, tmp_path: Path) -> None:
     offered, added = printed.splitlines()[1], printed.splitlines()[3]
     assert offered.split()[:3] == ["own", "emotion", "MIT"]
     assert added.split()[:3] == ["emotion", "tiny", "own"]
-    assert "own does not serve its task yet; to select it run `python manage.py networks use emotion own`" in printed
+    chosen = "`.venv/bin/python manage.py networks use emotion own`"
+    assert f"own does not serve its task yet; to select it run {chosen}" in printed
     assert "own serves emotion" in call("use", "emotion", "own")
     assert "emotion*" in next(line for line in call("list").splitlines() if line.startswith("own"))
     with pytest.raises(CommandError, match="own is in use"):

@@ -62,7 +62,7 @@ def test_a_default_that_cannot_be_had_leaves_its_task_to_the_fallback_and_says_s
     (note,) = built.notes
     assert "absent_package_of_tests is not installed" in note
     assert "tiny serves emotion instead" in note
-    assert "`python manage.py networks use emotion newer`" in note
+    assert "`.venv/bin/python manage.py networks use emotion newer`" in note
     assert pair.registry().for_task("emotion").manifest.name == "tiny"
     assert build_embedded(pair.registry(), cache=pair.cache).notes == ()
 
@@ -134,7 +134,7 @@ def test_a_platform_that_worked_with_the_older_version_keeps_it(descriptors: Tin
     newer.write_text(aside)
     (note,) = build_embedded(descriptors.registry(), cache=descriptors.cache).notes
     assert "keep version 1 (tiny)" in note
-    assert "`python manage.py networks use face_descriptor newer`" in note
+    assert "`.venv/bin/python manage.py networks use face_descriptor newer`" in note
     registry: Registry = descriptors.registry()
     assert (registry.selected("face_descriptor"), registry.state("newer")) == ("tiny", State.MISSING)
     assert build_embedded(registry, cache=descriptors.cache).notes == ()

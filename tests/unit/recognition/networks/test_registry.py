@@ -35,7 +35,7 @@ def test_an_installed_network_is_given(built: TinySet) -> None:
 def test_a_missing_network_says_what_to_do(tiny: TinySet) -> None:
     assert tiny.registry().state("tiny") is State.MISSING
     assert tiny.registry().available_tasks() == frozenset()
-    with pytest.raises(NetworkError, match=r"tiny is not installed in .*run `python manage.py networks build`"):
+    with pytest.raises(NetworkError, match=r"tiny is not installed in .*`.venv/bin/python manage.py networks build`"):
         tiny.registry().for_task("emotion")
 
 
@@ -64,7 +64,7 @@ def test_an_added_manifest_can_be_chosen_for_its_task(built: TinySet) -> None:
     add_second(built, where=built.networks / "manifests")
     (built.networks / "selection.json").write_text(json.dumps({"emotion": "second"}))
     assert built.registry().selected("emotion") == "second"
-    with pytest.raises(NetworkError, match=r"run `python manage.py networks add second`"):
+    with pytest.raises(NetworkError, match=r"run `.venv/bin/python manage.py networks add second`"):
         built.registry().for_task("emotion")
 
 

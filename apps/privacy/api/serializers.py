@@ -1,0 +1,41 @@
+"""Bodies and answers of the erasure of a person."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.common.validation import StrictSerializer
+from apps.privacy.erasure import Receipt
+
+
+class ErasureBody(StrictSerializer):
+    """The person to erase: exactly one of `face_id` and `external_id`."""
+
+    face_id = serializers.UUIDField(required=False, help_text="A face of the person.")
+    external_id = serializers.CharField(required=False, max_length=36, help_text="The external id of the person.")
+    dry_run = serializers.BooleanField(default=False, help_text="Whether to report only, and erase nothing.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("face_id" in attrs) == ("external_id" in attrs):
+            raise serializers.ValidationError("Exactly one of `face_id` and `external_id` is needed.")
+        return attrs
+
+
+class ReceiptSerializer(serializers.Serializer[Receipt]):
+    """What was erased: ids and counts, without biometric data."""
+
+    receipt_id = serializers.UUIDField()
+    time = serializers.DateTimeField()
+    subject = serializers.CharField(help_text="The face or the external id.")
+    dry_run = serializers.BooleanField()
+    faces = serializers.ListField(child=serializers.UUIDField(), help_text="Erased faces.")
+    temporary_attributes = serializers.IntegerField(help_text="Number of erased temporary attributes.")
+    events = serializers.ListField(
+        child=serializers.UUIDField(), help_text="Events that keep time and place, but no person."
+    )
+    mentions = serializers.IntegerField(help_text="Number of other events whose matches with the person are erased.")
+    objects = serializers.ListField(child=serializers.CharField(), help_text="Names of erased samples and images.")
+    files_left = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Files that could not be removed; the operator's `fsck --mend` removes them.",
+    )
