@@ -57,7 +57,7 @@ def metadata_strip(data: bytes) -> bytes:
         return data
     try:
         return strip(data)
-    except (struct.error, IndexError) as error:
+    except (struct.error, IndexError, OverflowError) as error:
         raise ValueError("the file ends early") from error
 
 
