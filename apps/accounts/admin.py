@@ -1,5 +1,7 @@
 """Accounts, tokens and the audit log in the admin site."""
 
+import json
+from collections.abc import Iterable
 from copy import copy
 from functools import partial
 from typing import Any, ClassVar
@@ -13,18 +15,29 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import (
+    AutocompleteSelectFilter,
+    BooleanRadioFilter,
+    ChoicesDropdownFilter,
+    RangeDateTimeFilter,
+)
 from unfold.decorators import display
 from unfold.forms import AdminOwnPasswordChangeForm, AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from apps.accounts.adminbase import DeletingAdmin, LunaAdmin
+from apps.accounts.adminbase.display import NOTHING, found_by_id, tags
+from apps.accounts.adminbase.filters import by_words, readable
 from apps.accounts.auth.access import actor_of
 from apps.accounts.auth.principal import Actor
-from apps.accounts.choices import AccountType
+from apps.accounts.choices import AccountType, VisibilityArea
+from apps.accounts.erasure import holdings_count
 from apps.accounts.models import Account, AuditRecord, Token
 from apps.accounts.roles import Role
 from apps.accounts.services import account_create, account_delete, account_update, token_delete
+from apps.common.fields import parse_uuid
 from apps.common.times import utc_now
 
 admin.site.unregister(Group)  # `apps.accounts.roles` defines the groups
@@ -92,7 +105,11 @@ class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[type-arg]
     form = AccountChangeForm
     add_form = AccountCreationForm
     list_display = ("login", "kind", "roles", "description", "active", "create_time")
-    list_filter = ("account_type", "is_active", ("create_time", RangeDateTimeFilter))
+    list_filter = (
+        ("account_type", ChoicesDropdownFilter),
+        ("is_active", BooleanRadioFilter),
+        ("create_time", RangeDateTimeFilter),
+    )
     search_fields = ("login", "description")
     id_search_fields = ("account_id",)
     search_help_text = "Login, description or account id"
@@ -154,9 +171,30 @@ class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[type-arg]
         page.change_password_form = partial(PasswordForm, actor=actor_of(request))
         return super(AccountAdmin, page).user_change_password(request, id, form_url)
 
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Leave out the deletion of several accounts: each needs its own confirmation."""
+        return {name: each for name, each in super().get_actions(request).items() if name != "delete_selected"}
+
+    def get_deleted_objects(
+        self, objs: Iterable[Any], request: HttpRequest
+    ) -> tuple[list[str | SafeString], dict[str, int], set[str], list[str]]:
+        """Return what is deleted with an account. Django deletes only without the last value: a wrong login is one."""
+        [account] = objs
+        names, _, lacking, _ = super().get_deleted_objects([account], request)
+        typed = request.POST.get("login", "").strip().lower()
+        wrong = [typed] if request.method == "POST" and typed != account.login else []
+        return names, holdings_count(account.account_id), lacking, wrong
+
+    def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+        response: HttpResponse = super().render_delete_form(request, {**context, "title": "Delete account"})
+        return response
+
     def delete_rows(self, request: HttpRequest, rows: list[Account]) -> None:
         for account in rows:
             account_delete(account=account, actor=actor_of(request))
+
+
+SEES = {VisibilityArea.ACCOUNT.value: "its account", VisibilityArea.ALL.value: "all accounts"}
 
 
 @admin.register(Token)
@@ -165,12 +203,18 @@ class TokenAdmin(DeletingAdmin):
 
     list_display = ("name", "account", "rights", "visibility", "state", "create_time")
     list_select_related = ("account",)
-    list_filter = (("account", AutocompleteSelectFilter), "visibility_area", ("create_time", RangeDateTimeFilter))
+    list_filter = (
+        ("account", AutocompleteSelectFilter),
+        ("visibility_area", by_words(SEES)),
+        ("create_time", RangeDateTimeFilter),
+    )
     search_fields = ("description", "account__login")
     id_search_fields = ("token_id", "account_id")
     search_help_text = "Description, login, token id or account id"
     date_hierarchy = "create_time"
     ordering = ("-create_time",)
+    fields = ("token_id", "description", "account", "visibility", "permission_words", "expiration_time", "create_time",
+              "last_update_time")  # fmt: skip
 
     @display(description="token", header=True)
     def name(self, token: Token) -> list[str]:
@@ -181,9 +225,14 @@ class TokenAdmin(DeletingAdmin):
         granted = sum(len(rights) for rights in token.permissions.values() if isinstance(rights, list))
         return f"{granted} on {len(token.permissions)} kinds"
 
-    @display(description="sees", ordering="visibility_area", label={"all": "warning"})
+    @display(description="rights")
+    def permission_words(self, token: Token) -> SafeString:
+        rows = ((readable(kind), _words(rights)) for kind, rights in sorted(token.permissions.items()))
+        return format_html_join("", '<div class="luna-right"><b>{}</b> {}</div>', rows) or NOTHING
+
+    @display(description="sees", ordering="visibility_area", label={"all accounts": "warning"})
     def visibility(self, token: Token) -> str:
-        return token.visibility_area
+        return SEES.get(token.visibility_area, token.visibility_area)
 
     @display(description="state", label={"valid": "success", "expired": "danger"})
     def state(self, token: Token) -> str:
@@ -194,27 +243,99 @@ class TokenAdmin(DeletingAdmin):
             token_delete(account_id=token.account_id, token_id=token.token_id, actor=actor_of(request))
 
 
+def _words(rights: Any) -> SafeString:
+    """Render the rights on one kind of objects: a list of words, or a value such as True."""
+    return tags(rights if isinstance(rights, list) else [json.dumps(rights)])
+
+
+# The pages of the objects of audit lines, by type.
+OBJECT_PAGES = {
+    "account": "accounts_account",
+    "token": "accounts_token",
+    "event": "events_event",
+    "handler": "handlers_handler",
+    "list": "faces_list",
+    **dict.fromkeys(("face", "face_attribute", "face_descriptor"), "faces_face"),
+    **dict.fromkeys(
+        ("face_sample", "body_sample", "image", "object", "portrait", "task_result", "pictures"),
+        "imagestore_storedobject",
+    ),
+}
+OBJECT_TYPES = (*OBJECT_PAGES, "attribute", "attribute_descriptor", "event_descriptor", "bucket", "network", "fault")
+ACTIONS = ("view", "create", "update", "delete", "erase", "mend")
+
+
 @admin.register(AuditRecord)
 class AuditRecordAdmin(LunaAdmin):
     """The audit log: reads and changes, with their actors. It is read-only."""
 
-    list_display = ("time", "who", "verb", "object_type", "object_id", "remote_address", "request_id")
-    list_filter = ("action", "object_type", ("time", RangeDateTimeFilter))
+    list_display = ("time", "who", "verb", "kind", "shown_object", "remote_address", "request_id")
+    list_filter = (
+        ("action", by_words({name: name for name in ACTIONS})),
+        ("object_type", by_words({name: readable(name) for name in sorted(OBJECT_TYPES)})),
+        ("time", RangeDateTimeFilter),
+    )
     search_fields = ("object_id", "request_id", "remote_address")
     id_search_fields = ("account_id", "token_id", "object_account_id", "object_id")
-    search_help_text = "Object, account or token id, request id, address"
+    search_help_text = "Login, object, account or token id, request id, address"
+    fields = ("time", "who", "token", "verb", "kind", "objects", "owner", "remote_address", "request_id")
     date_hierarchy = "time"
     ordering = ("-id",)
-    LABELS: ClassVar[dict[str, str]] = {"view": "info", "create": "success", "update": "warning", "delete": "danger"}
+    LABELS: ClassVar[dict[str, str]] = {
+        "view": "info",
+        "create": "success",
+        "update": "warning",
+        "delete": "danger",
+        "erase": "danger",
+    }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditRecord]:
         logins = Account.objects.filter(account_id=OuterRef("account_id")).values("login")[:1]
         records: QuerySet[AuditRecord] = super().get_queryset(request).annotate(login=Subquery(logins))
         return records
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Search the logins of actors and the members of sets as well. Lines have no foreign keys."""
+        found, duplicates = super().get_search_results(request, queryset, search_term)
+        wanted = parse_uuid(search_term.strip())
+        if wanted is not None:
+            return found | queryset.filter(members__contains=[str(wanted)]), duplicates
+        if search_term.strip():
+            actors = Account.objects.filter(login__icontains=search_term.strip()).values("account_id")
+            found |= queryset.filter(account_id__in=actors)
+        return found, duplicates
+
     @display(description="account", ordering="account_id")
-    def who(self, record: Any) -> str:
-        return record.login or record.account_id or "the platform"
+    def who(self, record: Any) -> str | SafeString:
+        name = record.login or record.account_id or "the platform"
+        viewer = getattr(record, "viewer", None)  # of a line's own page
+        return name if viewer is None else found_by_id("accounts_account", record.account_id, name, viewer=viewer)
+
+    @display(description="type", ordering="object_type")
+    def kind(self, record: AuditRecord) -> str:
+        return readable(record.object_type)
+
+    @display(description="object", ordering="object_id")
+    def shown_object(self, record: AuditRecord) -> str:
+        return record.object_id if record.members is None else f"{len(record.members)} of {record.object_id}"
+
+    @display(description="objects")
+    def objects(self, record: Any) -> SafeString:
+        page = OBJECT_PAGES.get(record.object_type)
+        ids = [record.object_id] if record.members is None else record.members
+        if page is None:
+            return format_html_join(", ", "{}", ((each,) for each in ids))
+        return format_html_join(", ", "{}", ((found_by_id(page, each, viewer=record.viewer),) for each in ids))
+
+    @display(description="token")
+    def token(self, record: Any) -> SafeString:
+        return found_by_id("accounts_token", record.token_id, viewer=record.viewer)
+
+    @display(description="owner of the objects")
+    def owner(self, record: Any) -> SafeString:
+        return found_by_id("accounts_account", record.object_account_id, viewer=record.viewer)
 
     @display(description="action", ordering="action", label=LABELS)
     def verb(self, record: AuditRecord) -> str:

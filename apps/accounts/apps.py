@@ -14,6 +14,7 @@ class AccountsConfig(AppConfig):
         from apps.accounts import consistency, erasure
         from apps.accounts.api import schema  # noqa: F401 - registers itself
         from apps.accounts.auth.bearer import signature_check
+        from apps.accounts.kept_answers import answers_count
         from apps.accounts.roles import roles_sync
 
         register(signature_check)
@@ -21,5 +22,10 @@ class AccountsConfig(AppConfig):
         # The signal of the last app with models comes after the permissions of all models exist.
         post_migrate.connect(roles_sync, sender=last, dispatch_uid="roles")
         holdings.register(
-            self.label, Holding(person=erasure.PersonAnswers, checks={"kept answers": consistency.answers_check})
+            self.label,
+            Holding(
+                account_count=answers_count,
+                person=erasure.PersonAnswers,
+                checks={"kept answers": consistency.answers_check},
+            ),
         )

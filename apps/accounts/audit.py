@@ -1,7 +1,8 @@
 """The audit log of biometric reads, deletions and administrative changes.
 
 Services write the lines in their own transactions. The view, admin page or command passes the actor to them. A deletion
-or biometric read leaves one line per object. Services that process many objects document their lines.
+or biometric read leaves one line per object. The pictures of a list in the admin site leave one line together, which
+names them all. Services that process many objects document their lines.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -51,6 +52,23 @@ def audit_owned(
     values = audit_values(action=action, object_type=object_type, actor=actor)
     with prepared_cursor() as cursor:
         cursor.execute(LINES, [*values, [str(each) for each in owners], [*owners.values()]])
+
+
+def audit_set(
+    *,
+    action: str,
+    object_type: str,
+    object_id: str,
+    members: Iterable[object],
+    account_id: UUID | None = None,
+    actor: Actor | None = None,
+) -> None:
+    """Write one audit line for objects that one page shows together; `members` are their ids."""
+    names = ("time", "account_id", "token_id", "action", "object_type", "request_id", "remote_address")
+    values = dict(zip(names, audit_values(action=action, object_type=object_type, actor=actor), strict=True))
+    AuditRecord.objects.create(
+        **values, object_id=object_id, object_account_id=account_id, members=[str(each) for each in members]
+    )
 
 
 def audit_values(*, action: str, object_type: str, actor: Actor | None = None) -> list[Any]:

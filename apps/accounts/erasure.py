@@ -80,11 +80,25 @@ def rows_erase(*, erasure: Erasure, model: Any, column: str, owners: Sequence[An
 
 def rows_count(account_id: UUID) -> dict[str, int]:
     """Return the number of rows that an account owns, by table."""
-    counts = {}
-    for model, column in references(Account):
-        table = model._meta.db_table
-        counts[table] = _column(f'SELECT count(*) FROM "{table}" WHERE "{column}" = ANY(%s)', [account_id])[0]  # noqa: S608
+    counts = {model._meta.db_table: _count(model, column, account_id) for model, column in references(Account)}
     return {table: count for table, count in counts.items() if count}
+
+
+def holdings_count(account_id: UUID) -> dict[str, int]:
+    """Return the number of an account's objects by their name in the plural, in the database and outside of it.
+
+    Raises the errors of the rooms, such as REDIS_DISCONNECTED.
+    """
+    rows = {
+        str(model._meta.verbose_name_plural): _count(model, column, account_id) for model, column in references(Account)
+    }
+    return rows | holdings.account_count(account_id)
+
+
+def _count(model: Any, column: str, account_id: UUID) -> int:
+    statement = f'SELECT count(*) FROM "{model._meta.db_table}" WHERE "{column}" = ANY(%s)'  # noqa: S608 - our names
+    count: int = _column(statement, [account_id])[0]
+    return count
 
 
 def _column(statement: str, values: Sequence[Any]) -> list[Any]:

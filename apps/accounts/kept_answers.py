@@ -141,6 +141,11 @@ class LateAnswers:
 late = PerProcess("late answers", LateAnswers, status=LateAnswers.status)
 
 
+def answers_count(account_id: UUID) -> dict[str, int]:
+    """Return the number of an account's kept responses. Raises RedisAwayError."""
+    return {"kept responses": int(client().llen(ORDER.format(account_id)))}
+
+
 def answers_forget(account_id: UUID) -> None:
     """Remove the kept responses of an account, because they may name the person to erase."""
     for name in client().scan_iter(KEY.format(account_id, "*"), count=500):

@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from apps.accounts.choices import AccountType, VisibilityArea
@@ -106,14 +108,20 @@ class AuditRecord(models.Model):
     action = models.CharField(max_length=32)
     object_type = models.CharField(max_length=32)
     object_id = models.CharField(max_length=64)
+    members = ArrayField(models.CharField(max_length=64), null=True)  # ids of the objects that one page showed together
     object_account_id = models.UUIDField(null=True)
     request_id = models.CharField(max_length=64)
     remote_address = models.GenericIPAddressField(null=True)
 
     class Meta:
+        verbose_name = "audit line"
         ordering = ("-id",)
         indexes = (
             models.Index(fields=("object_type", "object_id")),
             models.Index(fields=("account_id", "-time")),
             models.Index(fields=("-time",)),
+            GinIndex(fields=("members",), condition=models.Q(members__isnull=False), name="audit_members"),
         )
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.object_type.replace('_', ' ')} {self.object_id}"

@@ -117,10 +117,12 @@ class Holding:
 
     `account`: removes an account's data outside the database (files, Redis keys), in bounded steps that it reports to
     the `Erasure`. It runs outside a transaction while the rows still exist. It must be idempotent: after an error, the
-    account stays closed and another run retries. `person`: creates the room's `PersonEraser`. `checks`: by name.
+    account stays closed and another run retries. `account_count`: the numbers of those data, by name. `person`:
+    creates the room's `PersonEraser`. `checks`: by name.
     """
 
     account: Callable[[UUID, Erasure], None] | None = None
+    account_count: Callable[[UUID], Mapping[str, int]] | None = None
     person: Callable[[], PersonEraser] | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
 
@@ -139,6 +141,14 @@ class Holdings:
         for holding in tuple(self._rooms.values()):
             if holding.account is not None:
                 holding.account(account_id, erasure)
+
+    def account_count(self, account_id: UUID) -> dict[str, int]:
+        """Return the numbers of an account's data outside the database, by name. Propagates the rooms' errors."""
+        counts: dict[str, int] = {}
+        for holding in self._rooms.values():
+            if holding.account_count is not None:
+                counts.update(holding.account_count(account_id))
+        return counts
 
     def person_erasers(self) -> list[PersonEraser]:
         return [holding.person() for holding in self._rooms.values() if holding.person is not None]

@@ -4,11 +4,11 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
-from apps.accounts.adminbase import may_view
+from apps.accounts.adminbase.display import NOTHING, may_view, tags
 from apps.descriptors.versions import VersionUse, versions_used
 from apps.faces.models import FaceDescriptor
 from apps.recognition.networks.specs import Manifest
@@ -25,7 +25,6 @@ HEADERS = (
     "faces without",
     "events with",
 )
-NOTHING = "—"
 
 
 @require_safe
@@ -34,7 +33,7 @@ def descriptor_versions(request: HttpRequest) -> HttpResponse:
 
     Raises PermissionDenied for a user without permission to view descriptors.
     """
-    if not may_view(request, FaceDescriptor):
+    if not may_view(request.user, FaceDescriptor):
         raise PermissionDenied
     rows = [_row(use) for use in versions_used()]
     context = {
@@ -69,8 +68,7 @@ def _state(use: VersionUse) -> SafeString:
     if use.next_default and not use.default:
         words.append("default after restart")
     words.append("unknown" if use.version is None else "installed" if use.installed else "not installed")
-    tags = format_html_join(" ", '<span class="luna-tag">{}</span>', ((word,) for word in words))
-    return format_html('<span class="luna-nowrap">{}</span>', tags)
+    return format_html('<span class="luna-nowrap">{}</span>', tags(words))
 
 
 def _licence(manifest: Manifest) -> str:

@@ -1,34 +1,72 @@
 """Read-only admin pages of events."""
 
-import json
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar
+from uuid import UUID
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.template.loader import render_to_string
-from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter, RangeNumericFilter
 from unfold.decorators import display
 
-from apps.accounts.adminbase import LunaAdmin
-from apps.common.filters.enums import Emotion, EthnicGroup, Gender, Liveness, Mask
+from apps.accounts.adminbase.display import NOTHING, found_by_id, json_text, may_view, page_named, similarity_bar, tags
+from apps.accounts.adminbase.filters import NamedFilter, PartFilter, ValueFilter, by_numbers, readable
+from apps.accounts.auth.access import actor_of
+from apps.common.fields import parse_uuid
+from apps.common.filters.enums import Emotion, EthnicGroup, Gender, Liveness, Mask, ObjectType
 from apps.events.models import Event
 from apps.imagestore.addresses import sample_of_address
-from apps.imagestore.admin import thumbnail
+from apps.imagestore.admin import Picture, PicturesAdmin, face_sample, thumbnail
 from apps.imagestore.choices import Bucket
+from apps.imagestore.models import StoredObject
+from apps.imagestore.services import pictures_view
 
 ESTIMATIONS = (
-    ("gender", Gender),
-    ("emotion", Emotion),
-    ("mask", Mask),
-    ("liveness", Liveness),
-    ("ethnic_group", EthnicGroup),
+    ("gender", Gender, ""),
+    ("emotion", Emotion, ""),
+    ("ethnic_group", EthnicGroup, ""),
+    ("mask", Mask, "mask "),
+    ("liveness", Liveness, "liveness "),
 )
 
 
+class TagFilter(ValueFilter):
+    """Events with a tag."""
+
+    title = parameter_name = "tag"
+
+    def filtered(self, request: HttpRequest, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return queryset.filter(tags__contains=[value])
+
+
+class ListFilter(NamedFilter):
+    """Events whose face was attached to a list."""
+
+    title = "list (name or id)"
+    parameter_name = "list"
+    page, id_column = "faces_list", "list_id"
+
+    def filtered(self, request: HttpRequest, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return queryset.filter(attach_result__overlap=list(self.ids(request, value)))
+
+
+class HandlerFilter(NamedFilter):
+    """Events of a handler."""
+
+    title = "handler (description or id)"
+    parameter_name = "handler"
+    page, id_column = "handlers_handler", "handler_id"
+
+    def filtered(self, request: HttpRequest, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return queryset.filter(handler_id__in=list(self.ids(request, value)))
+
+
 @admin.register(Event)
-class EventAdmin(LunaAdmin):
+class EventAdmin(PicturesAdmin):
     """Read-only pages of events; events are immutable."""
 
     list_display = ("picture", "name", "account", "person", "top_match", "tag_names", "create_time")
@@ -37,15 +75,29 @@ class EventAdmin(LunaAdmin):
     list_filter = (
         ("account", AutocompleteSelectFilter),
         ("create_time", RangeDateTimeFilter),
-        "gender",
-        "emotion",
-        "top_similar_object_type",
+        ("source", PartFilter),
+        TagFilter,
+        ListFilter,
+        HandlerFilter,
+        ("top_similar_object_similarity", RangeNumericFilter),
+        ("top_similar_object_type", by_numbers(ObjectType)),
+        ("gender", by_numbers(Gender)),
+        ("emotion", by_numbers(Emotion)),
+        ("mask", by_numbers(Mask)),
+        ("liveness", by_numbers(Liveness)),
     )
-    search_fields = ("=source", "=external_id", "=track_id", "user_data", "=top_matching_candidates_label")
+    search_fields = (
+        "source",
+        "external_id",
+        "track_id",
+        "user_data",
+        "top_matching_candidates_label",
+        "account__login",
+    )
     id_search_fields = ("event_id", "face_id", "handler_id", "account_id", "top_similar_object_id")
-    search_help_text = "Source, external id, track, user data, label, or any id of the event"
+    search_help_text = "A part of source, external id, track, user data, label or login; or any id of the event"
     date_hierarchy = "create_time"
-    ordering = ("-id",)
+    ordering = ("-create_time", "-id")
     fieldsets = (
         (None, {"fields": ("large_picture", "person", "tag_names", "candidates")}),
         ("Where and when", {"fields": ("source", "create_time", "end_time", "insert_time", "track_id", "place")}),
@@ -53,24 +105,48 @@ class EventAdmin(LunaAdmin):
                                "detections", "meta_text")}),
     )  # fmt: skip
 
-    @staticmethod
-    def _sample(event: Event) -> tuple[str | None, str]:
+    def picture_of(self, row: Event) -> Picture | None:
         for detections, bucket in (
-            (event.face_detections, Bucket.FACE_SAMPLES),
-            (event.body_detections, Bucket.BODY_SAMPLES),
+            (row.face_detections, Bucket.FACE_SAMPLES),
+            (row.body_detections, Bucket.BODY_SAMPLES),
         ):
             for detection in detections:
-                if detection.get("sample_id"):
-                    return detection["sample_id"], bucket
-        return None, Bucket.FACE_SAMPLES
+                if sample_id := parse_uuid(str(detection.get("sample_id"))):
+                    return Picture(bucket, sample_id)
+        return None
 
-    @display(description="")
-    def picture(self, event: Event) -> SafeString:
-        return thumbnail(*self._sample(event))
+    def pictures_by_id(self, event_ids: Iterable[UUID]) -> dict[UUID, Picture]:
+        """Return the pictures of events by `event_id`."""
+        rows = Event.everything.filter(event_id__in=list(event_ids)).only(
+            "event_id", "face_detections", "body_detections"
+        )
+        return {row.event_id: picture for row in rows if (picture := self.picture_of(row))}
 
-    @display(description="picture")
-    def large_picture(self, event: Event) -> SafeString:
-        return thumbnail(*self._sample(event), large=True)
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Pass the candidates to the event. Their pictures leave one audit line."""
+        if (event := kwargs.get("obj")) is not None:
+            event.shown_candidates = self._candidates(request, event)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _candidates(self, request: HttpRequest, event: Event) -> list[dict[str, Any]]:
+        found = [_Candidate(match["label"], each) for match in event.match_result for each in match["candidates"]]
+        pictures: dict[UUID | None, Picture] = {}
+        if may_view(request.user, StoredObject):
+            for page in {each.page for each in found}:
+                ids = {each.object_id for each in found if each.page == page and each.object_id and not each.avatar}
+                pictures |= page_named(page).pictures_by_id(ids) if ids else {}
+            pictures |= {each.object_id: each.avatar for each in found if each.object_id and each.avatar}
+            shown = {picture.object_id: event.account_id for picture in pictures.values()}
+            pictures_view(page=f"candidates of {event.event_id}", pictures=shown, actor=actor_of(request))
+        return [
+            {
+                "picture": thumbnail(pictures.get(each.object_id), each.name, user=request.user),
+                "link": found_by_id(each.page, each.object_id, each.name, viewer=request.user),
+                "label": each.label,
+                "similarity": similarity_bar(each.similarity),
+            }
+            for each in found
+        ]
 
     @display(description="event", header=True)
     def name(self, event: Event) -> list[str]:
@@ -78,28 +154,24 @@ class EventAdmin(LunaAdmin):
 
     @display(description="looks like")
     def person(self, event: Event) -> str:
-        known = [numbers(getattr(event, name)).word.replace("_", " ") for name, numbers in ESTIMATIONS
+        known = [prefix + readable(numbers(getattr(event, name)).word) for name, numbers, prefix in ESTIMATIONS
                  if getattr(event, name) is not None]  # fmt: skip
-        return ", ".join([*known, *([f"{event.age} years"] if event.age is not None else [])]) or "—"
+        return ", ".join([*known, *([f"{event.age} years"] if event.age is not None else [])]) or NOTHING
 
     @display(description="resembles", ordering="top_similar_object_similarity")
     def top_match(self, event: Event) -> str | SafeString:
         if event.top_similar_object_similarity is None:
-            return "—"
+            return NOTHING
         return similarity_bar(event.top_similar_object_similarity, event.top_matching_candidates_label or "")
 
     @display(description="tags")
-    def tag_names(self, event: Event) -> str | SafeString:
-        return format_html_join(" ", '<span class="luna-tag">{}</span>', ((tag,) for tag in event.tags)) or "—"
+    def tag_names(self, event: Event) -> SafeString:
+        return tags(event.tags)
 
     @display(description="candidates")
-    def candidates(self, event: Event) -> str:
-        rows = [
-            {"label": match["label"], **_candidate(candidate)}
-            for match in event.match_result
-            for candidate in match["candidates"]
-        ]
-        return render_to_string("admin/luna/candidates.html", {"rows": rows}) if rows else "—"
+    def candidates(self, event: Any) -> str:
+        rows = event.shown_candidates
+        return render_to_string("admin/luna/candidates.html", {"rows": rows}) if rows else NOTHING
 
     @display(description="place")
     def place(self, event: Event) -> str:
@@ -109,60 +181,37 @@ class EventAdmin(LunaAdmin):
         return ", ".join(part for part in parts if part) or "—"
 
     @display(description="handler")
-    def handler(self, event: Event) -> str | SafeString:
-        return _found_by_id("handlers_handler", event.handler_id)
+    def handler(self, event: Any) -> SafeString:
+        return found_by_id("handlers_handler", event.handler_id, viewer=event.viewer)
 
     @display(description="face")
-    def face(self, event: Event) -> str | SafeString:
-        return _found_by_id("faces_face", event.face_id)
+    def face(self, event: Any) -> SafeString:
+        return found_by_id("faces_face", event.face_id, viewer=event.viewer)
 
     @display(description="attached to lists")
-    def lists(self, event: Event) -> str | SafeString:
-        links = ((_found_by_id("faces_list", list_id),) for list_id in event.attach_result)
-        return format_html_join(", ", "{}", links) or "—"
+    def lists(self, event: Any) -> SafeString:
+        links = ((found_by_id("faces_list", list_id, viewer=event.viewer),) for list_id in event.attach_result)
+        return format_html_join(", ", "{}", links) or NOTHING
 
     @display(description="detections")
     def detections(self, event: Event) -> SafeString:
-        return _json({"face": event.face_detections, "body": event.body_detections})
+        found = {"face": event.face_detections, "body": event.body_detections}
+        return json_text({kind: detections for kind, detections in found.items() if detections})
 
     @display(description="meta")
-    def meta_text(self, event: Event) -> str | SafeString:
-        return "—" if event.meta is None else _json(event.meta)
+    def meta_text(self, event: Event) -> SafeString:
+        return json_text(event.meta)
 
 
-def similarity_bar(similarity: float, label: str = "") -> SafeString:
-    """Render a similarity 0..1 as a number and a bar."""
-    text = f"{similarity:.3f} {label}".strip()
-    return format_html(
-        '<span class="luna-nowrap"><span class="luna-similarity"><i style="width:{}%"></i></span> {}</span>',
-        f"{similarity * 100:.0f}",
-        text,
-    )
+class _Candidate:
+    """A candidate of a stored match: a face or an event, as its row was when the event was created."""
 
+    PAGES: ClassVar[dict[str, str]] = {"face": "faces_face", "event": "events_event"}
 
-def _candidate(candidate: dict[str, Any]) -> dict[str, Any]:
-    face, event = candidate.get("face") or {}, candidate.get("event") or {}
-    known = face or event
-    name = known.get("user_data") or known.get("external_id") or face.get("face_id") or event.get("event_id")
-    link = (
-        _found_by_id("faces_face", face.get("face_id"), name)
-        if face
-        else _found_by_id("events_event", event.get("event_id"), name)
-    )
-    return {
-        "picture": thumbnail(sample_of_address(face.get("avatar") or "")),
-        "link": link,
-        "similarity": similarity_bar(candidate["similarity"]),
-    }
-
-
-def _found_by_id(page: str, object_id: Any, name: Any = None) -> str | SafeString:
-    """Render a link to the search for an id, because the object may be deleted."""
-    if object_id is None:
-        return "—"
-    url = reverse(f"admin:{page}_changelist")
-    return format_html('<a href="{}?q={}" class="text-primary-600">{}</a>', url, object_id, name or object_id)
-
-
-def _json(value: Any) -> SafeString:
-    return format_html('<pre class="luna-json">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False))
+    def __init__(self, label: str, stored: dict[str, Any]) -> None:
+        kind = "face" if stored.get("face") else "event"
+        known = stored.get(kind) or {}
+        self.label, self.similarity, self.page = label, stored["similarity"], self.PAGES[kind]
+        self.object_id = parse_uuid(str(known.get(f"{kind}_id")))
+        self.name = known.get("user_data") or known.get("external_id") or self.object_id
+        self.avatar = face_sample(sample_of_address(known.get("avatar") or ""))

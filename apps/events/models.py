@@ -78,6 +78,7 @@ class Event(AccountOwned):
     class Meta(AccountOwned.Meta):
         indexes = (
             models.Index(fields=("account", "-create_time", "-id")),
+            models.Index(fields=("-create_time", "-id"), name="event_time"),  # pages of all accounts
             models.Index(fields=("account", "handler_id", "-create_time")),
             models.Index(fields=("account", "source", "-create_time")),
             models.Index(fields=("face_id",), condition=models.Q(face_id__isnull=False), name="event_face"),

@@ -1,27 +1,29 @@
 """Admin pages of faces and lists."""
 
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import F, Func, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.forms import ModelForm
 from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
-from apps.accounts.adminbase import DeletingAdmin, OwnedSelectFilter, may_view
+from apps.accounts.adminbase import DeletingAdmin
+from apps.accounts.adminbase.display import NOTHING, found_by_id, may_view, rows_of
+from apps.accounts.adminbase.filters import OwnedSelectFilter
 from apps.accounts.auth.access import actor_of
 from apps.accounts.models import Account
 from apps.common.filters.enums import Gender
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
 from apps.faces.services import face_update, faces_delete, list_create, list_update, lists_delete
 from apps.imagestore.addresses import sample_of_address
-from apps.imagestore.admin import thumbnail
+from apps.imagestore.admin import Picture, PicturesAdmin, face_sample
 
 
 def count_of(rows: QuerySet[Any]) -> Coalesce:
@@ -57,7 +59,7 @@ class LinkInline(TabularInline):
 
 
 @admin.register(Face)
-class FaceAdmin(DeletingAdmin):
+class FaceAdmin(PicturesAdmin, DeletingAdmin):
     """Pages of faces. External id and user data can be changed."""
 
     may_change = True
@@ -70,37 +72,33 @@ class FaceAdmin(DeletingAdmin):
         ("links__list", OwnedSelectFilter),
         ("create_time", RangeDateTimeFilter),
     )
-    search_fields = ("external_id", "user_data")
+    search_fields = ("external_id", "user_data", "account__login")
     id_search_fields = ("face_id", "event_id", "account_id")
-    search_help_text = "External id, user data, or an id of face, event or account"
+    search_help_text = "A part of external id, user data or login; or an id of face, event or account"
     date_hierarchy = "create_time"
     ordering = ("-id",)
     inlines = (LinkInline,)
-    readonly_fields = ("large_picture", "face_id", "account", "event", "avatar", "person", "descriptor_versions",
-                       "create_time", "last_update_time")  # fmt: skip
+    readonly_fields = ("large_picture", "face_id", "account", "event", "events", "avatar", "person",
+                       "descriptor_versions", "create_time", "last_update_time")  # fmt: skip
     fieldsets = (
         (None, {"fields": ("large_picture", "external_id", "user_data", "person")}),
-        ("Record", {"fields": ("face_id", "account", "event", "avatar", "descriptor_versions", "create_time",
-                               "last_update_time")}),
+        ("Record", {"fields": ("face_id", "account", "event", "events", "avatar", "descriptor_versions",
+                               "create_time", "last_update_time")}),
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         links = count_of(ListFace.objects.filter(face=OuterRef("pk")))
         return Face.everything.annotate(links_n=links)
 
-    @staticmethod
-    def _sample(face: Face) -> Any:
-        attribute = getattr(face, "attribute", None)
+    def picture_of(self, row: Face) -> Picture | None:
+        attribute = getattr(row, "attribute", None)
         samples = [*attribute.descriptor_samples, *attribute.basic_attributes_samples] if attribute else []
-        return samples[0] if samples else sample_of_address(face.avatar)
+        return face_sample(samples[0] if samples else sample_of_address(row.avatar))
 
-    @display(description="")
-    def picture(self, face: Face) -> SafeString:
-        return thumbnail(self._sample(face))
-
-    @display(description="picture")
-    def large_picture(self, face: Face) -> SafeString:
-        return thumbnail(self._sample(face), large=True)
+    def pictures_by_id(self, face_ids: Iterable[UUID]) -> dict[UUID, Picture]:
+        """Return the pictures of faces by `face_id`, for pages that show faces among other objects."""
+        rows = Face.everything.filter(face_id__in=list(face_ids)).select_related("attribute")
+        return {row.face_id: picture for row in rows if (picture := self.picture_of(row))}
 
     @display(description="face", header=True)
     def name(self, face: Face) -> list[str]:
@@ -110,8 +108,9 @@ class FaceAdmin(DeletingAdmin):
     def person(self, face: Face) -> str:
         attribute = getattr(face, "attribute", None)
         if attribute is None or attribute.age is None:
-            return "—"
-        return f"{Gender(attribute.gender).word}, {attribute.age}" if attribute.gender is not None else attribute.age
+            return NOTHING
+        gender = [] if attribute.gender is None else [Gender(attribute.gender).word]
+        return ", ".join([*gender, f"{attribute.age} years"])
 
     @display(description="lists", ordering="links_n")
     def list_count(self, face: Any) -> int:
@@ -124,11 +123,12 @@ class FaceAdmin(DeletingAdmin):
         return ", ".join(f"version {version}" for version in versions) or "—"
 
     @display(description="event")
-    def event(self, face: Face) -> str | SafeString:
-        if face.event_id is None:
-            return "—"
-        url = reverse("admin:events_event_changelist")
-        return format_html('<a href="{}?q={}" class="text-primary-600">{}</a>', url, face.event_id, face.event_id)
+    def event(self, face: Any) -> SafeString:
+        return found_by_id("events_event", face.event_id, viewer=face.viewer)
+
+    @display(description="events")
+    def events(self, face: Face) -> SafeString:
+        return rows_of("events_event", "q", face.face_id, "events that created, or resemble, this face")
 
     def save_model(self, request: HttpRequest, obj: Face, form: "ModelForm[Face]", change: bool) -> None:
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
@@ -147,12 +147,12 @@ class ListAdmin(DeletingAdmin):
 
     may_add = may_change = True
 
-    list_display = ("name", "account", "faces", "create_time", "last_update_time")
+    list_display = ("name", "account", "faces", "events", "create_time", "last_update_time")
     list_select_related = ("account",)
     list_filter = (("account", AutocompleteSelectFilter), ("create_time", RangeDateTimeFilter))
-    search_fields = ("user_data",)
+    search_fields = ("user_data", "account__login")
     id_search_fields = ("list_id", "account_id")
-    search_help_text = "User data, list id or account id"
+    search_help_text = "A part of user data or login; list id or account id"
     date_hierarchy = "create_time"
     ordering = ("-id",)
     raw_id_fields = ("account",)
@@ -169,7 +169,7 @@ class ListAdmin(DeletingAdmin):
 
     def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the account field for users who may view accounts; other users enter the account's id."""
-        return ("account",) if may_view(request, Account) else ()
+        return ("account",) if may_view(request.user, Account) else ()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return self.readonly_fields if obj is None else (*self.readonly_fields, "account")
@@ -180,9 +180,11 @@ class ListAdmin(DeletingAdmin):
 
     @display(description="faces", ordering="faces_n")
     def faces(self, row: Any) -> SafeString:
-        url = reverse("admin:faces_face_changelist")
-        count = f"{row.faces_n:,}"
-        return format_html('<a href="{}?links__list__id__exact={}" class="text-primary-600">{}</a>', url, row.pk, count)
+        return rows_of("faces_face", "links__list__id__exact", row.pk, f"{row.faces_n:,}")
+
+    @display(description="events")
+    def events(self, row: Any) -> SafeString:
+        return rows_of("events_event", "list", row.list_id, "events")
 
     def save_model(self, request: HttpRequest, obj: List, form: "ModelForm[List]", change: bool) -> None:
         given: Any = {"account_id": obj.account_id, "list_id": obj.list_id, "user_data": obj.user_data}

@@ -14,6 +14,7 @@ class FacesConfig(AppConfig):
             self.label,
             Holding(
                 account=erasure.attributes_erase,
+                account_count=erasure.attributes_count,
                 person=erasure.PersonFaces,
                 checks={
                     "descriptors": consistency.descriptors_check,

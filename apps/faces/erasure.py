@@ -28,6 +28,11 @@ def attributes_erase(account_id: UUID, erasure: Erasure) -> None:
             client().delete(key)
 
 
+def attributes_count(account_id: UUID) -> dict[str, int]:
+    """Return the number of an account's temporary attributes."""
+    return {"temporary attributes": sum(each.account_id == account_id for _, each in temporary_attributes())}
+
+
 def temporary_attributes() -> Iterator[tuple[bytes, TemporaryAttribute]]:
     """Yield all readable temporary attributes with their keys."""
     for key in client().scan_iter(KEY.format("*"), count=SCAN_KEYS):

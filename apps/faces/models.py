@@ -106,6 +106,9 @@ class ListFace(models.Model):
             models.UniqueConstraint(fields=("list", "link_key"), include=("face",), name="list_link_key"),
         )
 
+    def __str__(self) -> str:
+        return str(self.list)
+
 
 class ListUnlink(models.Model):
     """Ended membership of a face in a list until `unlink_time`. The id is plain, because the face may be deleted."""

@@ -1,15 +1,13 @@
 """Handlers in the admin site."""
 
-import json
-
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
 from apps.accounts.adminbase import DeletingAdmin
+from apps.accounts.adminbase.display import json_text, rows_of
 from apps.accounts.auth.access import actor_of
 from apps.handlers.choices import HandlerType
 from apps.handlers.models import Handler
@@ -21,12 +19,16 @@ from apps.handlers.services import handler_delete
 class HandlerAdmin(DeletingAdmin):
     """Read-only pages of stored handlers, with deletion. Only the API creates and replaces handlers."""
 
-    list_display = ("name", "account", "kind", "policy_names", "create_time", "last_update_time")
+    list_display = ("name", "account", "kind", "policy_names", "events", "create_time", "last_update_time")
     list_select_related = ("account",)
-    list_filter = (("account", AutocompleteSelectFilter), "handler_type", ("create_time", RangeDateTimeFilter))
-    search_fields = ("description",)
+    list_filter = (
+        ("account", AutocompleteSelectFilter),
+        ("handler_type", ChoicesDropdownFilter),
+        ("create_time", RangeDateTimeFilter),
+    )
+    search_fields = ("description", "account__login")
     id_search_fields = ("handler_id", "account_id")
-    search_help_text = "Description, handler id or account id"
+    search_help_text = "A part of description or login; handler id or account id"
     date_hierarchy = "create_time"
     ordering = ("-create_time",)
     fields = ("handler_id", "description", "account", "handler_type", "policies_text", "create_time",
@@ -46,8 +48,11 @@ class HandlerAdmin(DeletingAdmin):
 
     @display(description="policies")
     def policies_text(self, handler: Handler) -> SafeString:
-        text = json.dumps(policies_mask(handler.policies), indent=2, ensure_ascii=False)
-        return format_html('<pre class="luna-json">{}</pre>', text)
+        return json_text(policies_mask(handler.policies))
+
+    @display(description="events")
+    def events(self, handler: Handler) -> SafeString:
+        return rows_of("events_event", "handler", handler.handler_id, "events")
 
     def delete_rows(self, request: HttpRequest, rows: list[Handler]) -> None:
         for handler in rows:

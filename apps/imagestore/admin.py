@@ -1,11 +1,14 @@
 """Admin page of stored pictures and objects, and the thumbnails of other pages."""
 
 import io
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.core.signing import BadSignature, TimestampSigner
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -14,57 +17,131 @@ from django.views.decorators.cache import cache_control
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
-from apps.accounts.adminbase import DeletingAdmin, may_view
+from apps.accounts.adminbase import DeletingAdmin, LunaAdmin
+from apps.accounts.adminbase.display import NOTHING, json_text, may_view
+from apps.accounts.adminbase.filters import by_words, readable
 from apps.accounts.auth.access import actor_of
 from apps.common.config import Images, config
 from apps.common.errors import LunaError
+from apps.common.fields import parse_uuid
 from apps.common.pictures import decoding
 from apps.common.scope import Scope
-from apps.imagestore.choices import Bucket, holds_pictures
+from apps.imagestore.choices import Bucket, audit_type, holds_pictures
 from apps.imagestore.image_headers import open_image
 from apps.imagestore.models import StoredObject
-from apps.imagestore.services import object_bytes, object_delete, object_view
+from apps.imagestore.selectors import object_get
+from apps.imagestore.services import object_bytes, object_delete, object_view, pictures_view
 
 THUMBNAIL_PIXELS = 480
-SMALL_PX, LARGE_PX = 48, 180
-NOTHING = SafeString("—")
+SEEN_S = 900  # for this time the audit line of a page covers the thumbnails that the page links
+BUCKETS = {bucket.value: readable(audit_type(bucket)) for bucket in Bucket}
 
 
-def thumbnail(object_id: UUID | str | None, bucket: str = Bucket.FACE_SAMPLES, *, large: bool = False) -> SafeString:
-    """Return an <img> of a picture, or a dash if it is missing. Loading it leaves an audit line."""
-    if not object_id:
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A stored picture: its bucket (the value of its row) and id."""
+
+    bucket: str
+    object_id: UUID
+
+
+def face_sample(object_id: UUID | str | None) -> Picture | None:
+    """Return a face sample; None for an id that is missing or malformed."""
+    parsed = parse_uuid(str(object_id))
+    return None if parsed is None else Picture(Bucket.FACE_SAMPLES, parsed)
+
+
+def thumbnail(picture: Picture | None, alt: object, *, user: Any = None, large: bool = False) -> SafeString:
+    """Return an <img>, or a dash without a picture.
+
+    Loading it leaves an audit line, unless `user` is given: the user of a page with a line for all of its pictures.
+    """
+    if picture is None:
         return NOTHING
-    side = LARGE_PX if large else SMALL_PX
-    return format_html(
-        '<img src="{}" loading="lazy" alt="" class="luna-thumbnail" style="width:{}px;height:{}px">',
-        reverse("admin:imagestore_thumbnail", args=(bucket, object_id)),
-        side,
-        side,
-    )
+    url = reverse("admin:imagestore_thumbnail", args=(picture.bucket, picture.object_id))
+    if user is not None:
+        url += "?" + urlencode({"seen": _signature(picture, user)})
+    size = "luna-large" if large else "luna-small"
+    return format_html('<img src="{}" loading="lazy" alt="{}" class="luna-thumbnail {}">', url, alt, size)
+
+
+def _signed(picture: Picture, user: Any) -> str:
+    return f"{user.pk}:{picture.bucket}:{picture.object_id}"
+
+
+def _signature(picture: Picture, user: Any) -> str:
+    value = _signed(picture, user)
+    return _signer().sign(value).removeprefix(f"{value}:")
+
+
+def _is_seen(picture: Picture, user: Any, signature: str) -> bool:
+    """Return whether an audit line of a page covers this picture."""
+    try:
+        _signer().unsign(f"{_signed(picture, user)}:{signature}", max_age=SEEN_S)
+    except BadSignature:
+        return False
+    return True
+
+
+def _signer() -> TimestampSigner:
+    return TimestampSigner(salt="luna.thumbnails")
+
+
+class PicturesAdmin(LunaAdmin):
+    """A page whose lists show pictures. A list leaves one audit line for all of them."""
+
+    def picture_of(self, row: Any) -> Picture | None:
+        """Return the picture of a row, from its loaded columns."""
+        raise NotImplementedError
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        names = list(super().get_list_display(request))
+        return names if may_view(request.user, StoredObject) else [name for name in names if name != "picture"]
+
+    def rows_shown(self, request: HttpRequest, rows: list[Any]) -> None:
+        if not may_view(request.user, StoredObject):
+            return
+        shown: dict[UUID, UUID] = {}
+        for row in rows:
+            row.viewer = request.user
+            if picture := self.picture_of(row):
+                shown[picture.object_id] = row.account_id
+        pictures_view(page=str(self.opts.verbose_name_plural), pictures=shown, actor=actor_of(request))
+
+    @display(description="")
+    def picture(self, row: Any) -> SafeString:
+        return thumbnail(self.picture_of(row), f"{self.opts.verbose_name} {row}", user=row.viewer)
+
+    @display(description="picture")
+    def large_picture(self, row: Any) -> SafeString:
+        return thumbnail(self.picture_of(row), f"{self.opts.verbose_name} {row}", large=True)
 
 
 @admin.register(StoredObject)
-class StoredObjectAdmin(DeletingAdmin):
+class StoredObjectAdmin(PicturesAdmin, DeletingAdmin):
     """Samples, source images and objects."""
 
     list_display = ("picture", "object_id", "bucket", "account", "content_type", "size", "create_time", "expiry_time")
     list_select_related = ("account",)
-    list_filter = (("account", AutocompleteSelectFilter), "bucket", ("create_time", RangeDateTimeFilter))
-    search_fields = ("account__login",)
+    list_filter = (
+        ("account", AutocompleteSelectFilter),
+        ("bucket", by_words(BUCKETS)),
+        ("create_time", RangeDateTimeFilter),
+    )
+    search_fields = ("account__login", "content_type")
     id_search_fields = ("object_id", "account_id")
-    search_help_text = "Object id, account id or login"
+    search_help_text = "Object id, account id, login or content type"
     date_hierarchy = "create_time"
     ordering = ("-id",)
-    fields = ("large_picture", "object_id", "bucket", "account", "content_type", "size", "sha256", "meta", "ttl_days",
-              "create_time", "expiry_time")  # fmt: skip
+    fields = ("large_picture", "object_id", "bucket", "account", "content_type", "size", "sha256", "meta_text",
+              "ttl_days", "create_time", "expiry_time")  # fmt: skip
 
-    @display(description="")
-    def picture(self, stored: StoredObject) -> SafeString:
-        return thumbnail(stored.object_id if holds_pictures(stored.bucket) else None, stored.bucket)
+    def picture_of(self, row: StoredObject) -> Picture | None:
+        return Picture(row.bucket, row.object_id) if holds_pictures(row.bucket) else None
 
-    @display(description="picture")
-    def large_picture(self, stored: StoredObject) -> SafeString:
-        return thumbnail(stored.object_id if holds_pictures(stored.bucket) else None, stored.bucket, large=True)
+    @display(description="meta")
+    def meta_text(self, stored: StoredObject) -> SafeString:
+        return json_text(stored.meta)
 
     @display(description="size", ordering="size_bytes")
     def size(self, stored: StoredObject) -> str:
@@ -79,12 +156,15 @@ class StoredObjectAdmin(DeletingAdmin):
     @cache_control(no_store=True)
     def thumbnail_view(request: HttpRequest, bucket: str, object_id: UUID) -> HttpResponse:
         """Answer with a small JPEG of a stored picture. Requires the permission to view stored pictures."""
-        if not may_view(request, StoredObject):
+        if not may_view(request.user, StoredObject):
             raise PermissionDenied
         if not holds_pictures(bucket):
             raise Http404("there is no such picture")
         try:
-            stored = object_view(scope=Scope(None), bucket=bucket, object_id=object_id, actor=actor_of(request))
+            if _is_seen(Picture(bucket, object_id), request.user, request.GET.get("seen", "")):
+                stored = object_get(scope=Scope(None), bucket=bucket, object_id=object_id)
+            else:
+                stored = object_view(scope=Scope(None), bucket=bucket, object_id=object_id, actor=actor_of(request))
             jpeg = _small_jpeg(object_bytes(stored=stored))
         except (LunaError, OSError) as error:
             raise Http404("there is no such picture") from error

@@ -17,6 +17,7 @@ class ImagestoreConfig(AppConfig):
             self.label,
             Holding(
                 account=erasure.objects_erase,
+                account_count=erasure.bytes_count,
                 person=erasure.PersonObjects,
                 checks={"rows": consistency.rows_check, "files": consistency.files_check},
             ),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, Sum
 
 from apps.accounts.erasure import BATCH_ROWS
 from apps.common.holdings import Erasure, Reference, Report, Trace
@@ -27,6 +27,12 @@ def objects_erase(account_id: UUID, erasure: Erasure) -> None:
             files.remove_all([row[1:] for row in rows])
         StoredObject.objects.unscoped().filter(pk__in=[row[0] for row in rows]).delete()
         erasure.went(StoredObject._meta.db_table, len(rows))
+
+
+def bytes_count(account_id: UUID) -> dict[str, int]:
+    """Return the size of an account's files."""
+    found = StoredObject.objects.for_account(account_id).aggregate(size=Sum("size_bytes"))
+    return {"bytes of files": found["size"] or 0}
 
 
 def object_reference(account_id: UUID, bucket: str, object_id: UUID) -> Reference:

@@ -42,3 +42,6 @@ class StoredObject(AccountOwned):
             models.Index(fields=("expiry_time",), condition=models.Q(expiry_time__isnull=False), name="expiry"),
             models.Index(fields=("account", "bucket")),
         )
+
+    def __str__(self) -> str:
+        return str(self.object_id)

@@ -15,7 +15,7 @@ import orjson
 from django.core.files.base import File
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, InterfaceError, OperationalError, transaction
 
-from apps.accounts.audit import AUDIT_INSERT, audit_owned, audit_values
+from apps.accounts.audit import AUDIT_INSERT, audit_owned, audit_set, audit_values
 from apps.accounts.auth.principal import Actor
 from apps.common import errors
 from apps.common.config import config
@@ -222,6 +222,21 @@ def object_view(*, scope: Scope, bucket: str, object_id: UUID, actor: Actor) -> 
     stored: StoredObject = StoredObject.from_db(DEFAULT_DB_ALIAS, FIELDS, row)
     stored.meta = orjson.loads(row[FIELDS.index("meta")])
     return stored
+
+
+def pictures_view(*, page: str, pictures: Mapping[UUID, UUID], actor: Actor) -> None:
+    """Write the audit line of pictures that `page` shows together. `pictures`: their ids with their accounts."""
+    if not pictures:
+        return
+    owners = {*pictures.values()}
+    audit_set(
+        action="view",
+        object_type="pictures",
+        object_id=page,
+        members=pictures,
+        account_id=owners.pop() if len(owners) == 1 else None,
+        actor=actor,
+    )
 
 
 def object_open(*, stored: StoredObject) -> "File[bytes]":

@@ -26,6 +26,8 @@ UNFOLD = {
     "SITE_SYMBOL": "face_retouching_natural",
     "SITE_URL": reverse_lazy("spec"),
     "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "luna.dashboard.dashboard",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("luna/favicon.svg")}],
     "STYLES": [lambda request: static("luna/admin.css")],
     "COLORS": {
         "primary": {
@@ -46,6 +48,7 @@ UNFOLD = {
         "show_search": False,
         "show_all_applications": False,
         "navigation": [
+            {"items": [{"title": "Overview", "icon": "dashboard", "link": reverse_lazy("admin:index")}]},
             {
                 "title": "People",
                 "items": [
@@ -68,12 +71,6 @@ UNFOLD = {
                     _page("Accounts", "badge", "accounts_account"),
                     _page("Tokens", "key", "accounts_token"),
                     _page("Audit log", "history", "accounts_auditrecord"),
-                ],
-            },
-            {
-                "title": "Background work",
-                "items": [
-                    _page("Periodic tasks", "schedule", "django_celery_beat_periodictask"),
                 ],
             },
         ],

@@ -227,12 +227,14 @@ AUTH_USER_MODEL = "accounts.Account"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTHENTICATION_BACKENDS = ["apps.accounts.auth.backends.AccountBackend"]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 SESSION_COOKIE_NAME = config(Pages).session_cookie_name
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_NAME = config(Pages).csrf_cookie_name
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "luna.error_pages.form_refused"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # a cookie would show names of objects
 SECURE_HSTS_SECONDS = config(Pages).hsts_s
 SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())

@@ -15,3 +15,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include(api)),
 ]
+
+handler400 = "luna.error_pages.bad_request"
+handler403 = "luna.error_pages.not_allowed"
+handler404 = "luna.error_pages.not_found"
+handler500 = "luna.error_pages.failed"

@@ -247,7 +247,8 @@ def test_an_account_is_changed_and_its_password_too(site: Client, owner: Account
 def test_an_administrator_cannot_lock_himself_out(site: Client, admin: Account) -> None:
     form = {"login": admin.login, "account_type": "user", "description": ""}
     site.post(reverse("admin:accounts_account_change", args=(admin.pk,)), form)
-    response = site.post(reverse("admin:accounts_account_delete", args=(admin.pk,)), {"post": "yes"}, follow=True)
+    url = reverse("admin:accounts_account_delete", args=(admin.pk,))
+    response = site.post(url, {"post": "yes", "login": admin.login}, follow=True)
 
     admin.refresh_from_db()
     assert (admin.account_type, admin.is_active) == (AccountType.ADMIN, True)
@@ -261,7 +262,8 @@ def test_deleting_an_account_takes_its_data_along(site: Client, owner: Account) 
     name = data_name(stored.bucket, stored.object_id, stored.content_type)
     assert default_storage.exists(name)
 
-    response = site.post(reverse("admin:accounts_account_delete", args=(owner.pk,)), {"post": "yes"})
+    url = reverse("admin:accounts_account_delete", args=(owner.pk,))
+    response = site.post(url, {"post": "yes", "login": owner.login})
 
     assert response.status_code == 302
     for model in (Face, List, Event, Handler, StoredObject, Token):

@@ -277,6 +277,7 @@ SERVICES: dict[Callable[..., Any], tuple[str, str, Callable[[Mine], Any]]] = {
     buckets.bucket_delete: ("bucket", "name", Mine.bucket),
 }
 OF_THE_PLATFORM = {buckets.expired_delete}  # not called by a request; it has a test of its own
+OF_PAGES = {imagestore.pictures_view}  # of the admin site: one line for all pictures of a list (`test_admin_pictures`)
 
 
 def service_name(service: Callable[..., Any]) -> str:
@@ -328,7 +329,9 @@ def services() -> Iterator[Callable[..., Any]]:
 
 
 def test_every_service_that_deletes_or_shows_is_tested() -> None:
-    assert {service_name(each) for each in services()} == {service_name(each) for each in {*SERVICES, *OF_THE_PLATFORM}}
+    assert {service_name(each) for each in services()} == {
+        service_name(each) for each in {*SERVICES, *OF_THE_PLATFORM, *OF_PAGES}
+    }
 
 
 @pytest.mark.parametrize("page", ["faces_face", "faces_list", "handlers_handler", "imagestore_storedobject"])

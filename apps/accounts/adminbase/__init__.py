@@ -10,41 +10,26 @@ from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.contrib.admin.utils import get_fields_from_path
-from django.contrib.auth import get_permission_codename
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import Model, Q, QuerySet
-from django.forms import ModelChoiceField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
+from psycopg.errors import QueryCanceled
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
-from unfold.contrib.filters.forms import AutocompleteDropdownForm
 
+from apps.accounts.adminbase.display import may_view
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 
 View = Callable[..., HttpResponse]
-
-
-class OwnedChoiceField(ModelChoiceField):  # type: ignore[type-arg]
-    """A choice among rows of all accounts."""
-
-    def __init__(self, queryset: Any, **kwargs: Any) -> None:
-        super().__init__(queryset.model.everything.all(), **kwargs)
-
-
-class OwnedDropdownForm(AutocompleteDropdownForm):
-    field = OwnedChoiceField
-
-
-class OwnedSelectFilter(AutocompleteSelectFilter):
-    """A filter by a related row with an owner account."""
-
-    form_class = OwnedDropdownForm
+SEARCH_S = 5  # parts of texts are found by reading all rows: PostgreSQL's core has no index for them
 
 
 def refusals_shown(view: View) -> View:
-    """Decorate a view: a LunaError rolls its transaction back and is shown as a message on the page."""
+    """Decorate a view: a LunaError rolls its transaction back and is shown as a message on the next page."""
 
     @wraps(view)
     def shown(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -53,15 +38,9 @@ def refusals_shown(view: View) -> View:
                 return view(self, request, *args, **kwargs)
         except LunaError as error:
             messages.error(request, error.detail)
-            return HttpResponseRedirect(request.get_full_path())
+            return HttpResponseRedirect(request.get_full_path() if request.method == "POST" else reverse("admin:index"))
 
     return shown
-
-
-def may_view(request: HttpRequest, model: Any) -> bool:
-    """Return whether the user may view the rows of a model."""
-    name = get_permission_codename("view", model._meta)
-    return bool(request.user.has_perm(f"{model._meta.app_label}.{name}"))
 
 
 class LunaAdmin(ModelAdmin):
@@ -98,12 +77,12 @@ class LunaAdmin(ModelAdmin):
         if not isinstance(list_filter, tuple) or not issubclass(list_filter[1], AutocompleteSelectFilter):
             return True
         chosen = get_fields_from_path(self.model, list_filter[0])[-1].related_model
-        return may_view(request, chosen)
+        return may_view(request.user, chosen)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Search a UUID in the indexed id columns, and any other term in the text columns."""
+        """Search a UUID in the indexed id columns, and parts of any other term in the text columns."""
         wanted = parse_uuid(search_term.strip())
         if wanted is None or not self.id_search_fields:
             found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)
@@ -115,8 +94,35 @@ class LunaAdmin(ModelAdmin):
 
     @refusals_shown
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        response: HttpResponse = super().changelist_view(request, extra_context)
-        return response
+        """Show the list. A search or filter ends after `SEARCH_S` with a message."""
+        context = {"title": capfirst(str(self.opts.verbose_name_plural)), **(extra_context or {})}
+        try:
+            with transaction.atomic():
+                if request.GET:
+                    with connection.cursor() as cursor:
+                        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{SEARCH_S}s"])
+                response: Any = super().changelist_view(request, context)
+                if "cl" in (getattr(response, "context_data", None) or {}):
+                    self.rows_shown(request, list(response.context_data["cl"].result_list))
+                    response.render()  # the dates above the list are queries as well
+        except OperationalError as error:
+            if not request.GET or not isinstance(error.__cause__, QueryCanceled):
+                raise
+            messages.error(
+                request, f"The search took longer than {SEARCH_S} s. Narrow it by a filter, or search for a whole id."
+            )
+            return HttpResponseRedirect(request.path)
+        found: HttpResponse = response
+        return found
+
+    def rows_shown(self, request: HttpRequest, rows: list[Any]) -> None:
+        """Prepare the rows of a list before they are rendered."""
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Pass the user to the row, whose links depend on permissions."""
+        if kwargs.get("obj") is not None:
+            kwargs["obj"].viewer = request.user
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @refusals_shown
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -1,0 +1,66 @@
+"""Values as the pages of all rooms show them. Texts of clients are escaped."""
+
+import json
+from typing import Any
+
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.auth import get_permission_codename
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+NOTHING = SafeString("—")
+
+
+def may_view(user: Any, model: Any) -> bool:
+    """Return whether a user may view the rows of a model."""
+    name = get_permission_codename("view", model._meta)
+    return bool(user.has_perm(f"{model._meta.app_label}.{name}"))
+
+
+def page_named(name: str) -> Any:
+    """Return the page of another room by its name in addresses, such as `faces_face`. A room imports no sibling."""
+    app, _, model = name.partition("_")
+    return admin.site.get_model_admin(apps.get_model(app, model))
+
+
+def found_by_id(page: str, object_id: Any, name: Any = None, *, viewer: Any) -> SafeString:
+    """Render a link to the search of a page for an id, because the object may be deleted.
+
+    Without the permission of the page, `viewer` sees the text only.
+    """
+    if object_id is None:
+        return NOTHING
+    text = name or object_id
+    if not may_view(viewer, page_named(page).model):
+        return format_html("{}", text)
+    return rows_of(page, "q", object_id, text)
+
+
+def rows_of(page: str, parameter: str, value: Any, text: Any) -> SafeString:
+    """Render a link to the list of a page, filtered by one parameter."""
+    url = reverse(f"admin:{page}_changelist")
+    return format_html('<a href="{}?{}={}" class="luna-link">{}</a>', url, parameter, value, text)
+
+
+def tags(words: Any) -> SafeString:
+    """Render short words as labels."""
+    return format_html_join(" ", '<span class="luna-tag">{}</span>', ((word,) for word in words)) or NOTHING
+
+
+def json_text(value: Any) -> SafeString:
+    """Render JSON with one member a line."""
+    if not value:
+        return NOTHING
+    return format_html('<pre class="luna-json">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def similarity_bar(similarity: float, label: str = "") -> SafeString:
+    """Render a similarity 0..1 as a bar and a number."""
+    return format_html(
+        '<span class="luna-nowrap"><meter class="luna-similarity" value="{}"></meter> {} {}</span>',
+        f"{similarity:.3f}",
+        f"{similarity:.3f}",
+        label,
+    )

@@ -1,0 +1,87 @@
+"""The first page of the admin site: numbers of rows, the last events and the health of the platform."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.db import connection
+from django.http import HttpRequest
+from django.urls import reverse
+
+from apps.accounts.adminbase.display import may_view, page_named
+from apps.common.config import version
+from apps.events.models import Event
+from apps.monitoring.features import features
+from apps.monitoring.health import checks
+
+COUNTED_ROWS = 100_000  # a table with more rows shows PostgreSQL's estimate
+LAST_EVENTS = 10
+COLUMNS = ("event_id", "account", "source", "create_time", "user_data", "gender", "age", "emotion", "mask", "liveness",
+           "ethnic_group", "tags", "top_matching_candidates_label", "top_similar_object_similarity")  # fmt: skip
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Add what the user may view to the context of the first page. No picture is shown, so no audit line is due.
+
+    The cost does not depend on the number of rows.
+    """
+    pages = [page for page in admin.site._registry.values() if page.has_view_permission(request)]
+    counts = _counts([page.model._meta.db_table for page in pages])
+    unavailable: Any = features()["unavailable_estimations"]
+    return {
+        **context,
+        "title": "Overview",
+        "cards": [_card(page, counts[page.model._meta.db_table]) for page in pages],
+        "events": _last_events() if may_view(request.user, Event) else None,
+        "events_url": reverse("admin:events_event_changelist"),
+        "checks": checks.run(all_services=True),
+        "unavailable": [name.replace("_", " ") for name in unavailable],
+        "version": version(),
+    }
+
+
+def _card(page: Any, count: str) -> Mapping[str, str]:
+    opts = page.opts
+    url = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
+    return {"name": str(opts.verbose_name_plural), "url": url, "count": count}
+
+
+def _counts(tables: list[str]) -> dict[str, str]:
+    """Return the number of rows of each table as text, by one statement that reads at most `COUNTED_ROWS` of each.
+
+    A table that PostgreSQL has not analysed yet has no estimate.
+    """
+    if not tables:
+        return {}
+    statement = " UNION ALL ".join(
+        f"SELECT '{table}', CASE WHEN reltuples > {COUNTED_ROWS} THEN NULL ELSE "  # noqa: S608 - our names
+        f'(SELECT count(*) FROM (SELECT 1 FROM "{table}" LIMIT {COUNTED_ROWS + 1}) AS bounded) END, reltuples '
+        f"FROM pg_class WHERE oid = '{table}'::regclass"
+        for table in tables
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return {table: _number(counted, estimate) for table, counted, estimate in cursor.fetchall()}
+
+
+def _number(counted: int | None, estimate: float) -> str:
+    if counted is None:
+        return f"≈ {round(estimate):,}"
+    return f"{counted:,}" if counted <= COUNTED_ROWS else f"over {COUNTED_ROWS:,}"
+
+
+def _last_events() -> list[dict[str, Any]]:
+    page = page_named("events_event")
+    rows = Event.everything.select_related("account").only(*COLUMNS, "account__login")
+    return [
+        {
+            "url": reverse("admin:events_event_change", args=(event.pk,)),
+            "name": event.source or event.user_data or event.event_id,
+            "account": event.account,
+            "time": event.create_time,
+            "person": page.person(event),
+            "top_match": page.top_match(event),
+            "tags": page.tag_names(event),
+        }
+        for event in rows.order_by("-create_time", "-id")[:LAST_EVENTS]
+    ]
