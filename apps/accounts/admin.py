@@ -31,6 +31,8 @@ from apps.accounts.adminbase import DeletingAdmin, LunaAdmin
 from apps.accounts.adminbase.display import NOTHING, found_by_id, tags
 from apps.accounts.adminbase.filters import by_words, readable
 from apps.accounts.auth.access import actor_of
+from apps.accounts.auth.logins import ACTIONS as LOGIN_ACTIONS
+from apps.accounts.auth.logins import FAILED, LOCKED, Way
 from apps.accounts.auth.principal import Actor
 from apps.accounts.choices import AccountType, VisibilityArea
 from apps.accounts.erasure import holdings_count
@@ -250,7 +252,7 @@ def _words(rights: Any) -> SafeString:
 
 # The pages of the objects of audit lines, by type.
 OBJECT_PAGES = {
-    "account": "accounts_account",
+    **dict.fromkeys(("account", *Way), "accounts_account"),
     "token": "accounts_token",
     "event": "events_event",
     "handler": "handlers_handler",
@@ -262,7 +264,7 @@ OBJECT_PAGES = {
     ),
 }
 OBJECT_TYPES = (*OBJECT_PAGES, "attribute", "attribute_descriptor", "event_descriptor", "bucket", "network", "fault")
-ACTIONS = ("view", "create", "update", "delete", "erase", "mend")
+ACTIONS = ("view", "create", "update", "delete", "erase", "mend", *LOGIN_ACTIONS)
 
 
 @admin.register(AuditRecord)
@@ -271,7 +273,7 @@ class AuditRecordAdmin(LunaAdmin):
 
     list_display = ("time", "who", "verb", "kind", "shown_object", "remote_address", "request_id")
     list_filter = (
-        ("action", by_words({name: name for name in ACTIONS})),
+        ("action", by_words({name: readable(name) for name in ACTIONS})),
         ("object_type", by_words({name: readable(name) for name in sorted(OBJECT_TYPES)})),
         ("time", RangeDateTimeFilter),
     )
@@ -287,6 +289,7 @@ class AuditRecordAdmin(LunaAdmin):
         "update": "warning",
         "delete": "danger",
         "erase": "danger",
+        **dict.fromkeys((readable(FAILED), readable(LOCKED)), "danger"),
     }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditRecord]:
@@ -325,9 +328,8 @@ class AuditRecordAdmin(LunaAdmin):
     def objects(self, record: Any) -> SafeString:
         page = OBJECT_PAGES.get(record.object_type)
         ids = [record.object_id] if record.members is None else record.members
-        if page is None:
-            return format_html_join(", ", "{}", ((each,) for each in ids))
-        return format_html_join(", ", "{}", ((found_by_id(page, each, viewer=record.viewer),) for each in ids))
+        shown = [found_by_id(page, each, viewer=record.viewer) if page and parse_uuid(each) else each for each in ids]
+        return format_html_join(", ", "{}", ((each,) for each in shown)) or NOTHING
 
     @display(description="token")
     def token(self, record: Any) -> SafeString:
@@ -339,4 +341,4 @@ class AuditRecordAdmin(LunaAdmin):
 
     @display(description="action", ordering="action", label=LABELS)
     def verb(self, record: AuditRecord) -> str:
-        return record.action
+        return readable(record.action)

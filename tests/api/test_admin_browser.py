@@ -211,6 +211,5 @@ def test_every_page_in_a_browser(request: pytest.FixtureRequest, size: dict[str,
             if found := visit.page.eval_on_selector_all("img:not([alt]), img[alt='']", "all => all.map(e => e.src)"):
                 unnamed[name] = found
             visit.picture(f"{kind}-{name}")
-    print("FAULTS", *visit.faults, "CLIPPED", *clipped.items(), "UNNAMED", unnamed, sep="\n")
     assert [fault for fault in visit.faults if "/admin/missing/" not in fault] == []
     assert (unnamed, clipped) == ({}, {})
