@@ -38,7 +38,7 @@ def roles_sync(sender: AppConfig, using: str, apps: Any = global_apps, **kwargs:
 
     Django creates the permissions of this app's models before or after this function, by the order of the apps.
     """
-    create_permissions(sender, using=using, apps=apps)
+    create_permissions(sender, verbosity=0, using=using, apps=apps)
     try:
         group_model, permission_model = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
     except LookupError:  # migrating back to before the groups existed

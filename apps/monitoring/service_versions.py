@@ -1,6 +1,7 @@
-"""Versions: Luna's own, and the compatible version of LUNA PLATFORM."""
+"""The version of LUNA PLATFORM that this platform implements.
 
-from apps.common.config import version
+The resource is public, so it does not name Luna's own version, which would show known faults to attackers.
+"""
 
 API_VERSION = 6
 PLATFORM = (5, 67, 0)  # clients derive supported features from it
@@ -11,7 +12,6 @@ PARTS = (
 
 
 def versions() -> dict[str, dict[str, int]]:
-    """Return the versions of the platform and of its parts. All parts share Luna's version."""
-    own = dict(zip(("major", "minor", "patch"), map(int, version().split(".")), strict=True))
+    """Return the implemented version of the platform and of its parts, which share it."""
     platform = dict(zip(("major", "minor", "patch"), PLATFORM, strict=True))
-    return {"LUNA PLATFORM": platform, **{part: {"api": API_VERSION, **own} for part in PARTS}}
+    return {"LUNA PLATFORM": platform, **{part: {"api": API_VERSION, **platform} for part in PARTS}}

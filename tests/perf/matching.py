@@ -17,6 +17,7 @@ from apps.faces import nearest
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
 from apps.matching.matcher import match
 from apps.matching.types import Block, FaceCandidates, Probe
+from tests.perf.events import PASSWORD
 from tests.perf.report import Row, percentile
 
 LIST_FACES = 10_000
@@ -32,7 +33,7 @@ def bench() -> list[Row]:
     versions.register(VERSION)
     random = np.random.default_rng(2026)
     with transaction.atomic():  # the rows are gone afterwards
-        account = account_create(login="benchmark@luna.test", password="benchmark")
+        account = account_create(login="benchmark@luna.test", password=PASSWORD)
         row = List.objects.create(account=account)
         keys = add_faces(account.account_id, random, LIST_FACES)
         ListFace.objects.bulk_create(

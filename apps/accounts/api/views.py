@@ -98,7 +98,8 @@ def require_registration(request: Request, account_type: str) -> None:
         return
     authenticated = LunaAuthentication().authenticate(request) if "Authorization" in request.headers else None
     if authenticated is None:
-        raise LunaError(errors.CREDENTIALS_REQUIRED)
+        problem = f"an administrator registers accounts of type {account_type} (`LUNA_OPEN_REGISTRATION`)"
+        raise LunaError(errors.CREDENTIALS_REQUIRED, problem)
     principal, _ = authenticated
     if principal.account_type != AccountType.ADMIN or principal.token_id is not None:
         raise LunaError(errors.ACCESS_DENIED)

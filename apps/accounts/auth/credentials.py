@@ -69,6 +69,8 @@ def password_verify(*, login: str, password: str, address: str | None = None, wa
     elif known and not fresh:
         _remember(key, remembered)
     if not fresh:
+        if way is Way.API:  # also for a pair that another address has verified
+            login_succeeded(account=account, way=way, address=address)
         pair = (key, remembered, time.monotonic())
         caches["process"].set(_last_pair(attempts), pair, config(Logins).credentials_cache_s)
     return account
@@ -105,8 +107,6 @@ def _verify(login: str, password: str, key: str, attempts: Attempts, way: Way) -
             login_failed(account=account, way=way, attempts=attempts)
             raise LunaError(errors.WRONG_CREDENTIALS)
         attempts.succeed()
-        if way is Way.API:
-            login_succeeded(account=account, way=way, address=attempts.address)
         remembered = (account.account_id.hex, keyed_digest(account.password))
         _remember(key, remembered)
         return account, remembered

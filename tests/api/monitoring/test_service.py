@@ -32,7 +32,19 @@ OURS = "1536751345,8b8b5937-2e9c-4e8b-a7a7-5caf86621b5a"
 def test_version(path: str) -> None:
     answer = Client(headers={"Authorization": "Basic d3Jvbmc6d3Jvbmc="}).get(path).json()
     assert answer["LUNA PLATFORM"] == {"major": 5, "minor": 67, "patch": 0}
-    assert answer["luna-api"] == {"api": 6, "major": 0, "minor": 1, "patch": 0}
+    assert answer["luna-api"] == {"api": 6, "major": 5, "minor": 67, "patch": 0}
+
+
+@pytest.mark.parametrize("path", ["/version", "/healthcheck", "/6/features", "/nowhere", "/docs/spec", "/admin/login/"])
+def test_anonymous_clients_do_not_learn_what_runs(path: str) -> None:
+    """Neither Luna's own version nor those of its parts: they show known faults."""
+    answer = Client().get(path)
+    shown = str(answer.headers) + answer.content.decode(errors="replace")
+    for name in (f"Luna {luna.__version__}", "Luna/", "Django/", "uvicorn/", "Python/"):
+        assert name not in shown
+    if path == "/version":
+        found = {".".join(str(each[key]) for key in ("major", "minor", "patch")) for each in answer.json().values()}
+        assert found == {"5.67.0"} != {luna.__version__}
 
 
 def test_one_version_everywhere() -> None:
