@@ -81,7 +81,8 @@ def test_through_the_pool_of_threads(settings: Settings) -> None:
     found = finders.find(path.removeprefix("/static/"))
     scope = {
         "type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "path": path,
-        "raw_path": path.encode(), "query_string": b"", "headers": [], "client": ("127.0.0.1", 1), "server": ("h", 80),
+        "raw_path": path.encode(), "query_string": b"", "headers": [], "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
     }  # fmt: skip
     sent: list[dict[str, Any]] = []
     received = [{"type": "http.request", "body": b"", "more_body": False}]
