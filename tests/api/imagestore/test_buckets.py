@@ -21,7 +21,7 @@ from apps.imagestore.models import StoredBucket, StoredObject
 from luna.celery import app
 from tests.api.helpers import refused
 from tests.api.imagestore.helpers import picture, stored
-from tests.factories import basic_client, make_account, token_client
+from tests.factories import basic_client, header_client, make_account, token_client
 from tests.storages import stored_names
 
 DAY = timedelta(days=1)
@@ -89,7 +89,8 @@ def test_what_is_in_use_stays(admin: Client, client: Client) -> None:
     assert not StoredBucket.objects.exists()
 
 
-def test_buckets_are_for_administrators(account: Account, client: Client) -> None:
+@pytest.mark.usefixtures("account_header")
+def test_buckets_are_for_administrators(account: Account) -> None:
     advanced = basic_client(make_account(AccountType.ADVANCED_USER))
     for method, path in (
         ("get", "/1/buckets"),
@@ -99,7 +100,7 @@ def test_buckets_are_for_administrators(account: Account, client: Client) -> Non
         ("delete", "/1/buckets/portraits"),
     ):
         refused(getattr(advanced, method)(path), 403, 12033)
-        refused(getattr(client, method)(path), 403, 12010)
+        refused(getattr(header_client(account), method)(path), 403, 12010)
         refused(getattr(token_client(account, object=["creation"]), method)(path), 403, 11064)
         refused(getattr(Client(), method)(path), 403, 12010)
 
