@@ -27,6 +27,7 @@ from apps.common.config import (
 )
 from apps.common.hosts import ANY, is_loopback, is_private, listed_hosts
 from apps.imagestore.config import S3, ImageStore
+from luna import __version__
 from luna.config import Processes
 from luna.embedded.addresses import celery_broker_url, database_url, networks_dir, redis_url, var_dir
 from luna.embedded.secrets import secret_key
@@ -46,6 +47,7 @@ _hosts = config(Processes).hosts
 _on_loopback = all(map(is_loopback, _hosts))
 installation_defaults(Web, allowed_hosts=() if _on_loopback else (ANY,))
 installation_defaults(Registration, open=_on_loopback and is_private())
+LUNA_VERSION = __version__
 LUNA_WEB_PROCESSES = config(Processes).workers
 
 DEBUG = False

@@ -56,7 +56,7 @@ def test_messages_are_in_the_session(admin: Account) -> None:
     """A cookie would show the names of deleted objects."""
     site, other = Client(), make_account()
     site.force_login(admin)
-    answer = site.post(f"/admin/accounts/account/{other.pk}/delete/", {"post": "yes"})
+    answer = site.post(f"/admin/accounts/account/{other.pk}/delete/", {"post": "yes", "login": other.login})
     assert answer.status_code == 302
     assert set(site.cookies) <= {"luna_session", "luna_csrf"}
 

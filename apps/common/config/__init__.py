@@ -15,7 +15,7 @@ from apps.common.config.door import (
 )
 from apps.common.config.errors import SettingsError
 from apps.common.config.groups import GROUPS, Scope, Section, Settings, group, ordered, setting
-from apps.common.config.installation import web_processes
+from apps.common.config.installation import version, web_processes
 from apps.common.config.platform import (
     Decoding,
     Directories,
@@ -65,5 +65,6 @@ __all__ = [
     "refresh",
     "setting",
     "use_stored",
+    "version",
     "web_processes",
 ]

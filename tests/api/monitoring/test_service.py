@@ -51,6 +51,7 @@ def test_one_version_everywhere() -> None:
     pyproject = tomllib.loads((Path(django_settings.BASE_DIR) / "pyproject.toml").read_text())
     assert pyproject["project"]["dynamic"] == ["version"]
     assert pyproject["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "luna.__version__"}
+    assert luna.__version__ == django_settings.LUNA_VERSION
 
 
 @pytest.mark.parametrize("path", ["/healthcheck", "/6/healthcheck"])
