@@ -1,7 +1,10 @@
 """What tests of every room ask of answers."""
 
+import io
 from dataclasses import dataclass
 from typing import Any
+
+from luna.http.environ import environment
 
 
 @dataclass(frozen=True)
@@ -24,3 +27,15 @@ def refused(answer: Any, status: int, code: int) -> str:
     assert (answer.status_code, body["error_code"]) == (status, code), body
     assert set(body) == {"error_code", "desc", "detail", "link"}
     return str(body["detail"])
+
+
+def environ(method: str, path: str, **headers: str) -> dict[str, Any]:
+    scope = {
+        "method": method,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "http_version": "1.1",
+        "scheme": "http",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }
+    return environment(scope, io.BytesIO())

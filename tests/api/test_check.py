@@ -1,30 +1,16 @@
 """What is refused before a large body is received."""
 
 import http.client
-import io
 import json
-from typing import Any
 
 import pytest
 
 from apps.accounts.models import Account
 from apps.common.errors import LunaError
 from luna.http.check import check_request
-from luna.http.environ import environment
+from tests.api.helpers import environ
 from tests.factories import make_account
 from tests.platform import Caller, platform
-
-
-def environ(method: str, path: str, **headers: str) -> dict[str, Any]:
-    scope = {
-        "method": method,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "http_version": "1.1",
-        "scheme": "http",
-        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
-    }
-    return environment(scope, io.BytesIO())
 
 
 @pytest.mark.parametrize(

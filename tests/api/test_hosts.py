@@ -13,8 +13,7 @@ from apps.common.errors import LunaError
 from apps.common.hosts import LOOPBACK_HOSTS, is_listed, is_loopback
 from luna.embedded.addresses import CHECKOUT
 from luna.http.check import check_request
-from tests.api.helpers import refused
-from tests.api.test_check import environ
+from tests.api.helpers import environ, refused
 from tests.factories import basic_client, make_account
 
 

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import re
 import signal
 import threading
 import time
@@ -17,13 +16,12 @@ import pytest
 
 from apps.common.config import Directories, config
 from apps.recognition.networks.samples import sample_photographs
-from tests.system.helpers import Platform
+from tests.system.helpers import Platform, pids, wait_healthy
 
 EVENTS = 200
 CONCURRENCY = 8
 KILLED = ("web-1", "redis", "worker", "postgres")
 LONGEST_S = 120
-PROCESS_LINE = re.compile(r"^(\S+)\s+(\d+)$", re.MULTILINE)
 
 
 @dataclass
@@ -42,10 +40,6 @@ def account(platform: Platform) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=platform.url, auth=(login, password), timeout=60) as client:
         assert client.post("/6/accounts", json=body).status_code == 201
         yield client
-
-
-def pids(platform: Platform) -> dict[str, int]:
-    return {name: int(pid) for name, pid in PROCESS_LINE.findall(platform.command("status").stdout)}
 
 
 def make_handler(client: httpx.Client) -> tuple[str, str]:
@@ -75,18 +69,6 @@ def generate(client: httpx.Client, handler_id: str, photograph: bytes, track_id:
             tally.failed += 1
     if answer is None or answer.status_code != 201:
         time.sleep(0.3)
-
-
-def wait_healthy(platform: Platform, within_s: float = 60) -> None:
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        try:
-            if httpx.get(f"{platform.url}/healthcheck", timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.3)
-    raise AssertionError(f"not healthy within {within_s} s")
 
 
 def kill_in_turn(platform: Platform, done: threading.Event, killed: list[str]) -> None:

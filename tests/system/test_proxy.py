@@ -26,8 +26,7 @@ from websockets.sync.client import connect
 from luna.embedded.addresses import CHECKOUT
 from luna.embedded.processes import wait_until
 from tests.api.handlers.helpers import astronaut
-from tests.system.conftest import free_port, started
-from tests.system.helpers import ADMIN_LOGIN, Platform
+from tests.system.helpers import ADMIN_LOGIN, Platform, free_port, started
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 OPERATIONS = CHECKOUT / "docs" / "operations.md"

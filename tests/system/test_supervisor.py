@@ -6,8 +6,7 @@ import signal
 import httpx
 
 from luna.embedded.processes import start_ticks, wait_until
-from tests.system.helpers import Platform
-from tests.system.test_kill import pids, wait_healthy
+from tests.system.helpers import Platform, pids, wait_healthy
 
 
 def test_up_twice_is_harmless(platform: Platform) -> None:

@@ -8,7 +8,7 @@ import orjson
 from django.test import Client
 
 from apps.common.descriptors import DescriptorVersion, raw_encode, sdk_encode
-from tests.factories import unit_vectors
+from tests.factories import ids, unit_vectors
 
 VERSION, OTHER = 901, 902
 
@@ -47,3 +47,9 @@ def external(*descriptors: dict[str, Any], **basic: int) -> dict[str, Any]:
     if basic:
         body["basic_attributes"] = {"attributes": basic}
     return body
+
+
+def faces_found(client: Client, **query: Any) -> list[UUID]:
+    answer = client.get("/6/faces", query)
+    assert answer.status_code == 200, answer.content
+    return ids(answer.json()["faces"], "face_id")

@@ -11,19 +11,13 @@ from apps.accounts.choices import AccountType
 from apps.accounts.models import Account
 from apps.common.descriptors import DescriptorVersion
 from apps.faces.models import Face, FaceDescriptor
-from tests.api.faces.helpers import OTHER, VERSION, external, made, raw, sdk, send
+from tests.api.faces.helpers import OTHER, VERSION, external, faces_found, made, raw, sdk, send
 from tests.api.helpers import refused
-from tests.factories import basic_client, ids, make_account, token_client
+from tests.factories import basic_client, make_account, token_client
 
 Versions = dict[int, DescriptorVersion]
 NUL = "a\x00b"
 KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"
-
-
-def found(client: Client, **query: Any) -> list[UUID]:
-    answer = client.get("/6/faces", query)
-    assert answer.status_code == 200, answer.content
-    return ids(answer.json()["faces"], "face_id")
 
 
 def test_a_face_comes_back(client: Client, account: Account) -> None:
@@ -148,7 +142,7 @@ def test_deleting_faces(client: Client, stranger: Client, versions: Versions) ->
         refused(send(client, "delete", "/6/faces", body), 400, 12027)
     assert client.delete(f"/6/faces/{keys[0]}").status_code == 204
     assert send(client, "delete", "/6/faces", {"face_ids": [str(key) for key in keys[1:]]}).status_code == 204
-    assert found(client) == []
+    assert faces_found(client) == []
     assert not FaceDescriptor.objects.exists()
     for key in keys:
         refused(client.get(f"/6/faces/{key}"), 404, 22002)
@@ -182,7 +176,7 @@ def test_filters_and_counts(client: Client, stranger: Client, versions: Versions
         ({"face_id__lt": low}, []),
         ({"face_id__lte": low}, [low]),
     ):
-        assert found(client, **query) == expected, query
+        assert faces_found(client, **query) == expected, query
         asked: dict[str, Any] = query
         assert client.get("/6/faces/count", asked).json() == {"faces_count": len(expected)}
         with_attributes = {"attributes_count": int(b in expected)}
@@ -222,16 +216,16 @@ def test_pages_cost_a_fixed_number_of_queries(
         made(client, "/6/faces", {"lists": lists})
     client.get("/6/faces")
     with django_assert_num_queries(2):  # the account, the faces with their lists
-        assert len(found(client, page_size=100)) == 2
+        assert len(faces_found(client, page_size=100)) == 2
     for _ in range(10):
         made(client, "/6/faces", {"lists": lists})
     with django_assert_num_queries(2):
-        assert len(found(client, page_size=100)) == 12
+        assert len(faces_found(client, page_size=100)) == 12
     with django_assert_num_queries(4):  # and the list, its links
-        assert len(found(client, page_size=5, page=2, list_id=lists[0])) == 5
+        assert len(faces_found(client, page_size=5, page=2, list_id=lists[0])) == 5
     with django_assert_num_queries(2):
         assert len(client.get("/6/faces?targets=face_id").json()["faces"]) == 10
-    assert found(client, page=2) + found(client, page=3) == found(client, page_size=100)[10:]
+    assert faces_found(client, page=2) + faces_found(client, page=3) == faces_found(client, page_size=100)[10:]
 
 
 def test_attributes_of_a_face(client: Client, versions: Versions) -> None:
@@ -282,11 +276,11 @@ def test_others_see_nothing(client: Client, account: Account, stranger: Client) 
     key = made(client, "/6/faces")
     refused(stranger.get(f"/6/faces/{key}"), 404, 22002)
     assert stranger.head(f"/6/faces/{key}").status_code == 404
-    assert found(stranger) == found(stranger, face_ids=key) == []
+    assert faces_found(stranger) == faces_found(stranger, face_ids=key) == []
     refused(stranger.get("/6/faces", {"account_id": str(account.account_id)}), 403, 11063)
     advanced = basic_client(make_account(AccountType.ADVANCED_USER))
-    assert found(advanced) == found(advanced, account_id=account.account_id) == [key]
-    assert found(advanced, account_id=uuid4()) == []
+    assert faces_found(advanced) == faces_found(advanced, account_id=account.account_id) == [key]
+    assert faces_found(advanced, account_id=uuid4()) == []
     assert advanced.get(f"/6/faces/{key}").status_code == 200
     refused(advanced.delete(f"/6/faces/{key}"), 404, 22002)
 

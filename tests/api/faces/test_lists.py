@@ -10,8 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account
 from apps.faces.models import Face, List
-from tests.api.faces.helpers import made, send
-from tests.api.faces.test_faces import found as faces_found
+from tests.api.faces.helpers import faces_found, made, send
 from tests.api.helpers import refused
 from tests.factories import basic_client, ids, make_account, token_client
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from tests.api.handlers.helpers import JPEG, JSON
+from tests.api.handlers.helpers import JPEG, JSON, astronaut
 from tests.api.helpers import Stored
 
 Count = Callable[[], Stored]
@@ -35,3 +35,18 @@ def error_of(answer: Any) -> tuple[int, int]:
 def make_list(client: Client) -> str:
     list_id: str = client.post("/6/lists", {"user_data": "people"}, JSON).json()["list_id"]
     return list_id
+
+
+def detect(client: Client, data: bytes = b"", query: str = "") -> Any:
+    answer = client.post(f"/6/detector{query}", data or astronaut(), JPEG)
+    assert answer.status_code == 201, answer.json()
+    return answer.json()["images"]
+
+
+def samples_of(client: Client, data: bytes = b"") -> list[str]:
+    (image,) = detect(client, data)
+    return [each["face"]["sample_id"] for each in image["detections"]["samples"]]
+
+
+def extract(client: Client, body: Any, query: str = "") -> Any:
+    return client.post(f"/6/extractor{query}", body, JSON)

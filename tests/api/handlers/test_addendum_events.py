@@ -18,7 +18,7 @@ from apps.sender import callbacks
 from apps.sender.services import message_frame
 from tests.api.handlers.helpers import JPEG, JSON, astronaut, make_handler, sample
 from tests.api.handlers.requests import error_of, generate, generate_form
-from tests.api.handlers.test_callbacks import Received, hook  # noqa: F401
+from tests.api.handlers.webhooks import Received
 from tests.factories import basic_client, make_account, make_event
 
 pytestmark = pytest.mark.django_db
@@ -64,7 +64,7 @@ class TestTopMatch:
     def test_of_a_face_in_answer_storage_and_callback(
         self,
         client: Client,
-        hook: tuple[str, list[Received]],  # noqa: F811
+        hook: tuple[str, list[Received]],
         delivering: Delivering,
     ) -> None:
         url, received = hook
@@ -105,7 +105,7 @@ class TestFrames:
     def test_callbacks_have_every_spelling_of_the_keys(
         self,
         client: Client,
-        hook: tuple[str, list[Received]],  # noqa: F811
+        hook: tuple[str, list[Received]],
         delivering: Delivering,
     ) -> None:
         """Websockets send the same frame: `message_frame` is made for both."""

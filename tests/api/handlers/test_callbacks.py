@@ -2,9 +2,8 @@
 
 import base64
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import orjson
@@ -16,42 +15,10 @@ from apps.common.config import OutgoingRequests, Services, override_config
 from apps.common.secrets import Secret
 from apps.sender import callbacks
 from tests.api.handlers.helpers import JPEG, astronaut, make_handler
+from tests.api.handlers.webhooks import Hook
 
 pytestmark = pytest.mark.django_db
 BASIC = {"type": "basic", "login": "user", "password": "secret"}
-STATUSES = {"/broken": 500, "/moved": 307, "/refused": 403}
-
-
-@dataclass(frozen=True)
-class Received:
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-class Hook(BaseHTTPRequestHandler):
-    received: list[Received]
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.received.append(Received(self.path, dict(self.headers), body))
-        self.send_response(STATUSES.get(self.path, 200))
-        self.send_header("Location", "/elsewhere")
-        self.end_headers()
-
-    def log_message(self, *args: object) -> None:
-        """Silent."""
-
-
-@pytest.fixture
-def hook() -> Iterator[tuple[str, list[Received]]]:
-    received: list[Received] = []
-    handler = type("ThisHook", (Hook,), {"received": received})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", received
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture(autouse=True)

@@ -17,26 +17,21 @@ from apps.descriptors.versions import descriptors_drop
 from apps.events.models import EventDescriptor
 from apps.faces.models import FaceDescriptor
 from tests.api.handlers.helpers import JPEG, JSON, astronaut, make_handler, sample
-from tests.api.handlers.requests import generate
+from tests.api.handlers.requests import extract, generate, samples_of
 from tests.api.handlers.second_version import (
     BODY,
     FIRST,
     FORMER,
     SECOND,
     command,
-    directory,
     enrol,
     numbers,
     run,
-    second,
     stored_face,
     stored_sample,
-    use,
 )
-from tests.api.handlers.test_samples import extract, samples_of
 from tests.factories import make_account, make_event, unit_vectors
 
-__all__ = ["directory", "second", "use"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("second")]
 
 

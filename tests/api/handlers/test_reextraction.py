@@ -35,18 +35,14 @@ from tests.api.handlers.second_version import (
     OTHER_BODY,
     SECOND,
     command,
-    directory,
     enrol,
     numbers,
     run,
-    second,
     stored_face,
     stored_sample,
-    use,
 )
 from tests.factories import make_account, make_event, unit_vectors
 
-__all__ = ["directory", "second", "use"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("second")]
 
 

@@ -11,26 +11,12 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import Account, AuditRecord
 from tests.api.handlers.helpers import JPEG, JSON, astronaut, nobody, sample
+from tests.api.handlers.requests import detect, extract, samples_of
 from tests.api.helpers import Stored
 from tests.factories import client_of, make_account, token_client
 
 pytestmark = pytest.mark.django_db
 Count = Callable[[], Stored]
-
-
-def detect(client: Client, data: bytes = b"", query: str = "") -> Any:
-    answer = client.post(f"/6/detector{query}", data or astronaut(), JPEG)
-    assert answer.status_code == 201, answer.json()
-    return answer.json()["images"]
-
-
-def samples_of(client: Client, data: bytes = b"") -> list[str]:
-    (image,) = detect(client, data)
-    return [each["face"]["sample_id"] for each in image["detections"]["samples"]]
-
-
-def extract(client: Client, body: Any, query: str = "") -> Any:
-    return client.post(f"/6/extractor{query}", body, JSON)
 
 
 class TestDetector:

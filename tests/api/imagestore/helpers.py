@@ -23,3 +23,15 @@ def stored(client: Client, path: str, data: bytes, content_type: str = "image/jp
     answer = post(client, path, data, content_type, **extra)
     assert answer.status_code == 201, answer.content
     return UUID(next(iter(answer.json().values())))
+
+
+def png_header(width: int, height: int) -> bytes:
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + (13).to_bytes(4, "big")
+        + b"IHDR"
+        + width.to_bytes(4, "big")
+        + height.to_bytes(4, "big")
+        + b"\x08\x02\x00\x00\x00"
+        + bytes(4)
+    )

@@ -13,8 +13,7 @@ from apps.accounts.models import Account
 from apps.imagestore.models import StoredObject
 from luna.http.environ import environment
 from tests.api.helpers import refused
-from tests.api.imagestore.helpers import picture, post, stored
-from tests.api.imagestore.test_samples import png_header
+from tests.api.imagestore.helpers import picture, png_header, post, stored
 
 FORMS = [
     ("JPEG", "image/jpeg"),

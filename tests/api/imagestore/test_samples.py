@@ -10,7 +10,7 @@ from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord
 from apps.imagestore.models import StoredObject
 from tests.api.helpers import refused
-from tests.api.imagestore.helpers import picture, post, stored
+from tests.api.imagestore.helpers import picture, png_header, post, stored
 from tests.factories import basic_client, make_account, token_client
 from tests.storages import stored_names
 
@@ -71,18 +71,6 @@ def test_samples_are_deleted_together(client: Client, stranger: Client) -> None:
 )
 def test_bad_bulk_deletes(client: Client, body: object, code: int) -> None:
     refused(client.delete("/6/samples/faces", body, content_type="application/json"), 400, code)
-
-
-def png_header(width: int, height: int) -> bytes:
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + (13).to_bytes(4, "big")
-        + b"IHDR"
-        + width.to_bytes(4, "big")
-        + height.to_bytes(4, "big")
-        + b"\x08\x02\x00\x00\x00"
-        + bytes(4)
-    )
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from apps.recognition.engine.core import Engine
 from apps.recognition.engine.errors import EngineError
 from apps.recognition.engine.pinned import SMALLEST_BYTES, PinnedBuffers, cuda_runtime
 from apps.recognition.engine.sessions import Device, OnnxSession, Tensor
-from tests.unit.recognition.engine.test_sessions import batch, needs_gpu
+from tests.unit.recognition.engine.devices import batch, needs_gpu
 
 
 class Runtime:

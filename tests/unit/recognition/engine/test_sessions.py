@@ -13,17 +13,12 @@ from apps.recognition.engine.core import Engine
 from apps.recognition.engine.errors import EngineError
 from apps.recognition.engine.sessions import Device, OnnxSession, check_placement, placement
 from apps.recognition.estimators.registry import available
-from apps.recognition.networks.reference import reference_images
 from apps.recognition.networks.registry import Registry, State
-from apps.recognition.networks.specs import Manifest
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, Plan
+from tests.unit.recognition.engine.devices import batch, needs_gpu
 from tests.unit.recognition.helpers import told
 from tests.unit.recognition.pictures import astronaut, encoded, samples
-
-
-def batch(manifest: Manifest, rows: int) -> np.ndarray:
-    return manifest.input.tensor(reference_images(manifest.input, seed=3, batch=rows))
 
 
 @pytest.mark.parametrize("task", ["face_mesh", "emotion", "face_descriptor"])
@@ -63,9 +58,6 @@ def test_a_file_that_is_no_network_stops_the_start(tmp_path: Path) -> None:
     path.write_bytes(b"nonsense")
     with pytest.raises(EngineError, match=r"^Network file .*mine\.onnx cannot be loaded on cpu: .*"):
         OnnxSession(path, Device("cpu"))
-
-
-needs_gpu = pytest.mark.skipif(not any(Path("/dev").glob("nvidia[0-9]*")), reason="there is no GPU")
 
 
 @pytest.mark.skipif(any(Path("/dev").glob("nvidia[0-9]*")), reason="there is a GPU")

@@ -236,6 +236,9 @@ class Labeller:
         self.crops = crops
         return {"scores": self.raw}
 
+    def run_all(self, calls: Sequence[tuple[str, NDArray[np.uint8]]]) -> list[dict[str, NDArray[Any]]]:
+        return [self.run(*call) for call in calls]
+
 
 @pytest.fixture(scope="module")
 def subject(engine: Engine) -> Subject:

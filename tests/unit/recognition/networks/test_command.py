@@ -12,7 +12,7 @@ from django.db import OperationalError, ProgrammingError
 from apps.accounts.models import AuditRecord
 from apps.common.config import Directories, override_config
 from apps.recognition.management.commands import networks as command
-from tests.unit.recognition.networks.test_packs import onnx_file, own_manifest
+from tests.unit.recognition.networks.own import onnx_file, own_manifest
 from tests.unit.recognition.networks.tiny import TinySet
 
 Call = Callable[..., str]
