@@ -179,13 +179,14 @@ class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[type-arg]
 
     def get_deleted_objects(
         self, objs: Iterable[Any], request: HttpRequest
-    ) -> tuple[list[str | SafeString], dict[str, int], set[str], list[str]]:
+    ) -> tuple[list[str | SafeString], Any, set[str], list[str]]:
         """Return what is deleted with an account. Django deletes only without the last value: a wrong login is one."""
         [account] = objs
         names, _, lacking, _ = super().get_deleted_objects([account], request)
         typed = request.POST.get("login", "").strip().lower()
         wrong = [typed] if request.method == "POST" and typed != account.login else []
-        return names, holdings_count(account.account_id), lacking, wrong
+        counts = {name: f"{count:,}" for name, count in holdings_count(account.account_id).items()}
+        return names, counts, lacking, wrong
 
     def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         response: HttpResponse = super().render_delete_form(request, {**context, "title": "Delete account"})

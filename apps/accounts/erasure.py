@@ -90,7 +90,9 @@ def holdings_count(account_id: UUID) -> dict[str, int]:
     Raises the errors of the rooms, such as REDIS_DISCONNECTED.
     """
     rows = {
-        str(model._meta.verbose_name_plural): _count(model, column, account_id) for model, column in references(Account)
+        str(model._meta.verbose_name_plural): _count(model, column, account_id)
+        for model, column in references(Account)
+        if not model._meta.auto_created  # roles are no data
     }
     return rows | holdings.account_count(account_id)
 

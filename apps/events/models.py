@@ -91,7 +91,7 @@ class Event(AccountOwned):
         )
 
     def __str__(self) -> str:
-        return str(self.event_id)
+        return f"{self.source or self.user_data or 'event'}, {self.create_time:%Y-%m-%d %H:%M:%S} UTC"
 
 
 class EventDescriptor(models.Model):

@@ -5,6 +5,7 @@ import uuid
 from django.db import models
 
 from apps.accounts.models import AccountOwned
+from apps.imagestore.choices import audit_type
 
 
 class StoredBucket(models.Model):
@@ -44,4 +45,4 @@ class StoredObject(AccountOwned):
         )
 
     def __str__(self) -> str:
-        return str(self.object_id)
+        return f"{audit_type(self.bucket).replace('_', ' ')} {self.object_id}"
