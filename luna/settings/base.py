@@ -311,6 +311,8 @@ LOGGING = {
     "loggers": {
         # Exceptions of pages; the API's exception handler logs its own.
         "django.request": {"level": "ERROR", "filters": ["exceptions"]},
-        "httpx": {"level": "WARNING"},  # INFO writes a line per call of an inference server
+        # Their lines of lower levels contain queries of websockets, headers with credentials, and URLs; httpx writes a
+        # line per call of an inference server.
+        **{name: {"level": "WARNING"} for name in ("uvicorn", "httpx", "httpcore", "urllib3", "botocore", "boto3")},
     },
 }

@@ -62,6 +62,22 @@ def test_who_listens_stands_in_the_log(listen: Listen, user: User, caplog: pytes
     assert vars(line)["request_id"] == request_id
 
 
+@pytest.mark.parametrize("query", ["sources=private-7", "access_token=private-7", "age__gte=private-7"])
+def test_queries_do_not_stand_in_the_log(
+    listen: Listen, user: User, query: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of accepted and rejected handshakes, whatever the level: they may name people, or hold credentials by mistake."""
+    with caplog.at_level(logging.DEBUG):
+        for headers in (user.basic, None, basic("nobody@example.com:private-7")):
+            with suppress(InvalidStatus):
+                listen(headers, query).close()
+    from_server = [record for record in caplog.records if not record.name.startswith("websockets.client")]
+    assert from_server
+    for record in from_server:
+        assert "private-7" not in record.getMessage(), record.name
+        assert user.basic["Authorization"] not in record.getMessage(), record.name
+
+
 @pytest.mark.usefixtures("account_header")
 @pytest.mark.parametrize(
     ("headers", "status", "code"),
