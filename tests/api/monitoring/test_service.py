@@ -16,7 +16,7 @@ from django.test import Client
 from pytest_django import Settings
 
 import luna
-from apps.common.config import Http
+from apps.common.config import Http, Images
 from apps.common.redis_client import breaker
 from apps.common.request_id import PATTERN
 from apps.monitoring import health
@@ -244,3 +244,19 @@ def test_document_is_only_read() -> None:
     refused(answer, 405, 12021)
     assert answer.headers["Allow"] == "GET, HEAD"
     assert Client().head("/docs/spec").status_code == 200
+
+
+def test_features_show_the_limits_that_errors_name(configure: Callable[..., None]) -> None:
+    configure(Http, request_max_size=5000, json_max_size=300)
+    configure(Images, max_bytes=900)
+    limits = Client().get("/6/features").json()["limits"]
+    assert (limits["max_body_bytes"], limits["max_json_bytes"], limits["max_image_bytes"]) == (5000, 300, 900)
+    assert limits["max_page_size"] == 1000
+    client = basic_client(make_account())
+    for path, body, media_type, words in (
+        ("/6/lists", b" " * 5001, "application/json", "the body exceeds 5000 bytes (`LUNA_MAX_REQUEST_BYTES`)"),
+        ("/6/lists", b" " * 301, "application/json", "exceeds 300 bytes (`LUNA_MAX_JSON_BYTES`)"),
+        ("/6/images", b" " * 901, "image/jpeg", "the image exceeds 900 bytes (`LUNA_MAX_IMAGE_BYTES`)"),
+        ("/6/detector", b" " * 901, "image/jpeg", "the image exceeds 900 bytes (`LUNA_MAX_IMAGE_BYTES`)"),
+    ):
+        assert words in refused(client.post(path, body, media_type), 413, 37003)

@@ -130,7 +130,7 @@ def test_metadata_goes_and_pixels_stay(name: str) -> None:
     assert not after.getexif().get_ifd(0x8825)
     assert not set(after.getexif()) & {0x010F, 0x0132}
     upright = [np.asarray(ImageOps.exif_transpose(each).convert("RGB")) for each in (before, after)]
-    assert np.array_equal(*upright)
+    assert np.array_equal(upright[0], upright[1])
     assert after.info.get("icc_profile") == before.info.get("icc_profile")
     assert metadata_strip(stripped) == stripped
 
@@ -196,7 +196,7 @@ def test_every_way_to_store_a_picture(path: str, configure: Callable[..., None],
         configure(ImageStore, strip_metadata=strip)
         key = stored(client, path, buffer.getvalue())
         kept = client.get(f"{path}/{key}")
-        content = b"".join(kept.streaming_content) if kept.streaming else kept.content
+        content = b"".join(kept)  # type: ignore[arg-type]  # streamed
         assert (b"Secretmaker" in content) is not strip
         assert Image.open(io.BytesIO(content)).getexif()[0x0112] == 6
         assert kept.headers["Content-Length"] == str(len(content))
