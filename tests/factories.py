@@ -15,7 +15,7 @@ from apps.accounts.auth.principal import Principal
 from apps.accounts.choices import AccountType, VisibilityArea
 from apps.accounts.models import Account, Token
 from apps.accounts.services import account_create, token_create
-from apps.common.descriptors import Calibration, Descriptor, DescriptorVersion, Vector, versions
+from apps.common.descriptors import Calibration, Descriptor, DescriptorVersion, Kind, Vector, versions
 from apps.common.scope import Scope
 from apps.events.models import Event
 from apps.events.services import event_create
@@ -81,10 +81,12 @@ def unit_vectors(count: int, dimension: int, seed: int = 0) -> Vector:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def make_version(version: int, dimension: int, raw_encoding: Any = "float32-le") -> DescriptorVersion:
-    """A registered face descriptor version with a calibration that is not the identity."""
+def make_version(
+    version: int, dimension: int, raw_encoding: Any = "float32-le", *, kind: Kind = "face"
+) -> DescriptorVersion:
+    """A registered descriptor version with a calibration that is not the identity."""
     points = ((-1.0, 0.0), (0.0, 0.1), (0.5, 0.4), (0.9, 0.9), (1.0, 1.0))
-    found = DescriptorVersion(version, "face", "test", dimension, raw_encoding, Calibration(points))
+    found = DescriptorVersion(version, kind, "test", dimension, raw_encoding, Calibration(points))
     versions.register(found)
     return found
 

@@ -13,7 +13,7 @@ from pgvector.django import MaxInnerProduct, VectorField
 
 from apps.common import errors
 from apps.common.config import config
-from apps.common.descriptors import DescriptorVersion, Vector
+from apps.common.descriptors import DescriptorVersion, Vector, versions
 from apps.common.errors import LunaError
 from apps.common.filters import Filters, to_q
 from apps.common.paging import Page
@@ -102,14 +102,14 @@ class EventVector:
     event_id: UUID
     external_id: str
     track_id: str | None
-    described: bool  # whether it has a descriptor of any version
+    described: bool  # whether it has a descriptor of any version of the same kind
     vector: Vector | None
 
 
 def event_vectors(
     *,
     scope: Scope,
-    version: int,
+    version: DescriptorVersion,
     event_ids: Iterable[UUID] = (),
     external_ids: Iterable[str] = (),
     track_ids: Iterable[str] = (),
@@ -117,12 +117,14 @@ def event_vectors(
 ) -> list[EventVector]:
     """Return at most `limit` events with one of the ids, oldest first, each with its descriptor of `version`."""
     named = Q(event_id__in=list(event_ids)) | Q(external_id__in=list(external_ids)) | Q(track_id__in=list(track_ids))
+    other_kinds = [each.version for each in versions.all() if each.kind != version.kind]
+    descriptors = EventDescriptor.objects.filter(event=OuterRef("pk")).exclude(version__in=other_kinds)
     rows = (
         Event.objects.for_scope(scope)
         .filter(named)
         .annotate(
-            wanted=FilteredRelation("descriptors", condition=Q(descriptors__version=version)),
-            described=Exists(EventDescriptor.objects.filter(event=OuterRef("pk"))),
+            wanted=FilteredRelation("descriptors", condition=Q(descriptors__version=version.version)),
+            described=Exists(descriptors),
         )
         .order_by("id")
         .values_list("event_id", "external_id", "track_id", "described", "wanted__vector")

@@ -7,6 +7,7 @@ from apps.common import errors
 from apps.common.descriptors import (
     Descriptor,
     DescriptorVersion,
+    Kind,
     Vector,
     base64_decode,
     base64_encode,
@@ -23,13 +24,13 @@ RAW, SDK, XPK = "raw_descriptor", "sdk_descriptor", "xpk_file"
 
 
 def attribute_parse(body: Mapping[str, Any]) -> AttributeData:
-    """Parse a validated `{basic_attributes?, face_descriptors?}`. Raises the errors of `descriptors_parse`."""
+    """Parse a validated `{basic_attributes?, face_descriptors?}`. Raises the errors of `face_descriptors_parse`."""
     basic: Mapping[str, Any] = body.get("basic_attributes") or {}
     faces: Mapping[str, Any] = body.get("face_descriptors") or {}
     known = {name: value for name, value in (basic.get("attributes") or {}).items() if value is not None}
     return AttributeData(
         descriptors=tuple(
-            descriptor for item in faces.get("descriptors") or () for descriptor in descriptors_parse(item)
+            descriptor for item in faces.get("descriptors") or () for descriptor in face_descriptors_parse(item)
         ),
         basic=BasicData(**known) if known else None,
         descriptor_samples=tuple(faces.get("samples") or ()),
@@ -37,31 +38,41 @@ def attribute_parse(body: Mapping[str, Any]) -> AttributeData:
     )
 
 
-def descriptors_parse(item: Mapping[str, Any]) -> tuple[Descriptor, ...]:
-    """Parse `{type, data, version?, score?}` to one descriptor, or to all descriptors of an XPK file.
+def face_descriptors_parse(item: Mapping[str, Any]) -> tuple[Descriptor, ...]:
+    """Parse `{type, data, version?, score?}` to descriptors of faces, as `descriptors_parse` does.
 
-    The default version applies to a raw descriptor without `version`. Raises LunaError BAD_DESCRIPTOR_BASE64 for
-    invalid Base64, WRONG_DESCRIPTOR_LENGTH for a wrong length, UNKNOWN_DESCRIPTOR_VERSION for a version that is unknown
-    or not of faces, BAD_SDK_DESCRIPTOR for an invalid SDK descriptor, BAD_XPK for an invalid XPK file,
-    XPK_WITHOUT_DESCRIPTOR for an XPK file without descriptors, INVALID_JSON for a `version` that differs from the SDK
-    descriptor's own.
+    Raises LunaError UNKNOWN_DESCRIPTOR_VERSION for a descriptor of a body, and the errors of `descriptors_parse`.
     """
-    decoded = _decoded(item, base64_decode(item["data"]))
+    parsed = descriptors_parse(item, kind="face")
+    for descriptor in parsed:
+        if versions.get(descriptor.version).kind != "face":
+            raise LunaError(errors.UNKNOWN_DESCRIPTOR_VERSION, descriptor.version)
+    return parsed
+
+
+def descriptors_parse(item: Mapping[str, Any], *, kind: Kind) -> tuple[Descriptor, ...]:
+    """Parse `{type, data, version?, score?}` to one descriptor of any kind, or to all descriptors of an XPK file.
+
+    The default version of `kind` applies to a raw descriptor without `version`. Raises LunaError BAD_DESCRIPTOR_BASE64
+    for invalid Base64, WRONG_DESCRIPTOR_LENGTH for a wrong length, UNKNOWN_DESCRIPTOR_VERSION for an unknown version,
+    BAD_SDK_DESCRIPTOR for an invalid SDK descriptor, BAD_XPK for an invalid XPK file, XPK_WITHOUT_DESCRIPTOR for an XPK
+    file without descriptors, INVALID_JSON for a `version` that differs from the SDK descriptor's own,
+    ESTIMATOR_NOT_INITIALIZED if `kind` has no default version.
+    """
+    decoded = _decoded(item, base64_decode(item["data"]), kind)
     for version, _ in decoded:
-        if version.kind != "face":
-            raise LunaError(errors.UNKNOWN_DESCRIPTOR_VERSION, version.version)
         if item.get("version") not in (None, version.version):
             raise LunaError(errors.INVALID_JSON, f"The descriptor has version {version.version}. Path: 'version'")
     return tuple(Descriptor(version.version, vector, item.get("score")) for version, vector in decoded)
 
 
-def _decoded(item: Mapping[str, Any], data: bytes) -> list[tuple[DescriptorVersion, Vector]]:
+def _decoded(item: Mapping[str, Any], data: bytes, kind: Kind) -> list[tuple[DescriptorVersion, Vector]]:
     if item["type"] == XPK:
         return xpk_decode(data)
     if item["type"] == SDK:
         return [sdk_decode(data)]
     number = item.get("version")
-    version = versions.default("face") if number is None else versions.get(number)
+    version = versions.default(kind) if number is None else versions.get(number)
     return [(version, raw_decode(data, version))]
 
 

@@ -1,8 +1,12 @@
 """Search of the faces nearest to a vector with hand-written SQL, because it is the platform's most frequent search.
 
 The ORM's work (building and compiling the query, second and third queries for rows and lists) took longer than the scan
-in PostgreSQL. The join with the candidates takes twice the time of the comparison. If the candidates are a large share
-of all faces, the search therefore compares all faces, and checks only the nearest ones for being candidates.
+in PostgreSQL. The join with the candidates takes longer than the comparison. The search therefore avoids it for lists:
+
+- If a list is a large share of all faces, the search compares all faces, and checks only the nearest ones for being
+  candidates.
+- Otherwise it passes the keys of the list as one array. PostgreSQL then walks the index of descriptors once, in the
+  order of keys, instead of descending it for each face: half of the time of a join at 10 % of 100,000 faces.
 """
 
 import time
@@ -63,6 +67,11 @@ class Members:
     def condition(self) -> str:
         return f" AND d.face_id IN ({self.sql})"
 
+    @property
+    def walk(self) -> str:
+        """Return the condition for a walk through the index: the keys as one array."""
+        return f" AND d.face_id = ANY(ARRAY({self.sql}))"
+
 
 def faces_nearest(*, scope: Scope, filters: Filters, version: DescriptorVersion, vector: Vector, limit: int) -> Near:
     """Return the keys of the `limit` faces nearest to a unit vector that pass the filters, with their cosines.
@@ -79,7 +88,9 @@ def faces_nearest(*, scope: Scope, filters: Filters, version: DescriptorVersion,
     if members and not filters.keys() - {"list_id"}:  # other filters rarely repeat, so a count does not pay off
         count, share = _census(members[0], int(time.monotonic() / CENSUS_LIFETIME_S))
         few = count <= FEW
-        if not few and count >= limit and share >= SHARE_MIN:
+        if share < SHARE_MIN:
+            return _near(SCAN.format(members=members[0].walk), [*probe, *members[0].parameters, limit], prepare=few)
+        if not few and count >= limit:
             proposals = max(PROPOSALS_MIN, PROPOSALS_PER_RESULT * limit)
             scan = SCAN.format(members="")
             nearest = PROPOSE.format(scan=scan, members=members[0].condition)

@@ -29,6 +29,12 @@ class EventCandidateFilters(EventFilterSerializer):
     account_id = UUIDField(required=False)
 
 
+class BodyCandidateFilters(EventCandidateFilters):
+    """Filters of candidates with bodies: stored events."""
+
+    origin = serializers.ChoiceField(choices=(EVENTS,), default=EVENTS)
+
+
 class AttributeCandidateFilters(StrictSerializer):
     """Filters of temporary attributes."""
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from apps.common import errors
 from apps.common.config import PlatformLimits, config
-from apps.common.descriptors import DescriptorVersion, Vector
+from apps.common.descriptors import DescriptorVersion, Kind, Vector
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.events.selectors import event_vectors
@@ -29,7 +29,7 @@ NOT_FOUND: Mapping[str, int] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Object:
-    """Stored object of a reference. `described`: it has a descriptor of any version."""
+    """Stored object of a reference. `described`: it has a descriptor of the searched kind, in any version."""
 
     kind: str
     id: UUID
@@ -52,13 +52,13 @@ def references_resolve(
     Raises LunaError TOO_MANY_REFERENCES for more than `reference_limit` probes; FACE_NOT_FOUND,
     FACE_EXTERNAL_ID_NOT_FOUND, EVENT_NOT_FOUND, EVENT_EXTERNAL_ID_NOT_FOUND, EVENT_TRACK_ID_NOT_FOUND or
     ATTRIBUTE_NOT_FOUND for a missing object, EVENTS_NOT_FOUND for several events; FACE_WITHOUT_ATTRIBUTES for a face
-    without attributes; DESCRIPTOR_VERSION_NOT_FOUND for an object without a descriptor of `version`,
-    DESCRIPTOR_NOT_EXTRACTED for one without any descriptor; DESCRIPTOR_VERSION_MISMATCH for a descriptor of another
-    version; the errors of `descriptors_parse`.
+    without attributes; BODY_DESCRIPTOR_NOT_FOUND for an event without a descriptor of a body `version`; for a face
+    `version` DESCRIPTOR_VERSION_NOT_FOUND for an object without a descriptor of it, DESCRIPTOR_NOT_EXTRACTED for one
+    without any; DESCRIPTOR_VERSION_MISMATCH for a descriptor of another version; the errors of `descriptors_parse`.
     """
     check_count(len(references))
     objects: dict[Key, list[_Object]] = defaultdict(list)
-    for key, found in _stored(scope, references, version.version):
+    for key, found in _stored(scope, references, version):
         objects[key].append(found)
     events = dict.fromkeys(each.id for each in references if each.type == "event" and not objects[each.type, each.id])
     if len(events) > 1:
@@ -67,9 +67,9 @@ def references_resolve(
         (reference, probe)
         for reference in references
         for probe in (
-            _stored_probes(reference, objects[reference.type, reference.id], version.version)
+            _stored_probes(reference, objects[reference.type, reference.id], version)
             if reference.type in NOT_FOUND
-            else _descriptor_probes(reference, version.version)
+            else _descriptor_probes(reference, version)
         )
     ]
     check_count(len(probes))
@@ -83,14 +83,14 @@ def check_count(references: int) -> None:
         raise LunaError(errors.TOO_MANY_REFERENCES, limit)
 
 
-def _stored(scope: Scope, references: Iterable[Reference], version: int) -> Iterator[tuple[Key, _Object]]:
+def _stored(scope: Scope, references: Iterable[Reference], version: DescriptorVersion) -> Iterator[tuple[Key, _Object]]:
     ids: dict[str, list[str]] = defaultdict(list)
     for reference in references:
         ids[reference.type].append(reference.id)
     if ids["face"] or ids["face_external_id"]:
         faces = face_vectors(
             scope=scope,
-            version=version,
+            version=version.version,
             any_of={"face_ids": [UUID(text) for text in ids["face"]], "external_ids": ids["face_external_id"]},
             limit=config(PlatformLimits).match.reference_limit + 1,
         )
@@ -117,7 +117,7 @@ def _stored(scope: Scope, references: Iterable[Reference], version: int) -> Iter
     for attribute in attributes_get(
         scope=scope, attribute_ids=[UUID(text) for text in dict.fromkeys(ids["attribute"])]
     ):
-        data = attribute.data.descriptor(version)
+        data = attribute.data.descriptor(version.version)
         vector = None if data is None else data.vector
         found = _Object("attribute", attribute.attribute_id, bool(attribute.data.descriptors), vector)
         yield ("attribute", str(attribute.attribute_id)), found
@@ -127,30 +127,34 @@ def _check_number(rows: Sequence[object]) -> None:
     check_count(len(rows))
 
 
-def _stored_probes(reference: Reference, objects: Sequence[_Object], version: int) -> Iterator[Probe]:
+def _stored_probes(reference: Reference, objects: Sequence[_Object], version: DescriptorVersion) -> Iterator[Probe]:
     if not objects:
         raise LunaError(NOT_FOUND[reference.type], reference.id)
     for found in objects:
         if not found.attributed:
             raise LunaError(errors.FACE_WITHOUT_ATTRIBUTES, found.id)
+        if found.vector is None and version.kind == "body":
+            raise LunaError(errors.BODY_DESCRIPTOR_NOT_FOUND, version.version, found.id)
         if not found.described:
             raise LunaError(errors.DESCRIPTOR_NOT_EXTRACTED, found.kind, found.id)
         if found.vector is None:
-            raise LunaError(errors.DESCRIPTOR_VERSION_NOT_FOUND, version, found.id)
-        yield Probe(reference.id, reference.type, version, found.vector)
+            raise LunaError(errors.DESCRIPTOR_VERSION_NOT_FOUND, version.version, found.id)
+        yield Probe(reference.id, reference.type, version.version, found.vector)
 
 
-def _descriptor_probes(reference: Reference, version: int) -> Iterator[Probe]:
-    for probe in descriptors_read(reference):
-        if probe.version != version:
-            raise LunaError(errors.DESCRIPTOR_VERSION_MISMATCH, probe.version, version)
+def _descriptor_probes(reference: Reference, version: DescriptorVersion) -> Iterator[Probe]:
+    for probe in descriptors_read(reference, kind=version.kind):
+        if probe.version != version.version:
+            raise LunaError(errors.DESCRIPTOR_VERSION_MISMATCH, probe.version, version.version)
         yield probe
 
 
-def descriptors_read(reference: Reference) -> list[Probe]:
+def descriptors_read(reference: Reference, *, kind: Kind = "face") -> list[Probe]:
     """Return the descriptors of a request in any version: one, or those of an XPK file.
 
-    Raises the errors of `descriptors_parse`.
+    A raw descriptor without `version` has the default version of `kind`. Raises the errors of `descriptors_parse`.
     """
-    parsed = descriptors_parse({"type": reference.type, "data": reference.data, "version": reference.version})
+    parsed = descriptors_parse(
+        {"type": reference.type, "data": reference.data, "version": reference.version}, kind=kind
+    )
     return [Probe(reference.id, reference.type, each.version, each.vector) for each in parsed]

@@ -1,6 +1,6 @@
 """Request bodies and responses of the matcher."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -12,18 +12,20 @@ from apps.common.validation import StrictSerializer
 from apps.events.api.serializers import StoredEventSerializer
 from apps.faces.api.serializers import FaceSerializer
 from apps.faces.attribute_input import RAW, SDK, XPK
-from apps.matching.candidates import CandidateFiltersField
+from apps.matching.candidates import BodyCandidateFilters, CandidateFiltersField
 from apps.matching.types import DEFAULT_LIMIT, Reference
 
 STORED_BY_UUID = ("face", "event", "attribute")
 STORED = (*STORED_BY_UUID, "face_external_id", "event_external_id", "event_track_id")
 DESCRIPTORS = (RAW, SDK, XPK)
+EVENTS_WITH_BODIES = ("event", "event_external_id", "event_track_id")
 MAX_TARGETS = 100
 
 
 class ReferenceBody(StrictSerializer):
     """A stored object by its id, or a descriptor or XPK file with Base64 `data` and any id."""
 
+    known: ClassVar = (*STORED, *DESCRIPTORS)
     type = serializers.ChoiceField(choices=(*STORED, *DESCRIPTORS))
     id = TextField(max_length=128)
     data = TextField()  # type: ignore[assignment]  # DRF takes a declared field out
@@ -32,7 +34,7 @@ class ReferenceBody(StrictSerializer):
     def to_internal_value(self, data: Any) -> Reference:
         """Raises LunaError BAD_REFERENCE for a reference of no known kind."""
         kind = data.get("type") if isinstance(data, dict) else None
-        if isinstance(kind, str) and kind not in (*STORED, *DESCRIPTORS):
+        if isinstance(kind, str) and kind not in self.known:
             raise LunaError(errors.BAD_REFERENCE)
         reference = Reference(**{"id": "", **super().to_internal_value(data)})
         if reference.type in DESCRIPTORS and not reference.data:
@@ -53,8 +55,15 @@ class DescriptorReferenceBody(ReferenceBody):
     type = serializers.ChoiceField(choices=DESCRIPTORS)
 
 
+class BodyReferenceBody(ReferenceBody):
+    """Stored events by id, external id or track id, or a body descriptor or XPK file with Base64 `data` and any id."""
+
+    known: ClassVar = (*EVENTS_WITH_BODIES, *DESCRIPTORS)
+    type = serializers.ChoiceField(choices=(*EVENTS_WITH_BODIES, *DESCRIPTORS))
+
+
 class RawMatchBody(StrictSerializer):
-    """Up to 30 descriptors, each compared with up to 1000 others."""
+    """Up to 30 descriptors, each compared with up to 1000 others. A raw descriptor of a body needs its `version`."""
 
     references = serializers.ListField(child=DescriptorReferenceBody(), min_length=1)
     candidates = serializers.ListField(child=DescriptorReferenceBody(), min_length=1)
@@ -85,6 +94,12 @@ class CandidateBody(StrictSerializer):
     threshold = FiniteFloatField(min_value=0, max_value=1, default=0.0)
 
 
+class BodyCandidateBody(CandidateBody):
+    """Candidates with bodies: events. The response contains the `limit` most similar ones with at least `threshold`."""
+
+    filters = BodyCandidateFilters()
+
+
 class MatchBody(StrictSerializer):
     """Up to 30 references, each compared with up to 30 blocks of candidates."""
 
@@ -92,10 +107,19 @@ class MatchBody(StrictSerializer):
     candidates = serializers.ListField(child=CandidateBody(), min_length=1)
 
 
+class BodyMatchBody(StrictSerializer):
+    """Up to 30 references with bodies, each compared with up to 30 blocks of events."""
+
+    references = serializers.ListField(child=BodyReferenceBody(), min_length=1)
+    candidates = serializers.ListField(child=BodyCandidateBody(), min_length=1)
+
+
 class MatchQuery(serializers.Serializer[Any]):
     account_id = UUIDField(required=False)
     descriptor_version = serializers.IntegerField(
-        min_value=1, required=False, help_text="A version of faces. Default: the version of new descriptors."
+        min_value=1,
+        required=False,
+        help_text="A version of the compared kind (face or body). Default: the version of new descriptors.",
     )
 
 

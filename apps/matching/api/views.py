@@ -1,4 +1,4 @@
-"""Views of POST /6/matcher/faces and POST /6/matcher/raw."""
+"""Views of POST /6/matcher/faces, POST /6/matcher/bodies and POST /6/matcher/raw."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -12,11 +12,18 @@ from apps.accounts.auth.permissions import MATCHING
 from apps.common import errors
 from apps.common.api.views import BY_BODY, LunaView
 from apps.common.config import PlatformLimits, config
-from apps.common.descriptors import DescriptorVersion, versions
+from apps.common.descriptors import DescriptorVersion, Kind, versions
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.common.validation import checked_body, checked_query
-from apps.matching.api.serializers import MatchAnswer, MatchBody, MatchQuery, RawMatchAnswer, RawMatchBody
+from apps.matching.api.serializers import (
+    BodyMatchBody,
+    MatchAnswer,
+    MatchBody,
+    MatchQuery,
+    RawMatchAnswer,
+    RawMatchBody,
+)
 from apps.matching.api.shapes import match_shape, targets_check
 from apps.matching.candidates import ATTRIBUTES, EVENTS, FACES
 from apps.matching.matcher import match_all, match_raw
@@ -35,31 +42,25 @@ MAX_RAW_CANDIDATES = 1000
 KIND_OF_ORIGIN = {FACES: "face", EVENTS: "event", ATTRIBUTES: "attribute"}
 
 
-class MatchFacesView(LunaView):
+class MatchView(LunaView):
+    """Matching of references with candidates by descriptors of one kind."""
+
     permissions: ClassVar = {"POST": BY_BODY}
 
-    @extend_schema(
-        summary="matching faces",
-        description="Matches references with candidates. Candidates that do not exist are omitted; a reference that "
-        "does not exist is an error. A reference by external id or track id refers to all objects with this id.",
-        parameters=[MatchQuery],
-        request={"application/json": MatchBody, "application/msgpack": MatchBody},
-        responses={200: MatchAnswer(many=True)},
-    )
-    def post(self, request: Request) -> Response:
-        version = version_of(checked_query(MatchQuery, request).get("descriptor_version"))
-        body = checked_body(MatchBody, request)
-        references, candidates = body["references"], body["candidates"]
+    def match(self, request: Request, *, kind: Kind, body: type[MatchBody | BodyMatchBody]) -> Response:
+        version = version_of(kind, checked_query(MatchQuery, request).get("descriptor_version"))
+        asked = checked_body(body, request)
+        references, candidates = asked["references"], asked["candidates"]
         check_rights(request, references, candidates)
         check_limits(candidates)
         scope = read_scope(request)
         blocks = [block_of(request, scope, block) for block in candidates]
         resolved = references_resolve(scope=scope, references=references, version=version)
         found = match_all(probes=[probe for _, probe in resolved], blocks=blocks)
-        asked: Any = request.data
+        sent: Any = request.data
         filters = [
             {"origin": given["filters"]["origin"], **raw["filters"]}
-            for given, raw in zip(candidates, asked["candidates"], strict=True)
+            for given, raw in zip(candidates, sent["candidates"], strict=True)
         ]
         return Response(
             [
@@ -73,6 +74,33 @@ class MatchFacesView(LunaView):
                 for (reference, _), per_block in zip(resolved, found, strict=True)
             ]
         )
+
+
+class MatchFacesView(MatchView):
+    @extend_schema(
+        summary="matching faces",
+        description="Matches references with candidates. Candidates that do not exist are omitted; a reference that "
+        "does not exist is an error. A reference by external id or track id refers to all objects with this id.",
+        parameters=[MatchQuery],
+        request={"application/json": MatchBody, "application/msgpack": MatchBody},
+        responses={200: MatchAnswer(many=True)},
+    )
+    def post(self, request: Request) -> Response:
+        return self.match(request, kind="face", body=MatchBody)
+
+
+class MatchBodiesView(MatchView):
+    @extend_schema(
+        summary="matching bodies",
+        description="Matches references with events by the descriptors of bodies. Candidates that do not exist are "
+        "omitted; a reference that does not exist is an error. Bodies are matched less surely than faces: see "
+        "docs/similarity.md.",
+        parameters=[MatchQuery],
+        request={"application/json": BodyMatchBody, "application/msgpack": BodyMatchBody},
+        responses={200: MatchAnswer(many=True)},
+    )
+    def post(self, request: Request) -> Response:
+        return self.match(request, kind="body", body=BodyMatchBody)
 
 
 class MatchRawView(LunaView):
@@ -105,15 +133,16 @@ class MatchRawView(LunaView):
         )
 
 
-def version_of(number: int | None) -> DescriptorVersion:
-    """Return the descriptor version to match.
+def version_of(kind: Kind, number: int | None) -> DescriptorVersion:
+    """Return the descriptor version to match, the default one of the kind without `number`.
 
-    Raises LunaError UNKNOWN_DESCRIPTOR_VERSION for a version that is unknown or not of faces.
+    Raises LunaError UNKNOWN_DESCRIPTOR_VERSION for a version that is unknown or of another kind,
+    ESTIMATOR_NOT_INITIALIZED if the kind has no default version.
     """
     if number is None:
-        return versions.default("face")
+        return versions.default(kind)
     version = versions.get(number)
-    if version.kind != "face":
+    if version.kind != kind:
         raise LunaError(errors.UNKNOWN_DESCRIPTOR_VERSION, number)
     return version
 
