@@ -61,8 +61,8 @@ class FaceDraft:
 class FaceRow(NamedTuple):
     """Face for responses; a page of model instances would cost 1.5 times as much.
 
-    The members from the second on are the targets of faces, in the order of responses. `lists`: ids, oldest link first,
-    empty if they were not requested.
+    The members from the second on are the targets of faces, in the order of responses. `lists`: ids, oldest link first.
+    A reader that requests some members only must not use the others: they are None, and `lists` is empty.
     """
 
     id: int

@@ -13,12 +13,12 @@ from apps.events.types import EventDraft
 from apps.faces.shapes import FACE_TARGETS, face_shape
 from apps.handlers.policies.match import EVENT_TARGETS
 from apps.handlers.types import EventPerson, GeneratedEvent, LabelMatches
+from apps.matching.shapes import ATTRIBUTE_TARGETS, SIMILARITY, attribute_shape
 from apps.matching.types import Match
 from apps.recognition.request.aggregation import event_columns
 from apps.recognition.shapes import attributes_block, body_detection_block, estimation_block, face_detection_block
 
 EPOCH = datetime.fromtimestamp(0, UTC)
-SIMILARITY = "similarity"  # always shown
 NESTED_TARGETS = frozenset({"match_result", "top_match"})
 
 
@@ -70,10 +70,12 @@ def matches_block(found: LabelMatches, *, nested: bool = True) -> dict[str, Any]
 
 
 def _match(match: Match, targets: frozenset[str], hidden: frozenset[str]) -> dict[str, Any]:
-    face, event = match.face, match.event
+    face, event, attribute = match.face, match.event, match.attribute
+    temporary = {} if attribute is None else {"attribute": attribute_shape(attribute, targets or ATTRIBUTE_TARGETS)}
     return {
         "face": face and face_shape(face, targets or FACE_TARGETS),
         "event": event and event_body(event, (targets or EVENT_TARGETS) - hidden | {SIMILARITY}),
+        **temporary,
         SIMILARITY: match.similarity,
     }
 

@@ -1,15 +1,18 @@
 """Candidates in JSON: an origin with its filters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
 from apps.common.fields import UUIDField, ids_field
-from apps.common.filters import EventFilterSerializer
+from apps.common.filters import EventFilterSerializer, Filters
+from apps.common.scope import Scope
 from apps.common.validation import StrictSerializer
 from apps.faces.filters import FaceFilterSerializer
+from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates
 
 FACES, EVENTS, ATTRIBUTES = "faces", "events", "attributes"
 
@@ -64,3 +67,13 @@ class CandidateFiltersField(serializers.Field[dict[str, Any], Any, Any, Any]):
             raise serializers.ValidationError({"origin": f"one of {', '.join(FILTERS)}."})
         values: dict[str, Any] = FILTERS[origin]().run_validation(data)
         return values
+
+
+def candidates_make(
+    *, origin: str, scope: Scope, filters: Filters | None = None, attribute_ids: Sequence[UUID] = ()
+) -> Candidates:
+    """Return the candidates of an origin: faces or events that pass `filters`, or attributes by id."""
+    if origin == ATTRIBUTES:
+        return AttributeCandidates(scope=scope, attribute_ids=tuple(attribute_ids))
+    kind = EventCandidates if origin == EVENTS else FaceCandidates
+    return kind(scope=scope, filters=filters or {})

@@ -23,7 +23,7 @@ def hydrate(*, candidates: Candidates, keys: Collection[Key], targets: Collectio
 
 
 def _faces(scope: Scope, keys: Collection[Any], targets: Collection[str]) -> Mapping[Any, Found]:
-    return faces_by_key(scope=scope, keys=keys, with_lists=not targets or "lists" in targets)
+    return faces_by_key(scope=scope, keys=keys, targets=targets)
 
 
 def _events(scope: Scope, keys: Collection[Any], targets: Collection[str]) -> Mapping[Any, Found]:

@@ -1,11 +1,9 @@
 """match_policy: candidates, filters and threshold of matching."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
 from apps.accounts.auth.principal import Principal
@@ -14,12 +12,13 @@ from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.fields import SettingIntegerField
 from apps.common.filters import Filters
-from apps.events.shapes import TARGETS
-from apps.faces.shapes import FACE_TARGETS
+from apps.common.scope import Scope
 from apps.handlers.config import HandlersLimits
 from apps.handlers.policies.base import MAX_LABEL_CHARACTERS, FiltersSerializer, PolicySerializer
 from apps.handlers.policies.detect import score_field
-from apps.matching.candidates import EVENTS, FACES, EventCandidateFilters, FaceCandidateFilters
+from apps.matching.candidates import EVENTS, CandidateFiltersField, candidates_make
+from apps.matching.shapes import SIMILARITY, TARGETS_OF
+from apps.matching.types import Candidates
 
 FACE, BODY = "face", "body"
 DEFAULT_CANDIDATES = 3
@@ -32,12 +31,22 @@ EVENT_TARGETS = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidates:
-    """Candidates: faces or events of `account_id`, None for the principal's own account."""
+class PolicyCandidates:
+    """Candidates: faces, events or temporary attributes of `account_id`, None for the principal's own account.
+
+    Faces and events have `filters`, attributes `attribute_ids`.
+    """
 
     origin: str
     account_id: UUID | None = None
     filters: Filters = field(default_factory=dict)
+    attribute_ids: tuple[UUID, ...] = ()
+
+    def of(self, account_id: UUID) -> Candidates:
+        """Return the matcher's candidates among the objects of an account."""
+        return candidates_make(
+            origin=self.origin, scope=Scope(account_id), filters=self.filters, attribute_ids=self.attribute_ids
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +58,7 @@ class MatchPolicy:
     """
 
     label: str
-    candidates: Candidates
+    candidates: PolicyCandidates
     descriptor: str = FACE
     limit: int = DEFAULT_CANDIDATES
     threshold: float = 0.0
@@ -57,21 +66,17 @@ class MatchPolicy:
     filters: Filters = field(default_factory=dict)
 
 
-@extend_schema_field(
-    PolymorphicProxySerializer(
-        component_name="PolicyCandidates",
-        serializers=[FaceCandidateFilters, EventCandidateFilters],
-        resource_type_field_name=None,
-    )
-)
-class CandidatesField(serializers.Field[Candidates, Any, Any, Any]):
-    """Candidates by `origin` (faces or events), with the matcher's filters of this origin."""
+class CandidatesField(CandidateFiltersField):
+    """Candidates by `origin`, with the matcher's filters of this origin."""
 
-    def to_internal_value(self, data: Any) -> Candidates:
-        origin = data.get("origin", FACES) if isinstance(data, Mapping) else FACES
-        serializer = EventCandidateFilters if origin == EVENTS else FaceCandidateFilters
-        given: Any = serializer().run_validation(data)
-        return Candidates(origin=given["origin"], account_id=given.get("account_id"), filters=given["filters"])
+    def to_internal_value(self, data: Any) -> PolicyCandidates:  # type: ignore[override]
+        given = super().to_internal_value(data)
+        return PolicyCandidates(
+            origin=given["origin"],
+            account_id=given.get("account_id"),
+            filters=given.get("filters", {}),
+            attribute_ids=tuple(given.get("attribute_ids", ())),
+        )
 
 
 class TargetsField(serializers.ListField):
@@ -94,13 +99,13 @@ class MatchPolicySerializer(PolicySerializer):
     def validate(self, attrs: Any) -> Any:
         if attrs.descriptor == BODY and attrs.candidates.origin != EVENTS:
             raise serializers.ValidationError({"descriptor": "Bodies are compared with events only."})
-        known = {*(TARGETS if attrs.candidates.origin == EVENTS else FACE_TARGETS), "similarity"}
+        known = {*TARGETS_OF[attrs.candidates.origin], SIMILARITY}
         if unknown := sorted(attrs.targets - known):
             raise serializers.ValidationError({"targets": f"'{unknown[0]}' is not one of {', '.join(sorted(known))}."})
         return attrs
 
 
-def candidates_account(candidates: Candidates, principal: Principal) -> UUID:
+def candidates_account(candidates: PolicyCandidates, principal: Principal) -> UUID:
     """Return the account of the candidates.
 
     Raises LunaError FOREIGN_ACCOUNT_ID for an account outside the principal's scope.

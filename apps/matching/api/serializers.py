@@ -25,7 +25,7 @@ MAX_TARGETS = 100
 class ReferenceBody(StrictSerializer):
     """A stored object by its id, or a descriptor or XPK file with Base64 `data` and any id."""
 
-    known: ClassVar = (*STORED, *DESCRIPTORS)
+    known: ClassVar[tuple[str, ...]] = (*STORED, *DESCRIPTORS)
     type = serializers.ChoiceField(choices=(*STORED, *DESCRIPTORS))
     id = TextField(max_length=128)
     data = TextField()  # type: ignore[assignment]  # DRF takes a declared field out
@@ -58,7 +58,7 @@ class DescriptorReferenceBody(ReferenceBody):
 class BodyReferenceBody(ReferenceBody):
     """Stored events by id, external id or track id, or a body descriptor or XPK file with Base64 `data` and any id."""
 
-    known: ClassVar = (*EVENTS_WITH_BODIES, *DESCRIPTORS)
+    known: ClassVar[tuple[str, ...]] = (*EVENTS_WITH_BODIES, *DESCRIPTORS)
     type = serializers.ChoiceField(choices=(*EVENTS_WITH_BODIES, *DESCRIPTORS))
 
 
@@ -97,7 +97,7 @@ class CandidateBody(StrictSerializer):
 class BodyCandidateBody(CandidateBody):
     """Candidates with bodies: events. The response contains the `limit` most similar ones with at least `threshold`."""
 
-    filters = BodyCandidateFilters()
+    filters = BodyCandidateFilters()  # type: ignore[assignment]
 
 
 class MatchBody(StrictSerializer):

@@ -24,19 +24,11 @@ from apps.matching.api.serializers import (
     RawMatchAnswer,
     RawMatchBody,
 )
-from apps.matching.api.shapes import match_shape, targets_check
-from apps.matching.candidates import ATTRIBUTES, EVENTS, FACES
+from apps.matching.candidates import ATTRIBUTES, EVENTS, FACES, candidates_make
 from apps.matching.matcher import match_all, match_raw
 from apps.matching.references import descriptors_read, references_resolve
-from apps.matching.types import (
-    AttributeCandidates,
-    Block,
-    Candidates,
-    EventCandidates,
-    FaceCandidates,
-    Probe,
-    Reference,
-)
+from apps.matching.shapes import match_shape, targets_check
+from apps.matching.types import Block, Candidates, Probe, Reference
 
 MAX_RAW_CANDIDATES = 1000
 KIND_OF_ORIGIN = {FACES: "face", EVENTS: "event", ATTRIBUTES: "attribute"}
@@ -200,8 +192,9 @@ def candidates_of(request: Request, scope: Scope, filters: Mapping[str, Any]) ->
         if not scope.allows(account_id):
             raise LunaError(errors.FOREIGN_ACCOUNT_ID, "candidates")
         scope = Scope(account_id)
-    if filters["origin"] == EVENTS:
-        return EventCandidates(scope=scope, filters=filters["filters"])
-    if filters["origin"] == ATTRIBUTES:
-        return AttributeCandidates(scope=scope, attribute_ids=tuple(filters["attribute_ids"]))
-    return FaceCandidates(scope=scope, filters=filters["filters"])
+    return candidates_make(
+        origin=filters["origin"],
+        scope=scope,
+        filters=filters.get("filters"),
+        attribute_ids=filters.get("attribute_ids", ()),
+    )

@@ -11,11 +11,12 @@ from apps.common.errors import LunaError
 from apps.common.filters import accepts
 from apps.common.times import utc_now
 from apps.handlers.policies import Policies, policies_cached, policies_parse
-from apps.handlers.policies.match import Candidates, candidates_account
+from apps.handlers.policies.match import PolicyCandidates, candidates_account
 from apps.recognition.checks.table import CHECKS
 from apps.recognition.types import MultifacePolicy
 
 LIST_ID = uuid4()
+ATTRIBUTES = {"origin": "attributes", "attribute_ids": [str(LIST_ID)]}
 EVERYTHING: dict[str, Any] = {
     "detect_policy": {
         "detect_face": 1,
@@ -236,7 +237,10 @@ def test_refused_with_its_path(path: str, value: Any) -> None:
     [
         ({"candidates": {}}, "label"),
         ({"label": "a"}, "candidates"),
-        ({"label": "a", "candidates": {"origin": "attributes"}}, "candidates.origin"),
+        ({"label": "a", "candidates": {"origin": "people"}}, "candidates.origin"),
+        ({"label": "a", "candidates": {"origin": "attributes"}}, "candidates.attribute_ids"),
+        ({"label": "a", "candidates": ATTRIBUTES, "targets": ["external_id"]}, "targets"),
+        ({"label": "a", "candidates": ATTRIBUTES, "descriptor": "body"}, "descriptor"),
         ({"label": "a", "candidates": {"list_ids": []}}, "candidates.list_ids"),
         ({"label": "a", "candidates": {"origin": "events", "list_id": str(LIST_ID)}}, "candidates.list_id"),
         ({"label": "a", "candidates": {"face_ids": [str(LIST_ID)] * 1001}}, "candidates.face_ids"),
@@ -271,13 +275,13 @@ def test_matching_needs_a_descriptor() -> None:
 def test_candidates_of_another_account() -> None:
     own, other = uuid4(), UUID(int=1)
     user = Principal(own, "user", "u")
-    assert candidates_account(Candidates(origin="faces"), user) == own
-    assert candidates_account(Candidates(origin="faces", account_id=own), user) == own
+    assert candidates_account(PolicyCandidates(origin="faces"), user) == own
+    assert candidates_account(PolicyCandidates(origin="faces", account_id=own), user) == own
     with pytest.raises(LunaError) as caught:
-        candidates_account(Candidates(origin="faces", account_id=other), user)
+        candidates_account(PolicyCandidates(origin="faces", account_id=other), user)
     assert caught.value.code == 11069
     admin = Principal(own, "admin", "a", visibility_area="all")
-    assert candidates_account(Candidates(origin="faces", account_id=other), admin) == other
+    assert candidates_account(PolicyCandidates(origin="faces", account_id=other), admin) == other
 
 
 def test_equal_policies_are_parsed_once() -> None:

@@ -12,7 +12,7 @@ from apps.common.scope import Scope
 from apps.faces.attributes import attribute_create, attribute_delete
 from apps.faces.models import Face
 from apps.faces.services import face_create, face_delete, list_create
-from apps.faces.types import AttributeData, FaceDraft
+from apps.faces.types import AttributeData, FaceDraft, FaceRow
 from apps.matching.engine.database import DatabaseMatcher
 from apps.matching.engine.protocol import Hit, Key
 from apps.matching.hydration import hydrate
@@ -119,9 +119,22 @@ def test_lists_are_read_only_where_they_are_asked_for(account: Account) -> None:
     row = list_create(account_id=account.account_id)
     face = face_create(account_id=account.account_id, draft=FaceDraft(lists=[row.list_id], external_id="e"))
     candidates = FaceCandidates(scope=Scope(account.account_id))
-    for targets, lists in ((frozenset(), [row.list_id]), ({"lists"}, [row.list_id]), ({"face_id"}, ())):
+    for targets, lists in ((frozenset(), [row.list_id]), ({"lists"}, [row.list_id]), ({"face_id"}, [])):
         found = hydrate(candidates=candidates, keys=[face.pk], targets=targets)[face.pk]
-        assert (found.external_id, found.lists) == ("e", lists)
+        assert found.lists == lists
+
+
+def test_faces_are_read_with_the_members_of_their_targets(account: Account) -> None:
+    face = face_create(account_id=account.account_id, draft=FaceDraft(external_id="e", user_data="u"))
+    candidates = FaceCandidates(scope=Scope(account.account_id))
+    every = hydrate(candidates=candidates, keys=[face.pk], targets=())[face.pk]
+    assert isinstance(every, FaceRow)
+    for name in FaceRow._fields[1:]:
+        found = hydrate(candidates=candidates, keys=[face.pk], targets={name})[face.pk]
+        assert isinstance(found, FaceRow)
+        read = {"id", "face_id", name}
+        expected = {each: getattr(every, each) if each in read else None for each in FaceRow._fields}
+        assert found._asdict() == expected | {"lists": []}
 
 
 def test_events_are_read_with_the_columns_of_their_targets(

@@ -1,4 +1,4 @@
-"""Stage `match`: match the faces of events with candidates by match_policy."""
+"""Stage `match`: match the faces and bodies of events with candidates by match_policy."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,16 +6,14 @@ from dataclasses import replace
 from apps.accounts.auth.principal import Principal
 from apps.common.filters import accepts
 from apps.common.filters.enums import ObjectType
-from apps.common.scope import Scope
-from apps.events.shapes import TARGETS
-from apps.faces.shapes import FACE_TARGETS
 from apps.handlers.messages import matches_block
 from apps.handlers.pipeline.run import Run
 from apps.handlers.policies.match import BODY, EVENT_TARGETS, MatchPolicy, candidates_account
 from apps.handlers.types import GeneratedEvent, LabelMatches
 from apps.matching import matcher
 from apps.matching.candidates import EVENTS
-from apps.matching.types import Block, EventCandidates, FaceCandidates, Match, Probe
+from apps.matching.shapes import TARGETS_OF
+from apps.matching.types import Block, Match, Probe
 
 KEPT = frozenset({"external_id"})  # of the most similar match
 
@@ -44,13 +42,13 @@ def match(run: Run) -> Run:
 def _block(policy: MatchPolicy, principal: Principal) -> Block:
     """Return the candidates of a policy, with the targets of its message and of the event."""
     wanted = policy.candidates
-    of_events = wanted.origin == EVENTS
-    kind, known = (EventCandidates, frozenset(TARGETS)) if of_events else (FaceCandidates, frozenset(FACE_TARGETS))
+    known = frozenset(TARGETS_OF[wanted.origin])
+    defaults = EVENT_TARGETS if wanted.origin == EVENTS else known
     return Block(
-        kind(scope=Scope(candidates_account(wanted, principal)), filters=wanted.filters),
+        wanted.of(candidates_account(wanted, principal)),
         limit=policy.limit,
         threshold=policy.threshold,
-        targets=(policy.targets & known or (EVENT_TARGETS if of_events else known)) | KEPT,
+        targets=(policy.targets & known if policy.targets else defaults) | KEPT,
     )
 
 
@@ -61,19 +59,20 @@ def _with_matches(event: GeneratedEvent, policy: MatchPolicy, matches: Sequence[
 
 
 def _with_top_match(event: GeneratedEvent) -> GeneratedEvent:
-    """Set the top match: the highest similarity of all labels, and the first of equal ones."""
+    """Set the top match: the highest similarity of all labels, and the first of equal ones.
+
+    A temporary attribute leaves the object's id and type null: they name faces and events only, and attributes expire.
+    """
     pairs = [(found.label, match) for found in event.matches for match in found.matches]
     if not pairs:
         return event
     label, top = max(pairs, key=lambda pair: pair[1].similarity)
-    found, kind = (top.event, ObjectType.EVENT) if top.face is None else (top.face, ObjectType.FACE)
-    assert found is not None  # noqa: S101 (candidates are faces or events)
-    draft = replace(
-        event.draft,
-        top_matching_candidates_label=label,
-        top_similar_object_id=top.object_id,
-        top_similar_object_type=kind.value,
-        top_similar_object_similarity=top.similarity,
-        top_similar_external_id=found.external_id,
-    )
+    draft = replace(event.draft, top_matching_candidates_label=label, top_similar_object_similarity=top.similarity)
+    if found := top.face or top.event:
+        draft = replace(
+            draft,
+            top_similar_object_id=top.object_id,
+            top_similar_object_type=(ObjectType.EVENT if top.face is None else ObjectType.FACE).value,
+            top_similar_external_id=found.external_id,
+        )
     return replace(event, draft=draft)

@@ -1,5 +1,6 @@
 """Stage match: candidates of each policy, and the most similar of all."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -11,8 +12,11 @@ from apps.common import errors
 from apps.common.descriptors import Descriptor, DescriptorVersion
 from apps.common.errors import LunaError
 from apps.common.filters.enums import ObjectType
+from apps.events.shapes import TARGETS, top_match_shape
+from apps.faces.attributes import attribute_create
 from apps.faces.services import faces_create
 from apps.faces.types import AttributeData, FaceDraft
+from apps.handlers.messages import matches_block
 from apps.handlers.pipeline.stages.match import match
 from tests.factories import make_account, make_version
 from tests.factories import make_event as store_event
@@ -44,8 +48,9 @@ def policy(label: str, **members: Any) -> dict[str, Any]:
     return {"label": label, "candidates": {"origin": "faces"}, **members}
 
 
-def run_of(account: Account, *policies: Any, events: Any) -> Any:
-    return match(make_run({"match_policy": policies}, account_id=account.account_id, events=tuple(events)))
+def run_of(account: Account, *match_policy: Any, events: Any, policies: Any = None) -> Any:
+    given = {"match_policy": match_policy, **(policies or {})}
+    return match(make_run(given, account_id=account.account_id, events=tuple(events)))
 
 
 def test_the_most_similar_of_all_labels(account: Account, version: DescriptorVersion) -> None:
@@ -83,6 +88,78 @@ def test_an_event_as_top_match(account: Account, version: DescriptorVersion) -> 
         ObjectType.EVENT,
     )
     assert event.draft.top_similar_external_id == "event"
+
+
+def test_attributes_as_candidates(account: Account, version: DescriptorVersion) -> None:
+    known, far, foreign = (
+        attribute_create(account_id=owner.account_id, data=AttributeData(descriptors=(descriptor(version, *each),)))
+        for owner, each in ((account, (1, 0)), (account, (0, 1)), (make_account(), (1, 0)))
+    )
+    ids = [str(each.attribute_id) for each in (foreign, far, known)]
+    face(account, descriptor(version, 0.8, 0.6), "face")
+    probe = make_event(descriptor=descriptor(version, 1, 0))
+    candidates = {"origin": "attributes", "attribute_ids": [*ids, str(uuid4())]}
+    (event,) = run_of(
+        account,
+        policy("temporary", candidates=candidates, threshold=0.9, targets=["attribute_id"]),
+        policy("faces"),
+        policy("after", filters={"match": [{"label": "temporary", "similarity__gte": 0.9}]}, limit=1),
+        events=[probe],
+    ).events
+    assert [found.label for found in event.matches] == ["temporary", "faces", "after"]
+    candidate = {
+        "face": None,
+        "event": None,
+        "attribute": {"attribute_id": str(known.attribute_id)},
+        "similarity": pytest.approx(1.0),
+    }
+    assert event.draft.match_result[0] == {"label": "temporary", "candidates": [candidate]}
+    # The id of the top match names a face or an event. An attribute is neither, and will expire.
+    assert event.draft.top_matching_candidates_label == "temporary"
+    assert event.draft.top_similar_object_similarity == pytest.approx(1.0)
+    top = top_match_shape(event.draft)
+    assert top == {
+        "label": "temporary",
+        "similarity": pytest.approx(1.0),
+        "face_id": None,
+        "event_id": None,
+        "external_id": None,
+    }
+
+
+def test_bodies_are_compared_with_bodies_of_events(account: Account, version: DescriptorVersion) -> None:
+    bodies = make_version(9811, 2, kind="body")
+    seen = store_event(account, descriptor(version, 0, 1), descriptor(bodies, 1, 0), source="gate", age=30, gender=0)
+    store_event(account, descriptor(version, 1, 0))
+    event = replace(make_event(descriptor=descriptor(version, 1, 0)), body_descriptor=descriptor(bodies, 1, 0))
+    found = run_of(
+        account,
+        policy("body", descriptor="body", candidates={"origin": "events"}, targets=["event_id", "age", "gender"]),
+        policy("face", candidates={"origin": "events"}, limit=1),
+        events=[event],
+        policies={"extract_policy": {"extract_body_descriptor": 1}},
+    ).events[0]
+    assert [each.object_id for each in found.matches[0].matches] == [seen.event_id]
+    assert found.matches[1].matches[0].object_id != seen.event_id
+    body = {"event_id": str(seen.event_id), "gender": 0, "age": 30}
+    assert found.draft.match_result[0]["candidates"][0]["event"] == body
+
+
+def test_without_a_body_descriptor_nothing_is_matched(account: Account, version: DescriptorVersion) -> None:
+    event = make_event(descriptor=descriptor(version, 1, 0))
+    body = policy("body", descriptor="body", candidates={"origin": "events"})
+    extract = {"extract_policy": {"extract_body_descriptor": 1}}
+    assert run_of(account, body, events=[event], policies=extract).events == (event,)
+
+
+def test_every_target_of_events(account: Account, version: DescriptorVersion) -> None:
+    """Targets name the members of a matched event, and no more columns are read."""
+    store_event(account, descriptor(version, 1, 0), age=30, source="gate", meta={"a": 1})
+    for name in TARGETS:
+        probe = make_event(descriptor=descriptor(version, 1, 0))
+        (event,) = run_of(account, policy("a", candidates={"origin": "events"}, targets=[name]), events=[probe]).events
+        (candidate,) = matches_block(event.matches[0])["candidates"]
+        assert set(candidate["event"]) == {name}
 
 
 def test_filters_see_earlier_policies(account: Account, version: DescriptorVersion) -> None:

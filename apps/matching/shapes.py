@@ -1,18 +1,21 @@
 """Conversion of matches to JSON."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from apps.common.times import format_time
-from apps.events.shapes import event_body
+from apps.events.shapes import TARGETS, event_body
 from apps.events.shapes import targets_check as event_targets_check
 from apps.faces.shapes import FACE_TARGETS, face_shape
 from apps.faces.shapes import targets_check as face_targets_check
 from apps.faces.types import TemporaryAttribute
+from apps.matching.candidates import ATTRIBUTES, EVENTS, FACES
 from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, Match
 
 SIMILARITY = "similarity"  # always included; accepted as a target
 ATTRIBUTE_TARGETS = ("attribute_id", "account_id", "create_time")
+TARGETS_OF: Mapping[str, Collection[str]] = {FACES: FACE_TARGETS, EVENTS: TARGETS, ATTRIBUTES: ATTRIBUTE_TARGETS}
+"""Members of a matched object, by the origin of the candidates."""
 
 
 def targets_check(block: Candidates, targets: Sequence[str]) -> frozenset[str]:
@@ -35,10 +38,11 @@ def match_shape(match: Match, targets: Collection[str]) -> dict[str, Any]:
     if match.event is not None:
         return {"event": event_body(match.event, targets), SIMILARITY: match.similarity}
     assert match.attribute is not None  # noqa: S101  # one of the three is set
-    return {"attribute": _attribute_shape(match.attribute, targets), SIMILARITY: match.similarity}
+    return {"attribute": attribute_shape(match.attribute, targets), SIMILARITY: match.similarity}
 
 
-def _attribute_shape(attribute: TemporaryAttribute, targets: Collection[str]) -> dict[str, Any]:
+def attribute_shape(attribute: TemporaryAttribute, targets: Collection[str]) -> dict[str, Any]:
+    """Return the members `targets` of a temporary attribute."""
     shape = {
         "attribute_id": str(attribute.attribute_id),
         "account_id": str(attribute.account_id),
