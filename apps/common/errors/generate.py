@@ -1,6 +1,7 @@
 """Generate `codes.py` and `docs/errors.md` from `catalogue.json`: `python -m apps.common.errors.generate`."""
 
 import json
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +16,32 @@ Every error body has the keys `error_code`, `desc`, `detail` and `link`; `detail
 `link` leads to the code's row on this page. The page is generated from `apps/common/errors/catalogue.json`.
 `tests/api/test_errors.py` produces each code of REST, Image Store, Faces and Accounts through the API.
 """
-# First and last code of each section of the page.
+# First code of each section of the page; a section ends before the next one.
 SECTIONS = {
-    "General": (1, 9999),
-    "Database": (10000, 10999),
-    "Requests and permissions": (11000, 11999),
-    "REST": (12000, 12999),
-    "Image Store": (13000, 14999),
-    "Account": (15000, 15999),
-    "Images": (18000, 18999),
-    "Image Store, disk": (19000, 19999),
-    "Image Store, S3": (20000, 20999),
-    "Faces": (22000, 22999),
-    "Events": (23000, 23999),
-    "Sender": (29000, 29999),
-    "Matcher": (31000, 31999),
-    "Handlers": (34000, 34999),
-    "Service": (37000, 38999),
-    "List cache": (40000, 40999),
-    "Accounts": (41000, 41999),
-    "Recognition": (100000, 200999),
+    "General": 0,
+    "Database": 10000,
+    "Requests and permissions": 11000,
+    "REST": 12000,
+    "Image Store": 13000,
+    "Account": 15000,
+    "Images": 18000,
+    "Image Store, disk": 19000,
+    "Image Store, S3": 20000,
+    "Faces": 22000,
+    "Events": 23000,
+    "Settings": 27000,
+    "Tasks": 28000,
+    "Sender": 29000,
+    "Matcher": 31000,
+    "Licences": 33000,
+    "Handlers": 34000,
+    "Backports": 35000,
+    "Service": 37000,
+    "List cache": 40000,
+    "Accounts": 41000,
+    "Lambda": 42000,
+    "Video": 43000,
+    "Recognition": 99999,
 }
 
 
@@ -53,11 +60,11 @@ def errors_page() -> str:
     """Return `docs/errors.md`: a table per section, then the codes that the platform never returns."""
     rows = catalogue()
     parts = [PAGE_HEAD]
-    for title, (first, last) in SECTIONS.items():
+    for (title, first), end in zip(SECTIONS.items(), (*list(SECTIONS.values())[1:], inf), strict=True):
         lines = [
             f"| {_anchor(row)} | {row['status']} | {row['desc']} | {row['when']} | {row['remedy']} |"
             for row in rows
-            if first <= row["code"] <= last and "when" in row
+            if first <= row["code"] < end and "when" in row
         ]
         if lines:
             parts.append(_table(title, "| code | status | description | when | what to do |", lines))

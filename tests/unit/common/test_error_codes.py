@@ -7,7 +7,7 @@ from django.test import Client
 from apps.common import errors
 from apps.common.config import ErrorLinks, ExternalAddress, config, override_config
 from apps.common.errors.catalogue import CATALOGUE, error_link
-from apps.common.errors.generate import FOLDER, PAGE, codes_module, errors_page
+from apps.common.errors.generate import FOLDER, PAGE, SECTIONS, codes_module, errors_page
 
 
 def test_generated_names_are_those_of_the_catalogue() -> None:
@@ -20,6 +20,17 @@ def test_the_page_is_that_of_the_catalogue() -> None:
 
 def test_every_explained_code_is_explained_wholly() -> None:
     assert all(bool(row.when) == bool(row.remedy) and not (row.when and row.unused) for row in CATALOGUE.values())
+
+
+def test_every_explained_code_is_on_the_page() -> None:
+    """`link` of an error leads to the code's row."""
+    page = errors_page()
+    assert [
+        code for code, row in CATALOGUE.items() if (row.when or row.unused) and f'<a id="{code}">' not in page
+    ] == []
+    firsts = list(SECTIONS.values())
+    assert firsts == sorted(firsts)
+    assert firsts[0] <= min(CATALOGUE)
 
 
 def test_names_are_unique_constants() -> None:

@@ -1,21 +1,19 @@
 """Filters of faces and lists: SQL and memory agree on every term, and bad ones are refused as those of events are."""
 
 import random
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.http import QueryDict
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from rest_framework.exceptions import ErrorDetail
 
-from apps.common.filters import EventFilterSerializer, FilterSerializer, Term, accepts, to_q
+from apps.common.filters import EventFilterSerializer, FilterSerializer, accepts
 from apps.faces.filters import FACE_TERMS, LIST_TERMS, FaceFilterSerializer, ListFilterSerializer
 from apps.faces.models import Face, List, ListFace
 from tests.factories import make_account
+from tests.unit.common.terms import check_agreement, check_choice, problems, reading
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 UUIDS = [UUID(int=number << 124) for number in range(1, 9)]
@@ -29,9 +27,6 @@ POOLS: dict[str, list[Any]] = {  # by column, of the row and of the filters
     "lists": UUIDS[:5],  # the last is no list
 }
 FACES, LISTS_MADE = 200, 40
-reading = settings(
-    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 def random_id(dice: random.Random) -> UUID:
@@ -80,50 +75,27 @@ def lists(db: None) -> dict[UUID, dict[str, Any]]:
     return {one["list_id"]: one for one in facts}
 
 
-def value_of(term: Term, own: list[UUID]) -> st.SearchStrategy[Any]:
-    one = st.sampled_from(POOLS.get(term.column) or own)
-    return st.lists(one, min_size=1, max_size=4) if term.operator.many else one
-
-
-def check_agreement(
-    data: st.DataObject, model: Any, key: str, terms: Mapping[str, Term], rows: dict[UUID, dict[str, Any]]
-) -> None:
-    names = data.draw(st.lists(st.sampled_from(sorted(terms)), min_size=1, max_size=3, unique=True))
-    filters = {name: data.draw(value_of(terms[name], sorted(rows))) for name in names}
-    found = list(model.objects.unscoped().filter(to_q(filters, terms)).values_list(key, flat=True))
-    assert len(found) == len(set(found))
-    assert set(found) == {row_id for row_id, facts in rows.items() if accepts(filters, facts, terms)}
-
-
 @reading
 @given(data=st.data())
 def test_sql_and_memory_agree_on_faces(faces: dict[UUID, dict[str, Any]], data: st.DataObject) -> None:
-    check_agreement(data, Face, "face_id", FACE_TERMS, faces)
+    check_agreement(data, Face, "face_id", FACE_TERMS, faces, POOLS)
 
 
 @reading
 @given(data=st.data())
 def test_sql_and_memory_agree_on_lists(lists: dict[UUID, dict[str, Any]], data: st.DataObject) -> None:
-    check_agreement(data, List, "list_id", LIST_TERMS, lists)
+    check_agreement(data, List, "list_id", LIST_TERMS, lists, POOLS)
 
 
 @pytest.mark.parametrize("name", sorted(FACE_TERMS))
 def test_every_term_chooses_faces(faces: dict[UUID, dict[str, Any]], name: str) -> None:
     """Some value of each term takes some faces and leaves others: none is blind."""
-    check_choice(Face, FACE_TERMS, name, POOLS.get(FACE_TERMS[name].column) or sorted(faces)[50:52], len(faces))
+    check_choice(Face, FACE_TERMS[name], faces, POOLS)
 
 
 @pytest.mark.parametrize("name", sorted(LIST_TERMS))
 def test_every_term_chooses_lists(lists: dict[UUID, dict[str, Any]], name: str) -> None:
-    check_choice(List, LIST_TERMS, name, POOLS.get(LIST_TERMS[name].column) or sorted(lists)[5:7], len(lists))
-
-
-def check_choice(model: Any, terms: Mapping[str, Term], name: str, values: list[Any], rows: int) -> None:
-    counts = [
-        model.objects.unscoped().filter(to_q({name: [value] if terms[name].operator.many else value}, terms)).count()
-        for value in values
-    ]
-    assert any(0 < count < rows for count in counts)
+    check_choice(List, LIST_TERMS[name], lists, POOLS)
 
 
 def test_a_face_without_event_or_list_passes_no_filter_of_them() -> None:
@@ -131,12 +103,6 @@ def test_a_face_without_event_or_list_passes_no_filter_of_them() -> None:
     for filters in ({"event_id": UUIDS[0]}, {"event_ids": [UUIDS[0]]}, {"list_id": UUIDS[0]}):
         assert not accepts(filters, facts, FACE_TERMS)
         assert not accepts(filters, {}, FACE_TERMS)
-
-
-def problems(serializer: type[FilterSerializer], data: Any) -> dict[str, list[ErrorDetail]]:
-    read = serializer(data=QueryDict(data) if isinstance(data, str) else data)
-    read.is_valid()
-    return {name: problem for name, problem in read.errors.items() if name in read.fields}
 
 
 REFUSED = {
