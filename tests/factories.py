@@ -10,7 +10,7 @@ import numpy as np
 from django.test import Client
 
 from apps.accounts.auth.bearer import token_encode
-from apps.accounts.auth.permissions import all_permissions
+from apps.accounts.auth.permissions import OBJECT_RIGHTS, all_permissions
 from apps.accounts.auth.principal import Principal
 from apps.accounts.choices import AccountType, VisibilityArea
 from apps.accounts.models import Account, Token
@@ -18,8 +18,8 @@ from apps.accounts.services import account_create, token_create
 from apps.common.descriptors import Calibration, Descriptor, DescriptorVersion, Kind, Vector, versions
 from apps.common.scope import Scope
 from apps.events.models import Event
-from apps.events.services import event_create
-from apps.events.types import EventDraft
+from apps.events.services import events_create
+from apps.events.types import EventDraft, EventRecord
 from apps.imagestore.selectors import object_get
 from apps.imagestore.services import object_bytes
 
@@ -62,12 +62,16 @@ def token_client(account: Account, **permissions: Any) -> Client:
     return Client(headers={"Authorization": f"Bearer {jwt}"})
 
 
+def token_without(account: Account, kind: str, right: str) -> Client:
+    """A client with a bearer token of every right on objects of a kind, except `right`."""
+    return token_client(account, **{kind: [each for each in OBJECT_RIGHTS[kind] if each != right]})
+
+
 def make_event(account: Account, *descriptors: Descriptor, **columns: Any) -> Event:
-    return event_create(
-        account_id=account.account_id,
-        draft=EventDraft(**{"create_time": NOON, **columns}),
-        descriptors=descriptors,
-    )
+    draft = EventDraft(**{"create_time": NOON, **columns})
+    events_create(account_id=account.account_id, records=[EventRecord(draft, descriptors)])
+    event: Event = Event.objects.for_account(account.account_id).get(event_id=draft.event_id)
+    return event
 
 
 def stored_bytes(*, scope: Scope, bucket: str, object_id: UUID) -> bytes:

@@ -10,11 +10,9 @@ from django.db import IntegrityError
 from pgvector import Vector as PgVector
 
 from apps.common import errors
-from apps.common.descriptors import Descriptor
 from apps.common.errors import LunaError
 from apps.common.prepared import prepared_cursor
 from apps.common.times import utc_now
-from apps.events.models import Event
 from apps.events.types import EventDraft, EventRecord
 
 COLUMNS = ", ".join(field.name for field in fields(EventDraft))
@@ -30,13 +28,6 @@ INSERT INTO events_eventdescriptor (event_id, version, vector, score)
 SELECT made.id, version, vector::vector, score
 FROM json_to_recordset(%s) AS given(event_id uuid, version int, vector text, score float8) JOIN made USING (event_id)
 """  # noqa: S608 (names of our own columns)
-
-
-def event_create(*, account_id: UUID, draft: EventDraft, descriptors: Sequence[Descriptor] = ()) -> Event:
-    """Store one event and return it. Raises LunaError EVENT_EXISTS if its id exists."""
-    events_create(account_id=account_id, records=[EventRecord(draft, descriptors)])
-    event: Event = Event.objects.for_account(account_id).get(event_id=draft.event_id)
-    return event
 
 
 def events_create(*, account_id: UUID, records: Sequence[EventRecord]) -> None:

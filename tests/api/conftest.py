@@ -1,6 +1,6 @@
 """Fixtures: two accounts and stored objects."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,9 +9,12 @@ from django.conf import settings
 from django.test import Client
 
 from apps.accounts.models import Account
+from apps.common.config import override_config
 from apps.events.models import Event, EventDescriptor
 from apps.faces.models import Face, FaceDescriptor, ListFace
 from apps.imagestore.models import StoredObject
+from apps.recognition.config import Runtime
+from apps.recognition.run import facade
 from tests.api.helpers import Stored
 from tests.factories import client_of, make_account
 
@@ -44,3 +47,12 @@ def stored(redis_client: "redis.Redis", db: None) -> Callable[[], Stored]:
         )
 
     return count
+
+
+@pytest.fixture
+def no_rotation() -> Iterator[None]:
+    """Only EXIF rotates pictures."""
+    facade.shut_down()
+    with override_config(Runtime, use_auto_rotation=False):
+        yield
+    facade.shut_down()

@@ -166,20 +166,3 @@ def test_others_see_nothing(client: Client, stranger: Client, account: Account) 
     refused(stranger.get("/6/lists", {"account_id": str(account.account_id)}), 403, 11063)
     advanced = basic_client(make_account(AccountType.ADVANCED_USER))
     assert found(advanced) == found(advanced, account_id=account.account_id) == [key]
-
-
-def test_tokens_need_the_right(client: Client, account: Account) -> None:
-    key = made(client, "/6/lists")
-    rights = ("creation", "view", "modification", "deletion")
-    for method, path, needed in (
-        ("post", "/6/lists", "creation"),
-        ("get", "/6/lists", "view"),
-        ("get", "/6/lists/count", "view"),
-        ("get", f"/6/lists/{key}", "view"),
-        ("patch", f"/6/lists/{key}", "modification"),
-        ("patch", f"/6/lists/{key}/faces", "modification"),
-        ("delete", f"/6/lists/{key}", "deletion"),
-        ("delete", "/6/lists", "deletion"),
-    ):
-        token = token_client(account, list=[right for right in rights if right != needed])
-        refused(getattr(token, method)(path), 403, 11059)

@@ -4,7 +4,7 @@ import base64
 import io
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -14,9 +14,6 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
 
-from apps.common.config import override_config
-from apps.recognition.config import Runtime
-from apps.recognition.run import facade
 from tests.api.handlers.helpers import JPEG, JSON, astronaut, encoded, make_handler, sample
 from tests.api.helpers import Stored
 
@@ -139,15 +136,6 @@ def test_odd_images_are_read(client: Client, name: str) -> None:
     assert 150 < rect["x"] < 200
     assert 50 < rect["y"] < 100
     assert abs(event["detections"][0]["samples"]["face"]["detection"]["landmarks5"][0][0] - 204) < 6
-
-
-@pytest.fixture
-def no_rotation() -> Iterator[None]:
-    """Else the faces turn what EXIF does not."""
-    facade.shut_down()
-    with override_config(Runtime, use_auto_rotation=False):
-        yield
-    facade.shut_down()
 
 
 @pytest.mark.usefixtures("no_rotation")

@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,10 +9,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
 
-from apps.common.config import override_config
 from apps.recognition.checks.table import CHECKS, ISO_THRESHOLDS
-from apps.recognition.config import MissingNetworks, Runtime
-from apps.recognition.run import facade
+from apps.recognition.config import MissingNetworks
 from tests.factories import client_of, make_account, token_client
 from tests.unit.recognition.checks.pictures import portrait
 from tests.unit.recognition.pictures import astronaut, encoded, samples
@@ -134,14 +131,6 @@ def test_exif_is_shown_when_asked_for() -> None:
     Image.fromarray(portrait(5, 255, 858, 416)).save(file, "JPEG", exif=exif)
     (image,) = post(file.getvalue(), "?extract_exif=1").json()["images"]
     assert image["exif"]["make"] == "Maker"
-
-
-@pytest.fixture
-def no_rotation() -> Iterator[None]:
-    facade.shut_down()
-    with override_config(Runtime, use_auto_rotation=False):
-        yield
-    facade.shut_down()
 
 
 def test_orientation_is_followed_unless_told_otherwise() -> None:

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.common.descriptors import Descriptor
 from apps.common.errors import LunaError
 from apps.events.models import Event, EventDescriptor
-from apps.events.services import event_create, events_create
+from apps.events.services import events_create
 from apps.events.types import EventDraft, EventRecord
 from tests.factories import NOON, make_account, unit_vectors
 
@@ -37,9 +37,8 @@ def test_event_is_stored_as_drafted() -> None:
         longitude=36.6,
         latitude=55.7,
     )
-    event = event_create(account_id=account.account_id, draft=draft)
+    events_create(account_id=account.account_id, records=[EventRecord(draft)])
     stored = Event.objects.for_account(account.account_id).get(event_id=draft.event_id)
-    assert stored.pk == event.pk
     for name, value in draft.facts().items():
         assert getattr(stored, name) == (list(value) if isinstance(value, tuple) else value), name
     assert stored.end_time == NOON
@@ -76,7 +75,7 @@ def test_nothing_is_stored_of_nothing() -> None:
 def test_a_taken_id_is_refused_and_nothing_is_stored() -> None:
     account = make_account()
     draft = EventDraft(create_time=NOON)
-    event_create(account_id=account.account_id, draft=draft)
+    events_create(account_id=account.account_id, records=[EventRecord(draft)])
     records = [EventRecord(EventDraft(create_time=NOON)), EventRecord(draft)]
     with pytest.raises(LunaError) as raised, transaction.atomic():
         events_create(account_id=account.account_id, records=records)
