@@ -21,8 +21,8 @@ from apps.common.config import Directories, config
 from apps.recognition.networks.samples import sample_photographs
 from luna.embedded.addresses import CHECKOUT
 from luna.embedded.supervisor import read_state
-from tests.system.conftest import free_port
-from tests.system.test_quickstart import steps
+from tests.system.helpers import free_port
+from tests.system.quickstart import steps
 
 pytestmark = pytest.mark.slow
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", "var", "__pycache__", ".*_cache", ".hypothesis", ".coverage*")

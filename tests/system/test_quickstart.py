@@ -2,46 +2,18 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from django.conf import settings
 
 from apps.common.config import Directories, config
 from apps.recognition.networks.samples import sample_photographs
 from tests.system.helpers import Platform
+from tests.system.quickstart import steps
 
-QUICKSTART = Path(settings.BASE_DIR) / "docs" / "quickstart.md"
-BLOCK = re.compile(
-    r"^```bash\n(?P<script>.*?)^```\n(?:```json(?: (?P<status>\d{3}))?\n(?P<answer>.*?)^```\n)?", re.M | re.S
-)
 # Every curl also writes its HTTP status where the test finds it.
 CURL = 'curl() { command curl -w "%{stderr}%{http_code}\\n" "$@" 2>>statuses; }\n'
-
-
-@dataclass(frozen=True)
-class Step:
-    """A block of commands, and status and body of the last answer as documented."""
-
-    script: str
-    status: int | None
-    answer: Any
-
-
-def steps() -> list[Step]:
-    found = BLOCK.finditer(QUICKSTART.read_text(encoding="utf-8"))
-    return [
-        Step(
-            block["script"],
-            status=int(block["status"]) if block["status"] else None,
-            answer=json.loads(block["answer"]) if block["answer"] else None,
-        )
-        for block in found
-    ]
 
 
 def differences(documented: Any, actual: Any, path: str = "$") -> list[str]:

@@ -1,21 +1,28 @@
 """Everything of an event is stored and told, or nothing."""
 
+import io
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
+import numpy as np
 import pytest
 from django.test import Client
+from PIL import Image
 
 from apps.accounts.models import Account
 from apps.common.errors import LunaError
 from apps.handlers.pipeline.stages import notify, write
 from apps.imagestore import files
-from tests.api.handlers.helpers import JPEG, astronaut, make_handler
+from apps.imagestore.config import ImageStore
+from tests.api.handlers.helpers import JPEG, astronaut, encoded, make_handler
 from tests.api.handlers.requests import Count, error_of, generate, make_list
 from tests.api.helpers import Stored
 from tests.factories import client_of, make_account
 
 pytestmark = pytest.mark.django_db
+MAKE, ORIENTATION, GPS = 0x010F, 0x0112, 0x8825  # tags of EXIF
 
 
 class TestNotification:
@@ -106,3 +113,22 @@ class TestAllOrNothing:
         before = stored()
         assert error_of(client.post(f"{handler}/events", astronaut(), JPEG)) == (400, 22005)
         assert stored() == before
+
+
+@pytest.mark.parametrize("strip", [False, True])
+def test_source_images_are_stored_without_metadata_if_the_setting_says(
+    client: Client, account: Account, configure: Callable[..., None], strip: bool
+) -> None:
+    exif = Image.Exif()
+    exif[MAKE], exif[ORIENTATION] = "Secretmaker", 1
+    exif.get_ifd(GPS)[1] = "N"
+    photograph = encoded(Image.open(io.BytesIO(astronaut())), exif=exif)
+    configure(ImageStore, strip_metadata=strip)
+    handler = make_handler(client, {"storage_policy": {"image_origin_policy": {"store_image": 1}}})
+    (event,) = generate(client, handler, photograph)["events"]
+    address = urlsplit(event["detections"][0]["image_origin"]).path
+    kept = b"".join(client.get(address))  # type: ignore[arg-type]  # streamed
+    assert (b"Secretmaker" in kept) is not strip
+    assert dict(Image.open(io.BytesIO(kept)).getexif().get_ifd(GPS)) == ({} if strip else {1: "N"})
+    same = (np.asarray(Image.open(io.BytesIO(each))) for each in (photograph, kept))
+    assert np.array_equal(next(same), next(same))

@@ -16,7 +16,7 @@ from apps.faces.models import Face
 from apps.imagestore.models import StoredObject
 from tests.api.helpers import refused
 from tests.factories import basic_client, make_account, token_client
-from tests.unit.privacy.test_erasure import Person, mention
+from tests.unit.privacy.helpers import Person, mention
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store_dir")]
 JSON = "application/json"

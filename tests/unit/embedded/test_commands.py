@@ -4,14 +4,17 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from luna.embedded import services
+from luna.embedded import commands, services
 from luna.embedded.addresses import CHECKOUT, networks_dir
-from luna.embedded.processes import LOG_LIMIT_BYTES, bound_log, log_path, spawn, stop
+from luna.embedded.processes import LOG_LIMIT_BYTES, EmbeddedError, bound_log, log_path, spawn, stop
 
 
 @pytest.fixture
@@ -109,3 +112,42 @@ def test_a_log_stays_bounded_while_it_is_written(var: Path) -> None:
     again = spawn(["echo", "next"], log=log)
     assert again.wait() == 0
     assert log.read_text() == "next\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "url", "words"),
+    [
+        ("DATABASE_URL", "postgresql://me:hidden@127.0.0.1:1/luna", ["PostgreSQL at 127.0.0.1:1/luna", "refused"]),
+        ("DATABASE_URL", "postgresql://me:hidden@127.0.0.1:port/luna", ["must be a URL such as"]),
+        ("REDIS_URL", "redis://:hidden@127.0.0.1:1/0", ["Redis at 127.0.0.1:1/0", "refused"]),
+    ],
+)
+def test_a_service_that_is_away_is_named_within_seconds(var: Path, variable: str, url: str, words: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    start = time.monotonic()
+    done = up(var, **{"LUNA_PORT": str(port), variable: url})
+    assert time.monotonic() - start < 60  # it was 180 s; most of this is the start of Python on a busy machine
+    assert_refused(done, var, variable, "Luna cannot start", *words)
+    assert "hidden" not in done.stderr
+
+
+class Unhealthy(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(502)
+        self.end_headers()
+        self.wfile.write(b'{"error_code": 38001, "detail": "redis: Redis disconnected"}')
+
+    def log_message(self, *args: object) -> None:
+        """Silent."""
+
+
+def test_a_platform_that_stays_unhealthy_names_the_reason(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "UNHEALTHY_S", 0.3)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Unhealthy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        with pytest.raises(EmbeddedError, match="Luna is not healthy: redis: Redis disconnected"):
+            commands.wait_until_healthy(var, url)
+        server.shutdown()
+    assert commands.health_problem(url) == commands.NO_ANSWER
