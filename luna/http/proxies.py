@@ -20,7 +20,8 @@ class Proxies:
     """
 
     def __init__(self, application: object, trusted: Sequence[str]) -> None:
-        self._application = ProxyHeadersMiddleware(application, list(trusted))  # type: ignore[arg-type]
+        peers = "*" if "*" in trusted else list(trusted)
+        self._application = ProxyHeadersMiddleware(application, peers)  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):

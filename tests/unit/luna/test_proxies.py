@@ -17,7 +17,12 @@ HEADERS = {"x-forwarded-prefix": "/luna", "x-forwarded-for": CLIENT, "x-forwarde
 
 
 def seen(
-    path: str = "/6/version", *, headers: dict[str, str] = HEADERS, peer: str = PROXY, kind: str = "http"
+    path: str = "/6/version",
+    *,
+    headers: dict[str, str] = HEADERS,
+    peer: str = PROXY,
+    kind: str = "http",
+    trusted: tuple[str, ...] = ("10.0.0.0/8",),
 ) -> dict[str, Any]:
     """What the platform sees of a request of this peer: path, prefix, client, scheme, prefix of links."""
     result: dict[str, Any] = {}
@@ -34,7 +39,7 @@ def seen(
         "client": (peer, 1),
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
     }
-    asyncio.run(Proxies(application, ["10.0.0.0/8"])(scope, None, None))  # type: ignore[arg-type]
+    asyncio.run(Proxies(application, trusted)(scope, None, None))  # type: ignore[arg-type]
     assert result["raw_path"] == result["path"].encode()
     return result
 
@@ -50,6 +55,16 @@ def test_any_other_peer() -> None:
     result = seen("/luna/6/version", peer=CLIENT)
     assert (result["luna.prefix"], result["links"], result["path"]) == ("", "/", "/luna/6/version")
     assert (result["client"], result["scheme"]) == (CLIENT, "http")
+
+
+@pytest.mark.parametrize("trusted", [("*",), ("10.0.0.1", "*")])
+def test_every_peer(trusted: tuple[str, ...]) -> None:
+    assert seen(peer=CLIENT, trusted=trusted)["luna.prefix"] == "/luna"
+
+
+@pytest.mark.parametrize("trusted", [(), ("127.0.0.1",)])
+def test_no_peer(trusted: tuple[str, ...]) -> None:
+    assert seen(trusted=trusted)["luna.prefix"] == ""
 
 
 @pytest.mark.parametrize(
