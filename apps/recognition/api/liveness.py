@@ -28,7 +28,7 @@ from apps.recognition.types import ImageType, MultifacePolicy
 
 ESTIMATION = "liveness"
 MAX_DEVICE_CHARACTERS = 128
-X_META = "x_meta"  # anything that a client wants to say
+X_META = "x_meta"  # content of the client, not evaluated
 
 
 class LivenessQuery(serializers.Serializer[Any]):
