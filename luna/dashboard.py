@@ -26,6 +26,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     The cost does not depend on the number of rows.
     """
     pages = [page for page in admin.site._registry.values() if page.has_view_permission(request)]
+    pages.sort(key=lambda page: page.opts.app_label == "accounts")  # people and events first, as in the sidebar
     counts = _counts([page.model._meta.db_table for page in pages])
     unavailable: Any = features()["unavailable_estimations"]
     return {

@@ -55,7 +55,7 @@ class AccountChangeForm(UserChangeForm):
     class Meta:
         model = Account
         fields = ("login", "account_type", "description", "is_active", "groups", "password")
-        labels: ClassVar = {"groups": "roles"}
+        labels: ClassVar = {"groups": "Roles"}
         help_texts: ClassVar = {"groups": "Roles apply to this site only. An account of type admin needs none."}
         widgets: ClassVar = {"groups": UnfoldAdminCheckboxSelectMultipleWidget}
 
@@ -258,13 +258,14 @@ OBJECT_PAGES = {
     "event": "events_event",
     "handler": "handlers_handler",
     "list": "faces_list",
+    "bucket": "imagestore_storedbucket",
     **dict.fromkeys(("face", "face_attribute", "face_descriptor"), "faces_face"),
     **dict.fromkeys(
         ("face_sample", "body_sample", "image", "object", "portrait", "task_result", "pictures"),
         "imagestore_storedobject",
     ),
 }
-OBJECT_TYPES = (*OBJECT_PAGES, "attribute", "attribute_descriptor", "event_descriptor", "bucket", "network", "fault")
+OBJECT_TYPES = (*OBJECT_PAGES, "attribute", "attribute_descriptor", "event_descriptor", "network", "fault")
 ACTIONS = ("view", "create", "update", "delete", "erase", "mend", *LOGIN_ACTIONS)
 
 
@@ -329,7 +330,11 @@ class AuditRecordAdmin(LunaAdmin):
     def objects(self, record: Any) -> SafeString:
         page = OBJECT_PAGES.get(record.object_type)
         ids = [record.object_id] if record.members is None else record.members
-        shown = [found_by_id(page, each, viewer=record.viewer) if page and parse_uuid(each) else each for each in ids]
+        linked = [page if record.object_type == "bucket" or parse_uuid(each) else None for each in ids]
+        shown = [
+            each if page is None else found_by_id(page, each, viewer=record.viewer)
+            for each, page in zip(ids, linked, strict=True)
+        ]
         return format_html_join(", ", "{}", ((each,) for each in shown)) or NOTHING
 
     @display(description="token")

@@ -18,7 +18,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTime
 from unfold.decorators import display
 
 from apps.accounts.adminbase import DeletingAdmin, LunaAdmin
-from apps.accounts.adminbase.display import NOTHING, json_text, may_view
+from apps.accounts.adminbase.display import NOTHING, json_text, may_view, rows_of
 from apps.accounts.adminbase.filters import by_words, readable
 from apps.accounts.auth.access import actor_of
 from apps.common.config import Images, config
@@ -26,9 +26,10 @@ from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.pictures import decoding
 from apps.common.scope import Scope
+from apps.imagestore.buckets import bucket_delete
 from apps.imagestore.choices import Bucket, audit_type, holds_pictures
 from apps.imagestore.image_headers import open_image
-from apps.imagestore.models import StoredObject
+from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.selectors import object_get
 from apps.imagestore.services import object_bytes, object_delete, object_view, pictures_view
 
@@ -175,6 +176,30 @@ class StoredObjectAdmin(PicturesAdmin, DeletingAdmin):
             object_delete(
                 account_id=row.account_id, bucket=row.bucket, object_id=row.object_id, actor=actor_of(request)
             )
+
+
+@admin.register(StoredBucket)
+class StoredBucketAdmin(DeletingAdmin):
+    """Buckets with their time to live. Only the API creates and changes them; an empty one can be deleted."""
+
+    list_display = ("name", "time_to_live", "objects", "create_time")
+    list_filter = (("create_time", RangeDateTimeFilter),)
+    search_fields = ("name",)
+    search_help_text = "A part of the name"
+    ordering = ("name",)
+    fields = ("name", "time_to_live", "objects", "create_time", "last_update_time")
+
+    @display(description="time to live", ordering="ttl_days")
+    def time_to_live(self, bucket: StoredBucket) -> str:
+        return "for ever" if bucket.ttl_days is None else f"{bucket.ttl_days} days"
+
+    @display(description="objects")
+    def objects(self, bucket: StoredBucket) -> SafeString:
+        return rows_of("imagestore_storedobject", "bucket__startswith", bucket.name, "objects")
+
+    def delete_rows(self, request: HttpRequest, rows: list[StoredBucket]) -> None:
+        for bucket in rows:
+            bucket_delete(name=bucket.name, actor=actor_of(request))
 
 
 def _small_jpeg(data: bytes) -> bytes:

@@ -16,6 +16,9 @@ class StoredBucket(models.Model):
     create_time = models.DateTimeField(auto_now_add=True)
     last_update_time = models.DateTimeField(auto_now=True)
 
+    class Meta:
+        verbose_name = "bucket"
+
     def __str__(self) -> str:
         return self.name
 

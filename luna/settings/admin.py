@@ -62,6 +62,7 @@ UNFOLD = {
                 "items": [
                     _page("Handlers", "account_tree", "handlers_handler"),
                     _page("Stored pictures", "photo_library", "imagestore_storedobject"),
+                    _page("Buckets", "inventory_2", "imagestore_storedbucket"),
                     _item("Descriptor versions", "fingerprint", "descriptor_versions", "faces.view_facedescriptor"),
                 ],
             },

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.apps import apps
 from django.contrib.staticfiles import finders
 from django.core.files.storage import default_storage
 from django.db import connection
@@ -24,6 +25,7 @@ from apps.faces.models import Face, List
 from apps.faces.services import face_create, list_create
 from apps.faces.types import AttributeData, BasicData, FaceDraft
 from apps.handlers.models import Handler
+from apps.imagestore.buckets import bucket_create
 from apps.imagestore.choices import Bucket
 from apps.imagestore.files import data_name
 from apps.imagestore.models import StoredObject
@@ -41,6 +43,7 @@ PAGES = [
     "events_event",
     "handlers_handler",
     "imagestore_storedobject",
+    "imagestore_storedbucket",
 ]
 
 
@@ -71,7 +74,8 @@ def sample(owner: Account) -> UUID:
 
 
 def one_of_each(owner: Account, list_id: UUID) -> tuple[Face, Event]:
-    """A face in a list, an event that resembles it, a handler, a token, a sample."""
+    """A face in a list, an event that resembles it, a handler, a token, a sample, a bucket."""
+    bucket_create(name=f"bucket-{uuid4()}")
     sample_id = sample(owner)
     attribute = AttributeData(basic=BasicData(age=30, gender=0), basic_samples=(sample_id,))
     face = face_create(
@@ -177,12 +181,9 @@ def test_faces_of_a_list(site: Client, owner: Account) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_row_is_shown_and_its_texts_are_escaped(site: Client, owner: Account, page: str) -> None:
     one_of_each(owner, list_create(account_id=owner.account_id, user_data="<script>").list_id)
-    app, model = page.split("_")
-    rows: dict[str, Any] = {"account": Account, "token": Token, "auditrecord": AuditRecord, "face": Face, "list": List,
-            "event": Event, "handler": Handler, "storedobject": StoredObject}  # fmt: skip
-    row = rows[model]._base_manager.first()
+    row: Any = apps.get_model(page.replace("_", "."))._base_manager.first()
 
-    content = site.get(reverse(f"admin:{app}_{model}_change", args=(row.pk,))).content.decode()
+    content = site.get(reverse(f"admin:{page}_change", args=(row.pk,))).content.decode()
 
     assert "<b>Ada" not in content
     assert ">guests<script>" not in content

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 from skimage import data
 
 from apps.accounts.choices import AccountType
@@ -28,8 +28,9 @@ from apps.faces.models import Face, List
 from apps.faces.services import face_create, list_create
 from apps.faces.types import AttributeData, BasicData, FaceDraft
 from apps.handlers.models import Handler
+from apps.imagestore.buckets import bucket_create
 from apps.imagestore.choices import Bucket
-from apps.imagestore.models import StoredObject
+from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.services import object_store
 from tests.factories import PASSWORD, make_event, token_client
 from tests.platform import platform
@@ -60,8 +61,10 @@ def _sample(owner: Account, number: int) -> Any:
     jpeg = io.BytesIO()
     face = Image.fromarray(data.astronaut()).crop((150 + 8 * number, 0, 300 + 8 * number, 150)).resize((250, 250))
     face.save(jpeg, "JPEG")
-    content = {"data": jpeg.getvalue(), "content_type": "image/jpeg"}
-    return object_store(bucket=Bucket.FACE_SAMPLES, account_id=owner.pk, **content).object_id
+    stored = object_store(
+        bucket=Bucket.FACE_SAMPLES, account_id=owner.pk, data=jpeg.getvalue(), content_type="image/jpeg"
+    )
+    return stored.object_id
 
 
 def make_rows(names: tuple[str, ...], login: str) -> Account:
@@ -69,6 +72,7 @@ def make_rows(names: tuple[str, ...], login: str) -> Account:
     admin = account_create(login="admin@luna.test", password=PASSWORD, account_type=AccountType.ADMIN)
     owner = account_create(login=login, password=PASSWORD, description=names[0])
     account_update(account=account_create(login="guard@luna.test", password=PASSWORD), roles=[Role.OPERATOR])
+    bucket_create(name="an-own-bucket", ttl_days=7)
     staff = list_create(account_id=owner.pk, user_data=names[1])
     handler = Handler.objects.create(
         account=owner,
@@ -120,13 +124,13 @@ def make_rows(names: tuple[str, ...], login: str) -> Account:
 
 def addresses() -> dict[str, str]:
     """Return the pages to visit by name."""
-    models = (Account, Token, AuditRecord, Face, List, Event, Handler, StoredObject)
+    models = (Account, Token, AuditRecord, Face, List, Event, Handler, StoredObject, StoredBucket)
     found = {"overview": "/admin/", "versions": "/admin/descriptor-versions/", "missing": "/admin/missing/"}
     for model in models:
         name = f"{model._meta.app_label}_{model._meta.model_name}"
         row = model._base_manager.order_by("pk").last()
         found[f"{model._meta.model_name}s"] = reverse(f"admin:{name}_changelist")
-        found[model._meta.model_name] = reverse(f"admin:{name}_change", args=(row.pk,))
+        found[str(model._meta.model_name)] = reverse(f"admin:{name}_change", args=(row.pk,))
     owner = Account.objects.exclude(description="").get()
     found["account-delete"] = reverse("admin:accounts_account_delete", args=(owner.pk,))
     found["face-delete"] = reverse("admin:faces_face_delete", args=(Face.everything.first().pk,))
@@ -169,12 +173,16 @@ class Visit:
         self.page.on(
             "response", lambda answer: self._fault(f"{answer.status} {answer.url}") if answer.status >= 400 else None
         )
-        self.page.on("dialog", lambda dialog: (self._fault(f"dialog: {dialog.message}"), dialog.dismiss()))
+        self.page.on("dialog", self._dialog)
         self.page.goto(f"{self.base}/admin/login/")
         self.page.fill("input[name=username]", "admin@luna.test")
         self.page.fill("input[name=password]", PASSWORD)
         self.page.click("button[type=submit], input[type=submit]")
         self.page.wait_for_url(f"{self.base}/admin/")
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self._fault(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _fault(self, text: str) -> None:
         self.faults.append(f"{self.page.url}: {text}")

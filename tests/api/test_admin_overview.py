@@ -105,8 +105,8 @@ def test_a_large_table_shows_an_estimate(site: Client, owner: Account, monkeypat
     [
         (Role.OPERATOR, {"faces", "lists", "events", "stored objects"}),
         (Role.AUDITOR, {"audit lines"}),
-        (Role.ADMINISTRATOR, {"faces", "lists", "events", "stored objects", "audit lines", "accounts", "tokens",
-                              "handlers"}),
+        (Role.ADMINISTRATOR, {"faces", "lists", "events", "stored objects", "buckets", "audit lines", "accounts",
+                              "tokens", "handlers"}),
     ],
 )  # fmt: skip
 def test_the_overview_shows_what_its_reader_may_view(owner: Account, role: Role, names: set[str]) -> None:

@@ -22,13 +22,14 @@ from apps.faces.models import Face, List
 from apps.faces.services import face_create, list_create
 from apps.faces.types import FaceDraft
 from apps.handlers.models import Handler
+from apps.imagestore.buckets import bucket_create
 from apps.imagestore.choices import Bucket
-from apps.imagestore.models import StoredObject
+from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.services import object_store
 from tests.factories import PASSWORD, header_client, make_account, make_event
 
 pytestmark = pytest.mark.django_db
-OURS = [Account, Token, AuditRecord, Face, List, Event, Handler, StoredObject]
+OURS = [Account, Token, AuditRecord, Face, List, Event, Handler, StoredObject, StoredBucket]
 VIEW, ADD, CHANGE, DELETE = "view", "add", "change", "delete"
 # Actions of each page for a user with all permissions.
 OFFERED = {
@@ -40,6 +41,7 @@ OFFERED = {
     Event: {VIEW},
     Handler: {VIEW, DELETE},
     StoredObject: {VIEW, DELETE},
+    StoredBucket: {VIEW, DELETE},
 }
 ALLOWED: dict[str, dict[Any, set[str]]] = {
     "operator": {
@@ -88,6 +90,7 @@ def rows(db: None) -> dict[Any, Any]:
         Event: make_event(owner),
         Handler: Handler.objects.create(account=owner, policies={}),
         StoredObject: stored,
+        StoredBucket: bucket_create(name="an-own-bucket"),
     }
 
 

@@ -59,7 +59,7 @@ def found(client: Client, page: str, **query: Any) -> list[Any]:
 def events(owner: Account) -> dict[str, Event]:
     guests, handler = list_create(account_id=owner.pk, user_data="guests"), None
     handler = Handler.objects.create(account=owner, description="north door", policies={})
-    wanted = {
+    wanted: dict[str, dict[str, Any]] = {
         "source": {"source": "Gate North"},
         "tag": {"tags": ("known", "vip")},
         "list": {"attach_result": (guests.list_id,)},

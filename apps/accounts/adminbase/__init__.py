@@ -28,6 +28,12 @@ View = Callable[..., HttpResponse]
 SEARCH_S = 5  # parts of texts are found by reading all rows: PostgreSQL's core has no index for them
 
 
+def _limit_statements(limit: str) -> None:
+    """Set the time limit of each further statement of the transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL statement_timeout TO {limit}")
+
+
 def refusals_shown(view: View) -> View:
     """Decorate a view: a LunaError rolls its transaction back and is shown as a message on the next page."""
 
@@ -99,12 +105,16 @@ class LunaAdmin(ModelAdmin):
         try:
             with transaction.atomic():
                 if request.GET:
-                    with connection.cursor() as cursor:
-                        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{SEARCH_S}s"])
+                    _limit_statements(f"'{SEARCH_S}s'")
                 response: Any = super().changelist_view(request, context)
                 if "cl" in (getattr(response, "context_data", None) or {}):
-                    self.rows_shown(request, list(response.context_data["cl"].result_list))
-                    response.render()  # the dates above the list are queries as well
+                    listed = response.context_data["cl"]
+                    if listed.query:
+                        listed.date_hierarchy = None  # its dates would need the whole search again
+                    self.rows_shown(request, list(listed.result_list))
+                    response.render()  # may query as well
+                if request.GET:
+                    _limit_statements("DEFAULT")
         except OperationalError as error:
             if not request.GET or not isinstance(error.__cause__, QueryCanceled):
                 raise

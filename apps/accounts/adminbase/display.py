@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 from django.apps import apps
 from django.contrib import admin
@@ -41,7 +42,7 @@ def found_by_id(page: str, object_id: Any, name: Any = None, *, viewer: Any) -> 
 def rows_of(page: str, parameter: str, value: Any, text: Any) -> SafeString:
     """Render a link to the list of a page, filtered by one parameter."""
     url = reverse(f"admin:{page}_changelist")
-    return format_html('<a href="{}?{}={}" class="luna-link">{}</a>', url, parameter, value, text)
+    return format_html('<a href="{}?{}" class="luna-link">{}</a>', url, urlencode({parameter: value}), text)
 
 
 def tags(words: Any) -> SafeString:
