@@ -205,6 +205,7 @@ def test_recognition_of_a_stored_picture_leaves_one_line(
 
 def test_a_request_that_changes_nothing_leaves_no_line(admin: Account) -> None:
     client = basic_client(admin)
+    client.get("/6/account")  # the login leaves a line
     AuditRecord.objects.all().delete()
     missing = {name: str(uuid4()) for name in ("face_id", "list_id", "handler_id", "token_id", "attribute_id")}
     for route in DELETIONS:
@@ -358,3 +359,65 @@ def test_the_admin_site_leaves_one_line_per_object(admin: Account, page: str) ->
     site.post(reverse(f"admin:{page}_delete", args=(first,)), {"post": "yes"})
     assert sorted(lines_of()) == sorted(("delete", kind, each) for each in ids.values())
     assert set(AuditRecord.objects.values_list("account_id", "object_account_id")) == {(admin.pk, mine.account.pk)}
+
+
+def changed(site: Client, address: str, **changes: Any) -> Any:
+    """Submit the form of a page with its current values and these changes."""
+    page = site.get(address).context
+    form = page["adminform"].form
+    values = {name: value for name, value in form.initial.items() if name in form.fields and value not in (None, False)}
+    for formset in page["inline_admin_formsets"]:
+        management = formset.formset.management_form
+        values.update({management.add_prefix(name): value for name, value in management.initial.items()})
+    answer = site.post(address, {**values, **changes})
+    assert answer.status_code == 302, answer.context["errors"]
+    return answer
+
+
+def admin_actions(site: Client, mine: Mine) -> dict[str, tuple[Callable[[], Any], tuple[str, str]]]:
+    """What the admin site changes besides deletions of rows: the request, and action and type of its line."""
+    new = "quite another one"
+    account, face, listed = mine.account.pk, mine.face(), mine.list()
+    face_pk = Face.objects.unscoped().get(face_id=face).pk
+    list_pk = List.objects.unscoped().get(list_id=listed).pk
+    twice = {"password1": new, "password2": new}
+    added = {"login": "new@luna.test", "account_type": "user", **twice}
+    return {
+        "add an account": (lambda: site.post(reverse("admin:accounts_account_add"), added), ("create", "account")),
+        "change an account": (
+            lambda: changed(site, reverse("admin:accounts_account_change", args=(account,)), description="new"),
+            ("update", "account"),
+        ),
+        "set a password": (
+            lambda: site.post(f"/admin/accounts/account/{account}/password/", twice),
+            ("update", "account"),
+        ),
+        "change a face": (
+            lambda: changed(site, reverse("admin:faces_face_change", args=(face_pk,)), user_data="new"),
+            ("update", "face"),
+        ),
+        "add a list": (
+            lambda: site.post(reverse("admin:faces_list_add"), {"account": account, "user_data": "new"}),
+            ("create", "list"),
+        ),
+        "change a list": (
+            lambda: changed(site, reverse("admin:faces_list_change", args=(list_pk,)), user_data="new"),
+            ("update", "list"),
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["add an account", "change an account", "set a password", "change a face", "add a list", "change a list"]
+)
+def test_a_change_in_the_admin_site_leaves_one_line(admin: Account, name: str) -> None:
+    site, mine = Client(), Mine(make_account())
+    site.force_login(admin)
+    request, (action, kind) = admin_actions(site, mine)[name]
+    AuditRecord.objects.all().delete()
+    answer = request()
+    assert answer.status_code == 302, answer.context["errors"]
+    assert [(line[0], line[1]) for line in lines_of()] == [(action, kind)]
+    record = AuditRecord.objects.get()
+    assert (record.account_id, record.remote_address) == (admin.pk, "127.0.0.1")
+    assert record.object_account_id in (mine.account.pk, UUID(record.object_id))
