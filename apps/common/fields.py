@@ -14,6 +14,7 @@ from rest_framework import serializers
 from apps.common.config import PlatformLimits, config
 from apps.common.times import parse_filter_time
 
+NULL = "null"  # in filters: not estimated, or not given
 UUID_FORM = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
 
@@ -76,6 +77,9 @@ def _max_ids() -> int:
 @extend_schema_field(OpenApiTypes.STR)
 class FilterTimeField(serializers.Field[datetime, str, str, Any]):
     """A time in a filter: RFC 3339 or `now-<n><s|m|h|d|w|M|y>`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"help_text": "RFC 3339, or relative such as `now-7d`", **kwargs})
 
     def to_internal_value(self, data: str) -> datetime:
         if not isinstance(data, str):
@@ -154,9 +158,40 @@ class CommaListField(serializers.ListField):
         return super().to_internal_value(data)
 
 
+def account_field() -> UUIDField:
+    """Return the parameter `account_id` of queries, which `read_scope` applies."""
+    return UUIDField(required=False, help_text="Account of the objects, within the client's scope. Default: its own.")
+
+
+def targets_field() -> CommaListField:
+    """Return the parameter `targets` of queries."""
+    return CommaListField(
+        child=serializers.CharField(), default=(), help_text="Members of the response. Default: all but descriptors."
+    )
+
+
 def uuid_list(**kwargs: Any) -> CommaListField:
     """Return a field for comma-separated UUIDs."""
     return CommaListField(child=UUIDField(), required=False, **kwargs)
+
+
+def shown(field: serializers.Field[Any, Any, Any, Any], given: Any) -> Any:
+    """Return a checked value of a client in the type of the OpenAPI document, for answers that repeat it.
+
+    Flags and enumerations become numbers, one value of a list becomes a list. Times and texts stay as they are.
+    """
+    if isinstance(field, serializers.ListField):
+        if isinstance(given, str):
+            given = [part.strip() for part in given.split(",") if part.strip()]
+        items = given if isinstance(given, list) else [given]
+        return [shown(field.child, item) for item in items]
+    if given is None or (field.allow_null and given == NULL):
+        return None
+    if isinstance(given, bool):
+        return int(given)
+    if isinstance(field, serializers.IntegerField | serializers.FloatField | serializers.ChoiceField):
+        return field.to_internal_value(given)
+    return given
 
 
 def parse_uuid(text: object) -> UUID | None:

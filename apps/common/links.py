@@ -4,9 +4,26 @@
 and the header `Location` include the prefix under which a proxy serves the platform.
 """
 
+from typing import TypedDict
+
 from django.urls import get_script_prefix
 
 from apps.common.config import ExternalAddress, config
+
+
+class LinksJson(TypedDict):
+    url: str
+    external_url: str
+
+
+class OptionalLinksJson(TypedDict):
+    """Addresses of an object, null if it is not stored."""
+
+    url: str | None
+    external_url: str | None
+
+
+NO_LINKS: OptionalLinksJson = {"url": None, "external_url": None}
 
 
 def external_url(path: str) -> str:
@@ -20,6 +37,6 @@ def location(path: str) -> str:
     return f"{get_script_prefix().rstrip('/')}{path}"
 
 
-def links(path: str) -> dict[str, str]:
+def links(path: str) -> LinksJson:
     """Return the members `url` and `external_url` of an object at `path`."""
     return {"url": path, "external_url": external_url(path)}

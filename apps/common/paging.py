@@ -24,7 +24,9 @@ class Page:
 class PageQuery(serializers.Serializer[Page]):
     """Query parameters of paging; the base of all list queries."""
 
-    page = serializers.IntegerField(min_value=1, max_value=2**31 - 1, default=1)
+    page = serializers.IntegerField(min_value=1, max_value=2**31 - 1, default=1, help_text="Number of the page.")
     page_size = SettingIntegerField(
-        limit=lambda: config(Paging).max_page_size, default=lambda: config(Paging).default_page_size
+        limit=lambda: config(Paging).max_page_size,
+        default=lambda: config(Paging).default_page_size,
+        help_text="Objects of a page.",
     )

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import overload
 
 from django.utils.dateparse import parse_datetime
 
@@ -20,6 +21,18 @@ UNIT = {
 def utc_now() -> datetime:
     """Return the current time, aware, in UTC."""
     return datetime.now(UTC)
+
+
+@overload
+def format_time(value: datetime) -> str: ...
+
+
+@overload
+def format_time(value: None) -> None: ...
+
+
+@overload
+def format_time(value: datetime | None) -> str | None: ...
 
 
 def format_time(value: datetime | None) -> str | None:

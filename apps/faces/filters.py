@@ -1,6 +1,6 @@
 """Filters of faces and lists: terms of the filter language, shared with events where the meaning is equal."""
 
-from apps.common.fields import UUIDField
+from apps.common.fields import account_field
 from apps.common.filters.kinds import TIME_KIND, UUID_KIND, text
 from apps.common.filters.operators import EQUAL, HAS, ONE_OF
 from apps.common.filters.serializers import FilterSerializer, Terms
@@ -45,11 +45,11 @@ class FaceFilterSerializer(FilterSerializer):
     """Filters of faces. Times can be relative: `now-7d`."""
 
     terms = FACE_TERMS
-    account_id = UUIDField(required=False)
+    account_id = account_field()
 
 
 class ListFilterSerializer(FilterSerializer):
     """Filters of lists. Times can be relative: `now-7d`."""
 
     terms = LIST_TERMS
-    account_id = UUIDField(required=False)
+    account_id = account_field()

@@ -79,7 +79,7 @@ def attribute_shape(attribute: TemporaryAttribute, targets: Collection[str]) -> 
             for found in data.descriptors
         ]  # fmt: skip
     shape = {name: value for name, value in shape.items() if name in targets}
-    return shape | links(address("attribute", attribute.attribute_id))
+    return {**shape, **links(address("attribute", attribute.attribute_id))}
 
 
 def face_attribute_shape(attribute: FaceAttribute, targets: Collection[str]) -> dict[str, Any]:

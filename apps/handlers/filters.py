@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from apps.common.fields import UUIDField
+from apps.common.fields import account_field
 from apps.common.filters.kinds import Kind
 from apps.common.filters.operators import EQUAL
 from apps.common.filters.serializers import FilterSerializer, Terms
@@ -30,4 +30,4 @@ class HandlerFilterSerializer(FilterSerializer):
     """Which handlers."""
 
     terms = HANDLER_TERMS
-    account_id = UUIDField(required=False)
+    account_id = account_field()

@@ -2,24 +2,138 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, TypedDict, cast
 from uuid import UUID
 
 from apps.common.addresses import address
-from apps.common.links import links
+from apps.common.json_types import IdJson, Json, TimeJson
+from apps.common.links import NO_LINKS, LinksJson, OptionalLinksJson, links
 from apps.common.times import format_time
-from apps.events.shapes import BODY_ATTRIBUTES, event_body, location_shape, top_match_shape
+from apps.events.shapes import (
+    BODY_ATTRIBUTES,
+    LabelMatchesJson,
+    LocationJson,
+    MatchCandidateJson,
+    StoredBodyAttributesJson,
+    TopMatchJson,
+    event_body,
+    location_shape,
+    top_match_shape,
+)
 from apps.events.types import EventDraft
 from apps.faces.shapes import FACE_TARGETS, face_shape
 from apps.handlers.policies.match import EVENT_TARGETS
 from apps.handlers.types import EventPerson, GeneratedEvent, LabelMatches
 from apps.matching.shapes import ATTRIBUTE_TARGETS, SIMILARITY, attribute_shape
 from apps.matching.types import Match
+from apps.recognition.estimators.basic_attributes import BasicAttributesJson
 from apps.recognition.request.aggregation import event_columns
-from apps.recognition.shapes import attributes_block, body_detection_block, estimation_block, face_detection_block
+from apps.recognition.shapes import (
+    AttributesOfFaceJson,
+    DetectionJson,
+    FaceDetectionJson,
+    attributes_block,
+    detection_block,
+    estimation_block,
+    face_detection_block,
+)
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 NESTED_TARGETS = frozenset({"match_result", "top_match"})
+
+
+class CreatedFaceJson(LinksJson):
+    """The face that the event stored."""
+
+    face_id: IdJson
+    external_id: str
+    user_data: str
+    avatar: str | None
+    event_id: IdJson | None
+    lists: list[IdJson]
+
+
+class GeneratedAttributeJson(OptionalLinksJson):
+    """Temporary attribute with its samples. Id and addresses are null if it is not stored."""
+
+    attribute_id: IdJson | None
+    score: Annotated[float | None, "Score of the descriptor, 0 to 1."]
+    samples: list[IdJson]
+    basic_attributes: BasicAttributesJson | None
+
+
+class GeneratedBodyAttributesJson(TypedDict):
+    score: Annotated[float | None, "Score of the descriptor, 0 to 1."]
+    samples: list[IdJson]
+
+
+class EventBodyDetectionJson(DetectionJson):
+    """A detected body, with its attributes in their stored form."""
+
+    attributes: StoredBodyAttributesJson
+
+
+class StoredSampleJson(OptionalLinksJson):
+    sample_id: IdJson | None
+
+
+class FaceSampleJson(StoredSampleJson):
+    """A face and its sample. Id and addresses are null for a sample that is not stored."""
+
+    detection: FaceDetectionJson
+
+
+class BodySampleJson(StoredSampleJson):
+    """A body and its sample. Id and addresses are null for a sample that is not stored."""
+
+    detection: EventBodyDetectionJson
+
+
+class SamplesOfDetectionJson(TypedDict):
+    face: FaceSampleJson | None
+    body: BodySampleJson | None
+
+
+class EventDetectionJson(TypedDict):
+    """A person in one image."""
+
+    filename: str
+    detect_time: TimeJson | None
+    detect_ts: float | None
+    image_origin: str | None
+    samples: SamplesOfDetectionJson
+
+
+class AttributesOfStoredBodyJson(TypedDict):
+    attributes: StoredBodyAttributesJson
+
+
+class EventAggregateJson(TypedDict):
+    """Estimations of one person in several images; empty without aggregation."""
+
+    face: AttributesOfFaceJson
+    body: AttributesOfStoredBodyJson
+
+
+class GeneratedEventJson(LinksJson):
+    """Generated event with samples, matches and the stored face; enumerations are words."""
+
+    event_id: IdJson
+    source: str | None
+    stream_id: IdJson | None
+    track_id: str | None
+    external_id: str
+    user_data: str
+    tags: list[str]
+    location: LocationJson
+    meta: Annotated[Json, "JSON object of the client."] | None
+    face: CreatedFaceJson | None
+    face_attributes: GeneratedAttributeJson | None
+    body_attributes: GeneratedBodyAttributesJson | None
+    matches: list[LabelMatchesJson]
+    top_match: TopMatchJson | None
+    aggregate_estimations: EventAggregateJson
+    detections: list[EventDetectionJson]
 
 
 def event_message(event: GeneratedEvent, shown: frozenset[str]) -> dict[str, Any]:
@@ -36,7 +150,7 @@ def event_message(event: GeneratedEvent, shown: frozenset[str]) -> dict[str, Any
     }
 
 
-def event_block(event: GeneratedEvent, shown: frozenset[str]) -> dict[str, Any]:
+def event_block(event: GeneratedEvent, shown: frozenset[str]) -> GeneratedEventJson:
     """Return an item of `events`; `shown` names the estimations that it contains."""
     draft = event.draft
     return {
@@ -60,7 +174,7 @@ def event_block(event: GeneratedEvent, shown: frozenset[str]) -> dict[str, Any]:
     }
 
 
-def matches_block(found: LabelMatches, *, nested: bool = True) -> dict[str, Any]:
+def matches_block(found: LabelMatches, *, nested: bool = True) -> LabelMatchesJson:
     """Return an item of `matches`.
 
     `nested`: whether a matched event includes its own matches. Stored events omit them, because they would accumulate.
@@ -69,18 +183,20 @@ def matches_block(found: LabelMatches, *, nested: bool = True) -> dict[str, Any]
     return {"label": found.label, "candidates": [_match(match, found.targets, hidden) for match in found.matches]}
 
 
-def _match(match: Match, targets: frozenset[str], hidden: frozenset[str]) -> dict[str, Any]:
-    face, event, attribute = match.face, match.event, match.attribute
-    temporary = {} if attribute is None else {"attribute": attribute_shape(attribute, targets or ATTRIBUTE_TARGETS)}
-    return {
-        "face": face and face_shape(face, targets or FACE_TARGETS),
-        "event": event and event_body(event, (targets or EVENT_TARGETS) - hidden | {SIMILARITY}),
-        **temporary,
-        SIMILARITY: match.similarity,
+def _match(match: Match, targets: frozenset[str], hidden: frozenset[str]) -> MatchCandidateJson:
+    found: MatchCandidateJson = {
+        "face": None if match.face is None else face_shape(match.face, targets or FACE_TARGETS),
+        "event": (
+            None if match.event is None else event_body(match.event, (targets or EVENT_TARGETS) - hidden | {SIMILARITY})
+        ),
+        "similarity": match.similarity,
     }
+    if match.attribute is not None:
+        found["attribute"] = {**attribute_shape(match.attribute, targets or ATTRIBUTE_TARGETS)}
+    return found
 
 
-def _face(event: GeneratedEvent) -> dict[str, Any] | None:
+def _face(event: GeneratedEvent) -> CreatedFaceJson | None:
     face = event.face
     if face is None:
         return None
@@ -95,22 +211,20 @@ def _face(event: GeneratedEvent) -> dict[str, Any] | None:
     }
 
 
-def face_attributes_block(event: GeneratedEvent) -> dict[str, Any]:
+def face_attributes_block(event: GeneratedEvent) -> GeneratedAttributeJson:
     """Return `face_attributes` of an event: the temporary attribute and its samples."""
-    own: Mapping[str, str | None] = {"url": None, "external_url": None}
-    if event.attribute_id is not None:
-        own = links(address("attribute", event.attribute_id))
     score = None if event.descriptor is None else event.descriptor.score
+    basic = estimation_block("basic_attributes", event.estimations.get("basic_attributes"))
     return {
         "attribute_id": _text(event.attribute_id),
-        **own,
+        **_links(None if event.attribute_id is None else address("attribute", event.attribute_id)),
         "score": None if score is None else round(score, 4),
         "samples": [str(sample) for sample in event.samples],
-        "basic_attributes": estimation_block("basic_attributes", event.estimations.get("basic_attributes")),
+        "basic_attributes": cast(BasicAttributesJson | None, basic),
     }
 
 
-def _body_attributes(event: GeneratedEvent) -> dict[str, Any] | None:
+def _body_attributes(event: GeneratedEvent) -> GeneratedBodyAttributesJson | None:
     """Return `body_attributes`, None if the event has no body. `score` is the score of the descriptor."""
     if not event.has_body:
         return None
@@ -121,7 +235,7 @@ def _body_attributes(event: GeneratedEvent) -> dict[str, Any] | None:
     }
 
 
-def _aggregate_estimations(event: GeneratedEvent, shown: frozenset[str]) -> dict[str, Any]:
+def _aggregate_estimations(event: GeneratedEvent, shown: frozenset[str]) -> EventAggregateJson:
     of_face, of_body = (event.estimations, event.body_estimations) if event.aggregated else ({}, {})
     return {
         "face": {"attributes": attributes_block(of_face, shown)},
@@ -129,13 +243,14 @@ def _aggregate_estimations(event: GeneratedEvent, shown: frozenset[str]) -> dict
     }
 
 
-def stored_form(attributes: dict[str, Any], estimations: Mapping[str, object]) -> dict[str, Any]:
+def stored_form(attributes: Json, estimations: Mapping[str, object]) -> StoredBodyAttributesJson:
     """Return the attributes of a body with numbers and words as stored events hold them, instead of scores."""
     columns = EventDraft(create_time=EPOCH, **event_columns(estimations))
-    return attributes | {name: BODY_ATTRIBUTES[name].shape(columns) for name in attributes if name in BODY_ATTRIBUTES}
+    stored = {name: BODY_ATTRIBUTES[name].shape(columns) for name in attributes if name in BODY_ATTRIBUTES}
+    return cast(StoredBodyAttributesJson, attributes | stored)
 
 
-def _detection(person: EventPerson, shown: frozenset[str]) -> dict[str, Any]:
+def _detection(person: EventPerson, shown: frozenset[str]) -> EventDetectionJson:
     details = person.picture.details
     return {
         "filename": person.picture.image.filename,
@@ -149,31 +264,34 @@ def _detection(person: EventPerson, shown: frozenset[str]) -> dict[str, Any]:
     }
 
 
-def sample_block(person: EventPerson, shown: frozenset[str]) -> dict[str, Any] | None:
+def sample_block(person: EventPerson, shown: frozenset[str]) -> FaceSampleJson | None:
     """Return `{sample_id, url, external_url, detection}`, None if no face was detected.
 
     The first three are null for a sample that is not stored.
     """
     if person.face is None:
         return None
-    return _sample(person.sample_id, person.sample_url, face_detection_block(person.face, shown))
+    return {
+        **_sample(person.sample_id, person.sample_url),
+        "detection": face_detection_block(person.face, shown),
+    }
 
 
-def _body_sample(person: EventPerson, shown: frozenset[str]) -> dict[str, Any] | None:
+def _body_sample(person: EventPerson, shown: frozenset[str]) -> BodySampleJson | None:
     if person.body is None:
         return None
     estimations = person.body.estimations
     attributes = stored_form(attributes_block(estimations, shown), estimations)
-    block = {**body_detection_block(person.body, shown), "attributes": attributes}
-    return _sample(person.body_sample_id, person.body_sample_url, block)
+    detection: EventBodyDetectionJson = {**detection_block(person.body), "attributes": attributes}
+    return {**_sample(person.body_sample_id, person.body_sample_url), "detection": detection}
 
 
-def _sample(sample_id: UUID | None, url: str | None, detection: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "sample_id": _text(sample_id),
-        **({"url": None, "external_url": None} if url is None else links(url)),
-        "detection": detection,
-    }
+def _sample(sample_id: UUID | None, url: str | None) -> StoredSampleJson:
+    return {"sample_id": _text(sample_id), **_links(url)}
+
+
+def _links(path: str | None) -> OptionalLinksJson:
+    return NO_LINKS if path is None else cast(OptionalLinksJson, links(path))
 
 
 def _text(value: object) -> str | None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from uuid import UUID
 
+from apps.events.shapes import StoredDetectionJson
 from apps.events.types import EventRecord
 from apps.handlers.types import EventPerson, GeneratedEvent
 from apps.recognition.types import Rect
@@ -19,12 +20,12 @@ def event_record(event: GeneratedEvent) -> EventRecord:
     return EventRecord(draft, [each for each in (event.descriptor, event.body_descriptor) if each is not None])
 
 
-def _detection(person: EventPerson, rect: Rect, sample_id: UUID | None) -> dict[str, object]:
+def _detection(person: EventPerson, rect: Rect, sample_id: UUID | None) -> StoredDetectionJson:
     details = person.picture.details
     return {
-        "sample_id": sample_id and str(sample_id),
-        "detection": {"rect": rect.json()},
-        "detect_time": details.detect_time and details.detect_time.isoformat(),
+        "sample_id": None if sample_id is None else str(sample_id),
+        "detection": {"rect": {**rect.json()}},
+        "detect_time": None if details.detect_time is None else details.detect_time.isoformat(),
         "detect_ts": details.detect_ts,
         "image_origin": person.image_origin,
     }

@@ -1,17 +1,20 @@
 """Candidates in JSON: an origin with its filters."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, ClassVar
 from uuid import UUID
 
-from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.common.fields import UUIDField, ids_field
+from apps.common.fields import account_field, ids_field
 from apps.common.filters import EventFilterSerializer, Filters
+from apps.common.filters.kinds import FiniteFloatField
+from apps.common.filters.serializers import SEARCH_TERMS, filters_shown
 from apps.common.scope import Scope
 from apps.common.validation import StrictSerializer
-from apps.faces.filters import FaceFilterSerializer
+from apps.faces.filters import FACE_TERMS, FaceFilterSerializer
 from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates
 
 FACES, EVENTS, ATTRIBUTES = "faces", "events", "attributes"
@@ -29,7 +32,7 @@ class EventCandidateFilters(EventFilterSerializer):
 
     strict = True
     origin = serializers.ChoiceField(choices=(EVENTS,))
-    account_id = UUIDField(required=False)
+    account_id = account_field()
 
 
 class BodyCandidateFilters(EventCandidateFilters):
@@ -43,7 +46,7 @@ class AttributeCandidateFilters(StrictSerializer):
 
     origin = serializers.ChoiceField(choices=(ATTRIBUTES,))
     attribute_ids = ids_field()
-    account_id = UUIDField(required=False)
+    account_id = account_field()
 
 
 FILTERS: Mapping[str, type[serializers.Serializer[Any]]] = {
@@ -53,11 +56,34 @@ FILTERS: Mapping[str, type[serializers.Serializer[Any]]] = {
 }
 
 
-@extend_schema_field(
-    PolymorphicProxySerializer(
-        component_name="CandidateFilters", serializers=list(FILTERS.values()), resource_type_field_name=None
-    )
-)
+class CandidateFiltersSerializer(EventFilterSerializer):
+    """Filters of stored faces or events, or ids of temporary attributes, by `origin`.
+
+    Each origin accepts its own filters only.
+    """
+
+    example: ClassVar[dict[str, Any]] = {"origin": FACES, "user_data": "Ada Lovelace"}
+    free_members = True  # `meta.<path>`
+    terms = {**SEARCH_TERMS, **FACE_TERMS}
+    # Without defaults: generated clients would send them with faces, too.
+    longitude_delta = FiniteFloatField(min_value=0, max_value=90, required=False)
+    latitude_delta = FiniteFloatField(min_value=0, max_value=90, required=False)
+    origin = serializers.ChoiceField(choices=tuple(FILTERS), default=FACES)
+    account_id = account_field()
+    attribute_ids = ids_field(required=False)
+
+
+def candidate_filters_shown(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return checked filters of candidates in the types of the OpenAPI document."""
+    return filters_shown(_shown(), given)
+
+
+@cache
+def _shown() -> CandidateFiltersSerializer:
+    return CandidateFiltersSerializer()
+
+
+@extend_schema_field(CandidateFiltersSerializer)
 class CandidateFiltersField(serializers.Field[dict[str, Any], Any, Any, Any]):
     """Filters of the given `origin`; the default is `faces`."""
 

@@ -7,16 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
+from typing import Annotated, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apps.common.errors import LunaError
+from apps.common.json_types import Example
 
 Image = NDArray[np.uint8]  # [H, W, 3], RGB
 Points = NDArray[np.float32]  # [N, 2], x and y in pixels; pixel (0, 0) has its centre at (0, 0)
 Keypoints = NDArray[np.float32]  # [17, 3], x and y in pixels and score 0..1, order of COCO; left is the person's left
 
+PointsJson = Annotated[list[list[int]], "Points `[x, y]` in pixels of the picture.", Example([[112, 94], [178, 96]])]
 WARP_SIZE_PX = 250
 BODY_WARP_WIDTH_PX, BODY_WARP_HEIGHT_PX = 128, 250
 
@@ -37,6 +40,15 @@ class MultifacePolicy(IntEnum):
     BEST = 2
 
 
+class RectJson(TypedDict):
+    """Rectangle in pixels of the decoded picture; it can extend beyond the picture."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
 @dataclass(frozen=True, slots=True)
 class Rect:
     """Rectangle in pixels of the decoded picture after its EXIF orientation; it may extend beyond the picture."""
@@ -46,7 +58,7 @@ class Rect:
     width: int
     height: int
 
-    def json(self) -> dict[str, int]:
+    def json(self) -> RectJson:
         """Return `{x, y, width, height}`."""
         return {"x": self.x, "y": self.y, "width": self.width, "height": self.height}
 

@@ -280,8 +280,9 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/6",
     "COMPONENT_SPLIT_REQUEST": True,
+    "COMPONENT_SPLIT_PATCH": False,  # bodies of PATCH have serializers of their own
     # The default hook is left out: it would move enumerations into components with generated names.
-    "POSTPROCESSING_HOOKS": ["apps.common.api.schema.add_error_responses"],
+    "POSTPROCESSING_HOOKS": ["apps.common.api.schema.complete_document"],
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = None  # `request_max_size` limits every body, multipart included
 DATA_UPLOAD_MAX_NUMBER_FILES = 1000

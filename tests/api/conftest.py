@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -16,6 +17,7 @@ from apps.imagestore.models import StoredObject
 from apps.recognition.config import Runtime
 from apps.recognition.run import facade
 from tests.api.helpers import Stored
+from tests.conformance.answers import check_answer
 from tests.factories import client_of, make_account
 
 
@@ -56,3 +58,16 @@ def no_rotation() -> Iterator[None]:
     with override_config(Runtime, use_auto_rotation=False):
         yield
     facade.shut_down()
+
+
+@pytest.fixture(autouse=True)
+def _answers_are_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check every JSON answer of a test's clients against the OpenAPI document."""
+    send = Client.request
+
+    def request(self: Client, **environment: Any) -> Any:
+        response = send(self, **environment)
+        check_answer(environment["REQUEST_METHOD"], environment["PATH_INFO"], response)
+        return response
+
+    monkeypatch.setattr(Client, "request", request)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.accounts.auth.permissions import CREATION, MAX_LISTED_HANDLERS, MODIFICATION, OBJECT_RIGHTS, RESOURCES
@@ -25,6 +26,7 @@ class PasswordField(serializers.CharField):
 
 
 class AccountBody(StrictSerializer):
+    example = {"login": "ada@example.com", "password": "a long and secret phrase", "description": "laboratory"}
     login = serializers.EmailField(max_length=128)
     password = PasswordField()
     account_type = serializers.ChoiceField(OPEN_TYPES, default=AccountType.USER.value)
@@ -32,6 +34,7 @@ class AccountBody(StrictSerializer):
 
 
 class AccountPatch(StrictSerializer):
+    example = {"description": "laboratory, second floor"}
     login = serializers.EmailField(max_length=128, required=False)
     password = PasswordField(required=False)
     account_type = serializers.ChoiceField(OPEN_TYPES, required=False)
@@ -62,7 +65,7 @@ class TargetsField(CommaListField):
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("child", serializers.CharField())
-        super().__init__(default=list(ACCOUNT_TARGETS), **kwargs)
+        super().__init__(default=list(ACCOUNT_TARGETS), help_text="Members of the response. Default: all.", **kwargs)
 
     def to_internal_value(self, data: Any) -> list[str]:
         targets: list[str] = super().to_internal_value(data)
@@ -116,7 +119,17 @@ class PermissionsBody(StrictSerializer):
         return attrs
 
 
+@extend_schema_field(PermissionsBody)
+class PermissionsField(serializers.DictField):
+    """The rights of a token, as a response shows them."""
+
+
 class TokenBody(StrictSerializer):
+    example = {
+        "description": "cameras",
+        "permissions": {"face": ["view", "matching"], "list": ["view"], "emit_events": {"allowed": 1}},
+        "visibility_area": "account",
+    }
     description = serializers.CharField(max_length=128, allow_blank=True, default="")
     expiration_time = serializers.DateTimeField(allow_null=True, default=None)
     permissions = PermissionsBody(required=False)
@@ -124,7 +137,7 @@ class TokenBody(StrictSerializer):
 
 
 class TokenQuery(serializers.Serializer[Any]):
-    grant_all_permissions = FlagField(default=False)
+    grant_all_permissions = FlagField(default=False, help_text="1: all rights instead of `permissions`.")
 
 
 class TokenSerializer(serializers.Serializer[Any]):
@@ -134,7 +147,7 @@ class TokenSerializer(serializers.Serializer[Any]):
     account_id = UUIDField()
     description = serializers.CharField()
     expiration_time = serializers.DateTimeField(allow_null=True)
-    permissions = serializers.DictField()
+    permissions = PermissionsField()
     visibility_area = serializers.ChoiceField(VisibilityArea.choices)
     create_time = serializers.DateTimeField()
     last_update_time = serializers.DateTimeField()
@@ -147,6 +160,7 @@ class TokensSerializer(serializers.Serializer[Any]):
 class CredentialsBody(StrictSerializer):
     """Credentials of one kind: login and password, a JWT, or an account id."""
 
+    example = {"login": "ada@example.com", "password": "a long and secret phrase"}
     login = serializers.CharField(max_length=128, required=False)
     password = serializers.CharField(trim_whitespace=False, max_length=MAX_PASSWORD_LENGTH, required=False)
     token = serializers.CharField(max_length=4096, required=False)
@@ -161,5 +175,5 @@ class CredentialsBody(StrictSerializer):
 class CredentialsSerializer(serializers.Serializer[Any]):
     account_id = UUIDField()
     account_type = serializers.ChoiceField(AccountType.choices)
-    permissions = serializers.DictField(required=False)
+    permissions = PermissionsField(required=False)
     visibility_area = serializers.ChoiceField(VisibilityArea.choices, required=False)

@@ -5,8 +5,8 @@ status and `{error_code, desc, detail, link}`. Codes and texts are those of LUNA
 working. `catalogue.json` defines the names.
 """
 
-from apps.common.errors.catalogue import CATALOGUE, ErrorCode, error_body
+from apps.common.errors.catalogue import CATALOGUE, ErrorBodyJson, ErrorCode, error_body
 from apps.common.errors.codes import *  # noqa: F403 - the names of all codes
 from apps.common.errors.exceptions import LunaError
 
-__all__ = ["CATALOGUE", "ErrorCode", "LunaError", "error_body"]
+__all__ = ["CATALOGUE", "ErrorBodyJson", "ErrorCode", "LunaError", "error_body"]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Annotated, TypedDict
 
 from apps.common.config import ErrorLinks, config
 from apps.common.links import external_url
@@ -52,7 +53,16 @@ def error_link(code: int) -> str:
     return f"{page}#{code}"
 
 
-def error_body(code: int, detail: str | None = None) -> dict[str, object]:
+class ErrorBodyJson(TypedDict):
+    """The body of each response with a status of 400 or above, and the `error` of an image; code 0 is success."""
+
+    error_code: int
+    desc: str
+    detail: str
+    link: Annotated[str, "Address of the explanation of the code."]
+
+
+def error_body(code: int, detail: str | None = None) -> ErrorBodyJson:
     """Return the four members of an error body or of an image's `error` block. Code 0 means success."""
     entry = CATALOGUE[code]
     return {

@@ -1,6 +1,6 @@
 """The exception that becomes an error response."""
 
-from apps.common.errors.catalogue import CATALOGUE, error_body
+from apps.common.errors.catalogue import CATALOGUE, ErrorBodyJson, error_body
 
 
 class LunaError(Exception):
@@ -21,7 +21,7 @@ class LunaError(Exception):
         self.headers = headers or {}
         super().__init__(code, self.detail)
 
-    def body(self) -> dict[str, object]:
+    def body(self) -> ErrorBodyJson:
         """Return `{error_code, desc, detail, link}`."""
         return error_body(self.code, self.detail)
 

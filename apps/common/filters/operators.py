@@ -17,6 +17,10 @@ class Operator(Protocol):
     def many(self) -> bool:
         """Whether the filter value is a sequence."""
 
+    @property
+    def text(self) -> str:
+        """Meaning in the OpenAPI document, after the name of the column."""
+
     def q(self, column: str, value: Any) -> Q: ...
 
     def holds(self, fact: Any, value: Any) -> bool: ...
@@ -26,6 +30,7 @@ class Equal:
     """The fact equals the value."""
 
     many = False
+    text = "equal to this value"
 
     def q(self, column: str, value: Any) -> Q:
         return Q(**{column: value})
@@ -43,6 +48,7 @@ class OneOf:
     """The fact equals one of the values."""
 
     many = True
+    text = "one of these values"
 
     def q(self, column: str, value: Sequence[Any]) -> Q:
         return _any_of(column, "in", value)
@@ -55,6 +61,7 @@ class Overlap:
     """A multi-valued fact and the wanted values have a common element."""
 
     many = True
+    text = "at least one of these values"
 
     def q(self, column: str, value: Sequence[Any]) -> Q:
         return _any_of(column, "overlap", value)
@@ -67,6 +74,7 @@ class Has:
     """A relation to several rows contains the value."""
 
     many = False
+    text = "with this one among them"
 
     def q(self, column: str, value: Any) -> Q:
         return Q(**{column: value})
@@ -81,6 +89,7 @@ class Bound:
 
     suffix: str
     compare: Callable[[Any, Any], bool]
+    text: str
     many: bool = False
 
     def q(self, column: str, value: Any) -> Q:
@@ -95,8 +104,8 @@ ONE_OF = OneOf()
 OVERLAP = Overlap()
 HAS = Has()
 BOUNDS = {
-    "gte": Bound("gte", operator.ge),
-    "gt": Bound("gt", operator.gt),
-    "lt": Bound("lt", operator.lt),
-    "lte": Bound("lte", operator.le),
+    "gte": Bound("gte", operator.ge, "from this value on"),
+    "gt": Bound("gt", operator.gt, "above this value"),
+    "lt": Bound("lt", operator.lt, "below this value"),
+    "lte": Bound("lte", operator.le, "up to this value"),
 }

@@ -7,7 +7,7 @@ from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from apps.common.fields import CommaListField
+from apps.common.fields import NULL, CommaListField, shown
 from apps.common.filters import terms
 from apps.common.filters.conditions import AREA, MATCH, Box, LabelSimilarity
 from apps.common.filters.kinds import AnyField, FiniteFloatField
@@ -15,7 +15,6 @@ from apps.common.filters.meta import META, PREFIX, meta_condition
 from apps.common.filters.terms import TERMS, Term
 from apps.common.validation import StrictSerializer, refuse_unknown, without_nulls
 
-NULL = "null"
 MAX_MATCH_FILTERS = 30
 DEFAULT_DELTA_DEGREES = 0.01
 Terms = Mapping[str, Term]
@@ -110,21 +109,49 @@ class FilterSerializer(serializers.Serializer[Any]):
         return {}
 
 
+def filters_shown(serializer: serializers.Serializer[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return checked filters in the types of the OpenAPI document."""
+    known = serializer.fields
+    return {
+        name: shown(known[name], value) if name in known else value
+        for name, value in given.items()
+        if value is not None
+    }
+
+
 def _field(term: Term) -> AnyField:
-    if not term.operator.many:
-        return term.kind.field(required=False)
-    return ValuesField(child=term.kind.field(allow_null=term.nullable), required=False)
+    if term.operator.many:
+        child = term.kind.field(allow_null=term.nullable)
+        return ValuesField(child=child, required=False, help_text=described(term, child))
+    field = term.kind.field(required=False)
+    field.help_text = described(term, field)
+    return field
+
+
+def described(term: Term, field: AnyField) -> str:
+    """Return the description of a term, with that of its values."""
+    return f"{term.text} {field.help_text}." if field.help_text else term.text
 
 
 class EventFilterSerializer(FilterSerializer):
     """All filters of the event search."""
 
     terms = SEARCH_TERMS
-    meta = serializers.ChoiceField(choices=((NULL, "events without meta"),), required=False)
-    origin_longitude = DegreesField(min_value=-180, max_value=180)
-    origin_latitude = DegreesField(min_value=-90, max_value=90)
-    longitude_delta = FiniteFloatField(min_value=0, max_value=90, default=DEFAULT_DELTA_DEGREES)
-    latitude_delta = FiniteFloatField(min_value=0, max_value=90, default=DEFAULT_DELTA_DEGREES)
+    meta = serializers.ChoiceField(
+        choices=((NULL, "events without meta"),), required=False, help_text="`null`: events without meta."
+    )
+    origin_longitude = DegreesField(
+        min_value=-180, max_value=180, help_text="Centre of an area, degrees. `null`: events without a position."
+    )
+    origin_latitude = DegreesField(
+        min_value=-90, max_value=90, help_text="Centre of an area, degrees. `null`: events without a position."
+    )
+    longitude_delta = FiniteFloatField(
+        min_value=0, max_value=90, default=DEFAULT_DELTA_DEGREES, help_text="Half the width of the area, degrees."
+    )
+    latitude_delta = FiniteFloatField(
+        min_value=0, max_value=90, default=DEFAULT_DELTA_DEGREES, help_text="Half the height of the area, degrees."
+    )
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """Parse parameters `meta.…`, whose names are free, in addition to the declared fields."""

@@ -44,6 +44,12 @@ class Term:
     nullable: bool = False
     path: str = ""
 
+    @property
+    def text(self) -> str:
+        """Description of the parameter."""
+        null = "; `null`: not estimated or not given" if self.nullable else ""
+        return f"{self.column.replace('_', ' ').capitalize()}: {self.operator.text}{null}."
+
     def q(self, value: Any) -> Q:
         return self.operator.q(self.path or self.column, value)
 

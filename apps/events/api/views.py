@@ -1,6 +1,6 @@
 """Views of GET /6/events, GET and HEAD /6/events/{event_id}."""
 
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -14,8 +14,12 @@ from apps.common.errors import LunaError
 from apps.common.paging import Page
 from apps.common.validation import checked_query
 from apps.events import selectors
-from apps.events.api.serializers import EventsQuery, StoredEventSerializer, StoredEventsSerializer, TargetsQuery
-from apps.events.shapes import event_body, targets_check, targets_columns
+from apps.events.api.serializers import EventsQuery, TargetsQuery
+from apps.events.shapes import StoredEventJson, event_body, targets_check, targets_columns
+
+
+class StoredEventsJson(TypedDict):
+    events: list[StoredEventJson]
 
 
 class EventsView(LunaView):
@@ -28,7 +32,7 @@ class EventsView(LunaView):
         "`meta.<path>[__<operator>][:<type>]` filters by a value in `meta`. Operators: eq, neq, like, nlike, in, nin, "
         "gt, gte, lt, lte. Types: string, integer, numeric.",
         parameters=[EventsQuery],
-        responses={200: StoredEventsSerializer},
+        responses={200: StoredEventsJson},
     )
     def get(self, request: Request) -> Response:
         query = checked_query(EventsQuery, request)
@@ -46,7 +50,7 @@ class EventsView(LunaView):
 class EventView(LunaView):
     permissions: ClassVar = {"GET": ("event", "view")}
 
-    @extend_schema(summary="get event", parameters=[TargetsQuery], responses={200: StoredEventSerializer})
+    @extend_schema(summary="get event", parameters=[TargetsQuery], responses={200: StoredEventJson})
     def get(self, request: Request, event_id: str) -> Response:
         query = checked_query(TargetsQuery, request)
         targets_check(query["targets"])

@@ -1,17 +1,19 @@
 """Request bodies, queries and responses of faces, lists and attributes."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
+from apps.common.api.examples import ID
 from apps.common.api.responses import created_serializer
 from apps.common.fields import (
-    CommaListField,
     FlagField,
     SettingIntegerField,
     TextField,
     UUIDField,
+    account_field,
     ids_field,
+    targets_field,
     uuid_list,
 )
 from apps.common.filters.kinds import FiniteFloatField
@@ -72,12 +74,14 @@ class AttributeDataBody(StrictSerializer):
 class AttributeBody(AttributeDataBody):
     """A temporary attribute and its lifetime in seconds."""
 
+    example = {"basic_attributes": {"attributes": {"age": 36, "gender": 0, "ethnicity": 4}}, "ttl": 300}
     ttl = SettingIntegerField(limit=max_ttl_s, default=default_ttl_s)
 
 
 class FaceAttributeBody(AttributeDataBody):
     """The id of a temporary attribute, or the attributes themselves."""
 
+    example = {"attribute_id": ID}
     attribute_id = UUIDField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -89,12 +93,12 @@ class FaceAttributeBody(AttributeDataBody):
 class TargetsQuery(serializers.Serializer[Any]):
     """Members of the response."""
 
-    targets = CommaListField(child=serializers.CharField(), default=())
-    account_id = UUIDField(required=False)
+    targets = targets_field()
+    account_id = account_field()
 
 
 class AttributesQuery(TargetsQuery):
-    attribute_ids = uuid_list()
+    attribute_ids = uuid_list(help_text="Ids of the attributes.")
 
 
 class AttributeSerializer(serializers.Serializer[Any]):
@@ -133,6 +137,7 @@ AttributeCreated = created_serializer("attribute_id")
 class FacePatch(StrictSerializer):
     """Members of a face that a client can set."""
 
+    example = {"user_data": "Ada Lovelace"}
     external_id = TextField(max_length=36)
     user_data = TextField(max_length=128)
     avatar = TextField(allow_null=True)
@@ -142,6 +147,12 @@ class FacePatch(StrictSerializer):
 class FaceBody(FacePatch):
     """A new face."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "external_id": "employee-17",
+        "user_data": "Ada Lovelace",
+        "lists": [ID],
+        "attribute": {"attribute_id": ID},
+    }
     lists = ids_field(required=False, min_length=0)
     attribute = FaceAttributeBody(required=False)
 
@@ -210,7 +221,7 @@ class ListFacesBody(StrictSerializer):
 class WithFacesQuery(serializers.Serializer[Any]):
     """`with_faces=1` also deletes the faces of the lists."""
 
-    with_faces = FlagField(default=0)
+    with_faces = FlagField(default=0, help_text="1: also deletes the faces of the lists.")
 
 
 class ListsQuery(ListFilterSerializer, PageQuery):
@@ -218,7 +229,9 @@ class ListsQuery(ListFilterSerializer, PageQuery):
 
 
 class ListSerializer(serializers.Serializer[Any]):
-    """A list."""
+    """A list of faces."""
+
+    component = "FaceList"  # `List` is a name of Python and of other languages
 
     list_id = UUIDField()
     account_id = UUIDField()

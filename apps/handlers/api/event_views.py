@@ -19,8 +19,8 @@ from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.common.times import parse_time
 from apps.common.validation import checked_query
-from apps.handlers.api.event_serializers import EventsQuery, GenerationAnswer
-from apps.handlers.api.shapes import generation_body
+from apps.handlers.api.event_serializers import EventsForm, EventsQuery
+from apps.handlers.api.shapes import GenerationJson, generation_body
 from apps.handlers.choices import HandlerType
 from apps.handlers.config import HandlersLimits
 from apps.handlers.models import Handler
@@ -47,10 +47,13 @@ class EventGenerationView(LunaView):
         "header Server-Timing gives the milliseconds of each stage.",
         parameters=[
             EventsQuery,
-            *(OpenApiParameter(name, str, OpenApiParameter.HEADER) for name in TIME_HEADERS.values()),
+            *(
+                OpenApiParameter(header, str, OpenApiParameter.HEADER, description=f"`{name}` of the events, RFC 3339.")
+                for name, header in TIME_HEADERS.items()
+            ),
         ],
-        request=image_request(policies=True, descriptors=True),
-        responses={201: GenerationAnswer},
+        request=image_request(form=EventsForm, descriptors=True),
+        responses={201: GenerationJson},
     )
     def post(self, request: Request, handler_id: str) -> Response:
         principal = principal_of_request(request)

@@ -1,4 +1,4 @@
-"""Queries and responses of the detector and the extractor."""
+"""Queries of the detector and the extractor."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from rest_framework import serializers
 from apps.common.fields import FlagField, SettingIntegerField, UUIDField
 from apps.common.filters.kinds import FiniteFloatField
 from apps.faces.config import max_ttl_s
-from apps.handlers.api.event_serializers import ImageOutcomeSerializer, ImageQuery
+from apps.handlers.api.event_serializers import ImageQuery
 from apps.handlers.policies import Policies
 from apps.handlers.policies.detect import DetectPolicy
 from apps.handlers.policies.extract import ExtractPolicy
 from apps.handlers.policies.face_quality import FaceQualityPolicy
-from apps.recognition.request.build import ANGLES, MAX_ANGLE_DEGREES, angle_field
+from apps.recognition.request.build import ANGLES, MAX_ANGLE_DEGREES, angle_field, estimation_flag
 from apps.recognition.types import ImageType, MultifacePolicy
 from apps.recognition.vocabulary import detector_flags
 
@@ -30,13 +30,13 @@ class DetectorQuery(ImageQuery):
         choices=[(each.value, each.name) for each in (ImageType.RAW, ImageType.FACE_WARP)], default=0
     )
     multiface_policy = serializers.ChoiceField(choices=[(each.value, each.name) for each in MultifacePolicy], default=1)
-    extract_exif = FlagField(default=False)
+    extract_exif = FlagField(default=False, help_text="Return `exif` of each image.")
     pitch_threshold = angle_field(default=MAX_ANGLE_DEGREES)
     roll_threshold = angle_field(default=MAX_ANGLE_DEGREES)
     yaw_threshold = angle_field(default=MAX_ANGLE_DEGREES)
 
     def get_fields(self) -> dict[str, Any]:
-        return super().get_fields() | {flag: FlagField(default=False) for flag in FLAGS}
+        return super().get_fields() | {flag: estimation_flag(flag) for flag in FLAGS}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
@@ -52,39 +52,20 @@ class DetectorQuery(ImageQuery):
         return attrs
 
 
-class ImageDetectionsSerializer(ImageOutcomeSerializer):
-    detections = serializers.DictField()
-
-
-class DetectorAnswer(serializers.Serializer[Any]):
-    images = ImageDetectionsSerializer(many=True)
-    unavailable_estimations = serializers.ListField(
-        child=serializers.CharField(),
-        help_text="Requested estimations without an installed network; their values are null.",
-    )
-
-
 class ExtractorQuery(serializers.Serializer[Any]):
-    extract_descriptor = FlagField(default=True)
+    extract_descriptor = FlagField(default=True, help_text="Extract a descriptor.")
     descriptor_version = serializers.IntegerField(
         min_value=1, required=False, help_text="Default: the version of new descriptors."
     )
-    extract_basic_attributes = FlagField(default=False)
-    aggregate_attributes = FlagField(default=False)
-    ttl = SettingIntegerField(limit=max_ttl_s, required=False)
-    fd_score_threshold = FiniteFloatField(min_value=0, max_value=1, default=0.0)
+    extract_basic_attributes = FlagField(default=False, help_text="Estimate age, gender and ethnicity.")
+    aggregate_attributes = FlagField(default=False, help_text="Also estimate all images as one person.")
+    ttl = SettingIntegerField(limit=max_ttl_s, required=False, help_text="Lifetime of the attributes, seconds.")
+    fd_score_threshold = FiniteFloatField(
+        min_value=0, max_value=1, default=0.0, help_text="Faces with a lower score of the descriptor are rejected."
+    )
 
 
 class SampleIds(serializers.Serializer[Any]):
     """Wrapper of the array in the request body, so that errors name a path."""
 
     samples = serializers.ListField(child=UUIDField(), allow_empty=False, max_length=MAX_SAMPLES)
-
-
-class ExtractedSerializer(serializers.Serializer[Any]):
-    attribute_id = UUIDField()
-    url = serializers.CharField()
-    external_url = serializers.CharField()
-    samples = serializers.ListField(child=UUIDField())
-    score = serializers.FloatField(allow_null=True)
-    basic_attributes = serializers.DictField(allow_null=True)

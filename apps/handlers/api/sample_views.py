@@ -11,14 +11,12 @@ from apps.accounts.auth.access import actor_of, principal_of_request
 from apps.common.api.views import LunaView
 from apps.common.validation import checked_data, checked_query
 from apps.handlers.api.sample_serializers import (
-    DetectorAnswer,
     DetectorQuery,
-    ExtractedSerializer,
     ExtractorQuery,
     SampleIds,
 )
-from apps.handlers.api.shapes import detections_body
-from apps.handlers.messages import face_attributes_block
+from apps.handlers.api.shapes import DetectionsJson, detections_body
+from apps.handlers.messages import GeneratedAttributeJson, face_attributes_block
 from apps.handlers.policies.extract import ExtractPolicy
 from apps.handlers.samples import attributes_extract, faces_detect
 from apps.handlers.types import EventParams
@@ -37,7 +35,7 @@ class DetectorView(LunaView):
         description="Detects faces and stores a sample of each face.",
         parameters=[DetectorQuery],
         request=image_request(),
-        responses={201: DetectorAnswer},
+        responses={201: DetectionsJson},
     )
     def post(self, request: Request) -> Response:
         query = checked_query(DetectorQuery, request)
@@ -60,7 +58,7 @@ class ExtractorView(LunaView):
         description="Creates temporary attributes from stored face samples. The body is an array of sample ids.",
         parameters=[ExtractorQuery],
         request=dict.fromkeys(("application/json", "application/msgpack"), SAMPLE_IDS),
-        responses={201: ExtractedSerializer(many=True)},
+        responses={201: list[GeneratedAttributeJson]},
     )
     def post(self, request: Request) -> Response:
         query = checked_query(ExtractorQuery, request)

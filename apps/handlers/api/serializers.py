@@ -1,11 +1,12 @@
 """Request bodies, queries and responses of handlers."""
 
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.common.fields import FlagField, UUIDField
+from apps.common.fields import FlagField, UUIDField, account_field
+from apps.common.json_types import IdJson, Json, OneOf, TimeJson
 from apps.common.paging import PageQuery
 from apps.common.validation import StrictSerializer
 from apps.handlers.choices import HandlerType
@@ -21,6 +22,7 @@ class PoliciesJSONField(serializers.JSONField):
 class HandlerBody(StrictSerializer):
     """Body of a handler. A static handler requires `policies`, a lambda handler (type 2) requires `lambda_id`."""
 
+    example = {"description": "entrance", "policies": PoliciesSerializer.example}
     description = serializers.CharField(max_length=MAX_DESCRIPTION_CHARACTERS, allow_blank=True, default="")
     handler_type = serializers.ChoiceField(choices=HandlerType.choices, required=False)
     is_dynamic = FlagField(required=False, help_text="Older form of `handler_type`: false is 0, true is 1.")
@@ -41,20 +43,22 @@ class HandlersQuery(HandlerFilterSerializer, PageQuery):
     """Filters and paging of handlers."""
 
 
-class HandlerSerializer(serializers.Serializer[Any]):
-    handler_id = UUIDField()
-    account_id = UUIDField()
-    description = serializers.CharField()
-    handler_type = serializers.ChoiceField(choices=HandlerType.choices)
-    lambda_id = UUIDField(allow_null=True)
-    policies = serializers.DictField(allow_null=True)
-    create_time = serializers.DateTimeField()
-    last_update_time = serializers.DateTimeField()
+class HandlerJson(TypedDict):
+    """A handler. `policies` have their defaults, and a mask instead of each secret."""
+
+    handler_id: IdJson
+    account_id: IdJson
+    description: str
+    handler_type: Annotated[int, OneOf(tuple(HandlerType.values))]
+    lambda_id: IdJson | None
+    policies: Annotated[Json, PoliciesSerializer] | None
+    create_time: TimeJson
+    last_update_time: TimeJson
 
 
-class HandlersAnswer(serializers.Serializer[Any]):
-    handlers = HandlerSerializer(many=True)
+class HandlersJson(TypedDict):
+    handlers: list[HandlerJson]
 
 
 class AccountQuery(serializers.Serializer[Any]):
-    account_id = UUIDField(required=False)
+    account_id = account_field()

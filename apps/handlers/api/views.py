@@ -1,6 +1,6 @@
 """Views of /6/handlers: create, read, replace, validate and delete handlers."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
@@ -20,8 +20,8 @@ from apps.handlers import selectors, services
 from apps.handlers.api.serializers import (
     AccountQuery,
     HandlerBody,
-    HandlersAnswer,
-    HandlerSerializer,
+    HandlerJson,
+    HandlersJson,
     HandlersQuery,
 )
 from apps.handlers.filters import HandlerFilterSerializer
@@ -32,7 +32,7 @@ from apps.handlers.secrets import policies_mask
 NOTHING = OpenApiResponse(description="Done.")
 
 
-def handler_body(handler: Handler) -> dict[str, Any]:
+def handler_body(handler: Handler) -> HandlerJson:
     return {
         "handler_id": str(handler.handler_id),
         "account_id": str(handler.account_id),
@@ -62,7 +62,7 @@ class HandlersView(LunaView):
         )
         return created("handler_id", handler.handler_id, address("handler", handler.handler_id))
 
-    @extend_schema(summary="get handlers", parameters=[HandlersQuery], responses={200: HandlersAnswer})
+    @extend_schema(summary="get handlers", parameters=[HandlersQuery], responses={200: HandlersJson})
     def get(self, request: Request) -> Response:
         query = checked_query(HandlersQuery, request)
         page = Page(query["page"], query["page_size"])
@@ -100,7 +100,7 @@ class HandlerView(LunaView):
         "DELETE": ("handler", "deletion"),
     }
 
-    @extend_schema(summary="get handler", parameters=[AccountQuery], responses={200: HandlerSerializer})
+    @extend_schema(summary="get handler", parameters=[AccountQuery], responses={200: HandlerJson})
     def get(self, request: Request, handler_id: str) -> Response:
         handler = selectors.handler_get(
             scope=read_scope(request), handler_id=path_uuid(handler_id, errors.HANDLER_NOT_FOUND)

@@ -77,6 +77,15 @@ class Policies:
 
 
 class PoliciesSerializer(PolicySerializer):
+    example = {
+        "detect_policy": {"estimate_mask": 1},
+        "extract_policy": {"extract_basic_attributes": 1},
+        "match_policy": [{"label": "employees", "candidates": {"origin": "faces"}, "limit": 1, "threshold": 0.8}],
+        "conditional_tags_policy": [
+            {"tag": "employee", "filters": {"match": [{"label": "employees", "similarity__gte": 0.9}]}}
+        ],
+        "storage_policy": {"face_policy": {"store_face": 1}},
+    }
     detect_policy = DetectPolicySerializer(required=False)
     extract_policy = ExtractPolicySerializer(required=False)
     match_policy = serializers.ListField(child=MatchPolicySerializer(), max_length=MAX_ITEMS, default=list)

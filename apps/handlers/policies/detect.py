@@ -118,7 +118,7 @@ def score_field() -> FiniteFloatField:
     return FiniteFloatField(min_value=0, max_value=1, required=False)
 
 
-class LivenessSerializer(PolicySerializer):
+class LivenessPolicySerializer(PolicySerializer):
     policy = LivenessPolicy
     estimate = FlagField(required=False)
     liveness_threshold = score_field()
@@ -126,7 +126,7 @@ class LivenessSerializer(PolicySerializer):
     liveness_states = StatesField(Liveness)
 
 
-class DeepfakeSerializer(PolicySerializer):
+class DeepfakePolicySerializer(PolicySerializer):
     policy = DeepfakePolicy
     estimate = FlagField(required=False)
     real_threshold = score_field()
@@ -134,7 +134,7 @@ class DeepfakeSerializer(PolicySerializer):
     deepfake_states = StatesField(Deepfake)
 
 
-class BodyAttributesSerializer(PolicySerializer):
+class BodyAttributesPolicySerializer(PolicySerializer):
     """Flags that select the estimations of a body."""
 
     def get_fields(self) -> dict[str, Any]:
@@ -159,9 +159,9 @@ class DetectPolicySerializer(PolicySerializer):
     mask_states = StatesField(Mask)
     liveness_states = StatesField(Liveness)
     deepfake_states = StatesField(Deepfake)
-    estimate_liveness = LivenessSerializer(default=LivenessPolicy)
-    estimate_deepfake = DeepfakeSerializer(default=DeepfakePolicy)
-    body_attributes = BodyAttributesSerializer(default=frozenset)
+    estimate_liveness = LivenessPolicySerializer(default=LivenessPolicy)
+    estimate_deepfake = DeepfakePolicySerializer(default=DeepfakePolicy)
+    body_attributes = BodyAttributesPolicySerializer(default=frozenset)
     face_quality = FaceQualitySerializer(required=False)
 
     def get_fields(self) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import Direction
 from rest_framework import serializers
 
 from apps.common.fields import FlagField
@@ -51,6 +53,8 @@ class RangeSerializer(StrictSerializer):
         super().__init__()
         self.domain = domain
 
+    component = "Range"
+
     def get_fields(self) -> dict[str, Any]:
         low, high = self.domain
         return {
@@ -66,19 +70,6 @@ class RangeSerializer(StrictSerializer):
         return low, high
 
 
-@extend_schema_field(
-    {
-        "oneOf": [
-            {
-                "type": "object",
-                "properties": {side: {"type": "number", "nullable": True} for side in ("min", "max")},
-                "additionalProperties": False,
-            },
-            {"type": "array", "items": {"type": "string"}, "minItems": 1},
-            {"type": "integer", "enum": [0, 1]},
-        ]
-    }
-)
 class ThresholdField(serializers.Field[Threshold, Any, Any, Any]):
     """Threshold that replaces the platform's own: a range, an array of words, 0 or 1."""
 
@@ -96,13 +87,37 @@ class ThresholdField(serializers.Field[Threshold, Any, Any, Any]):
         return Flag(serializers.IntegerField(min_value=0, max_value=1).run_validation(data))
 
 
+class ThresholdFieldExtension(OpenApiSerializerFieldExtension):
+    target_class = ThresholdField
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
+        """Describe the threshold by the kind of the check's own."""
+        own = own_thresholds()[self.target.name]
+        if isinstance(own, Between):
+            reference = auto_schema.resolve_serializer(RangeSerializer((None, None)), direction).ref
+            return dict(reference)
+        if isinstance(own, OneOf):
+            return {"type": "array", "items": {"type": "string", "enum": list(own.words)}, "minItems": 1}
+        return {"type": "integer", "minimum": 0, "maximum": 1}
+
+
 class CheckSerializer(PolicySerializer):
+    """One check. `threshold` replaces the platform's own."""
+
     policy = CheckPolicy
     estimate = FlagField(required=False)
 
     def __init__(self, name: str, **kwargs: Any) -> None:
         self.name = name
         super().__init__(**kwargs)
+
+    @property
+    def component(self) -> str:
+        """Name of its component; checks with the same form of threshold share one."""
+        own = own_thresholds()[self.name]
+        if isinstance(own, OneOf):
+            return f"{''.join(part.capitalize() for part in self.name.split('_'))}Check"
+        return "RangeCheck" if isinstance(own, Between) else "FlagCheck"
 
     def get_fields(self) -> dict[str, Any]:
         return super().get_fields() | {"threshold": ThresholdField(self.name)}

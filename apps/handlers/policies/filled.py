@@ -8,15 +8,14 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.fields import empty
 
+from apps.common.fields import shown
 from apps.common.filters import FilterSerializer
+from apps.common.filters.serializers import filters_shown
 from apps.common.validation import StrictSerializer
 from apps.handlers.policies import PoliciesSerializer
 from apps.handlers.policies.face_quality import ChecksSerializer
 from apps.handlers.policies.match import CandidatesField
-from apps.matching.candidates import FACES
-
-# Their members have no defaults, or those of the settings at the time of use.
-OPAQUE = (FilterSerializer, ChecksSerializer)
+from apps.matching.candidates import FACES, candidate_filters_shown
 
 
 def policies_filled(policies: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -37,16 +36,22 @@ def _filled(serializer: StrictSerializer, given: Mapping[str, Any]) -> dict[str,
 def _value(serializer: StrictSerializer, name: str, given: Any) -> Any:
     field: Any = serializer.fields[name]
     if isinstance(field, CandidatesField):
-        return {"origin": FACES, **_without_nulls(given)}
-    if isinstance(field, OPAQUE):
-        return _without_nulls(given or {})
+        return {"origin": FACES, **candidate_filters_shown(given)}
+    if isinstance(field, FilterSerializer):  # without defaults
+        return filters_shown(field, given or {})
+    if isinstance(field, ChecksSerializer):  # defaults are those of the settings at the time of use
+        return {check: _check(value) for check, value in _without_nulls(given or {}).items()}
     if isinstance(field, StrictSerializer):
         if given is None and any(each.required for each in field.fields.values()):
             return None
         return _filled(field, given or {})
     if isinstance(field, serializers.ListField) and isinstance(field.child, StrictSerializer):
         return [_filled(field.child, item) for item in given or ()]
-    return _default(serializer, name, field) if given is None else given
+    return _default(serializer, name, field) if given is None else shown(field, given)
+
+
+def _check(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: int(value) if isinstance(value, bool) else value for name, value in _without_nulls(given).items()}
 
 
 def _without_nulls(given: Mapping[str, Any]) -> dict[str, Any]:

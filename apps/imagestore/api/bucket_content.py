@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,7 +21,9 @@ from apps.imagestore.api.buckets import bucket_name
 from apps.imagestore.api.content import meta_of_headers
 from apps.imagestore.api.serializers import ImageCreated, ImageIdsBody, ObjectCreated, ObjectIdsBody, TtlQuery
 from apps.imagestore.api.views import (
+    ANY_BYTES,
     DONE,
+    JSON_TYPES,
     PICTURES,
     ImagesView,
     ImageView,
@@ -61,7 +62,7 @@ class BucketImagesView(InBucket, ImagesView):
     kind, route = Kind.IMAGES, "bucket_image"
     permissions = {**ImagesView.permissions, "DELETE": ("image", "deletion")}
 
-    @extend_schema(summary="Delete images", request=ImageIdsBody, responses={204: DONE})
+    @extend_schema(summary="Delete images", request=dict.fromkeys(JSON_TYPES, ImageIdsBody), responses={204: DONE})
     def delete(self, request: Request) -> Response:
         return deletion(request, self.bucket, checked_body(ImageIdsBody, request)["image_ids"])
 
@@ -112,7 +113,7 @@ class BucketObjectView(InBucket, ObjectView):
 
     @extend_schema(
         summary="Store an object under a chosen id",
-        request={"*/*": OpenApiTypes.BINARY},
+        request=ANY_BYTES,
         parameters=[TtlQuery],
         responses={201: ObjectCreated},
     )

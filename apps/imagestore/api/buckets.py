@@ -17,7 +17,7 @@ from apps.common.links import links, location
 from apps.common.times import format_time
 from apps.common.validation import checked_query
 from apps.imagestore import buckets
-from apps.imagestore.api.serializers import DAYS
+from apps.imagestore.api.serializers import ttl_field
 from apps.imagestore.models import StoredBucket
 from apps.imagestore.types import KEEP
 
@@ -27,13 +27,13 @@ DONE = OpenApiResponse(description="Done.")
 class BucketQuery(serializers.Serializer[Any]):
     """A new bucket. `ttl`: time to live in days, -1 for ever; `ttd` is an alias."""
 
-    bucket = serializers.CharField(max_length=64)
-    ttl = serializers.ChoiceField(choices=DAYS, required=False)
-    ttd = serializers.ChoiceField(choices=DAYS, required=False)
+    bucket = serializers.CharField(max_length=64, help_text="Name of the bucket.")
+    ttl = ttl_field(required=False)
+    ttd = ttl_field(required=False, help_text="Alias of `ttl`.")
 
 
 class BucketTtlQuery(serializers.Serializer[Any]):
-    ttl = serializers.ChoiceField(choices=DAYS)
+    ttl = ttl_field()
 
 
 class BucketSerializer(serializers.Serializer[Any]):

@@ -1,6 +1,6 @@
 """Bodies and query parameters of the Image Store."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from rest_framework import serializers
 
@@ -8,6 +8,8 @@ from apps.common import errors
 from apps.common.api.responses import created_serializer
 from apps.common.errors import LunaError
 from apps.common.fields import FlagField, UUIDField
+from apps.common.json_types import IdJson
+from apps.common.links import LinksJson
 from apps.common.validation import StrictSerializer
 from apps.imagestore.types import KEEP, TTL_DAYS
 
@@ -15,16 +17,21 @@ MAX_IDS = 1000
 DAYS = [(days, str(days)) for days in (KEEP, *TTL_DAYS)]
 
 
+def ttl_field(**kwargs: Any) -> serializers.ChoiceField:
+    text = "Time to live in days, -1 for ever. Default: that of the bucket."
+    return serializers.ChoiceField(**{"choices": DAYS, "help_text": text, **kwargs})
+
+
 class TtlQuery(serializers.Serializer[Any]):
     """`ttl`: time to live in days, -1 for ever. Default: the bucket's."""
 
-    ttl = serializers.ChoiceField(choices=DAYS, required=False)
+    ttl = ttl_field(required=False)
 
 
 class ImageQuery(serializers.Serializer[Any]):
     """`with_meta=1` returns the stored `X-Luna-Meta-*` headers."""
 
-    with_meta = FlagField(default=0)
+    with_meta = FlagField(default=0, help_text="1: return the stored headers `X-Luna-Meta-*`.")
 
 
 class IdsField(serializers.ListField):
@@ -38,10 +45,6 @@ class IdsField(serializers.ListField):
         if isinstance(data, list) and len(data) > MAX_IDS:
             raise LunaError(self.too_many)
         return super().to_internal_value(data)
-
-
-def ttl_field() -> serializers.ChoiceField:
-    return serializers.ChoiceField(choices=DAYS)
 
 
 class SampleIdsBody(StrictSerializer):
@@ -85,7 +88,14 @@ ImageCreated = created_serializer("image_id")
 ObjectCreated = created_serializer("object_id")
 
 
-class ImagesCreated(serializers.Serializer[Any]):
-    """The images of a multipart body, in its order."""
+class StoredImageJson(LinksJson):
+    image_id: IdJson
 
-    images = ImageCreated(many=True)
+
+class ImagesCreatedJson(TypedDict, total=False):
+    """One image with its id; `images` instead for a multipart body, in its order."""
+
+    image_id: IdJson
+    url: str
+    external_url: str
+    images: list[StoredImageJson]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import MultiPartParser
@@ -35,9 +35,8 @@ from apps.imagestore.api.content import (
     meta_of_headers,
 )
 from apps.imagestore.api.serializers import (
-    ImageCreated,
     ImageQuery,
-    ImagesCreated,
+    ImagesCreatedJson,
     ImageTtlBody,
     ObjectCreated,
     ObjectTtlBody,
@@ -56,16 +55,25 @@ from apps.imagestore.types import NewObject
 
 DONE = OpenApiResponse(description="Done.")
 MAX_CONTENT_TYPE_CHARACTERS = 128
+JSON_TYPES = ("application/json", "application/msgpack")
 BYTES = {(200, "image/*"): OpenApiTypes.BINARY, (206, "image/*"): OpenApiTypes.BINARY}
 CONDITIONAL = {
     304: OpenApiResponse(description="Not modified."),
     416: OpenApiResponse(description="Range not satisfiable."),
 }
-IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER)
-RANGE = OpenApiParameter("Range", str, OpenApiParameter.HEADER)
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match", str, OpenApiParameter.HEADER, description="`ETag` of a known version: 304 if it is unchanged."
+)
+RANGE = OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="Part of the bytes: `bytes=0-1023`.")
 ACCOUNT = OpenApiParameter(
     "account_id", OpenApiTypes.UUID, description="The object's account, within the client's scope."
 )
+PICTURES_FORM = {
+    "type": "object",
+    "properties": {"image": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+}
+# Generators of clients need a plain type besides the wildcard.
+ANY_BYTES = dict.fromkeys(("application/octet-stream", "*/*"), OpenApiTypes.BINARY)
 PICTURES = dict.fromkeys(sorted(CONTENT_TYPES), OpenApiTypes.BINARY)
 
 
@@ -207,12 +215,10 @@ class ImagesView(LunaView):
     @extend_schema(
         summary="Store an image, or the images of a multipart body",
         description=f"Headers `{META_PREFIX}<key>` are stored with the image.",
-        request={**PICTURES, "multipart/form-data": OpenApiTypes.OBJECT},
+        request={**PICTURES, "multipart/form-data": PICTURES_FORM},
         parameters=[TtlQuery],
         responses={
-            201: PolymorphicProxySerializer(
-                "ImageOrImages", [ImageCreated, ImagesCreated], resource_type_field_name=None
-            )
+            201: ImagesCreatedJson,
         },
     )
     def post(self, request: Request) -> Response:
@@ -240,7 +246,11 @@ class ImagesView(LunaView):
         ]
         return Response({"images": answers}, status=status.HTTP_201_CREATED)
 
-    @extend_schema(summary="Change the time to live of images", request=ImageTtlBody, responses={204: DONE})
+    @extend_schema(
+        summary="Change the time to live of images",
+        request=dict.fromkeys(JSON_TYPES, ImageTtlBody),
+        responses={204: DONE},
+    )
     def put(self, request: Request) -> Response:
         return ttl_change(request, self.bucket, checked_body(ImageTtlBody, request), "image_ids")
 
@@ -332,7 +342,7 @@ class ObjectsView(LunaView):
 
     @extend_schema(
         summary="Store an object",
-        request={"*/*": OpenApiTypes.BINARY},
+        request=ANY_BYTES,
         parameters=[TtlQuery],
         responses={201: ObjectCreated},
     )

@@ -5,12 +5,11 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from apps.common import errors
+from apps.common.api.examples import ID
 from apps.common.errors import LunaError
-from apps.common.fields import TextField, UUIDField, parse_uuid
+from apps.common.fields import TextField, account_field, parse_uuid
 from apps.common.filters.kinds import FiniteFloatField
 from apps.common.validation import StrictSerializer
-from apps.events.api.serializers import StoredEventSerializer
-from apps.faces.api.serializers import FaceSerializer
 from apps.faces.attribute_input import RAW, SDK, XPK
 from apps.matching.candidates import BodyCandidateFilters, CandidateFiltersField
 from apps.matching.types import DEFAULT_LIMIT, Reference
@@ -65,24 +64,12 @@ class BodyReferenceBody(ReferenceBody):
 class RawMatchBody(StrictSerializer):
     """Up to 30 descriptors, each compared with up to 1000 others. A raw descriptor of a body needs its `version`."""
 
+    example = {
+        "references": [{"type": "sdk_descriptor", "id": "first", "data": "c2RrIGRlc2NyaXB0b3I="}],
+        "candidates": [{"type": "sdk_descriptor", "id": "second", "data": "c2RrIGRlc2NyaXB0b3I="}],
+    }
     references = serializers.ListField(child=DescriptorReferenceBody(), min_length=1)
     candidates = serializers.ListField(child=DescriptorReferenceBody(), min_length=1)
-
-
-class RawMatch(serializers.Serializer[Any]):
-    candidate_id = serializers.CharField(allow_blank=True)
-    similarity = serializers.FloatField(min_value=0, max_value=1)
-
-
-class RawMatches(serializers.Serializer[Any]):
-    reference_id = serializers.CharField(allow_blank=True)
-    matches = RawMatch(many=True)
-
-
-class RawMatchAnswer(serializers.Serializer[Any]):
-    """References and the candidates of each, in the order of the request."""
-
-    matches = RawMatches(many=True)
 
 
 class CandidateBody(StrictSerializer):
@@ -103,6 +90,10 @@ class BodyCandidateBody(CandidateBody):
 class MatchBody(StrictSerializer):
     """Up to 30 references, each compared with up to 30 blocks of candidates."""
 
+    example = {
+        "references": [{"type": "face", "id": ID}],
+        "candidates": [{"filters": {"origin": "faces", "list_id": ID}, "limit": 3, "threshold": 0.5}],
+    }
     references = serializers.ListField(child=ReferenceBody(), min_length=1)
     candidates = serializers.ListField(child=CandidateBody(), min_length=1)
 
@@ -115,41 +106,9 @@ class BodyMatchBody(StrictSerializer):
 
 
 class MatchQuery(serializers.Serializer[Any]):
-    account_id = UUIDField(required=False)
+    account_id = account_field()
     descriptor_version = serializers.IntegerField(
         min_value=1,
         required=False,
         help_text="A version of the compared kind (face or body). Default: the version of new descriptors.",
     )
-
-
-class MatchedReference(serializers.Serializer[Any]):
-    id = serializers.CharField(allow_blank=True)
-    type = serializers.ChoiceField(choices=(*STORED, *DESCRIPTORS))
-
-
-class MatchedAttribute(serializers.Serializer[Any]):
-    attribute_id = UUIDField(required=False)
-    account_id = UUIDField(required=False)
-    create_time = serializers.DateTimeField(required=False)
-
-
-class MatchResult(serializers.Serializer[Any]):
-    """A match with one of `face`, `event` and `attribute`, by the origin of the candidates."""
-
-    face = FaceSerializer(required=False)
-    event = StoredEventSerializer(required=False)
-    attribute = MatchedAttribute(required=False)
-    similarity = serializers.FloatField(min_value=0, max_value=1)
-
-
-class MatchesOfBlock(serializers.Serializer[Any]):
-    filters = CandidateFiltersField()
-    result = MatchResult(many=True)
-
-
-class MatchAnswer(serializers.Serializer[Any]):
-    """One reference. `matches` has one item per block of candidates."""
-
-    reference = MatchedReference()
-    matches = MatchesOfBlock(many=True)

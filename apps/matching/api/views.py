@@ -16,15 +16,9 @@ from apps.common.descriptors import DescriptorVersion, Kind, versions
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.common.validation import checked_body, checked_query
-from apps.matching.api.serializers import (
-    BodyMatchBody,
-    MatchAnswer,
-    MatchBody,
-    MatchQuery,
-    RawMatchAnswer,
-    RawMatchBody,
-)
-from apps.matching.candidates import ATTRIBUTES, EVENTS, FACES, candidates_make
+from apps.matching.api.serializers import BodyMatchBody, MatchBody, MatchQuery, RawMatchBody
+from apps.matching.api.shapes import RawMatchAnswerJson, ReferenceMatchesJson
+from apps.matching.candidates import ATTRIBUTES, EVENTS, FACES, candidate_filters_shown, candidates_make
 from apps.matching.matcher import match_all, match_raw
 from apps.matching.references import descriptors_read, references_resolve
 from apps.matching.shapes import match_shape, targets_check
@@ -51,7 +45,7 @@ class MatchView(LunaView):
         found = match_all(probes=[probe for _, probe in resolved], blocks=blocks)
         sent: Any = request.data
         filters = [
-            {"origin": given["filters"]["origin"], **raw["filters"]}
+            {"origin": given["filters"]["origin"], **candidate_filters_shown(raw["filters"])}
             for given, raw in zip(candidates, sent["candidates"], strict=True)
         ]
         return Response(
@@ -75,7 +69,7 @@ class MatchFacesView(MatchView):
         "does not exist is an error. A reference by external id or track id refers to all objects with this id.",
         parameters=[MatchQuery],
         request={"application/json": MatchBody, "application/msgpack": MatchBody},
-        responses={200: MatchAnswer(many=True)},
+        responses={200: list[ReferenceMatchesJson]},
     )
     def post(self, request: Request) -> Response:
         return self.match(request, kind="face", body=MatchBody)
@@ -89,7 +83,7 @@ class MatchBodiesView(MatchView):
         "docs/similarity.md.",
         parameters=[MatchQuery],
         request={"application/json": BodyMatchBody, "application/msgpack": BodyMatchBody},
-        responses={200: MatchAnswer(many=True)},
+        responses={200: list[ReferenceMatchesJson]},
     )
     def post(self, request: Request) -> Response:
         return self.match(request, kind="body", body=BodyMatchBody)
@@ -102,7 +96,7 @@ class MatchRawView(LunaView):
         summary="raw matching",
         description="Matches descriptors of the request with each other. It reads and stores nothing.",
         request={"application/json": RawMatchBody, "application/msgpack": RawMatchBody},
-        responses={200: RawMatchAnswer},
+        responses={200: RawMatchAnswerJson},
     )
     def post(self, request: Request) -> Response:
         body = checked_body(RawMatchBody, request)

@@ -1,18 +1,18 @@
 """Views of versions, features and health. All are public."""
 
 import time
-from typing import Any
+from typing import Annotated, Any, Literal, TypedDict
 
-from drf_spectacular.utils import extend_schema, inline_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.common import errors
-from apps.common.api.schema import ErrorSerializer
 from apps.common.api.views import LunaView
-from apps.common.errors import LunaError
+from apps.common.errors import ErrorBodyJson, LunaError
 from apps.common.fields import FlagField
+from apps.common.json_types import Example
 from apps.common.validation import checked_query
 from apps.monitoring.features import features
 from apps.monitoring.health import CheckResult, checks
@@ -20,23 +20,34 @@ from apps.monitoring.service_versions import versions
 
 
 class HealthQuery(serializers.Serializer[Any]):
-    include_luna_services = FlagField(default=False)
+    include_luna_services = FlagField(
+        default=False, help_text="1: also check the parts of the platform, not only its databases."
+    )
 
 
-class ComponentSerializer(serializers.Serializer[Any]):
-    name = serializers.CharField()
-    status = serializers.ChoiceField(("ok", "failed"))
-    error = serializers.CharField(allow_null=True)
-    execution_time = serializers.FloatField()
+class ComponentJson(TypedDict):
+    name: str
+    status: Literal["ok", "failed"]
+    error: str | None
+    execution_time: Annotated[float, "Seconds."]
 
 
-class HealthSerializer(serializers.Serializer[Any]):
-    execution_time = serializers.FloatField()
-    components = ComponentSerializer(many=True)
+class HealthJson(TypedDict):
+    execution_time: Annotated[float, "Seconds."]
+    components: list[ComponentJson]
 
 
-class UnhealthySerializer(ErrorSerializer):
-    components = ComponentSerializer(many=True)
+class UnhealthyJson(ErrorBodyJson):
+    """The error body, with the components."""
+
+    components: list[ComponentJson]
+
+
+VersionsJson = Annotated[
+    dict[str, dict[str, int]],
+    "Versions by name of the platform or of its part.",
+    Example({"LUNA PLATFORM": {"major": 5, "minor": 67, "patch": 0}}),
+]
 
 
 class VersionView(LunaView):
@@ -44,9 +55,7 @@ class VersionView(LunaView):
 
     @extend_schema(
         summary="Versions of the platform and its parts",
-        responses=inline_serializer(
-            "Versions", {"LUNA PLATFORM": serializers.DictField(child=serializers.IntegerField())}
-        ),
+        responses={200: VersionsJson},
     )
     def get(self, request: Request) -> Response:
         return Response(versions())
@@ -78,7 +87,7 @@ class HealthView(LunaView):
     @extend_schema(
         summary="Health of the platform",
         parameters=[HealthQuery],
-        responses={200: HealthSerializer, 502: UnhealthySerializer},
+        responses={200: HealthJson, 502: UnhealthyJson},
     )
     def get(self, request: Request) -> Response:
         query = checked_query(HealthQuery, request)
@@ -92,7 +101,7 @@ class HealthView(LunaView):
         return Response({"execution_time": round(time.perf_counter() - start_s, 6), "components": components})
 
 
-def component(result: CheckResult) -> dict[str, Any]:
+def component(result: CheckResult) -> ComponentJson:
     return {
         "name": result.name,
         "status": "ok" if result.healthy else "failed",

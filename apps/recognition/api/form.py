@@ -29,7 +29,9 @@ from apps.recognition.types import ImageType, Rect
 
 FACE_BOXES, BODY_BOXES = BOXES
 # What clients send JSON parts as: some libraries cannot set the type of a part that is no file.
-JSON_TYPES = frozenset({"application/json", "text/plain", ""})
+JSON = "application/json"
+JSON_TYPES = frozenset({JSON, "text/plain", ""})
+TEXTS = frozenset({"detect_time", "image_origin"})
 TRUSTED_HEADER = "x-luna-trusted-detections"
 MAX_DOCUMENT_BYTES = 2 * MAX_META_BYTES
 
@@ -43,6 +45,8 @@ class Form:
         self.files: dict[str, Part] = {}
         self.descriptors: dict[str, Part] = {}
         self.documents: dict[str, Any] = {}
+        # Arrays that arrive as one part per item, as OpenAPI defines arrays of multipart bodies.
+        self.itemised: set[str] = set()
         boxes = BOXES if rules.bodies else (FACE_BOXES,)
         self.known = {*boxes, *rules.parts, *rules.details}
 
@@ -64,17 +68,21 @@ class Form:
             raise LunaError(errors.UNKNOWN_MULTIPART_NAME, part.name)
 
     def _add_document(self, part: Part) -> None:
-        if part.name in self.documents:
+        if part.content_type not in JSON_TYPES:
+            raise LunaError(errors.BAD_MULTIPART_CONTENT_TYPE, part.name)
+        if len(part.data) > MAX_DOCUMENT_BYTES:
+            raise too_large(f"the part `{part.name}`", MAX_DOCUMENT_BYTES)
+        known, value = self.documents.get(part.name), _document(part)
+        if part.name in BOXES and isinstance(value, dict) and (known is None or part.name in self.itemised):
+            self.itemised.add(part.name)
+            value = [*(known or ()), value]
+        elif part.name in self.documents:
             raise (
                 LunaError(errors.DUPLICATE_RECTANGLE_LISTS)
                 if part.name in BOXES
                 else LunaError(errors.DUPLICATE_MULTIPART_NAME, part.name)
             )
-        if part.content_type not in JSON_TYPES:
-            raise LunaError(errors.BAD_MULTIPART_CONTENT_TYPE, part.name)
-        if len(part.data) > MAX_DOCUMENT_BYTES:
-            raise too_large(f"the part `{part.name}`", MAX_DOCUMENT_BYTES)
-        self.documents[part.name] = json_decode(part.data, part.charset)
+        self.documents[part.name] = value
         if part.name in BOXES:
             self.trusted |= is_trusted(part.headers.get(TRUSTED_HEADER))
 
@@ -144,6 +152,26 @@ class Form:
             error=error,
             details=_details_of(name, details),
         )
+
+
+def _document(part: Part) -> Any:
+    """Return the JSON of a part. A text need not be JSON in a part of plain text.
+
+    Raises LunaError NO_JSON, BAD_CONTENT_TYPE.
+    """
+    try:
+        return json_decode(part.data, part.charset)
+    except LunaError as error:
+        if error.code != errors.NO_JSON or part.name not in TEXTS or part.content_type == JSON:
+            raise
+        return _text(part)
+
+
+def _text(part: Part) -> str:
+    try:
+        return part.data.decode(part.charset or "utf-8")
+    except UnicodeDecodeError as error:
+        raise LunaError(errors.NO_JSON) from error
 
 
 def _descriptor_file(name: str, part: Part, details: Mapping[str, Mapping[str | None, Any]]) -> DescriptorFile:

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import orjson
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.common.config import config
@@ -50,6 +51,7 @@ class TimeField(serializers.CharField):
             raise serializers.ValidationError(f"{error}.") from error
 
 
+@extend_schema_field({"type": "object", "additionalProperties": {}})
 class MetaField(serializers.JSONField):
     """JSON object of the client: at most 2 MB, without spaces in names and without null characters."""
 
@@ -136,6 +138,7 @@ def images_context(rules: Rules) -> dict[str, int]:
 class ReferencesSerializer(StrictSerializer):
     """References `{"urls": […]}` or `{"samples": […]}`; a bare array contains URLs."""
 
+    example = {"urls": [{"url": "https://example.com/portrait.jpg"}]}
     urls = serializers.ListField(child=UrlSerializer(), required=False, allow_empty=False, validators=[ImagesAtMost()])
     samples = serializers.ListField(
         child=SampleSerializer(), required=False, allow_empty=False, validators=[ImagesAtMost()]
@@ -152,13 +155,17 @@ class ReferencesSerializer(StrictSerializer):
 
 
 class FileBoxesSerializer(StrictSerializer):
-    """Item `{"filename", "<boxes>": [rect]}` of the parts `face_bounding_boxes` and `body_bounding_boxes`."""
+    """Rectangles of one file, by the name of the part."""
 
     filename = serializers.CharField(max_length=MAX_NAME_CHARACTERS, trim_whitespace=False)
 
     def __init__(self, name: str, **kwargs: Any) -> None:
         self.name = name
         super().__init__(**kwargs)
+
+    @property
+    def component(self) -> str:
+        return "".join(part.capitalize() for part in self.name.split("_")) + "OfFile"
 
     def get_fields(self) -> dict[str, Any]:
         return super().get_fields() | {self.name: boxes_field(allow_empty=False)}

@@ -1,6 +1,6 @@
 """View of POST /6/iso: checks of ISO/IEC 19794-5 with fixed thresholds. It stores nothing."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -11,18 +11,17 @@ from apps.common.api.views import LunaView
 from apps.common.config import config
 from apps.common.fields import FlagField
 from apps.common.validation import checked_query
-from apps.recognition.api.answers import StatusSerializer
 from apps.recognition.api.inputs import read_public_inputs
 from apps.recognition.api.openapi import image_request
-from apps.recognition.checks.evaluate import ESTIMATION
+from apps.recognition.checks.evaluate import ESTIMATION, CheckReport, CheckReportJson
 from apps.recognition.checks.table import ISO_THRESHOLDS
 from apps.recognition.config import MissingNetworks
-from apps.recognition.estimators.shapes import Json
+from apps.recognition.engine.exif import ExifJson
 from apps.recognition.inputs.types import Rules
 from apps.recognition.request.build import recognition_request
 from apps.recognition.run.pictures import RecognisedPicture, recognise_pictures
-from apps.recognition.shapes import estimation_block, status_block
-from apps.recognition.types import Face, ImageType, MultifacePolicy
+from apps.recognition.shapes import StatusJson, exif_block, status_block
+from apps.recognition.types import Face, ImageType, MultifacePolicy, RectJson
 
 POLICIES = [(each.value, each.name) for each in MultifacePolicy]
 # A body warp contains no usable face.
@@ -33,50 +32,33 @@ class IsoQuery(serializers.Serializer[Any]):
     """Query of /6/iso: decoding of images, and the policy for several faces in one image."""
 
     multiface_policy = serializers.ChoiceField(choices=POLICIES, default=MultifacePolicy.NOT_ALLOWED.value)
-    extract_exif = FlagField(default=False)
+    extract_exif = FlagField(default=False, help_text="Return `exif` of each image.")
     image_type = serializers.ChoiceField(choices=IMAGE_TYPES, default=ImageType.RAW.value)
-    use_exif_info = FlagField(default=True)
+    use_exif_info = FlagField(default=True, help_text="Turn pictures by their EXIF orientation.")
 
 
-class IsoCheckSerializer(serializers.Serializer[Any]):
-    """One check. `object_value` is null if it was not measured; a setting determines `result` then."""
-
-    name = serializers.CharField()
-    object_value = serializers.JSONField(allow_null=True, help_text="Number or word.")
-    threshold_value = serializers.JSONField(help_text="`{min, max}`, array of words, or 0 or 1.")
-    result = serializers.IntegerField()
+class IsoDetectionJson(TypedDict):
+    rect: RectJson
+    iso: CheckReportJson
 
 
-class IsoChecksSerializer(serializers.Serializer[Any]):
-    """All checks. `status` is 1 if all checks passed, else 0."""
-
-    status = serializers.IntegerField()
-    checks = IsoCheckSerializer(many=True)
-    unmeasured_checks = serializers.ListField(
-        child=serializers.CharField(), help_text="Names of the checks without a value."
-    )
+class IsoFaceJson(TypedDict):
+    detection: IsoDetectionJson
 
 
-class IsoDetectionSerializer(serializers.Serializer[Any]):
-    rect = serializers.DictField(child=serializers.IntegerField())
-    iso = IsoChecksSerializer()
+class IsoEstimationJson(TypedDict):
+    face: IsoFaceJson
 
 
-class IsoFaceSerializer(serializers.Serializer[Any]):
-    detection = IsoDetectionSerializer()
+class IsoImageJson(StatusJson):
+    """Status and faces of one image."""
+
+    exif: ExifJson | None
+    estimations: list[IsoEstimationJson]
 
 
-class IsoEstimationSerializer(serializers.Serializer[Any]):
-    face = IsoFaceSerializer()
-
-
-class IsoImageSerializer(StatusSerializer):
-    exif = serializers.DictField(allow_null=True)
-    estimations = IsoEstimationSerializer(many=True)
-
-
-class IsoAnswer(serializers.Serializer[Any]):
-    images = IsoImageSerializer(many=True)
+class IsoAnswerJson(TypedDict):
+    images: list[IsoImageJson]
 
 
 class IsoView(LunaView):
@@ -89,7 +71,7 @@ class IsoView(LunaView):
         "measured; a setting determines whether they pass.",
         parameters=[IsoQuery],
         request=image_request(),
-        responses={200: IsoAnswer},
+        responses={200: IsoAnswerJson},
     )
     def post(self, request: Request) -> Response:
         query = checked_query(IsoQuery, request)
@@ -105,14 +87,15 @@ class IsoView(LunaView):
         return Response({"images": [_image(each) for each in seen]})
 
 
-def _image(seen: RecognisedPicture) -> Json:
-    exif = seen.result.exif
+def _image(seen: RecognisedPicture) -> IsoImageJson:
     return {
         **status_block(seen.filename, seen.result.error),
-        "exif": None if exif is None else dict(exif),
+        "exif": exif_block(seen.result.exif),
         "estimations": [{"face": {"detection": _detection(face)}} for face in seen.passed],
     }
 
 
-def _detection(face: Face) -> Json:
-    return {"rect": face.rect.json(), "iso": estimation_block(ESTIMATION, face.estimations[ESTIMATION])}
+def _detection(face: Face) -> IsoDetectionJson:
+    report = face.estimations[ESTIMATION]
+    assert isinstance(report, CheckReport)  # noqa: S101  # `check_faces` put it there
+    return {"rect": face.rect.json(), "iso": report.json()}

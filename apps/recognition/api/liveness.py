@@ -1,7 +1,7 @@
 """View of POST /6/liveness: liveness of faces with the thresholds of the installation. It stores nothing."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypedDict
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -13,17 +13,17 @@ from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
 from apps.common.fields import FlagField
 from apps.common.filters import enums
+from apps.common.json_types import numbers
 from apps.common.validation import StrictSerializer, checked_data, checked_query
-from apps.recognition.api.answers import StatusSerializer
 from apps.recognition.api.inputs import read_public_inputs
 from apps.recognition.api.openapi import image_request
 from apps.recognition.estimators.liveness import Liveness
-from apps.recognition.estimators.shapes import Json, score
+from apps.recognition.estimators.shapes import score
 from apps.recognition.inputs.types import Rules
 from apps.recognition.request.aggregation import aggregate
 from apps.recognition.request.build import recognition_request
 from apps.recognition.run.pictures import RecognisedPicture, recognise_pictures
-from apps.recognition.shapes import status_block
+from apps.recognition.shapes import StatusJson, status_block
 from apps.recognition.types import ImageType, MultifacePolicy
 
 ESTIMATION = "liveness"
@@ -38,7 +38,7 @@ class LivenessQuery(serializers.Serializer[Any]):
     image_type = serializers.ChoiceField(
         choices=[(each.value, each.name) for each in (ImageType.RAW, ImageType.FACE_WARP)], default=ImageType.RAW.value
     )
-    use_exif_info = FlagField(default=True)
+    use_exif_info = FlagField(default=True, help_text="Turn pictures by their EXIF orientation.")
 
 
 class DeviceSerializer(StrictSerializer):
@@ -49,27 +49,33 @@ class DeviceSerializer(StrictSerializer):
     MODEL = serializers.CharField(max_length=MAX_DEVICE_CHARACTERS, allow_blank=True, required=False)
 
 
-class LivenessEstimationsSerializer(serializers.Serializer[Any]):
-    probability = serializers.FloatField()
-    quality = serializers.FloatField()
+class PredictionScoresJson(TypedDict):
+    probability: Annotated[float, "Probability of a real face, 0 to 1."]
+    quality: Annotated[float, "Suitability of the picture, 0 to 1."]
 
 
-class LivenessSerializer(serializers.Serializer[Any]):
-    prediction = serializers.IntegerField(help_text="0: spoof; 1: real; 2: unknown, because the quality is too low.")
-    estimations = LivenessEstimationsSerializer()
+class PredictionJson(TypedDict):
+    """`prediction` is 2 if the quality is too low."""
+
+    prediction: Annotated[int, numbers(enums.Liveness)]
+    estimations: PredictionScoresJson
 
 
-class LivenessImageSerializer(StatusSerializer):
-    liveness = LivenessSerializer(allow_null=True)
+class LivenessImageJson(StatusJson):
+    """Status and liveness of one image."""
+
+    liveness: PredictionJson | None
 
 
-class LivenessTogetherSerializer(serializers.Serializer[Any]):
-    liveness = LivenessSerializer(allow_null=True)
+class LivenessTogetherJson(TypedDict):
+    """Liveness of all images as one person, null if it is not requested."""
+
+    liveness: PredictionJson | None
 
 
-class LivenessAnswer(serializers.Serializer[Any]):
-    images = LivenessImageSerializer(many=True)
-    aggregate_estimations = LivenessTogetherSerializer()
+class LivenessAnswerJson(TypedDict):
+    images: list[LivenessImageJson]
+    aggregate_estimations: LivenessTogetherJson
 
 
 class LivenessView(LunaView):
@@ -82,7 +88,7 @@ class LivenessView(LunaView):
         "gives the measured error rates.",
         parameters=[LivenessQuery],
         request=image_request(),
-        responses={200: LivenessAnswer},
+        responses={200: LivenessAnswerJson},
     )
     def post(self, request: Request) -> Response:
         query = checked_query(LivenessQuery, request)
@@ -105,16 +111,16 @@ def _error(seen: RecognisedPicture) -> LunaError | None:
     return seen.result.error or (None if seen.passed else LunaError(errors.NO_FACES_FOUND))
 
 
-def _image(seen: RecognisedPicture) -> Json:
+def _image(seen: RecognisedPicture) -> LivenessImageJson:
     found = seen.passed[0].estimations[ESTIMATION] if seen.passed else None
-    return {**status_block(seen.filename, _error(seen)), ESTIMATION: _block(found)}
+    return {**status_block(seen.filename, _error(seen)), "liveness": _block(found)}
 
 
-def _together(seen: Sequence[RecognisedPicture]) -> Json | None:
+def _together(seen: Sequence[RecognisedPicture]) -> PredictionJson | None:
     return _block(aggregate([each.passed[0].estimations for each in seen if each.passed]).get(ESTIMATION))
 
 
-def _block(found: object) -> Json | None:
+def _block(found: object) -> PredictionJson | None:
     if not isinstance(found, Liveness):
         return None
     return {

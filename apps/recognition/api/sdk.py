@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypedDict
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -13,16 +13,16 @@ from apps.common.api.views import LunaView
 from apps.common.config import config
 from apps.common.descriptors import base64_encode
 from apps.common.fields import CommaListField, FlagField
-from apps.common.filters.enums import Deepfake, Liveness, Mask
+from apps.common.filters.enums import Deepfake, Liveness, Mask, Number
 from apps.common.filters.kinds import FiniteFloatField, NumberField
+from apps.common.json_types import Json, Members
 from apps.common.validation import checked_query
-from apps.recognition.api.answers import StatusSerializer
 from apps.recognition.api.inputs import read_public_inputs
-from apps.recognition.api.openapi import image_request
+from apps.recognition.api.openapi import BodiesForm, image_request
 from apps.recognition.config import MissingNetworks
 from apps.recognition.encoding import warp_bytes
+from apps.recognition.engine.exif import ExifJson
 from apps.recognition.estimators.people_count import PeopleCount
-from apps.recognition.estimators.shapes import Json
 from apps.recognition.inputs.types import Rules
 from apps.recognition.request.aggregation import aggregate
 from apps.recognition.request.build import (
@@ -30,14 +30,25 @@ from apps.recognition.request.build import (
     MAX_ANGLE_DEGREES,
     RecognitionRequest,
     angle_field,
+    estimation_flag,
     recognition_request,
 )
 from apps.recognition.run.facade import unavailable_estimations
 from apps.recognition.run.pictures import RecognisedPicture, Rejected, check_one_person, recognise_pictures
 from apps.recognition.shapes import (
+    AggregateJson,
+    BodyAttributesJson,
+    FaceAttributesJson,
+    PeopleJson,
+    ReasonJson,
+    StatusJson,
+    UnavailableJson,
     attributes_block,
     body_detection_block,
+    body_detection_types,
+    exif_block,
     face_detection_block,
+    face_detection_types,
     people_block,
     reasons_block,
     status_block,
@@ -58,36 +69,46 @@ class Shown:
     coordinates: bool
 
 
+def states_field(numbers: type[Number]) -> CommaListField:
+    child = NumberField(numbers=numbers)
+    text = f"Accepted states; faces of other states are rejected. {child.help_text}."
+    return CommaListField(child=child, max_length=len(numbers), default=list, help_text=text)
+
+
 class SdkQuery(serializers.Serializer[Any]):
     """Query of /6/sdk: detections, estimations and filters."""
 
-    detect_face = FlagField(default=True)
-    detect_body = FlagField(default=False)
+    detect_face = FlagField(default=True, help_text="Detect faces.")
+    detect_body = FlagField(default=False, help_text="Detect bodies.")
     estimate_landmarks5 = FlagField(default=False, help_text="No effect: the response always contains them.")
-    estimate_face_warp = FlagField(default=False)
-    estimate_body_warp = FlagField(default=False)
+    estimate_face_warp = FlagField(default=False, help_text="Return the face warp.")
+    estimate_body_warp = FlagField(default=False, help_text="Return the body warp.")
     people_count_coordinates = FlagField(default=False, help_text="Adds coordinates to 'estimate_people_count'.")
     people_coordinates = FlagField(default=False, help_text="Alias of 'people_count_coordinates'.")
     multiface_policy = serializers.ChoiceField(
         choices=[(each.value, each.name) for each in MultifacePolicy], default=MultifacePolicy.ALL.value
     )
-    score_threshold = FiniteFloatField(min_value=0, max_value=1, required=False)
+    score_threshold = FiniteFloatField(
+        min_value=0, max_value=1, required=False, help_text="Detections with a lower score are omitted."
+    )
     descriptor_version = serializers.IntegerField(
         min_value=1, required=False, help_text="Default: the version of new descriptors."
     )
-    face_descriptor_score_threshold = FiniteFloatField(min_value=0, max_value=1, default=0.0)
-    mask_states = CommaListField(child=NumberField(numbers=Mask), max_length=len(Mask), default=list)
-    liveness_states = CommaListField(child=NumberField(numbers=Liveness), max_length=len(Liveness), default=list)
-    deepfake_states = CommaListField(child=NumberField(numbers=Deepfake), max_length=len(Deepfake), default=list)
-    aggregate_attributes = FlagField(default=False)
+    face_descriptor_score_threshold = FiniteFloatField(
+        min_value=0, max_value=1, default=0.0, help_text="Faces with a lower score of the descriptor are rejected."
+    )
+    mask_states = states_field(Mask)
+    liveness_states = states_field(Liveness)
+    deepfake_states = states_field(Deepfake)
+    aggregate_attributes = FlagField(default=False, help_text="Also estimate all images as one person.")
     image_type = serializers.ChoiceField(
         choices=[(each.value, each.name) for each in ImageType], default=ImageType.RAW.value
     )
-    use_exif_info = FlagField(default=True)
-    extract_exif = FlagField(default=False)
+    use_exif_info = FlagField(default=True, help_text="Turn pictures by their EXIF orientation.")
+    extract_exif = FlagField(default=False, help_text="Return `exif` of each image.")
 
     def get_fields(self) -> dict[str, Any]:
-        flags = {flag: FlagField(default=False) for flag in FLAGS}
+        flags = {flag: estimation_flag(flag) for flag in FLAGS}
         return (
             flags
             | super().get_fields()
@@ -104,44 +125,68 @@ class SdkQuery(serializers.Serializer[Any]):
         return attrs
 
 
-class SdkFaceSerializer(serializers.Serializer[Any]):
-    detection = serializers.DictField()
-    attributes = serializers.DictField()
-    warp = serializers.CharField(allow_null=True, help_text="JPEG, Base64.")
+WARP = Annotated[str | None, "JPEG, Base64."]
+SdkFaceDetectionJson = Annotated[
+    Json, Members("SdkFaceDetection", lambda: face_detection_types() | {"warp": WARP}, text="A detected face.")
+]
+SdkBodyDetectionJson = Annotated[
+    Json, Members("SdkBodyDetection", lambda: body_detection_types() | {"warp": WARP}, text="A detected body.")
+]
 
 
-class SdkBodySerializer(serializers.Serializer[Any]):
-    detection = serializers.DictField()
-    attributes = serializers.DictField()
-    warp = serializers.CharField(allow_null=True, help_text="JPEG, Base64.")
+class SdkFaceJson(TypedDict):
+    detection: SdkFaceDetectionJson
+    attributes: FaceAttributesJson
+    warp: WARP
 
 
-class SdkEstimationSerializer(serializers.Serializer[Any]):
+class SdkBodyJson(TypedDict):
+    detection: SdkBodyDetectionJson
+    attributes: BodyAttributesJson
+    warp: WARP
+
+
+class SdkEstimationJson(TypedDict):
     """One person: face, body or both."""
 
-    face = SdkFaceSerializer(allow_null=True)
-    body = SdkBodySerializer(allow_null=True)
+    face: SdkFaceJson | None
+    body: SdkBodyJson | None
 
 
-class SdkImageSerializer(StatusSerializer):
-    exif = serializers.DictField(allow_null=True)
-    estimations = SdkEstimationSerializer(many=True)
-    image_estimations = serializers.DictField()
+ImageEstimationsJson = Annotated[
+    Json,
+    Members(
+        "ImageEstimations",
+        lambda: {
+            "people": PeopleJson,
+            **{row.name: object | None for row in FLAGS.values() if row.kind is Kind.PICTURE},
+        },
+        optional=True,
+        text="Requested estimations of the picture. An estimation without an installed network is null.",
+    ),
+]
 
 
-class SdkFilteredSerializer(SdkEstimationSerializer):
-    filename = serializers.CharField()
-    filter_reasons = serializers.ListField(child=serializers.DictField())
+class SdkImageJson(StatusJson):
+    """Status and persons of one image."""
+
+    exif: ExifJson | None
+    estimations: list[SdkEstimationJson]
+    image_estimations: ImageEstimationsJson
 
 
-class SdkAnswer(serializers.Serializer[Any]):
-    images_estimations = SdkImageSerializer(many=True)
-    aggregate_estimations = serializers.DictField()
-    filtered_estimations = SdkFilteredSerializer(many=True)
-    unavailable_estimations = serializers.ListField(
-        child=serializers.CharField(),
-        help_text="Requested estimations without an installed network; their values are null.",
-    )
+class SdkFilteredJson(SdkEstimationJson):
+    """A person whose face failed a limit."""
+
+    filename: str
+    filter_reasons: list[ReasonJson]
+
+
+class SdkAnswerJson(TypedDict):
+    images_estimations: list[SdkImageJson]
+    aggregate_estimations: AggregateJson
+    filtered_estimations: list[SdkFilteredJson]
+    unavailable_estimations: UnavailableJson
 
 
 class SdkView(LunaView):
@@ -152,8 +197,8 @@ class SdkView(LunaView):
         summary="sdk",
         description="Detects faces and bodies, and estimates their attributes. It stores nothing.",
         parameters=[SdkQuery],
-        request=image_request(bodies=True),
-        responses={200: SdkAnswer},
+        request=image_request(form=BodiesForm),
+        responses={200: SdkAnswerJson},
     )
     def post(self, request: Request) -> Response:
         query = checked_query(SdkQuery, request)
@@ -205,45 +250,49 @@ def _asked(query: dict[str, Any], shown: Shown) -> RecognitionRequest:
     )
 
 
-def _image(seen: RecognisedPicture, shown: Shown) -> Json:
-    exif = seen.result.exif
+def _image(seen: RecognisedPicture, shown: Shown) -> SdkImageJson:
     people = seen.result.estimations.get("people_count")
     counted = people_block(people, with_coordinates=shown.coordinates) if isinstance(people, PeopleCount) else None
-    unmade = {name: None for name, value in seen.result.estimations.items() if value is None}
+    unmade: Json = {name: None for name, value in seen.result.estimations.items() if value is None}
     return {
         **status_block(seen.filename, seen.result.error),
-        "exif": None if exif is None else dict(exif),
+        "exif": exif_block(seen.result.exif),
         "estimations": [_person(each.face, each.body, shown) for each in seen.persons],
-        "image_estimations": ({} if counted is None else {"people": counted}) | unmade,
+        "image_estimations": unmade if counted is None else {"people": counted, **unmade},
     }
 
 
-def _person(face: Face | None, body: Body | None, shown: Shown) -> Json:
+def _person(face: Face | None, body: Body | None, shown: Shown) -> SdkEstimationJson:
     return {
         "face": None if face is None else _face(face, shown),
         "body": None if body is None else _body(body, shown),
     }
 
 
-def _face(face: Face, shown: Shown) -> Json:
-    return _found(face_detection_block(face, shown.estimations), face.warp if shown.face_warps else None)
-
-
-def _body(body: Body, shown: Shown) -> Json:
-    return _found(body_detection_block(body, shown.estimations), body.warp if shown.body_warps else None)
-
-
-def _found(detection: Json, warp: Image | None) -> Json:
-    """Return a face or body with its warp. Attributes and warp appear twice, because clients read either place."""
-    encoded = None if warp is None else base64_encode(warp_bytes(warp))
+# Attributes and warp of a face or body appear twice, because clients read either place.
+def _face(face: Face, shown: Shown) -> SdkFaceJson:
+    warp = _warp(face.warp if shown.face_warps else None)
     return {
-        "detection": {**detection, "warp": encoded},
-        "attributes": detection["attributes"],
-        "warp": encoded,
+        "detection": {**face_detection_block(face, shown.estimations), "warp": warp},
+        "attributes": attributes_block(face.estimations, shown.estimations),
+        "warp": warp,
     }
 
 
-def _together(seen: Sequence[RecognisedPicture], shown: Shown) -> Json:
+def _body(body: Body, shown: Shown) -> SdkBodyJson:
+    warp = _warp(body.warp if shown.body_warps else None)
+    return {
+        "detection": {**body_detection_block(body, shown.estimations), "warp": warp},
+        "attributes": attributes_block(body.estimations, shown.estimations),
+        "warp": warp,
+    }
+
+
+def _warp(warp: Image | None) -> str | None:
+    return None if warp is None else base64_encode(warp_bytes(warp))
+
+
+def _together(seen: Sequence[RecognisedPicture], shown: Shown) -> AggregateJson:
     persons = [each for picture in seen for each in picture.persons]
     faces = aggregate([each.face.estimations for each in persons if each.face is not None])
     bodies = aggregate([each.body.estimations for each in persons if each.body is not None])
@@ -253,7 +302,7 @@ def _together(seen: Sequence[RecognisedPicture], shown: Shown) -> Json:
     }
 
 
-def _filtered(rejected: Rejected, shown: Shown) -> Json:
+def _filtered(rejected: Rejected, shown: Shown) -> SdkFilteredJson:
     return {
         "filename": rejected.picture.image.filename,
         "filter_reasons": reasons_block(rejected.reasons),

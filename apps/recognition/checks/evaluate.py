@@ -3,7 +3,9 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Annotated, TypedDict
 
+from apps.common.json_types import OneOf
 from apps.recognition.checks.table import CHECKS, Evidence
 from apps.recognition.checks.thresholds import Threshold, Value
 from apps.recognition.types import ImageInput, ImageResult, ImageType
@@ -22,6 +24,23 @@ class CheckResult:
     passed: bool
 
 
+class CheckJson(TypedDict):
+    """One check. `object_value` is null if it was not measured; a setting determines `result` then."""
+
+    name: Annotated[str, OneOf(tuple(CHECKS))]
+    object_value: Annotated[object, "Number or word."]
+    threshold_value: Annotated[object, "`{min, max}`, array of words, or 0 or 1."]
+    result: Annotated[int, "1: passed."]
+
+
+class CheckReportJson(TypedDict):
+    """All checks of a face's picture."""
+
+    status: Annotated[int, "1: all checks passed."]
+    checks: list[CheckJson]
+    unmeasured_checks: Annotated[list[str], "Names of the checks without a value."]
+
+
 @dataclass(frozen=True, slots=True)
 class CheckReport:
     """Results of all evaluated checks of a face."""
@@ -33,7 +52,7 @@ class CheckReport:
         """Whether all checks passed."""
         return all(check.passed for check in self.checks)
 
-    def json(self) -> dict[str, object]:
+    def json(self) -> CheckReportJson:
         """Return `{status, checks, unmeasured_checks}`; `status` is 1 if all checks passed."""
         return {
             "status": int(self.passed),

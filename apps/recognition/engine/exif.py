@@ -1,6 +1,7 @@
 """EXIF data of a picture in the form of the API."""
 
 import math
+from typing import Annotated, TypedDict
 
 from PIL.Image import Exif
 from PIL.TiffImagePlugin import IFDRational
@@ -16,12 +17,24 @@ _LATITUDE, _LONGITUDE = (1, 2), (3, 4)  # hemisphere, degrees-minutes-seconds
 MAX_TEXT = 256
 
 
-def read_exif(exif: Exif) -> dict[str, object]:
-    """Return the readable tags of a picture.
+class ExifJson(TypedDict, total=False):
+    """Readable tags of a picture."""
 
-    Members: make, model, orientation, latitude and longitude (degrees; south and west are negative), artist, software,
-    dateTime (of the photograph, else of the file, in EXIF format), digitalZoomRatio, flash, uid.
-    """
+    make: str
+    model: str
+    orientation: int
+    latitude: Annotated[float, "Degrees; south is negative."]
+    longitude: Annotated[float, "Degrees; west is negative."]
+    artist: str
+    software: str
+    dateTime: Annotated[str, "Time of the photograph, else of the file, in EXIF format."]
+    digitalZoomRatio: float
+    flash: int
+    uid: str
+
+
+def read_exif(exif: Exif) -> dict[str, object]:
+    """Return the readable tags of a picture, members of `ExifJson`. A tag of another type is omitted."""
     detail, gps = exif.get_ifd(EXIF_IFD), exif.get_ifd(GPS_IFD)
     values = {name: exif.get(tag) for name, tag in _MAIN.items()}
     values |= {name: detail.get(tag) for name, tag in _DETAIL.items()}

@@ -5,16 +5,17 @@ The state is `no` only if the shoulders are visible, because only then the crop 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, TypedDict
 
 import numpy as np
 
 from apps.common.filters import enums
+from apps.common.json_types import keys, words
 from apps.recognition.engine import bodies, objects, pose
 from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import BodyEstimator, BodySubject, Networks
 from apps.recognition.estimators.body_parts import seen
 from apps.recognition.estimators.colours import UNKNOWN
-from apps.recognition.estimators.shapes import Json
 
 WINDOW_SCALE = 1.25
 LOOK_FROM = 0.05  # lowest score of a candidate
@@ -35,6 +36,17 @@ class Accessories:
         if self.backpack >= self.threshold:
             return "yes"
         return "no" if self.shoulders_seen else UNKNOWN
+
+
+class BackpackJson(TypedDict):
+    predominant_state: Annotated[str, words(enums.Presence)]
+    estimations: Annotated[dict[str, float], keys(enums.Presence)]
+
+
+class AccessoriesJson(TypedDict):
+    """Accessories of a body."""
+
+    backpack: BackpackJson
 
 
 class AccessoriesEstimator(BodyEstimator):
@@ -60,7 +72,7 @@ class AccessoriesEstimator(BodyEstimator):
             results.append(Accessories(max(scores, default=0.0), network.threshold("person"), shoulders))
         return results
 
-    def json(self, result: Accessories) -> Json:
+    def json(self, result: Accessories) -> AccessoriesJson:
         """Return `{backpack}`."""
         state = result.backpack_state
         known = state != UNKNOWN

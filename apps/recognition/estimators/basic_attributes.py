@@ -9,17 +9,19 @@ without a network for it, as in the embedded set.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apps.common.filters import enums
+from apps.common.json_types import Keys, OneOf, numbers
 from apps.recognition.engine.geometry import mirrored
 from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.ethnicity import Ethnicities
 from apps.recognition.estimators.labelled import face_crops, mean_scores
-from apps.recognition.estimators.shapes import Json
+from apps.recognition.networks.labels import ETHNICITIES
 from apps.recognition.networks.specs import Manifest
 
 TOO_YOUNG_YEARS = 4.5
@@ -37,6 +39,19 @@ class BasicAttributes:
     gender: int
     male: float
     ethnicities: Ethnicities | None = None
+
+
+class EthnicitiesJson(TypedDict):
+    predominant_ethnicity: Annotated[str, OneOf(ETHNICITIES)]
+    estimations: Annotated[dict[str, float], Keys(ETHNICITIES)]
+
+
+class BasicAttributesJson(TypedDict):
+    """Basic attributes of a face."""
+
+    age: Annotated[int, "Years."]
+    gender: Annotated[int, numbers(enums.Gender)]
+    ethnicities: EthnicitiesJson | None
 
 
 class BasicAttributesEstimator(Estimator):
@@ -69,9 +84,9 @@ class BasicAttributesEstimator(Estimator):
             for subject, age, share in zip(subjects, years, male, strict=True)
         ]
 
-    def json(self, result: BasicAttributes) -> Json:
+    def json(self, result: BasicAttributes) -> BasicAttributesJson:
         """Return `{age, gender, ethnicities}`; `ethnicities` is null without a network for it."""
-        ethnicities = None
+        ethnicities: EthnicitiesJson | None = None
         if result.ethnicities is not None:
             scores = shapes.scores(result.ethnicities.scores)
             ethnicities = {"predominant_ethnicity": result.ethnicities.predominant, "estimations": scores}

@@ -5,13 +5,14 @@ No network estimates them from a body. A body without a face (turned away or too
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, TypedDict
 
 from apps.common.filters import enums
+from apps.common.json_types import keys, words
 from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import BodyEstimator, BodySubject, Networks
 from apps.recognition.estimators.basic_attributes import BasicAttributes
 from apps.recognition.estimators.body_means import known_mean
-from apps.recognition.estimators.shapes import Json
 
 MALE_FROM = 0.5
 
@@ -31,6 +32,18 @@ class BodyBasicAttributes:
         return "male" if self.male > MALE_FROM else "female"
 
 
+class ApparentGenderJson(TypedDict):
+    predominant_gender: Annotated[str, words(enums.ApparentGender)]
+    estimations: Annotated[dict[str, float], keys(enums.ApparentGender)]
+
+
+class BodyBasicAttributesJson(TypedDict):
+    """Basic attributes of a body."""
+
+    apparent_age: Annotated[int | None, "Years."]
+    apparent_gender: ApparentGenderJson
+
+
 class BodyBasicAttributesEstimator(BodyEstimator):
     """Estimator that copies the estimation of the person's face."""
 
@@ -44,7 +57,7 @@ class BodyBasicAttributesEstimator(BodyEstimator):
         """Estimate each body."""
         return [_of(body) for body in subjects]
 
-    def json(self, result: BodyBasicAttributes) -> Json:
+    def json(self, result: BodyBasicAttributes) -> BodyBasicAttributesJson:
         """Return `{apparent_age, apparent_gender}`."""
         known = result.male is not None
         male = result.male or 0.0

@@ -12,8 +12,7 @@ import numpy as np
 from apps.common.descriptors import Descriptor
 from apps.recognition.engine.geometry import ANTIALIAS_BELOW_SCALE
 from apps.recognition.estimators.base import BodyEstimator, BodySubject, Networks
-from apps.recognition.estimators.face_descriptor import descriptor_json, mean_descriptor, unit_vectors
-from apps.recognition.estimators.shapes import Json
+from apps.recognition.estimators.face_descriptor import DescriptorJson, descriptor_json, mean_descriptor, unit_vectors
 from apps.recognition.networks.specs import InputSpec
 from apps.recognition.types import Image
 
@@ -36,7 +35,7 @@ class BodyDescriptorEstimator(BodyEstimator):
             Descriptor(spec.version, vector, subject.score) for subject, vector in zip(subjects, vectors, strict=True)
         ]
 
-    def json(self, result: Descriptor) -> Json:
+    def json(self, result: Descriptor) -> DescriptorJson:
         """Return `{sdk_descriptor, score}`: Base64 of the SDK's form."""
         return descriptor_json(result)
 

@@ -6,14 +6,15 @@ preliminary network (`deepfake_preliminary`) classifies as fake scores 0.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated, TypedDict
 
 import numpy as np
 
 from apps.common.filters import enums
+from apps.common.json_types import words
 from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.deepfake_preliminary import REAL_THRESHOLD, FirstLook, real_scores
-from apps.recognition.estimators.shapes import Json
 from apps.recognition.estimators.source import is_warp
 from apps.recognition.networks.labels import FAKE, REAL
 
@@ -37,6 +38,11 @@ class Deepfake:
         return REAL if self.real >= self.threshold and not self.looks_fake else FAKE
 
 
+class DeepfakeJson(TypedDict):
+    prediction: Annotated[str, words(enums.Deepfake)]
+    score: Annotated[float, "Probability of `real`."]
+
+
 class DeepfakeEstimator(Estimator):
     """Estimator with one run of the network per face."""
 
@@ -56,7 +62,7 @@ class DeepfakeEstimator(Estimator):
             for subject, real in zip(subjects, real_scores(subjects, networks, "deepfake"), strict=True)
         ]
 
-    def json(self, result: Deepfake) -> Json:
+    def json(self, result: Deepfake) -> DeepfakeJson:
         """Return `{prediction, score}`."""
         return {"prediction": result.predominant, "score": shapes.score(result.score)}
 

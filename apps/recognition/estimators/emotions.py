@@ -6,13 +6,14 @@ is plausible on 13 of 16 staged photographs.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Annotated, TypedDict
 
 from apps.common.filters import enums
+from apps.common.json_types import keys, words
 from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.crops import mesh_crops
 from apps.recognition.estimators.labelled import mean_scores
-from apps.recognition.estimators.shapes import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,11 @@ class Emotions:
         return max(self.scores, key=self.scores.__getitem__)
 
 
+class EmotionsJson(TypedDict):
+    predominant_emotion: Annotated[str, words(enums.Emotion)]
+    estimations: Annotated[dict[str, float], keys(enums.Emotion)]
+
+
 class EmotionsEstimator(Estimator):
     """Estimator with one run of the network per face."""
 
@@ -52,7 +58,7 @@ class EmotionsEstimator(Estimator):
         rows = networks.run(network.name, mesh_crops(subjects, 1.0, network.input.width))["emotion"]
         return [Emotions(*map(float, row)) for row in rows]  # the network has the order of the fields
 
-    def json(self, result: Emotions) -> Json:
+    def json(self, result: Emotions) -> EmotionsJson:
         """Return `{predominant_emotion, estimations}`."""
         return {"predominant_emotion": result.predominant, "estimations": shapes.scores(result.scores)}
 

@@ -6,11 +6,11 @@ because the scale of its picture is unknown.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 
 from apps.recognition.estimators.base import Estimator, Networks, Subject
-from apps.recognition.estimators.shapes import Json
 from apps.recognition.estimators.source import is_warp
 from apps.recognition.types import Points
 
@@ -24,6 +24,10 @@ class EyeDistance:
     pixels: float
 
 
+class EyeDistanceJson(TypedDict):
+    pixels: float
+
+
 class EyeDistanceEstimator(Estimator):
     """Estimator by geometry, without a network of its own."""
 
@@ -34,7 +38,7 @@ class EyeDistanceEstimator(Estimator):
         """Estimate each face; None for a warp."""
         return [None if is_warp(subject) else EyeDistance(eye_distance(subject.landmarks5)) for subject in subjects]
 
-    def json(self, result: EyeDistance) -> Json:
+    def json(self, result: EyeDistance) -> EyeDistanceJson:
         """Return `{pixels}`."""
         return {"pixels": round(result.pixels, DECIMALS)}
 

@@ -10,6 +10,7 @@ network detects dark glasses or hair in front of an eye.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypedDict
 
 import numpy as np
 
@@ -18,8 +19,7 @@ from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.eye_state import EyeStates, is_closed
 from apps.recognition.estimators.face_occlusion import OCCLUDED_THRESHOLD, covered_parts
 from apps.recognition.estimators.iris import INNER_CORNER, IRIS, LOWER_LID, OUTER_CORNER, UPPER_LID, Eye, Eyes
-from apps.recognition.estimators.shapes import Json
-from apps.recognition.types import Points
+from apps.recognition.types import Points, PointsJson
 
 CLOSED_BELOW = 0.1
 EYELID_POINTS = (0, 13, 11, 8, 5, 3)  # outer corner, two of the upper lid, inner corner, two of the lower lid
@@ -56,6 +56,19 @@ class EyesAttributes:
     right_eye: EyeAttributes
 
 
+class EyeJson(TypedDict):
+    state: EyeState
+    iris_landmarks: PointsJson
+    eyelid_landmarks: PointsJson
+
+
+class EyesAttributesJson(TypedDict):
+    """The person's eyes."""
+
+    left_eye: EyeJson
+    right_eye: EyeJson
+
+
 class EyesAttributesEstimator(Estimator):
     """Estimator by geometry of the iris network's points, and by the networks for closed and covered eyes."""
 
@@ -68,14 +81,14 @@ class EyesAttributesEstimator(Estimator):
         """Estimate each face."""
         return [_both(subject) for subject in subjects]
 
-    def json(self, result: EyesAttributes) -> Json:
+    def json(self, result: EyesAttributes) -> EyesAttributesJson:
         """Return `{left_eye, right_eye}`, each `{state, iris_landmarks, eyelid_landmarks}`."""
         return {"left_eye": _eye(result.left_eye), "right_eye": _eye(result.right_eye)}
 
 
-def _eye(eye: EyeAttributes) -> Json:
+def _eye(eye: EyeAttributes) -> EyeJson:
     return {
-        "state": eye.state.value,
+        "state": eye.state,
         "iris_landmarks": shapes.pixels(eye.iris),
         "eyelid_landmarks": shapes.pixels(eye.eyelid),
     }

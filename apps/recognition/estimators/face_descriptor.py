@@ -4,6 +4,7 @@ The descriptor and its score (`suitability`) depend only on the warp and its fiv
 """
 
 from collections.abc import Sequence
+from typing import Annotated, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,14 @@ from apps.recognition.engine.heads import head_for
 from apps.recognition.engine.warps import aligned_crops, check_alignment
 from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
-from apps.recognition.estimators.shapes import Json
 from apps.recognition.estimators.suitability import detector_crops, suitability
+
+
+class DescriptorJson(TypedDict):
+    """A descriptor of a face or a body."""
+
+    sdk_descriptor: Annotated[str, "Base64 of the descriptor's SDK form."]
+    score: Annotated[float | None, "Suitability of the picture for recognition, 0 to 1."]
 
 
 class FaceDescriptorEstimator(Estimator):
@@ -44,7 +51,7 @@ class FaceDescriptorEstimator(Estimator):
             for vector, score in zip(vectors, suitability(warps, points, seen, head), strict=True)
         ]
 
-    def json(self, result: Descriptor) -> Json:
+    def json(self, result: Descriptor) -> DescriptorJson:
         """Return `{sdk_descriptor, score}`: Base64 of the SDK's form."""
         return descriptor_json(result)
 
@@ -53,7 +60,7 @@ class FaceDescriptorEstimator(Estimator):
         return mean_descriptor(results)
 
 
-def descriptor_json(descriptor: Descriptor) -> Json:
+def descriptor_json(descriptor: Descriptor) -> DescriptorJson:
     """Return `{sdk_descriptor, score}` of a face or a body."""
     data = sdk_encode(descriptor.vector, versions.get(descriptor.version))
     score = None if descriptor.score is None else shapes.score(descriptor.score)

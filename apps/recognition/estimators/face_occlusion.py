@@ -8,14 +8,15 @@ is unavailable. The pack `recommended` has one with the head `five_points`, whic
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, TypedDict
 
 import numpy as np
 
+from apps.common.json_types import Keys
 from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.labelled import Scores, face_crops, label_scores
-from apps.recognition.estimators.shapes import Json
-from apps.recognition.networks.labels import FIVE_POINTS, POINT_VALUES
+from apps.recognition.networks.labels import FACE_PARTS, FIVE_POINTS, POINT_VALUES
 from apps.recognition.networks.specs import Manifest
 
 OCCLUDED_THRESHOLD = 0.5
@@ -45,6 +46,14 @@ def covered_parts(subject: Subject) -> Mapping[str, float]:
     return found.scores if isinstance(found, FaceOcclusion) else {}
 
 
+class FaceOcclusionJson(TypedDict):
+    """Parts of a face that are covered."""
+
+    prediction: Annotated[int, "1: a part is covered."]
+    estimations: Annotated[dict[str, float], Keys(("overall_score", *(f"{part}_score" for part in FACE_PARTS)))]
+    face_occlusion: Annotated[dict[str, int], Keys(tuple(f"{part}_occluded" for part in FACE_PARTS))]
+
+
 class FaceOcclusionEstimator(Estimator):
     """Estimator with one run of the network per face."""
 
@@ -60,7 +69,7 @@ class FaceOcclusionEstimator(Estimator):
             return [FaceOcclusion(scores) for scores in _hidden_points(subjects, networks, network)]
         return [FaceOcclusion(scores) for scores in label_scores(subjects, networks, "face_occlusion")]
 
-    def json(self, result: FaceOcclusion) -> Json:
+    def json(self, result: FaceOcclusion) -> FaceOcclusionJson:
         """Return `{prediction, estimations, face_occlusion}`; `prediction` is 1 if a part is covered."""
         return {
             "prediction": int(any(result.occluded.values())),

@@ -9,6 +9,7 @@ plane of the corners to the eyeball's centre, 10 mm from this centre to the iris
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 
@@ -17,7 +18,6 @@ from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.eyes_attributes import EyesAttributes, EyeState
 from apps.recognition.estimators.head_pose import HeadPose
 from apps.recognition.estimators.iris import INNER_CORNER, IRIS, OUTER_CORNER, Eye, Eyes
-from apps.recognition.estimators.shapes import Json
 
 CENTRE_BEHIND_CORNERS = 0.22
 PUPIL_BEFORE_CENTRE = 0.37
@@ -27,6 +27,13 @@ HEIGHT_AT_REST = 0.075  # eye widths above the line of the corners, for faces th
 @dataclass(frozen=True, slots=True)
 class Gaze:
     """Gaze in degrees: positive pitch is up, positive yaw is to the image's right; zero is straight ahead."""
+
+    pitch: float
+    yaw: float
+
+
+class GazeJson(TypedDict):
+    """Direction in degrees."""
 
     pitch: float
     yaw: float
@@ -48,7 +55,7 @@ class GazeEstimator(Estimator):
             for subject in subjects
         ]
 
-    def json(self, result: Gaze) -> Json:
+    def json(self, result: Gaze) -> GazeJson:
         """Return `{pitch, yaw}`."""
         return {"pitch": shapes.degrees(result.pitch), "yaw": shapes.degrees(result.yaw)}
 

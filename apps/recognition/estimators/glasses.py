@@ -7,13 +7,14 @@ estimator is unavailable.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated, TypedDict
 
+from apps.common.json_types import OneOf
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.face_occlusion import OCCLUDED_THRESHOLD, covered_parts
 from apps.recognition.estimators.labelled import Labelled, Scores, centred, label_scores
 from apps.recognition.estimators.mask import Mask
-from apps.recognition.estimators.shapes import Json
-from apps.recognition.networks.labels import BARE, EYEGLASSES, MISSING, SUNGLASSES
+from apps.recognition.networks.labels import BARE, EYEGLASSES, GLASSES, MISSING, SUNGLASSES
 from apps.recognition.networks.specs import Manifest
 
 
@@ -21,6 +22,10 @@ class Glasses(Labelled):
     """Scores 0..1 by label; labels are `GLASSES` of apps.recognition.networks.labels, or some of them."""
 
     __slots__ = ()
+
+
+class GlassesJson(TypedDict):
+    glasses: Annotated[str, OneOf(GLASSES)]
 
 
 class GlassesEstimator(Estimator):
@@ -40,7 +45,7 @@ class GlassesEstimator(Estimator):
             for subject, scores in zip(subjects, label_scores(subjects, networks, "glasses"), strict=True)
         ]
 
-    def json(self, result: Glasses) -> Json:
+    def json(self, result: Glasses) -> GlassesJson:
         """Return `{glasses}`."""
         return {"glasses": result.predominant}
 

@@ -8,13 +8,13 @@ photographs), which is corrected. The mesh flattens profiles, so yaw above about
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 
 from apps.recognition.engine.mesh import CHIN, Mesh
 from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
-from apps.recognition.estimators.shapes import Json
 
 LEFT_EAR, RIGHT_EAR, FOREHEAD = 234, 454, 10
 PITCH_OF_FRONTAL_DEG = -6.0
@@ -29,6 +29,14 @@ class HeadPose:
     roll: float
 
 
+class HeadPoseJson(TypedDict):
+    """Angles in degrees."""
+
+    pitch: float
+    roll: float
+    yaw: float
+
+
 class HeadPoseEstimator(Estimator):
     """Estimator by geometry, without a network of its own."""
 
@@ -40,7 +48,7 @@ class HeadPoseEstimator(Estimator):
         """Estimate each face."""
         return [head_pose(subject.result("mesh", Mesh)) for subject in subjects]
 
-    def json(self, result: HeadPose) -> Json:
+    def json(self, result: HeadPose) -> HeadPoseJson:
         """Return `{pitch, roll, yaw}`."""
         return {
             "pitch": shapes.degrees(result.pitch),

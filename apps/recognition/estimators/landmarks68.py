@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from apps.recognition.engine.mesh import Mesh
 from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
-from apps.recognition.types import Points
+from apps.recognition.types import Points, PointsJson
 
 VERTICES = (
     *(
@@ -58,7 +58,7 @@ class Landmarks68Estimator(Estimator):
         """Estimate each face."""
         return [Landmarks68(subject.result("mesh", Mesh).points[list(VERTICES)]) for subject in subjects]
 
-    def json(self, result: Landmarks68) -> list[list[int]]:
+    def json(self, result: Landmarks68) -> PointsJson:
         """Return the points as `[x, y]`."""
         return shapes.pixels(result.points)
 

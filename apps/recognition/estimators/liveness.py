@@ -12,17 +12,18 @@ the network's crop extends beyond the picture.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Annotated, TypedDict
 
 import numpy as np
 
 from apps.common.filters import enums
+from apps.common.json_types import words
 from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.crops import face_square_inside
 from apps.recognition.estimators.face_color_type import GRAYSCALE, FaceColorType
 from apps.recognition.estimators.labelled import label_scores
 from apps.recognition.estimators.measures import luminance, sharpness, sigmoid
-from apps.recognition.estimators.shapes import Json
 from apps.recognition.networks.labels import LIVE
 from apps.recognition.networks.specs import Manifest
 from apps.recognition.types import Image, Points
@@ -64,6 +65,17 @@ class Liveness:
         return Prediction.UNKNOWN if self.advisory else Prediction.REAL
 
 
+class LivenessScoresJson(TypedDict):
+    probability: Annotated[float, "Probability of `real`."]
+    score: Annotated[float, "The same."]
+    quality: Annotated[float, "Suitability of the picture, 0 to 1."]
+
+
+class LivenessJson(TypedDict):
+    prediction: Annotated[str, words(enums.Liveness)]
+    estimations: LivenessScoresJson
+
+
 class LivenessEstimator(Estimator):
     """Estimator with one run of the network, and of each companion, per face."""
 
@@ -87,7 +99,7 @@ class LivenessEstimator(Estimator):
             for subject, scores in zip(subjects, label_scores(subjects, networks, "liveness"), strict=True)
         ]
 
-    def json(self, result: Liveness) -> Json:
+    def json(self, result: Liveness) -> LivenessJson:
         """Return `{prediction, estimations}`; the probability has both names in use."""
         probability = shapes.score(result.probability)
         return {

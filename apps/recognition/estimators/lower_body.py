@@ -8,11 +8,13 @@ stockings, boots and hands in front. Seated persons, and persons without visible
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apps.common.filters import enums
+from apps.common.json_types import words
 from apps.recognition.engine import pose
 from apps.recognition.estimators.base import BodyEstimator, BodySubject, Networks
 from apps.recognition.estimators.body_means import common_colours, commonest
@@ -32,7 +34,6 @@ from apps.recognition.estimators.body_parts import (
     without_skin,
 )
 from apps.recognition.estimators.colours import LEAST_PIXELS, UNKNOWN, named, plain
-from apps.recognition.estimators.shapes import Json
 
 THIGHS = ((pose.LEFT_HIP, pose.LEFT_KNEE), (pose.RIGHT_HIP, pose.RIGHT_KNEE))
 SHINS = ((pose.LEFT_KNEE, pose.LEFT_ANKLE), (pose.RIGHT_KNEE, pose.RIGHT_ANKLE))
@@ -55,6 +56,22 @@ class LowerBody:
     shoes: str
 
 
+class LowerGarmentJson(TypedDict):
+    type: Annotated[str, words(enums.Garment)]
+    colors: list[Annotated[str, words(enums.Colour)]]
+
+
+class ShoesJson(TypedDict):
+    apparent_color: Annotated[str, words(enums.PlainColour)]
+
+
+class LowerBodyJson(TypedDict):
+    """Clothes of the lower body."""
+
+    lower_garment: LowerGarmentJson
+    shoes: ShoesJson
+
+
 class LowerBodyEstimator(BodyEstimator):
     """Estimator by regions of the pose."""
 
@@ -67,7 +84,7 @@ class LowerBodyEstimator(BodyEstimator):
         """Estimate each body."""
         return [_lower_body(body) for body in subjects]
 
-    def json(self, result: LowerBody) -> Json:
+    def json(self, result: LowerBody) -> LowerBodyJson:
         """Return `{lower_garment, shoes}`."""
         return {
             "lower_garment": {"type": result.garment, "colors": list(result.colours)},

@@ -9,8 +9,10 @@ The embedded set has no network of the task `mask`; without one the estimator is
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, TypedDict
 
 from apps.common.filters import enums
+from apps.common.json_types import Keys, OneOf
 from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.face_occlusion import OCCLUDED_THRESHOLD, covered_parts
@@ -22,8 +24,7 @@ from apps.recognition.estimators.labelled import (
     mean_scores,
     output_scores,
 )
-from apps.recognition.estimators.shapes import Json
-from apps.recognition.networks.labels import MEDICAL_MASK, MISSING, OCCLUDED
+from apps.recognition.networks.labels import MASKS, MEDICAL_MASK, MISSING, OCCLUDED
 from apps.recognition.networks.specs import Manifest
 
 OCCLUSION_OUTPUT = "occlusion"
@@ -46,6 +47,19 @@ class Mask(Labelled):
         return max(ways, key=self.occlusion.__getitem__)
 
 
+class MaskOcclusionJson(TypedDict):
+    predominant_occlusion: str | None
+    estimations: dict[str, float]
+
+
+class MaskJson(TypedDict):
+    """Mask, or another cover of mouth and nose."""
+
+    predominant_mask: Annotated[str, OneOf(MASKS)]
+    estimations: Annotated[dict[str, float], Keys(MASKS)]
+    face_occlusion: MaskOcclusionJson | None
+
+
 class MaskEstimator(Estimator):
     """Estimator with one run of the network per face, or two if it has the output `occlusion`."""
 
@@ -66,9 +80,9 @@ class MaskEstimator(Estimator):
         worn = output_scores(subjects, networks, network, OCCLUSION_OUTPUT)
         return [Mask(each, occlusion) for each, occlusion in zip(scores, worn, strict=True)]
 
-    def json(self, result: Mask) -> Json:
+    def json(self, result: Mask) -> MaskJson:
         """Return `{predominant_mask, estimations, face_occlusion}`; the last is null without a network for it."""
-        occlusion = None
+        occlusion: MaskOcclusionJson | None = None
         if result.occlusion is not None:
             estimations = shapes.scores(result.occlusion)
             occlusion = {"predominant_occlusion": result.predominant_occlusion, "estimations": estimations}

@@ -12,17 +12,18 @@ the embedded set lacks.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.common.json_types import OneOf
 from apps.recognition.engine.mesh import CHIN, EYE_CORNERS, Mesh
 from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.emotions import Emotions
 from apps.recognition.estimators.face_occlusion import covered_parts
 from apps.recognition.estimators.measures import sigmoid
-from apps.recognition.estimators.shapes import Json
 
 UPPER_INNER_LIP, LOWER_INNER_LIP = (82, 13, 312), (87, 14, 317)
 OPEN_CENTRE, OPEN_WIDTH = 0.063, 0.012
@@ -31,6 +32,8 @@ TEETH_CENTRE, TEETH_WIDTH = (
     0.04,
     0.008,
 )  # lip gap: nine closed smiles ≤ .039, 15 with teeth ≥ .040
+
+SMILES = ("none", "regular", "with_teeth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,29 @@ class MouthAttributes:
     regular: float
     with_teeth: float
     occluded: float | None = None
+
+
+class SmileScoresJson(TypedDict):
+    regular: float
+    with_teeth: float
+
+
+class SmileTypeJson(TypedDict):
+    predominant_type: Annotated[str, OneOf(SMILES)]
+    estimations: SmileScoresJson
+
+
+class MouthPropertiesJson(TypedDict):
+    smile_type: SmileTypeJson
+
+
+class MouthAttributesJson(TypedDict):
+    """Scores of a mouth, 0 to 1."""
+
+    opened: float
+    occluded: float | None
+    smile: float
+    properties: MouthPropertiesJson
 
 
 class MouthAttributesEstimator(Estimator):
@@ -63,9 +89,9 @@ class MouthAttributesEstimator(Estimator):
             for subject in subjects
         ]
 
-    def json(self, result: MouthAttributes) -> Json:
+    def json(self, result: MouthAttributes) -> MouthAttributesJson:
         """Return `{opened, occluded, smile, properties}`; `occluded` is null without a network for it."""
-        kinds = {"none": 1 - result.smile, "regular": result.regular, "with_teeth": result.with_teeth}
+        kinds = dict(zip(SMILES, (1 - result.smile, result.regular, result.with_teeth), strict=True))
         predominant: str = max(kinds, key=lambda kind: kinds[kind])
         return {
             "opened": shapes.score(result.opened),

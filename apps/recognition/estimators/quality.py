@@ -9,6 +9,7 @@ others.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import cv2
 import numpy as np
@@ -18,7 +19,6 @@ from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.crops import mesh_in_warp
 from apps.recognition.estimators.measures import luminance, region, sharpness, sigmoid
-from apps.recognition.estimators.shapes import Json
 from apps.recognition.types import Points
 
 DARK_CENTRE, LIGHT_CENTRE, LUMINANCE_WIDTH = 0.2, 0.8, 0.05
@@ -38,6 +38,16 @@ class Quality:
     specularity: float
 
 
+class QualityJson(TypedDict):
+    """Quality of a face's picture: 0 to 1, 1 is best."""
+
+    blurriness: float
+    dark: float
+    illumination: float
+    specularity: float
+    light: float
+
+
 class QualityEstimator(Estimator):
     """Estimator by image statistics, without a network of its own."""
 
@@ -49,7 +59,7 @@ class QualityEstimator(Estimator):
         """Estimate each face."""
         return [_quality(subject) for subject in subjects]
 
-    def json(self, result: Quality) -> Json:
+    def json(self, result: Quality) -> QualityJson:
         """Return the scores by name."""
         return {
             "blurriness": shapes.score(result.blurriness),

@@ -6,7 +6,6 @@ import numpy as np
 
 from apps.recognition.types import Points
 
-Json = dict[str, object]
 SCORE_DECIMALS, DEGREES_DECIMALS = 4, 2
 
 
@@ -15,7 +14,7 @@ def score(value: float) -> float:
     return round(value, SCORE_DECIMALS)
 
 
-def scores(values: Mapping[str, float]) -> Json:
+def scores(values: Mapping[str, float]) -> dict[str, float]:
     """Round scores 0..1 by name."""
     return {name: score(value) for name, value in values.items()}
 

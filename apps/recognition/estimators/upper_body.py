@@ -8,8 +8,10 @@ embedded network estimates it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, TypedDict
 
 from apps.common.filters import enums
+from apps.common.json_types import keys, words
 from apps.recognition.engine import pose
 from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import BodyEstimator, BodySubject, Networks
@@ -28,7 +30,6 @@ from apps.recognition.estimators.body_parts import (
     without_skin,
 )
 from apps.recognition.estimators.colours import LEAST_PIXELS, UNKNOWN, named
-from apps.recognition.estimators.shapes import Json
 
 FOREARMS = ((pose.LEFT_ELBOW, pose.LEFT_WRIST), (pose.RIGHT_ELBOW, pose.RIGHT_WRIST))
 UPPER_ARMS = ((pose.LEFT_SHOULDER, pose.LEFT_ELBOW), (pose.RIGHT_SHOULDER, pose.RIGHT_ELBOW))
@@ -50,6 +51,29 @@ class UpperBody:
         return "short" if self.bare >= BARE_FROM else "long"
 
 
+class HeadwearStateJson(TypedDict):
+    predominant_state: Annotated[str, words(enums.Presence)]
+    apparent_color: Annotated[str, words(enums.PlainColour)]
+    estimations: Annotated[dict[str, float], keys(enums.Presence)]
+
+
+class SleeveJson(TypedDict):
+    predominant_state: Annotated[str, words(enums.SleeveLength)]
+    estimations: Annotated[dict[str, float], keys(enums.SleeveLength)]
+
+
+class UpperClothingJson(TypedDict):
+    colors: list[Annotated[str, words(enums.Colour)]]
+
+
+class UpperBodyJson(TypedDict):
+    """Clothes of the upper body."""
+
+    headwear: HeadwearStateJson
+    sleeve: SleeveJson
+    upper_clothing: UpperClothingJson
+
+
 class UpperBodyEstimator(BodyEstimator):
     """Estimator by regions of the pose."""
 
@@ -62,7 +86,7 @@ class UpperBodyEstimator(BodyEstimator):
         """Estimate each body."""
         return [_upper_body(body) for body in subjects]
 
-    def json(self, result: UpperBody) -> Json:
+    def json(self, result: UpperBody) -> UpperBodyJson:
         """Return `{headwear, sleeve, upper_clothing}`; headwear is always unknown."""
         bare = None if result.sleeve == UNKNOWN else result.bare
         return {

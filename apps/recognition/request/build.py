@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from apps.common.fields import FlagField
 from apps.common.filters.kinds import FiniteFloatField
 from apps.recognition.checks.thresholds import Threshold
 from apps.recognition.request.screening import Limits
@@ -79,4 +80,10 @@ def recognition_request(
 
 def angle_field(**options: Any) -> FiniteFloatField:
     """Return the serializer field of one of the `angles`."""
-    return FiniteFloatField(min_value=0, max_value=MAX_ANGLE_DEGREES, **options)
+    text = "Faces turned by this angle or more are rejected, degrees."
+    return FiniteFloatField(min_value=0, max_value=MAX_ANGLE_DEGREES, help_text=text, **options)
+
+
+def estimation_flag(flag: str) -> FlagField:
+    """Return the serializer field of a flag that requests an estimation."""
+    return FlagField(default=False, help_text=f"Estimate {flag.partition('_')[2].replace('_', ' ')}.")

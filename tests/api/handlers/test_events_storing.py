@@ -127,7 +127,7 @@ def test_source_images_are_stored_without_metadata_if_the_setting_says(
     handler = make_handler(client, {"storage_policy": {"image_origin_policy": {"store_image": 1}}})
     (event,) = generate(client, handler, photograph)["events"]
     address = urlsplit(event["detections"][0]["image_origin"]).path
-    kept = b"".join(client.get(address))  # type: ignore[arg-type]  # streamed
+    kept = b"".join(client.get(address))
     assert (b"Secretmaker" in kept) is not strip
     assert dict(Image.open(io.BytesIO(kept)).getexif().get_ifd(GPS)) == ({} if strip else {1: "N"})
     same = (np.asarray(Image.open(io.BytesIO(each))) for each in (photograph, kept))
