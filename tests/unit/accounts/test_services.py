@@ -15,7 +15,6 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from apps.accounts.audit import audit_write
 from apps.accounts.auth.access import require_resource, require_right
-from apps.accounts.auth.credentials import password_verify
 from apps.accounts.auth.logins import ACTIONS
 from apps.accounts.auth.permissions import (
     EMIT_EVENTS,
@@ -75,36 +74,6 @@ def test_administrator_of_the_settings(configure: Callable[..., None]) -> None:
 def test_random_password_is_printed_once() -> None:
     assert "only once" in ensure_admin()
     assert "only once" not in ensure_admin()
-
-
-def reset_password(*arguments: str) -> str:
-    out = StringIO()
-    call_command("reset_password", *arguments, stdout=out)
-    return out.getvalue()
-
-
-def test_a_lost_password_of_the_administrator_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    login = json.loads(ensure_admin("--json"))["login"]
-    password = reset_password().split()[-1]
-    assert password_verify(login=login, password=password).login == login
-    assert reset_password(login.upper()).split()[-1] != password
-    with pytest.raises(LunaError):
-        password_verify(login=login, password=password)
-    monkeypatch.setattr("sys.stdin", StringIO("a password of my own\n"))
-    assert "only once" not in reset_password(login, "--stdin")
-    assert password_verify(login=login, password="a password of my own").login == login
-    assert AuditRecord.objects.filter(action="update", object_type="account").count() == 3
-
-
-def test_a_password_is_not_reset_for_nobody_and_not_to_a_weak_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(CommandError, match="No account has the login nobody@example"):
-        reset_password("nobody@example.com")
-    with pytest.raises(CommandError, match="does not exist"):
-        reset_password()
-    login = json.loads(ensure_admin("--json"))["login"]
-    monkeypatch.setattr("sys.stdin", StringIO("short\n"))
-    with pytest.raises(CommandError):
-        reset_password(login, "--stdin")
 
 
 def test_passwords_are_kept_by_argon2(settings: Settings) -> None:

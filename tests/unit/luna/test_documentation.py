@@ -41,7 +41,7 @@ def test_commands_exist_and_are_called_by_a_path_that_works(page: Path) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("command", ["networks", "erase", "fsck", "reset_password", "calibrate", "serve", "demo"])
+@pytest.mark.parametrize("command", ["networks", "erase", "fsck", "changepassword", "calibrate", "serve", "demo"])
 def test_commands_print_their_help(command: str) -> None:
     done = subprocess.run(
         [sys.executable, "manage.py", command, "--help"], cwd=CHECKOUT, capture_output=True, text=True, check=False
