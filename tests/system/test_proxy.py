@@ -186,7 +186,8 @@ def test_a_browser(proxied: Proxied) -> None:
         }
         answer = browser.post(str(login.url), data=form, headers={"Origin": proxied.url.removesuffix(PREFIX)})
         assert (answer.status_code, answer.headers["Location"]) == (302, f"{PREFIX}/admin/"), answer.text
-        assert {cookie.path for cookie in browser.cookies.jar} == {f"{PREFIX}/"}
+        assert {(cookie.path, cookie.secure) for cookie in browser.cookies.jar} == {(f"{PREFIX}/", True)}
+        assert "max-age=" in answer.headers["Strict-Transport-Security"], "the platform knows of TLS"
         page = browser.get(urljoin(str(answer.url), answer.headers["Location"]))
         assert page.status_code == 200
         follow(browser, page)
