@@ -28,7 +28,7 @@ class Boxed(Protocol):
         """Box, float32 [4] x1, y1, x2, y2 in picture pixels."""
 
 
-Seen = TypeVar("Seen", bound=Boxed)
+AnyBoxed = TypeVar("AnyBoxed", bound=Boxed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,7 +170,7 @@ def roll_of(points: Points) -> float:
     return float(np.arctan2(across[1], across[0]))
 
 
-def seen_in(corners: NDArray[np.float32], seen: Sequence[Seen]) -> Seen | None:
+def overlapping(corners: NDArray[np.float32], detections: Sequence[AnyBoxed]) -> AnyBoxed | None:
     """Return the detection with the highest overlap with a box, None if no overlap is sufficient."""
-    best = max(seen, key=lambda found: iou(found.box, corners), default=None)
+    best = max(detections, key=lambda found: iou(found.box, corners), default=None)
     return best if best is not None and iou(best.box, corners) >= REDETECTION_IOU else None

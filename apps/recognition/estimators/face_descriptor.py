@@ -41,14 +41,14 @@ class FaceDescriptorEstimator(Estimator):
         points = [subject.warp_landmarks5 for subject in subjects]
         detector = networks.for_task("face_detector")
         head = head_for(detector)
-        described, seen = networks.run_all(
+        described, outputs = networks.run_all(
             [(network.name, aligned_crops(warps, points, alignment)), (detector.name, detector_crops(warps, head))]
         )
         raw = described[network.outputs[0].name]
         vectors = unit_vectors(raw.reshape(-1, len(subjects), spec.dimension).mean(0))
         return [
             Descriptor(spec.version, vector, score)
-            for vector, score in zip(vectors, suitability(warps, points, seen, head), strict=True)
+            for vector, score in zip(vectors, suitability(warps, points, outputs, head), strict=True)
         ]
 
     def json(self, result: Descriptor) -> DescriptorJson:

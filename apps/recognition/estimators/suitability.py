@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.recognition.engine.detection import Detection, Window, resized, seen_in
+from apps.recognition.engine.detection import Detection, Window, overlapping, resized
 from apps.recognition.engine.heads.base import Head
 from apps.recognition.estimators.measures import MIDDLE, SHARPNESS_SIZE_PX
 from apps.recognition.types import WARP_SIZE_PX, Image, Points
@@ -44,15 +44,15 @@ def detector_crops(warps: Sequence[Image], head: Head) -> NDArray[np.uint8]:
 
 
 def suitability(
-    warps: Sequence[Image], landmarks5: Sequence[Points], seen: Mapping[str, NDArray[np.float32]], head: Head
+    warps: Sequence[Image], landmarks5: Sequence[Points], outputs: Mapping[str, NDArray[np.float32]], head: Head
 ) -> list[float]:
     """Return the score of each warp, uint8 RGB [250, 250, 3], with its five landmarks.
 
-    `seen`: outputs of the face detector for `detector_crops`.
+    `outputs`: outputs of the face detector for `detector_crops`.
     """
     side = head.face_side
     places = [Window(0, 0, side / WARP_SIZE_PX)] * len(warps)
-    found = [seen_in(FACE_BOX, each) for each in head.decode(seen, places, (side, side), head.candidate_score)]
+    found = [overlapping(FACE_BOX, each) for each in head.decode(outputs, places, (side, side), head.candidate_score)]
     return [
         float(np.prod([*_of_pixels(warp), *_of_face(warp, points), *_of_detection(detection, points, head)]))
         for warp, points, detection in zip(warps, landmarks5, found, strict=True)

