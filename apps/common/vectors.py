@@ -1,13 +1,21 @@
-"""The vector column of descriptors, and vectors as parameters of statements."""
+"""The vector column of descriptors, vectors as parameters of statements, and pages of stored vectors."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+from uuid import UUID
 
+import numpy as np
 import psycopg
+from django.core.exceptions import EmptyResultSet
+from django.db.models import BinaryField, F, Func, QuerySet
+from numpy.typing import NDArray
 from pgvector import Vector
 from pgvector.django import VectorField
 from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
+
+from apps.common.prepared import binary_cursor
 
 
 class VectorDumper(Dumper):
@@ -41,3 +49,43 @@ def plain_storage(table: str, column: str = "vector") -> tuple[str, str]:
     """Return SQL that stores a column's values in the row, and its reverse."""
     statement = 'ALTER TABLE "{}" ALTER COLUMN "{}" SET STORAGE {}'
     return statement.format(table, column, "PLAIN"), statement.format(table, column, "EXTENDED")
+
+
+class VectorPage(NamedTuple):
+    """Descriptors of stored objects in the order of creation.
+
+    `keys`: database keys, int64 [n]. `vectors`: unit vectors, float32 [n, dimension].
+    """
+
+    keys: NDArray[np.int64]
+    ids: tuple[UUID, ...]
+    vectors: NDArray[np.float32]
+
+
+def vectors_page(rows: "QuerySet[Any]", *, owner: str, object_id: str, dimension: int) -> VectorPage:
+    """Return the descriptors of a query on a model with the columns `owner` (a key), `object_id` (a UUID) and `vector`.
+
+    PostgreSQL sends the vectors in binary form: as text, a vector of 512 numbers takes fifty times as long to read.
+    """
+    sent = Func(F("vector"), function="vector_send", output_field=BinaryField())
+    found: list[tuple[int, UUID, bytes]] = []
+    try:
+        statement, parameters = rows.values_list(owner, object_id, sent).query.sql_with_params()
+    except EmptyResultSet:  # an empty list of ids
+        pass
+    else:
+        with binary_cursor() as cursor:
+            cursor.execute(statement, parameters)
+            found = cursor.fetchall()
+    return VectorPage(
+        keys=np.array([key for key, _, _ in found], np.int64),
+        ids=tuple(each for _, each, _ in found),
+        vectors=_decoded((data for _, _, data in found), dimension),
+    )
+
+
+def _decoded(values: Iterable[bytes], dimension: int) -> NDArray[np.float32]:
+    """Decode pgvector's binary form: dimension and an unused number, 2 bytes each, then big-endian floats."""
+    row = np.dtype([("dimension", ">i2"), ("unused", ">i2"), ("vector", ">f4", (dimension,))])
+    vectors: NDArray[np.float32] = np.frombuffer(b"".join(values), row)["vector"].astype(np.float32)
+    return vectors

@@ -1,4 +1,4 @@
-"""Descriptors of additional versions for stored events."""
+"""Descriptors of stored events: pages of vectors, and additional versions."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -7,11 +7,32 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from apps.common.descriptors import Descriptor, Kind, Sampled
+from apps.common.descriptors import Descriptor, DescriptorVersion, Kind, Sampled
+from apps.common.filters import Filters
 from apps.common.scope import Scope
+from apps.common.vectors import VectorPage, vectors_page
 from apps.events.models import Event, EventDescriptor
+from apps.events.selectors import event_descriptors
 
 DETECTIONS: Mapping[Kind, str] = {"face": "face_detections", "body": "body_detections"}
+
+
+def events_vectors(
+    *, scope: Scope, filters: Filters, version: DescriptorVersion, after: int = 0, limit: int
+) -> VectorPage:
+    """Return descriptors of the `limit` first events with a key above `after` that pass the filters, ordered by key."""
+    described = event_descriptors(scope=scope, filters=filters, version=version.version)
+    return vectors_page(
+        described.filter(event_id__gt=after).order_by("event_id")[:limit],
+        owner="event_id",
+        object_id="event__event_id",
+        dimension=version.dimension,
+    )
+
+
+def events_described_count(*, scope: Scope, filters: Filters, version: DescriptorVersion) -> int:
+    """Return the number of events that pass the filters and have a descriptor of the version."""
+    return event_descriptors(scope=scope, filters=filters, version=version.version).count()
 
 
 def events_lacking(*, scope: Scope, version: int, others: Collection[int]) -> QuerySet[Event]:

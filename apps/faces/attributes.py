@@ -16,7 +16,7 @@ from django.db import transaction
 from apps.accounts.audit import audit_owned, audit_write
 from apps.accounts.auth.principal import Actor
 from apps.common import errors
-from apps.common.descriptors import Descriptor
+from apps.common.descriptors import Descriptor, DescriptorVersion, Vector
 from apps.common.errors import LunaError
 from apps.common.redis_client import client
 from apps.common.scope import Scope
@@ -73,6 +73,24 @@ def attributes_get(*, scope: Scope, attribute_ids: Sequence[UUID]) -> list[Tempo
     values: Any = client().mget([KEY.format(attribute_id) for attribute_id in attribute_ids])
     found = (unpack(key, value) for key, value in zip(attribute_ids, values, strict=True) if value is not None)
     return [attribute for attribute in found if scope.allows(attribute.account_id)]
+
+
+def attributes_vectors(
+    *, scope: Scope, attribute_ids: Iterable[UUID], version: DescriptorVersion
+) -> tuple[list[UUID], Vector]:
+    """Return the ids and descriptors of a version of existing attributes, oldest first: float32 [n, dimension]."""
+    described = [
+        (attribute.attribute_id, data.vector)
+        for attribute in sorted(
+            attributes_get(scope=scope, attribute_ids=tuple(dict.fromkeys(attribute_ids))),
+            key=lambda each: (each.create_time, each.attribute_id),
+        )
+        if (data := attribute.data.descriptor(version.version)) is not None
+    ]
+    vectors = [vector for _, vector in described]
+    return [found for found, _ in described], np.stack(vectors) if vectors else np.empty(
+        (0, version.dimension), np.float32
+    )
 
 
 def descriptors_view(*, scope: Scope, attribute_ids: Sequence[UUID], actor: Actor) -> list[TemporaryAttribute]:

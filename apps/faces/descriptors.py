@@ -1,4 +1,4 @@
-"""Descriptors of additional versions for stored faces."""
+"""Descriptors of stored faces: pages of vectors, and additional versions."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -6,10 +6,34 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from apps.common.descriptors import Descriptor, Sampled
+from apps.common.descriptors import Descriptor, DescriptorVersion, Sampled
+from apps.common.filters import Filters
 from apps.common.scope import Scope
+from apps.common.vectors import VectorPage, vectors_page
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor
 from apps.faces.selectors import faces_filter
+
+
+def faces_vectors(
+    *, scope: Scope, filters: Filters, version: DescriptorVersion, after: int = 0, limit: int
+) -> VectorPage:
+    """Return descriptors of the `limit` first faces with a key above `after` that pass the filters, ordered by key."""
+    return vectors_page(
+        _described(scope, filters, version).filter(face_id__gt=after).order_by("face_id")[:limit],
+        owner="face_id",
+        object_id="face__face_id",
+        dimension=version.dimension,
+    )
+
+
+def faces_described_count(*, scope: Scope, filters: Filters, version: DescriptorVersion) -> int:
+    """Return the number of faces that pass the filters and have a descriptor of the version."""
+    return _described(scope, filters, version).count()
+
+
+def _described(scope: Scope, filters: Filters, version: DescriptorVersion) -> "QuerySet[FaceDescriptor]":
+    faces = faces_filter(scope=scope, filters=filters)
+    return FaceDescriptor.objects.filter(version=version.version, face__in=faces)
 
 
 def faces_lacking(*, scope: Scope, version: int, list_id: UUID | None = None) -> QuerySet[FaceAttribute]:
