@@ -5,6 +5,8 @@ It takes minutes, so it runs by name only: `python -m tests.perf list_among_many
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
+from uuid import UUID
 
 import numpy as np
 from django.db import connection, transaction
@@ -59,7 +61,7 @@ def vectors_of(random: np.random.Generator, count: int) -> Vector:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def add_faces(account_id: object, random: np.random.Generator) -> list[int]:
+def add_faces(account_id: UUID, random: np.random.Generator) -> list[int]:
     keys: list[int] = []
     for _ in range(FACES // BATCH):
         faces = Face.objects.bulk_create([Face(account_id=account_id) for _ in range(BATCH)])
@@ -130,6 +132,7 @@ def compare(random: np.random.Generator, candidates: FaceCandidates, list_key: i
 
 
 def nearest_by(text: str, vector: Vector) -> list[tuple[int, float]]:
+    parameters: list[Any] = [PgVector(vector), VERSION.version, TOP]
     with planned_cursor() as cursor:
-        cursor.execute(text, [PgVector(vector), VERSION.version, TOP])
+        cursor.execute(text, parameters)
         return cursor.fetchall()
