@@ -137,7 +137,7 @@ AttributeCreated = created_serializer("attribute_id")
 class FacePatch(StrictSerializer):
     """Members of a face that a client can set."""
 
-    example = {"user_data": "Ada Lovelace"}
+    example: ClassVar[dict[str, Any]] = {"user_data": "Ada Lovelace"}
     external_id = TextField(max_length=36)
     user_data = TextField(max_length=128)
     avatar = TextField(allow_null=True)
