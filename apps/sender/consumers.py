@@ -24,6 +24,7 @@ from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.filters import Filters, SubscriptionSerializer, accepts
 from apps.common.hosts import check_host
+from apps.common.networks import parse_address
 from apps.common.parameters import HEADER as UNKNOWN_PARAMETERS
 from apps.common.parameters import unknown_names
 from apps.common.request_id import HEADER, accept_request_id, current_request_id
@@ -53,7 +54,8 @@ class Handshake:
     @classmethod
     def of(cls, scope: Mapping[str, Any]) -> "Handshake":
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        return cls(headers, QueryDict(scope["query_string"]), (scope.get("client") or (None,))[0])
+        address = parse_address((scope.get("client") or (None,))[0])
+        return cls(headers, QueryDict(scope["query_string"]), address)
 
     def check_host(self) -> None:
         """Reject a host that is not allowed, as for HTTP. Raises LunaError INVALID_REQUEST."""

@@ -122,8 +122,9 @@ class Scripts(HTMLParser):
 def test_pages_need_nothing_that_their_policy_blocks(admin: Account, route: str) -> None:
     site = Client()
     site.force_login(admin)
-    for page in (site.get(reverse(f"admin:{route}")), Client().get("/admin/login/"), Client().get("/docs/errors")):
-        assert page.status_code == 200
+    pages = [site.get(reverse(f"admin:{route}")), site.get("/admin/nowhere/")]
+    for page in (*pages, *(Client().get(path) for path in ("/admin/login/", "/docs/errors", "/"))):
+        assert page.status_code == (404 if page is pages[1] else 200)
         found = Scripts()
         found.feed(page.content.decode())
         assert found.blocked == []
