@@ -8,8 +8,8 @@ from functools import lru_cache
 def parse_address(text: str | None) -> str | None:
     """Return an IP address in its canonical form, without a zone. None for any other text.
 
-    An IPv4 client in the form `::ffff:192.0.2.7` is returned as IPv4. Otherwise all of them would be in one /64 network,
-    and share the rate limit of logins. A proxy that is trusted without restriction forwards any text of its clients.
+    An IPv4 client in the form `::ffff:192.0.2.7` is returned as IPv4. Otherwise all of them would be in one /64
+    network, and share the rate limit of logins. A proxy that is trusted without restriction forwards any text.
     """
     try:
         parsed = ipaddress.ip_address((text or "").partition("%")[0])
