@@ -235,6 +235,12 @@ def _columns() -> list[Any]:
     return [each for each in Event._meta.concrete_fields if each.name in names]
 
 
+def test_filters_show_no_counts(site: Client, events: dict[str, Event]) -> None:
+    content = site.get(f"{reverse(EVENTS)}?_facets=True", follow=True).content.decode()
+    assert "Show counts" not in content
+    assert "events" in content
+
+
 def test_a_face_is_not_shown_twice(site: Client, owner: Account) -> None:
     first, second = (list_create(account_id=owner.pk) for _ in range(2))
     face = face_create(account_id=owner.pk, draft=FaceDraft(user_data="Ada", lists=[first.list_id, second.list_id]))

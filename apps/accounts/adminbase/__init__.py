@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any, ClassVar
 
 from django.contrib import messages
+from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import get_fields_from_path
 from django.db import OperationalError, connection, transaction
 from django.db.models import Model, Q, QuerySet
@@ -57,6 +58,7 @@ class LunaAdmin(ModelAdmin):
 
     list_per_page = 50
     show_full_result_count = False
+    show_facets = ShowFacets.NEVER  # counts of each choice would need the whole table
     list_filter_submit = True
     list_fullwidth = True
     compressed_fields = True
