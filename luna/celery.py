@@ -3,7 +3,7 @@
 import os
 
 from celery import Celery
-from celery.signals import beat_init, worker_init
+from celery.signals import beat_init, worker_init, worker_ready
 from django.conf import settings
 
 from luna.startup import readable_settings, require_checks
@@ -21,3 +21,11 @@ app.autodiscover_tasks(related_name="jobs")
 def check_start(**kwargs: object) -> None:
     """Run the system checks when a worker or the scheduler starts; end the process if one fails."""
     require_checks()
+
+
+@worker_ready.connect
+def build_lists(**kwargs: object) -> None:
+    """Keep the lists in memory up to date from this process, unless another one does."""
+    from apps.matching.segments.running import running  # Django is set up now
+
+    running()

@@ -28,7 +28,8 @@ def serve(fds: list[int]) -> None:
     with readable_settings():
         server = configuration()
         server.load()
-    from apps.recognition.run import facade  # Django is set up now
+    from apps.matching.engine import cached  # Django is set up now
+    from apps.recognition.run import facade
 
     require_checks()
     Protocol.max_connections = max(1, min(config(Connections).max_connections, open_files - OTHER_FILES))
@@ -37,6 +38,7 @@ def serve(fds: list[int]) -> None:
     except Exception as error:
         traceback.print_exc()
         sys.exit(f"Recognition cannot start: {error}")  # the last line of the log, which `up` repeats
+    cached.service()  # maps the lists that are in memory before the first request
     Server(server).run(sockets=[socket.socket(fileno=fd) for fd in fds])
 
 

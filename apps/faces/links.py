@@ -94,7 +94,15 @@ def unlink(lists: Iterable[List], links: Iterable[ListFace]) -> None:
     for found in gone:
         row = by_key[found.list_id]
         row.unlink_key += 1
-        log.append(ListUnlink(list=row, face_id=found.face.face_id, link_key=found.link_key, unlink_key=row.unlink_key))
+        log.append(
+            ListUnlink(
+                list=row,
+                face_id=found.face.face_id,
+                face_key=found.face_id,
+                link_key=found.link_key,
+                unlink_key=row.unlink_key,
+            )
+        )
     ListFace.objects.filter(pk__in=[found.pk for found in gone]).delete()
     ListUnlink.objects.bulk_create(log)
     _save_keys({by_key[found.list_id] for found in gone})

@@ -111,11 +111,15 @@ class ListFace(models.Model):
 
 
 class ListUnlink(models.Model):
-    """Ended membership of a face in a list until `unlink_time`. The id is plain, because the face may be deleted."""
+    """Ended membership of a face in a list until `unlink_time`. Id and database key are plain: the face may be deleted.
+
+    Rows of older releases have no `face_key`.
+    """
 
     id = models.BigAutoField(primary_key=True)
     list = models.ForeignKey(List, on_delete=models.CASCADE, related_name="unlinks", db_index=False)
     face_id = models.UUIDField()
+    face_key = models.BigIntegerField(null=True)
     link_key = models.BigIntegerField()
     unlink_key = models.BigIntegerField()
     unlink_time = models.DateTimeField(auto_now_add=True)

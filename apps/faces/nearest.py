@@ -80,7 +80,7 @@ def faces_nearest(*, scope: Scope, filters: Filters, version: DescriptorVersion,
     exact, because every candidate is compared.
     """
     try:
-        members = _members(scope, _hashable(filters))
+        members = members_of(scope=scope, filters=filters)
     except EmptyResultSet:  # an empty list of ids matches no face
         return []
     probe = (PgVector(vector), version.version)
@@ -105,6 +105,11 @@ def _near(statement: str, parameters: list[Any], *, prepare: bool = False) -> Ne
     with prepared_cursor() if prepare else planned_cursor() as cursor:
         cursor.execute(statement, parameters)
         return [(key, -distance) for key, distance in cursor.fetchall()]
+
+
+def members_of(*, scope: Scope, filters: Filters) -> list[Members]:
+    """Return the sub-selects of the filters. Raises EmptyResultSet if no face passes, whatever is stored."""
+    return _members(scope, _hashable(filters))
 
 
 def _hashable(filters: Filters) -> HashableFilters:

@@ -1,0 +1,38 @@
+"""Settings of matching."""
+
+from uuid import UUID
+
+from apps.common.config import Scope, Section, Settings, group, setting
+
+
+class FacesLists(Section):
+    """Lists of faces in memory."""
+
+    include: tuple[UUID, ...] | None = setting(None, "Ids of the only lists in memory. Default: all lists.")
+    exclude: tuple[UUID, ...] = setting((), "Ids of lists that are not in memory.")
+
+
+class CachedData(Section):
+    """Descriptors in memory."""
+
+    faces_lists: FacesLists = FacesLists()
+
+
+@group("DESCRIPTORS_CACHE", scope=Scope.LIVE)
+class DescriptorsCache(Settings):
+    """Descriptors of lists in memory, shared by all processes of a machine. Other lists are matched in the database."""
+
+    cache_enabled: bool = setting(True, "Whether lists are matched in memory.")
+    updating_cache_interval: float = setting(
+        2.0, "Seconds between two looks of the builder at changed lists.", ge=0.1, le=3600
+    )
+    cached_data: CachedData = CachedData()
+    smallest_list: int = setting(
+        1000, "Faces of a list from which it is in memory; the database is as fast for smaller lists.", ge=1
+    )
+    memory_limit: int = setting(
+        4 * 1024**3,
+        "Bytes of all lists in memory. A list that does not fit is matched in the database.",
+        ge=0,
+        le=2**50,
+    )

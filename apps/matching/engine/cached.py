@@ -1,0 +1,123 @@
+"""Matcher in memory: lists from segments, everything else from the database."""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from typing import cast
+from uuid import UUID
+
+from django.db import Error
+
+from apps.common.config import config
+from apps.common.descriptors import DescriptorVersion, Vector, versions
+from apps.common.process import PerProcess, Status
+from apps.matching.config import DescriptorsCache
+from apps.matching.engine.database import DatabaseMatcher
+from apps.matching.engine.protocol import Hit, Matcher
+from apps.matching.segments.copies import Copies
+from apps.matching.segments.files import segments_root
+from apps.matching.types import Candidates, FaceCandidates
+
+logger = logging.getLogger(__name__)
+
+# Filters by ids pass few faces; comparing those in the database is faster than scanning the list.
+OF_FEW = frozenset({"face_ids", "external_ids", "event_ids", "event_id"})
+
+
+class Service:
+    """The copies of this process, with a thread that maps new segments."""
+
+    def __init__(self) -> None:
+        self.copies = Copies(segments_root())
+        self.answers: Counter[str] = Counter()
+        self._stop = threading.Event()
+        self.copies.refresh()
+        threading.Thread(target=self._follow, name="list-cache", daemon=True).start()
+
+    def _follow(self) -> None:
+        while not self._stop.wait(config(DescriptorsCache).updating_cache_interval):
+            try:
+                self.copies.refresh()
+            except Exception:
+                logger.exception("Segments of lists cannot be mapped")
+
+    def close(self) -> None:
+        self._stop.set()
+
+    def status(self) -> Status:
+        copies = self.copies.all()
+        return {
+            "lists": len(copies),
+            "faces": sum(each.manifest.mark.link_key - each.manifest.mark.unlink_key for each in copies),
+            "bytes": sum(each.manifest.bytes for each in copies),
+            "answered": self.answers["memory"],
+            "left_to_database": self.answers["database"],
+            "failed": self.answers["failed"],
+        }
+
+
+service = PerProcess("list cache", Service, close=Service.close, status=Service.status)
+
+
+class CachedMatcher:
+    """Exact implementation of `protocol.Matcher`: the answers are those of the database.
+
+    Candidates are searched in memory if they are faces of one list that is cached, in the default version. All others,
+    and every search that memory cannot prove, are searched in the database.
+    """
+
+    def __init__(self, database: Matcher | None = None) -> None:
+        self.database: Matcher = database or DatabaseMatcher()
+
+    def search(
+        self,
+        candidates: Candidates,
+        version: DescriptorVersion,
+        vectors: Sequence[Vector],
+        limit: int,
+        threshold: float,
+    ) -> list[list[Hit]]:
+        if vectors and isinstance(candidates, FaceCandidates) and can_serve(candidates, version):
+            found = self._from_memory(candidates, vectors, limit, threshold)
+            if found is not None:
+                return found
+        return self.database.search(candidates, version, vectors, limit, threshold)
+
+    def _from_memory(
+        self, candidates: FaceCandidates, vectors: Sequence[Vector], limit: int, threshold: float
+    ) -> list[list[Hit]] | None:
+        others = {name: value for name, value in candidates.filters.items() if name != "list_id"}
+        answers = service().answers
+        copy = service().copies.get(cast(UUID, candidates.filters["list_id"]))
+        if copy is None or not candidates.scope.allows(UUID(copy.manifest.account_id)):
+            return None
+        try:
+            found = copy.search(
+                scope=candidates.scope, filters=others, vectors=vectors, limit=limit, threshold=threshold
+            )
+        except Error:  # the database's: it cannot answer either
+            raise
+        except Exception:
+            copy.broken = True
+            answers["failed"] += 1
+            logger.exception("List %s is matched in the database", copy.manifest.list_id)
+            return None
+        answers["database" if found is None else "memory"] += 1
+        return None if found is None else [[Hit(*each) for each in hits] for hits in found]
+
+
+def can_serve(candidates: FaceCandidates, version: DescriptorVersion) -> bool:
+    """Return whether faces of one list in the default version are asked for, and the list can be in memory."""
+    settings = config(DescriptorsCache)
+    list_id = candidates.filters.get("list_id")
+    lists = settings.cached_data.faces_lists
+    return (
+        settings.cache_enabled
+        and isinstance(list_id, UUID)
+        and list_id not in lists.exclude
+        and (lists.include is None or list_id in lists.include)
+        and not OF_FEW & candidates.filters.keys()
+        and version.version in versions.defaults()
+        and service().copies.get(list_id) is not None
+    )

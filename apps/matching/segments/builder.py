@@ -1,0 +1,349 @@
+"""The builder of segments: one per var directory, it writes what all processes map.
+
+It follows the lists of the database, appends changes as small segments, and merges them from time to time. A crash at
+any point leaves the last complete manifest, or none; then the database answers until the list is built anew.
+"""
+
+import fcntl
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.common.config import config
+from apps.common.descriptors import DescriptorVersion, versions
+from apps.common.errors import LunaError
+from apps.faces.changes import (
+    GapError,
+    Keys,
+    ListKeys,
+    changes_purge,
+    cluster,
+    decide,
+    delta,
+    described_count,
+    lists_of_at_least,
+    rows_copied,
+    snapshot,
+)
+from apps.matching.config import DescriptorsCache
+from apps.matching.segments.codes import (
+    MIN_DIMENSION_OF_HEAD,
+    MIN_ROWS_OF_HEAD,
+    Basis,
+    Floats,
+    basis_of,
+    encode,
+)
+from apps.matching.segments.files import (
+    MANIFEST,
+    OUTGROWN,
+    Manifest,
+    MappedSegment,
+    SegmentError,
+    directory_of,
+    manifest_read,
+    manifest_write,
+    segment_write,
+    segments_open,
+    writing,
+)
+
+logger = logging.getLogger(__name__)
+
+LOCK = "builder.lock"
+ARRAYS = ("codes", "head", "scale", "residual", "tail")
+BATCH_ROWS = 16_384
+SAMPLE_ROWS = 25_000  # of a list, from which the principal components are computed
+TAIL_ROWS = 1000  # changes that are written at once
+TAIL_AFTER_S = 30.0  # time after which fewer are written
+MAX_TAIL_ROWS = 50_000  # more changes are faster read as a whole list
+MAX_FILES = 8  # tails are merged above this number
+MERGE_SHARE = 0.1  # of a list in tails or removed, above which all is merged
+FORGET_AFTER_S = 3600.0  # age of the oldest segment from which codes of removed faces must leave the disk
+MARK_AFTER_S = 3600.0  # time after which the mark of an unchanged list is renewed: the log is kept for a day
+BYTES_PER_ROW = 28  # beside the codes
+
+
+class Builder:
+    """Keeps the segments of all lists that the settings want in memory."""
+
+    def __init__(self, root: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.root, self._clock = root, clock
+        self._written: dict[int, float] = {}  # list: time of its last segment
+        self._purged = clock()
+        self.over_limit = 0  # lists that do not fit the memory limit
+
+    def step(self) -> None:
+        """Bring all segments up to date. The error of a list is logged and leaves the other lists alone."""
+        wanted = self._wanted()
+        identity = cluster()
+        kept: set[str] = set()
+        used = self.over_limit = 0
+        for row, version in wanted:
+            size = row.faces * (version.dimension + BYTES_PER_ROW)
+            if used + size > config(DescriptorsCache).memory_limit:
+                self.over_limit += 1
+                continue
+            used += size
+            kept.add(directory_of(self.root, row.key, version.version).name)
+            try:
+                with writing(self.root):
+                    self._update(row, version, identity)
+            except (SegmentError, GapError, OSError, ValueError):
+                logger.exception("List %s cannot be brought into memory", row.list_id)
+        for path in self.root.glob("*-*"):
+            if path.is_dir() and path.name not in kept:
+                shutil.rmtree(path, ignore_errors=True)
+        if self._clock() - self._purged > MARK_AFTER_S:
+            changes_purge()
+            self._purged = self._clock()
+
+    def _wanted(self) -> list[tuple[ListKeys, DescriptorVersion]]:
+        settings = config(DescriptorsCache)
+        if not settings.cache_enabled:
+            return []
+        try:
+            version = versions.default("face")
+        except LunaError:  # no network of face descriptors
+            return []
+        lists = settings.cached_data.faces_lists
+        rows = lists_of_at_least(faces=settings.smallest_list, include=lists.include, exclude=lists.exclude)
+        return [(row, version) for row in rows]
+
+    def _update(self, row: ListKeys, version: DescriptorVersion, identity: str) -> None:
+        directory = directory_of(self.root, row.key, version.version)
+        manifest = self._manifest(directory, version, identity)
+        if manifest is None:
+            self._build(row, version, identity)
+            return
+        idle_s = self._clock() - self._written.setdefault(row.key, self._clock())
+        changed = row.link_key - manifest.mark.link_key + row.unlink_key - manifest.mark.unlink_key
+        if changed < 0 or changed > MAX_TAIL_ROWS:
+            self._build(row, version, identity)
+            return
+        if changed >= TAIL_ROWS or (idle_s > TAIL_AFTER_S and (changed or self._pending(manifest, idle_s))):
+            try:
+                manifest = self._append(manifest, directory)
+            except GapError:
+                self._build(row, version, identity)
+                return
+        if any(file.gone for file in manifest.files) and _age_s(directory / manifest.files[0].name) > FORGET_AFTER_S:
+            self._publish(directory, self._merge(directory, manifest, 0))
+
+    def _manifest(self, directory: Path, version: DescriptorVersion, identity: str) -> Manifest | None:
+        try:
+            found = manifest_read(directory)
+        except FileNotFoundError:
+            return None
+        except SegmentError:
+            logger.exception("A list is brought into memory anew")
+            return None
+        same = (found.cluster, found.version, found.dimension) == (identity, version.version, version.dimension)
+        sizes = [_size(directory / file.name) == file.bytes for file in found.files]
+        return found if same and all(sizes) else None
+
+    def _pending(self, manifest: Manifest, idle_s: float) -> bool:
+        """Return whether descriptors of the list were replaced, or its mark is old."""
+        found = decide(
+            list_key=manifest.list_key, version=manifest.version, mark=manifest.mark, proposed=[], vectors=[]
+        )
+        return bool(found.pending) or found.purged or idle_s > MARK_AFTER_S
+
+    def _build(self, row: ListKeys, version: DescriptorVersion, identity: str) -> None:
+        """Read a whole list from the database."""
+        directory = directory_of(self.root, row.key, version.version)
+        with snapshot(list_key=row.key) as mark:
+            if mark is None:
+                return
+            rows = described_count(list_key=row.key, version=version.version)
+            batches = rows_copied(list_key=row.key, version=version.version, dimension=version.dimension)
+            first, basis = _sampled(batches, rows, version.dimension)
+            entry = segment_write(
+                directory,
+                basis=basis,
+                version=version.version,
+                rows=rows,
+                gone=np.empty(0, np.int64),
+                parts=_encoded(_all(first, batches), basis),
+            )
+        manifest = Manifest(
+            identity,
+            row.key,
+            str(row.list_id),
+            str(row.account_id),
+            version.version,
+            version.dimension,
+            mark,
+            (entry,),
+        )
+        manifest_write(directory, manifest)
+        self._written[row.key] = self._clock()
+        logger.info("List %s is in memory: %d descriptors", row.list_id, rows)
+
+    def _append(self, manifest: Manifest, directory: Path) -> Manifest:
+        """Write the changes since the manifest as another segment, and merge segments if there are too many."""
+        changes = delta(
+            list_key=manifest.list_key, version=manifest.version, dimension=manifest.dimension, mark=manifest.mark
+        )
+        if changes is None:  # the next step deletes the segments
+            return manifest
+        if not len(changes.gone) and not len(changes.keys):
+            return self._publish(directory, replace(manifest, mark=changes.mark))
+        with _opened(directory, manifest) as segments:
+            basis = segments[0].segment.basis
+            order = np.argsort(changes.keys)
+            entry = segment_write(
+                directory,
+                basis=basis,
+                version=manifest.version,
+                rows=len(order),
+                gone=changes.gone,
+                parts=_encoded(iter([(changes.keys[order], changes.vectors[order])]), basis),
+            )
+            grown = replace(manifest, mark=changes.mark, files=(*manifest.files, entry))
+        return self._publish(directory, self._compacted(directory, grown))
+
+    def _publish(self, directory: Path, manifest: Manifest) -> Manifest:
+        manifest_write(directory, manifest)
+        self._written[manifest.list_key] = self._clock()
+        return manifest
+
+    def _compacted(self, directory: Path, manifest: Manifest) -> Manifest:
+        base, tails = manifest.files[0], manifest.files[1:]
+        lacks_head = manifest.dimension >= MIN_DIMENSION_OF_HEAD and base.rows < MIN_ROWS_OF_HEAD <= manifest.rows / 2
+        if lacks_head:
+            return replace(manifest, cluster=OUTGROWN)
+        if sum(file.rows + file.gone for file in tails) > MERGE_SHARE * base.rows:
+            return self._merge(directory, manifest, 0)
+        return self._merge(directory, manifest, 1) if len(manifest.files) > MAX_FILES else manifest
+
+    def _merge(self, directory: Path, manifest: Manifest, first: int) -> Manifest:
+        """Merge the segments from `first` on into one."""
+        with _opened(directory, manifest) as segments:
+            merged = segments[first:]
+            nothing = np.empty(0, np.int64)
+            gone = np.unique(np.concatenate([nothing, *(each.gone for each in merged)]))
+            places = [
+                np.setdiff1d(
+                    np.arange(len(each.segment.keys)),
+                    each.segment.places(
+                        np.unique(np.concatenate([nothing, *(later.gone for later in merged[place + 1 :])]))
+                    ),
+                )
+                for place, each in enumerate(merged)
+            ]
+            entry = segment_write(
+                directory,
+                basis=merged[0].segment.basis,
+                version=manifest.version,
+                rows=sum(len(each) for each in places),
+                gone=gone if first else nothing,
+                parts=_joined(merged, places),
+            )
+        return replace(manifest, files=(*manifest.files[:first], entry))
+
+
+def _size(path: Path) -> int:
+    with suppress(FileNotFoundError):
+        return path.stat().st_size
+    return -1
+
+
+def _age_s(path: Path) -> float:
+    """Return the age of a file; a clock that was set back counts as age."""
+    return abs(time.time() - path.stat().st_mtime)
+
+
+def _sampled(
+    batches: Iterator[tuple[Keys, Floats]], rows: int, dimension: int
+) -> tuple[list[tuple[Keys, Floats]], Basis]:
+    """Return the first batches, and the coordinates computed from them."""
+    first: list[tuple[Keys, Floats]] = []
+    if dimension < MIN_DIMENSION_OF_HEAD or rows < MIN_ROWS_OF_HEAD:
+        return first, Basis(dimension)
+    for batch in batches:
+        first.append(batch)
+        if sum(len(keys) for keys, _ in first) >= SAMPLE_ROWS:
+            break
+    return first, basis_of(np.concatenate([vectors for _, vectors in first]), rows)
+
+
+def _all(first: Sequence[tuple[Keys, Floats]], batches: Iterator[tuple[Keys, Floats]]) -> Iterator[tuple[Keys, Floats]]:
+    yield from first
+    yield from batches
+
+
+def _encoded(batches: Iterator[tuple[Keys, Floats]], basis: Basis) -> Iterator[tuple[Keys, Mapping[str, NDArray[Any]]]]:
+    for keys, vectors in batches:
+        rows = encode(vectors, basis)
+        yield keys, {name: getattr(rows, name) for name in ARRAYS}
+
+
+def _joined(
+    segments: Sequence[MappedSegment], places: Sequence[NDArray[np.intp]]
+) -> Iterator[tuple[Keys, Mapping[str, NDArray[Any]]]]:
+    """Yield the rows at `places` of all segments, in the order of their keys."""
+    keys = np.concatenate([each.segment.keys[rows] for each, rows in zip(segments, places, strict=True)])
+    source = np.repeat(np.arange(len(segments)), [len(rows) for rows in places])
+    row = np.concatenate(places)
+    order = np.argsort(keys, kind="stable")
+    for start in range(0, len(order), BATCH_ROWS):
+        batch = order[start : start + BATCH_ROWS]
+        arrays: dict[str, NDArray[Any]] = {}
+        for name in ARRAYS:
+            parts = [getattr(each.segment, name) for each in segments]
+            arrays[name] = np.empty((len(batch), *parts[0].shape[1:]), parts[0].dtype)
+            for number, part in enumerate(parts):
+                own = source[batch] == number
+                arrays[name][own] = part[row[batch][own]]
+        yield keys[batch], arrays
+
+
+@contextmanager
+def _opened(directory: Path, manifest: Manifest) -> Iterator[Sequence[MappedSegment]]:
+    segments = segments_open(directory, manifest)
+    try:
+        yield segments
+    finally:
+        for each in segments:
+            each.file.close()
+
+
+@contextmanager
+def builder_lock(root: Path) -> Iterator[bool]:
+    """Hold the lock of the only builder; yield whether it is held. The kernel releases it when the process ends."""
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (root / LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def segments_drop(root: Path, drop: Callable[[Manifest | None, Path], bool]) -> int:
+    """Delete the directories for which `drop` returns True, and return their number.
+
+    `drop` receives None for a manifest that cannot be read. Waits for the list that the builder writes.
+    """
+    dropped = 0
+    with writing(root):
+        for path in sorted(root.glob("*-*")):
+            try:
+                manifest: Manifest | None = manifest_read(path)
+            except (SegmentError, FileNotFoundError, NotADirectoryError):
+                manifest = None
+            if path.is_dir() and drop(manifest, path):
+                (path / MANIFEST).unlink(missing_ok=True)
+                shutil.rmtree(path)
+                dropped += 1
+    return dropped

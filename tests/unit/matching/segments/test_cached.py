@@ -1,0 +1,258 @@
+"""The matcher in memory gives the answers of the database, whatever happens to lists, faces and files."""
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from django.db import connection, transaction
+
+from apps.common.descriptors import Vector, versions
+from apps.common.scope import Scope
+from apps.common.times import utc_now
+from apps.faces.changes import changes_purge
+from apps.faces.models import Face
+from apps.faces.services import (
+    face_attribute_delete,
+    face_delete,
+    list_delete,
+    list_detach_faces,
+)
+from apps.matching.config import DescriptorsCache
+from apps.matching.engine.cached import CachedMatcher, service
+from apps.matching.segments import builder as builder_module
+from apps.matching.segments import copies as copies_module
+from apps.matching.segments.builder import builder_lock
+from apps.matching.segments.files import manifest_read
+from apps.matching.types import FaceCandidates
+from tests.factories import make_account, unit_vectors
+from tests.unit.matching.segments.conftest import DIMENSION, VERSION, Cached
+
+
+def test_answers_of_the_database(filled: Cached, asked: Vector) -> None:
+    for limit in (1, 5, 21, 100, 299, 1000):
+        for threshold in (-1.0, 0.0, 0.4, 0.99):
+            filled.check(asked, limit, threshold)
+    filled.check(unit_vectors(30, DIMENSION, seed=3))
+    filled.check(unit_vectors(300, DIMENSION)[:1], 30)  # twenty-one equal descriptors: in the order of making
+
+
+def test_changes_are_seen_at_once(filled: Cached, asked: Vector) -> None:
+    faces = list(Face.objects.unscoped().order_by("pk"))
+    filled.add(asked[:1])
+    assert filled.check(asked[:1])[0][0].cosine == pytest.approx(1)
+    filled.replace(faces[5], asked[1])
+    assert filled.check(asked)[1][0].key == faces[5].pk
+    filled.replace(faces[5], -asked[1])
+    assert filled.check(asked, 1000)[1][-1].key == faces[5].pk
+    face_attribute_delete(account_id=filled.account.account_id, face_id=faces[5].face_id)
+    assert faces[5].pk not in {hit.key for hit in filled.check(asked, 1000)[1]}
+    (nearest, *_), *_ = filled.check(asked)
+    face_delete(account_id=filled.account.account_id, face_id=Face.objects.unscoped().get(pk=nearest.key).face_id)
+    filled.check(asked, 1000)
+    list_detach_faces(
+        account_id=filled.account.account_id, list_id=filled.row.list_id, face_ids=[faces[0].face_id, faces[1].face_id]
+    )
+    filled.check(asked, 1000)
+    filled.attach(faces[1:2])
+    filled.check(asked, 1000)
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_changes_are_written(filled: Cached, asked: Vector, merge: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builder_module, "MERGE_SHARE", 0.0 if merge else 1.0)
+    monkeypatch.setattr(builder_module, "MAX_FILES", 3)
+    random = np.random.default_rng(1)
+    for turn in range(8):
+        faces = list(Face.objects.unscoped().order_by("pk"))
+        some = [faces[place] for place in random.choice(len(faces), 4, replace=False)]
+        filled.replace(some[0], unit_vectors(1, DIMENSION, seed=100 + turn)[0])
+        face_delete(account_id=filled.account.account_id, face_id=some[1].face_id)
+        list_detach_faces(account_id=filled.account.account_id, list_id=filled.row.list_id, face_ids=[some[2].face_id])
+        filled.attach(some[2:4])
+        filled.add(unit_vectors(3, DIMENSION, seed=200 + turn))
+        before = manifest_read(filled.directory).mark
+        filled.build(later_s=builder_module.TAIL_AFTER_S + 1)
+        assert manifest_read(filled.directory).mark != before
+        copy = service().copies.get(filled.row.list_id)
+        assert copy is not None
+        filled.check(asked, 1000)
+        assert not len(copy.state.keys)  # nothing beside the segments
+        assert len(copy.segments) <= 4
+        assert {path.name for path in filled.directory.iterdir()} == {
+            "manifest.json", *(each.name for each in copy.segments)
+        }  # fmt: skip
+    assert (len(copy.segments) == 1) is merge
+    service.close()
+    filled.check(asked, 1000)  # another process maps the same
+
+
+def test_filters(filled: Cached, asked: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies_module, "FEW", 10)
+    Face.objects.unscoped().filter(pk__in=[face.pk for face in Face.objects.unscoped().order_by("pk")[::7]]).update(
+        user_data="seventh"
+    )
+    later = utc_now() + timedelta(hours=1)
+    filters: list[tuple[dict[str, Any], bool | None]] = [
+        ({"user_data": "seventh"}, True),
+        ({"user_data": ""}, True),
+        ({"create_time__lt": later}, True),
+        ({"user_data": "nobody"}, None),
+        ({"face_ids": []}, False),
+    ]
+    for chosen, memory in filters:
+        for limit in (1, 5, 40, 100):
+            for threshold in (-1.0, 0.3):
+                filled.check(asked, limit, threshold, memory=memory, **chosen)
+    filled.add(asked[:1], user_data="seventh")
+    assert filled.check(asked, user_data="seventh")[0][0].cosine == pytest.approx(1)
+
+
+def test_accounts_are_apart(filled: Cached, asked: Vector) -> None:
+    other = FaceCandidates(scope=Scope(make_account().account_id), filters={"list_id": filled.row.list_id})
+    before = service().answers["memory"]
+    assert CachedMatcher().search(other, versions.get(VERSION), list(asked), 5, -1.0) == [[], [], []]
+    assert service().answers["memory"] == before
+
+
+def test_uncommitted_changes_stay_in_their_transaction(filled: Cached, asked: Vector) -> None:
+    with transaction.atomic():
+        filled.check(asked)  # nothing has changed
+        filled.add(asked[:1])
+        assert filled.check(asked, memory=False)[0][0].cosine == pytest.approx(1)
+        transaction.set_rollback(True)
+    assert filled.check(asked)[0][0].cosine < 1
+
+
+def test_settings(filled: Cached, asked: Vector, configure: Callable[..., None]) -> None:
+    configure(DescriptorsCache, cached_data={"faces_lists": {"exclude": [filled.row.list_id]}})
+    filled.check(asked, memory=False)
+    filled.build()
+    assert not list(filled.root.glob("*-*"))
+    configure(DescriptorsCache, cached_data={"faces_lists": {"include": [filled.row.list_id], "exclude": []}})
+    filled.build()
+    filled.check(asked)
+    configure(DescriptorsCache, memory_limit=1000)
+    filled.build()
+    assert filled.builder.over_limit == 1
+    filled.check(asked, memory=False)
+    configure(DescriptorsCache, memory_limit=10**9)
+    filled.build()
+    filled.check(asked)
+    configure(DescriptorsCache, cache_enabled=False)
+    filled.check(asked, memory=False)
+    filled.build()
+    assert not list(filled.root.glob("*-*"))
+
+
+def test_a_deleted_list(filled: Cached, asked: Vector) -> None:
+    list_delete(account_id=filled.account.account_id, list_id=filled.row.list_id)
+    assert filled.check(asked, memory=False) == [[], [], []]
+    filled.build()
+    assert not list(filled.root.glob("*-*"))
+    assert service().copies.get(filled.row.list_id) is None
+
+
+def damage_truncate(cached: Cached) -> None:
+    (path,) = cached.directory.glob("*.segment")
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def damage_byte(cached: Cached) -> None:
+    (path,) = cached.directory.glob("*.segment")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def damage_delete(cached: Cached) -> None:
+    (path,) = cached.directory.glob("*.segment")
+    path.unlink()
+
+
+def damage_manifest(cached: Cached) -> None:
+    path = cached.directory / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b"link_key", b"link_kex"))
+
+
+def damage_manifest_gone(cached: Cached) -> None:
+    (cached.directory / "manifest.json").unlink()
+
+
+def damage_empty(cached: Cached) -> None:
+    for path in cached.directory.iterdir():
+        path.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    "damage", [damage_truncate, damage_byte, damage_delete, damage_manifest, damage_manifest_gone, damage_empty]
+)
+def test_damaged_files_heal(filled: Cached, asked: Vector, damage: Callable[[Cached], None]) -> None:
+    service.close()
+    damage(filled)
+    filled.check(asked, memory=False)
+    filled.build()
+    filled.check(asked)
+
+
+def test_a_file_that_is_cut_while_it_is_mapped(filled: Cached, asked: Vector) -> None:
+    filled.check(asked)
+    damage_truncate(filled)
+    filled.check(asked, memory=False)
+    filled.build()
+    filled.build()
+    filled.check(asked)
+
+
+def test_a_copy_that_knows_other_faces(filled: Cached, asked: Vector) -> None:
+    """The log says nothing: an operator deleted rows of the table."""
+    filled.check(asked)
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM faces_listface WHERE list_id = %s", [filled.row.pk])
+    filled.check(asked, memory=False)
+
+
+def test_an_old_copy_is_made_anew(filled: Cached, asked: Vector) -> None:
+    face = Face.objects.unscoped().order_by("pk")[7]
+    filled.replace(face, asked[0])
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE faces_descriptorchange SET change_time = now() - interval '2 days'")
+    changes_purge()
+    assert filled.check(asked, memory=False)[0][0].key == face.pk
+    filled.build()
+    assert filled.check(asked)[0][0].key == face.pk
+
+
+def test_a_restored_database(filled: Cached, asked: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies_module, "cluster", lambda: "another")
+    monkeypatch.setattr(builder_module, "cluster", lambda: "another")
+    filled.check(asked, memory=False)
+    filled.build()
+    filled.check(asked)
+
+
+def test_one_builder(filled: Cached) -> None:
+    with builder_lock(filled.root) as first, builder_lock(filled.root) as second:
+        assert (first, second) == (True, False)
+
+
+def test_files_are_private(filled: Cached) -> None:
+    assert {path.stat().st_mode & 0o777 for path in filled.directory.iterdir()} == {0o600}
+    assert filled.directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_removed_faces_leave_the_disk(filled: Cached, asked: Vector) -> None:
+    face_delete(account_id=filled.account.account_id, face_id=Face.objects.unscoped().order_by("pk")[0].face_id)
+    filled.build(later_s=builder_module.TAIL_AFTER_S + 1)
+    copy = service().copies.get(filled.row.list_id)
+    assert copy is not None
+    assert sum(len(each.segment.keys) for each in copy.segments) == 300
+    oldest = filled.directory / copy.segments[0].name
+    os.utime(oldest, (0, oldest.stat().st_mtime - builder_module.FORGET_AFTER_S - 1))
+    filled.build()
+    copy = service().copies.get(filled.row.list_id)
+    assert copy is not None
+    assert [len(each.segment.keys) for each in copy.segments] == [299]
+    filled.check(asked, 1000)
