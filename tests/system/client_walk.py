@@ -36,7 +36,6 @@ from luna_client.models import (
     MatchBodyRequest,
     MatchPolicyRequest,
     PoliciesRequest,
-    PolicyCandidatesRequest,
     ReferenceBodyRequest,
     ReferenceBodyRequestType,
     TokenBodyRequest,
@@ -76,7 +75,7 @@ def walk(url: str, photo: Path, other_photo: Path) -> float:
 
     policies = PoliciesRequest(
         detect_policy=DetectPolicyRequest(estimate_head_pose=1, estimate_emotions=1),
-        match_policy=[MatchPolicyRequest(label="guests", candidates=PolicyCandidatesRequest(list_id=list_id), limit=1)],
+        match_policy=[MatchPolicyRequest(label="guests", candidates=CandidateFiltersRequest(list_id=list_id), limit=1)],
     )
     handler = checked(post_handlers.sync(client=client, body=HandlerBodyRequest(policies=policies)))
     stored = checked(get_handler.sync(handler.handler_id, client=client))
