@@ -36,7 +36,7 @@ def requests(ids: Ids, path: str, operation: Any) -> Iterator[tuple[str, dict[st
         body, media_type = examples.body(operation)
         if media_type.startswith("image/"):
             body, media_type = astronaut(), "image/jpeg"
-        elif media_type == "*/*":
+        elif media_type in ("*/*", "application/octet-stream"):
             body = b"the intruder's"
         for query in (*examples.queries(operation), {"account_id": ids["account_id"]}):
             yield filled, query, body, media_type
