@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from enum import Enum
+from inspect import cleandoc
 from typing import Any
 
 from pydantic import SecretBytes, SecretStr
@@ -33,7 +34,7 @@ def _table(group: Group) -> Iterator[str]:
     yield ""
     yield f"### {group.name} ({group.scope.value})"
     yield ""
-    yield str(group.model.__doc__).strip()
+    yield cleandoc(str(group.model.__doc__))  # Python 3.13 has removed the indentation already
     yield ""
     yield "| variable | default | accepts | meaning |"
     yield "|---|---|---|---|"

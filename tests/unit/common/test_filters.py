@@ -88,7 +88,7 @@ METAS: list[Any] = [
 @pytest.fixture
 def events(db: None) -> dict[uuid.UUID, dict[str, Any]]:
     """300 random events, as stored and as facts."""
-    account = Account.objects.create_user("filters@luna.test", "password")
+    account = Account.objects.create_user("filters@luna.test", "correct horse")
     dice = random.Random(2026)
     facts = [random_facts(dice) | {"meta": METAS[number % len(METAS)]} for number in range(300)]
     Event.objects.bulk_create(Event(account=account, **one) for one in facts)
