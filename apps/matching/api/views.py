@@ -16,6 +16,7 @@ from apps.common.descriptors import DescriptorVersion, Kind, versions
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.common.validation import checked_body, checked_query
+from apps.matching.api import examples
 from apps.matching.api.serializers import BodyMatchBody, MatchBody, MatchQuery, RawMatchBody
 from apps.matching.api.shapes import RawMatchAnswerJson, ReferenceMatchesJson
 from apps.matching.candidates import ATTRIBUTES, EVENTS, FACES, candidate_filters_shown, candidates_make
@@ -70,6 +71,7 @@ class MatchFacesView(MatchView):
         parameters=[MatchQuery],
         request={"application/json": MatchBody, "application/msgpack": MatchBody},
         responses={200: list[ReferenceMatchesJson]},
+        examples=examples.examples(examples.FACES, examples.FACES_ANSWER),
     )
     def post(self, request: Request) -> Response:
         return self.match(request, kind="face", body=MatchBody)
@@ -84,6 +86,7 @@ class MatchBodiesView(MatchView):
         parameters=[MatchQuery],
         request={"application/json": BodyMatchBody, "application/msgpack": BodyMatchBody},
         responses={200: list[ReferenceMatchesJson]},
+        examples=examples.examples(examples.BODIES, examples.BODIES_ANSWER),
     )
     def post(self, request: Request) -> Response:
         return self.match(request, kind="body", body=BodyMatchBody)
@@ -97,6 +100,7 @@ class MatchRawView(LunaView):
         description="Matches descriptors of the request with each other. It reads and stores nothing.",
         request={"application/json": RawMatchBody, "application/msgpack": RawMatchBody},
         responses={200: RawMatchAnswerJson},
+        examples=examples.examples(examples.RAW, examples.RAW_ANSWER),
     )
     def post(self, request: Request) -> Response:
         body = checked_body(RawMatchBody, request)
