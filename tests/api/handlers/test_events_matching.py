@@ -103,6 +103,34 @@ class TestMatching:
                "external_id": "x"}  # fmt: skip
         assert event["top_match"] == client.get(event["url"]).json()["top_match"] == top
 
+    def test_temporary_attributes_as_candidates(self, client: Client) -> None:
+        keeping = make_handler(client, {"storage_policy": {"attribute_policy": {"store_attribute": 1}}})
+        (first,) = generate(client, keeping, astronaut())["events"]
+        attribute_id = first["face_attributes"]["attribute_id"]
+        candidates = {"origin": "attributes", "attribute_ids": [attribute_id]}
+        policies = {
+            "match_policy": [{"label": "visitors", "candidates": candidates, "threshold": 0.9}],
+            "conditional_tags_policy": [
+                {"tag": "again", "filters": {"match": [{"label": "visitors", "similarity__gte": 0.9}]}}
+            ],
+        }
+        handler = make_handler(client, policies)
+        shown = client.get(handler).json()["policies"]["match_policy"][0]["candidates"]
+        assert shown == candidates
+        (event,) = generate(client, handler, astronaut())["events"]
+        (candidate,) = event["matches"][0]["candidates"]
+        assert candidate["attribute"]["attribute_id"] == attribute_id
+        assert (candidate["face"], candidate["event"], event["tags"]) == (None, None, ["again"])
+        stored = client.get(event["url"]).json()
+        assert stored["match_result"] == event["matches"]
+        assert event["top_match"] == stored["top_match"] == {
+            "label": "visitors", "similarity": candidate["similarity"], "face_id": None, "event_id": None,
+            "external_id": None,
+        }  # fmt: skip
+        stranger = client_of(make_account())
+        (other,) = generate(stranger, make_handler(stranger, policies), astronaut())["events"]
+        assert other["matches"] == [{"label": "visitors", "candidates": []}]
+
     def test_other_accounts_are_never_candidates(self, client: Client) -> None:
         stranger = client_of(make_account())
         list_id = make_list(stranger)
