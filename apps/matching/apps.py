@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 
 from apps.common.holdings import Holding, holdings
+from apps.monitoring.health import checks
 
 
 class MatchingConfig(AppConfig):
@@ -9,7 +10,9 @@ class MatchingConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.matching import erasure
+        from apps.matching.engine.cached import list_cache_check
 
+        checks.register("list_cache", list_cache_check)
         holdings.register(
             self.label,
             Holding(

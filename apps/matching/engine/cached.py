@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import cast
 from uuid import UUID
 
-from django.db import Error
+from django.db import Error, connection
 
 from apps.common.config import config
 from apps.common.descriptors import DescriptorVersion, Vector, versions
@@ -15,6 +15,7 @@ from apps.common.process import PerProcess, Status
 from apps.matching.config import DescriptorsCache
 from apps.matching.engine.database import DatabaseMatcher
 from apps.matching.engine.protocol import Hit, Matcher
+from apps.matching.segments.builder import lists_wanted
 from apps.matching.segments.copies import Copies
 from apps.matching.segments.files import segments_root
 from apps.matching.types import Candidates, FaceCandidates
@@ -31,6 +32,7 @@ class Service:
     def __init__(self) -> None:
         self.copies = Copies(segments_root())
         self.answers: Counter[str] = Counter()
+        self.loaded = False
         self._stop = threading.Event()
         self.copies.refresh()
         threading.Thread(target=self._follow, name="list-cache", daemon=True).start()
@@ -41,6 +43,19 @@ class Service:
                 self.copies.refresh()
             except Exception:
                 logger.exception("Segments of lists cannot be mapped")
+
+    def check(self) -> None:
+        """Raise an error until all lists that are to be in memory have been mapped once.
+
+        Searches do not wait for this, because the database answers them. A list that is added later changes nothing.
+        """
+        if self.loaded:
+            return
+        wanted, _ = lists_wanted()
+        missing = [row for row, _ in wanted if self.copies.get(row.list_id) is None]
+        if missing:
+            raise RuntimeError(f"{len(missing)} of {len(wanted)} lists are not in memory yet")
+        self.loaded = True
 
     def close(self) -> None:
         self._stop.set()
@@ -58,6 +73,14 @@ class Service:
 
 
 service = PerProcess("list cache", Service, close=Service.close, status=Service.status)
+
+
+def list_cache_check() -> None:
+    """Health check: see `Service.check`."""
+    try:
+        service().check()
+    finally:
+        connection.close()  # checks run in threads of their own
 
 
 class CachedMatcher:

@@ -83,16 +83,10 @@ class Builder:
 
     def step(self) -> None:
         """Bring all segments up to date. The error of a list is logged and leaves the other lists alone."""
-        wanted = self._wanted()
+        wanted, self.over_limit = lists_wanted()
         identity = cluster()
         kept: set[str] = set()
-        used = self.over_limit = 0
         for row, version in wanted:
-            size = row.faces * (version.dimension + BYTES_PER_ROW)
-            if used + size > config(DescriptorsCache).memory_limit:
-                self.over_limit += 1
-                continue
-            used += size
             kept.add(directory_of(self.root, row.key, version.version).name)
             try:
                 with writing(self.root):
@@ -105,18 +99,6 @@ class Builder:
         if self._clock() - self._purged > MARK_AFTER_S:
             changes_purge()
             self._purged = self._clock()
-
-    def _wanted(self) -> list[tuple[ListKeys, DescriptorVersion]]:
-        settings = config(DescriptorsCache)
-        if not settings.cache_enabled:
-            return []
-        try:
-            version = versions.default("face")
-        except LunaError:  # no network of face descriptors
-            return []
-        lists = settings.cached_data.faces_lists
-        rows = lists_of_at_least(faces=settings.smallest_list, include=lists.include, exclude=lists.exclude)
-        return [(row, version) for row in rows]
 
     def _update(self, row: ListKeys, version: DescriptorVersion, identity: str) -> None:
         directory = directory_of(self.root, row.key, version.version)
@@ -249,6 +231,29 @@ class Builder:
                 parts=_joined(merged, places),
             )
         return replace(manifest, files=(*manifest.files[:first], entry))
+
+
+def lists_wanted() -> tuple[list[tuple[ListKeys, DescriptorVersion]], int]:
+    """Return the lists that the settings want in memory, with their version, and the number of those that do not fit.
+
+    Lists are taken in the order of their creation until the memory limit is reached; smaller ones may still fit.
+    """
+    settings = config(DescriptorsCache)
+    if not settings.cache_enabled:
+        return [], 0
+    try:
+        version = versions.default("face")
+    except LunaError:  # no network of face descriptors
+        return [], 0
+    lists = settings.cached_data.faces_lists
+    rows = lists_of_at_least(faces=settings.smallest_list, include=lists.include, exclude=lists.exclude)
+    wanted, used = [], 0
+    for row in rows:
+        size = row.faces * (version.dimension + BYTES_PER_ROW)
+        if used + size <= settings.memory_limit:
+            used += size
+            wanted.append((row, version))
+    return wanted, len(rows) - len(wanted)
 
 
 def _size(path: Path) -> int:

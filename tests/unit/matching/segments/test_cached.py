@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.core.management import call_command
 from django.db import connection, transaction
 
 from apps.common.descriptors import Vector, versions
@@ -21,7 +22,7 @@ from apps.faces.services import (
     list_detach_faces,
 )
 from apps.matching.config import DescriptorsCache
-from apps.matching.engine.cached import CachedMatcher, service
+from apps.matching.engine.cached import CachedMatcher, list_cache_check, service
 from apps.matching.segments import builder as builder_module
 from apps.matching.segments import copies as copies_module
 from apps.matching.segments.builder import builder_lock
@@ -231,6 +232,18 @@ def test_a_restored_database(filled: Cached, asked: Vector, monkeypatch: pytest.
     filled.check(asked, memory=False)
     filled.build()
     filled.check(asked)
+
+
+def test_health(cached_list: Cached, asked: Vector) -> None:
+    cached_list.add(unit_vectors(20, DIMENSION))
+    with pytest.raises(RuntimeError, match="1 of 1 lists are not in memory yet"):
+        service().check()
+    cached_list.build()
+    service().check()
+    call_command("list_cache", "drop")
+    service().copies.refresh()
+    service().check()  # once loaded, the database answers for lists that are missing
+    list_cache_check()
 
 
 def test_one_builder(filled: Cached) -> None:
