@@ -7,21 +7,22 @@ from typing import Literal
 from uuid import UUID
 
 import numpy as np
-from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
-from django.db.models.functions import Cast
-from pgvector.django import MaxInnerProduct, VectorField
+from django.core.exceptions import EmptyResultSet
+from django.db.models import Exists, FilteredRelation, OuterRef, Q, QuerySet
 
 from apps.common import errors
 from apps.common.config import config
 from apps.common.descriptors import DescriptorVersion, Vector, versions
 from apps.common.errors import LunaError
 from apps.common.filters import Filters, to_q
+from apps.common.nearest import Descriptors, Members, Near, nearest
 from apps.common.paging import Page
 from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.events.config import EventsSearch
 from apps.events.models import Event, EventDescriptor
 
+DESCRIPTORS = Descriptors(table="events_eventdescriptor", owner="event_id")
 Order = Literal["asc", "desc"]
 WINDOW_TERMS = frozenset({"event_ids", "event_id__gte", "event_id__lt", "create_time__gte", "create_time__lt"})
 
@@ -74,19 +75,18 @@ def event_descriptors(*, scope: Scope, filters: Filters, version: int) -> QueryS
     return rows.filter(event__in=events_filter(scope=scope, filters=filters))
 
 
-def events_nearest(
-    *, scope: Scope, filters: Filters, version: DescriptorVersion, vector: Vector, limit: int
-) -> list[tuple[int, float]]:
-    """Return the keys of the events nearest to a unit vector that pass the filters, with their cosines.
+def events_nearest(*, scope: Scope, filters: Filters, version: DescriptorVersion, vector: Vector, limit: int) -> Near:
+    """Return the keys of the `limit` events nearest to a unit vector that pass the filters, with their cosines.
 
     `vector`: float32 [dimension]. The order is nearest first; equal cosines keep the order of storage. The result is
     exact, because every event is compared.
     """
-    rows = event_descriptors(scope=scope, filters=filters, version=version.version)
-    # The column holds vectors of several dimensions; an index of a version needs this cast as its expression.
-    column = Cast(F("vector"), VectorField(dimensions=version.dimension))
-    nearest = rows.annotate(distance=MaxInnerProduct(column, vector)).order_by("distance", "event_id")
-    return [(key, -distance) for key, distance in nearest.values_list("event_id", "distance")[:limit]]
+    everything = not filters and scope.account_id is None
+    try:
+        members = [] if everything else [Members.of(events_filter(scope=scope, filters=filters))]
+    except EmptyResultSet:  # an empty list of ids matches no event
+        return []
+    return nearest(DESCRIPTORS, members=members, countable=not filters, version=version, vector=vector, limit=limit)
 
 
 def events_by_key(*, scope: Scope, keys: Collection[int], columns: Collection[str] = ()) -> dict[int, Event]:

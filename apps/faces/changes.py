@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from pgvector import Vector as PgVector
 
 from apps.common.descriptors import Vector
+from apps.common.nearest import Members
 from apps.common.prepared import planned_cursor, prepared_cursor
-from apps.faces.nearest import Members
+from apps.faces.nearest import DESCRIPTORS
 
 Keys = NDArray[np.int64]
 BATCH_ROWS = 10_000
@@ -171,7 +172,7 @@ def decide(
     """
     statement = [STATE, CHANGED]
     parameters: list[Any] = [list_key, str(mark.xid), version, list_key]
-    conditions = "".join(each.condition for each in members)
+    conditions = "".join(map(DESCRIPTORS.among, members))
     values = [value for each in members for value in each.parameters]
     for place, (keys, vector) in enumerate(zip(proposed, vectors, strict=True)):
         if len(keys):

@@ -13,10 +13,10 @@ from django.db import connection, transaction
 from pgvector import Vector as PgVector
 
 from apps.accounts.services import account_create
+from apps.common import nearest
 from apps.common.descriptors import Calibration, DescriptorVersion, Vector, versions
 from apps.common.prepared import planned_cursor
 from apps.common.scope import Scope
-from apps.faces import nearest
 from apps.faces.models import Face, List, ListFace
 from apps.matching.engine.database import DatabaseMatcher
 from apps.matching.types import FaceCandidates

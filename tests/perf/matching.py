@@ -11,9 +11,9 @@ from django.db import connection, transaction
 from pgvector import Vector as PgVector
 
 from apps.accounts.services import account_create
+from apps.common import nearest
 from apps.common.descriptors import Calibration, DescriptorVersion, Vector, versions
 from apps.common.scope import Scope
-from apps.faces import nearest
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
 from apps.matching.matcher import match
 from apps.matching.types import Block, FaceCandidates, Probe

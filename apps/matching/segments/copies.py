@@ -20,9 +20,10 @@ from django.db import connection
 
 from apps.common.descriptors import Vector
 from apps.common.filters import Filters
+from apps.common.nearest import Members
 from apps.common.scope import Scope
 from apps.faces.changes import Decision, Delta, GapError, Keys, Mark, cluster, decide, delta, keys_of
-from apps.faces.nearest import Members, members_of
+from apps.faces.nearest import members_of
 from apps.matching.segments.codes import Floats, rounding
 from apps.matching.segments.files import (
     MANIFEST,

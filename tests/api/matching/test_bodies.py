@@ -10,6 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account
+from apps.common import nearest
 from apps.common.descriptors import Descriptor, DescriptorVersion, Vector, raw_encode, sdk_encode, versions
 from apps.common.xpk import xpk_encode
 from apps.events.models import Event
@@ -286,6 +287,7 @@ def test_number_of_queries_is_constant(
     django_assert_num_queries: DjangoAssertNumQueries,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(nearest, "_census", lambda table, members, period: (100, 0.0))
     for count in (1, 20):
         events = [make_body(account, VECTORS[0]) for _ in range(count)]
         # the account; references; scans: 2 × 2; rows of events

@@ -9,8 +9,8 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import Account
+from apps.common import nearest
 from apps.common.descriptors import DescriptorVersion, sdk_encode
-from apps.faces import nearest
 from apps.faces.services import list_create
 from tests.api.matching.requests import (
     FACES,
@@ -178,7 +178,7 @@ def test_number_of_queries_is_constant(
     django_assert_num_queries: DjangoAssertNumQueries,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(nearest, "_census", lambda members, period: (100, 0.0))
+    monkeypatch.setattr(nearest, "_census", lambda table, members, period: (100, 0.0))
     for count in (1, 20):
         faces = [make_face(account, VECTORS[0], external_id="x") for _ in range(count)]
         event = make_matched_event(account, VECTORS[0])

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import Account
+from apps.common import nearest
 from apps.common.descriptors import Descriptor, DescriptorVersion, Vector
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
-from apps.faces import nearest
 from apps.faces.attributes import attribute_create, attribute_delete
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
 from apps.faces.types import AttributeData
@@ -42,7 +42,7 @@ def account() -> Account:
 @pytest.fixture(params=[(100, 1.0), (10_000, 0.0), (10_000, 1.0)], ids=["prepared", "joined", "proposed"])
 def share(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
     """Candidates are found in one of three ways, as they are few, or few or many among all faces."""
-    monkeypatch.setattr(nearest, "_census", lambda members, period: request.param)
+    monkeypatch.setattr(nearest, "_census", lambda table, members, period: request.param)
     return request.param[1]
 
 
@@ -211,7 +211,7 @@ def test_proposals_that_do_not_suffice(
     account: Account, version: DescriptorVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A wrong guess of how many candidates there are costs time, never a candidate."""
-    monkeypatch.setattr(nearest, "_census", lambda members, period: (10_000, 1.0))
+    monkeypatch.setattr(nearest, "_census", lambda table, members, period: (10_000, 1.0))
     vector = unit_vectors(1, DIMENSION)[0]
     crowd = make_faces(account, np.stack([vector] * 70))
     far = make_faces(account, unit_vectors(5, DIMENSION, seed=5))
@@ -302,7 +302,8 @@ def test_number_of_queries_depends_on_probes_and_blocks_only(
 ) -> None:
     vectors = unit_vectors(50, DIMENSION)
     make_list(account, make_faces(account, vectors))
-    make_event(account, Descriptor(9701, vectors[0]))
+    for vector in vectors[:3]:
+        make_event(account, Descriptor(9701, vector))
     scope = Scope(account.account_id)
     blocks: list[Block] = [Block(FaceCandidates(scope=scope), limit=limit) for limit in (1, 50)]
     with django_assert_num_queries(2 * 3 + 1 + 3 + 1):  # faces and once their rows; events and once their rows

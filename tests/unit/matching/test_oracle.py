@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.accounts.models import Account
+from apps.common import nearest
 from apps.common.descriptors import Descriptor, Vector, versions
 from apps.common.scope import Scope
 from apps.events.models import Event, EventDescriptor
-from apps.faces import nearest
 from apps.faces.attributes import attribute_create
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
 from apps.faces.types import AttributeData
@@ -153,7 +153,7 @@ def test_every_path_equals_the_oracle(
         if census is None:
             nearest._census.cache_clear()
         else:
-            patch.setattr(nearest, "_census", lambda members, period: census)
+            patch.setattr(nearest, "_census", lambda table, members, period: census)
         for path in paths(world, share):
             probe = path.vectors[seed % ROWS] if known else unit_vectors(1, DIMENSION, seed)[0]
             block = Block(path.candidates, limit=limit, threshold=threshold, targets=frozenset({"create_time"}))
