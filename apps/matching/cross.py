@@ -2,7 +2,7 @@
 
 A request compares at most 30 references in one statement each. A task compares every object of a set with every object
 of another: the descriptors of the candidates are read once, into a file without a name, and compared in blocks.
-Memory depends neither on the number of references nor on that of candidates, except for 24 bytes per candidate.
+Memory depends neither on the number of references nor on that of candidates, except for 16 bytes per candidate.
 """
 
 import logging
