@@ -19,9 +19,13 @@ import django
 
 from tests.perf.report import Row, render
 
+# As in the platform's processes: threads of numeric libraries stall one another on few cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 HERE = Path(__file__).parent
 NOT_BENCHMARKS = {"__main__", "report", "web"}
-LONG = {"list_among_many", "lists", "memory"}
+LONG = {"list_among_many", "lists", "memory", "segments"}
 
 
 def names() -> list[str]:

@@ -24,6 +24,7 @@ GROWTH = 4  # each following step is so many times longer: thresholds rise fast,
 HEAD_USEFUL_SHARE = 0.08  # of the rows may pass the head; with more, it is faster to compare all components at once
 HEAD_PROBE_ROWS = 4096
 HEAD_MIN_ROWS = 16_384  # of a step, below which the probe takes longer than it saves
+TILE_COLUMNS = 16 if any(numkong.get_capabilities().get(name) for name in ("sapphireamx", "graniteamx")) else 1
 GATHERED_VALUES = 2**14  # rows of a filter are copied before they are compared
 
 
@@ -98,16 +99,54 @@ class Best:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Multiplier:
+    """Codes of m vectors, packed for products with rows of codes.
+
+    Processors with AMX multiply by 16 columns at once. Fewer vectors leave columns empty, so that `fold` rows of codes
+    are taken as one long row, and each vector as `fold` columns that are zero outside of their part. The products are
+    the same, in the same order. One vector, 512-d: 7.6 instead of 9.8 ms for 200,000 rows; 128-d: 3.2 instead of 6.4 ms
+    for 400,000 rows.
+    """
+
+    packed: numkong.PackedMatrix
+    folded: numkong.PackedMatrix
+    fold: int
+    vectors: int
+
+    @classmethod
+    def of(cls, codes: Codes) -> "_Multiplier":
+        vectors, dimension = codes.shape
+        fold = max(1, TILE_COLUMNS // vectors)
+        wide = np.zeros((fold, vectors, fold, dimension), np.int8)
+        for part in range(fold):
+            wide[part, :, part] = codes
+        folded = numkong.dots_pack(wide.reshape(fold * vectors, fold * dimension))
+        return cls(numkong.dots_pack(codes), folded, fold, vectors)
+
+    def products(self, rows: Codes) -> NDArray[np.int32]:
+        """Return the exact products with rows of codes, int8 [n, d], contiguous: int32 [n, m]."""
+        whole = len(rows) - len(rows) % self.fold
+        parts = []
+        if whole:
+            long = rows[:whole].reshape(whole // self.fold, -1)
+            parts.append(np.asarray(numkong.dots_packed(long, self.folded)).reshape(whole, self.vectors))
+        if whole < len(rows):
+            parts.append(np.asarray(numkong.dots_packed(rows[whole:], self.packed)))
+        products: NDArray[np.int32] = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return products
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Query:
     """Vectors in a segment's coordinates. `wide`: float32 [m, d], for products with codes."""
 
     wide: Floats
     step: Floats  # [m]
     lost: Floats  # [m], the norm that the codes of the vectors lose
-    packed: numkong.PackedMatrix
+    codes: _Multiplier
     head_step: Floats
     head_lost: Floats
-    head_packed: numkong.PackedMatrix  # not used without head
+    head_codes: _Multiplier  # not used without head
     tail_norm: Floats
 
 
@@ -148,10 +187,10 @@ def _query(basis: Basis, vectors: Floats) -> _Query:
         wide,
         step,
         lost,
-        numkong.dots_pack(codes),
+        _Multiplier.of(codes),
         head_step,
         head_lost,
-        numkong.dots_pack(head_codes),
+        _Multiplier.of(head_codes),
         np.linalg.norm(rotated[:, basis.head :], axis=1),
     )
 
@@ -174,15 +213,9 @@ def _head_pays(segment: Segment, query: _Query, best: Best) -> bool:
     if not segment.basis.head:
         return False
     rows = slice(None, None, max(1, len(segment.keys) // HEAD_PROBE_ROWS))
-    dots = _products(np.ascontiguousarray(segment.head[rows]), query.head_packed)
+    dots = query.head_codes.products(np.ascontiguousarray(segment.head[rows]))
     upper = dots * segment.scale[rows][:, None] * query.head_step + _slack(segment, query, rows, head=True)
     return bool((upper >= best.floor).any(axis=1).mean() <= HEAD_USEFUL_SHARE)
-
-
-def _products(codes: Codes, packed: numkong.PackedMatrix) -> NDArray[np.int32]:
-    """Return the exact products of codes, int8 [n, d], and the codes of m vectors: int32 [n, m]."""
-    products: NDArray[np.int32] = np.asarray(numkong.dots_packed(codes, packed))
-    return products
 
 
 def _slack(segment: Segment, query: _Query, rows: Rows | slice, *, head: bool) -> Floats:
@@ -208,10 +241,10 @@ def _passing(
     rows: Rows | slice = block if only is None else only[block]
     scale, slack = segment.scale[rows], _slack(segment, query, rows, head=head)
     least, most = float(scale.min()), float(scale.max())
-    codes, packed, step = (
-        (segment.head, query.head_packed, query.head_step) if head else (segment.codes, query.packed, query.step)
+    codes, multiplier, step = (
+        (segment.head, query.head_codes, query.head_step) if head else (segment.codes, query.codes, query.step)
     )
-    dots = _products(codes[rows], packed)
+    dots = multiplier.products(codes[rows])
     absent = _within(without, block, only)
     if first and not head:
         _first_floor(dots, scale, step, slack, absent, best)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from apps.matching.segments import codes as codes_module
+from apps.matching.segments import scan as scan_module
 from apps.matching.segments.codes import Basis, Floats, basis_of, encode
 from apps.matching.segments.scan import Segment, proposals
 
@@ -55,9 +56,9 @@ def check(
     return [len(each.keys) for each in found]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
-    count=st.integers(1, 9000),
+    count=st.integers(1, 6000),
     dimension=st.sampled_from((1, 7, 64, 128, 512)),
     vectors=st.integers(1, 5),
     limit=st.integers(1, 120),
@@ -89,6 +90,18 @@ def test_principal_components(large: tuple[Floats, Basis], vectors: int, thresho
     rows, basis = large
     asked = unit(rows[::9000][:vectors] + 0.02 * np.random.default_rng(4).standard_normal((vectors, 256)))
     assert max(check(rows, asked, 20, threshold, basis, dead=30)) < 2000
+
+
+@pytest.mark.parametrize("columns", [1, 16])
+def test_products_are_exact(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folded rows give the same products on every processor."""
+    monkeypatch.setattr(scan_module, "TILE_COLUMNS", columns)
+    random = np.random.default_rng(0)
+    for rows, vectors, dimension in ((1, 1, 512), (16, 1, 7), (1003, 1, 128), (100, 5, 64), (33, 16, 32), (50, 30, 1)):
+        left = random.integers(-127, 128, (rows, dimension), dtype=np.int8)
+        right = random.integers(-127, 128, (vectors, dimension), dtype=np.int8)
+        found = scan_module._Multiplier.of(right).products(left)
+        assert (found == left.astype(np.int64) @ right.T.astype(np.int64)).all()
 
 
 def test_coordinates_keep_distances(large: tuple[Floats, Basis]) -> None:
