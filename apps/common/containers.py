@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 MAX_BOXES = 20_000
 MAX_ITEMS = 2_000  # a photograph of 48 million pixels has 220 tiles
-MAX_UNITS = 2_000  # open bitstream units of one AV1 item
+MAX_PARTS = 4_000  # extents of all items; cameras write one extent per item
+MAX_READ = 4  # bytes that are read of items per byte of the file: extents may overlap
+MAX_UNITS = 20_000  # open bitstream units of all AV1 items
 PARENTS = {b"meta": 4, b"iprp": 0, b"ipco": 0}  # bytes of content before the children
 BRANDS = {b"avis": b"avif", b"msf1": b"mif1", b"hevc": b"heic", b"hevx": b"heix"}  # sequences → pictures
 METADATA_ITEMS = frozenset({b"Exif", b"mime", b"uri "})
@@ -70,10 +72,15 @@ def _items(data: bytes) -> Iterator[tuple[int, int]]:
         for item, properties in _properties(data, found[b"ipma"]):
             yield item, max((extents.get(index, 0) for index in properties), default=0)
     store = found[b"idat"].start if b"idat" in found else 0
+    units = iter(range(MAX_UNITS))
+    left = MAX_READ * len(data)
     if b"iloc" in found:
-        for item, content in _contents(data, found[b"iloc"], store):
+        for item, places in _places(data, found[b"iloc"], store):
             if (pixels := PIXELS.get(kinds.get(item, b""))) is not None:
-                yield item, pixels(content)
+                left -= sum(max(0, end - start) for start, end in places)
+                if left < 0:
+                    raise ValueError("the items repeat the file")
+                yield item, pixels(b"".join(data[start:end] for start, end in places), units)
 
 
 def _boxes(data: bytes, *, parents: Mapping[bytes, int]) -> Iterator[Box]:
@@ -174,52 +181,54 @@ def top_boxes(data: bytes) -> Iterator[Box]:
         raise ValueError("a box is damaged") from error
 
 
-def _contents(data: bytes, box: Box, store: int) -> Iterator[tuple[int, bytes]]:
-    """Yield each item's number and data from the box `iloc`; `store`: offset of the content of `idat`."""
-    for item, places in _places(data, box, store):
-        yield item, b"".join(data[start:end] for start, end in places)
-
-
 def _places(data: bytes, box: Box, store: int) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-    """Yield each item's number, and start and end of its parts in the file, from the box `iloc`."""
+    """Yield each item's number, and start and end of its parts in the file, from the box `iloc`.
+
+    Raises ValueError for too many items or parts. Parts may overlap.
+    """
     version, sizes, more = data[box.start], data[box.start + 4], data[box.start + 5]
     offset_bytes, length_bytes, base_bytes, index_bytes = sizes >> 4, sizes & 15, more >> 4, more & 15
     wide = 4 if version == 2 else 2
     count, place = _number(data, box.start + 6, wide)
     if count > MAX_ITEMS:
         raise ValueError(f"{count} items, at most {MAX_ITEMS} are accepted")
+    all_parts = 0
     for _ in range(count):
         item, place = _number(data, place, wide)
         method, place = _number(data, place, 2 if version else 0)
         base, place = _number(data, place + 2, base_bytes)
         parts, place = _number(data, place, 2)
-        if parts > MAX_ITEMS:
-            raise ValueError(f"an item of {parts} parts, at most {MAX_ITEMS} are accepted")
+        all_parts += parts
+        if all_parts > MAX_PARTS:
+            raise ValueError(f"more than {MAX_PARTS} parts of items")
         places = []
         for _ in range(parts):
             offset, place = _number(data, place + (index_bytes if version else 0), offset_bytes)
             length, place = _number(data, place, length_bytes)
             start = base + offset + (store if method & 15 == IN_ITEM_STORE else 0)
-            places.append((start, start + length if length else len(data)))
+            places.append((start, min(start + length, len(data)) if length else len(data)))
         yield item, places
 
 
-def _grid_pixels(content: bytes) -> int:
+def _grid_pixels(content: bytes, units: Iterator[int]) -> int:
     """Return the pixels of a grid: version, flags, rows − 1, columns − 1, width, height."""
     width, height = struct.unpack_from(">II" if content[1] & 1 else ">HH", content, 4)
     return int(width * height)
 
 
-def _overlay_pixels(content: bytes) -> int:
+def _overlay_pixels(content: bytes, units: Iterator[int]) -> int:
     """Return the pixels of an overlay: version, flags, four 16-bit colours, width, height."""
     width, height = struct.unpack_from(">II" if content[1] & 1 else ">HH", content, 10)
     return int(width * height)
 
 
-def _av1_pixels(content: bytes) -> int:
-    """Return the pixels of the largest frame that a sequence header of AV1 data declares."""
+def _av1_pixels(content: bytes, units: Iterator[int]) -> int:
+    """Return the pixels of the largest frame that a sequence header of AV1 data declares.
+
+    Each unit takes one of `units`, which the items of a file share.
+    """
     largest, place = 0, 0
-    for _ in range(MAX_UNITS):
+    for _ in units:
         if place >= len(content):
             return largest
         header = content[place]
@@ -300,4 +309,8 @@ def _number(data: bytes, place: int, size: int) -> tuple[int, int]:
     return int.from_bytes(data[place : place + size]), place + size
 
 
-PIXELS: Mapping[bytes, Callable[[bytes], int]] = {b"grid": _grid_pixels, b"iovl": _overlay_pixels, b"av01": _av1_pixels}
+PIXELS: Mapping[bytes, Callable[[bytes, Iterator[int]], int]] = {
+    b"grid": _grid_pixels,
+    b"iovl": _overlay_pixels,
+    b"av01": _av1_pixels,
+}

@@ -8,16 +8,16 @@ In formats that refer to file offsets, metadata is overwritten instead of cut ou
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from apps.common.containers import is_container, metadata_places, top_boxes
-from apps.common.pictures import trimmed
+from apps.common.pictures import MAX_SEGMENTS, trimmed
 
 ORIENTATION = 0x0112
 # A TIFF structure without entries, as the content of a HEIF item: offset of the TIFF header, header, empty directory.
 EMPTY_EXIF = b"\0\0\0\0" + b"II*\0\x08\0\0\0" + b"\0\0" + b"\0\0\0\0"
 
-MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)  # no stuffed byte, padding or restart
+MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # no stuffed byte, padding or restart
 SOI, EOI, SOS, COM = 0xD8, 0xD9, 0xDA, 0xFE
 APPLICATION = range(0xE0, 0xF0)
 # Application segments that decoding needs: JFIF, colour profile, Adobe's colour transform.
@@ -42,6 +42,7 @@ TIFF_DIRECTORIES = frozenset({0x8769, 0x8825, 0xA005})  # EXIF, GPS, interoperab
 SUB_IFDS = 330
 TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 MAX_DIRECTORIES = 1000
+MAX_ENTRIES = 100_000  # of all directories: they may overlap in a file
 
 
 def metadata_strip(data: bytes) -> bytes:
@@ -89,9 +90,13 @@ def _strip_jpeg(data: bytes) -> bytes:
     kept: list[bytes] = []
     orientation = 1
     place = 2
+    segments = 0
     while found := MARKER.search(data, place):
-        if found.start() > place:  # coded data
-            kept.append(data[place : found.start()])
+        segments += 1
+        if segments > MAX_SEGMENTS:
+            raise ValueError(f"more than {MAX_SEGMENTS} segments")
+        if coded := data[place : found.start()].rstrip(b"\xff"):  # without padding
+            kept.append(coded)
         marker, start = found[1][0], found.end()
         if marker == EOI:
             kept.append(b"\xff\xd9")
@@ -196,9 +201,19 @@ def _gif_blocks_end(data: bytes, place: int) -> int:
 def _strip_tiff(data: bytes) -> bytes:
     """Remove entries from the directories in place, and overwrite their values with zeros."""
     file = bytearray(data)
-    for start, end in sorted(_Tiff(file).strip()):
+    for start, end in _merged(_Tiff(file).strip()):
         file[start:end] = bytes(end - start)
     return bytes(file)
+
+
+def _merged(places: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield each byte of places (start, end) that may overlap once, in order."""
+    done = 0
+    for start, end in sorted(places):
+        start = max(start, done)
+        if start < end:
+            yield start, end
+            done = end
 
 
 class _Tiff:
@@ -212,6 +227,7 @@ class _Tiff:
         self.entry_bytes = 20 if self.big else 12
         self.inline_bytes = 8 if self.big else 4
         self.seen: set[int] = set()
+        self.entries_read = 0
 
     def number(self, form: str, place: int) -> int:
         return int(struct.unpack_from(self.order + form, self.file, place)[0])
@@ -243,6 +259,9 @@ class _Tiff:
         after = first + count * self.entry_bytes
         if after > len(self.file):
             raise ValueError("a directory exceeds the file")
+        self.entries_read += count
+        if self.entries_read > MAX_ENTRIES:
+            raise ValueError(f"more than {MAX_ENTRIES} entries in directories")
         places = range(first, after, self.entry_bytes)
         return [(self.number("H", each), each) for each in places], after
 
@@ -290,10 +309,12 @@ def _strip_boxes(data: bytes) -> bytes:
     """Overwrite metadata items and boxes of HEIF, AVIF and JPEG 2000: other boxes refer to offsets in the file."""
     file = bytearray(data)
     if is_container(data):
-        for kind, start, end in metadata_places(data):
-            end = min(end, len(file))
-            filler = EMPTY_EXIF if kind == b"Exif" and end - start >= len(EMPTY_EXIF) else b""
-            file[start:end] = filler + bytes(max(0, end - start - len(filler)))
+        places = list(metadata_places(data))
+        for start, end in _merged((start, end) for _, start, end in places):
+            file[start:end] = bytes(end - start)
+        for kind, start, end in places:
+            if kind == b"Exif" and end - start >= len(EMPTY_EXIF):
+                file[start : start + len(EMPTY_EXIF)] = EMPTY_EXIF
     for box in top_boxes(data):
         if box.kind in METADATA_BOXES:
             file[box.head + 4 : box.head + 8] = b"free"

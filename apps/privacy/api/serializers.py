@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apps.common.fields import TextField, UUIDField
 from apps.common.validation import StrictSerializer
 from apps.privacy.erasure import Receipt
 
@@ -11,8 +12,8 @@ from apps.privacy.erasure import Receipt
 class ErasureBody(StrictSerializer):
     """The person to erase: exactly one of `face_id` and `external_id`."""
 
-    face_id = serializers.UUIDField(required=False, help_text="A face of the person.")
-    external_id = serializers.CharField(required=False, max_length=36, help_text="The external id of the person.")
+    face_id = UUIDField(required=False, help_text="A face of the person.")
+    external_id = TextField(allow_blank=False, max_length=36, help_text="The external id of the person.")
     dry_run = serializers.BooleanField(default=False, help_text="Whether to report only, and erase nothing.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -35,6 +36,9 @@ class ReceiptSerializer(serializers.Serializer[Receipt]):
     )
     mentions = serializers.IntegerField(help_text="Number of other events whose matches with the person are erased.")
     objects = serializers.ListField(child=serializers.CharField(), help_text="Names of erased samples and images.")
+    list_segments = serializers.IntegerField(
+        help_text="Number of erased files with codes of descriptors of whole lists; the platform writes them anew."
+    )
     files_left = serializers.ListField(
         child=serializers.CharField(),
         help_text="Files that could not be removed; the operator's `fsck --mend` removes them.",

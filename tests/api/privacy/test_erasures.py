@@ -94,6 +94,14 @@ def test_another_account_is_not_reached(account: Account) -> None:
     assert Event.objects.unscoped().get(pk=namesake.event.pk).external_id == "ada-x"
 
 
+def test_an_external_id_is_compared_unchanged(account: Account, client: Client) -> None:
+    """Faces keep spaces in external ids: ` ada-x` is another person."""
+    ada, spaced = Person(account, "ada-x", 1), Person(account, " ada-x", 2)
+    refused(erase(client, external_id="ada-x "), 404, 11041)
+    assert erase(client, external_id=" ada-x").json()["faces"] == [str(spaced.face.face_id)]
+    assert [*Face.objects.unscoped()] == [ada.face]
+
+
 @pytest.mark.parametrize("missing", RIGHTS)
 def test_a_token_needs_all_rights(account: Account, missing: str) -> None:
     ada = Person(account, "ada-x", 1)
@@ -118,6 +126,9 @@ def test_a_token_with_all_rights(account: Account) -> None:
         {"external_id": ""},
         {"external_id": "x" * 37},
         {"external_id": None},
+        {"external_id": 17},
+        {"external_id": "a\0b"},
+        {"face_id": 17},
         {"external_id": "x", "dry_run": "perhaps"},
         {"external_id": "x", "all": True},
     ],

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from apps.common import errors
-from apps.common.containers import MAX_BOXES, MAX_ITEMS, asked_pixels, is_container, still
+from apps.common.containers import MAX_BOXES, MAX_ITEMS, MAX_UNITS, asked_pixels, is_container, metadata_places, still
 from apps.common.errors import LunaError
 from apps.common.pictures import decoding, open_picture
-from tests.containers import box, grid, saved_heif
+from tests.containers import box, full_box, grid, saved_heif
 
 FORMATS = ("HEIF", "AVIF")
 MAX_PIXELS = 200_000
@@ -75,6 +75,43 @@ def test_many_items_and_boxes_are_refused_before_they_are_opened() -> None:
         open_picture(grid(MAX_ITEMS // 40, 40, (64, 64)), FORMATS)
     with pytest.raises(ValueError, match="boxes"):
         asked_pixels(box(b"ftyp", b"heic") + box(b"free") * MAX_BOXES)
+
+
+def parts_of_the_file(kind: bytes, *, items: int, parts: int, content: bytes) -> bytes:
+    """A file with the same item again and again, whose parts all last from the content to the end of the file."""
+
+    def declared(start: int) -> bytes:
+        entry = full_box(b"infe", 2, struct.pack(">HH4sx", 1, 0, kind))
+        place = struct.pack(">HHIH", 1, 0, start, parts)  # item, reference, base, number of parts without offsets
+        store = full_box(b"iloc", 0, b"\0\x40", struct.pack(">H", items), place * items)
+        return box(b"ftyp", b"heic") + full_box(b"meta", 0, full_box(b"iinf", 0, struct.pack(">H", 1), entry), store)
+
+    start = len(declared(0)) + 8
+    return declared(start) + box(b"mdat", content)
+
+
+@pytest.mark.parametrize(
+    ("kind", "items", "parts"),
+    [(b"av01", 1, 2000), (b"grid", MAX_ITEMS, 2), (b"iovl", 5, 1), (b"hvc1", MAX_ITEMS, MAX_ITEMS)],
+)
+def test_a_file_that_repeats_itself_is_refused_before_it_is_copied(kind: bytes, items: int, parts: int) -> None:
+    data = parts_of_the_file(kind, items=items, parts=parts, content=bytes(100_000))
+    with pytest.raises(ValueError, match=r"parts of items|repeat the file"):
+        asked_pixels(data)
+
+
+def test_metadata_in_many_parts_is_refused() -> None:
+    data = parts_of_the_file(b"Exif", items=MAX_ITEMS, parts=MAX_ITEMS, content=bytes(100_000))
+    with pytest.raises(ValueError, match="parts of items"):
+        list(metadata_places(data))
+
+
+def test_the_units_of_all_items_are_counted() -> None:
+    units = b"\x12\0" * 1000  # temporal delimiters
+    assert asked_pixels(parts_of_the_file(b"av01", items=1, parts=1, content=units)) == 0
+    repeated = parts_of_the_file(b"av01", items=2 * MAX_UNITS // 1000, parts=1, content=units) + bytes(50_000)
+    with pytest.raises(ValueError, match=r"units|repeat"):
+        asked_pixels(repeated)
 
 
 @pytest.mark.parametrize("frames", [2, 5])

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import struct
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from apps.imagestore.config import ImageStore
 from apps.imagestore.metadata import exif_orientation, metadata_strip, orientation_exif
 from apps.imagestore.services import object_store
 from tests.api.imagestore.helpers import stored
+from tests.containers import box, full_box
 from tests.factories import basic_client, make_account
 
 GPS_TEXT, XMP, COMMENT = b"52.5200", b"<x:xmpmeta>secret place</x:xmpmeta>", b"secret comment"
@@ -177,6 +179,61 @@ def test_damaged_files_end_in_a_value_error_or_in_a_file(name: str) -> None:
                 broken[int(rng.integers(min(len(broken), 600)))] = int(rng.integers(256))
         with contextlib.suppress(ValueError):
             metadata_strip(bytes(broken))
+
+
+def overlapping_values(entries: int) -> bytes:
+    """A TIFF whose private tags all have the rest of the file as their value."""
+    size = 400_000
+    tags = b"".join(struct.pack("<HHII", 40_000, 1, size, 8) for _ in range(entries))
+    return (b"II*\0\x08\0\0\0" + struct.pack("<H", entries) + tags + bytes(4)).ljust(size, b"x")
+
+
+def overlapping_items(content: bytes) -> bytes:
+    """A HEIF whose item with EXIF has 2,000 parts, all from the content to the end of the file."""
+
+    def declared(start: int) -> bytes:
+        entry = full_box(b"infe", 2, struct.pack(">HH4sx", 1, 0, b"Exif"))
+        store = full_box(b"iloc", 0, b"\0\x40", struct.pack(">HHHIH", 1, 1, 0, start, 2000))
+        return box(b"ftyp", b"heic") + full_box(b"meta", 0, full_box(b"iinf", 0, struct.pack(">H", 1), entry), store)
+
+    return declared(len(declared(0)) + 8) + box(b"mdat", content)
+
+
+def overlapping_directories() -> bytes:
+    """A TIFF whose directories start two bytes apart and have 65,535 entries each."""
+    pages = struct.pack("<HHII", 330, 4, 900, 30) + bytes(4)
+    head = b"II*\0\x08\0\0\0" + struct.pack("<H", 1) + pages
+    return head.ljust(30, b"\0") + struct.pack("<900I", *range(4000, 5800, 2)) + b"\xff" * 1_000_000
+
+
+EXPENSIVE = {
+    "padding": jpeg()[:-2] + b"\xff" * 1_000_000 + b"\0",
+    "segments": b"\xff\xd8" + b"\xff\xe1\0\x02" * 1_000_000,
+    "kept segments": b"\xff\xd8" + b"\xff\xc4\0\x02" * 1_000_000,
+    "values": overlapping_values(30_000),
+    "directories": overlapping_directories(),
+    "items": overlapping_items(bytes(30_000_000)),
+}
+
+
+@pytest.mark.parametrize("name", EXPENSIVE)
+def test_the_cost_is_linear_in_the_size_of_the_file(name: str) -> None:
+    """A quadratic search takes minutes to hours on each of these files."""
+    started_s = time.thread_time()
+    with contextlib.suppress(ValueError):
+        metadata_strip(EXPENSIVE[name])
+    assert time.thread_time() - started_s < 5
+
+
+def test_overlapping_values_are_all_cleared() -> None:
+    assert b"x" not in metadata_strip(overlapping_values(50))
+    assert b"secret" not in metadata_strip(overlapping_items(b"secret" * 100))
+
+
+def test_padding_before_segments_is_removed() -> None:
+    data = jpeg()
+    padded = data[:2] + b"\xff" * 5 + data[2:]
+    assert metadata_strip(padded) == metadata_strip(data)
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\3\4", b"%PDF-1.7 secret", b"RIFF\0\0\0\0WAVE"])
