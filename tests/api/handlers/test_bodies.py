@@ -213,6 +213,24 @@ def test_bodies_are_matched_with_the_bodies_of_events(client: Client) -> None:
     assert candidate["similarity"] == pytest.approx(1.0, abs=1e-4)
 
 
+@pytest.mark.usefixtures("body_network")
+def test_the_body_descriptor_of_a_picture_finds_the_events_of_its_person(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What /6/sdk gives can be sent to the matcher."""
+    monkeypatch.setitem(versions._defaults, "body", 2004)
+    (stored,) = generate(client, handler(client, extract_policy={"extract_body_descriptor": 1}), astronaut())["events"]
+    answer = client.post("/6/sdk?detect_body=1&estimate_body_descriptor=1", astronaut(), JPEG).json()
+    found = answer["images_estimations"][0]["estimations"][0]["body"]["attributes"]["descriptor"]
+    reference = {"type": "sdk_descriptor", "id": "picture", "data": found["sdk_descriptor"]}
+    body: dict[str, Any] = {"references": [reference], "candidates": [{"filters": {}, "targets": ["event_id"]}]}
+    (matched,) = client.post("/6/matcher/bodies", body, JSON).json()
+    (result,) = matched["matches"][0]["result"]
+    assert result == {"event": {"event_id": stored["event_id"]}, "similarity": pytest.approx(1.0, abs=1e-4)}
+    raw = client.post("/6/matcher/raw", {"references": [reference], "candidates": [reference]}, JSON).json()
+    assert raw["matches"][0]["matches"][0]["similarity"] == pytest.approx(1.0, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("extract", "policy"),
     [
@@ -229,9 +247,11 @@ def test_a_match_policy_needs_its_descriptor(client: Client, extract: dict[str, 
 
 
 def test_a_body_descriptor_needs_a_network(client: Client, configure: Any) -> None:
-    path = handler(client, extract_policy={"extract_body_descriptor": 1})
+    policy = {"label": "seen", "descriptor": "body", "candidates": {"origin": "events"}}
+    path = handler(client, extract_policy={"extract_body_descriptor": 1}, match_policy=[policy])
     body = client.post(f"{path}/events", astronaut(), JPEG).json()
     assert body["unavailable_estimations"] == ["body_descriptor"]
+    assert [(event["matches"], event["top_match"]) for event in body["events"]] == [([], None)]
     assert not EventDescriptor.objects.filter(version__gte=1100).exists()
     configure(MissingNetworks, refuse_estimations=True)
     assert client.post(f"{path}/events", astronaut(), JPEG).json()["error_code"] == 200005
