@@ -64,6 +64,18 @@ def embeds_postgres() -> bool:
     return not os.environ.get("DATABASE_URL")
 
 
+def postgres_client_environment(var: Path) -> dict[str, str]:
+    """Return the environment of a client program of the embedded database: nothing of the operator's shell but HOME."""
+    return {
+        "LC_ALL": "C",
+        "HOME": os.environ.get("HOME", "/"),
+        "PGHOST": str(socket_dir(postgres_home(var))),
+        "PGPORT": str(POSTGRES_PORT),
+        "PGUSER": DATABASE,
+        "PGPASSWORD": secret(var, "postgres-password"),
+    }
+
+
 def embeds_redis() -> bool:
     """Return whether the embedded Redis is used: REDIS_URL is not set."""
     return not os.environ.get("REDIS_URL")

@@ -4,15 +4,13 @@ Both use the programs of the package that contains PostgreSQL. A dump of an olde
 newer one, which is the way from one major version to the next.
 """
 
-import os
 import subprocess
 import tempfile
 from pathlib import Path
 
 from luna.embedded import postgres, services
-from luna.embedded.addresses import DATABASE, POSTGRES_PORT, embeds_postgres, postgres_home, socket_dir
+from luna.embedded.addresses import DATABASE, embeds_postgres, postgres_client_environment, postgres_home
 from luna.embedded.processes import EmbeddedError
-from luna.embedded.secrets import secret
 
 # The platform's role owns everything in the database, and is not allowed to comment on the extension.
 _PORTABLE = ("--no-owner", "--no-privileges", "--no-comments")
@@ -68,15 +66,7 @@ def run(var: Path, program: str, *arguments: str | Path) -> str:
     """Run a client program of the package on the embedded database and return its output. Raises EmbeddedError."""
     done = subprocess.run(  # noqa: S603 - a fixed command
         [postgres.software_dir() / "bin" / program, *arguments],
-        env={
-            "LC_ALL": "C",
-            "HOME": os.environ.get("HOME", "/"),
-            "PGHOST": str(socket_dir(postgres_home(var))),
-            "PGPORT": str(POSTGRES_PORT),
-            "PGUSER": DATABASE,
-            "PGDATABASE": DATABASE,
-            "PGPASSWORD": secret(var, "postgres-password"),
-        },
+        env=postgres_client_environment(var) | {"PGDATABASE": DATABASE},
         capture_output=True,
         text=True,
         check=False,

@@ -4,11 +4,10 @@
 platform's name takes over the database. Clusters of older releases are changed in the same way at their next start.
 """
 
-import os
 import subprocess
 from pathlib import Path
 
-from luna.embedded.addresses import DATABASE, POSTGRES_PORT, postgres_home, socket_dir
+from luna.embedded.addresses import DATABASE, postgres_client_environment
 from luna.embedded.processes import EmbeddedError
 from luna.embedded.secrets import secret
 
@@ -87,15 +86,7 @@ def _psql(var: Path, software: Path, script: str) -> str:
     done = subprocess.run(  # noqa: S603 - a fixed command
         [software / "bin" / "psql", *options, "--dbname", "postgres"],
         input=script,
-        env={
-            "LC_ALL": "C",
-            "HOME": os.environ.get("HOME", "/"),
-            "PGHOST": str(socket_dir(postgres_home(var))),
-            "PGPORT": str(POSTGRES_PORT),
-            "PGUSER": DATABASE,
-            "PGPASSWORD": secret(var, "postgres-password"),
-            "PGOPTIONS": "-c client_min_messages=warning",
-        },
+        env=postgres_client_environment(var) | {"PGOPTIONS": "-c client_min_messages=warning"},
         capture_output=True,
         text=True,
         timeout=PSQL_TIMEOUT_S,

@@ -1,5 +1,6 @@
 """The start page, the OpenAPI document with its interactive page at the same address, and the page of error codes."""
 
+import re
 from functools import cache
 
 from django.conf import settings
@@ -7,6 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import path
+from django.utils.html import escape
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 from drf_spectacular.generators import SchemaGenerator
@@ -54,7 +57,13 @@ def spec(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 def error_codes(request: HttpRequest) -> HttpResponse:
     """Show the error catalogue; the `link` of an error body leads to the row of its code."""
-    return render(request, "docs/errors.html", {"rows": [row for row in CATALOGUE.values() if row.code]})
+    rows = [(row, with_code(row.when), with_code(row.remedy), with_code(row.unused)) for row in CATALOGUE.values()]
+    return render(request, "docs/errors.html", {"rows": [row for row in rows if row[0].code]})
+
+
+def with_code(text: str) -> SafeString:
+    """Render words in backticks as code."""
+    return SafeString(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))
 
 
 @require_safe

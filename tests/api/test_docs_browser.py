@@ -23,6 +23,9 @@ def test_the_pages_of_the_documentation(request: pytest.FixtureRequest) -> None:
         page.on("pageerror", lambda error: faults.append(str(error)))
         for path in ("/", "/docs/errors"):
             page.goto(f"http://127.0.0.1:{port}{path}", wait_until="networkidle")
+        page.set_viewport_size({"width": 390, "height": 844})
+        right_edges = page.eval_on_selector_all("td", "all => all.map(cell => cell.getBoundingClientRect().right)")
+        assert max(right_edges) <= 390, "a phone shows every column of the error codes"
         page.goto(f"http://127.0.0.1:{port}/docs/spec")
         page.wait_for_selector(".opblock", timeout=60_000)
         assert page.locator(".opblock").count() > 80

@@ -21,7 +21,7 @@ from psycopg.errors import QueryCanceled
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
-from apps.accounts.adminbase.display import may_view
+from apps.accounts.adminbase.display import NOTHING, may_view
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 
@@ -57,6 +57,7 @@ class LunaAdmin(ModelAdmin):
     """
 
     list_per_page = 50
+    empty_value_display = NOTHING
     show_full_result_count = False
     show_facets = ShowFacets.NEVER  # counts of each choice would need the whole table
     list_filter_submit = True

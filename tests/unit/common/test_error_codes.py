@@ -45,3 +45,12 @@ def test_the_link_leads_to_the_row_of_the_code(client: Client) -> None:
     assert 'id="22002"' in client.get("/docs/errors").content.decode()
     with override_config(ErrorLinks, page="https://docs.example.com/errors"):
         assert error_link(22002) == "https://docs.example.com/errors#22002"
+
+
+def test_the_page_explains_every_code(client: Client) -> None:
+    page = client.get("/docs/errors").content.decode()
+    rows = dict(re.findall(r'<tr id="(\d+)">(.*?)</tr>', page))
+    assert [code for code, row in rows.items() if "<td></td><td></td>" in row] == []
+    assert "never returns this code" in rows["22026"]
+    assert "<code>Luna-Request-Id</code>" in rows["1"]
+    assert "`" not in page

@@ -1,10 +1,11 @@
-"""The documentation: links between pages lead to existing files and headings."""
+"""The documentation: links lead to existing files and headings, and README names the resources that work."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -36,3 +37,17 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# One two\n[a](#one-two) [b](#two) [c](other.md) [d](https://luna.example/x#y)")
     assert list(broken(page)) == ["#two", "other.md"]
+
+
+def test_the_readme_names_the_resources_that_work() -> None:
+    """A resource of the table works if the OpenAPI document has it or a path below it; websockets have no operation."""
+    document = yaml.safe_load((ROOT / "tests/conformance/openapi.yaml").read_text(encoding="utf-8"))
+    served = {re.sub(r"\{\w+\}", "{id}", path) for path in document["paths"]} | {"/6/ws"}
+    table = re.findall(r"^\| (.*`/[16]/.*) \| (works|not yet)\b", (ROOT / "README.md").read_text("utf-8"), re.M)
+    stated = {path: state == "works" for cell, state in table for path in re.findall(r"`(/[16]/[^`]+)`", cell)}
+    assert {path: any(f"{one}/".startswith(f"{path}/") for one in served) for path in stated} == stated
+    assert {path for path in served if path.startswith("/6/") and not any(path.startswith(one) for one in stated)} == {
+        "/6/features",
+        "/6/healthcheck",
+        "/6/version",
+    }
