@@ -29,6 +29,7 @@ def serve(fds: list[int]) -> None:
         server = configuration()
         server.load()
     from apps.matching.engine import cached  # Django is set up now
+    from apps.matching.plugins.router import plugins
     from apps.recognition.run import facade
 
     require_checks()
@@ -39,6 +40,7 @@ def serve(fds: list[int]) -> None:
         traceback.print_exc()
         sys.exit(f"Recognition cannot start: {error}")  # the last line of the log, which `up` repeats
     cached.service()  # maps the lists that are in memory before the first request
+    plugins()
     Server(server).run(sockets=[socket.socket(fileno=fd) for fd in fds])
 
 

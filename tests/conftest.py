@@ -32,6 +32,19 @@ _started: list[bool] = []
 UUIDS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+PLUGIN_SUITE = Path(__file__).parent / "conformance" / "matching_plugin"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--luna-matching-plugin", help="Test only this matching plugin.")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if config.getoption("--luna-matching-plugin") and collection_path.is_file():
+        return True if PLUGIN_SUITE not in collection_path.parents else None
+    return None
+
+
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
     """Name parameters alike in all processes of pytest-xdist: random UUIDs and long bytes (packed, pictures) differ."""
     if isinstance(val, bytes):

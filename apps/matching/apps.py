@@ -1,7 +1,11 @@
 from django.apps import AppConfig
+from django.core.checks import register
 
+from apps.common.config import AdditionalServices, config
 from apps.common.holdings import Holding, holdings
+from apps.matching.config import MatcherProxy
 from apps.monitoring.health import checks
+from apps.monitoring.service_versions import register_matcher
 
 
 class MatchingConfig(AppConfig):
@@ -11,8 +15,11 @@ class MatchingConfig(AppConfig):
     def ready(self) -> None:
         from apps.matching import erasure
         from apps.matching.engine.cached import list_cache_check
+        from apps.matching.plugins.loading import plugins_check
 
         checks.register("list_cache", list_cache_check)
+        register(plugins_check)
+        register_matcher(matcher_name)
         holdings.register(
             self.label,
             Holding(
@@ -21,3 +28,9 @@ class MatchingConfig(AppConfig):
                 checks={"list segments": erasure.segments_check},
             ),
         )
+
+
+def matcher_name() -> str:
+    """Return the name of the matcher for clients: the proxy's if active plugins get requests."""
+    proxy = config(AdditionalServices).luna_matcher_proxy and config(MatcherProxy).active_plugins
+    return "luna-matcher-proxy" if proxy else "luna-python-matcher"

@@ -1,6 +1,9 @@
 """Settings of matching."""
 
+from typing import Annotated
 from uuid import UUID
+
+from pydantic import StringConstraints
 
 from apps.common.config import Scope, Section, Settings, group, setting
 
@@ -35,4 +38,19 @@ class DescriptorsCache(Settings):
         "Bytes of all lists in memory. A list that does not fit is matched in the database.",
         ge=0,
         le=2**50,
+    )
+
+
+@group("LUNA_PYTHON_MATCHER_PROXY", scope=Scope.START)
+class MatcherProxy(Settings):
+    """Matching plugins."""
+
+    active_plugins: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = setting(
+        (),
+        "Plugins: names of files without `.py` in `plugins/matching` of the var directory, or names of entry points of "
+        "`luna.matching_plugins`. Of equal costs the first plugin is used.",
+        accepts="a list of names, separated by commas",
+    )
+    search_timeout: float = setting(
+        5.0, "Seconds that a plugin may search; then the database searches.", ge=0.01, le=600
     )

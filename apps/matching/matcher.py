@@ -14,12 +14,12 @@ from apps.common.descriptors import DescriptorVersion, Vector, versions
 from apps.common.errors import LunaError
 from apps.events.models import Event
 from apps.faces.types import FaceRow
-from apps.matching.engine.cached import CachedMatcher
 from apps.matching.engine.protocol import Key, Matcher
 from apps.matching.hydration import hydrate
+from apps.matching.plugins.router import Router
 from apps.matching.types import Block, Candidates, Found, Match, Probe
 
-MATCHER: Matcher = CachedMatcher()
+MATCHER: Matcher = Router()
 ROUNDING = 1e-6  # tolerance of the rounded threshold's cosine; hits below the threshold are dropped by similarity
 Matches = tuple[Match, ...]
 Ranked = list[tuple[Key, float]]  # keys with similarities

@@ -17,6 +17,7 @@ from apps.common.config.errors import SettingsError
 from apps.common.config.groups import GROUPS, Scope, Section, Settings, group, ordered, setting
 from apps.common.config.installation import version, web_processes
 from apps.common.config.platform import (
+    AdditionalServices,
     Decoding,
     Directories,
     ErrorLinks,
@@ -36,6 +37,7 @@ from apps.common.config.platform import (
 
 __all__ = [
     "GROUPS",
+    "AdditionalServices",
     "Decoding",
     "Directories",
     "ErrorLinks",

@@ -280,6 +280,15 @@ def _network(text: str) -> str:
     return str(ip_network(text, strict=False) if "/" in text else ip_address(text))
 
 
+@group("ADDITIONAL_SERVICES_USAGE", scope=Scope.LIVE)
+class AdditionalServices(Settings):
+    """Optional parts of the platform."""
+
+    luna_matcher_proxy: bool = setting(
+        True, "Whether active matching plugins get requests. Lists in memory do not depend on it."
+    )
+
+
 @cache
 def _path(url: str) -> str:
     return urlsplit(url).path

@@ -1,0 +1,1 @@
+"""Matching plugins: the contract, built-in plugins, and the router that selects one for each sub-request."""

@@ -1,0 +1,95 @@
+"""Router: the matcher that sends each sub-request to the plugin with the lowest cost, or to the database."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from apps.common.config import AdditionalServices, config
+from apps.common.descriptors import DescriptorVersion, Vector
+from apps.common.process import PerProcess, Status
+from apps.matching.config import MatcherProxy
+from apps.matching.engine.database import DatabaseMatcher
+from apps.matching.engine.protocol import Hit, Matcher
+from apps.matching.plugins.contract import DATABASE_COST, SubRequest
+from apps.matching.plugins.list_cache import ListCache
+from apps.matching.plugins.loading import load
+from apps.matching.plugins.runner import Runner
+from apps.matching.types import Candidates
+
+
+class Plugins:
+    """The plugins of this process: built-in ones first, then the active ones in their order."""
+
+    def __init__(self, built_in: Sequence[Runner], active: Sequence[Runner]) -> None:
+        self.built_in, self.active = tuple(built_in), tuple(active)
+
+    @classmethod
+    def loaded(cls) -> "Plugins":
+        """Load and start the built-in and the active plugins."""
+        active = [Runner(name, plugin) for name, plugin in load(config(MatcherProxy).active_plugins)]
+        return cls([Runner("list_cache", ListCache())], active)
+
+    def used(self) -> tuple[Runner, ...]:
+        """Return the plugins that get sub-requests."""
+        return self.built_in + (self.active if config(AdditionalServices).luna_matcher_proxy else ())
+
+    def close(self) -> None:
+        for runner in self.built_in + self.active:
+            runner.close()
+
+    def status(self) -> Status:
+        return {
+            f"{runner.name}_{name}": value
+            for runner in self.built_in + self.active
+            for name, value in runner.status().items()
+        }
+
+
+plugins = PerProcess("matching plugins", Plugins.loaded, close=Plugins.close, status=Plugins.status)
+
+
+class Router:
+    """Exact implementation of `protocol.Matcher`: the answers are those of the database.
+
+    A sub-request is one vector with the candidates. Each is routed alone; those of one plugin are searched together.
+    """
+
+    def __init__(
+        self, database: Matcher | None = None, runners: Callable[[], Sequence[Runner]] = lambda: plugins().used()
+    ) -> None:
+        self.database: Matcher = database or DatabaseMatcher()
+        self.runners = runners
+
+    def search(
+        self,
+        candidates: Candidates,
+        version: DescriptorVersion,
+        vectors: Sequence[Vector],
+        limit: int,
+        threshold: float,
+    ) -> list[list[Hit]]:
+        """Search as the protocol says. Raises LunaError MATCHER_FAILED if a plugin breaks its contract."""
+        request = SubRequest(candidates, version, vectors, limit, threshold)
+        runners = self.runners()
+        rows_of: dict[Runner, list[int]] = defaultdict(list)
+        for row, vector in enumerate(vectors):
+            runner = cheapest(runners, request.of([vector]))
+            if runner is not None:
+                rows_of[runner].append(row)
+        found: list[list[Hit] | None] = [None] * len(vectors)
+        for runner, rows in rows_of.items():
+            hits = runner.search(request.of([vectors[row] for row in rows]), self.database)
+            for row, each in zip(rows, hits, strict=True):
+                found[row] = each
+        left = [row for row, hits in enumerate(found) if hits is None]
+        if left:
+            own = self.database.search(candidates, version, [vectors[row] for row in left], limit, threshold)
+            for row, each in zip(left, own, strict=True):
+                found[row] = each
+        return [hits or [] for hits in found]
+
+
+def cheapest(runners: Sequence[Runner], request: SubRequest) -> Runner | None:
+    """Return the plugin with the lowest cost below the database's, the first of equal ones; None for the database."""
+    costs = [runner.cost(request) for runner in runners]
+    lowest = min(costs, default=DATABASE_COST)
+    return runners[costs.index(lowest)] if lowest < DATABASE_COST else None
