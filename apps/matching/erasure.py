@@ -61,11 +61,7 @@ class PersonSegments:
             segments = segments_open(directory, manifest)
         except (SegmentError, FileNotFoundError):  # unreadable: deleted to be safe
             return True
-        try:
-            return any(len(each.segment.places(wanted)) for each in segments)
-        finally:
-            for each in segments:
-                each.file.close()
+        return any(len(each.segment.places(wanted)) for each in segments)
 
     def report(self) -> Report:
         return {"list_segments": self.erased}
@@ -78,8 +74,7 @@ def segments_check(deep: bool) -> Iterator[Fault]:
         try:
             manifest = manifest_read(path)
             if deep:
-                for each in segments_open(path, manifest):
-                    each.file.close()
+                segments_open(path, manifest)
         except (SegmentError, FileNotFoundError, NotADirectoryError):
             yield Fault("unreadable list segments", path.name, mend)
             continue

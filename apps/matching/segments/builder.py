@@ -78,6 +78,7 @@ class Builder:
     def __init__(self, root: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.root, self._clock = root, clock
         self._written: dict[int, float] = {}  # list: time of its last segment
+        self._mapped: dict[int, tuple[MappedSegment, ...]] = {}
         self._purged = clock()
         self.over_limit = 0  # lists that do not fit the memory limit
 
@@ -91,8 +92,12 @@ class Builder:
             try:
                 with writing(self.root):
                     self._update(row, version, identity)
-            except (SegmentError, GapError, OSError, ValueError):
+            except (SegmentError, GapError, OSError, ValueError) as error:
                 logger.exception("List %s cannot be brought into memory", row.list_id)
+                if isinstance(error, SegmentError):  # damaged: the next step builds it anew
+                    (directory_of(self.root, row.key, version.version) / MANIFEST).unlink(missing_ok=True)
+        for key in self._mapped.keys() - {row.key for row, _ in wanted}:
+            del self._mapped[key]
         for path in self.root.glob("*-*"):
             if path.is_dir() and path.name not in kept:
                 shutil.rmtree(path, ignore_errors=True)
@@ -179,24 +184,29 @@ class Builder:
             return manifest
         if not len(changes.gone) and not len(changes.keys):
             return self._publish(directory, replace(manifest, mark=changes.mark))
-        with _opened(directory, manifest) as segments:
-            basis = segments[0].segment.basis
-            order = np.argsort(changes.keys)
-            entry = segment_write(
-                directory,
-                basis=basis,
-                version=manifest.version,
-                rows=len(order),
-                gone=changes.gone,
-                parts=_encoded(iter([(changes.keys[order], changes.vectors[order])]), basis),
-            )
-            grown = replace(manifest, mark=changes.mark, files=(*manifest.files, entry))
+        basis = self._basis(directory, manifest)
+        order = np.argsort(changes.keys)
+        entry = segment_write(
+            directory,
+            basis=basis,
+            version=manifest.version,
+            rows=len(order),
+            gone=changes.gone,
+            parts=_encoded(iter([(changes.keys[order], changes.vectors[order])]), basis),
+        )
+        grown = replace(manifest, mark=changes.mark, files=(*manifest.files, entry))
         return self._publish(directory, self._compacted(directory, grown))
 
     def _publish(self, directory: Path, manifest: Manifest) -> Manifest:
         manifest_write(directory, manifest)
         self._written[manifest.list_key] = self._clock()
         return manifest
+
+    def _basis(self, directory: Path, manifest: Manifest) -> Basis:
+        """Return the coordinates of a list; segments of the previous call are not read again."""
+        mapped = segments_open(directory, manifest, self._mapped.get(manifest.list_key, ()))
+        self._mapped[manifest.list_key] = mapped
+        return mapped[0].segment.basis
 
     def _compacted(self, directory: Path, manifest: Manifest) -> Manifest:
         base, tails = manifest.files[0], manifest.files[1:]
@@ -209,27 +219,24 @@ class Builder:
 
     def _merge(self, directory: Path, manifest: Manifest, first: int) -> Manifest:
         """Merge the segments from `first` on into one."""
-        with _opened(directory, manifest) as segments:
-            merged = segments[first:]
-            nothing = np.empty(0, np.int64)
-            gone = np.unique(np.concatenate([nothing, *(each.gone for each in merged)]))
-            places = [
-                np.setdiff1d(
-                    np.arange(len(each.segment.keys)),
-                    each.segment.places(
-                        np.unique(np.concatenate([nothing, *(later.gone for later in merged[place + 1 :])]))
-                    ),
-                )
-                for place, each in enumerate(merged)
-            ]
-            entry = segment_write(
-                directory,
-                basis=merged[0].segment.basis,
-                version=manifest.version,
-                rows=sum(len(each) for each in places),
-                gone=gone if first else nothing,
-                parts=_joined(merged, places),
-            )
+        merged = segments_open(directory, manifest)[first:]  # checksums are read: damage must not be copied
+        nothing = np.empty(0, np.int64)
+        gone = np.unique(np.concatenate([nothing, *(each.gone for each in merged)]))
+        later = [
+            np.concatenate([nothing, *(each.gone for each in merged[place + 1 :])]) for place in range(len(merged))
+        ]
+        places = [
+            np.setdiff1d(np.arange(len(each.segment.keys)), each.segment.places(np.unique(after)))
+            for each, after in zip(merged, later, strict=True)
+        ]
+        entry = segment_write(
+            directory,
+            basis=merged[0].segment.basis,
+            version=manifest.version,
+            rows=sum(len(each) for each in places),
+            gone=gone if first else nothing,
+            parts=_joined(merged, places),
+        )
         return replace(manifest, files=(*manifest.files[:first], entry))
 
 
@@ -310,16 +317,6 @@ def _joined(
                 own = source[batch] == number
                 arrays[name][own] = part[row[batch][own]]
         yield keys[batch], arrays
-
-
-@contextmanager
-def _opened(directory: Path, manifest: Manifest) -> Iterator[Sequence[MappedSegment]]:
-    segments = segments_open(directory, manifest)
-    try:
-        yield segments
-    finally:
-        for each in segments:
-            each.file.close()
 
 
 @contextmanager

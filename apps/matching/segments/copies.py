@@ -273,7 +273,8 @@ class Copies:
                     copy = known.get(name)
                     if copy is None or copy.broken or read[name] != self._read.get(name):
                         manifest = manifest_read(path.parent)
-                        copy = ListCopy(path.parent, manifest, segments_open(path.parent, manifest))
+                        mapped = () if copy is None or copy.broken else copy.segments
+                        copy = ListCopy(path.parent, manifest, segments_open(path.parent, manifest, mapped))
                     if not copy.intact:
                         raise SegmentError(f"{name}: a segment is damaged")
                     copies[UUID(copy.manifest.list_id)] = copy

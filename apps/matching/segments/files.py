@@ -48,12 +48,20 @@ class MappedSegment:
     name: str
     segment: Segment
     gone: Keys
+    path: Path
+    inode: int
     length: int  # in bytes
-    file: IO[bytes]
 
     def intact(self) -> bool:
-        """Return whether the file still has its length: reading behind the end of a mapped file ends the process."""
-        return os.fstat(self.file.fileno()).st_size == self.length
+        """Return whether the file still has its length: reading behind the end of a mapped file ends the process.
+
+        A file that another one has replaced, or that is deleted, stays mapped as it is.
+        """
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return True
+        return found.st_ino != self.inode or found.st_size == self.length
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,13 +263,15 @@ def _checksum(file: IO[bytes]) -> int:
 
 def segment_open(directory: Path, entry: SegmentFile, version: int, dimension: int) -> MappedSegment:
     """Map a segment after its checksum was compared. Raises SegmentError, FileNotFoundError."""
-    file = (directory / entry.name).open("rb")
-    try:
-        if os.fstat(file.fileno()).st_size != entry.bytes:
+    path = directory / entry.name
+    with path.open("rb") as file:
+        found = os.fstat(file.fileno())
+        if found.st_size != entry.bytes:
             raise SegmentError(f"{directory.name}/{entry.name}: wrong length")
         if _checksum(file) != entry.crc:
             raise SegmentError(f"{directory.name}/{entry.name}: wrong checksum")
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    try:
         header = json.loads(mapped[len(MAGIC) : HEADER_BYTES]) if mapped[: len(MAGIC)] == MAGIC else {}
         if [header.get(each) for each in ("format", "version", "dimension")] != [FORMAT, version, dimension]:
             raise SegmentError(f"{directory.name}/{entry.name}: another format, version or dimension")
@@ -270,24 +280,21 @@ def segment_open(directory: Path, entry: SegmentFile, version: int, dimension: i
             for name, (dtype, shape, offset) in header["arrays"].items()
         }
     except (ValueError, KeyError, TypeError) as error:
-        file.close()
         raise SegmentError(f"{directory.name}/{entry.name}: cannot be read") from error
-    except BaseException:
-        file.close()
-        raise
     rotation, gone = arrays.pop("rotation"), arrays.pop("gone")
     basis = Basis(dimension, rotation if rotation.size else None, header["head"], header["weight"])
-    return MappedSegment(entry.name, Segment(basis=basis, **arrays), gone, entry.bytes, file)
+    return MappedSegment(entry.name, Segment(basis=basis, **arrays), gone, path, found.st_ino, entry.bytes)
 
 
-def segments_open(directory: Path, manifest: Manifest) -> Sequence[MappedSegment]:
-    """Map all segments of a manifest. Raises SegmentError, FileNotFoundError."""
-    opened: list[MappedSegment] = []
-    try:
-        for entry in manifest.files:
-            opened.append(segment_open(directory, entry, manifest.version, manifest.dimension))
-    except BaseException:
-        for each in opened:
-            each.file.close()
-        raise
-    return opened
+def segments_open(
+    directory: Path, manifest: Manifest, mapped: Sequence[MappedSegment] = ()
+) -> tuple[MappedSegment, ...]:
+    """Map all segments of a manifest. `mapped`: segments that are mapped already, whose checksums are not read again.
+
+    Raises SegmentError, FileNotFoundError.
+    """
+    known = {each.name: each for each in mapped if each.path.parent == directory and each.intact()}
+    return tuple(
+        known.get(entry.name) or segment_open(directory, entry, manifest.version, manifest.dimension)
+        for entry in manifest.files
+    )

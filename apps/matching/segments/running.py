@@ -11,6 +11,7 @@ from apps.matching.config import DescriptorsCache
 from apps.matching.segments.builder import Builder, builder_lock
 from apps.matching.segments.files import segments_root
 
+STOP_S = 5.0
 logger = logging.getLogger(__name__)
 
 
@@ -47,9 +48,9 @@ class Running:
         self._stop.wait(config(DescriptorsCache).updating_cache_interval)
 
     def close(self) -> None:
-        """Stop after the current step."""
+        """Stop after the current list. A build that takes longer ends with the process, which loses nothing."""
         self._stop.set()
-        self._thread.join(timeout=30)
+        self._thread.join(timeout=STOP_S)
 
     def status(self) -> Status:
         return {"builds": self.builds, "lists_over_memory_limit": self.builder.over_limit}

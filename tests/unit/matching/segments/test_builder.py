@@ -159,6 +159,23 @@ def test_a_list_that_outgrows_its_coordinates(
     assert [each.segment.basis.head for each in copy.segments] == [8]
 
 
+def test_damage_is_not_merged(filled: Cached, asked: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled.add(unit_vectors(1, DIMENSION, seed=9))
+    filled.build(later_s=builder_module.TAIL_AFTER_S + 1)
+    path = filled.directory / files.manifest_read(filled.directory).files[0].name
+    with path.open("r+b") as file:
+        file.seek(-40, os.SEEK_END)
+        file.write(bytes(40))
+    monkeypatch.setattr(builder_module, "MERGE_SHARE", 0.0)
+    filled.add(unit_vectors(1, DIMENSION, seed=10))
+    filled.clock.now_s += builder_module.TAIL_AFTER_S + 1
+    filled.builder.step()
+    assert not (filled.directory / files.MANIFEST).exists()
+    filled.build()
+    service.close()
+    filled.check(asked, 1000)
+
+
 def test_many_changes_are_read_as_a_list(filled: Cached, asked: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builder_module, "MAX_TAIL_ROWS", 10)
     filled.add(unit_vectors(12, DIMENSION, seed=9))
