@@ -164,8 +164,10 @@ def test_damage_is_not_merged(filled: Cached, asked: Vector, monkeypatch: pytest
     filled.build(later_s=builder_module.TAIL_AFTER_S + 1)
     path = filled.directory / files.manifest_read(filled.directory).files[0].name
     with path.open("r+b") as file:
-        file.seek(-40, os.SEEK_END)
-        file.write(bytes(40))
+        file.seek(path.stat().st_size // 2)
+        byte = file.read(1)[0]
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte ^ 1]))
     monkeypatch.setattr(builder_module, "MERGE_SHARE", 0.0)
     filled.add(unit_vectors(1, DIMENSION, seed=10))
     filled.clock.now_s += builder_module.TAIL_AFTER_S + 1
