@@ -1,6 +1,7 @@
-"""Log lines: the request id on each line, JSON lines, and Django's own lines."""
+"""Log lines: the request id on each line, text without control characters, JSON lines, and Django's own lines."""
 
 import logging
+import textwrap
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +23,23 @@ class ExceptionsFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.exc_info is not None
+
+
+# Control characters and line separators: text of clients must not begin a line or colour a terminal.
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
+    code: f"\\u{code:04x}" for code in (0x2028, 0x2029)
+}
+_ESCAPES_OF_LINES = {code: escape for code, escape in _ESCAPES.items() if chr(code) not in "\n\t"}
+
+
+class TextFormatter(logging.Formatter):
+    """Formats a message as one line without control characters. Lines of a traceback follow it, indented."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (of logging)
+        return super().formatMessage(record).translate(_ESCAPES)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 (of logging)
+        return textwrap.indent(super().formatException(ei).translate(_ESCAPES_OF_LINES), "  ")
 
 
 class JSONFormatter(logging.Formatter):

@@ -4,7 +4,6 @@ Segments hold codes of descriptors. They can be made anew from the database at a
 deleted together.
 """
 
-import logging
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -16,8 +15,6 @@ from apps.common.holdings import Erasure, Fault, Report, Trace
 from apps.faces.models import Face, List
 from apps.matching.segments.builder import segments_drop
 from apps.matching.segments.files import Manifest, SegmentError, manifest_read, segments_open, segments_root
-
-logger = logging.getLogger(__name__)
 
 
 def segments_erase(account_id: UUID, erasure: Erasure) -> None:
@@ -46,13 +43,8 @@ class PersonSegments:
         """Do nothing: segments are no rows."""
 
     def clean(self, trace: Trace) -> None:
-        """Delete the segments. If that fails, the other rooms still clean up, and the builder replaces the segments."""
-        if not self.keys:
-            return
-        try:
+        if self.keys:
             self.erased = segments_drop(segments_root(), lambda manifest, _: manifest is None or self._holds(manifest))
-        except OSError:
-            logger.exception("Cannot delete list segments of erased faces")
 
     def _holds(self, manifest: Manifest) -> bool:
         wanted = np.array(sorted(self.keys), np.int64)

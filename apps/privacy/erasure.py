@@ -5,7 +5,9 @@ The rooms register their erasers (`apps.common.holdings`); this module runs them
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -87,7 +89,8 @@ def account_erase(*, account: Account, dry_run: bool, progress: Progress | None 
 def person_erase(*, trace: Trace, dry_run: bool) -> Receipt:
     """Erase a person's data in all rooms. All rows are deleted in one transaction.
 
-    Beside the lines of the erased objects, one audit line has the id of the receipt.
+    Beside the lines of the erased objects, one audit line has the id of the receipt. Files and Redis keys are removed
+    after the commit. What cannot be removed expires, is replaced by its room, or is found by `fsck`.
     """
     erasers = holdings.person_erasers()
     receipt_id = str(uuid4())
@@ -105,9 +108,12 @@ def person_erase(*, trace: Trace, dry_run: bool) -> Receipt:
                 actor=trace.actor,
             )
     if erases:
-        for eraser in erasers:
-            eraser.clean(trace)
-        _compact_redis()
+        clean_ups: list[Callable[[], None]] = [*(partial(eraser.clean, trace) for eraser in erasers), _compact_redis]
+        for clean_up in clean_ups:
+            try:
+                clean_up()
+            except Exception:  # of any storage: the rows are erased, so the others clean up and the receipt is written
+                logger.exception("The clean-up of erasure %s failed in part", receipt_id)
     return Receipt(receipt_id=receipt_id, subject=trace.subject, dry_run=dry_run, found=_reports(erasers))
 
 

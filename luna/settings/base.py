@@ -298,7 +298,10 @@ LOGGING = {
         "exceptions": {"()": "apps.common.logs.ExceptionsFilter"},
     },
     "formatters": {
-        "default": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
+        "default": {
+            "()": "apps.common.logs.TextFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s",
+        },
         "json": {"()": "apps.common.logs.JSONFormatter"},
     },
     "handlers": {

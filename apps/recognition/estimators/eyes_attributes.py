@@ -10,10 +10,11 @@ network detects dark glasses or hair in front of an eye.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
 import numpy as np
 
+from apps.common.json_types import OneOf
 from apps.recognition.estimators import shapes
 from apps.recognition.estimators.base import Estimator, Networks, Subject
 from apps.recognition.estimators.eye_state import EyeStates, is_closed
@@ -57,7 +58,7 @@ class EyesAttributes:
 
 
 class EyeJson(TypedDict):
-    state: EyeState
+    state: Annotated[str, OneOf(tuple(state.value for state in EyeState))]
     iris_landmarks: PointsJson
     eyelid_landmarks: PointsJson
 
@@ -88,7 +89,7 @@ class EyesAttributesEstimator(Estimator):
 
 def _eye(eye: EyeAttributes) -> EyeJson:
     return {
-        "state": eye.state,
+        "state": eye.state.value,
         "iris_landmarks": shapes.pixels(eye.iris),
         "eyelid_landmarks": shapes.pixels(eye.eyelid),
     }

@@ -11,6 +11,7 @@ from django.test import Client
 
 from apps.accounts.models import Account, AuditRecord
 from apps.common.config import Directories
+from apps.common.redis_client import RedisAwayError
 from apps.events.models import Event
 from apps.faces.models import Face
 from apps.imagestore.models import StoredObject
@@ -109,6 +110,23 @@ def test_a_token_needs_all_rights(account: Account, missing: str) -> None:
     detail = refused(erase(token_client(account, **some), face_id=str(ada.face.face_id)), 403, 11059)
     assert missing in detail
     assert Face.objects.unscoped().count() == 1
+
+
+def test_a_failed_clean_up_leaves_the_others_and_the_receipt(
+    account: Account, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The rows are erased by then, so a repeated request would find nobody."""
+
+    def away(self: object, trace: object) -> None:
+        raise RedisAwayError
+
+    ada = Person(account, "ada-x", 1)
+    monkeypatch.setattr("apps.faces.erasure.PersonFaces.clean", away)
+    monkeypatch.setattr("apps.matching.erasure.PersonSegments.clean", away)
+    receipt = erase(client, face_id=str(ada.face.face_id)).json()
+    assert (receipt["faces"], receipt["files_left"]) == ([str(ada.face.face_id)], [])
+    assert (tmp_path / "var" / "receipts" / f"erase-{receipt['receipt_id']}.json").exists()
+    assert caplog.text.count(f"The clean-up of erasure {receipt['receipt_id']} failed in part") == 2
 
 
 def test_a_token_with_all_rights(account: Account) -> None:
