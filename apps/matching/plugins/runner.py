@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
 from typing import Any
@@ -32,6 +32,14 @@ EVERY_THREAD = 2**31
 Found = list[list[Hit] | None]  # hits for each vector; None where the database must search
 
 
+class _FailureError(Exception):
+    """The database must search."""
+
+
+class _BreachError(_FailureError):
+    """The plugin breaks its contract."""
+
+
 class Runner:
     """One plugin in one process. Counts what became of its sub-requests."""
 
@@ -43,7 +51,7 @@ class Runner:
             failures=FAILURES,
             pause_s=PAUSE_S,
             patience_s=0.0,
-            is_failure=lambda error: not isinstance(error, Error),  # errors of the database are not the plugin's
+            is_failure=lambda error: isinstance(error, _FailureError),  # errors of the database are not the plugin's
         )
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix=f"matching-{name}")
         self._lock = threading.Lock()
@@ -85,7 +93,7 @@ class Runner:
             logger.exception("Matching plugin %s has no cost of a sub-request", self.name)
             return math.inf
         if isinstance(cost, bool) or not isinstance(cost, int | float) or math.isnan(cost):
-            raise self._breach(f"its cost is {cost!r}, not a number")
+            raise self._broken(f"its cost is {cost!r}, not a number")
         return float(cost)
 
     def search(self, request: SubRequest, database: Matcher) -> Found:
@@ -95,45 +103,47 @@ class Runner:
         """
         try:
             with self.breaker.guard():
-                answer = self._checked(request)
+                return self._found(request, database)
         except AwayError:
             self.answers["skipped"] += len(request.vectors)
-            return [None] * len(request.vectors)
-        except (Error, LunaError):  # the database's: it cannot answer either
-            raise
-        except Exception as error:
-            self.answers["failed"] += len(request.vectors)
-            reason = "no answer in time" if isinstance(error, TimeoutError) else "an error"
-            logger.exception("Matching plugin %s: %s; the database searches", self.name, reason)
-            return [None] * len(request.vectors)
+        except _BreachError as breach:
+            raise self._broken(str(breach)) from breach
+        except _FailureError as failure:
+            logger.warning("Matching plugin %s: %s; the database searches", self.name, failure, exc_info=True)
+        return [None] * len(request.vectors)
+
+    def _found(self, request: SubRequest, database: Matcher) -> Found:
+        """Search with the plugin. Raises _FailureError if it has no answer that can be used."""
         if self.plugin.decided:
+            answer = self._answer(request, lambda: self.plugin.search(request))
             self.answers["answered"] += len(request.vectors)
             return [list(hits) for hits in answer]
-        return [self._decided(request, row, hits, database) for row, hits in enumerate(answer)]
-
-    def _decided(self, request: SubRequest, row: int, proposed: Sequence[Hit], database: Matcher) -> list[Hit] | None:
-        hits = decide(database, request, request.vectors[row], proposed)
-        if isinstance(hits, list):
-            self.answers["answered"] += 1
-            return hits
-        self.answers[hits] += 1
-        if hits == "disagreed":
-            logger.warning("Matching plugin %s disagrees with the database, which searches", self.name)
-        return None
-
-    def _checked(self, request: SubRequest) -> Sequence[Sequence[Hit]]:
-        if self.plugin.decided:
-            return self.plugin.search(request)
         asked = widened(request)
-        answer = self._pool.submit(self._search, asked)
+        running = self._pool.submit(self._search, asked)
         try:
-            found = answer.result(config(MatcherProxy).search_timeout)
+            answer = self._answer(request, lambda: running.result(config(MatcherProxy).search_timeout))
         finally:
-            answer.cancel()
-        problem = breach(found, asked)
+            running.cancel()
+        problem = breach(answer, asked)
         if problem is not None:
-            raise self._breach(problem)
-        return [[Hit(*hit) for hit in hits] for hits in found]
+            raise _BreachError(problem)
+        decided = [
+            decide(database, request, vector, [Hit(*hit) for hit in hits])
+            for vector, hits in zip(request.vectors, answer, strict=True)
+        ]
+        self.answers.update(hits if isinstance(hits, str) else "answered" for hits in decided)
+        if all(hits == "disagreed" for hits in decided):
+            raise _FailureError("it disagrees with the database")
+        return [None if isinstance(hits, str) else hits for hits in decided]
+
+    def _answer(self, request: SubRequest, search: Callable[[], Any]) -> Any:
+        try:
+            return search()
+        except Exception as error:
+            if self.plugin.decided and isinstance(error, Error):  # the database's: it cannot answer either
+                raise
+            self.answers["failed"] += len(request.vectors)
+            raise _FailureError("no answer in time" if isinstance(error, TimeoutError) else "an error") from error
 
     def _search(self, request: SubRequest) -> Any:
         close_old_connections()
@@ -142,7 +152,7 @@ class Runner:
         finally:
             close_old_connections()
 
-    def _breach(self, problem: str) -> LunaError:
+    def _broken(self, problem: str) -> LunaError:
         self.answers["contract_broken"] += 1
         logger.error("Matching plugin %s breaks the contract: %s", self.name, problem)
         return LunaError(errors.MATCHER_FAILED, self.name, problem)

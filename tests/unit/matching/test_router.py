@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
+from django.db import DatabaseError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -32,7 +33,7 @@ from apps.matching.plugins.loading import PluginError, load, plugin_make, plugin
 from apps.matching.plugins.router import Plugins, Router
 from apps.matching.plugins.runner import Runner
 from apps.matching.types import Block, Candidates, EventCandidates, FaceCandidates, Probe
-from tests.factories import make_account, make_event, make_version, unit_vectors
+from tests.factories import client_of, make_account, make_event, make_version, unit_vectors
 
 pytestmark = pytest.mark.django_db
 VERSION, DIMENSION, OBJECTS = 9741, 24, 40
@@ -230,6 +231,37 @@ def test_a_plugin_that_keeps_failing_is_left_alone(world: World, monkeypatch: py
     assert one.answers["answered"] == 1
 
 
+def test_a_plugin_that_keeps_disagreeing_is_left_alone(world: World) -> None:
+    one = world.runner(Higher())
+    for _ in range(runner.FAILURES + 5):
+        check([one], world.candidates(), unit_vectors(1, DIMENSION, 3))
+    assert one.answers == {"disagreed": runner.FAILURES, "skipped": 5}
+
+
+@pytest.mark.parametrize("error", [DatabaseError, LunaError(errors.FACE_NOT_FOUND, "x"), TimeoutError, SystemError])
+def test_no_error_of_a_plugin_reaches_the_client(world: World, error: Exception) -> None:
+    class Raising(Memory):
+        def search(self, request: SubRequest) -> Sequence[Sequence[Hit]]:
+            raise error
+
+    one = world.runner(Raising())
+    check([one], world.candidates(), unit_vectors(1, DIMENSION, 3))
+    assert one.answers == {"failed": 1}
+
+
+def test_errors_of_the_database_are_not_the_plugins(world: World) -> None:
+    class Away(DatabaseMatcher):
+        def search(self, *arguments: object) -> list[list[Hit]]:
+            raise DatabaseError("away")
+
+    one = world.runner(Memory())
+    arguments = (world.candidates(), versions.get(VERSION), [world.vectors[0]], 3, -1.0)
+    for _ in range(runner.FAILURES + 1):
+        with pytest.raises(DatabaseError):
+            Router(Away(), lambda: [one]).search(*arguments)
+    assert not one.breaker.is_open
+
+
 def test_a_plugin_without_the_id_is_not_used(world: World) -> None:
     plugin = Nameless()
     one = world.runner(plugin)
@@ -415,3 +447,27 @@ def test_the_version_names_the_matcher_in_use(
 def test_the_platform_matches_by_the_router() -> None:
     assert isinstance(matcher.MATCHER, Router)
     assert [each.name for each in router.plugins().built_in] == ["list_cache"]
+
+
+def test_clients_see_a_broken_contract_as_31006_and_no_other_fault(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(Memory):
+        def search(self, request: SubRequest) -> Sequence[Sequence[Hit]]:
+            return []
+
+    monkeypatch.setitem(versions._defaults, "face", VERSION)
+    body = {
+        "references": [{"type": "face", "id": str(world.faces[3].face_id)}],
+        "candidates": [{"filters": {"origin": "faces"}, "limit": 2}],
+    }
+    client = client_of(world.account)
+    answers = []
+    for plugin in (Memory(), Failing(), Broken(), Memory(math.inf)):
+        one = world.runner(plugin, "mine")
+        monkeypatch.setattr(matcher, "MATCHER", Router(runners=lambda one=one: [one]))  # type: ignore[misc]
+        answers.append(client.post("/6/matcher/faces", body, content_type="application/json"))
+    assert [answer.status_code for answer in answers] == [200, 200, 500, 200]
+    assert answers[0].content == answers[1].content == answers[3].content
+    assert answers[2].json()["error_code"] == 31006
+    assert "mine" in answers[2].json()["detail"]
