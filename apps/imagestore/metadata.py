@@ -2,7 +2,8 @@
 
 Coded pixels and colour profiles keep their bytes. The EXIF orientation is kept. Formats: JPEG (ITU-T T.81, Exif 2.32),
 PNG (W3C PNG 3), WebP (RFC 9649), GIF89a, TIFF 6.0 and BigTIFF, HEIF and AVIF (ISO/IEC 14496-12), JPEG 2000 (T.800).
-In formats that refer to file offsets, metadata is overwritten instead of cut out.
+In formats that refer to file offsets, metadata is overwritten instead of cut out. Bytes after the pixels of TIFF, BMP
+and Netpbm are kept, because their length does not follow from the header alone.
 """
 
 import re
@@ -18,18 +19,18 @@ ORIENTATION = 0x0112
 EMPTY_EXIF = b"\0\0\0\0" + b"II*\0\x08\0\0\0" + b"\0\0" + b"\0\0\0\0"
 
 MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # no stuffed byte, padding or restart
-SOI, EOI, SOS, COM = 0xD8, 0xD9, 0xDA, 0xFE
+SOI, EOI, SOS, COM, JFIF = 0xD8, 0xD9, 0xDA, 0xFE, 0xE0
 APPLICATION = range(0xE0, 0xF0)
 # Application segments that decoding needs: JFIF, colour profile, Adobe's colour transform.
-KEPT_SEGMENTS = ((0xE0, b"JFIF\0"), (0xE2, b"ICC_PROFILE\0"), (0xEE, b"Adobe"))
+KEPT_SEGMENTS = ((JFIF, b"JFIF\0"), (0xE2, b"ICC_PROFILE\0"), (0xEE, b"Adobe"))
 KEPT_CHUNKS = frozenset(
     b"tRNS gAMA cHRM sRGB iCCP sBIT bKGD pHYs hIST sPLT cICP mDCV cLLI acTL fcTL fdAT".split()
 )  # of PNG, beside the critical ones
 WEBP_CHUNKS = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP"})
 WEBP_EXIF_FLAG, WEBP_XMP_FLAG = 0x08, 0x04
 GIF_EXTENSIONS = frozenset({b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012"})
-# Boxes of HEIF, AVIF and JPEG 2000 that hold metadata.
-METADATA_BOXES = frozenset({b"uuid", b"udta", b"xml ", b"uinf", b"asoc", b"jumb", b"mpvd"})
+# Boxes of HEIF, AVIF and JPEG 2000 that hold metadata, or unused bytes.
+METADATA_BOXES = frozenset({b"uuid", b"udta", b"xml ", b"uinf", b"asoc", b"jumb", b"mpvd", b"free", b"skip"})
 
 # Tags of TIFF 6.0 and its supplements that decoding needs; all others are removed.
 TIFF_TAGS = frozenset(
@@ -110,7 +111,9 @@ def _strip_jpeg(data: bytes) -> bytes:
         if marker == 0xE1 and content.startswith(b"Exif\0\0"):
             orientation = exif_orientation(content[6:]) if orientation == 1 else orientation
         needed = any(marker == each and content.startswith(name) for each, name in KEPT_SEGMENTS)
-        if needed or (marker not in APPLICATION and marker != COM):
+        if needed and marker == JFIF:
+            kept.append(_jfif(content))
+        elif needed or (marker not in APPLICATION and marker != COM):
             kept.append(b"\xff" + bytes([marker]) + data[start:end])
         place = end
     kept.append(data[place:])  # a picture without end marker
@@ -119,6 +122,12 @@ def _strip_jpeg(data: bytes) -> bytes:
         after = 1 if kept[0].startswith(b"\xff\xe0") else 0  # JFIF demands to be the first segment
         kept.insert(after, b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content)
     return b"\xff\xd8" + b"".join(kept)
+
+
+def _jfif(content: bytes) -> bytes:
+    """Return the JFIF segment without its thumbnail: version, unit, densities, and a thumbnail of 0×0 pixels."""
+    head = content[:12].ljust(12, b"\0") + b"\0\0"
+    return b"\xff\xe0" + struct.pack(">H", 2 + len(head)) + head
 
 
 def _strip_png(data: bytes) -> bytes:
@@ -148,25 +157,35 @@ def _strip_webp(data: bytes) -> bytes:
     end = min(len(data), 8 + int.from_bytes(data[4:8], "little"))
     chunks: list[tuple[bytes, bytes]] = []
     orientation = 1
-    place = 12
-    while place + 8 <= end:
-        kind, size = struct.unpack_from("<4sI", data, place)
-        content = data[place + 8 : place + 8 + size]
+    for kind, content in _webp_chunks(data, 12, end):
         if kind == b"EXIF":
             orientation = exif_orientation(content.removeprefix(b"Exif\0\0"))
+        elif kind == b"ANMF":  # 16 bytes, and the chunks of one frame
+            frame = [each for each in _webp_chunks(content, 16, len(content)) if each[0] in WEBP_CHUNKS]
+            chunks.append((kind, content[:16] + _riff(frame)))
         elif kind in WEBP_CHUNKS:
             chunks.append((kind, content))
-        place += 8 + size + size % 2
     if chunks and chunks[0][0] == b"VP8X":  # only this form may have EXIF
         flags = chunks[0][1][0] & ~(WEBP_EXIF_FLAG | WEBP_XMP_FLAG)
         if orientation != 1:
             flags |= WEBP_EXIF_FLAG
             chunks.append((b"EXIF", orientation_exif(orientation)))
         chunks[0] = (b"VP8X", bytes([flags]) + chunks[0][1][1:])
-    body = b"".join(
+    body = _riff(chunks)
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
+
+
+def _webp_chunks(data: bytes, place: int, end: int) -> Iterator[tuple[bytes, bytes]]:
+    while place + 8 <= end:
+        kind, size = struct.unpack_from("<4sI", data, place)
+        yield kind, data[place + 8 : place + 8 + size]
+        place += 8 + size + size % 2
+
+
+def _riff(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return b"".join(
         kind + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2) for kind, content in chunks
     )
-    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
 
 
 def _strip_gif(data: bytes) -> bytes:

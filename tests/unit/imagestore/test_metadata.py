@@ -230,6 +230,36 @@ def test_overlapping_values_are_all_cleared() -> None:
     assert b"secret" not in metadata_strip(overlapping_items(b"secret" * 100))
 
 
+def test_the_thumbnail_of_jfif_goes() -> None:
+    data = saved("JPEG")
+    assert data[2:4] == b"\xff\xe0"
+    thumbnail = b"secret" * 2  # 2 × 2 pixels
+    content = data[6:18] + b"\2\2" + thumbnail
+    (size,) = struct.unpack_from(">H", data, 4)
+    with_thumbnail = data[:4] + struct.pack(">H", 2 + len(content)) + content + data[4 + size :]
+    assert metadata_strip(with_thumbnail) == metadata_strip(data)
+
+
+def test_frames_of_webp_keep_only_their_pixels() -> None:
+    buffer = io.BytesIO()
+    pixels().save(buffer, "WEBP", save_all=True, append_images=[pixels().rotate(90)])
+    data = buffer.getvalue()
+    place = data.index(b"ANMF")
+    (size,) = struct.unpack_from("<I", data, place + 4)
+    hidden = b"XMP " + struct.pack("<I", len(COMMENT)) + COMMENT
+    changed = data[: place + 4] + struct.pack("<I", size + len(hidden)) + data[place + 8 : place + 8 + size] + hidden
+    changed += data[place + 8 + size :]
+    changed = changed[:4] + struct.pack("<I", len(changed) - 8) + changed[8:]
+    assert metadata_strip(changed) == metadata_strip(data)
+    np.testing.assert_array_equal(np.asarray(opened(metadata_strip(changed))), np.asarray(opened(data)))
+
+
+@pytest.mark.parametrize("kind", [b"free", b"skip"])
+def test_unused_boxes_are_cleared(kind: bytes) -> None:
+    data = heif()
+    assert metadata_strip(data + box(kind, COMMENT)) == metadata_strip(data) + box(b"free", bytes(len(COMMENT)))
+
+
 def test_padding_before_segments_is_removed() -> None:
     data = jpeg()
     padded = data[:2] + b"\xff" * 5 + data[2:]
