@@ -35,6 +35,7 @@ from apps.faces.changes import (
 )
 from apps.matching.config import DescriptorsCache
 from apps.matching.segments.codes import (
+    HEAD_SHARE,
     MIN_DIMENSION_OF_HEAD,
     MIN_ROWS_OF_HEAD,
     Basis,
@@ -256,7 +257,7 @@ def lists_wanted() -> tuple[list[tuple[ListKeys, DescriptorVersion]], int]:
     rows = lists_of_at_least(faces=settings.smallest_list, include=lists.include, exclude=lists.exclude)
     wanted, used = [], 0
     for row in rows:
-        size = row.faces * (version.dimension + BYTES_PER_ROW)
+        size = row.faces * (version.dimension + version.dimension // HEAD_SHARE + BYTES_PER_ROW)
         if used + size <= settings.memory_limit:
             used += size
             wanted.append((row, version))
