@@ -1,4 +1,4 @@
-"""Fixtures: two accounts and stored objects."""
+"""Fixtures: accounts, the admin site and stored objects."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +9,7 @@ import redis
 from django.conf import settings
 from django.test import Client
 
+from apps.accounts.choices import AccountType
 from apps.accounts.models import Account
 from apps.common.config import override_config
 from apps.events.models import Event, EventDescriptor
@@ -24,6 +25,25 @@ from tests.factories import client_of, make_account
 @pytest.fixture
 def account(db: None) -> Account:
     return make_account()
+
+
+@pytest.fixture
+def admin(db: None) -> Account:
+    return make_account(AccountType.ADMIN)
+
+
+@pytest.fixture
+def owner(db: None) -> Account:
+    """The account whose rows the admin site shows."""
+    return make_account()
+
+
+@pytest.fixture
+def site(admin: Account) -> Client:
+    """The admin site as an administrator sees it."""
+    client = Client()
+    client.force_login(admin)
+    return client
 
 
 @pytest.fixture

@@ -47,23 +47,6 @@ PAGES = [
 ]
 
 
-@pytest.fixture
-def admin() -> Account:
-    return make_account(AccountType.ADMIN)
-
-
-@pytest.fixture
-def owner() -> Account:
-    return make_account()
-
-
-@pytest.fixture
-def site(admin: Account) -> Client:
-    client = Client()
-    client.force_login(admin)
-    return client
-
-
 def sample(owner: Account) -> UUID:
     jpeg = io.BytesIO()
     Image.new("RGB", (250, 250), "teal").save(jpeg, "JPEG")

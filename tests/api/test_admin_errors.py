@@ -4,7 +4,6 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from apps.accounts.choices import AccountType
 from apps.accounts.models import Account
 from apps.accounts.roles import Role
 from apps.accounts.services import account_update
@@ -13,11 +12,6 @@ from luna import dashboard
 from tests.factories import PASSWORD, make_account
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def admin() -> Account:
-    return make_account(AccountType.ADMIN)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord, Token
 from apps.accounts.roles import Role
 from apps.accounts.services import account_update
@@ -26,18 +25,6 @@ from tests.factories import NOON, make_account, make_event, token_client
 pytestmark = pytest.mark.django_db
 OVERVIEW = "/admin/"
 HOSTILE = "<script>alert(1)</script>"
-
-
-@pytest.fixture
-def site() -> Client:
-    client = Client()
-    client.force_login(make_account(AccountType.ADMIN))
-    return client
-
-
-@pytest.fixture
-def owner() -> Account:
-    return make_account()
 
 
 def site_of(role: Role) -> Client:

@@ -27,23 +27,6 @@ HOSTILE = '"><script>alert(1)</script>'
 IMG = re.compile(r'<img src="([^"]*/thumbnail/[^"]*)" loading="lazy" alt="([^"]*)"')
 
 
-@pytest.fixture
-def admin() -> Account:
-    return make_account(AccountType.ADMIN)
-
-
-@pytest.fixture
-def site(admin: Account) -> Client:
-    client = Client()
-    client.force_login(admin)
-    return client
-
-
-@pytest.fixture
-def owner() -> Account:
-    return make_account()
-
-
 def face_of(owner: Account, **columns: Any) -> Face:
     data = AttributeData(basic=BasicData(age=30, gender=0), basic_samples=(sample(owner),))
     return face_create(account_id=owner.pk, draft=FaceDraft(attribute=data, **columns))

@@ -13,7 +13,6 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from apps.accounts import adminbase
-from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord
 from apps.accounts.roles import Role
 from apps.accounts.services import account_update
@@ -26,18 +25,6 @@ from tests.factories import NOON, make_account, make_event, token_client
 
 pytestmark = pytest.mark.django_db
 EVENTS, FACES = "admin:events_event_changelist", "admin:faces_face_changelist"
-
-
-@pytest.fixture
-def site() -> Client:
-    client = Client()
-    client.force_login(make_account(AccountType.ADMIN))
-    return client
-
-
-@pytest.fixture
-def owner() -> Account:
-    return make_account()
 
 
 def operator() -> Client:

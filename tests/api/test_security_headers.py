@@ -9,7 +9,6 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from apps.accounts.choices import AccountType
 from apps.accounts.models import Account
 from apps.common.config import Pages
 from tests.factories import PASSWORD, basic_client, make_account
@@ -22,11 +21,6 @@ def log_in(account: Account, **environ: Any) -> Any:
     client = Client()
     client.get("/admin/login/", **environ)
     return client.post("/admin/login/", {"username": account.login, "password": PASSWORD}, **environ)
-
-
-@pytest.fixture
-def admin() -> Account:
-    return make_account(AccountType.ADMIN)
 
 
 def test_cookies_over_http(admin: Account) -> None:

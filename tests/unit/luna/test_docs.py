@@ -51,3 +51,8 @@ def test_the_readme_names_the_resources_that_work() -> None:
         "/6/healthcheck",
         "/6/version",
     }
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    links = set(re.findall(r"\]\(([^)#\s]+)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert [page.name for page in PAGES if f"{page.relative_to(ROOT)}" not in links | {"README.md"}] == []
