@@ -57,6 +57,8 @@ class Runner:
         self._lock = threading.Lock()
         self._start: Future[None] = self._pool.submit(self._initialize)
         self._started_s = time.monotonic()
+        if plugin.decided:  # built-in ones serve from the first request on
+            wait([self._start])
 
     def _initialize(self) -> None:
         try:

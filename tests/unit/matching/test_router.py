@@ -27,7 +27,7 @@ from apps.matching import matcher
 from apps.matching.config import MatcherProxy
 from apps.matching.engine.database import DatabaseMatcher
 from apps.matching.engine.matrix import nearest
-from apps.matching.plugins import router, runner
+from apps.matching.plugins import runner
 from apps.matching.plugins.contract import Hit, MatchingPlugin, SubRequest
 from apps.matching.plugins.loading import PluginError, load, plugin_make, plugins_check
 from apps.matching.plugins.router import Plugins, Router
@@ -446,7 +446,9 @@ def test_the_version_names_the_matcher_in_use(
 
 def test_the_platform_matches_by_the_router() -> None:
     assert isinstance(matcher.MATCHER, Router)
-    assert [each.name for each in router.plugins().built_in] == ["list_cache"]
+    (built_in,) = Plugins.loaded().built_in
+    assert built_in.name == "list_cache"
+    assert built_in.ready()
 
 
 def test_clients_see_a_broken_contract_as_31006_and_no_other_fault(
