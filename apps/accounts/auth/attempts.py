@@ -53,11 +53,12 @@ class Attempts:
 
     def check(self) -> None:
         """Check the limit of login and address. Raises LunaError AUTHORIZATION_FAILED (429) when it is exceeded."""
-        try:
-            failures = int(client().get(self.key) or 0)
-        except RedisAwayError:
-            failures = caches["process"].get(self.key, 0)
-        if failures >= config(Logins).failed_logins:
+        if _count(self.key) >= config(Logins).failed_logins:
+            raise _refusal()
+
+    def check_address(self) -> None:
+        """Check the limit of the address. Raises LunaError AUTHORIZATION_FAILED (429) when it is exceeded."""
+        if _count(self._keys[1]) >= config(Logins).failed_logins_per_address:
             raise _refusal()
 
     def begin(self) -> None:
@@ -74,6 +75,13 @@ class Attempts:
         except RedisAwayError:
             for key in self._keys:
                 _changed(key, -1)
+
+
+def _count(key: str) -> int:
+    try:
+        return int(client().get(key) or 0)
+    except RedisAwayError:
+        return int(caches["process"].get(key, 0))
 
 
 def count(*keys: str, window_s: int) -> list[int]:

@@ -13,6 +13,9 @@ Without Redis, each process caches and counts for itself.
 import hmac
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from django.contrib.auth.hashers import check_password, make_password
@@ -36,6 +39,10 @@ from apps.common.redis_client import RedisAwayError
 HASHES_AT_ONCE = 2
 HASH_WAIT_S = 5.0
 _hashes = Budget("passwords are being checked", HASHES_AT_ONCE, HASH_WAIT_S)
+# Logins (per address) that are hashed or wait for it, because each of them waits in a thread of the process.
+LOGINS_AT_ONCE = 4
+_places: Counter[str] = Counter()
+_places_lock = threading.Lock()
 # Attempts of the same login and address are serialised. Of concurrent correct attempts, the first is hashed and the
 # others hit the cache. Otherwise attempts in progress would count as failures against each other.
 _turns = [threading.Lock() for _ in range(64)]
@@ -95,7 +102,8 @@ def _last_pair(attempts: Attempts) -> str:
 
 
 def _verify(login: str, password: str, key: str, attempts: Attempts, way: Way) -> tuple[Account, Remembered]:
-    with _turns[hash(attempts.key) % len(_turns)], _hashes.take(1):
+    attempts.check_address()  # before the wait: a flood of logins must not hold the threads that answer requests
+    with _place(attempts.key), _turns[hash(attempts.key) % len(_turns)], _hashes.take(1):
         remembered = _recall(key)  # another request may have verified this pair during the wait
         account = _still_right(remembered)
         if account is not None and remembered is not None:
@@ -110,6 +118,26 @@ def _verify(login: str, password: str, key: str, attempts: Attempts, way: Way) -
         remembered = (account.account_id.hex, keyed_digest(account.password))
         _remember(key, remembered)
         return account, remembered
+
+
+@contextmanager
+def _place(key: str) -> Iterator[None]:
+    """Hold a place among the logins whose passwords are hashed. Raises LunaError SERVICE_BUSY when all are taken.
+
+    Concurrent attempts of one login and address share a place: a correct pair is cached after the first, and few wrong
+    ones are allowed.
+    """
+    with _places_lock:
+        if key not in _places and len(_places) >= LOGINS_AT_ONCE:
+            raise LunaError(errors.SERVICE_BUSY, "too many passwords are being checked", headers={"Retry-After": "1"})
+        _places[key] += 1
+    try:
+        yield
+    finally:
+        with _places_lock:
+            _places[key] -= 1
+            if not _places[key]:
+                del _places[key]
 
 
 def _recall(key: str) -> Remembered | None:

@@ -1,7 +1,9 @@
 """The rate limit of logins: counted before hashing, per login and per address, with Redis and without."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 from unittest.mock import patch
 
@@ -13,7 +15,7 @@ from pytest_django import Settings
 
 from apps.accounts.auth import credentials
 from apps.accounts.auth.attempts import Attempts
-from apps.accounts.auth.credentials import password_verify
+from apps.accounts.auth.credentials import LOGINS_AT_ONCE, password_verify
 from apps.accounts.config import Logins
 from apps.accounts.models import Account
 from apps.common import redis_client as redis_module
@@ -129,3 +131,28 @@ def test_without_redis_the_database_decides_and_the_process_counts(db: None, con
     assert [refusal(account.login) for _ in range(5)] == [401] * 3 + [429] * 2
     assert refusal(account.login, PASSWORD) == 429
     assert password_verify(login=account.login, password=PASSWORD, address="192.0.2.2") == account
+
+
+def test_logins_beyond_the_places_are_refused_without_a_wait(db: None) -> None:
+    """Each waiting login holds a thread that other requests need."""
+    with ExitStack() as taken:
+        for number in range(LOGINS_AT_ONCE):
+            taken.enter_context(credentials._place(f"login {number}"))
+        account = make_account()
+        started_s = time.monotonic()
+        assert refusal(account.login) == 503
+        assert time.monotonic() - started_s < 1
+        with credentials._place("login 0"):  # the same login shares its place
+            assert refusal(account.login) == 503
+    assert refusal(account.login) == 401
+
+
+def test_an_address_beyond_its_limit_does_not_wait_for_a_hash(db: None, configure: Callable[..., None]) -> None:
+    configure(Logins, failed_logins_per_address=3)
+    assert [refusal(f"u{number}@luna.test") for number in range(3)] == [401] * 3
+    account = make_account()
+    with credentials._hashes.take(credentials.HASHES_AT_ONCE):
+        started_s = time.monotonic()
+        assert refusal(account.login) == 429
+        assert time.monotonic() - started_s < 1
+    assert password_verify(login=account.login, password=PASSWORD, address="192.0.2.2").pk == account.pk
