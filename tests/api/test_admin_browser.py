@@ -43,9 +43,9 @@ pytestmark = [
 ]
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7|add:7 }}", "'-alert(1)-'")
 PEOPLE = ("Ada Lovelace", "Grace Hopper", "Alan Turing", "Emmy Noether")
-DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 BLUR = ".luna-thumbnail { filter: blur(7px); }"
-# Texts that do not fit their cell, and pages wider than the screen.
+# Texts that do not fit their cell, pages wider than the screen, and lists wider than their frame.
 CLIPPED = """() => {
   const wide = document.documentElement.scrollWidth - window.innerWidth;
   const cells = [...document.querySelectorAll('#content td, #content th, .readonly, .luna-panel *')]
@@ -53,6 +53,8 @@ CLIPPED = """() => {
     .filter(cell => getComputedStyle(cell).overflowX !== 'visible' || cell.getBoundingClientRect().left < 0
       || cell.getBoundingClientRect().left + cell.scrollWidth > window.innerWidth)
     .map(cell => cell.className + ': ' + cell.textContent.trim().slice(0, 60));
+  const frame = document.querySelector('#result_list')?.parentElement;
+  if (frame && frame.scrollWidth > frame.clientWidth + 1) cells.push('list: ' + frame.scrollWidth);
   return wide > 1 ? ['page: ' + wide, ...cells] : cells;
 }"""
 
