@@ -11,6 +11,7 @@ from jsonschema.validators import Draft202012Validator
 from tests.conformance.document import plain
 
 JSON = "application/json"
+ANYTHING = "*/*"
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -28,6 +29,8 @@ def check_answer(method: str, path: str, response: Any) -> None:
         return
     documented = operation["responses"].get(str(response.status_code))
     assert documented is not None, f"{method} {route}: the document has no status {response.status_code}"
+    if ANYTHING in documented.get("content", {}):  # a stored object, which happens to be JSON or is called so
+        return
     found = validator(method.lower(), route, str(response.status_code)).iter_errors(response.json())
     problems = [f"{error.json_path}: {error.message[:500]}" for error in found]
     assert not problems, f"{method} {route} {response.status_code} is not as documented: {problems[:5]}"

@@ -95,7 +95,7 @@ def test_a_var_directory_that_cannot_be_written(var: Path) -> None:
             check=False,
         )
         assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
-        assert "LUNA_VAR_DIR must be a directory that this user may write, got '/proc/luna'" in done.stderr
+        assert "LUNA_VAR_DIR must be a directory that this user may write, got '/proc/luna" in done.stderr
 
 
 def test_a_log_stays_bounded_while_it_is_written(var: Path) -> None:
