@@ -214,16 +214,30 @@ def _head_pays(segment: Segment, query: _Query, best: Best) -> bool:
         return False
     rows = slice(None, None, max(1, len(segment.keys) // HEAD_PROBE_ROWS))
     dots = query.head_codes.products(np.ascontiguousarray(segment.head[rows]))
-    upper = dots * segment.scale[rows][:, None] * query.head_step + _slack(segment, query, rows, head=True)
-    return bool((upper >= best.floor).any(axis=1).mean() <= HEAD_USEFUL_SHARE)
+    passing = _passing_head(segment, query, best, rows, dots)
+    return bool(passing.any(axis=1).mean() <= HEAD_USEFUL_SHARE)
 
 
-def _slack(segment: Segment, query: _Query, rows: Rows | slice, *, head: bool) -> Floats:
+def _slack(segment: Segment, rows: Rows | slice, lost: Floats) -> Floats:
     """Return the largest difference of a cosine of these rows and the product of its codes, for each vector."""
     residual = float(segment.residual[rows].max())
-    lost = query.head_lost if head else query.lost
-    slack = residual + lost * (1 + residual) + rounding(segment.basis.dimension)
-    return slack + float(segment.tail[rows].max()) * query.tail_norm if head else slack
+    return lost * (1 + residual) + (residual + rounding(segment.basis.dimension))
+
+
+def _passing_head(
+    segment: Segment, query: _Query, best: Best, rows: Rows | slice, dots: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    """Return which rows can reach the floors, from the products of their heads: bool [n, m].
+
+    ‖q tail‖·‖x tail‖ bounds the rest of a row. One bound for all rows of a block excludes far fewer: of a million 512-d
+    rows 13 % instead of 2 % reach a cosine of .5. float32 holds the products without rounding (below 2²⁴).
+    """
+    least: Floats = segment.tail[rows][:, None] * -query.tail_norm
+    least += (best.floor - _slack(segment, rows, query.head_lost)).astype(np.float32)
+    least /= segment.scale[rows][:, None]
+    least /= query.head_step
+    passing: NDArray[np.bool_] = dots.astype(np.float32) >= least
+    return passing
 
 
 def _passing(
@@ -239,31 +253,31 @@ def _passing(
 ) -> tuple[Rows, Rows]:
     """Return the pairs of rows and vectors of a block whose upper bound reaches the floor: rows [p], places [p]."""
     rows: Rows | slice = block if only is None else only[block]
-    scale, slack = segment.scale[rows], _slack(segment, query, rows, head=head)
-    least, most = float(scale.min()), float(scale.max())
-    codes, multiplier, step = (
-        (segment.head, query.head_codes, query.head_step) if head else (segment.codes, query.codes, query.step)
-    )
-    dots = multiplier.products(codes[rows])
     absent = _within(without, block, only)
-    if first and not head:
-        _first_floor(dots, scale, step, slack, absent, best)
+    if head:
+        passing = _passing_head(segment, query, best, rows, query.head_codes.products(segment.head[rows]))
+        passing[absent] = False
+        passed = np.flatnonzero(passing.any(axis=1))
+        if not len(passed):
+            return passed, passed
+        passed = passed + block.start if only is None else only[passed + block.start]
+        return _passing(segment, query, best, slice(0, len(passed)), passed, without, head=False, first=False)
+    scale, slack = segment.scale[rows], _slack(segment, rows, query.lost)
+    least, most = float(scale.min()), float(scale.max())
+    dots = query.codes.products(segment.codes[rows])
+    if first:
+        _first_floor(dots, scale, query.step, slack, absent, best)
     # A row passes where dot · scale · step + slack ≥ floor. The extreme scales of the block turn that into a comparison
     # of integers that no passing row fails.
-    wanted = (best.floor - slack) / step
+    wanted = (best.floor - slack) / query.step
     least_dots = np.floor(np.where(wanted > 0, wanted / most, wanted / least))
     passing = dots >= np.clip(least_dots, -(2**31), 2**31 - 1).astype(np.int32)
-    if len(absent):
-        passing[absent] = False
+    passing[absent] = False
     flat = np.flatnonzero(passing)
     row, place = np.divmod(flat, dots.shape[1])
-    exact = dots.ravel()[flat] * scale[row].astype(np.float64) * step[place] + slack[place] >= best.floor[place]
+    exact = dots.ravel()[flat] * scale[row].astype(np.float64) * query.step[place] + slack[place] >= best.floor[place]
     row, place = row[exact], place[exact]
-    row = row + block.start if only is None else only[row + block.start]
-    if not head or not len(row):
-        return row, place
-    passed = np.unique(row)
-    return _passing(segment, query, best, slice(0, len(passed)), passed, without, head=False, first=False)
+    return (row + block.start if only is None else only[row + block.start]), place
 
 
 def _within(without: Rows, block: slice, only: Rows | None) -> Rows:
