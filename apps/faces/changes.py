@@ -289,22 +289,23 @@ def rows_copied(*, list_key: int, version: int, dimension: int) -> Iterator[tupl
             *(("size", ">i4"), ("dimension", ">i2"), ("unused", ">i2"), ("vector", ">f4", (dimension,))),
         ]
     )
-    header = HEADER_BYTES
-    pending = bytearray()
+    parts: list[bytes] = []
+    have, skip = 0, HEADER_BYTES
     with connection.cursor() as cursor, cursor.copy(COPY.format(int(list_key), int(version))) as copy:
         for part in copy:
-            pending += part
-            if header and len(pending) >= header:
-                del pending[:header]
-                header = 0
-            if not header and len(pending) >= BATCH_ROWS * row.itemsize:
-                yield _parsed(np.frombuffer(bytes(pending), row, BATCH_ROWS), dimension)
-                del pending[: BATCH_ROWS * row.itemsize]
-    count, rest = divmod(len(pending) - TRAILER_BYTES, row.itemsize)
+            parts.append(bytes(part))
+            have += len(part)
+            if have >= skip + BATCH_ROWS * row.itemsize:
+                data = b"".join(parts)
+                yield _parsed(np.frombuffer(data, row, BATCH_ROWS, skip), dimension)
+                parts = [data[skip + BATCH_ROWS * row.itemsize :]]
+                have, skip = len(parts[0]), 0
+    data = b"".join(parts)[skip:]
+    count, rest = divmod(len(data) - TRAILER_BYTES, row.itemsize)
     if rest:
         raise GapError
     if count:
-        yield _parsed(np.frombuffer(bytes(pending), row, count), dimension)
+        yield _parsed(np.frombuffer(data, row, count), dimension)
 
 
 def _parsed(rows: NDArray[np.void], dimension: int) -> tuple[Keys, Vector]:

@@ -9,6 +9,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,7 @@ from apps.matching.segments.codes import (
     MIN_DIMENSION_OF_HEAD,
     MIN_ROWS_OF_HEAD,
     Basis,
+    CodedRows,
     Floats,
     basis_of,
     encode,
@@ -295,9 +297,20 @@ def _all(first: Sequence[tuple[Keys, Floats]], batches: Iterator[tuple[Keys, Flo
 
 
 def _encoded(batches: Iterator[tuple[Keys, Floats]], basis: Basis) -> Iterator[tuple[Keys, Mapping[str, NDArray[Any]]]]:
-    for keys, vectors in batches:
-        rows = encode(vectors, basis)
-        yield keys, {name: getattr(rows, name) for name in ARRAYS}
+    """Yield the codes of each batch, which a thread computes while the next batch is read from the database."""
+    before: tuple[Keys, Future[CodedRows]] | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix="list-cache-codes") as pool:
+        for keys, vectors in batches:
+            running = keys, pool.submit(encode, vectors, basis)
+            if before is not None:
+                yield before[0], _arrays(before[1].result())
+            before = running
+        if before is not None:
+            yield before[0], _arrays(before[1].result())
+
+
+def _arrays(rows: CodedRows) -> Mapping[str, NDArray[Any]]:
+    return {name: getattr(rows, name) for name in ARRAYS}
 
 
 def _joined(

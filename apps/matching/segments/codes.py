@@ -19,6 +19,7 @@ MIN_DIMENSION_OF_HEAD = 256
 MIN_ROWS_OF_HEAD = 20_000
 HEAD_SHARE = 4  # a quarter of the components
 SEED = 2026
+ENCODED_ROWS = 1024  # at once: they stay in the processor's cache, which takes half the time of 10,000
 
 
 def rounding(dimension: int) -> float:
@@ -46,6 +47,13 @@ class Basis:
     def rotated(self, vectors: Floats) -> Floats:
         """Return vectors, float32 [n, d], in these coordinates, without weights."""
         return vectors if self.rotation is None else vectors @ self.rotation.T
+
+    def weighted(self, vectors: Floats) -> Floats:
+        """Return vectors, float32 [n, d], in these coordinates, with weights; a new array."""
+        weighted = vectors.copy() if self.rotation is None else vectors @ self.rotation.T
+        if self.head:
+            weighted[:, self.head :] *= np.float32(self.weight)
+        return weighted
 
     def weights(self) -> Floats:
         """Return the factor of each component, float32 [d]."""
@@ -94,20 +102,30 @@ class CodedRows:
 
 def encode(vectors: Floats, basis: Basis) -> CodedRows:
     """Return the codes of unit vectors, float32 [n, d]."""
-    rotated = basis.rotated(vectors)
-    weights = basis.weights()
-    weighted = rotated * weights
-    largest = np.abs(weighted).max(axis=1)
-    scale = np.where(largest > 0, largest / MAX_CODE, 1.0).astype(np.float32)
-    codes = np.clip(np.rint(weighted / scale[:, None]), -MAX_CODE, MAX_CODE).astype(np.int8)
-    error = rotated - codes * scale[:, None] / weights
-    return CodedRows(
-        codes,
-        np.ascontiguousarray(codes[:, : basis.head]),
-        scale,
-        _up(np.linalg.norm(error, axis=1)),
-        _up(np.linalg.norm(rotated[:, basis.head :], axis=1) if basis.head else np.ones(len(vectors))),
-    )
+    count, head = len(vectors), basis.head
+    codes = np.empty((count, basis.dimension), np.int8)
+    scale, head_error, tail_error = (np.empty(count, np.float32) for _ in range(3))
+    tail = np.ones(count, np.float32)
+    for start in range(0, count, ENCODED_ROWS):
+        rows = slice(start, start + ENCODED_ROWS)
+        steps = basis.weighted(vectors[rows])
+        if head:
+            tail[rows] = _norms(steps[:, head:]) / basis.weight
+        largest = np.maximum(steps.max(axis=1), -steps.min(axis=1))
+        scale[rows] = np.where(largest > 0, largest / MAX_CODE, 1.0)
+        steps /= scale[rows][:, None]
+        rounded = np.rint(steps)
+        codes[rows] = np.clip(rounded, -MAX_CODE, MAX_CODE)
+        steps -= codes[rows]
+        head_error[rows], tail_error[rows] = _norms(steps[:, :head]), _norms(steps[:, head:])
+    residual = scale * np.hypot(head_error, tail_error / np.float32(basis.weight))
+    return CodedRows(codes, np.ascontiguousarray(codes[:, :head]), scale, _up(residual), _up(tail))
+
+
+def _norms(rows: Floats) -> Floats:
+    """Return the norm of each row, without the copy of squares that `numpy.linalg.norm` makes."""
+    norms: Floats = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    return norms
 
 
 def _up(norms: NDArray[np.floating]) -> Floats:
