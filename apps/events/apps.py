@@ -10,5 +10,7 @@ class EventsConfig(AppConfig):
     def ready(self) -> None:
         from apps.events.consistency import descriptors_check
         from apps.events.erasure import PersonEvents
+        from apps.events.thin import THIN_EVENTS
 
-        holdings.register(self.label, Holding(person=PersonEvents, checks={"descriptors": descriptors_check}))
+        checks = {"descriptors": descriptors_check, "thin table of events": THIN_EVENTS.faults}
+        holdings.register(self.label, Holding(person=PersonEvents, checks=checks))

@@ -9,6 +9,7 @@ class FacesConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.faces import consistency, erasure
+        from apps.faces.thin import THIN_FACES
 
         holdings.register(
             self.label,
@@ -21,6 +22,7 @@ class FacesConfig(AppConfig):
                     "lists": consistency.lists_check,
                     "samples": consistency.samples_check,
                     "temporary attributes": consistency.attributes_check,
+                    "thin table of faces": THIN_FACES.faults,
                 },
             ),
         )

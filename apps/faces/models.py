@@ -72,6 +72,31 @@ class FaceDescriptor(models.Model):
         constraints = (models.UniqueConstraint(fields=("face", "version"), name="face_descriptor_version"),)
 
 
+class ThinFace(AccountOwned):
+    """Copy of a face's descriptor with the columns of filters of faces: see `apps.common.thin`. Triggers write it."""
+
+    descriptor_key = models.BigIntegerField(primary_key=True)
+    face_key = models.BigIntegerField()
+    version = models.PositiveIntegerField()
+    vector = PlainVectorField()
+    face_id = models.UUIDField()
+    event_id = models.UUIDField(null=True)
+    external_id = models.CharField(max_length=36)
+    user_data = models.CharField(max_length=128)
+    create_time = models.DateTimeField()
+
+    class Meta(AccountOwned.Meta):
+        verbose_name_plural = "copies of face descriptors"
+        constraints = (models.UniqueConstraint(fields=("face_key", "version"), name="thin_face_version"),)
+        indexes = (
+            models.Index(
+                fields=("account", "version", "create_time"),
+                include=("face_key", "face_id", "event_id", "external_id", "user_data"),
+                name="thin_face_filters",
+            ),
+        )
+
+
 class List(AccountOwned):
     """Set of faces. The keys count links and unlinks, so that readers can follow changes without gaps."""
 

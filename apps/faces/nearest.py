@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
 
@@ -38,6 +39,11 @@ def members_of(*, scope: Scope, filters: Filters) -> list[Members]:
     return _members(scope, _hashable(filters))
 
 
+def members_of_list(*, scope: Scope, list_id: UUID) -> Members:
+    """Return the faces of a list in the scope."""
+    return Members(IN_LIST, (list_id, scope.account_id, scope.account_id))
+
+
 def _hashable(filters: Filters) -> HashableFilters:
     return tuple(sorted((name, tuple(value) if isinstance(value, list) else value) for name, value in filters.items()))
 
@@ -53,7 +59,7 @@ def _members(scope: Scope, filters: HashableFilters) -> list[Members]:
     others = dict(filters)
     list_id = others.pop("list_id", None)
     if list_id is not None:
-        members.append(Members(IN_LIST, (list_id, scope.account_id, scope.account_id)))
+        members.append(members_of_list(scope=scope, list_id=list_id))
     if others or (list_id is None and scope.account_id is not None):
         members.append(Members.of(faces_filter(scope=scope, filters=others)))
     return members

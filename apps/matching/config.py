@@ -47,8 +47,8 @@ class MatcherProxy(Settings):
 
     active_plugins: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = setting(
         (),
-        "Plugins: names of files without `.py` in `plugins/matching` of the var directory, or names of entry points of "
-        "`luna.matching_plugins`. Of equal costs the first plugin is used.",
+        "Plugins: names of files without `.py` in `plugins/matching` of the var directory, of entry points of "
+        "`luna.matching_plugins`, or `thin_event`, `thin_face`. Of equal costs the first plugin is used.",
         accepts="a list of names, separated by commas",
     )
     search_timeout: float = setting(

@@ -25,7 +25,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 HERE = Path(__file__).parent
 NOT_BENCHMARKS = {"__main__", "report", "web"}
-LONG = {"list_among_many", "lists", "memory", "segments"}
+LONG = {"list_among_many", "lists", "memory", "segments", "thin"}
 
 
 def names() -> list[str]:

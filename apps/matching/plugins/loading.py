@@ -1,10 +1,10 @@
-"""Discovery of plugins: files in the plugin directory and entry points of installed packages."""
+"""Discovery of plugins: files in the plugin directory, entry points of installed packages, and built-in ones."""
 
 import importlib
 import importlib.util
 import logging
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -15,12 +15,15 @@ from django.core.checks import CheckMessage, Error
 from apps.common.config import Directories, config
 from apps.matching.config import MatcherProxy
 from apps.matching.plugins.contract import MatchingPlugin
+from apps.matching.plugins.thin import ThinEvents, ThinFaces
 
 logger = logging.getLogger(__name__)
 
 ENTRY_POINTS = "luna.matching_plugins"
 DIRECTORY = "plugins/matching"
 PACKAGE = "luna_matching_plugins"  # the prefix of the names of modules from files
+BUILT_IN: Mapping[str, Callable[[], MatchingPlugin]] = {"thin_event": ThinEvents, "thin_face": ThinFaces}
+"""Built-in plugins that are used if they are active."""
 
 
 class PluginError(Exception):
@@ -42,7 +45,7 @@ def load(names: Iterable[str]) -> Iterator[tuple[str, MatchingPlugin]]:
 
 
 def plugin_make(name: str) -> MatchingPlugin:
-    """Return a new plugin: of the file `name`.py in the plugin directory, or else of the entry point `name`.
+    """Return a new plugin: of the file `name`.py in the plugin directory, of the entry point `name`, or a built-in one.
 
     Raises PluginError if there is none, and the errors of its module and its class.
     """
@@ -51,6 +54,8 @@ def plugin_make(name: str) -> MatchingPlugin:
         return plugin_of(module_of(path))
     for entry in entry_points(group=ENTRY_POINTS, name=name):
         return plugin_of(entry.load())
+    if name in BUILT_IN:
+        return BUILT_IN[name]()
     raise PluginError(f"There is neither {path} nor an entry point `{name}` of `{ENTRY_POINTS}`.")
 
 
@@ -95,5 +100,7 @@ def plugins_check(app_configs: object, **kwargs: object) -> list[CheckMessage]:
             id="luna.E010",
         )
         for name in config(MatcherProxy).active_plugins
-        if not (plugins_directory() / f"{name}.py").is_file() and not entry_points(group=ENTRY_POINTS, name=name)
+        if name not in BUILT_IN
+        and not (plugins_directory() / f"{name}.py").is_file()
+        and not entry_points(group=ENTRY_POINTS, name=name)
     ]

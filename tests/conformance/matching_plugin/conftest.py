@@ -21,8 +21,9 @@ from apps.matching.config import DescriptorsCache
 from apps.matching.engine import cached
 from apps.matching.plugins.contract import MatchingPlugin, SubRequest
 from apps.matching.plugins.list_cache import ListCache
-from apps.matching.plugins.loading import PluginError, module_of, plugin_make, plugin_of
+from apps.matching.plugins.loading import BUILT_IN, PluginError, module_of, plugin_make, plugin_of
 from apps.matching.plugins.runner import Runner
+from apps.matching.plugins.thin import ThinPlugin
 from apps.matching.segments import files
 from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates
 from tests.factories import make_account, make_event, make_version, unit_vectors
@@ -30,20 +31,20 @@ from tests.factories import make_account, make_event, make_version, unit_vectors
 FACE, BODY, DIMENSION = 9731, 9732, 32
 OBJECTS = 90
 TEMPLATE = str(Path(settings.BASE_DIR) / "docs" / "matching_plugin_template.py")
-BUILT_IN: dict[str, Callable[[], MatchingPlugin]] = {"list_cache": ListCache}
+NAMES = ("list_cache", *BUILT_IN)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "plugin" in metafunc.fixturenames:
         given = metafunc.config.getoption("--luna-matching-plugin")
-        names = [given] if given else [*BUILT_IN, TEMPLATE]
+        names = [given] if given else [*NAMES, TEMPLATE]
         metafunc.parametrize("plugin", names, indirect=True, ids=[Path(name).stem for name in names])
 
 
 def plugin_named(name: str) -> MatchingPlugin:
     """Return a built-in plugin, that of a file, an active name, or of a module that can be imported."""
-    if name in BUILT_IN:
-        return BUILT_IN[name]()
+    if name == "list_cache":
+        return ListCache()
     if name.endswith(".py"):
         return plugin_of(module_of(Path(name).resolve()))
     try:
@@ -155,8 +156,13 @@ def world(
 @pytest.fixture
 def plugin(request: pytest.FixtureRequest, world: World) -> Iterator[Runner]:
     """The plugin, started after the objects were stored."""
-    runner = Runner(Path(request.param).stem, plugin_named(request.param))
+    plugin = plugin_named(request.param)
+    if isinstance(plugin, ThinPlugin):  # it starts only if its table is built
+        plugin.refresh()
+    runner = Runner(Path(request.param).stem, plugin)
     assert runner.ready(timeout_s=60), "`initialize` failed or takes more than 60 s"
     runner.plugin.refresh()
     yield runner
     runner.close()
+    if isinstance(plugin, ThinPlugin):
+        plugin.table.drop()
