@@ -29,3 +29,11 @@ def build_lists(**kwargs: object) -> None:
     from apps.matching.segments.running import running  # Django is set up now
 
     running()
+
+
+@worker_ready.connect
+def deliver_callbacks(**kwargs: object) -> None:
+    """Deliver stored callbacks in threads of this process, beside those of other workers."""
+    from apps.sender.delivery.deliverer import deliverer  # Django is set up now
+
+    deliverer()

@@ -22,6 +22,9 @@ from apps.events.services import events_create
 from apps.events.types import EventDraft, EventRecord
 from apps.imagestore.selectors import object_get
 from apps.imagestore.services import object_bytes
+from apps.sender.models import Callback
+from apps.sender.outbox import NewCallback, callbacks_create
+from apps.sender.targets import Target, Webhook
 
 PASSWORD = "correct horse"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -72,6 +75,14 @@ def make_event(account: Account, *descriptors: Descriptor, **columns: Any) -> Ev
     events_create(account_id=account.account_id, records=[EventRecord(draft, descriptors)])
     event: Event = Event.objects.for_account(account.account_id).get(event_id=draft.event_id)
     return event
+
+
+def make_callback(account: Account, target: Target | None = None, **values: Any) -> Callback:
+    """A waiting callback."""
+    new = NewCallback(target=target or Webhook(url="http://receiver.test/"), **{"payload": "{}", **values})
+    callbacks_create(account_id=account.account_id, callbacks=[new])
+    callback: Callback = Callback.objects.for_account(account.account_id).get(callback_id=new.callback_id)
+    return callback
 
 
 def stored_bytes(*, scope: Scope, bucket: str, object_id: UUID) -> bytes:

@@ -257,6 +257,7 @@ OBJECT_PAGES = {
     "token": "accounts_token",
     "event": "events_event",
     "handler": "handlers_handler",
+    "callback": "sender_callback",
     "list": "faces_list",
     "bucket": "imagestore_storedbucket",
     **dict.fromkeys(("face", "face_attribute", "face_descriptor"), "faces_face"),

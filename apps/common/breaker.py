@@ -46,6 +46,13 @@ class Breaker:
         """Whether calls are rejected, except for trial calls."""
         return self._failed >= self.failures
 
+    def room(self) -> int:
+        """Return how many calls may begin now without waiting. Another thread may be faster."""
+        with self._free:
+            if self.is_open:
+                return int(time.monotonic() >= self._closed_until)
+            return max(0, self.at_once - self._running)
+
     def status(self) -> dict[str, object]:
         """Return the running calls, their limit, the failures in a row, and whether the breaker is open."""
         return {"running": self._running, "at_once": self.at_once, "failed": self._failed, "open": self.is_open}

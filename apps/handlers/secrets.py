@@ -1,4 +1,4 @@
-"""Secrets inside policies: the credentials and the header values of callbacks.
+"""Secrets inside policies: the credentials, the signing secrets and the header values of callbacks.
 
 A handler stores `{"sealed": token}` instead of the text, and responses show a mask. A mask in a request keeps the
 stored secret of the same address. A client therefore cannot redirect a secret to another address.
@@ -75,9 +75,12 @@ def _places(policies: Any) -> Iterator[_Place]:
         url = str(callback.get("url"))
         numbers[url] += 1
         authorization = callback.get("authorization") or {}
-        headers = (callback.get("params") or {}).get("headers") or {}
+        params = callback.get("params") or {}
+        headers = params.get("headers") or {}
         for name in CREDENTIALS:
             if name in authorization:
                 yield _Place(url, numbers[url], index, ("authorization", name), authorization)
+        if params.get("secret") is not None:
+            yield _Place(url, numbers[url], index, ("params", "secret"), params)
         for name in headers:
             yield _Place(url, numbers[url], index, ("params", "headers", name), headers)

@@ -13,7 +13,7 @@ from apps.imagestore.addresses import object_address
 from apps.imagestore.choices import Bucket
 from apps.matching.types import Match
 from apps.recognition.run.pictures import Person
-from apps.sender.callbacks import Webhook
+from apps.sender.targets import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class LabelMatches:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Decision:
-    """Decision of storage_policy on an event: rows for stage `write`, receivers for stage `notify`.
+    """Decision of storage_policy on an event: rows and callbacks for stage `write`, receivers for stage `notify`.
 
     `attribute`: the data of the temporary attribute. `attribute_ttl_s`: its lifetime in seconds, None for the default.
     """
@@ -72,7 +72,7 @@ class Decision:
     attribute: AttributeData | None = None
     attribute_ttl_s: int | None = None
     websockets: bool = False
-    webhooks: tuple[Webhook, ...] = ()
+    callbacks: tuple[Target, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,6 +1,11 @@
 """Settings of the sender."""
 
+from typing import Annotated
+
+from pydantic import AfterValidator, SecretStr
+
 from apps.common.config import Scope, Settings, group, setting
+from apps.sender.signatures import key_of
 
 
 @group("LUNA_SENDER", scope=Scope.LIVE)
@@ -23,4 +28,45 @@ class Sender(Settings):
     )
     recheck_s: float = setting(
         10.0, "Seconds between two checks of a websocket's credentials.", env="LUNA_SENDER_RECHECK_S", gt=0, le=86_400
+    )
+
+
+def _signing_secret(secret: SecretStr) -> SecretStr:
+    """Return the secret. Raises ValueError for one that cannot sign."""
+    if text := secret.get_secret_value():
+        key_of(text)
+    return secret
+
+
+@group("LUNA_CALLBACKS", scope=Scope.LIVE)
+class Callbacks(Settings):
+    """Delivery of callbacks to webhooks and MQTT brokers."""
+
+    signing_secret: Annotated[SecretStr, AfterValidator(_signing_secret)] = setting(
+        SecretStr(""),
+        "Secret that signs callbacks without a secret of their own: `whsec_` and Base64, or a text of at least 24 "
+        "bytes. All accounts share it. Default: such callbacks are not signed.",
+    )
+    target_calls: int = setting(8, "Callbacks that a worker sends to one server of one account at a time.", ge=1, le=32)
+    account_calls: int = setting(16, "Callbacks of one account that a worker sends at a time.", ge=1, le=32)
+    retry_first: float = setting(
+        1.0, "Seconds until the first retry. Each further delay is twice as long.", ge=0, le=3600
+    )
+    retry_longest: float = setting(600.0, "Longest delay between two attempts, in seconds.", ge=0, le=86_400)
+    total_time: float = setting(
+        86_400.0, "Seconds after which an undelivered callback becomes a dead letter.", ge=1, le=30 * 86_400
+    )
+    pending_limit: int = setting(
+        100_000,
+        "Callbacks of one account that may wait. Beyond it new callbacks are dropped and logged; events are not "
+        "affected.",
+        ge=1,
+        le=10**8,
+    )
+    pending_bytes: int = setting(
+        1024**3, "Bytes of callbacks of one account that may wait; the same rule applies.", ge=1, le=2**50
+    )
+    dead_days: int = setting(7, "Days until dead letters are removed.", ge=0, le=3650)
+    dead_limit: int = setting(
+        10_000, "Dead letters of one account that are kept; the oldest are removed first.", ge=0, le=10**8
     )

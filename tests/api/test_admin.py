@@ -30,7 +30,7 @@ from apps.imagestore.choices import Bucket
 from apps.imagestore.files import data_name
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import object_store
-from tests.factories import PASSWORD, make_account, make_event, make_version, token_client, unit_vectors
+from tests.factories import PASSWORD, make_account, make_callback, make_event, make_version, token_client, unit_vectors
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +42,7 @@ PAGES = [
     "faces_list",
     "events_event",
     "handlers_handler",
+    "sender_callback",
     "imagestore_storedobject",
     "imagestore_storedbucket",
 ]
@@ -79,6 +80,7 @@ def one_of_each(owner: Account, list_id: UUID) -> tuple[Face, Event]:
         face_detections=[{"sample_id": str(sample_id), "detection": {"rect": {"x": 1}}}],
     )
     Handler.objects.create(account=owner, description="gate", policies={"match_policy": []})
+    make_callback(owner)
     token_client(owner, face=["view"])
     return face, event
 

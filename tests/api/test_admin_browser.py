@@ -32,7 +32,9 @@ from apps.imagestore.buckets import bucket_create
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.services import object_store
-from tests.factories import PASSWORD, make_event, token_client
+from apps.sender.models import Callback
+from apps.sender.targets import Webhook
+from tests.factories import PASSWORD, make_callback, make_event, token_client
 from tests.platform import platform
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -82,6 +84,7 @@ def make_rows(names: tuple[str, ...], login: str) -> Account:
         policies={"match_policy": [{"label": names[1], "candidates": {"lists": [str(staff.list_id)]}, "limit": 3}]},
     )
     token_client(owner, face=["view", "creation"], event=["view"], emit_events={"allowed": True})
+    make_callback(owner, Webhook(url=f"https://{'receiver.' * 12}test/{names[1]}"))
     faces, samples = [], []
     for number, name in enumerate(names):
         samples.append(_sample(owner, number))
@@ -126,7 +129,7 @@ def make_rows(names: tuple[str, ...], login: str) -> Account:
 
 def addresses() -> dict[str, str]:
     """Return the pages to visit by name."""
-    models = (Account, Token, AuditRecord, Face, List, Event, Handler, StoredObject, StoredBucket)
+    models = (Account, Token, AuditRecord, Face, List, Event, Handler, Callback, StoredObject, StoredBucket)
     found = {"overview": "/admin/", "versions": "/admin/descriptor-versions/", "missing": "/admin/missing/"}
     for model in models:
         name = f"{model._meta.app_label}_{model._meta.model_name}"

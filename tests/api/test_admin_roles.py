@@ -26,10 +26,11 @@ from apps.imagestore.buckets import bucket_create
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.services import object_store
-from tests.factories import PASSWORD, header_client, make_account, make_event
+from apps.sender.models import Callback
+from tests.factories import PASSWORD, header_client, make_account, make_callback, make_event
 
 pytestmark = pytest.mark.django_db
-OURS = [Account, Token, AuditRecord, Face, List, Event, Handler, StoredObject, StoredBucket]
+OURS = [Account, Token, AuditRecord, Face, List, Event, Handler, Callback, StoredObject, StoredBucket]
 VIEW, ADD, CHANGE, DELETE = "view", "add", "change", "delete"
 # Actions of each page for a user with all permissions.
 OFFERED = {
@@ -40,6 +41,7 @@ OFFERED = {
     List: {VIEW, ADD, CHANGE, DELETE},
     Event: {VIEW},
     Handler: {VIEW, DELETE},
+    Callback: {VIEW, DELETE},
     StoredObject: {VIEW, DELETE},
     StoredBucket: {VIEW, DELETE},
 }
@@ -89,6 +91,7 @@ def rows(db: None) -> dict[Any, Any]:
         List: list_create(account_id=owner.pk),
         Event: make_event(owner),
         Handler: Handler.objects.create(account=owner, policies={}),
+        Callback: make_callback(owner),
         StoredObject: stored,
         StoredBucket: bucket_create(name="an-own-bucket"),
     }

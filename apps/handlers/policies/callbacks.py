@@ -8,25 +8,27 @@ from rest_framework.fields import empty
 
 from apps.common.fields import FlagField
 from apps.common.filters import Filters
-from apps.common.secrets import Secret
+from apps.common.secrets import MASK, Secret
 from apps.common.validation import StrictSerializer
 from apps.handlers.policies.base import FiltersSerializer, PolicySerializer
 from apps.handlers.secrets import SEALED
-from apps.sender.callbacks import JSON, MESSAGEPACK, Webhook
+from apps.sender.signatures import HEADERS, key_of
+from apps.sender.targets import Target, Webhook
+from apps.sender.targets.http import JSON, MESSAGEPACK
 
 HTTP, WEBSOCKETS = "http", "luna-ws-notification"
 MAX_URL_CHARACTERS = 2048
 MAX_TIMEOUT_S = 60
 MAX_HEADERS = 30
 # Headers that the HTTP client sets; a callback cannot override them.
-OWN_HEADERS = frozenset({"authorization", "connection", "content-length", "content-type", "host", "transfer-encoding"})
+OWN_HEADERS = HEADERS | {"authorization", "connection", "content-length", "content-type", "host", "transfer-encoding"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackPolicy:
-    """One callback. `webhook` None notifies the websockets, as notification_policy does."""
+    """One callback. `target` None notifies the websockets, as notification_policy does."""
 
-    webhook: Webhook | None
+    target: Target | None
     enable: bool = True
     filters: Filters = field(default_factory=dict)
 
@@ -58,6 +60,19 @@ class HeadersField(serializers.DictField):
         return headers
 
 
+class SigningSecretField(SecretField):
+    """Secret that signs the bodies."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text: str = super().to_internal_value(data)
+        if text != MASK:  # it keeps the stored secret
+            try:
+                key_of(text)
+            except ValueError as error:
+                raise serializers.ValidationError(str(error)) from error
+        return text
+
+
 class AuthorizationSerializer(StrictSerializer):
     type = serializers.ChoiceField(choices=("basic",))
     login = SecretField(r"[^:\x00]*", max_length=128)
@@ -68,6 +83,7 @@ class ParamsSerializer(StrictSerializer):
     timeout = serializers.IntegerField(min_value=1, max_value=MAX_TIMEOUT_S, default=MAX_TIMEOUT_S)
     content_type = serializers.ChoiceField(choices=(JSON, MESSAGEPACK), default=JSON)
     headers = HeadersField(default=dict)
+    secret = SigningSecretField(max_length=512, required=False)
 
 
 class CallbackSerializer(PolicySerializer):
@@ -81,21 +97,22 @@ class CallbackSerializer(PolicySerializer):
 
     @staticmethod
     def policy(**values: Any) -> CallbackPolicy:  # type: ignore[override]
-        webhook = None
+        target = None
         if values["type"] == HTTP:
             if "url" not in values:
                 raise serializers.ValidationError({"url": "This field is required."})
             params = values.get("params") or ParamsSerializer().run_validation({})
             authorization = values.get("authorization", {})
-            webhook = Webhook(
+            target = Webhook(
                 url=values["url"],
                 content_type=params["content_type"],
                 headers=params["headers"],
                 login=authorization.get("login"),
                 password=authorization.get("password"),
+                secret=params.get("secret"),
                 timeout_s=params["timeout"],
             )
-        return CallbackPolicy(webhook=webhook, enable=values["enable"], filters=values["filters"])
+        return CallbackPolicy(target=target, enable=values["enable"], filters=values["filters"])
 
 
 class CallbacksField(serializers.ListField):

@@ -35,6 +35,7 @@ class ReceiptSerializer(serializers.Serializer[Receipt]):
         child=serializers.UUIDField(), help_text="Events that keep time and place, but no person."
     )
     mentions = serializers.IntegerField(help_text="Number of other events whose matches with the person are erased.")
+    callbacks = serializers.IntegerField(help_text="Number of undelivered callbacks about the person that are erased.")
     objects = serializers.ListField(child=serializers.CharField(), help_text="Names of erased samples and images.")
     list_segments = serializers.IntegerField(
         help_text="Number of erased files with codes of descriptors of whole lists; the platform writes them anew."

@@ -14,8 +14,8 @@ from apps.accounts.choices import AccountType
 from apps.accounts.models import Account
 from apps.common.config import OutgoingRequests, override_config
 from apps.handlers.policies import policies_parse
-from apps.sender import callbacks
 from apps.sender.services import message_frame
+from tests.api.handlers.deliveries import deliver_all
 from tests.api.handlers.helpers import JPEG, JSON, astronaut, make_handler, sample
 from tests.api.handlers.requests import error_of, generate, generate_form
 from tests.api.handlers.webhooks import Received
@@ -41,15 +41,14 @@ Delivering = Callable[[], AbstractContextManager[None]]
 
 
 @pytest.fixture
-def delivering(django_capture_on_commit_callbacks: Any) -> Delivering:
-    """What is committed inside is delivered behind it."""
+def delivering() -> Delivering:
+    """What is stored inside is delivered behind it."""
 
     @contextmanager
     def until_delivered() -> Iterator[None]:
         with override_config(OutgoingRequests, allow_private_urls=True):
-            with django_capture_on_commit_callbacks(execute=True):
-                yield
-            callbacks._caller().join()
+            yield
+            deliver_all()
 
     return until_delivered
 

@@ -1,40 +1,43 @@
-"""`callbacks` of handlers: events POSTed to another server, after the commit."""
+"""`callbacks` of handlers: stored with the event, and POSTed to another server."""
 
 import base64
-import threading
+import hashlib
+import hmac
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from typing import Any
+from uuid import UUID
 
 import orjson
 import ormsgpack
 import pytest
+from django.db import connection
 from django.test import Client
 
 from apps.common.config import OutgoingRequests, Services, override_config
-from apps.common.secrets import Secret
-from apps.sender import callbacks
+from apps.common.secrets import MASK, Secret
+from apps.events.models import Event
+from apps.handlers.models import Handler
+from apps.sender.config import Callbacks
+from apps.sender.models import Callback
+from tests.api.handlers.deliveries import deliver_all
 from tests.api.handlers.helpers import JPEG, astronaut, make_handler
 from tests.api.handlers.webhooks import Hook
 
 pytestmark = pytest.mark.django_db
-BASIC = {"type": "basic", "login": "user", "password": "secret"}
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(callbacks, "RETRY_DELAYS_S", (0.01, 0.02))
+SIGNING = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+BASIC = {"type": "basic", "login": "user", "password": "pa55w0rd"}
 
 
 @pytest.fixture
-def generate(client: Client, django_capture_on_commit_callbacks: Any) -> Any:
-    def make(*policies: Any, private: bool = True) -> Any:
-        """Makes an event and waits until every callback was tried."""
-        path = make_handler(client, {"storage_policy": {"callbacks": list(policies)}})
-        with override_config(OutgoingRequests, allow_private_urls=private):
-            with django_capture_on_commit_callbacks(execute=True):
-                answer = client.post(f"{path}/events", astronaut(), JPEG)
-            callbacks._caller().join()
+def generate(client: Client) -> Any:
+    def make(*policies: Any, private: bool = True, attempts: int = 1, **storage: Any) -> Any:
+        """Makes an event, and as many attempts at each of its callbacks."""
+        path = make_handler(client, {"storage_policy": {"callbacks": list(policies), **storage}})
+        answer = client.post(f"{path}/events", astronaut(), JPEG)
+        with override_config(OutgoingRequests, allow_private_urls=private), override_config(Callbacks, retry_first=0):
+            deliver_all(attempts)
         assert answer.status_code == 201
         (event,) = answer.json()["events"]
         return event
@@ -51,7 +54,7 @@ def test_the_event_arrives_as_it_was_answered(generate: Any, hook: Any) -> None:
     (call,) = received
     assert call.path == "/a?b=c"
     assert (call.headers["Content-Type"], call.headers["X-Door"]) == ("application/json", "7")
-    assert base64.b64decode(call.headers["Authorization"].removeprefix("Basic ")) == b"user:secret"
+    assert base64.b64decode(call.headers["Authorization"].removeprefix("Basic ")) == b"user:pa55w0rd"
     message = orjson.loads(call.body)
     assert message["event"] == event
     assert {"handler_id", "event_create_time", "event_end_time", "Luna-Request-Id"} <= set(message)
@@ -81,8 +84,12 @@ def test_a_server_that_fails_does_not_stop_the_others(generate: Any, hook: Any) 
         {"type": "http", "url": f"{url}/broken"},
         {"type": "http", "url": "http://127.0.0.1:1/nobody-listens"},
         {"type": "http", "url": f"{url}/fine"},
+        attempts=3,
     )
     assert sorted(call.path for call in received) == ["/broken", "/broken", "/broken", "/fine"]
+    waiting = Callback.objects.unscoped().order_by("id")
+    assert [(row.attempts, row.dead_time) for row in waiting] == [(3, None), (3, None)]
+    assert "HTTP 500" in waiting[0].error
 
 
 def test_attempts_are_the_same_until_one_succeeds(generate: Any, hook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,17 +97,20 @@ def test_attempts_are_the_same_until_one_succeeds(generate: Any, hook: Any, monk
     answers = iter((503, 200))
     monkeypatch.setattr(Hook, "send_response", lambda self, status: BaseHTTPRequestHandler.send_response(
         self, next(answers)))  # fmt: skip
-    generate({"type": "http", "url": url, "authorization": BASIC})
+    generate({"type": "http", "url": url, "authorization": BASIC}, attempts=3)
     first, second = received
-    assert first == second
+    assert (first.path, first.body) == (second.path, second.body)
+    assert UUID(first.headers["webhook-id"]) == UUID(second.headers["webhook-id"])
+    assert not Callback.objects.unscoped().exists()
 
 
 @pytest.mark.parametrize("path", ["/moved", "/refused"])
 def test_answers_that_stay_are_taken_as_they_are(generate: Any, hook: Any, path: str) -> None:
-    """Redirects are not followed, and permanent failures are not retried."""
+    """Redirects are not followed, and permanent failures are not retried: they are dead letters."""
     url, received = hook
-    generate({"type": "http", "url": f"{url}{path}"})
+    generate({"type": "http", "url": f"{url}{path}"}, attempts=2)
     assert [call.path for call in received] == [path]
+    assert Callback.objects.unscoped().get().dead_time is not None
 
 
 def test_private_addresses_are_not_called(generate: Any, hook: Any, caplog: pytest.LogCaptureFixture) -> None:
@@ -108,30 +118,67 @@ def test_private_addresses_are_not_called(generate: Any, hook: Any, caplog: pyte
     generate({"type": "http", "url": f"{url}/?key=private", "authorization": BASIC}, private=False)
     assert received == []
     assert caplog.text.count("not public") == 1
-    assert not any(word in caplog.text for word in ("private", "secret"))
+    assert "not public" in Callback.objects.unscoped().get(dead_time__isnull=False).error
+    assert not any(word in caplog.text for word in ("private", "pa55w0rd"))
 
 
-def test_a_full_queue_drops_and_says_so(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    release = threading.Event()
-    monkeypatch.setattr(callbacks, "PENDING_CALLS", 1)
-    monkeypatch.setattr(callbacks, "_deliver", lambda call: release.wait(10))
-    caller = callbacks.Caller()
-    call = callbacks._Call(callbacks.Webhook(url="http://example.org/?key=private"), b"")
-    for _ in range(callbacks.THREADS + 5):
-        caller.submit(call)
-    release.set()
-    caller.join()
-    assert "Dropped the callback" in caplog.text
-    assert "private" not in caplog.text
-
-
-def test_another_key_of_the_platform_delivers_nothing(
-    hook: Any, caplog: pytest.LogCaptureFixture, configure: Callable[..., None]
-) -> None:
+def test_another_key_of_the_platform_delivers_nothing(generate: Any, hook: Any, configure: Callable[..., None]) -> None:
     url, received = hook
-    configure(OutgoingRequests, allow_private_urls=True)
-    webhook = callbacks.Webhook(url=url, login=Secret.seal("user"), password=Secret.seal("secret"))
+    generate({"type": "http", "url": url, "authorization": BASIC}, attempts=0)
     configure(Services, secret_key="another")
-    assert not callbacks._deliver(callbacks._Call(webhook, b"{}"))
+    configure(OutgoingRequests, allow_private_urls=True)
+    deliver_all()
     assert received == []
-    assert "LUNA_SECRET_KEY" in caplog.text
+    assert "LUNA_SECRET_KEY" in Callback.objects.unscoped().get(dead_time__isnull=False).error
+
+
+def test_the_outbox_holds_no_plain_secret(generate: Any, hook: Any) -> None:
+    url, _ = hook
+    params = {"headers": {"X-Door": "a header"}, "secret": SIGNING}
+    generate({"type": "http", "url": url, "authorization": BASIC, "params": params}, attempts=0)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sender_callback::text FROM sender_callback")
+        (row,) = cursor.fetchone()
+    assert not any(word in row for word in ("a header", SIGNING, BASIC["password"]))
+
+
+def test_events_that_are_not_stored_have_callbacks(generate: Any, hook: Any) -> None:
+    url, received = hook
+    event = generate({"type": "http", "url": url}, event_policy={"store_event": 0})
+    assert orjson.loads(received[0].body)["event"]["event_id"] == event["event_id"]
+    assert not Event.objects.unscoped().exists()
+
+
+def test_a_receiver_verifies_the_signature(generate: Any, hook: Any) -> None:
+    """As the documentation shows."""
+    url, received = hook
+    generate({"type": "http", "url": url, "params": {"secret": SIGNING}}, {"type": "http", "url": f"{url}/unsigned"})
+    signed, unsigned = sorted(received, key=lambda call: call.path)
+    headers = signed.headers
+    content = b".".join((headers["webhook-id"].encode(), headers["webhook-timestamp"].encode(), signed.body))
+    key = base64.b64decode(SIGNING.removeprefix("whsec_"))
+    expected = "v1," + base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
+    assert headers["webhook-signature"] == expected
+    assert abs(time.time() - int(headers["webhook-timestamp"])) < 60
+    assert "webhook-signature" not in unsigned.headers
+    assert unsigned.headers["webhook-id"] != headers["webhook-id"]
+
+
+def test_the_secret_is_masked_and_the_mask_keeps_it(client: Client, hook: Any) -> None:
+    policies = {
+        "storage_policy": {"callbacks": [{"type": "http", "url": "http://a.test", "params": {"secret": SIGNING}}]}
+    }
+    path = make_handler(client, policies)
+    shown = client.get(path).json()
+    assert shown["policies"]["storage_policy"]["callbacks"][0]["params"]["secret"] == MASK
+    assert client.put(path, {"policies": shown["policies"], "description": ""}, "application/json").status_code == 204
+    stored = Handler.objects.unscoped().get().policies["storage_policy"]["callbacks"][0]
+    assert Secret(stored["params"]["secret"]["sealed"]).reveal() == SIGNING
+
+
+@pytest.mark.parametrize("secret", ["short", "whsec_%%%", "whsec_QUJD", 7, ""])
+def test_secrets_that_cannot_sign(client: Client, secret: Any) -> None:
+    callback = {"type": "http", "url": "http://a.test", "params": {"secret": secret}}
+    body = {"policies": {"storage_policy": {"callbacks": [callback]}}}
+    answer = client.post("/6/handlers", body, "application/json")
+    assert (answer.status_code, answer.json()["error_code"]) == (400, 12027)

@@ -134,22 +134,23 @@ def test_it_is_closed_when_the_process_ends() -> None:
 def test_what_the_rooms_hold_is_in_the_status() -> None:
     import apps.imagestore.storage
     import apps.recognition.run.facade
-    import apps.sender.consumers  # noqa: F401
+    import apps.sender.consumers
+    import apps.sender.delivery.deliverer  # noqa: F401
 
     names = {"recognition engine", "pictures", "notifications", "callbacks", "websockets", "disk syncs"}
     assert names <= set(process.status())
 
 
-def test_a_closed_publisher_and_caller_end_their_threads() -> None:
-    from apps.sender.callbacks import Caller
+def test_a_closed_publisher_and_waker_end_their_threads() -> None:
+    from apps.sender.delivery.wakeup import Waker
     from apps.sender.publisher import Publisher
 
     before = set(threading.enumerate())
-    publisher, caller = Publisher(), Caller()
+    publisher, waker = Publisher(), Waker()
     mine = set(threading.enumerate()) - before
-    assert len(mine) == 5
+    assert len(mine) == 2
     publisher.close()
-    caller.close()
+    waker.close()
     for thread in mine:
         thread.join(5)
     assert not any(thread.is_alive() for thread in mine)

@@ -133,11 +133,11 @@ def _attribute(event: GeneratedEvent) -> AttributeData | None:
 
 
 def _decision(event: GeneratedEvent, policy: StoragePolicy) -> Decision:
-    """Return the decision of an event: at most one notification to websockets, and one callback per webhook."""
+    """Return the decision of an event: at most one notification to websockets, and one callback per target."""
     facts = event.draft.facts()
     of_event, of_attribute, of_notification = policy.event_policy, policy.attribute_policy, policy.notification_policy
     callbacks = [each for each in policy.callbacks if each.enable and accepts(each.filters, facts)]
-    webhooks = tuple(each.webhook for each in callbacks if each.webhook is not None)
+    targets = tuple(each.target for each in callbacks if each.target is not None)
     notified = of_notification.send_notification and accepts(of_notification.filters, facts)
     return Decision(
         store_event=of_event.store_event and accepts(of_event.filters, facts),
@@ -145,6 +145,6 @@ def _decision(event: GeneratedEvent, policy: StoragePolicy) -> Decision:
             _attribute(event) if of_attribute.store_attribute and accepts(of_attribute.filters, facts) else None
         ),
         attribute_ttl_s=of_attribute.ttl,
-        websockets=notified or len(webhooks) < len(callbacks),
-        webhooks=webhooks,
+        websockets=notified or len(targets) < len(callbacks),
+        callbacks=targets,
     )

@@ -31,7 +31,7 @@ def test_by_default_samples_and_events_are_stored_and_websockets_informed() -> N
     assert {item.account_id for item in run.objects} == {run.account_id}
     assert len(run.objects[0].meta["landmarks5"]) == 5  # type: ignore[arg-type]
     decision = event.decision
-    assert (decision.store_event, decision.websockets, decision.webhooks) == (True, True, ())
+    assert (decision.store_event, decision.websockets, decision.callbacks) == (True, True, ())
     assert (event.face, decision.attribute) == (None, None)
 
 
@@ -126,7 +126,7 @@ def test_a_temporary_attribute() -> None:
 def test_who_is_informed(policy: Any, websockets: bool, urls: list[str]) -> None:
     (event,) = decided(policy, make_event(make_person(), age=30)).events
     assert event.decision.websockets == websockets
-    assert [webhook.url for webhook in event.decision.webhooks] == urls
+    assert [target.url for target in event.decision.callbacks] == urls
 
 
 def test_an_event_that_is_not_stored() -> None:

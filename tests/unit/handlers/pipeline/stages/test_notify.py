@@ -1,4 +1,4 @@
-"""Stage notify: after the commit, to those that were decided."""
+"""Stage notify: after the commit, to the websockets that were decided."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,30 +10,31 @@ from apps.handlers.messages import event_message
 from apps.handlers.pipeline.stages import notify as module
 from apps.handlers.pipeline.stages.notify import notify
 from apps.handlers.types import Decision
-from apps.sender.callbacks import Webhook
 from tests.unit.handlers.pipeline.runs import make_event, make_person, make_run
 
 pytestmark = pytest.mark.django_db(transaction=True)
-HOOK = Webhook(url="http://a")
 
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     calls: list[dict[str, Any]] = []
-    for name in ("event_publish", "webhook_call"):
-        monkeypatch.setattr(module, name, lambda **kwargs: calls.append(kwargs))
+    monkeypatch.setattr(module, "event_publish", lambda **kwargs: calls.append(kwargs))
     return calls
 
 
-def test_websockets_and_webhooks_get_one_message(sent: list[dict[str, Any]]) -> None:
-    event = replace(make_event(make_person(), source="door"), decision=Decision(websockets=True, webhooks=(HOOK, HOOK)))
+def test_websockets_get_the_message(sent: list[dict[str, Any]]) -> None:
+    event = replace(make_event(make_person(), source="door"), decision=Decision(websockets=True))
     run = make_run(events=(event,))
     (notified,) = notify(run).events
-    published, *called = sent
+    (published,) = sent
     assert (published["account_id"], published["facts"]["source"]) == (run.account_id, "door")
-    assert [call["webhook"] for call in called] == [HOOK, HOOK]
-    assert [call["message"] for call in sent] == [event_message(event, run.shown)] * 3
-    assert notified.message == sent[0]["message"]
+    assert published["message"] == notified.message == event_message(event, run.shown)
+
+
+def test_the_message_of_callbacks_is_sent_to_websockets_too(sent: list[dict[str, Any]]) -> None:
+    event = replace(make_event(make_person()), decision=Decision(websockets=True), message={"event": {}})
+    notify(make_run(events=(event,)))
+    assert sent[0]["message"] == event.message
 
 
 def test_nobody_is_informed_of_other_events(sent: list[dict[str, Any]]) -> None:

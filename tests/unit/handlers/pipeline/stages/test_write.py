@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
+import orjson
 import pytest
 import redis
 
@@ -22,6 +23,9 @@ from apps.handlers.types import Decision, GeneratedEvent
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
 from apps.imagestore.types import NewObject
+from apps.sender.models import Callback
+from apps.sender.outbox import quota
+from apps.sender.targets import Webhook
 from tests.factories import make_account, make_version, stored_bytes
 from tests.unit.handlers.pipeline.runs import make_event, make_person, make_run
 
@@ -89,3 +93,34 @@ def test_a_failure_leaves_nothing(account: Account, version: DescriptorVersion, 
     assert redis_client.keys("luna:attribute:*") == []
     with pytest.raises(LunaError):
         stored_bytes(scope=Scope(account.account_id), bucket=item.bucket, object_id=item.object_id)
+
+
+HOOKS = (Webhook(url="http://a.test"), Webhook(url="http://b.test"))
+
+
+def test_callbacks_of_stored_and_other_events_are_one_statement(
+    account: Account, django_assert_num_queries: Any
+) -> None:
+    events = [
+        replace(make_event(make_person()), decision=Decision(callbacks=HOOKS)),
+        make_event(make_person()),
+        replace(make_event(make_person()), decision=Decision(callbacks=HOOKS[:1])),
+    ]
+    run = make_run(account_id=account.account_id, events=tuple(events))
+    quota().has_room(account.account_id, 1)  # its statement runs every few seconds
+    with django_assert_num_queries(3):  # savepoint, insert, release
+        written = write(run)
+    rows = Callback.objects.for_account(account.account_id).order_by("id")
+    ids = [event.draft.event_id for event in events]
+    assert [(row.object_id, row.target["url"]) for row in rows] == [
+        (ids[0], "http://a.test"), (ids[0], "http://b.test"), (ids[2], "http://a.test")
+    ]  # fmt: skip
+    assert orjson.loads(rows[0].payload)["event"] == written.events[0].message["event"]
+    assert written.events[1].message is None
+
+
+def test_a_failure_takes_the_callbacks_along(account: Account, version: DescriptorVersion) -> None:
+    event = event_of(version, uuid4(), callbacks=HOOKS)  # the list does not exist
+    with pytest.raises(LunaError):
+        write(make_run(account_id=account.account_id, events=(event,)))
+    assert not Callback.objects.unscoped().exists()

@@ -1,0 +1,70 @@
+"""Admin page of callbacks that are not delivered. It shows no bodies, which are biometric data."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+from unfold.decorators import action, display
+
+from apps.accounts.adminbase import DeletingAdmin
+from apps.accounts.adminbase.filters import by_words
+from apps.accounts.auth.access import actor_of
+from apps.sender.models import Callback
+from apps.sender.outbox import callbacks_drop, callbacks_replay
+from apps.sender.targets import TARGETS
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("dead", "dead letters"), ("waiting", "waiting")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Callback]) -> QuerySet[Callback]:
+        if self.value() is None:
+            return queryset
+        return queryset.filter(dead_time__isnull=self.value() == "waiting")
+
+
+@admin.register(Callback)
+class CallbackAdmin(DeletingAdmin):
+    """Waiting callbacks and dead letters; an action delivers dead letters again."""
+
+    list_display = ("callback_id", "account", "kind", "place", "state", "attempts", "error", "create_time")
+    list_select_related = ("account",)
+    list_filter = (
+        StateFilter,
+        ("account", AutocompleteSelectFilter),
+        ("kind", by_words({kind: kind for kind in TARGETS})),
+        ("create_time", RangeDateTimeFilter),
+    )
+    search_fields = ("place", "account__login")
+    id_search_fields = ("callback_id", "object_id", "account_id")
+    search_help_text = "A part of the address or login; callback id, event id or account id"
+    date_hierarchy = "create_time"
+    ordering = ("-id",)
+    fields = ("callback_id", "account", "kind", "place", "object_id", "size", "attempts", "error", "create_time",
+              "due_time", "expire_time", "dead_time")  # fmt: skip
+    actions = ("replay",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Callback]:
+        rows: QuerySet[Callback] = super().get_queryset(request).defer("payload", "target")
+        return rows
+
+    @display(description="state", label={"dead letter": "danger", "waiting": "info"})
+    def state(self, callback: Callback) -> str:
+        return "waiting" if callback.dead_time is None else "dead letter"
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("sender.change_callback"))
+
+    @action(description="Deliver selected dead letters again", permissions=("replay",))
+    def replay(self, request: HttpRequest, queryset: QuerySet[Callback]) -> None:
+        replayed = callbacks_replay(callback_ids=list(queryset.values_list("callback_id", flat=True)))
+        messages.success(request, f"{replayed} callbacks are delivered again.")
+
+    def delete_rows(self, request: HttpRequest, rows: list[Callback]) -> None:
+        callbacks_drop(callback_ids=[row.callback_id for row in rows], actor=actor_of(request))

@@ -1,0 +1,1 @@
+"""Delivery of stored callbacks by the worker processes."""

@@ -1,0 +1,51 @@
+"""The contract of a target of callbacks."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+from uuid import UUID
+
+
+class DeliveryError(Exception):
+    """A callback was not delivered. The message is for operators: it may name internal addresses."""
+
+
+class TransientError(DeliveryError):
+    """A retry may succeed: the target did not answer, or answered that it cannot work now."""
+
+
+class PermanentError(DeliveryError):
+    """A retry would fail too."""
+
+
+class Target(ABC):
+    """Where a callback goes. Subclasses are frozen dataclasses; their secrets stay sealed until a delivery.
+
+    `kind` names the subclass in stored callbacks. `timeout_s` limits one attempt.
+    """
+
+    kind: ClassVar[str]
+    timeout_s: float
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """The address for logs and operators, without secrets."""
+
+    @property
+    @abstractmethod
+    def server(self) -> str:
+        """The address that shares a circuit breaker and a limit of concurrent deliveries."""
+
+    @abstractmethod
+    def packed(self) -> Mapping[str, object]:
+        """Return the target as JSON, with sealed secrets."""
+
+    @classmethod
+    @abstractmethod
+    def unpacked(cls, data: Mapping[str, Any]) -> Self:
+        """Return the target of `packed`. Raises KeyError or TypeError for other data."""
+
+    @abstractmethod
+    def deliver(self, callback_id: UUID, payload: str) -> None:
+        """Make one attempt. `payload`: JSON object. Raises TransientError or PermanentError."""
