@@ -18,4 +18,8 @@ class Clock:
         try:
             yield
         finally:
-            self.stage_ms[name] = self.stage_ms.get(name, 0.0) + (time.perf_counter() - started) * 1e3
+            self.add(name, time.perf_counter() - started)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Add seconds to a stage."""
+        self.stage_ms[name] = self.stage_ms.get(name, 0.0) + seconds * 1e3

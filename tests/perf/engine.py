@@ -108,10 +108,10 @@ class RecordingEngine(Engine):
         self.recorded: list[tuple[str, Tensor]] | None = []
         super().__init__(config)
 
-    def run(self, network: str, tensor: Tensor, deadline: float) -> dict[str, Tensor]:
+    def start(self, network: str, tensor: Tensor, deadline: float) -> Callable[[], dict[str, Tensor]]:
         if self.recorded is not None:
             self.recorded.append((network, tensor))
-        return super().run(network, tensor, deadline)
+        return super().start(network, tensor, deadline)
 
 
 def _run_all(feeds: list[tuple[Any, dict[str, Tensor]]]) -> list[Any]:

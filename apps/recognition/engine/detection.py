@@ -68,14 +68,18 @@ def letterboxed(
     before it.
     """
     small = resized(image, scale)
+    if small.shape[:2] == shape:
+        return small[None], [Window(0, 0, scale * image_scale)]
     left, top = (shape[1] - small.shape[1]) // 2, (shape[0] - small.shape[0]) // 2
     total = scale * image_scale
     return slices_of(small, [(-left, -top)], shape), [Window(-left / total, -top / total, total)]
 
 
 def resized(image: Image, scale: float) -> Image:
-    """Return the picture at `scale`; strong downscaling averages pixels."""
+    """Return the picture at `scale`, itself at its own size; strong downscaling averages pixels."""
     size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    if size == image.shape[1::-1]:
+        return image
     averaged = scale < ANTIALIAS_BELOW_SCALE
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if averaged else cv2.INTER_LINEAR)  # type: ignore[return-value]
 

@@ -7,7 +7,7 @@ determine the estimation. Estimators of faces run before those of bodies, which 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -27,8 +27,8 @@ class Networks(Protocol):
     def run(self, network: str, crops: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """Return a network's outputs by name for crops, uint8 RGB [N, H, W, 3] of its input size."""
 
-    def run_all(self, calls: Sequence[tuple[str, NDArray[np.uint8]]]) -> list[dict[str, NDArray[Any]]]:
-        """Return the outputs of several networks, each with its crops, that run concurrently."""
+    def start(self, network: str, crops: NDArray[np.uint8]) -> Callable[[], dict[str, NDArray[Any]]]:
+        """Start a network and return a function that waits for its outputs, as `run`."""
 
     def for_task(self, task: str) -> Manifest:
         """Return the manifest of the network that serves a task."""

@@ -41,15 +41,12 @@ class FaceDescriptorEstimator(Estimator):
         points = [subject.warp_landmarks5 for subject in subjects]
         detector = networks.for_task("face_detector")
         head = head_for(detector)
-        described, outputs = networks.run_all(
-            [(network.name, aligned_crops(warps, points, alignment)), (detector.name, detector_crops(warps, head))]
-        )
-        raw = described[network.outputs[0].name]
+        described = networks.start(network.name, aligned_crops(warps, points, alignment))
+        detected = networks.start(detector.name, detector_crops(warps, head))
+        scores = suitability(warps, points, detected, head)
+        raw = described()[network.outputs[0].name]
         vectors = unit_vectors(raw.reshape(-1, len(subjects), spec.dimension).mean(0))
-        return [
-            Descriptor(spec.version, vector, score)
-            for vector, score in zip(vectors, suitability(warps, points, outputs, head), strict=True)
-        ]
+        return [Descriptor(spec.version, vector, score) for vector, score in zip(vectors, scores, strict=True)]
 
     def json(self, result: Descriptor) -> DescriptorJson:
         """Return `{sdk_descriptor, score}`: Base64 of the SDK's form."""

@@ -9,7 +9,7 @@ Two measurements detect covered parts. The landmarks of detector and mesh differ
 by .18 on masked ones. Eyes behind dark glasses have .12 of the cheeks' brightness, bare eyes .67.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -44,18 +44,24 @@ def detector_crops(warps: Sequence[Image], head: Head) -> NDArray[np.uint8]:
 
 
 def suitability(
-    warps: Sequence[Image], landmarks5: Sequence[Points], outputs: Mapping[str, NDArray[np.float32]], head: Head
+    warps: Sequence[Image],
+    landmarks5: Sequence[Points],
+    detected: Callable[[], Mapping[str, NDArray[np.float32]]],
+    head: Head,
 ) -> list[float]:
     """Return the score of each warp, uint8 RGB [250, 250, 3], with its five landmarks.
 
-    `outputs`: outputs of the face detector for `detector_crops`.
+    `detected`: waits for the outputs of the face detector for `detector_crops`. Pixels are measured before.
     """
     side = head.face_side
     places = [Window(0, 0, side / WARP_SIZE_PX)] * len(warps)
-    found = [overlapping(FACE_BOX, each) for each in head.decode(outputs, places, (side, side), head.candidate_score)]
+    factors = [_of_warp(warp, points) for warp, points in zip(warps, landmarks5, strict=True)]
+    found = [
+        overlapping(FACE_BOX, each) for each in head.decode(detected(), places, (side, side), head.candidate_score)
+    ]
     return [
-        float(np.prod([*_of_pixels(warp), *_of_face(warp, points), *_of_detection(detection, points, head)]))
-        for warp, points, detection in zip(warps, landmarks5, found, strict=True)
+        float(np.prod([*of_warp, *_of_detection(detection, points, head)]))
+        for of_warp, points, detection in zip(factors, landmarks5, found, strict=True)
     ]
 
 
@@ -65,12 +71,13 @@ def factor(value: float, curve: Curve) -> float:
     return float(np.interp(value, points[:, 0], points[:, 1]))
 
 
-def _grey(warp: Image) -> NDArray[np.uint8]:
-    return np.asarray(cv2.cvtColor(warp, cv2.COLOR_RGB2GRAY), np.uint8)
+def _of_warp(warp: Image, points: Points) -> tuple[float, ...]:
+    grey = np.asarray(cv2.cvtColor(warp, cv2.COLOR_RGB2GRAY), np.uint8)
+    return (*_of_pixels(grey), *_of_face(grey, points))
 
 
-def _of_pixels(warp: Image) -> tuple[float, float, float]:
-    grey = resized(_grey(warp), SHARPNESS_SIZE_PX / WARP_SIZE_PX).astype(np.float32)
+def _of_pixels(warp: NDArray[np.uint8]) -> tuple[float, float, float]:
+    grey = resized(warp, SHARPNESS_SIZE_PX / WARP_SIZE_PX).astype(np.float32)
     middle = grey[MIDDLE]
     detail = float(np.log10(cv2.Laplacian(grey, cv2.CV_32F)[MIDDLE].var() / (middle.var() + 1) + 1e-6))
     return (
@@ -80,11 +87,10 @@ def _of_pixels(warp: Image) -> tuple[float, float, float]:
     )
 
 
-def _of_face(warp: Image, points: Points) -> tuple[float, float]:
+def _of_face(grey: NDArray[np.uint8], points: Points) -> tuple[float, float]:
     left_eye, right_eye, nose, left_mouth, right_mouth = points
     across = right_eye - left_eye
     distance = max(float(np.linalg.norm(across)), 1.0)
-    grey = _grey(warp)
     eyes = _brightness(grey, (left_eye, right_eye), distance)
     cheeks = _brightness(grey, ((left_eye + left_mouth) / 2, (right_eye + right_mouth) / 2), distance)
     aside = abs(float((nose - (left_eye + right_eye) / 2) @ across)) / distance**2

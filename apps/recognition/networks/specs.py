@@ -116,11 +116,16 @@ class InputSpec:
         """Look up [N, H, W, C] as [N, C, H, W], plane by plane, because planes of floats are slow to transpose."""
         count, height, width, channels = images.shape
         tensor: NDArray[np.float32] = np.empty((count, channels, height, width), np.float32)
+        plain = self.mean == (0.0,) and self.std == (1.0,)  # a conversion takes two thirds of a look-up's time
         tables = np.broadcast_to(self._table.reshape(256, -1).T, (channels, 256))
         order = range(channels)[:: -1 if self.colour == "BGR" else 1]
         for image, planes in zip(images, tensor, strict=True):
             for channel, table, plane in zip(order, tables, planes, strict=True):
-                cv2.LUT(cv2.extractChannel(image, channel), table, plane)
+                values = cv2.extractChannel(image, channel)
+                if plain:
+                    np.copyto(plane, values)
+                else:
+                    cv2.LUT(values, table, plane)
         return tensor
 
 

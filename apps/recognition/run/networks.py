@@ -1,6 +1,7 @@
 """Networks of the engine for one picture."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,15 +21,24 @@ class EngineNetworks:
     descriptor_networks: Mapping[str, str]  # by task
     deadline: float
     clock: Clock = field(default_factory=Clock)
+    counted: float = 0.0  # until when the clock has counted; networks that run concurrently count once
 
     def run(self, network: str, crops: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        return self.run_all([(network, crops)])[0]
+        return self.start(network, crops)()
 
-    def run_all(self, calls: Sequence[tuple[str, NDArray[np.uint8]]]) -> list[dict[str, NDArray[Any]]]:
-        tensors = [(network, self.engine.manifest(network).input.tensor(crops)) for network, crops in calls]
-        with self.clock.stage("networks"):
-            started = [self.engine.start(network, tensor, self.deadline) for network, tensor in tensors]
-            return [outputs() for outputs in started]
+    def start(self, network: str, crops: NDArray[np.uint8]) -> Callable[[], dict[str, NDArray[Any]]]:
+        tensor = self.engine.manifest(network).input.tensor(crops)
+        started = time.perf_counter()
+        outputs = self.engine.start(network, tensor, self.deadline)
+
+        def finished() -> dict[str, NDArray[Any]]:
+            found = outputs()
+            now = time.perf_counter()
+            self.clock.add("networks", now - max(started, self.counted))
+            self.counted = now
+            return found
+
+        return finished
 
     def for_task(self, task: str) -> Manifest:
         return self.engine.manifest(self.engine.tasks[task])

@@ -20,8 +20,8 @@ from apps.recognition.networks.specs import Manifest
 from apps.recognition.types import Image
 
 Values = NDArray[np.float32]
-# All anchors of all windows in network pixels: boxes [N, A, 4] x1, y1, x2, y2, scores [N, A], points [N, A, P, 2].
-Candidates = tuple[Values, Values, Values]
+Anchors = tuple[NDArray[np.intp], NDArray[np.intp]]  # numbers of windows [K] and of anchors in them [K]
+Located = tuple[Values, Values]  # in network pixels: boxes [K, 4] x1, y1, x2, y2, and points [K, P, 2]
 
 LONGER_SIDE_PX = 640  # longer side of a free input size; YuNet was measured with it
 SIDE_STEP_PX = 128  # sides of a free input size are multiples of this, which limits the number of shapes
@@ -165,18 +165,32 @@ class Head(ABC):
         values = [
             output.activated(outputs[output.name]).reshape(len(places), -1, output.shape[-1]) for output in self.outputs
         ]
+        scores = self.scores(values)
+        windows, anchors = np.nonzero(scores >= threshold)
+        boxes, points = self.located(values, (windows, anchors), *shape)  # a few of thousands of anchors
         found = []
-        for place, boxes, scores, points in zip(places, *self.candidates(values, *shape), strict=True):
-            chosen = scores >= threshold
+        for number, place in enumerate(places):
+            own = windows == number
             origin = np.array([place.x, place.y], np.float32)
-            corners = (boxes[chosen].reshape(-1, 2, 2) / place.scale + origin).reshape(-1, 4)
-            keypoints = points[chosen] / place.scale + origin
-            found.append(suppressed(map(Detection, corners, scores[chosen].tolist(), keypoints), self.nms_iou))
+            corners = (boxes[own].reshape(-1, 2, 2) / place.scale + origin).reshape(-1, 4)
+            keypoints = points[own] / place.scale + origin
+            certainty = scores[number, anchors[own]].tolist()
+            found.append(suppressed(map(Detection, corners, certainty, keypoints), self.nms_iou))
         return found
 
     @abstractmethod
-    def candidates(self, values: Sequence[Values], height: int, width: int) -> Candidates:
-        """Return all anchors of inputs of this size. `values`: activated outputs [N, rows, last side]."""
+    def scores(self, values: Sequence[Values]) -> Values:
+        """Return the score of every anchor, float32 [N, A]. `values`: activated outputs [N, rows, last side]."""
+
+    @abstractmethod
+    def located(self, values: Sequence[Values], chosen: Anchors, height: int, width: int) -> Located:
+        """Return boxes and points of the chosen anchors, for inputs of this size."""
+
+
+def rows_of(values: Sequence[Values], chosen: Anchors) -> Values:
+    """Return the chosen rows [K, last side] of outputs whose anchors follow each other."""
+    rows: Values = np.concatenate(values, 1)[chosen]
+    return rows
 
 
 @lru_cache(maxsize=128)  # three strides of each size of input
@@ -186,6 +200,14 @@ def grid(height: int, width: int, stride: int, repeat: int = 1) -> Values:
     cells = np.repeat(np.stack([columns, rows], -1).reshape(-1, 2), repeat, 0).astype(np.float32)
     cells.setflags(write=False)
     return cells
+
+
+@lru_cache(maxsize=64)
+def cells_of(height: int, width: int, strides: tuple[int, ...], repeat: int = 1) -> tuple[Values, Values]:
+    """Return the cells of the feature maps of all strides, [A, 2] as in `grid`, and the stride of each, [A, 1]."""
+    grids = [grid(height, width, stride, repeat) for stride in strides]
+    sides = np.repeat(np.array(strides, np.float32), [len(each) for each in grids])[:, None]
+    return np.concatenate(grids), sides
 
 
 def _corners(height: float, width: float, side: int, stride: float) -> list[tuple[int, int]]:

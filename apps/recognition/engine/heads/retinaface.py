@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from apps.recognition.engine.heads.base import Candidates, Head, Values, grid
+from apps.recognition.engine.heads.base import Anchors, Head, Located, Values, grid, rows_of
 
 ANCHORS = ((8, (16, 32)), (16, (64, 128)), (32, (256, 512)))  # (pixels per cell, sides of its anchors in pixels)
 PLACE_VARIANCE, SIZE_VARIANCE = 0.1, 0.2
@@ -21,15 +21,18 @@ class RetinaFace(Head):
 
     last_sides = (4, 2, 10)
 
-    def candidates(self, values: Sequence[Values], height: int, width: int) -> Candidates:
-        """Return the anchors in network pixels, as the published `decode` and `decode_landm`."""
-        box, probabilities, offsets = values
-        centres, sides = _anchors(height, width)
-        middles = centres + box[..., :2] * PLACE_VARIANCE * sides
-        halves = sides * np.exp(box[..., 2:] * SIZE_VARIANCE) / 2
-        boxes = np.concatenate([middles - halves, middles + halves], -1)
-        moved = offsets.reshape(*offsets.shape[:2], 5, 2) * PLACE_VARIANCE * sides[:, None]
-        return boxes, probabilities[..., 1], centres[:, None] + moved
+    def scores(self, values: Sequence[Values]) -> Values:
+        """Return the probabilities of a face."""
+        return values[1][..., 1]
+
+    def located(self, values: Sequence[Values], chosen: Anchors, height: int, width: int) -> Located:
+        """Return boxes and points as the published `decode` and `decode_landm`."""
+        centres, sides = (each[chosen[1]] for each in _anchors(height, width))
+        box, offsets = rows_of(values[:1], chosen), rows_of(values[2:], chosen)
+        middles = centres + box[:, :2] * PLACE_VARIANCE * sides
+        halves = sides * np.exp(box[:, 2:] * SIZE_VARIANCE) / 2
+        points = centres[:, None] + offsets.reshape(-1, 5, 2) * PLACE_VARIANCE * sides[:, None]
+        return np.concatenate([middles - halves, middles + halves], -1), points
 
 
 @lru_cache(maxsize=16)

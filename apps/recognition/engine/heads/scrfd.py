@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from apps.recognition.engine.heads.base import Candidates, Head, Values, grid
+from apps.recognition.engine.heads.base import Anchors, Head, Located, Values, cells_of, rows_of
 
 STRIDES = (8, 16, 32)
 ANCHORS_A_CELL = 2
@@ -20,14 +20,15 @@ class Scrfd(Head):
 
     last_sides = (1, 1, 1, 4, 4, 4, 10, 10, 10)
 
-    def candidates(self, values: Sequence[Values], height: int, width: int) -> Candidates:
-        """Return the anchors in network pixels, as InsightFace's `distance2bbox` and `distance2kps`."""
-        boxes, scores, points = [], [], []
-        for level, stride in enumerate(STRIDES):
-            score, distances, offsets = values[level::3]
-            corners = grid(height, width, stride, ANCHORS_A_CELL) * stride
-            scores.append(score[..., 0])
-            edges = distances * stride
-            boxes.append(np.concatenate([corners - edges[..., :2], corners + edges[..., 2:]], -1))
-            points.append(corners[:, None] + offsets.reshape(*offsets.shape[:2], 5, 2) * stride)
-        return np.concatenate(boxes, 1), np.concatenate(scores, 1), np.concatenate(points, 1)
+    def scores(self, values: Sequence[Values]) -> Values:
+        """Return the published scores."""
+        scores: Values = np.concatenate(values[:3], 1)[..., 0]
+        return scores
+
+    def located(self, values: Sequence[Values], chosen: Anchors, height: int, width: int) -> Located:
+        """Return boxes and points as InsightFace's `distance2bbox` and `distance2kps`."""
+        cells, strides = (each[chosen[1]] for each in cells_of(height, width, STRIDES, ANCHORS_A_CELL))
+        corners, edges = cells * strides, rows_of(values[3:6], chosen) * strides
+        offsets = rows_of(values[6:], chosen).reshape(-1, 5, 2) * strides[:, None]
+        boxes = np.concatenate([corners - edges[:, :2], corners + edges[:, 2:]], -1)
+        return boxes, corners[:, None] + offsets

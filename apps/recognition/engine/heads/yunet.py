@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from apps.recognition.engine.heads.base import Candidates, Head, Values, grid
+from apps.recognition.engine.heads.base import Anchors, Head, Located, Values, cells_of, rows_of
 
 STRIDES = (8, 16, 32)
 
@@ -18,14 +18,15 @@ class YuNet(Head):
 
     last_sides = (1, 1, 1, 1, 1, 1, 4, 4, 4, 10, 10, 10)
 
-    def candidates(self, values: Sequence[Values], height: int, width: int) -> Candidates:
-        """Return the candidates in network pixels, as OpenCV's FaceDetectorYN."""
-        boxes, scores, points = [], [], []
-        for level, stride in enumerate(STRIDES):
-            classes, objects, box, keypoints = values[level::3]
-            cells = grid(height, width, stride)
-            scores.append(np.sqrt(classes.clip(0, 1) * objects.clip(0, 1))[..., 0])
-            centres, halves = (cells + box[..., :2]) * stride, np.exp(box[..., 2:]) * (stride / 2)
-            boxes.append(np.concatenate([centres - halves, centres + halves], -1))
-            points.append((keypoints.reshape(*keypoints.shape[:2], 5, 2) + cells[:, None]) * stride)
-        return np.concatenate(boxes, 1), np.concatenate(scores, 1), np.concatenate(points, 1)
+    def scores(self, values: Sequence[Values]) -> Values:
+        """Return √(cls · obj)."""
+        classes, objects = (np.concatenate(values[start : start + 3], 1)[..., 0].clip(0, 1) for start in (0, 3))
+        return np.asarray(np.sqrt(classes * objects), np.float32)
+
+    def located(self, values: Sequence[Values], chosen: Anchors, height: int, width: int) -> Located:
+        """Return boxes and points as OpenCV's FaceDetectorYN."""
+        cells, strides = (each[chosen[1]] for each in cells_of(height, width, STRIDES))
+        box, keypoints = rows_of(values[6:9], chosen), rows_of(values[9:], chosen)
+        centres, halves = (cells + box[:, :2]) * strides, np.exp(box[:, 2:]) * (strides / 2)
+        points = (keypoints.reshape(-1, 5, 2) + cells[:, None]) * strides[:, None]
+        return np.concatenate([centres - halves, centres + halves], -1), points

@@ -198,7 +198,7 @@ class _Conversion:
             zero, six = self.builder.constant(np.float32(0)), self.builder.constant(np.float32(6))
             return self.builder.node("Clip", value, zero, six)
         if function == "Prelu" and slope is not None:
-            return self.builder.node("PRelu", value, self.builder.constant(slope.reshape(-1, 1, 1)))
+            return self.builder.prelu(value, slope)
         if function in ("Relu", "Sigmoid", "Tanh"):
             return self.builder.node(function, value)
         raise NetworkError(f"activation {function} is not supported")

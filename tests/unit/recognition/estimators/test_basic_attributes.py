@@ -1,6 +1,7 @@
 """Age and sex by two networks: whose answer counts when. The answers of the networks are given by the tests."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,8 @@ class Answers(Networks):
             return {"age": ages[:, None], "gender": np.tile(np.array([[0.9, 0.1]], np.float32), (len(crops), 1))}
         return {"age": np.eye(100, dtype=np.float32)[ages.astype(int)], "gender": np.full((len(crops), 1), 0.2)}
 
-    def run_all(self, calls: Sequence[tuple[str, np.ndarray]]) -> list[dict[str, Any]]:
-        return [self.run(*call) for call in calls]
+    def start(self, network: str, crops: np.ndarray) -> Callable[[], dict[str, Any]]:
+        return partial(self.run, network, crops)
 
 
 def subjects(count: int) -> list[Subject]:

@@ -213,7 +213,7 @@ def test_the_descriptor_score_says_how_fit_a_picture_is(estimate: Estimate, port
 
 def scores(engine: Engine, warps: list[Any], points: list[Any]) -> list[float]:
     networks = EngineNetworks(engine, {}, engine.deadline())
-    seen = networks.run(networks.for_task("face_detector").name, detector_crops(warps, engine.head))
+    seen = networks.start(networks.for_task("face_detector").name, detector_crops(warps, engine.head))
     return suitability(warps, points, seen, engine.head)
 
 

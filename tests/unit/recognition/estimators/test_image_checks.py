@@ -1,6 +1,6 @@
 """Measurements of the estimators of image checks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -236,8 +236,8 @@ class Labeller:
         self.crops = crops
         return {"scores": self.raw}
 
-    def run_all(self, calls: Sequence[tuple[str, NDArray[np.uint8]]]) -> list[dict[str, NDArray[Any]]]:
-        return [self.run(*call) for call in calls]
+    def start(self, network: str, crops: NDArray[np.uint8]) -> Callable[[], dict[str, NDArray[Any]]]:
+        return partial(self.run, network, crops)
 
 
 @pytest.fixture(scope="module")
