@@ -26,15 +26,15 @@ COMPLETE = "complete"  # comment of a table that has all descriptors
 INSTALL = """
 CREATE OR REPLACE FUNCTION {thin}_described() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'DELETE' THEN
-        DELETE FROM {thin} WHERE descriptor_key = OLD.id;
-        RETURN NULL;
+    IF TG_OP = 'DELETE' OR TG_OP = 'UPDATE' AND (OLD.{owner}, OLD.version) <> (NEW.{owner}, NEW.version) THEN
+        DELETE FROM {thin} WHERE {key} = OLD.{owner} AND version = OLD.version;
     END IF;
-    INSERT INTO {thin} (descriptor_key, {key}, version, vector, {columns})
-    SELECT NEW.id, NEW.{owner}, NEW.version, NEW.vector, {object_columns}
-    FROM {objects} o WHERE o.id = NEW.{owner} FOR SHARE
-    ON CONFLICT (descriptor_key) DO UPDATE SET ({key}, version, vector, {columns})
-        = (EXCLUDED.{key}, EXCLUDED.version, EXCLUDED.vector, {excluded_columns});
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO {thin} ({key}, version, vector, {columns})
+        SELECT NEW.{owner}, NEW.version, NEW.vector, {object_columns}
+        FROM {objects} o WHERE o.id = NEW.{owner} FOR SHARE
+        ON CONFLICT ({key}, version) DO UPDATE SET (vector, {columns}) = (EXCLUDED.vector, {excluded_columns});
+    END IF;
     RETURN NULL;
 END $$;
 
@@ -58,24 +58,26 @@ DROP FUNCTION IF EXISTS {thin}_object_changed();
 # Locks keep what a batch reads as it is until the batch is committed. From then on triggers see its rows.
 FILL = """
 WITH batch AS (
-    SELECT d.id, d.{owner}, d.version, d.vector, {object_columns}
+    SELECT d.{owner} AS {key}, d.version, d.vector, {object_columns}
     FROM {descriptors} d JOIN {objects} o ON o.id = d.{owner}
-    WHERE d.id > %s ORDER BY d.id LIMIT {rows} FOR SHARE
+    WHERE (d.{owner}, d.version) > (%s, %s) ORDER BY d.{owner}, d.version LIMIT {rows} FOR SHARE
 ), added AS (
-    INSERT INTO {thin} (descriptor_key, {key}, version, vector, {columns}) SELECT * FROM batch ON CONFLICT DO NOTHING
+    INSERT INTO {thin} ({key}, version, vector, {columns}) SELECT * FROM batch ON CONFLICT DO NOTHING
 )
-SELECT max(id), count(*) FROM batch
+SELECT {key}, version, count(*) OVER () FROM batch ORDER BY {key} DESC, version DESC LIMIT 1
 """
-GONE = "NOT EXISTS (SELECT FROM {descriptors} d WHERE d.id = t.descriptor_key)"
-STALE = f"SELECT count(*) FROM {{thin}} t WHERE {GONE}"  # noqa: S608 (names of our own)
+SAME = "d.{owner} = t.{key} AND d.version = t.version"
+GONE = f"NOT EXISTS (SELECT FROM {{descriptors}} d WHERE {SAME})"
+STALE = f"SELECT count(*) FROM {{thin}} t WHERE {GONE}"  # noqa: S608
 FORGET = f"DELETE FROM {{thin}} t WHERE {GONE}"  # noqa: S608
-LACKING = "SELECT count(*) FROM {descriptors} d WHERE NOT EXISTS (SELECT FROM {thin} t WHERE t.descriptor_key = d.id)"
+LACKING = f"SELECT count(*) FROM {{descriptors}} d WHERE NOT EXISTS (SELECT FROM {{thin}} t WHERE {SAME})"  # noqa: S608
 STATE = "SELECT coalesce(obj_description('{thin}'::regclass, 'pg_class') = '{complete}', false)"
 # A row of the thin table whose descriptor is gone was left by a change that triggers do not see, such as DROP TABLE.
 SEARCH = """
-SELECT s.complete, h.key, h.distance, EXISTS (SELECT FROM {descriptors} d WHERE d.id = h.descriptor_key)
+SELECT s.complete, h.key, h.distance,
+    EXISTS (SELECT FROM {descriptors} d WHERE d.{owner} = h.key AND d.version = h.version)
 FROM ({state}) AS s (complete) LEFT JOIN (
-    SELECT t.descriptor_key, t.{key} AS key, t.vector <#> %s::vector AS distance
+    SELECT t.{key} AS key, t.version, t.vector <#> %s::vector AS distance
     FROM {thin} t WHERE t.version = %s AND t.{key} = ANY(ARRAY({members})) ORDER BY distance, t.{key} LIMIT %s
 ) h ON true ORDER BY h.distance, h.key
 """
@@ -138,14 +140,15 @@ class ThinTable:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
             cursor.execute(self._sql(INSTALL))
-        after = 0
+        after = (0, 0)
         while True:
             with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute(self._sql(FILL, rows=BATCH_ROWS), [after])
-                last, count = cursor.fetchone()
-            if not count:
+                cursor.execute(self._sql(FILL, rows=BATCH_ROWS), after)
+                row = cursor.fetchone()
+            if row is None:
                 break
-            after = last
+            key, version, count = row
+            after = key, version
             yield count
         with connection.cursor() as cursor:  # without statistics, the first searches are planned for an empty table
             cursor.execute(self._sql("ANALYZE {thin}"))

@@ -116,7 +116,7 @@ class ThinEvent(AccountOwned):
     Triggers write it. The index has all columns of filters but `tags`: their size has no limit, that of index rows has.
     """
 
-    descriptor_key = models.BigIntegerField(primary_key=True)
+    id = models.BigAutoField(primary_key=True)
     event_key = models.BigIntegerField()
     version = models.PositiveIntegerField()
     vector = PlainVectorField()

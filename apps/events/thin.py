@@ -11,7 +11,7 @@ from apps.common.thin import ThinTable
 from apps.events.models import ThinEvent
 from apps.events.selectors import DESCRIPTORS
 
-OWN = ("descriptor_key", "event_key", "version", "vector")
+OWN = ("id", "event_key", "version", "vector")
 THIN_EVENTS = ThinTable(
     name="events",
     thin=ThinEvent._meta.db_table,

@@ -75,7 +75,7 @@ class FaceDescriptor(models.Model):
 class ThinFace(AccountOwned):
     """Copy of a face's descriptor with the columns of filters of faces: see `apps.common.thin`. Triggers write it."""
 
-    descriptor_key = models.BigIntegerField(primary_key=True)
+    id = models.BigAutoField(primary_key=True)
     face_key = models.BigIntegerField()
     version = models.PositiveIntegerField()
     vector = PlainVectorField()

@@ -11,7 +11,7 @@ from apps.faces.filters import FACE_TERMS
 from apps.faces.models import ThinFace
 from apps.faces.nearest import DESCRIPTORS, members_of_list
 
-OWN = ("descriptor_key", "face_key", "version", "vector")
+OWN = ("id", "face_key", "version", "vector")
 THIN_FACES = ThinTable(
     name="faces",
     thin=ThinFace._meta.db_table,

@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='ThinEvent',
             fields=[
-                ('descriptor_key', models.BigIntegerField(primary_key=True, serialize=False)),
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
                 ('event_key', models.BigIntegerField()),
                 ('version', models.PositiveIntegerField()),
                 ('vector', apps.common.vectors.PlainVectorField()),

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='ThinFace',
             fields=[
-                ('descriptor_key', models.BigIntegerField(primary_key=True, serialize=False)),
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
                 ('face_key', models.BigIntegerField()),
                 ('version', models.PositiveIntegerField()),
                 ('vector', apps.common.vectors.PlainVectorField()),

@@ -79,10 +79,10 @@ def build(table: ThinTable) -> int:
 def differences(table: ThinTable) -> list[tuple[object, ...]]:
     """Rows of the thin table that its sources do not give, and rows that it lacks."""
     own = ", ".join(table.columns)
-    thin = f"SELECT descriptor_key, {table.key}, version, vector::text, {own} FROM {table.thin}"  # noqa: S608
+    thin = f"SELECT {table.key}, version, vector::text, {own} FROM {table.thin}"  # noqa: S608
     objects = ", ".join(f"o.{each}" for each in table.columns)
     sources = f"{table.source.table} d JOIN {table.objects} o ON o.id = d.{table.source.owner}"
-    wide = f"SELECT d.id, o.id, d.version, d.vector::text, {objects} FROM {sources}"  # noqa: S608
+    wide = f"SELECT o.id, d.version, d.vector::text, {objects} FROM {sources}"  # noqa: S608
     with connection.cursor() as cursor:
         cursor.execute(f"({thin} EXCEPT {wide}) UNION ALL ({wide} EXCEPT {thin})")
         return cursor.fetchall()
@@ -99,6 +99,7 @@ def test_events_are_copied_and_followed(account: Account, vectors: Vector) -> No
 
     EventDescriptor.objects.filter(event=events[0], version=VERSION).update(vector=vectors[1])
     EventDescriptor.objects.filter(event=events[1]).delete()
+    EventDescriptor.objects.filter(event=events[5], version=VERSION).update(version=VERSION + 7)
     EventDescriptor.objects.create(event=events[1], version=OTHER, vector=vectors[2])
     Event.objects.unscoped().filter(pk=events[2].pk).update(source="another", age=None, tags=["x" * 36] * 200)
     events[3].delete()
@@ -278,7 +279,7 @@ def test_fsck_finds_and_mends_differences(account: Account, vectors: Vector) -> 
     build(THIN_EVENTS)
     ThinEvent.objects.unscoped().filter(event_key=events[0].pk).delete()
     gone = ThinEvent.objects.unscoped().filter(event_key=events[1].pk)
-    gone.update(descriptor_key=F("descriptor_key") + 1000)
+    gone.update(event_key=F("event_key") + 1000)
     faults = list(THIN_EVENTS.faults(False))
     assert [(fault.kind, fault.subject) for fault in faults] == [
         ("rows of deleted descriptors in the thin table", "2 of events"),
