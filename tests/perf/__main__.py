@@ -24,8 +24,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 HERE = Path(__file__).parent
-NOT_BENCHMARKS = {"__main__", "report", "web"}
-LONG = {"list_among_many", "lists", "memory", "segments", "thin"}
+NOT_BENCHMARKS = {"__main__", "filling", "people", "report", "scans", "web"}
+LONG = {"list_among_many", "lists", "matcher", "memory", "segments", "thin"}
 
 
 def names() -> list[str]:

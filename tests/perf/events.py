@@ -15,6 +15,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPConnection
 from pathlib import Path
+from types import MappingProxyType
 from uuid import uuid4
 
 import httpx
@@ -40,15 +41,15 @@ def photograph() -> bytes:
     return buffer.getvalue()
 
 
-def serve() -> tuple[subprocess.Popen[bytes], str]:
-    """The platform's web process, ready."""
+def serve(environment: Mapping[str, str] = MappingProxyType({})) -> tuple[subprocess.Popen[bytes], str]:
+    """The platform's web process, ready. `environment`: variables beside those of this process."""
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         port = listener.getsockname()[1]
         process = subprocess.Popen(
             [sys.executable, "-m", "luna.web", str(listener.fileno())],
             cwd=ROOT,
             pass_fds=[listener.fileno()],
-            env=os.environ | {"LUNA_LOG_LEVEL": "WARNING"},
+            env=os.environ | {"LUNA_LOG_LEVEL": "WARNING"} | dict(environment),
         )
     origin = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + START_TIMEOUT_S

@@ -3,7 +3,6 @@
 It takes minutes, so it runs by name only: `python -m tests.perf list_among_many`.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -13,13 +12,13 @@ from django.db import connection, transaction
 from pgvector import Vector as PgVector
 
 from apps.accounts.services import account_create
-from apps.common import nearest
 from apps.common.descriptors import Calibration, DescriptorVersion, Vector, versions
 from apps.common.prepared import planned_cursor
 from apps.common.scope import Scope
 from apps.faces.models import Face, List, ListFace
 from apps.matching.engine.database import DatabaseMatcher
 from apps.matching.types import FaceCandidates
+from tests.perf.filling import analyze, descriptors_copy
 from tests.perf.matching import timed
 from tests.perf.report import Row, percentile
 
@@ -65,28 +64,9 @@ def add_faces(account_id: UUID, random: np.random.Generator) -> list[int]:
     keys: list[int] = []
     for _ in range(FACES // BATCH):
         faces = Face.objects.bulk_create([Face(account_id=account_id) for _ in range(BATCH)])
-        copy_in([face.pk for face in faces], vectors_of(random, BATCH))
+        descriptors_copy([face.pk for face in faces], VERSION.version, vectors_of(random, BATCH))
         keys += [face.pk for face in faces]
     return keys
-
-
-def copy_in(keys: Sequence[int], vectors: Vector) -> None:
-    """Write descriptors with PostgreSQL's binary COPY, because inserts of 100,000 vectors take minutes."""
-    row = np.dtype(
-        [
-            ("fields", ">i2"),
-            *(("key_size", ">i4"), ("key", ">i8"), ("version_size", ">i4"), ("version", ">i4")),
-            *(("size", ">i4"), ("dimension", ">i2"), ("unused", ">i2"), ("vector", ">f4", (DIMENSION,))),
-            *(("generation_size", ">i4"), ("generation", ">i4")),
-        ]
-    )
-    rows = np.zeros(len(keys), row)
-    rows["fields"], rows["key_size"], rows["version_size"], rows["generation_size"] = 4, 8, 4, 4
-    rows["size"], rows["dimension"] = 4 + 4 * DIMENSION, DIMENSION
-    rows["key"], rows["version"], rows["vector"] = keys, VERSION.version, vectors
-    statement = "COPY faces_facedescriptor (face_id, version, vector, generation) FROM STDIN (FORMAT BINARY)"
-    with connection.connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8) + rows.tobytes() + b"\xff\xff")
 
 
 def copy_with_default_storage() -> None:
@@ -98,8 +78,8 @@ def copy_with_default_storage() -> None:
             [VERSION.version],
         )
         cursor.execute("CREATE UNIQUE INDEX ON plain (face_id, version)")
-        cursor.execute("ANALYZE plain, faces_face, faces_facedescriptor, faces_list, faces_listface")
-    nearest._census.cache_clear()
+        cursor.execute("ANALYZE plain")
+    analyze()
 
 
 def compare(random: np.random.Generator, candidates: FaceCandidates, list_key: int) -> list[Row]:

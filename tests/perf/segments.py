@@ -1,26 +1,30 @@
-"""Matching in a large list in memory, beside the database, FAISS and USearch: run by name.
+"""Matching in a large list in memory, beside the database, pgvector, FAISS and USearch: run by name.
 
-`LUNA_BENCH_FACES=100000,1000000` and `LUNA_BENCH_DIMENSIONS=128,512` choose the sizes (default: 100,000 of both). All
-run on one pinned core and alternate, so that other load affects all equally. Ratios compare the CPU time of scans and
-the wall-clock time of whole searches.
+`LUNA_BENCH_FACES=10000,100000,1000000` and `LUNA_BENCH_DIMENSIONS=128,512` choose the sizes (default: 100,000 of both).
+HNSW is measured up to `LUNA_BENCH_HNSW_FACES` (100,000), because it takes minutes to build. All scans run on one pinned
+core and alternate, so that other load affects all equally. Ratios of scans compare CPU time, those of searches that
+PostgreSQL takes part in the wall-clock time.
 
-Descriptors are normal in their principal components with a spectrum that falls like 1/(i + 4), as that of face
-descriptors does, in random coordinates. A known person's descriptor has a cosine of .75 to the stored one.
+Descriptors: `tests/perf/people.py`. The threshold of similarity .8 is the cosine of the embedded network in 128-d. In
+512-d it is the cosine that as many pairs of strangers reach.
 """
 
 import logging
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
-from uuid import UUID
+from uuid import uuid4
 
 import numpy as np
 from django.db import connection
+from pgvector import Vector as PgVector
 
 from apps.accounts.services import account_create, account_delete
 from apps.common.config import override_config
 from apps.common.descriptors import Calibration, DescriptorVersion, Vector, versions
+from apps.common.prepared import planned_cursor
 from apps.common.scope import Scope
 from apps.faces.models import List
 from apps.matching.config import DescriptorsCache
@@ -29,20 +33,20 @@ from apps.matching.engine.database import DatabaseMatcher
 from apps.matching.segments.builder import Builder
 from apps.matching.segments.codes import Floats
 from apps.matching.segments.files import segments_root
-from apps.matching.segments.scan import proposals
 from apps.matching.types import FaceCandidates
+from tests.perf.filling import faces_fill, list_fill
+from tests.perf.people import MATCH_COSINE, Population, population
 from tests.perf.report import Row, percentile
+from tests.perf.scans import ANY, BATCH, LIMITS, Probes, scans
 
 logger = logging.getLogger(__name__)
 
-ROUNDS = int(os.environ.get("LUNA_BENCH_ROUNDS", "9"))
 SQL_ROUNDS = 5
 SQL_ROUNDS_OF_LARGE = 1  # a scan of a million 512-d rows takes seconds
 LARGE = 200_000
-BATCH = 30
-KNOWN_COSINE = 0.75
-THRESHOLD = 0.5
-BATCH_ROWS = 20_000
+HNSW_FACES = int(os.environ.get("LUNA_BENCH_HNSW_FACES", "100000"))
+EF_SEARCH = 100
+PAIRS = 3000  # strangers on each side, from which the cosine of similarity .8 is computed in 512-d
 
 
 def bench() -> list[Row]:
@@ -57,50 +61,25 @@ def bench() -> list[Row]:
     return rows
 
 
-def spectrum(dimension: int) -> Callable[[np.random.Generator, int], Floats]:
-    """Return a source of unit vectors, float32 [n, d]."""
-    spread = ((np.arange(dimension) + 4.0) ** -0.5).astype(np.float32)
-    rotation, _ = np.linalg.qr(np.random.default_rng(1).standard_normal((dimension, dimension)))
-
-    def drawn(random: np.random.Generator, count: int) -> Floats:
-        vectors = random.standard_normal((count, dimension), dtype=np.float32) * spread @ rotation.T.astype(np.float32)
-        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-    return drawn
-
-
 def measure(faces: int, dimension: int) -> list[Row]:
     version = DescriptorVersion(
         900_100 + dimension, "face", "benchmark", dimension, "float32-le", Calibration(((-1, 0), (1, 1)))
     )
     versions.register(version, default=True)
-    drawn, random = spectrum(dimension), np.random.default_rng(2026)
-    account = account_create(login=f"segments{faces}x{dimension}@luna.test", password="benchmark")
-    stored = np.concatenate([drawn(random, min(BATCH_ROWS, faces - at)) for at in range(0, faces, BATCH_ROWS)])
+    people, random = population(dimension), np.random.default_rng(2026)
+    stored = people.people(random, faces)
+    probes = Probes(people.people(random, BATCH), people.again(random, stored[:: max(1, faces // BATCH)][:BATCH]))
+    cosine = match_cosine(people)
+    account = account_create(login=f"{uuid4().hex}@luna.test", password="benchmark")
+    name = f"{faces:,} × {dimension}"
     try:
-        row = fill(account.account_id, version, stored)
-        name = f"{faces:,} × {dimension}"
-        started = time.perf_counter()
-        Builder(segments_root()).step()
-        built_s = time.perf_counter() - started
-        started = time.perf_counter()
-        service().copies.refresh()
-        mapped_s = time.perf_counter() - started
-        million = 1e6 / faces
-        rows = [
-            Row(f"{name}: built from the database", built_s * million, "s/million", goal="<= 40"),
-            Row(f"{name}: mapped, checksums compared", mapped_s * million, "s/million", goal="<= 2"),
-            Row(
-                f"{name}: memory", service().copies.all()[0].manifest.bytes * million / 1e9, "GB/million", goal="<= 1.2"
-            ),
-        ]
-        strangers = drawn(random, BATCH)
-        known = KNOWN_COSINE * stored[:: max(1, faces // BATCH)][:BATCH] + drawn(random, BATCH) * 0.66
-        known = (known / np.linalg.norm(known, axis=1, keepdims=True)).astype(np.float32)
-        for each in scans(name, stored, known, strangers):
+        row = list_fill(account.account_id, faces_fill(account.account_id, version.version, stored))
+        rows = [*building(name, faces), Row(f"{name}: cosine of similarity .8", cosine, "")]
+        for each in scans(name, stored, service().copies.all()[0], probes, cosine):
             logger.info("%s", each)
             rows.append(each)
-        rows += searches(name, faces, row, Scope(account.account_id), version, known)
+        rows += searches(name, faces, row, Scope(account.account_id), version, probes, cosine)
+        rows += bare(name, faces, row, Scope(account.account_id), version, probes)
     finally:
         account_delete(account=account)
         Builder(segments_root()).step()
@@ -108,112 +87,46 @@ def measure(faces: int, dimension: int) -> list[Row]:
     return rows
 
 
-def mapped_bytes() -> int:
-    return sum(each.manifest.bytes for each in service().copies.all())
+def match_cosine(people: Population) -> float:
+    """Return the cosine of similarity .8."""
+    random = np.random.default_rng(7)
+
+    def strangers(each: Population) -> Floats:
+        return (each.people(random, PAIRS) @ each.people(random, PAIRS).T).ravel()
+
+    embedded = population(128)
+    if people.dimension == embedded.dimension:
+        return MATCH_COSINE
+    return float(np.quantile(strangers(people), np.mean(strangers(embedded) < MATCH_COSINE)))
 
 
-def fill(account_id: UUID, version: DescriptorVersion, stored: Floats) -> List:
-    """Insert faces with descriptors and link them to a list, by COPY."""
-    row: List = List.objects.create(account_id=account_id, link_key=len(stored))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO faces_face "
-            "(account_id, face_id, external_id, user_data, avatar, create_time, last_update_time) "
-            "SELECT %s, gen_random_uuid(), '', 'group ' || n %% 10, '', now(), now() FROM generate_series(1, %s) n "
-            "RETURNING id",
-            [account_id, len(stored)],
-        )
-        keys = sorted(key for (key,) in cursor.fetchall())
-        kind = np.dtype(
-            [
-                *(("fields", ">i2"), ("a", ">i4"), ("face", ">i8"), ("b", ">i4"), ("version", ">i4")),
-                *(("c", ">i4"), ("generation", ">i4"), ("d", ">i4"), ("size", ">i2"), ("unused", ">i2")),
-                ("vector", ">f4", (version.dimension,)),
-            ]
-        )
-        statement = "COPY faces_facedescriptor (face_id, version, generation, vector) FROM STDIN (FORMAT BINARY)"
-        with cursor.copy(statement) as copy:
-            copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
-            for at in range(0, len(stored), BATCH_ROWS):
-                part = np.zeros(len(stored[at : at + BATCH_ROWS]), kind)
-                part["fields"], part["a"], part["b"], part["c"] = 4, 8, 4, 4
-                part["d"], part["size"] = 4 + 4 * version.dimension, version.dimension
-                part["face"], part["version"] = keys[at : at + BATCH_ROWS], version.version
-                part["vector"] = stored[at : at + BATCH_ROWS]
-                copy.write(part.tobytes())
-            copy.write(b"\xff\xff")
-        cursor.execute(
-            "INSERT INTO faces_listface (list_id, face_id, link_key, link_time) "
-            "SELECT %s, key, place, now() FROM unnest(%s::bigint[]) WITH ORDINALITY AS given(key, place)",
-            [row.pk, keys],
-        )
-        cursor.execute("ANALYZE faces_face, faces_facedescriptor, faces_list, faces_listface")
-    return row
-
-
-def scans(name: str, stored: Floats, known: Floats, strangers: Floats) -> Iterator[Row]:
-    """CPU time of scans of codes beside other libraries in the same turns."""
-    import faiss
-    import usearch.index
-    from usearch.compiled import MetricKind
-
-    dimension = stored.shape[1]
-    copy = service().copies.all()[0]
-    parts = [(each.segment, dead, None) for each, dead in zip(copy.segments, copy.state.dead, strict=True)]
-    loose = np.empty(0, np.int64), np.empty((0, dimension), np.float32)
-    faiss.omp_set_num_threads(1)
-    flat = faiss.IndexFlatIP(dimension)
-    flat.add(stored)
-    coarse = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
-    coarse.train(stored[:20_000])
-    coarse.add(stored)
-    codes = copy.segments[0].segment.codes
-
-    def own(vectors: Floats, limit: int, threshold: float = -1.0) -> Callable[[], Any]:
-        return lambda: proposals(parts, loose, vectors, limit, threshold)
-
-    one, batch = "FAISS IndexFlatIP, top 5", f"FAISS IndexFlatIP, top 5, batch of {BATCH}"
-    ways: dict[str, tuple[Callable[[], Any], str, str]] = {
-        one: (lambda: flat.search(strangers[:1], 5), one, ""),
-        batch: (lambda: flat.search(strangers, 5), batch, ""),
-        "FAISS SQ8, top 5": (lambda: coarse.search(strangers[:1], 5), one, ""),
-        "USearch exact int8, top 5": (
-            lambda: usearch.index.search(codes, codes[:1], 5, MetricKind.IP, exact=True, threads=1),
-            one,
-            "",
-        ),
-        "reading the codes": (lambda: codes.reshape(-1).view(np.int64).max(), one, ""),
-        "own, top 5, stranger": (own(strangers[:1], 5), one, "<= .30"),
-        "own, top 5, known": (own(known[:1], 5), one, "<= .30"),
-        "own, top 100": (own(strangers[:1], 100), one, "<= .33"),
-        f"own, top 5, cosine {THRESHOLD}": (own(known[:1], 5, THRESHOLD), one, "<= .17"),
-        f"own, top 5, batch of {BATCH}": (own(strangers, 5), batch, "<= .125"),
-        f"own, top 5, cosine {THRESHOLD}, batch of {BATCH}": (own(known, 5, THRESHOLD), batch, "<= .125"),
-    }
-    times: dict[str, list[float]] = {way: [] for way in ways}
-    for turn in range(ROUNDS + 1):
-        for way, (call, _, _) in ways.items():
-            started = time.process_time()
-            call()
-            if turn:
-                times[way].append((time.process_time() - started) * 1e3)
-    for way, (_, base, goal) in ways.items():
-        value, baseline = percentile(times[way], 50), percentile(times[base], 50)
-        ratio = percentile([mine / other for mine, other in zip(times[way], times[base], strict=True)], 50)
-        yield Row(f"{name}: {way}", value, "ms", baseline, ratio, goal)
+def building(name: str, faces: int) -> Iterator[Row]:
+    million = 1e6 / faces
+    started, cpu = time.perf_counter(), time.process_time()
+    Builder(segments_root()).step()
+    built_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu
+    yield Row(f"{name}: built from the database", built_s * million, "s/million", goal="<= 40")
+    yield Row(f"{name}: … the builder's CPU time", cpu_s * million, "s/million")
+    started = time.perf_counter()
+    service().copies.refresh()
+    mapped_s = time.perf_counter() - started
+    yield Row(f"{name}: mapped, checksums compared", mapped_s * million, "s/million", goal="<= 2")
+    size = service().copies.all()[0].manifest.bytes * million / 1e9
+    yield Row(f"{name}: memory", size, "GB/million", goal="<= 1.2")
 
 
 def searches(
-    name: str, faces: int, row: List, scope: Scope, version: DescriptorVersion, known: Floats
+    name: str, faces: int, row: List, scope: Scope, version: DescriptorVersion, probes: Probes, cosine: float
 ) -> Iterator[Row]:
     """Whole searches, PostgreSQL's decision included, beside the same searches in the database."""
-    everything = {"list_id": row.list_id}
+    everything, known = {"list_id": row.list_id}, [probes.known[0]]
     cases: list[tuple[str, dict[str, Any], list[Vector], int, float]] = [
-        ("top 5", everything, [known[0]], 5, -1.0),
-        (f"top 5, cosine {THRESHOLD}", everything, [known[0]], 5, THRESHOLD),
-        ("top 100", everything, [known[0]], 100, -1.0),
-        (f"top 5, batch of {BATCH}", everything, list(known), 5, -1.0),
-        ("top 5, a tenth passes a filter", everything | {"user_data": "group 3"}, [known[0]], 5, -1.0),
+        ("top 5", everything, known, 5, ANY),
+        ("top 5, stranger", everything, list(probes.strangers[:1]), 5, ANY),
+        ("top 5, similarity .8", everything, known, 5, cosine),
+        ("top 100", everything, known, 100, ANY),
+        (f"top 5, batch of {BATCH}", everything, list(probes.batch), 5, ANY),
+        ("top 5, a tenth passes a filter", everything | {"user_data": "group 3"}, known, 5, ANY),
     ]
     for case, filters, vectors, limit, threshold in cases:
         arguments = (FaceCandidates(scope=scope, filters=filters), version, vectors, limit, threshold)
@@ -234,3 +147,67 @@ def searches(
         yield Row(f"{name}: search, {case}, beside the database", value, "ms", baseline, value / baseline)
     answers = service().answers
     yield Row(f"{name}: answers left to the database", answers["database"] + answers["failed"], "")
+
+
+def bare(name: str, faces: int, row: List, scope: Scope, version: DescriptorVersion, probes: Probes) -> Iterator[Row]:
+    """Searches in memory beside pgvector alone: the same descriptors in a table of their own, without and with HNSW."""
+    candidates = FaceCandidates(scope=scope, filters={"list_id": row.list_id})
+    with bare_table(version):
+        exact = {limit: [nearest_bare(version, vector, limit) for vector in probes.batch] for limit in LIMITS}
+        for limit in LIMITS:
+            yield _beside(
+                f"{name}: search, top {limit}, beside bare pgvector, exact", candidates, version, limit, probes
+            )
+        if faces > HNSW_FACES:
+            return
+        started = time.perf_counter()
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET maintenance_work_mem = '{faces * (version.dimension * 4 + 400) // 1024 + 65536}kB'")
+            cursor.execute(f"CREATE INDEX ON bare USING hnsw ((vector::vector({version.dimension})) vector_ip_ops)")
+            cursor.execute(f"SET hnsw.ef_search = {EF_SEARCH}")
+        yield Row(f"{name}: HNSW of pgvector, built", (time.perf_counter() - started) * 1e6 / faces, "s/million")
+        for limit in LIMITS:
+            case = f"{name}: search, top {limit}, beside HNSW of pgvector, ef {EF_SEARCH}"
+            yield _beside(case, candidates, version, limit, probes)
+            found = [nearest_bare(version, vector, limit) for vector in probes.batch]
+            recall = np.mean([len(set(a) & set(b)) / limit for a, b in zip(found, exact[limit], strict=True)])
+            yield Row(f"{name}: … recall of HNSW", float(recall), "")
+
+
+@contextmanager
+def bare_table(version: DescriptorVersion) -> Iterator[None]:
+    """Keep the descriptors of a version in a table of face keys and vectors, as a user of pgvector alone would."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE bare (face_id bigint, vector vector({version.dimension}))")
+        cursor.execute("ALTER TABLE bare ALTER vector SET STORAGE PLAIN")
+        cursor.execute(
+            "INSERT INTO bare SELECT face_id, vector FROM faces_facedescriptor WHERE version = %s", [version.version]
+        )
+        cursor.execute("ANALYZE bare")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE bare")
+
+
+def nearest_bare(version: DescriptorVersion, vector: Vector, limit: int) -> list[int]:
+    statement = f"SELECT face_id FROM bare ORDER BY vector::vector({version.dimension}) <#> %s LIMIT %s"  # noqa: S608
+    with planned_cursor() as cursor:
+        cursor.execute(statement, (PgVector(vector), limit))
+        return [key for (key,) in cursor.fetchall()]
+
+
+def _beside(case: str, candidates: FaceCandidates, version: DescriptorVersion, limit: int, probes: Probes) -> Row:
+    own_ms, bare_ms = [], []
+    for vector in probes.batch[: SQL_ROUNDS + 1]:
+        own_ms.append(_ms(lambda: CachedMatcher().search(candidates, version, [vector], limit, ANY)))  # noqa: B023
+        bare_ms.append(_ms(lambda: nearest_bare(version, vector, limit)))  # noqa: B023
+    value, baseline = percentile(own_ms[1:], 50), percentile(bare_ms[1:], 50)
+    return Row(case, value, "ms", baseline, value / baseline)
+
+
+def _ms(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return (time.perf_counter() - started) * 1e3
