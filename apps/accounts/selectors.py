@@ -8,11 +8,14 @@ from apps.accounts.models import Account, Token
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.paging import Page
-from apps.common.prepared import binary_cursor
+from apps.common.prepared import binary_cursor, prepared_cursor
 from apps.common.rows import columns_of, instance_of
 
-COLUMNS = columns_of(Account)
+COLUMNS, TOKEN_COLUMNS = columns_of(Account), columns_of(Token)
 FIND = f"SELECT {', '.join(COLUMNS)} FROM accounts_account WHERE account_id = %s"  # noqa: S608 - names of our columns
+FIND_TOKEN = """
+SELECT {} FROM accounts_token t JOIN accounts_account a ON a.account_id = t.account_id WHERE t.token_id = %s
+""".format(", ".join([*(f"t.{name}" for name in TOKEN_COLUMNS), *(f"a.{name}" for name in COLUMNS)]))
 
 
 def account_find(account_id: UUID) -> Account | None:
@@ -42,8 +45,18 @@ def accounts_page(*, page: Page) -> QuerySet[Account]:
 
 
 def token_find(token_id: UUID) -> Token | None:
-    """Return a token of any account, with the account. For authentication only."""
-    return Token.objects.unscoped().select_related("account").filter(token_id=token_id).first()
+    """Return a token of any account, with the account. For authentication only.
+
+    Hand-written SQL, as for `account_find`: the ORM compiled this query for 1 to 2 ms of CPU in every request.
+    """
+    with prepared_cursor() as cursor:
+        cursor.execute(FIND_TOKEN, [token_id])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    token = instance_of(Token, TOKEN_COLUMNS, row[: len(TOKEN_COLUMNS)])
+    token.account = instance_of(Account, COLUMNS, row[len(TOKEN_COLUMNS) :])
+    return token
 
 
 def token_get(*, account_id: UUID, token_id: UUID) -> Token:

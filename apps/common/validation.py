@@ -22,7 +22,7 @@ def checked_parameters(
 ) -> dict[str, Any]:
     """Validate parameters outside a DRF request, as `checked_query` does."""
     try:
-        return dict(_kept(serializer_class).run_validation(plain_names(parameters)))  # type: ignore[arg-type]  # classes are hashable
+        return dict(kept(serializer_class).run_validation(plain_names(parameters)))  # type: ignore[arg-type]  # classes are hashable
     except serializers.ValidationError as error:
         detail: Any = error.detail
         name, problem = next(iter(detail.items()))
@@ -30,7 +30,7 @@ def checked_parameters(
 
 
 @cache
-def _kept(serializer_class: type[serializers.BaseSerializer[Any]]) -> serializers.BaseSerializer[Any]:
+def kept(serializer_class: type[serializers.BaseSerializer[Any]]) -> serializers.BaseSerializer[Any]:
     """Return a shared instance: copying a serializer's fields takes most of the time of a validation."""
     return serializer_class()
 
@@ -50,7 +50,7 @@ def checked_data(
     serializer_class: type[serializers.BaseSerializer[Any]], data: Any, **context: object
 ) -> dict[str, Any]:
     """Validate decoded JSON; `context` is passed to the serializer. Raises LunaError INVALID_JSON."""
-    serializer = serializer_class(context=context) if context else _kept(serializer_class)  # type: ignore[arg-type]
+    serializer = serializer_class(context=context) if context else kept(serializer_class)  # type: ignore[arg-type]
     try:
         return dict(serializer.run_validation(data))
     except serializers.ValidationError as error:

@@ -13,7 +13,7 @@ from apps.common.filters import EventFilterSerializer, Filters
 from apps.common.filters.kinds import FiniteFloatField
 from apps.common.filters.serializers import SEARCH_TERMS, filters_shown
 from apps.common.scope import Scope
-from apps.common.validation import StrictSerializer
+from apps.common.validation import StrictSerializer, kept
 from apps.faces.filters import FACE_TERMS, FaceFilterSerializer
 from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates
 
@@ -91,7 +91,7 @@ class CandidateFiltersField(serializers.Field[dict[str, Any], Any, Any, Any]):
         origin = data.get("origin", FACES) if isinstance(data, dict) else FACES
         if not isinstance(origin, str) or origin not in FILTERS:
             raise serializers.ValidationError({"origin": f"one of {', '.join(FILTERS)}."})
-        values: dict[str, Any] = FILTERS[origin]().run_validation(data)
+        values: dict[str, Any] = kept(FILTERS[origin]).run_validation(data)
         return values
 
 

@@ -193,8 +193,9 @@ def bare_table(version: DescriptorVersion) -> Iterator[None]:
 
 def nearest_bare(version: DescriptorVersion, vector: Vector, limit: int) -> list[int]:
     statement = f"SELECT face_id FROM bare ORDER BY vector::vector({version.dimension}) <#> %s LIMIT %s"  # noqa: S608
+    parameters: list[Any] = [PgVector(vector), limit]
     with planned_cursor() as cursor:
-        cursor.execute(statement, (PgVector(vector), limit))
+        cursor.execute(statement, parameters)
         return [key for (key,) in cursor.fetchall()]
 
 
