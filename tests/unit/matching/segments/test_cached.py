@@ -24,7 +24,7 @@ from apps.faces.services import (
 from apps.matching.config import DescriptorsCache
 from apps.matching.engine.cached import CachedMatcher, list_cache_check, service
 from apps.matching.segments import builder as builder_module
-from apps.matching.segments import copies as copies_module
+from apps.matching.segments import deciding
 from apps.matching.segments.builder import builder_lock
 from apps.matching.segments.files import manifest_read
 from apps.matching.types import FaceCandidates
@@ -91,7 +91,7 @@ def test_changes_are_written(filled: Cached, asked: Vector, merge: bool, monkeyp
 
 
 def test_filters(filled: Cached, asked: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copies_module, "FEW", 10)
+    monkeypatch.setattr(deciding, "FEW", 10)
     Face.objects.unscoped().filter(pk__in=[face.pk for face in Face.objects.unscoped().order_by("pk")[::7]]).update(
         user_data="seventh"
     )
@@ -227,7 +227,7 @@ def test_an_old_copy_is_made_anew(filled: Cached, asked: Vector) -> None:
 
 
 def test_a_restored_database(filled: Cached, asked: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copies_module, "cluster", lambda: "another")
+    monkeypatch.setattr(deciding, "cluster", lambda: "another")
     monkeypatch.setattr(builder_module, "cluster", lambda: "another")
     filled.check(asked, memory=False)
     filled.build()
