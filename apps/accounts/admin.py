@@ -258,6 +258,7 @@ OBJECT_PAGES = {
     "event": "events_event",
     "handler": "handlers_handler",
     "callback": "sender_callback",
+    "verifier": "handlers_verifier",
     "list": "faces_list",
     "bucket": "imagestore_storedbucket",
     **dict.fromkeys(("face", "face_attribute", "face_descriptor"), "faces_face"),

@@ -1,4 +1,4 @@
-"""Handlers in the admin site."""
+"""Handlers and verifiers in the admin site."""
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -7,12 +7,13 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdo
 from unfold.decorators import display
 
 from apps.accounts.adminbase import DeletingAdmin
-from apps.accounts.adminbase.display import json_text, rows_of
+from apps.accounts.adminbase.display import json_text, rows_of, similarity_bar
 from apps.accounts.auth.access import actor_of
 from apps.handlers.choices import HandlerType
-from apps.handlers.models import Handler
+from apps.handlers.models import Handler, Verifier
+from apps.handlers.policies.verifier import DEFAULT_THRESHOLD
 from apps.handlers.secrets import policies_mask
-from apps.handlers.services import handler_delete
+from apps.handlers.services import handler_delete, verifier_delete
 
 
 @admin.register(Handler)
@@ -57,3 +58,36 @@ class HandlerAdmin(DeletingAdmin):
     def delete_rows(self, request: HttpRequest, rows: list[Handler]) -> None:
         for handler in rows:
             handler_delete(account_id=handler.account_id, handler_id=handler.handler_id, actor=actor_of(request))
+
+
+@admin.register(Verifier)
+class VerifierAdmin(DeletingAdmin):
+    """Read-only pages of stored verifiers, with deletion. Only the API creates and replaces verifiers."""
+
+    list_display = ("name", "account", "version", "threshold", "create_time", "last_update_time")
+    list_select_related = ("account",)
+    list_filter = (("account", AutocompleteSelectFilter), ("create_time", RangeDateTimeFilter))
+    search_fields = ("description", "account__login")
+    id_search_fields = ("verifier_id", "account_id")
+    search_help_text = "A part of description or login; verifier id or account id"
+    date_hierarchy = "create_time"
+    ordering = ("-create_time",)
+    fields = ("verifier_id", "description", "account", "version", "policies_text", "create_time", "last_update_time")
+
+    @display(description="verifier", header=True)
+    def name(self, verifier: Verifier) -> list[str]:
+        return [verifier.description or "—", str(verifier.verifier_id)]
+
+    @display(description="threshold")
+    def threshold(self, verifier: Verifier) -> SafeString:
+        return similarity_bar(verifier.policies.get("verification_threshold", DEFAULT_THRESHOLD))
+
+    @display(description="policies")
+    def policies_text(self, verifier: Verifier) -> SafeString:
+        return json_text(verifier.policies)
+
+    def delete_rows(self, request: HttpRequest, rows: list[Verifier]) -> None:
+        for verifier in rows:
+            verifier_delete(
+                account_id=verifier.account_id, verifier_id=verifier.verifier_id, actor=actor_of(request)
+            )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What handlers are filtered by: terms of the filter language."""
+"""What handlers and verifiers are filtered by: terms of the filter language."""
 
 from rest_framework import serializers
 
@@ -26,8 +26,18 @@ HANDLER_TERMS: Terms = {
 """Filters of GET /6/handlers."""
 
 
+VERIFIER_TERMS: Terms = {"description": HANDLER_TERMS["description"]}
+"""Filters of GET /6/verifiers."""
+
+
 class HandlerFilterSerializer(FilterSerializer):
     """Which handlers."""
 
     terms = HANDLER_TERMS
     account_id = account_field()
+
+
+class VerifierFilterSerializer(FilterSerializer):
+    """Which verifiers. They have no `account_id`: verifiers of other accounts are never visible."""
+
+    terms = VERIFIER_TERMS

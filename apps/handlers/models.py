@@ -1,4 +1,4 @@
-"""Model of handlers."""
+"""Models of handlers and verifiers."""
 
 import uuid
 
@@ -24,3 +24,20 @@ class Handler(AccountOwned):
 
     def __str__(self) -> str:
         return self.description or str(self.handler_id)
+
+
+class Verifier(AccountOwned):
+    """Stored policies of verifications. `version` counts the replacements from 1."""
+
+    verifier_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    description = models.CharField(max_length=128, blank=True, default="")
+    version = models.PositiveIntegerField(default=1)
+    policies = models.JSONField()
+    create_time = models.DateTimeField(auto_now_add=True)
+    last_update_time = models.DateTimeField(auto_now=True)
+
+    class Meta(AccountOwned.Meta):
+        indexes = (models.Index(fields=("account", "-create_time")),)
+
+    def __str__(self) -> str:
+        return self.description or str(self.verifier_id)

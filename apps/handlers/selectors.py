@@ -1,4 +1,4 @@
-"""Reads of handlers."""
+"""Reads of handlers and verifiers."""
 
 from uuid import UUID
 
@@ -11,8 +11,8 @@ from apps.common.paging import Page
 from apps.common.prepared import prepared_cursor
 from apps.common.rows import columns_of, instance_of
 from apps.common.scope import Scope
-from apps.handlers.filters import HANDLER_TERMS
-from apps.handlers.models import Handler
+from apps.handlers.filters import HANDLER_TERMS, VERIFIER_TERMS
+from apps.handlers.models import Handler, Verifier
 
 # Every event runs this query. It is hand-written SQL because the ORM builds it slower than PostgreSQL executes it.
 COLUMNS = columns_of(Handler)
@@ -45,3 +45,27 @@ def handler_get(*, scope: Scope, handler_id: UUID) -> Handler:
 
 def handler_exists(*, scope: Scope, handler_id: UUID) -> bool:
     return bool(Handler.objects.for_scope(scope).filter(handler_id=handler_id).exists())
+
+
+def verifiers_filter(*, account_id: UUID, filters: Filters) -> QuerySet[Verifier]:
+    """Return the verifiers of an account that pass the filters, in no order."""
+    verifiers: QuerySet[Verifier] = Verifier.objects.for_account(account_id).filter(to_q(filters, VERIFIER_TERMS))
+    return verifiers
+
+
+def verifiers_page(*, account_id: UUID, filters: Filters, page: Page) -> list[Verifier]:
+    """Return a page of verifiers, newest first, with one query."""
+    rows = verifiers_filter(account_id=account_id, filters=filters).order_by("-create_time", "verifier_id")
+    return list(rows[page.slice])
+
+
+def verifier_get(*, account_id: UUID, verifier_id: UUID) -> Verifier:
+    """Return a verifier. Raises LunaError VERIFIER_NOT_FOUND."""
+    verifier: Verifier | None = Verifier.objects.for_account(account_id).filter(verifier_id=verifier_id).first()
+    if verifier is None:
+        raise LunaError(errors.VERIFIER_NOT_FOUND, verifier_id)
+    return verifier
+
+
+def verifier_exists(*, account_id: UUID, verifier_id: UUID) -> bool:
+    return bool(Verifier.objects.for_account(account_id).filter(verifier_id=verifier_id).exists())

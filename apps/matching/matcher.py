@@ -50,7 +50,7 @@ def match_all(*, probes: Sequence[Probe], blocks: Sequence[Block]) -> tuple[tupl
     return tuple(
         tuple(
             tuple(
-                _match(objects[_group(block)][key], similarity)
+                match_of(objects[_group(block)][key], similarity)
                 for key, similarity in of_block[place]
                 if key in objects[_group(block)]
             )
@@ -86,7 +86,8 @@ def _objects(blocks: Sequence[Block], ranked: Sequence[Sequence[Ranked]]) -> Map
     }
 
 
-def _match(found: Found, similarity: float) -> Match:
+def match_of(found: Found, similarity: float) -> Match:
+    """Return the match of an object."""
     if isinstance(found, FaceRow):
         return Match(similarity, found.face_id, face=found)
     if isinstance(found, Event):

@@ -1,7 +1,7 @@
 """Resolution of a request's references to probes."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -41,24 +41,45 @@ class _Object:
 Key = tuple[str, str]  # type of a reference and its id
 
 
+@dataclass(frozen=True, slots=True)
+class CountLimit:
+    """Largest number of references, and the error of a larger number: a function of the number and the limit."""
+
+    most: int
+    error: Callable[[int, int], LunaError]
+
+    def check(self, count: int) -> None:
+        """Raises the error if there are more references."""
+        if count > self.most:
+            raise self.error(count, self.most)
+
+
+def reference_limit() -> CountLimit:
+    """Return the limit of requests: LunaError TOO_MANY_REFERENCES above `reference_limit`."""
+    return CountLimit(
+        config(PlatformLimits).match.reference_limit, lambda _, most: LunaError(errors.TOO_MANY_REFERENCES, most)
+    )
+
+
 def references_resolve(
-    *, scope: Scope, references: Sequence[Reference], version: DescriptorVersion
+    *, scope: Scope, references: Sequence[Reference], version: DescriptorVersion, limit: CountLimit | None = None
 ) -> list[tuple[Reference, Probe]]:
     """Return each reference with its probe.
 
     A reference to several objects (an external id, a track, an XPK file) is repeated for each. At most one query reads
     faces, one reads events, and one request reads Redis.
 
-    Raises LunaError TOO_MANY_REFERENCES for more than `reference_limit` probes; FACE_NOT_FOUND,
+    Raises the error of `limit` (default: `reference_limit()`) for more probes; LunaError FACE_NOT_FOUND,
     FACE_EXTERNAL_ID_NOT_FOUND, EVENT_NOT_FOUND, EVENT_EXTERNAL_ID_NOT_FOUND, EVENT_TRACK_ID_NOT_FOUND or
     ATTRIBUTE_NOT_FOUND for a missing object, EVENTS_NOT_FOUND for several events; FACE_WITHOUT_ATTRIBUTES for a face
     without attributes; BODY_DESCRIPTOR_NOT_FOUND for an event without a descriptor of a body `version`; for a face
     `version` DESCRIPTOR_VERSION_NOT_FOUND for an object without a descriptor of it, DESCRIPTOR_NOT_EXTRACTED for one
     without any; DESCRIPTOR_VERSION_MISMATCH for a descriptor of another version; the errors of `descriptors_parse`.
     """
-    check_count(len(references))
+    limit = limit or reference_limit()
+    limit.check(len(references))
     objects: dict[Key, list[_Object]] = defaultdict(list)
-    for key, found in _stored(scope, references, version):
+    for key, found in _stored(scope, references, version, limit):
         objects[key].append(found)
     events = dict.fromkeys(each.id for each in references if each.type == "event" and not objects[each.type, each.id])
     if len(events) > 1:
@@ -72,18 +93,13 @@ def references_resolve(
             else _descriptor_probes(reference, version)
         )
     ]
-    check_count(len(probes))
+    limit.check(len(probes))
     return probes
 
 
-def check_count(references: int) -> None:
-    """Check the number of references. Raises LunaError TOO_MANY_REFERENCES above `reference_limit`."""
-    limit = config(PlatformLimits).match.reference_limit
-    if references > limit:
-        raise LunaError(errors.TOO_MANY_REFERENCES, limit)
-
-
-def _stored(scope: Scope, references: Iterable[Reference], version: DescriptorVersion) -> Iterator[tuple[Key, _Object]]:
+def _stored(
+    scope: Scope, references: Iterable[Reference], version: DescriptorVersion, limit: CountLimit
+) -> Iterator[tuple[Key, _Object]]:
     ids: dict[str, list[str]] = defaultdict(list)
     for reference in references:
         ids[reference.type].append(reference.id)
@@ -92,9 +108,9 @@ def _stored(scope: Scope, references: Iterable[Reference], version: DescriptorVe
             scope=scope,
             version=version.version,
             any_of={"face_ids": [UUID(text) for text in ids["face"]], "external_ids": ids["face_external_id"]},
-            limit=config(PlatformLimits).match.reference_limit + 1,
+            limit=limit.most + 1,
         )
-        _check_number(faces)
+        limit.check(len(faces))
         for face in faces:
             found = _Object("face", face.face_id, face.described, face.vector, face.attributed)
             yield ("face", str(face.face_id)), found
@@ -106,9 +122,9 @@ def _stored(scope: Scope, references: Iterable[Reference], version: DescriptorVe
             event_ids=[UUID(text) for text in ids["event"]],
             external_ids=ids["event_external_id"],
             track_ids=ids["event_track_id"],
-            limit=config(PlatformLimits).match.reference_limit + 1,
+            limit=limit.most + 1,
         )
-        _check_number(events)
+        limit.check(len(events))
         for event in events:
             found = _Object("event", event.event_id, event.described, event.vector)
             yield ("event", str(event.event_id)), found
@@ -123,10 +139,6 @@ def _stored(scope: Scope, references: Iterable[Reference], version: DescriptorVe
         yield ("attribute", str(attribute.attribute_id)), found
 
 
-def _check_number(rows: Sequence[object]) -> None:
-    check_count(len(rows))
-
-
 def _stored_probes(reference: Reference, objects: Sequence[_Object], version: DescriptorVersion) -> Iterator[Probe]:
     if not objects:
         raise LunaError(NOT_FOUND[reference.type], reference.id)
@@ -139,7 +151,7 @@ def _stored_probes(reference: Reference, objects: Sequence[_Object], version: De
             raise LunaError(errors.DESCRIPTOR_NOT_EXTRACTED, found.kind, found.id)
         if found.vector is None:
             raise LunaError(errors.DESCRIPTOR_VERSION_NOT_FOUND, version.version, found.id)
-        yield Probe(reference.id, reference.type, version.version, found.vector)
+        yield Probe(reference.id, reference.type, version.version, found.vector, found.id)
 
 
 def _descriptor_probes(reference: Reference, version: DescriptorVersion) -> Iterator[Probe]:
@@ -158,3 +170,11 @@ def descriptors_read(reference: Reference, *, kind: Kind = "face") -> list[Probe
         {"type": reference.type, "data": reference.data, "version": reference.version}, kind=kind
     )
     return [Probe(reference.id, reference.type, each.version, each.vector) for each in parsed]
+
+
+def descriptors_probes(references: Sequence[Reference], limit: CountLimit) -> list[Probe]:
+    """Return all descriptors of a request in order. Raises the errors of `limit` and of `descriptors_read`."""
+    limit.check(len(references))
+    probes = [probe for each in references for probe in descriptors_read(each)]
+    limit.check(len(probes))
+    return probes

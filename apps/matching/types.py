@@ -14,12 +14,16 @@ DEFAULT_LIMIT = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """Reference with its unit vector, float32 [dimension of the version], and the caller's name."""
+    """Reference with its unit vector, float32 [dimension of the version], and the caller's name.
+
+    `object_id`: the stored object, None for a descriptor of the request.
+    """
 
     id: str
     type: str
     version: int
     vector: Vector
+    object_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,7 @@ UNFOLD = {
                 "title": "Platform",
                 "items": [
                     _page("Handlers", "account_tree", "handlers_handler"),
+                    _page("Verifiers", "verified_user", "handlers_verifier"),
                     _page("Callbacks", "outgoing_mail", "sender_callback"),
                     _page("Stored pictures", "photo_library", "imagestore_storedobject"),
                     _page("Buckets", "inventory_2", "imagestore_storedbucket"),

@@ -24,7 +24,7 @@ from apps.events.models import Event
 from apps.faces.models import Face, List
 from apps.faces.services import face_create, list_create
 from apps.faces.types import AttributeData, BasicData, FaceDraft
-from apps.handlers.models import Handler
+from apps.handlers.models import Handler, Verifier
 from apps.imagestore.buckets import bucket_create
 from apps.imagestore.choices import Bucket
 from apps.imagestore.files import data_name
@@ -43,6 +43,7 @@ PAGES = [
     "events_event",
     "handlers_handler",
     "sender_callback",
+    "handlers_verifier",
     "imagestore_storedobject",
     "imagestore_storedbucket",
 ]
@@ -58,7 +59,7 @@ def sample(owner: Account) -> UUID:
 
 
 def one_of_each(owner: Account, list_id: UUID) -> tuple[Face, Event]:
-    """A face in a list, an event that resembles it, a handler, a token, a sample, a bucket."""
+    """A face in a list, an event that resembles it, a handler, a verifier, a token, a sample, a bucket."""
     bucket_create(name=f"bucket-{uuid4()}")
     sample_id = sample(owner)
     attribute = AttributeData(basic=BasicData(age=30, gender=0), basic_samples=(sample_id,))
@@ -81,6 +82,7 @@ def one_of_each(owner: Account, list_id: UUID) -> tuple[Face, Event]:
     )
     Handler.objects.create(account=owner, description="gate", policies={"match_policy": []})
     make_callback(owner)
+    Verifier.objects.create(account=owner, description="gate", policies={})
     token_client(owner, face=["view"])
     return face, event
 
@@ -252,7 +254,7 @@ def test_deleting_an_account_takes_its_data_along(site: Client, owner: Account) 
     response = site.post(url, {"post": "yes", "login": owner.login})
 
     assert response.status_code == 302
-    for model in (Face, List, Event, Handler, StoredObject, Token):
+    for model in (Face, List, Event, Handler, Verifier, StoredObject, Token):
         assert not model.objects.for_account(owner.pk).exists()
     assert not default_storage.exists(name)
 

@@ -27,7 +27,7 @@ from apps.events.models import Event
 from apps.faces.models import Face, List
 from apps.faces.services import face_create, list_create
 from apps.faces.types import AttributeData, BasicData, FaceDraft
-from apps.handlers.models import Handler
+from apps.handlers.models import Handler, Verifier
 from apps.imagestore.buckets import bucket_create
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredBucket, StoredObject
@@ -83,6 +83,7 @@ def make_rows(names: tuple[str, ...], login: str) -> Account:
         description=names[2],
         policies={"match_policy": [{"label": names[1], "candidates": {"lists": [str(staff.list_id)]}, "limit": 3}]},
     )
+    Verifier.objects.create(account=owner, description=names[2], policies={"verification_threshold": 0.75})
     token_client(owner, face=["view", "creation"], event=["view"], emit_events={"allowed": True})
     make_callback(owner, Webhook(url=f"https://{'receiver.' * 12}test/{names[1]}"))
     faces, samples = [], []
@@ -129,7 +130,7 @@ def make_rows(names: tuple[str, ...], login: str) -> Account:
 
 def addresses() -> dict[str, str]:
     """Return the pages to visit by name."""
-    models = (Account, Token, AuditRecord, Face, List, Event, Handler, Callback, StoredObject, StoredBucket)
+    models = (Account, Token, AuditRecord, Face, List, Event, Handler, Verifier, Callback, StoredObject, StoredBucket)
     found = {"overview": "/admin/", "versions": "/admin/descriptor-versions/", "missing": "/admin/missing/"}
     for model in models:
         name = f"{model._meta.app_label}_{model._meta.model_name}"

@@ -16,7 +16,7 @@ from apps.faces.attributes import attribute_create
 from apps.faces.models import Face
 from apps.faces.services import face_create, list_create
 from apps.faces.types import AttributeData, BasicData, FaceDraft
-from apps.handlers.models import Handler
+from apps.handlers.models import Handler, Verifier
 from apps.monitoring import health
 from luna import dashboard
 from tests.api.test_admin import sample
@@ -93,7 +93,7 @@ def test_a_large_table_shows_an_estimate(site: Client, owner: Account, monkeypat
         (Role.OPERATOR, {"faces", "lists", "events", "stored objects"}),
         (Role.AUDITOR, {"audit lines"}),
         (Role.ADMINISTRATOR, {"faces", "lists", "events", "stored objects", "buckets", "audit lines", "accounts",
-                              "tokens", "handlers", "callbacks"}),
+                              "tokens", "handlers", "verifiers", "callbacks"}),
     ],
 )  # fmt: skip
 def test_the_overview_shows_what_its_reader_may_view(owner: Account, role: Role, names: set[str]) -> None:
@@ -130,6 +130,7 @@ def test_deleting_an_account_shows_everything_that_goes_with_it(site: Client, ow
         face_create(account_id=owner.pk, draft=FaceDraft(lists=[guests.list_id]))
     make_event(owner)
     Handler.objects.create(account=owner, policies={})
+    Verifier.objects.create(account=owner, policies={})
     token_client(owner, face=["view"])
     sample(owner)
     attribute_create(account_id=owner.pk, data=AttributeData(basic=BasicData(age=3)))
@@ -142,7 +143,8 @@ def test_deleting_an_account_shows_everything_that_goes_with_it(site: Client, ow
     size = int(counts.pop("bytes of files").replace(",", ""))
     assert counts == {
         "log entries": "0", "tokens": "1", "stored objects": "1", "faces": "3", "lists": "1", "list deletions": "0",
-        "events": "1", "handlers": "1", "callbacks": "0", "kept responses": "0", "temporary attributes": "1",
+        "events": "1", "handlers": "1", "verifiers": "1", "callbacks": "0", "kept responses": "0",
+        "temporary attributes": "1",
         "copies of event descriptors": "0", "copies of face descriptors": "0",
     }  # fmt: skip
     assert 500 < size < 50_000

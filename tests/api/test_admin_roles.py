@@ -21,7 +21,7 @@ from apps.events.models import Event
 from apps.faces.models import Face, List
 from apps.faces.services import face_create, list_create
 from apps.faces.types import FaceDraft
-from apps.handlers.models import Handler
+from apps.handlers.models import Handler, Verifier
 from apps.imagestore.buckets import bucket_create
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredBucket, StoredObject
@@ -30,7 +30,7 @@ from apps.sender.models import Callback
 from tests.factories import PASSWORD, header_client, make_account, make_callback, make_event
 
 pytestmark = pytest.mark.django_db
-OURS = [Account, Token, AuditRecord, Face, List, Event, Handler, Callback, StoredObject, StoredBucket]
+OURS = [Account, Token, AuditRecord, Face, List, Event, Handler, Verifier, Callback, StoredObject, StoredBucket]
 VIEW, ADD, CHANGE, DELETE = "view", "add", "change", "delete"
 # Actions of each page for a user with all permissions.
 OFFERED = {
@@ -42,6 +42,7 @@ OFFERED = {
     Event: {VIEW},
     Handler: {VIEW, DELETE},
     Callback: {VIEW, DELETE},
+    Verifier: {VIEW, DELETE},
     StoredObject: {VIEW, DELETE},
     StoredBucket: {VIEW, DELETE},
 }
@@ -92,6 +93,7 @@ def rows(db: None) -> dict[Any, Any]:
         Event: make_event(owner),
         Handler: Handler.objects.create(account=owner, policies={}),
         Callback: make_callback(owner),
+        Verifier: Verifier.objects.create(account=owner, policies={}),
         StoredObject: stored,
         StoredBucket: bucket_create(name="an-own-bucket"),
     }

@@ -25,7 +25,7 @@ from apps.faces import services as faces
 from apps.faces.models import Face, List
 from apps.faces.types import AttributeData, BasicData, FaceDraft
 from apps.handlers import services as handlers
-from apps.handlers.models import Handler
+from apps.handlers.models import Handler, Verifier
 from apps.imagestore import buckets
 from apps.imagestore import services as imagestore
 from apps.imagestore.choices import Bucket
@@ -82,6 +82,7 @@ DELETIONS = [
     several("/6/samples/faces", "face_sample", "sample_id"),
     one("/6/samples/faces/{sample_id}", "face_sample", "sample_id"),
     one("/6/tokens/{token_id}", "token", "token_id"),
+    one("/6/verifiers/{verifier_id}", "verifier", "verifier_id"),
 ]
 READS = [
     one("/1/buckets/{bucket}/images/{image_id}", "image", "image_id"),
@@ -101,7 +102,11 @@ RECOGNITION = [
     Route(path, lines, body)
     for path in ("/6/sdk", "/6/iso", "/6/liveness", "/6/detector", "/6/handlers/{handler_id}/events")
     for lines, body in ((IMAGE, URLS), (SAMPLE, SAMPLES))
-] + [Route("/6/extractor", SAMPLE, {"": ["{sample_id}"]})]
+] + [
+    Route("/6/extractor", SAMPLE, {"": ["{sample_id}"]}),
+    Route("/6/verifiers/{verifier_id}/verifications", IMAGE, URLS, "face_ids={face_id}"),
+    Route("/6/verifiers/{verifier_id}/verifications", SAMPLE, SAMPLES, "face_ids={face_id}"),
+]
 
 
 def filled(value: Any, ids: dict[str, str]) -> Any:
@@ -198,7 +203,7 @@ def test_recognition_of_a_stored_picture_leaves_one_line(
         ids = world_of(admin, client)
     AuditRecord.objects.all().delete()
     body = filled(route.body, ids)
-    answer = client.post(filled(route.path, ids), body.get("", body), JSON)
+    answer = client.post(f"{filled(route.path, ids)}?{filled(route.query, ids)}", body.get("", body), JSON)
     assert answer.status_code in (200, 201), answer.content
     check(admin, [("view", kind, ids[name]) for kind, name in route.lines])
 
@@ -207,7 +212,9 @@ def test_a_request_that_changes_nothing_leaves_no_line(admin: Account) -> None:
     client = basic_client(admin)
     client.get("/6/account")  # the login leaves a line
     AuditRecord.objects.all().delete()
-    missing = {name: str(uuid4()) for name in ("face_id", "list_id", "handler_id", "token_id", "attribute_id")}
+    missing = {
+        name: str(uuid4()) for name in ("face_id", "list_id", "handler_id", "verifier_id", "token_id", "attribute_id")
+    }
     for route in DELETIONS:
         for name in missing:
             if f"{{{name}}}" in route.path:
@@ -247,6 +254,10 @@ class Mine:
         found: UUID = Handler.objects.create(account=self.account, policies={}).handler_id
         return found
 
+    def verifier(self) -> UUID:
+        found: UUID = Verifier.objects.create(account=self.account, policies={}).verifier_id
+        return found
+
     def image(self, **options: Any) -> UUID:
         data = {"data": b"jpeg", "content_type": "image/jpeg", **options}
         return imagestore.object_store(bucket=Bucket.IMAGES, account_id=self.account.pk, **data).object_id
@@ -272,6 +283,7 @@ SERVICES: dict[Callable[..., Any], tuple[str, str, Callable[[Mine], Any]]] = {
     attributes.attribute_delete: ("attribute", "attribute_id", Mine.attribute),
     attributes.descriptors_view: ("attribute_descriptor", "attribute_ids", Mine.attribute),
     handlers.handler_delete: ("handler", "handler_id", Mine.handler),
+    handlers.verifier_delete: ("verifier", "verifier_id", Mine.verifier),
     imagestore.object_delete: ("image", "object_id", Mine.image),
     imagestore.objects_delete: ("image", "object_ids", Mine.image),
     imagestore.object_view: ("image", "object_id", Mine.image),
@@ -334,7 +346,9 @@ def test_every_service_that_deletes_or_shows_is_tested() -> None:
     assert set(map(service_name, services())) == set(map(service_name, tested))
 
 
-@pytest.mark.parametrize("page", ["faces_face", "faces_list", "handlers_handler", "imagestore_storedobject"])
+@pytest.mark.parametrize(
+    "page", ["faces_face", "faces_list", "handlers_handler", "handlers_verifier", "imagestore_storedobject"]
+)
 def test_the_admin_site_leaves_one_line_per_object(admin: Account, page: str) -> None:
     """Chosen in a list or by their own page: the services write the lines, the pages none beside."""
     mine, site = Mine(make_account()), Client()
@@ -343,6 +357,7 @@ def test_the_admin_site_leaves_one_line_per_object(admin: Account, page: str) ->
         "faces_face": (mine.face, Face, "face", "face_id"),
         "faces_list": (mine.list, List, "list", "list_id"),
         "handlers_handler": (mine.handler, Handler, "handler", "handler_id"),
+        "handlers_verifier": (mine.verifier, Verifier, "verifier", "verifier_id"),
         "imagestore_storedobject": (mine.image, StoredObject, "image", "object_id"),
     }[page]
     for _ in range(3):

@@ -45,6 +45,7 @@ def make_world(client: Client) -> dict[str, str]:
         assert stored.status_code == 201, stored.content
     return {
         "handler_id": handler["handler_id"],
+        "verifier_id": made(client, "/6/verifiers", {"description": MARK, "policies": {}})["verifier_id"],
         "list_id": list_id,
         "event_id": event["event_id"],
         "face_id": face_id,

@@ -47,6 +47,7 @@ TAGS = {
     "images": "Source images.",
     "objects": "Objects of any content type.",
     "handlers": "Handlers, and the generation of events by their policies.",
+    "verifiers": "Verifiers, and verifications: a face against named candidates.",
     "matcher": "Similarities of faces, bodies and descriptors.",
     "events": "Stored events.",
     "erasures": "Erasure of everything about a person.",

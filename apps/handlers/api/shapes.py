@@ -117,8 +117,8 @@ def generation_body(run: Run) -> GenerationJson:
     with_coordinates = run.policies.detect_policy.people_count_coordinates
     return {
         "images": [
-            *(_counted(_picture(each), _people(each, with_coordinates)) for each in run.pictures),
-            *(_counted(_image(each.filename, each.error), None) for each in run.inputs.descriptors),
+            *(_counted(picture_image(each), _people(each, with_coordinates)) for each in run.pictures),
+            *(_counted(image_block(each.filename, each.error), None) for each in run.inputs.descriptors),
         ],
         "events": [event.message["event"] if event.message else event_block(event, run.shown) for event in run.events],
         "filtered_detections": _rejected([each for picture in run.pictures for each in picture.rejected], run.shown),
@@ -132,14 +132,14 @@ def detections_body(run: Run) -> DetectionsJson:
     return {
         "images": [
             {
-                **_picture(picture),
+                **picture_image(picture),
                 "detections": {
                     "samples": [
                         {"face": sample_block(person, run.shown)}
                         for person in persons
                         if person.picture is picture.picture
                     ],
-                    "filtered_detections": _rejected_faces(picture.rejected, run.shown),
+                    "filtered_detections": rejected_faces(picture.rejected, run.shown),
                 },
             }
             for picture in run.pictures
@@ -148,11 +148,12 @@ def detections_body(run: Run) -> DetectionsJson:
     }
 
 
-def _picture(picture: RecognisedPicture) -> ImageOutcomeJson:
-    return _image(picture.filename, picture.result.error, picture.result.exif)
+def picture_image(picture: RecognisedPicture) -> ImageOutcomeJson:
+    """Return the status of a picture, with its EXIF data."""
+    return image_block(picture.filename, picture.result.error, picture.result.exif)
 
 
-def _image(filename: str, error: LunaError | None, exif: Mapping[str, object] | None = None) -> ImageOutcomeJson:
+def image_block(filename: str, error: LunaError | None, exif: Mapping[str, object] | None = None) -> ImageOutcomeJson:
     """Return `{filename, status, error, exif}`; `status` is 1 without an error and 0 with one."""
     return {**status_block(filename, error), "exif": exif_block(exif)}
 
@@ -168,7 +169,7 @@ def _people(picture: RecognisedPicture, with_coordinates: bool) -> PeopleJson | 
 
 def _rejected(rejected: Sequence[Rejected], shown: frozenset[str]) -> RejectedJson:
     return {
-        **_rejected_faces(rejected, shown),
+        **rejected_faces(rejected, shown),
         "body_detections": [
             {
                 "filename": each.picture.image.filename,
@@ -181,7 +182,8 @@ def _rejected(rejected: Sequence[Rejected], shown: frozenset[str]) -> RejectedJs
     }
 
 
-def _rejected_faces(rejected: Sequence[Rejected], shown: frozenset[str]) -> RejectedFacesJson:
+def rejected_faces(rejected: Sequence[Rejected], shown: frozenset[str]) -> RejectedFacesJson:
+    """Return `{face_detections}`: rejected faces with their reasons."""
     return {
         "face_detections": [
             {

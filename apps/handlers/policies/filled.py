@@ -15,17 +15,23 @@ from apps.common.validation import StrictSerializer
 from apps.handlers.policies import PoliciesSerializer
 from apps.handlers.policies.face_quality import ChecksSerializer
 from apps.handlers.policies.match import CandidatesField
+from apps.handlers.policies.verifier import VerifierPoliciesSerializer
 from apps.matching.candidates import FACES, candidate_filters_shown
 
 
 def policies_filled(policies: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return stored policies with their defaults. Members without a default are omitted."""
-    return None if policies is None else _filled(_policies(), policies)
+    """Return stored policies of a handler with their defaults. Members without a default are omitted."""
+    return None if policies is None else _filled(_kept(PoliciesSerializer), policies)
+
+
+def verifier_policies_filled(policies: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored policies of a verifier, as `policies_filled` does."""
+    return _filled(_kept(VerifierPoliciesSerializer), policies)
 
 
 @cache
-def _policies() -> PoliciesSerializer:
-    return PoliciesSerializer()
+def _kept(serializer: type[StrictSerializer]) -> StrictSerializer:
+    return serializer()
 
 
 def _filled(serializer: StrictSerializer, given: Mapping[str, Any]) -> dict[str, Any]:

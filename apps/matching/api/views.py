@@ -1,6 +1,6 @@
 """Views of POST /6/matcher/faces, POST /6/matcher/bodies and POST /6/matcher/raw."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
@@ -21,11 +21,12 @@ from apps.matching.api.serializers import BodyMatchBody, MatchBody, MatchQuery, 
 from apps.matching.api.shapes import RawMatchAnswerJson, ReferenceMatchesJson
 from apps.matching.candidates import ATTRIBUTES, EVENTS, FACES, candidate_filters_shown, candidates_make
 from apps.matching.matcher import match_all, match_raw
-from apps.matching.references import descriptors_read, references_resolve
+from apps.matching.references import CountLimit, descriptors_probes, reference_limit, references_resolve
 from apps.matching.shapes import match_shape, targets_check
-from apps.matching.types import Block, Candidates, Probe, Reference
+from apps.matching.types import Block, Candidates, Reference
 
 MAX_RAW_CANDIDATES = 1000
+RAW_CANDIDATES = CountLimit(MAX_RAW_CANDIDATES, lambda _, most: LunaError(errors.TOO_MANY_REFERENCES, most))
 KIND_OF_ORIGIN = {FACES: "face", EVENTS: "event", ATTRIBUTES: "attribute"}
 
 
@@ -104,8 +105,8 @@ class MatchRawView(LunaView):
     )
     def post(self, request: Request) -> Response:
         body = checked_body(RawMatchBody, request)
-        references = probes_of(body["references"], config(PlatformLimits).match.reference_limit)
-        candidates = probes_of(body["candidates"], MAX_RAW_CANDIDATES)
+        references = descriptors_probes(body["references"], reference_limit())
+        candidates = descriptors_probes(body["candidates"], RAW_CANDIDATES)
         similarities = match_raw(references=references, candidates=candidates)
         return Response(
             {
@@ -135,18 +136,6 @@ def version_of(kind: Kind, number: int | None) -> DescriptorVersion:
     if version.kind != kind:
         raise LunaError(errors.UNKNOWN_DESCRIPTOR_VERSION, number)
     return version
-
-
-def probes_of(given: Sequence[Reference], most: int) -> list[Probe]:
-    """Return the descriptors of the request as probes.
-
-    Raises LunaError TOO_MANY_REFERENCES for more than `most`, and the errors of `descriptors_read`.
-    """
-    if len(given) <= most:
-        probes = [probe for each in given for probe in descriptors_read(each)]
-        if len(probes) <= most:
-            return probes
-    raise LunaError(errors.TOO_MANY_REFERENCES, most)
 
 
 def check_rights(request: Request, references: Iterable[Reference], candidates: Iterable[Mapping[str, Any]]) -> None:

@@ -6,7 +6,7 @@ from apps.common import errors
 from apps.common.errors import LunaError
 from apps.handlers.pipeline.run import Run
 from apps.handlers.policies import Policies
-from apps.matching.references import check_count
+from apps.matching.references import reference_limit
 from apps.recognition.inputs.types import DescriptorFile, Inputs
 from apps.recognition.run.pictures import recognise_inputs
 
@@ -28,7 +28,7 @@ def recognise(run: Run) -> Run:
 
 def _usable(inputs: Inputs, policies: Policies) -> tuple[DescriptorFile, ...]:
     """Return the descriptor files; each gets an error if the policies need a picture."""
-    check_count(sum(len(file.descriptors) for file in inputs.descriptors))
+    reference_limit().check(sum(len(file.descriptors) for file in inputs.descriptors))
     asked = policies.needing_pictures
     if not inputs.descriptors or not asked:
         return inputs.descriptors
