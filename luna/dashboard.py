@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from apps.accounts.adminbase.display import may_view, page_named
 from apps.common.config import version
+from apps.common.rows import ROWS_ESTIMATE
 from apps.events.models import Event
 from apps.monitoring.features import features
 from apps.monitoring.health import checks
@@ -55,9 +56,9 @@ def _counts(tables: list[str]) -> dict[str, str]:
     if not tables:
         return {}
     statement = " UNION ALL ".join(
-        f"SELECT '{table}', CASE WHEN reltuples > {COUNTED_ROWS} THEN NULL ELSE "  # noqa: S608 - our names
-        f'(SELECT count(*) FROM (SELECT 1 FROM "{table}" LIMIT {COUNTED_ROWS + 1}) AS bounded) END, reltuples '
-        f"FROM pg_class WHERE oid = '{table}'::regclass"
+        f"SELECT '{table}', CASE WHEN rows > {COUNTED_ROWS} THEN NULL ELSE "  # noqa: S608 - our names
+        f'(SELECT count(*) FROM (SELECT 1 FROM "{table}" LIMIT {COUNTED_ROWS + 1}) AS bounded) END, rows '
+        f"FROM {ROWS_ESTIMATE.format(table=table)} AS estimate(rows)"
         for table in tables
     )
     with connection.cursor() as cursor:

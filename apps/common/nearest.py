@@ -22,6 +22,7 @@ from pgvector import Vector as PgVector
 
 from apps.common.descriptors import DescriptorVersion, Vector
 from apps.common.prepared import planned_cursor, prepared_cursor
+from apps.common.rows import ROWS_ESTIMATE
 
 # No cast to the version's dimension: it costs 2 % of a scan and serves only vector indexes, which are not exact.
 SCAN = """
@@ -34,9 +35,7 @@ SCAN = """
 PROPOSE = """
     SELECT d.{owner}, d.distance FROM ({scan}) d WHERE true{members} ORDER BY d.distance, d.{owner} LIMIT %s
 """
-COUNT = """
-SELECT (SELECT count(*) FROM ({members}) members), (SELECT reltuples FROM pg_class WHERE oid = '{table}'::regclass)
-"""
+COUNT = f"SELECT (SELECT count(*) FROM ({{members}}) members), {ROWS_ESTIMATE}"  # noqa: S608 - our names
 SHARE_MIN = 0.5  # minimum share of candidates; below it the walk is faster than comparing all
 PROPOSALS_PER_RESULT = 4  # at least half of the proposals are candidates, so these are nearly always enough
 PROPOSALS_MIN = 64

@@ -1,4 +1,4 @@
-"""Model instances of rows that hand-written SQL reads."""
+"""Model instances of rows that hand-written SQL reads, and estimated numbers of rows."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -8,6 +8,13 @@ import orjson
 from django.db import DEFAULT_DB_ALIAS, models
 
 M = TypeVar("M", bound=models.Model)
+
+ROWS_ESTIMATE = """(
+    SELECT sum(greatest(reltuples, 0)) FROM pg_class
+    WHERE relkind = 'r'
+        AND oid IN (SELECT '{table}'::regclass UNION ALL SELECT relid FROM pg_partition_tree('{table}'))
+)"""
+"""SQL of the approximate number of rows of `table`: of its partitions, if it has any."""
 
 
 def columns_of(model: type[models.Model]) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Settings of events."""
 
+from typing import Literal
+
 from apps.common.config import Scope, Settings, group, setting
 
 
@@ -9,4 +11,20 @@ class EventsSearch(Settings):
 
     default_window_days: int = setting(
         30, "Days before now that a search covers if the request gives no ids and no times.", ge=1, le=36_500
+    )
+
+
+@group("LUNA_EVENTS_STORAGE", scope=Scope.LIVE)
+class EventsStorage(Settings):
+    """Time partitions and retention of stored events."""
+
+    partition_period: Literal["day", "week", "month", "year"] = setting(
+        "month", "Time of storage that a new partition covers: day, week, month or year. Searches visit all partitions."
+    )
+    partitions_ahead: int = setting(3, "Partitions that are made in advance, beside the current one.", ge=1, le=100)
+    retention_days: int = setting(
+        0,
+        "Days after which stored events are deleted with their descriptors, a whole partition at a time; 0 keeps them.",
+        ge=0,
+        le=36_500,
     )

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from functools import partial
 
-from django.db.models import F, Func, IntegerField
+from django.db.models import Exists, F, Func, IntegerField, OuterRef
 
 from apps.common.descriptors import versions
 from apps.common.holdings import Fault
-from apps.events.models import EventDescriptor
+from apps.events.models import Event, EventDescriptor
 
 
 def descriptors_check(deep: bool) -> Iterator[Fault]:
@@ -21,5 +21,13 @@ def descriptors_check(deep: bool) -> Iterator[Fault]:
             yield Fault("descriptor of the wrong dimension", subject, partial(_remove, row.pk))
 
 
-def _remove(key: int) -> None:
+def owners_check(deep: bool) -> Iterator[Fault]:
+    """Yield descriptors without their event; the database has no foreign key of theirs."""
+    lost = EventDescriptor.objects.filter(~Exists(Event.objects.unscoped().filter(pk=OuterRef("event_id"))))
+    for row in lost.only("event_id", "version").iterator():
+        subject = f"event key {row.event_id} version {row.version}"
+        yield Fault("descriptor without event", subject, partial(_remove, row.pk))
+
+
+def _remove(key: tuple[int, int]) -> None:
     EventDescriptor.objects.filter(pk=key).delete()

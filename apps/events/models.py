@@ -12,13 +12,24 @@ from apps.accounts.models import AccountOwned
 from apps.common.vectors import PlainVectorField
 
 SMALL = models.PositiveSmallIntegerField
+# Columns of filters that `event_page` includes: estimations and places, which have few values each. PostgreSQL allows
+# 32 columns of an index.
+SEARCHED = (
+    "end_time", "insert_time", "gender", "age", "emotion", "ethnic_group", "mask", "liveness", "deepfake",
+    "apparent_gender", "apparent_age", "headwear_state", "headwear_apparent_color", "sleeve_length",
+    "upper_clothing_colors", "backpack_state", "lower_garment_type", "lower_garment_colors", "shoes_apparent_color",
+    "top_matching_candidates_label", "top_similar_object_similarity",
+    "city", "area", "district", "street", "house_number", "longitude", "latitude",
+)  # fmt: skip
 
 
 class Event(AccountOwned):
     """One person (face, body or both) that a handler detected.
 
     Handler, face and samples are plain UUIDs, because an event outlives them. Enumerations are the numbers of
-    `apps.common.filters.enums`. Column names equal the terms of the filter language.
+    `apps.common.filters.enums`. Column names equal the terms of the filter language. The database makes `id` of
+    `insert_time` (`apps.events.partitions`). `event_id` is unique in each partition; `services` compares ids that
+    clients give with all partitions.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -76,17 +87,34 @@ class Event(AccountOwned):
     body_detections = models.JSONField(default=list)
 
     class Meta(AccountOwned.Meta):
+        # Searches read the keys of a page first, from one index alone if it has all columns of the filters. A partial
+        # index costs nothing for events without its column. docs/events.md has the plans and the cost of writing.
         indexes = (
-            models.Index(fields=("account", "-create_time", "-id")),
+            models.Index(fields=("account", "-create_time", "-id"), include=SEARCHED, name="event_page"),
             models.Index(fields=("-create_time", "-id"), name="event_time"),  # pages of all accounts
-            models.Index(fields=("account", "handler_id", "-create_time")),
-            models.Index(fields=("account", "source", "-create_time")),
+            models.Index(fields=("account", "handler_id", "-create_time", "-id"), name="event_handler"),
+            models.Index(fields=("account", "source", "-create_time", "-id"), name="event_source"),
             models.Index(fields=("face_id",), condition=models.Q(face_id__isnull=False), name="event_face"),
             models.Index(fields=("account", "external_id"), condition=~models.Q(external_id=""), name="event_external"),
+            models.Index(fields=("account", "user_data"), condition=~models.Q(user_data=""), name="event_user_data"),
             models.Index(
                 fields=("account", "track_id"), condition=models.Q(track_id__isnull=False), name="event_track"
             ),
-            models.Index(fields=("top_similar_object_id",), name="event_top_object"),
+            models.Index(
+                fields=("account", "stream_id", "-create_time", "-id"),
+                condition=models.Q(stream_id__isnull=False),
+                name="event_stream",
+            ),
+            models.Index(
+                fields=("top_similar_object_id",),
+                condition=models.Q(top_similar_object_id__isnull=False),
+                name="event_top_object",
+            ),
+            models.Index(
+                fields=("account", "top_similar_external_id"),
+                condition=models.Q(top_similar_external_id__isnull=False),
+                name="event_top_external",
+            ),
             GinIndex(fields=("tags",), name="event_tags"),
         )
 
@@ -95,16 +123,20 @@ class Event(AccountOwned):
 
 
 class EventDescriptor(models.Model):
-    """Descriptor of an event's face or body: a unit vector of the version's dimension."""
+    """Descriptor of an event's face or body: a unit vector of the version's dimension.
 
-    id = models.BigAutoField(primary_key=True)
-    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="descriptors", db_index=False)
+    The database has no foreign key, which would forbid to drop a partition of events before that of its descriptors.
+    """
+
+    pk = models.CompositePrimaryKey("event", "version")
+    event = models.ForeignKey(
+        Event, on_delete=models.CASCADE, related_name="descriptors", db_index=False, db_constraint=False
+    )
     version = models.PositiveIntegerField()
     vector = PlainVectorField()
     score = models.FloatField(null=True)
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=("event", "version"), name="event_descriptor_version"),)
         # A search of the version that few events have (bodies) does not read the vectors of the others: 3 ms instead of
         # 9 ms for 2,000 of 100,000 vectors with 512 numbers.
         indexes = (models.Index(fields=("version", "event"), name="event_version"),)

@@ -1,18 +1,19 @@
 """Writes of events. Events are immutable, so no function updates them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from pgvector import Vector as PgVector
 
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.prepared import prepared_cursor
 from apps.common.times import utc_now
+from apps.events.copying import events_copy
 from apps.events.types import EventDraft, EventRecord
 
 COLUMNS = ", ".join(field.name for field in fields(EventDraft))
@@ -20,23 +21,67 @@ COLUMNS = ", ".join(field.name for field in fields(EventDraft))
 # slower than PostgreSQL executes them. One JSON text is cheaper to write and to parse than fifty literals.
 STATEMENT = f"""
 WITH made AS (
-    INSERT INTO events_event (account_id, insert_time, {COLUMNS})
-    SELECT %s, %s, {COLUMNS} FROM json_populate_recordset(NULL::events_event, %s)
+    INSERT INTO events_event (id, account_id, insert_time, {COLUMNS})
+    SELECT events_key(stored), %s, stored, {COLUMNS}
+    FROM json_populate_recordset(NULL::events_event, %s), (SELECT %s::timestamptz AS stored) clock
     RETURNING event_id, id
 )
 INSERT INTO events_eventdescriptor (event_id, version, vector, score)
 SELECT made.id, version, vector::vector, score
 FROM json_to_recordset(%s) AS given(event_id uuid, version int, vector text, score float8) JOIN made USING (event_id)
 """  # noqa: S608 (names of our own columns)
+# A lock for each id: of two transactions with the same id, the second one sees the event of the first one.
+TAKEN = """
+WITH given AS MATERIALIZED (
+    SELECT id, pg_advisory_xact_lock(hashtextextended(id::text, 1)) FROM unnest(%s::uuid[]) id ORDER BY id
+)
+SELECT id FROM given
+"""
+EXISTING = "SELECT event_id FROM events_event WHERE event_id = ANY(%s)"
+COPY_MIN = 8  # events; below, one prepared statement is faster than two COPY commands
 
 
-def events_create(*, account_id: UUID, records: Sequence[EventRecord]) -> None:
-    """Store events and their descriptors with one statement.
+def events_create(*, account_id: UUID, records: Sequence[EventRecord], given_ids: bool = False) -> None:
+    """Store events and their descriptors: a few with one statement, many with COPY.
 
-    Raises LunaError EVENT_EXISTS if an event id exists; this aborts the caller's transaction.
+    `given_ids`: clients chose the ids, so they are compared with the events of all partitions; for random ids, the
+    unique index of their partition suffices. Raises LunaError EVENT_EXISTS if an id exists; this aborts the caller's
+    transaction.
     """
     if not records:
         return
+    if given_ids:
+        event_ids = [record.draft.event_id for record in records]
+        if taken := events_taken(event_ids) or _repeated(event_ids):
+            raise LunaError(errors.EVENT_EXISTS, _named(taken))
+    try:
+        if len(records) < COPY_MIN:
+            _insert(account_id, records)
+        else:
+            events_copy([(account_id, record) for record in records])
+    except IntegrityError as error:
+        raise LunaError(errors.EVENT_EXISTS, _named(record.draft.event_id for record in records)) from error
+
+
+def events_taken(event_ids: Iterable[UUID]) -> set[UUID]:
+    """Return the ids that exist, and lock all of them until the end of the transaction."""
+    wanted = list(event_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(TAKEN, [wanted])
+        cursor.execute(EXISTING, [wanted])  # a statement of its own: it sees what was committed before the lock
+        return {event_id for (event_id,) in cursor.fetchall()}
+
+
+def _repeated(event_ids: Sequence[UUID]) -> set[UUID]:
+    seen: set[UUID] = set()
+    return {each for each in event_ids if each in seen or seen.add(each)}  # type: ignore[func-returns-value]
+
+
+def _named(event_ids: Iterable[UUID]) -> str:
+    return ", ".join(str(event_id) for event_id in event_ids)
+
+
+def _insert(account_id: UUID, records: Sequence[EventRecord]) -> None:
     events = [record.draft.facts() for record in records]
     descriptors = [
         {
@@ -48,9 +93,6 @@ def events_create(*, account_id: UUID, records: Sequence[EventRecord]) -> None:
         for record in records
         for each in record.descriptors
     ]
-    parameters: list[Any] = [account_id, utc_now(), orjson.dumps(events).decode(), orjson.dumps(descriptors).decode()]
-    try:
-        with prepared_cursor() as cursor:
-            cursor.execute(STATEMENT, parameters)
-    except IntegrityError as error:
-        raise LunaError(errors.EVENT_EXISTS, ", ".join(str(record.draft.event_id) for record in records)) from error
+    parameters: list[Any] = [account_id, orjson.dumps(events).decode(), utc_now(), orjson.dumps(descriptors).decode()]
+    with prepared_cursor() as cursor:
+        cursor.execute(STATEMENT, parameters)

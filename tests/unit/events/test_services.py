@@ -11,7 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from apps.common.descriptors import Descriptor
 from apps.common.errors import LunaError
 from apps.events.models import Event, EventDescriptor
-from apps.events.services import events_create
+from apps.events.partitions import partitions_of
+from apps.events.services import COPY_MIN, events_create
 from apps.events.types import EventDraft, EventRecord
 from tests.factories import NOON, make_account, unit_vectors
 
@@ -83,3 +84,58 @@ def test_a_taken_id_is_refused_and_nothing_is_stored() -> None:
     assert str(draft.event_id) in raised.value.detail
     assert Event.objects.unscoped().count() == 1
     assert EventDescriptor.objects.count() == 0
+
+
+def test_many_events_are_copied_as_drafted() -> None:
+    account = make_account()
+    draft = EventDraft(
+        create_time=NOON,
+        source="gate",
+        tags=("vip", "known"),
+        meta={"a": [1, None, "ä"]},
+        attach_result=(uuid4(),),
+        upper_clothing_colors=(1, 2),
+        match_result=({"label": "vip", "candidates": []},),
+        longitude=36.6,
+        age=70,
+    )
+    vectors = unit_vectors(COPY_MIN, 16)
+    records = [EventRecord(draft, (Descriptor(1, vectors[0], None),))]
+    records += [EventRecord(EventDraft(create_time=NOON), (Descriptor(2, each, 0.5),)) for each in vectors[1:]]
+    events_create(account_id=account.account_id, records=records)
+    stored = Event.objects.for_account(account.account_id).in_bulk(field_name="event_id")
+    assert set(stored) == {record.draft.event_id for record in records}
+    for name, value in draft.facts().items():
+        assert getattr(stored[draft.event_id], name) == (list(value) if isinstance(value, tuple) else value), name
+    rows = EventDescriptor.objects.select_related("event").order_by("event_id")
+    assert [(row.version, row.score) for row in rows] == [(1, None), *[(2, 0.5)] * (COPY_MIN - 1)]
+    for row, vector in zip(rows, vectors, strict=True):
+        np.testing.assert_array_equal(np.array(row.vector, np.float32), vector)
+
+
+def test_a_taken_id_among_many_is_refused() -> None:
+    account = make_account()
+    taken = EventDraft(create_time=NOON)
+    events_create(account_id=account.account_id, records=[EventRecord(taken)])
+    records = [*(EventRecord(EventDraft(create_time=NOON)) for _ in range(COPY_MIN)), EventRecord(taken)]
+    with pytest.raises(LunaError) as raised, transaction.atomic():
+        events_create(account_id=account.account_id, records=records)
+    assert raised.value.code == 23003
+    assert Event.objects.unscoped().count() == 1
+
+
+def test_a_given_id_is_compared_with_all_partitions() -> None:
+    account = make_account()
+    draft = EventDraft(create_time=NOON)
+    events_create(account_id=account.account_id, records=[EventRecord(draft)])
+    first = partitions_of("events_event")[0]
+    with connection.cursor() as cursor:  # as if the first event were stored long ago
+        cursor.execute("UPDATE events_event SET id = events_key(now() + interval '60 days')")
+    assert first.high is not None
+    assert Event.objects.unscoped().get().pk >= first.high
+    for records in ([EventRecord(draft)], [EventRecord(EventDraft(create_time=NOON, event_id=uuid4()))] * 2):
+        with pytest.raises(LunaError) as raised, transaction.atomic():
+            events_create(account_id=account.account_id, records=records, given_ids=True)
+        assert raised.value.code == 23003
+    events_create(account_id=account.account_id, records=[EventRecord(EventDraft(create_time=NOON))], given_ids=True)
+    assert Event.objects.unscoped().count() == 2

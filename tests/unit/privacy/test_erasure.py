@@ -33,7 +33,7 @@ def everything(store: Path, redis_client: redis.Redis) -> bytes:
     parts: list[bytes] = []
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
-            with cursor.copy(f'COPY "{table}" TO STDOUT') as rows:
+            with cursor.copy(f'COPY (SELECT * FROM "{table}") TO STDOUT') as rows:  # noqa: S608
                 parts.extend(bytes(row) for row in rows)
     for path in sorted(store.rglob("*")):
         parts += [path.name.encode(), path.read_bytes() if path.is_file() else b""]

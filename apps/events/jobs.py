@@ -1,0 +1,24 @@
+"""Periodic jobs of events."""
+
+import logging
+
+from celery import shared_task
+from django.db import connection
+
+from apps.events.partitions import TABLES, partitions_expire, partitions_make
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name="events.partitions", ignore_result=True)
+def partitions() -> None:
+    """Make partitions ahead of time, drop those after the retention time, and refresh the statistics of both tables.
+
+    Runs daily. Autovacuum analyses partitions, but not the table that they belong to.
+    """
+    if made := partitions_make():
+        logger.info("Partitions made: %s", ", ".join(made))
+    partitions_expire()
+    with connection.cursor() as cursor:
+        for table in TABLES:
+            cursor.execute(f"ANALYZE {table}")
