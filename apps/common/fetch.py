@@ -145,7 +145,8 @@ class GuardedBackend(httpcore.SyncBackend):
 
 
 @cache
-def _ssl_context() -> ssl.SSLContext:
+def ssl_context() -> ssl.SSLContext:
+    """Return the context that verifies servers, of HTTPS and of other protocols."""
     return httpx.create_ssl_context()
 
 
@@ -158,7 +159,7 @@ def fetch(url: str, *, max_bytes: int, timeouts: Timeouts, allow_private: bool =
     """
     backend = GuardedBackend(timeouts, allow_private=allow_private)
     try:
-        with httpcore.ConnectionPool(ssl_context=_ssl_context(), network_backend=backend) as pool:
+        with httpcore.ConnectionPool(ssl_context=ssl_context(), network_backend=backend) as pool:
             for _ in range(MAX_REDIRECTS + 1):
                 answer = _get(pool, url, max_bytes)
                 if isinstance(answer, Fetched):
@@ -184,7 +185,7 @@ def post(
     backend = GuardedBackend(timeouts, allow_private=allow_private)
     try:
         with (
-            httpcore.ConnectionPool(ssl_context=_ssl_context(), network_backend=backend) as pool,
+            httpcore.ConnectionPool(ssl_context=ssl_context(), network_backend=backend) as pool,
             pool.stream("POST", _checked_url(url), headers=list(headers.items()), content=body) as response,
         ):
             return response.status

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from django.apps import apps
 
 from apps.common.addresses import is_routed
+from apps.common.config import AdditionalServices, config
 from apps.common.limits import request_limits
 
 ROUTES = {
@@ -38,11 +39,12 @@ def features() -> Mapping[str, object]:
     """Return `license`, `estimations` and `components` as booleans, `unavailable_estimations` and `limits`."""
     available = {name for names in _available for name in names()}
     components = {component: is_routed(route) for component, route in ROUTES.items()}
+    # Websocket routes are not Django routes.
+    components["sender"] = apps.is_installed("apps.sender") and config(AdditionalServices).luna_sender
     return {
         "license": True,
         "estimations": {name: name in available for name in ESTIMATIONS},
         "unavailable_estimations": sorted(name for names in _unavailable for name in names()),
-        # Websocket routes are not Django routes.
         "limits": request_limits(),
-        "components": components | {"sender": apps.is_installed("apps.sender")},
+        "components": components,
     }

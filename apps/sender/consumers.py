@@ -19,7 +19,7 @@ from django.http import HttpRequest, QueryDict
 from apps.accounts.auth.access import require_right
 from apps.accounts.auth.authentication import ACCOUNT_HEADER, log_invoker, principal_of
 from apps.common import errors
-from apps.common.config import QueryParameters, Web, config
+from apps.common.config import AdditionalServices, QueryParameters, Web, config
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.filters import Filters, SubscriptionSerializer, accepts
@@ -136,7 +136,9 @@ async def events_socket(scope: Mapping[str, Any], receive: Receive, send: Send) 
 
 
 async def _subscribe(handshake: Handshake) -> Subscription:
-    """Authenticate and join the hub. Raises LunaError."""
+    """Authenticate and join the hub. Raises LunaError, SENDER_DISABLED if the Sender is disabled."""
+    if not config(AdditionalServices).luna_sender:
+        raise LunaError(errors.SENDER_DISABLED)
     handshake.check_host()
     handshake.check_origin()
     session = await in_thread(handshake.authenticate)()

@@ -3,8 +3,6 @@
 A browser and a client walk from the start page to the notification of an event, and follow each address they get.
 """
 
-import datetime
-import ipaddress
 import re
 import shutil
 import ssl
@@ -18,14 +16,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.sync.client import connect
 
 from luna.embedded.addresses import CHECKOUT
 from luna.embedded.processes import wait_until
 from tests.api.handlers.helpers import astronaut
+from tests.certificates import make_certificate
 from tests.system.helpers import ADMIN_LOGIN, Platform, free_port, started
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
@@ -74,31 +70,6 @@ def documented_server() -> str:
     block = re.search(r"^```nginx\n(.*?)^```$", OPERATIONS.read_text(encoding="utf-8"), re.M | re.S)
     assert block is not None
     return block[1]
-
-
-def make_certificate(directory: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    paths = directory / "certificate.pem", directory / "key.pem"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return paths
 
 
 @pytest.fixture(scope="module", params=["removes the prefix", "keeps the prefix"])

@@ -18,7 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 from apps.accounts.config import Logins
 from apps.accounts.models import Account, Token
 from apps.accounts.services import account_delete, account_update, token_delete
-from apps.common.config import Web
+from apps.common.config import AdditionalServices, Web
 from apps.common.logs import RequestIdFilter
 from apps.common.times import utc_now
 from apps.sender import consumers
@@ -49,6 +49,12 @@ def test_basic_bearer_and_account_header_open(listen: Listen, user: User) -> Non
     sent = user.publish()
 
     assert [received_id(client) for client in clients] == [sent] * 3
+
+
+def test_a_disabled_sender_lets_nobody_in(listen: Listen, user: User, configure: Callable[..., None]) -> None:
+    configure(AdditionalServices, luna_sender=False)
+    status, body = refusal(listen, user.basic)
+    assert (status, body["error_code"]) == (403, 35001)
 
 
 def test_who_listens_stands_in_the_log(listen: Listen, user: User, caplog: pytest.LogCaptureFixture) -> None:

@@ -287,6 +287,11 @@ class AdditionalServices(Settings):
     luna_matcher_proxy: bool = setting(
         True, "Whether active matching plugins get requests. Lists in memory do not depend on it."
     )
+    luna_sender: bool = setting(
+        True,
+        "Whether websockets receive notifications. Otherwise handshakes are rejected, and so are events of handlers "
+        "with `notification_policy` or a callback `luna-ws-notification`.",
+    )
 
 
 @cache

@@ -3,6 +3,9 @@
 from uuid import UUID
 
 from apps.accounts.auth.principal import Principal
+from apps.common import errors
+from apps.common.config import AdditionalServices, config
+from apps.common.errors import LunaError
 from apps.handlers.pipeline.run import Run, execute
 from apps.handlers.pipeline.stages.decide import decide
 from apps.handlers.pipeline.stages.match import match
@@ -24,8 +27,11 @@ def generate_events(
     """Generate events, store them and notify their receivers by the policies.
 
     Each person gives an event; a request that aggregates gives one event of all persons. An invalid picture does not
-    affect the other pictures. Its error is raised only if it is the single picture of the request. Raises the errors
-    of `recognise`, `screen`, `match` and `write`.
+    affect the other pictures. Its error is raised only if it is the single picture of the request. Raises LunaError
+    SENDER_DISABLED for policies that need the disabled Sender, and the errors of `recognise`, `screen`, `match` and
+    `write`.
     """
+    if policies.storage_policy.needs_sender and not config(AdditionalServices).luna_sender:
+        raise LunaError(errors.SENDER_DISABLED)
     run = Run(principal=principal, policies=policies, inputs=inputs, params=params, handler_id=handler_id)
     return execute(run, STAGES)

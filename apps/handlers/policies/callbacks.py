@@ -1,5 +1,6 @@
-"""`callbacks` of storage_policy: webhooks and websockets that receive an event."""
+"""`callbacks` of storage_policy: webhooks, MQTT brokers and websockets that receive an event."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,13 +14,14 @@ from apps.common.validation import StrictSerializer
 from apps.handlers.policies.base import FiltersSerializer, PolicySerializer
 from apps.handlers.secrets import SEALED
 from apps.sender.signatures import HEADERS, key_of
-from apps.sender.targets import Target, Webhook
-from apps.sender.targets.http import JSON, MESSAGEPACK
+from apps.sender.targets import JSON, MESSAGEPACK, MqttTopic, Target, Webhook
+from apps.sender.targets.mqtt import address_of, topic_problem
 
-HTTP, WEBSOCKETS = "http", "luna-ws-notification"
+HTTP, MQTT, WEBSOCKETS = "http", "mqtt", "luna-ws-notification"
 MAX_URL_CHARACTERS = 2048
 MAX_TIMEOUT_S = 60
 MAX_HEADERS = 30
+HTTP_PARAMS, MQTT_PARAMS = ("headers", "secret"), ("topic", "qos", "retain")
 # Headers that the HTTP client sets; a callback cannot override them.
 OWN_HEADERS = HEADERS | {"authorization", "connection", "content-length", "content-type", "host", "transfer-encoding"}
 
@@ -73,6 +75,16 @@ class SigningSecretField(SecretField):
         return text
 
 
+class TopicField(serializers.CharField):
+    """Topic of an MQTT broker, with placeholders."""
+
+    def to_internal_value(self, data: Any) -> str:
+        topic: str = super().to_internal_value(data)
+        if problem := topic_problem(topic):
+            raise serializers.ValidationError(problem)
+        return topic
+
+
 class AuthorizationSerializer(StrictSerializer):
     type = serializers.ChoiceField(choices=("basic",))
     login = SecretField(r"[^:\x00]*", max_length=128)
@@ -84,12 +96,17 @@ class ParamsSerializer(StrictSerializer):
     content_type = serializers.ChoiceField(choices=(JSON, MESSAGEPACK), default=JSON)
     headers = HeadersField(default=dict)
     secret = SigningSecretField(max_length=512, required=False)
+    topic = TopicField(max_length=512, trim_whitespace=False, required=False)
+    qos = serializers.IntegerField(min_value=0, max_value=2, required=False)
+    retain = FlagField(required=False)
 
 
 class CallbackSerializer(PolicySerializer):
-    type = serializers.ChoiceField(choices=(HTTP, WEBSOCKETS))
+    type = serializers.ChoiceField(choices=(HTTP, MQTT, WEBSOCKETS))
     # Credentials before the host are rejected, because responses and logs show the address.
-    url = serializers.RegexField(r"\Ahttps?://[^\s/?#@]+(?:[/?#].*)?\Z", max_length=MAX_URL_CHARACTERS, required=False)
+    url = serializers.RegexField(
+        r"\A(?:http|mqtt)s?://[^\s/?#@]+(?:[/?#].*)?\Z", max_length=MAX_URL_CHARACTERS, required=False
+    )
     authorization = AuthorizationSerializer(required=False)
     params = ParamsSerializer(required=False)
     enable = FlagField(default=True)
@@ -97,22 +114,40 @@ class CallbackSerializer(PolicySerializer):
 
     @staticmethod
     def policy(**values: Any) -> CallbackPolicy:  # type: ignore[override]
-        target = None
-        if values["type"] == HTTP:
-            if "url" not in values:
-                raise serializers.ValidationError({"url": "This field is required."})
-            params = values.get("params") or ParamsSerializer().run_validation({})
-            authorization = values.get("authorization", {})
-            target = Webhook(
-                url=values["url"],
-                content_type=params["content_type"],
-                headers=params["headers"],
-                login=authorization.get("login"),
-                password=authorization.get("password"),
-                secret=params.get("secret"),
-                timeout_s=params["timeout"],
-            )
-        return CallbackPolicy(target=target, enable=values["enable"], filters=values["filters"])
+        return CallbackPolicy(target=_target(values), enable=values["enable"], filters=values["filters"])
+
+
+def _target(values: Mapping[str, Any]) -> Target | None:
+    """Return the target of a callback, None for websockets. Raises ValidationError."""
+    if values["type"] == WEBSOCKETS:
+        return None
+    if "url" not in values:
+        raise serializers.ValidationError({"url": "This field is required."})
+    url: str = values["url"]
+    params = values.get("params") or ParamsSerializer().run_validation({})
+    is_http = values["type"] == HTTP
+    others = MQTT_PARAMS if is_http else HTTP_PARAMS
+    if foreign := [name for name in others if params.get(name) not in (None, {})]:
+        raise serializers.ValidationError({"params": dict.fromkeys(foreign, f"Not a parameter of {values['type']}.")})
+    authorization = values.get("authorization", {})
+    common = {
+        "url": url,
+        "content_type": params["content_type"],
+        "login": authorization.get("login"),
+        "password": authorization.get("password"),
+        "timeout_s": params["timeout"],
+    }
+    if is_http:
+        if not url.startswith(HTTP):
+            raise serializers.ValidationError({"url": "The URL must begin with `http://` or `https://`."})
+        return Webhook(headers=params.get("headers") or {}, secret=params.get("secret"), **common)
+    try:
+        address_of(url)
+    except ValueError as error:
+        raise serializers.ValidationError({"url": str(error)}) from error
+    if "topic" not in params:
+        raise serializers.ValidationError({"params": {"topic": "This field is required."}})
+    return MqttTopic(topic=params["topic"], qos=params.get("qos", 1), retain=params.get("retain", False), **common)
 
 
 class CallbacksField(serializers.ListField):

@@ -1,6 +1,7 @@
 """storage_policy: stored objects and rows of an event, their lifetimes, notifications and callbacks."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -69,8 +70,9 @@ class EventPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationPolicy:
-    """Notification of websockets."""
+    """Notification of websockets. `given`: whether a client asked for it, instead of taking the default."""
 
+    given: bool = False
     send_notification: bool = True
     filters: Filters = field(default_factory=dict)
 
@@ -85,6 +87,13 @@ class StoragePolicy:
     event_policy: EventPolicy = EventPolicy()
     notification_policy: NotificationPolicy = NotificationPolicy()
     callbacks: tuple[CallbackPolicy, ...] = ()
+
+    @property
+    def needs_sender(self) -> bool:
+        """Whether a client asked for notifications of websockets."""
+        notification = self.notification_policy
+        by_callback = any(each.enable and each.target is None for each in self.callbacks)
+        return (notification.given and notification.send_notification) or by_callback
 
 
 def days_field() -> serializers.ChoiceField:
@@ -144,7 +153,7 @@ class EventPolicySerializer(PolicySerializer):
 
 
 class NotificationPolicySerializer(PolicySerializer):
-    policy = NotificationPolicy
+    policy = partial(NotificationPolicy, given=True)  # type: ignore[assignment]
     send_notification = FlagField(required=False)
     filters = FiltersSerializer(required=False)
 

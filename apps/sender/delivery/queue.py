@@ -55,6 +55,7 @@ FROM chosen WHERE taken.id = chosen.id
 RETURNING taken.id, taken.callback_id, taken.account_id, taken.server, taken.kind, taken.target, taken.place,
     taken.payload, taken.attempts
 """
+TARGET_COLUMN = 5  # of the rows of CLAIM
 # `attempts` identifies the lease: a worker that outlived it does not overwrite the result of the next one.
 RETRY = """
 UPDATE sender_callback AS failed
@@ -131,8 +132,13 @@ def claim(*, slots: int, server_rooms: Mapping[UUID, int], account_rooms: Mappin
     }
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, parameters)
-        rows = cursor.fetchall()
-    return [Claimed(*row[:5], orjson.loads(row[5]), *row[6:]) for row in rows]  # Django's connections load no JSON
+        rows: list[Any] = cursor.fetchall()
+    return [Claimed(*_loaded(row)) for row in rows]
+
+
+def _loaded(row: tuple[Any, ...]) -> list[Any]:
+    """Return the row with its target decoded: Django's connections load no JSON."""
+    return [orjson.loads(value) if column == TARGET_COLUMN else value for column, value in enumerate(row)]
 
 
 def delivered(keys: Sequence[int]) -> None:

@@ -1,8 +1,19 @@
 """Targets of callbacks by kind. A new kind is a module with a subclass of `Target`, and a line here."""
 
-from apps.sender.targets.base import DeliveryError, PermanentError, Target, TransientError
+from apps.sender.targets.base import JSON, MESSAGEPACK, DeliveryError, PermanentError, Target, TransientError
 from apps.sender.targets.http import Webhook
+from apps.sender.targets.mqtt import MqttTopic
 
-TARGETS: dict[str, type[Target]] = {each.kind: each for each in (Webhook,)}
+TARGETS: dict[str, type[Target]] = {each.kind: each for each in (Webhook, MqttTopic)}
 
-__all__ = ["TARGETS", "DeliveryError", "PermanentError", "Target", "TransientError", "Webhook"]
+__all__ = [
+    "JSON",
+    "MESSAGEPACK",
+    "TARGETS",
+    "DeliveryError",
+    "MqttTopic",
+    "PermanentError",
+    "Target",
+    "TransientError",
+    "Webhook",
+]

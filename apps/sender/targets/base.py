@@ -5,6 +5,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
+import orjson
+import ormsgpack
+
+JSON, MESSAGEPACK = "application/json", "application/msgpack"
+
 
 class DeliveryError(Exception):
     """A callback was not delivered. The message is for operators: it may name internal addresses."""
@@ -37,6 +42,10 @@ class Target(ABC):
     def server(self) -> str:
         """The address that shares a circuit breaker and a limit of concurrent deliveries."""
 
+    def filled(self, values: Mapping[str, object]) -> Self:
+        """Return the target for an object with these values: `account_id`, `handler_id` and `source` of an event."""
+        return self
+
     @abstractmethod
     def packed(self) -> Mapping[str, object]:
         """Return the target as JSON, with sealed secrets."""
@@ -49,3 +58,8 @@ class Target(ABC):
     @abstractmethod
     def deliver(self, callback_id: UUID, payload: str) -> None:
         """Make one attempt. `payload`: JSON object. Raises TransientError or PermanentError."""
+
+
+def encoded(payload: bytes, content_type: str) -> bytes:
+    """Return JSON in the encoding of a content type."""
+    return ormsgpack.packb(orjson.loads(payload)) if content_type == MESSAGEPACK else payload

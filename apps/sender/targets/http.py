@@ -7,18 +7,14 @@ from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import orjson
-import ormsgpack
-
 from apps.common.config import OutgoingRequests, config
 from apps.common.fetch import FetchError, RefusedError, Timeouts, post, shown_url
 from apps.common.secrets import Secret, UnreadableSecretError
 from apps.sender.config import Callbacks
 from apps.sender.signatures import signed_headers
-from apps.sender.targets.base import PermanentError, Target, TransientError
+from apps.sender.targets.base import JSON, PermanentError, Target, TransientError, encoded
 
 PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-JSON, MESSAGEPACK = "application/json", "application/msgpack"
 SECRETS = ("login", "password", "secret")
 
 
@@ -62,9 +58,7 @@ class Webhook(Target):
         return cls(**{**data, **secrets, "headers": headers})
 
     def deliver(self, callback_id: UUID, payload: str) -> None:
-        body = payload.encode()
-        if self.content_type == MESSAGEPACK:
-            body = ormsgpack.packb(orjson.loads(body))
+        body = encoded(payload.encode(), self.content_type)
         try:
             status = post(
                 self.url,

@@ -6,6 +6,7 @@ import hmac
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from apps.common.config import OutgoingRequests, Services, override_config
+from apps.common.config import AdditionalServices, OutgoingRequests, Services, override_config
 from apps.common.secrets import MASK, Secret
 from apps.events.models import Event
 from apps.handlers.models import Handler
@@ -24,6 +25,7 @@ from apps.sender.models import Callback
 from tests.api.handlers.deliveries import deliver_all
 from tests.api.handlers.helpers import JPEG, astronaut, make_handler
 from tests.api.handlers.webhooks import Hook
+from tests.mqtt import LOGIN, PASSWORD, Subscriber, brokers
 
 pytestmark = pytest.mark.django_db
 SIGNING = "whsec_" + base64.b64encode(bytes(range(32))).decode()
@@ -182,3 +184,41 @@ def test_secrets_that_cannot_sign(client: Client, secret: Any) -> None:
     body = {"policies": {"storage_policy": {"callbacks": [callback]}}}
     answer = client.post("/6/handlers", body, "application/json")
     assert (answer.status_code, answer.json()["error_code"]) == (400, 12027)
+
+
+def test_mqtt(generate: Any, tmp_path: Path) -> None:
+    with brokers(tmp_path) as broker:
+        subscriber = Subscriber(broker.port)
+        callback = {
+            "type": "mqtt",
+            "url": f"mqtt://127.0.0.1:{broker.port}",
+            "authorization": {"type": "basic", "login": LOGIN, "password": PASSWORD},
+            "params": {"topic": "luna/{handler_id}/{source}"},
+        }
+        event = generate(callback)
+        message = subscriber.next()
+        subscriber.close()
+    body = orjson.loads(message.payload)
+    assert body["event"] == event
+    assert message.topic == f"luna/{body['handler_id']}/-"
+
+
+@pytest.mark.parametrize(
+    ("storage", "status"),
+    [
+        ({}, 201),
+        ({"notification_policy": {"send_notification": 0}}, 201),
+        ({"notification_policy": {}}, 403),
+        ({"callbacks": [{"type": "luna-ws-notification"}]}, 403),
+        ({"callbacks": [{"type": "luna-ws-notification", "enable": 0}]}, 201),
+    ],
+)
+def test_a_disabled_sender(client: Client, configure: Callable[..., None], storage: Any, status: int) -> None:
+    """A handler that asks for notifications is an error, not silence; its creation is none."""
+    path = make_handler(client, {"storage_policy": storage})
+    configure(AdditionalServices, luna_sender=False)
+    answer = client.post(f"{path}/events", astronaut(), JPEG)
+    assert answer.status_code == status
+    assert status == 201 or answer.json()["error_code"] == 35001
+    assert Event.objects.unscoped().exists() is (status == 201)
+    assert not client.get("/6/features").json()["components"]["sender"]

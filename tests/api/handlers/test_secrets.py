@@ -14,6 +14,7 @@ from apps.handlers.models import Handler
 from apps.handlers.policies import policies_parse
 from apps.handlers.policies.callbacks import CallbackPolicy
 from apps.handlers.policies.filled import policies_filled
+from apps.sender.targets import Webhook
 from tests.api.handlers.helpers import JSON, make_handler
 from tests.factories import make_account
 
@@ -46,7 +47,7 @@ def revealed(path: str) -> list[tuple[str, str, str, str]]:
     return [
         (hook.url, hook.login.reveal(), hook.password.reveal(), hook.headers["X-Api-Key"].reveal())
         for each in found
-        if (hook := each.webhook) and hook.login and hook.password
+        if isinstance(hook := each.target, Webhook) and hook.login and hook.password
     ]
 
 

@@ -14,6 +14,7 @@ from apps.handlers.policies import Policies, policies_cached, policies_parse
 from apps.handlers.policies.match import PolicyCandidates, candidates_account
 from apps.recognition.checks.table import CHECKS
 from apps.recognition.types import MultifacePolicy
+from apps.sender.targets import MqttTopic, Webhook
 
 LIST_ID = uuid4()
 ATTRIBUTES = {"origin": "attributes", "attribute_ids": [str(LIST_ID)]}
@@ -100,6 +101,12 @@ EVERYTHING: dict[str, Any] = {
                 "filters": {"gender": [0]},
             },
             {"type": "luna-ws-notification", "enable": 0},
+            {
+                "type": "mqtt",
+                "url": "mqtts://broker.example.org",
+                "authorization": {"type": "basic", "login": "user", "password": "secret"},
+                "params": {"topic": "luna/{account_id}/{source}", "qos": 2, "retain": 1},
+            },
         ],
     },
 }
@@ -146,15 +153,18 @@ def test_the_whole_vocabulary() -> None:
     storage = policies.storage_policy
     assert storage.face_policy.link_to_lists_policy[0].list_id == LIST_ID
     assert (storage.face_sample_policy.ttl, storage.body_sample_policy.ttl) == (30, -1)
-    webhook, websockets = storage.callbacks
-    hook = webhook.webhook
-    assert hook is not None
+    webhook, websockets, broker = storage.callbacks
+    hook, topic = webhook.target, broker.target
+    assert isinstance(hook, Webhook)
     assert (hook.url, hook.content_type, hook.timeout_s) == ("https://example.org/hook?a=b", "application/msgpack", 5)
     assert {name: value.reveal() for name, value in hook.headers.items()} == {"X-Door": "7"}
     assert hook.login
     assert hook.password
     assert (hook.login.reveal(), hook.password.reveal()) == ("user", " secret")
-    assert (websockets.webhook, websockets.enable) == (None, False)
+    assert (websockets.target, websockets.enable) == (None, False)
+    assert isinstance(topic, MqttTopic)
+    assert (topic.url, topic.topic) == ("mqtts://broker.example.org", "luna/{account_id}/{source}")
+    assert (topic.qos, topic.retain, topic.timeout_s) == (2, True, 60)
 
 
 def test_filters_that_need_an_estimation_ask_for_it() -> None:
@@ -223,6 +233,27 @@ def with_(path: str, value: Any) -> dict[str, Any]:
         ("storage_policy.callbacks.0", {"type": "http", "url": "http://a/", "params": {"headers": {"Host": "b"}}}),
         ("storage_policy.callbacks.0", {"type": "http", "url": "http://a/", "params": {"headers": {"A": "b\r\nC: d"}}}),
         ("storage_policy.callbacks.0", {"type": "http", "url": "http://a/", "params": {"headers": {"A b": "c"}}}),
+        (
+            "storage_policy.callbacks.0",
+            {"type": "http", "url": "http://a/", "params": {"headers": {"Webhook-Id": "c"}}},
+        ),
+        ("storage_policy.callbacks.0", {"type": "http", "url": "http://a/", "params": {"topic": "a"}}),
+        ("storage_policy.callbacks.0", {"type": "http", "url": "mqtt://a/", "params": {}}),
+        ("storage_policy.callbacks.0", {"type": "mqtt", "url": "mqtt://a"}),
+        ("storage_policy.callbacks.0", {"type": "mqtt", "url": "http://a", "params": {"topic": "a"}}),
+        ("storage_policy.callbacks.0", {"type": "mqtt", "url": "mqtt://a/b", "params": {"topic": "a"}}),
+        ("storage_policy.callbacks.0", {"type": "mqtt", "url": "mqtt://a:0", "params": {"topic": "a"}}),
+        ("storage_policy.callbacks.0", {"type": "mqtt", "url": "mqtt://a:b", "params": {"topic": "a"}}),
+        ("storage_policy.callbacks.0", {"type": "mqtt", "url": "mqtt://u:p@a", "params": {"topic": "a"}}),
+        ("storage_policy.callbacks.0", {"type": "mqtt", "url": "mqtt://a", "params": {"topic": "a", "qos": 3}}),
+        (
+            "storage_policy.callbacks.0",
+            {"type": "mqtt", "url": "mqtt://a", "params": {"topic": "a", "headers": {"A": "b"}}},
+        ),
+        *(
+            ("storage_policy.callbacks.0", {"type": "mqtt", "url": "mqtt://a", "params": {"topic": topic}})
+            for topic in ("", "a/+", "a/#", "$SYS/a", "a\n", "a\x7f", "{person}", "{source", "x" * 513)
+        ),
     ],
 )
 def test_refused_with_its_path(path: str, value: Any) -> None:

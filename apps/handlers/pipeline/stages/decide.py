@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
+from apps.common.config import AdditionalServices, config
 from apps.common.filters import accepts
 from apps.faces.types import AttributeData, FaceDraft
 from apps.handlers.pipeline.attributes import attribute_of, basic_of
@@ -139,12 +140,13 @@ def _decision(event: GeneratedEvent, policy: StoragePolicy) -> Decision:
     callbacks = [each for each in policy.callbacks if each.enable and accepts(each.filters, facts)]
     targets = tuple(each.target for each in callbacks if each.target is not None)
     notified = of_notification.send_notification and accepts(of_notification.filters, facts)
+    sender = config(AdditionalServices).luna_sender
     return Decision(
         store_event=of_event.store_event and accepts(of_event.filters, facts),
         attribute=(
             _attribute(event) if of_attribute.store_attribute and accepts(of_attribute.filters, facts) else None
         ),
         attribute_ttl_s=of_attribute.ttl,
-        websockets=notified or len(targets) < len(callbacks),
+        websockets=sender and (notified or len(targets) < len(callbacks)),
         callbacks=targets,
     )

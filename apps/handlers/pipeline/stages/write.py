@@ -49,7 +49,10 @@ def write(run: Run) -> Run:
             faces_create(account_id=run.account_id, drafts=drafts)
         if calls:
             events = tuple(_with_message(event, run) for event in events)
-            callbacks_create(account_id=run.account_id, callbacks=[call for event in events for call in _calls(event)])
+            callbacks_create(
+                account_id=run.account_id,
+                callbacks=[call for event in events for call in _calls(event, run.account_id)],
+            )
     return replace(run, events=events)
 
 
@@ -83,10 +86,11 @@ def _with_message(event: GeneratedEvent, run: Run) -> GeneratedEvent:
     return replace(event, message=event_message(event, run.shown)) if event.decision.callbacks else event
 
 
-def _calls(event: GeneratedEvent) -> Iterable[NewCallback]:
+def _calls(event: GeneratedEvent, account_id: UUID) -> Iterable[NewCallback]:
     """Return the callbacks of an event, which have the same body."""
     if event.message is None:
         return
     payload = orjson.dumps(message_frame(event.message)).decode()
+    values = {"account_id": account_id, "handler_id": event.draft.handler_id, "source": event.draft.source}
     for target in event.decision.callbacks:
-        yield NewCallback(target=target, payload=payload, object_id=event.draft.event_id)
+        yield NewCallback(target=target.filled(values), payload=payload, object_id=event.draft.event_id)

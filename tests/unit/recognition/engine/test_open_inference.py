@@ -8,18 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 
 from apps.common.config import Directories, config
@@ -32,6 +27,7 @@ from apps.recognition.engine.open_inference.messages import MESSAGES
 from apps.recognition.networks.specs import Manifest
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, ImageResult, Plan
+from tests.certificates import make_certificate
 from tests.unit.recognition.engine.grpc_server import started
 from tests.unit.recognition.helpers import told
 from tests.unit.recognition.pictures import astronaut, encoded
@@ -351,15 +347,15 @@ def test_a_slow_server_is_not_waited_for_longer_than_the_deadline(
 
 
 def test_a_certificate_is_checked(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    certificate, key = self_signed()
+    trusted, key = make_certificate(tmp_path)
     methods = OddGrpc()
     methods.answers(SEVEN)
-    running, port = started(methods, "127.0.0.1:0", grpc.ssl_server_credentials([(key, certificate)]))
+    running, port = started(
+        methods, "127.0.0.1:0", grpc.ssl_server_credentials([(key.read_bytes(), trusted.read_bytes())])
+    )
     try:
         with pytest.raises(EngineError, match=r"does not respond: UNAVAILABLE: .*CERTIFICATE_VERIFY_FAILED"):
             connect(f"grpcs://127.0.0.1:{port}", connections=1)
-        trusted = tmp_path / "roots.pem"
-        trusted.write_bytes(certificate)
         program = (
             "import numpy, time; from apps.recognition.engine.open_inference import connect;"
             "from apps.recognition.networks.registry import Registry; from pathlib import Path;"
@@ -372,26 +368,3 @@ def test_a_certificate_is_checked(tmp_path: Path, engine: Engine, monkeypatch: p
         assert answer == b"(1, 7)\n"
     finally:
         running.stop(None).wait()
-
-
-def self_signed() -> tuple[bytes, bytes]:
-    """A certificate for 127.0.0.1 and its key, as PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return certificate.public_bytes(serialization.Encoding.PEM), secret

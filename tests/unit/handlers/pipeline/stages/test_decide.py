@@ -126,7 +126,7 @@ def test_a_temporary_attribute() -> None:
 def test_who_is_informed(policy: Any, websockets: bool, urls: list[str]) -> None:
     (event,) = decided(policy, make_event(make_person(), age=30)).events
     assert event.decision.websockets == websockets
-    assert [target.url for target in event.decision.callbacks] == urls
+    assert [target.packed()["url"] for target in event.decision.callbacks] == urls
 
 
 def test_an_event_that_is_not_stored() -> None:

@@ -115,6 +115,7 @@ def test_callbacks_of_stored_and_other_events_are_one_statement(
     assert [(row.object_id, row.target["url"]) for row in rows] == [
         (ids[0], "http://a.test"), (ids[0], "http://b.test"), (ids[2], "http://a.test")
     ]  # fmt: skip
+    assert written.events[0].message is not None
     assert orjson.loads(rows[0].payload)["event"] == written.events[0].message["event"]
     assert written.events[1].message is None
 
