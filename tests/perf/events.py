@@ -41,12 +41,17 @@ def photograph() -> bytes:
     return buffer.getvalue()
 
 
-def serve(environment: Mapping[str, str] = MappingProxyType({})) -> tuple[subprocess.Popen[bytes], str]:
-    """The platform's web process, ready. `environment`: variables beside those of this process."""
+def serve(
+    environment: Mapping[str, str] = MappingProxyType({}), before: str = ""
+) -> tuple[subprocess.Popen[bytes], str]:
+    """The platform's web process, ready.
+
+    `environment`: variables beside those of this process. `before`: a statement that it executes first.
+    """
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         port = listener.getsockname()[1]
         process = subprocess.Popen(
-            [sys.executable, "-m", "luna.web", str(listener.fileno())],
+            [sys.executable, "-c", f"{before}\nfrom luna.web import serve\nserve([{listener.fileno()}])"],
             cwd=ROOT,
             pass_fds=[listener.fileno()],
             env=os.environ | {"LUNA_LOG_LEVEL": "WARNING"} | dict(environment),

@@ -7,7 +7,7 @@ import numpy as np
 from django.db import connection
 
 from apps.common import nearest
-from apps.common.descriptors import Vector
+from apps.common.descriptors import Calibration, DescriptorVersion, Vector, versions
 from apps.faces.models import List
 
 BATCH_ROWS = 20_000
@@ -19,6 +19,15 @@ LINKS = """
 INSERT INTO faces_listface (list_id, face_id, link_key, link_time)
 SELECT %s, key, place, now() FROM unnest(%s::bigint[]) WITH ORDINALITY AS given(key, place)
 """
+REGISTER = "import django; django.setup(); from tests.perf.filling import version_register; version_register({})"
+
+
+def version_register(dimension: int) -> DescriptorVersion:
+    """Register the default version of a benchmark in this process; another process executes `REGISTER`."""
+    calibration = Calibration(((-1, 0), (1, 1)))
+    version = DescriptorVersion(900_100 + dimension, "face", "benchmark", dimension, "float32-le", calibration)
+    versions.register(version, default=True)
+    return version
 
 
 def faces_fill(account_id: UUID, version: int, vectors: Vector) -> list[int]:

@@ -1,8 +1,8 @@
 """`POST /6/matcher/faces` in lists of faces over HTTP, in memory and in the database: run by name.
 
-`LUNA_BENCH_FACES=10000,100000,1000000` chooses the sizes (default: the first two). A million takes about six minutes.
+`LUNA_BENCH_FACES=10000,100000,1000000` chooses the sizes (default: the first two), `LUNA_BENCH_DIMENSION` 128 or 512.
 One client asks two servers in turns, then eight clients ask each of them for `LUNA_BENCH_S` (5) seconds. Top 5 with all
-targets; descriptors of the default version, from `tests/perf/people.py`. The scan is that of the codes alone.
+targets; descriptors from `tests/perf/people.py`. The scan is that of the codes alone.
 """
 
 import os
@@ -20,19 +20,20 @@ import orjson
 from django.db import connections
 
 from apps.accounts.services import account_create, account_delete
-from apps.common.descriptors import DescriptorVersion, base64_encode, sdk_encode, versions
+from apps.common.descriptors import DescriptorVersion, base64_encode, sdk_encode
 from apps.matching.engine.cached import service
 from apps.matching.segments.builder import Builder
 from apps.matching.segments.codes import Floats
 from apps.matching.segments.files import segments_root
 from tests.perf.events import PASSWORD, serve
-from tests.perf.filling import faces_fill, list_fill
+from tests.perf.filling import REGISTER, faces_fill, list_fill, version_register
 from tests.perf.people import population
 from tests.perf.report import Row, percentile
 from tests.perf.scans import ANY, proposed
 from tests.perf.web import Client
 
 SIZES = [int(text) for text in os.environ.get("LUNA_BENCH_FACES", "10000,100000").split(",")]
+DIMENSION = int(os.environ.get("LUNA_BENCH_DIMENSION", "128"))
 SECONDS = float(os.environ.get("LUNA_BENCH_S", "5"))
 PROBES = 200
 WARM_UP = 5
@@ -80,7 +81,7 @@ class Server:
 
 
 def bench() -> list[Row]:
-    version = versions.default("face")
+    version = version_register(DIMENSION)
     account = account_create(login=f"{uuid4().hex}@luna.test", password=PASSWORD)
     rows: list[Row] = []
     try:
@@ -114,7 +115,7 @@ def servers() -> Iterator[dict[str, Server]]:
     with ExitStack() as stack:
         started = {}
         for name, environment in ENVIRONMENTS.items():
-            process, origin = serve(environment)
+            process, origin = serve(environment, REGISTER.format(DIMENSION))
             stack.callback(process.wait, 30)
             stack.callback(process.terminate)
             started[name] = Server(process.pid, origin)

@@ -23,7 +23,7 @@ from pgvector import Vector as PgVector
 
 from apps.accounts.services import account_create, account_delete
 from apps.common.config import override_config
-from apps.common.descriptors import Calibration, DescriptorVersion, Vector, versions
+from apps.common.descriptors import DescriptorVersion, Vector
 from apps.common.prepared import planned_cursor
 from apps.common.scope import Scope
 from apps.faces.models import List
@@ -34,7 +34,7 @@ from apps.matching.segments.builder import Builder
 from apps.matching.segments.codes import Floats
 from apps.matching.segments.files import segments_root
 from apps.matching.types import FaceCandidates
-from tests.perf.filling import faces_fill, list_fill
+from tests.perf.filling import faces_fill, list_fill, version_register
 from tests.perf.people import MATCH_COSINE, Population, population
 from tests.perf.report import Row, percentile
 from tests.perf.scans import ANY, BATCH, LIMITS, Probes, scans
@@ -62,10 +62,7 @@ def bench() -> list[Row]:
 
 
 def measure(faces: int, dimension: int) -> list[Row]:
-    version = DescriptorVersion(
-        900_100 + dimension, "face", "benchmark", dimension, "float32-le", Calibration(((-1, 0), (1, 1)))
-    )
-    versions.register(version, default=True)
+    version = version_register(dimension)
     people, random = population(dimension), np.random.default_rng(2026)
     stored = people.people(random, faces)
     probes = Probes(people.people(random, BATCH), people.again(random, stored[:: max(1, faces // BATCH)][:BATCH]))
