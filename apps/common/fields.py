@@ -198,6 +198,8 @@ def shown(field: serializers.Field[Any, Any, Any, Any], given: Any) -> Any:
         return [shown(field.child, item) for item in items]
     if given is None or (field.allow_null and given == NULL):
         return None
+    if isinstance(field, serializers.Serializer):
+        return {name: shown(field.fields[name], value) for name, value in given.items() if value is not None}
     if isinstance(given, bool):
         return int(given)
     if isinstance(field, serializers.IntegerField | serializers.FloatField | serializers.ChoiceField):

@@ -48,7 +48,8 @@ def faces_create(*, account_id: UUID, drafts: Sequence[FaceDraft]) -> list[Face]
     if not drafts:
         return []
     now = utc_now()
-    faces = [Face(account_id=account_id, create_time=now, last_update_time=now, **_columns(draft)) for draft in drafts]
+    times = {"create_time": now, "last_update_time": now}
+    faces = [Face(account_id=account_id, **{**times, **_columns(draft)}) for draft in drafts]
     members: dict[UUID, list[Face]] = {}
     for face, draft in zip(faces, drafts, strict=True):
         for list_id in dict.fromkeys(draft.lists):

@@ -46,6 +46,7 @@ class FaceDraft:
     """Face to create. Members with the name of a column of `Face` set this column.
 
     `attribute_id`: the temporary attribute from which `attribute` was read. `face_id`: None for a new id.
+    `create_time`: None for now.
     """
 
     external_id: str = ""
@@ -56,6 +57,7 @@ class FaceDraft:
     attribute: AttributeData | None = None
     attribute_id: UUID | None = None
     face_id: UUID | None = None
+    create_time: datetime | None = None
 
 
 class FaceRow(NamedTuple):

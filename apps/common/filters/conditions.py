@@ -56,17 +56,23 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class LabelSimilarity:
-    """Bounds of the similarity of a label's best candidate, by suffix. Without bounds, any candidate suffices."""
+    """Bounds of the similarity of a label's best candidate, by suffix. Without bounds, any candidate suffices.
+
+    `no_match`: the opposite: the best candidate is outside of the bounds, or there is no candidate. Neither holds if
+    no policy of this label was matched, because then nothing is known about its candidates.
+    """
 
     label: str
     bounds: Mapping[str, float] = field(default_factory=dict)
+    no_match: bool = False
 
     def holds(self, match_result: Sequence[Mapping[str, Any]]) -> bool:
-        for match in match_result:
-            if match["label"] == self.label and match["candidates"]:
-                best = max(candidate["similarity"] for candidate in match["candidates"])
-                return all(BOUNDS[suffix].holds(best, bound) for suffix, bound in self.bounds.items())
-        return False
+        matched = [match["candidates"] for match in match_result if match["label"] == self.label]
+        if not matched:
+            return False
+        best = max((each["similarity"] for candidates in matched for each in candidates), default=None)
+        found = best is not None and all(BOUNDS[suffix].holds(best, bound) for suffix, bound in self.bounds.items())
+        return found is not self.no_match
 
 
 @dataclass(frozen=True, slots=True)

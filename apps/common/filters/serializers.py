@@ -7,7 +7,7 @@ from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from apps.common.fields import NULL, CommaListField, shown
+from apps.common.fields import NULL, CommaListField, FlagField, shown
 from apps.common.filters import terms
 from apps.common.filters.conditions import AREA, MATCH, Box, LabelSimilarity
 from apps.common.filters.kinds import AnyField, FiniteFloatField
@@ -71,18 +71,23 @@ class DegreesField(FiniteFloatField):
 
 
 class LabelSimilaritySerializer(StrictSerializer):
-    """`{label, similarity__gte, …}`: bounds of the best candidate of the match policy with this label."""
+    """`{label, similarity__gte, …}`: bounds of the best candidate of the match policy with this label.
+
+    `no_match` 1 reverses the item: no candidate of the label is within the bounds, or there is none.
+    """
 
     label = serializers.CharField(max_length=36)  # type: ignore[assignment]  # DRF removes declared fields
     similarity__gte = FiniteFloatField(min_value=0, max_value=1, required=False)
     similarity__gt = FiniteFloatField(min_value=0, max_value=1, required=False)
     similarity__lt = FiniteFloatField(min_value=0, max_value=1, required=False)
     similarity__lte = FiniteFloatField(min_value=0, max_value=1, required=False)
+    no_match = FlagField(required=False)
 
     def to_internal_value(self, data: Any) -> LabelSimilarity:
         values = super().to_internal_value(data)
-        label = values.pop("label")
-        return LabelSimilarity(label, {name.removeprefix("similarity__"): bound for name, bound in values.items()})
+        label, no_match = values.pop("label"), values.pop("no_match", False)
+        bounds = {name.removeprefix("similarity__"): bound for name, bound in values.items()}
+        return LabelSimilarity(label, bounds, no_match)
 
 
 class FilterSerializer(serializers.Serializer[Any]):

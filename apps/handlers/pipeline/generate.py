@@ -6,6 +6,7 @@ from apps.accounts.auth.principal import Principal
 from apps.common import errors
 from apps.common.config import AdditionalServices, config
 from apps.common.errors import LunaError
+from apps.handlers.pipeline.enrolment import enrolling
 from apps.handlers.pipeline.run import Run, execute
 from apps.handlers.pipeline.stages.decide import decide
 from apps.handlers.pipeline.stages.match import match
@@ -18,7 +19,8 @@ from apps.handlers.policies import Policies
 from apps.handlers.types import EventParams
 from apps.recognition.inputs.types import Inputs
 
-STAGES = (recognise, screen, match, tag, decide, write, notify)
+RECOGNITION = (recognise, screen)
+DECISION = (match, tag, decide)
 
 
 def generate_events(
@@ -34,4 +36,7 @@ def generate_events(
     if policies.storage_policy.needs_sender and not config(AdditionalServices).luna_sender:
         raise LunaError(errors.SENDER_DISABLED)
     run = Run(principal=principal, policies=policies, inputs=inputs, params=params, handler_id=handler_id)
-    return execute(run, STAGES)
+    screened = execute(run, RECOGNITION)
+    with enrolling(screened, execute(screened, DECISION)) as decided:
+        written = execute(decided, (write,))
+    return execute(written, (notify,))

@@ -360,6 +360,33 @@ def test_match_compares_the_best_candidate(similarity: float, bounds: dict[str, 
     assert accepts(policy({"match": [{"label": "none"}, {"label": "vip", **bounds}]}), facts) is held
 
 
+@pytest.mark.parametrize(
+    ("similarities", "bounds", "held"),
+    [
+        ([], {}, True),
+        ([], {"similarity__gte": 0.8}, True),
+        ([0.7, 0.6], {}, False),
+        ([0.7, 0.6], {"similarity__gte": 0.8}, True),
+        ([0.8, 0.6], {"similarity__gte": 0.8}, False),
+    ],
+)
+def test_no_match_holds_for_whom_nobody_resembles(
+    similarities: list[float], bounds: dict[str, float], held: bool
+) -> None:
+    candidates = [{"similarity": each} for each in similarities]
+    facts = {"match_result": [{"label": "vip", "candidates": candidates}]}
+    assert accepts(policy({"match": [{"label": "vip", "no_match": 1, **bounds}]}), facts) is held
+    assert accepts(policy({"match": [{"label": "vip", "no_match": 0, **bounds}]}), facts) is not held
+    unmatched = policy({"match": [{"label": "staff", "no_match": 1, **bounds}]})
+    assert not accepts(unmatched, facts)
+
+
+def test_the_best_candidate_of_several_policies_of_a_label() -> None:
+    both = [{"label": "vip", "candidates": []}, {"label": "vip", "candidates": [{"similarity": 0.9}]}]
+    assert accepts(policy({"match": [{"label": "vip", "similarity__gte": 0.8}]}), {"match_result": both})
+    assert not accepts(policy({"match": [{"label": "vip", "no_match": 1}]}), {"match_result": both})
+
+
 def test_match_without_candidates_is_not_held() -> None:
     filters = policy({"match": [{"label": "vip", "similarity__lt": 0.5}]})
     assert not accepts(filters, {"match_result": [{"label": "vip", "candidates": []}]})

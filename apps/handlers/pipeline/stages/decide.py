@@ -24,13 +24,13 @@ def decide(run: Run) -> Run:
 
     Fills `objects` of the run: samples and source images to store.
     """
-    objects = _Objects(run.account_id)
-    events = tuple(_decided(event, run.policies.storage_policy, objects) for event in run.events)
+    objects = Objects(run.account_id)
+    events = tuple(decided(event, run.policies.storage_policy, objects) for event in run.events)
     return replace(run, events=events, objects=tuple(objects.new))
 
 
 @dataclass(slots=True)
-class _Objects:
+class Objects:
     """Objects to store. A source image of several persons is stored once."""
 
     account_id: UUID
@@ -73,7 +73,8 @@ class _Objects:
         return item.object_id
 
 
-def _decided(event: GeneratedEvent, policy: StoragePolicy, objects: _Objects) -> GeneratedEvent:
+def decided(event: GeneratedEvent, policy: StoragePolicy, objects: Objects) -> GeneratedEvent:
+    """Return the event with its decision; its samples and source images are added to `objects`."""
     facts = event.draft.facts()
     faces, bodies, origins = policy.face_sample_policy, policy.body_sample_policy, policy.image_origin_policy
     with_samples = faces.store_sample and accepts(faces.filters, facts)
@@ -97,7 +98,7 @@ def _decided(event: GeneratedEvent, policy: StoragePolicy, objects: _Objects) ->
     return replace(event, decision=_decision(event, policy))
 
 
-def _with_sample(person: EventPerson, policy: SamplePolicy, objects: _Objects) -> EventPerson:
+def _with_sample(person: EventPerson, policy: SamplePolicy, objects: Objects) -> EventPerson:
     if person.picture.sample_id is not None:  # the picture is a stored sample
         return replace(person, sample_id=person.picture.sample_id)
     if person.face is None:
@@ -107,7 +108,7 @@ def _with_sample(person: EventPerson, policy: SamplePolicy, objects: _Objects) -
     return replace(person, sample_id=sample_id)
 
 
-def _with_body_sample(person: EventPerson, policy: SamplePolicy, objects: _Objects) -> EventPerson:
+def _with_body_sample(person: EventPerson, policy: SamplePolicy, objects: Objects) -> EventPerson:
     if person.body is None:
         return person
     return replace(

@@ -1,20 +1,27 @@
 """Stage `match`: match the faces and bodies of events with candidates by match_policy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from apps.accounts.auth.principal import Principal
+from apps.common.descriptors import versions
 from apps.common.filters import accepts
 from apps.common.filters.enums import ObjectType
+from apps.faces.filters import FACE_TERMS
+from apps.faces.types import AttributeData, FaceRow
 from apps.handlers.messages import matches_block
 from apps.handlers.pipeline.run import Run
 from apps.handlers.policies.match import BODY, EVENT_TARGETS, MatchPolicy, candidates_account
 from apps.handlers.types import GeneratedEvent, LabelMatches
 from apps.matching import matcher
-from apps.matching.candidates import EVENTS
+from apps.matching.candidates import EVENTS, FACES
 from apps.matching.shapes import TARGETS_OF
 from apps.matching.types import Block, Match, Probe
 
+NewFace = tuple[FaceRow, AttributeData]
+"""Face that an earlier event of the request stores, with its descriptors. Its database key is not known yet."""
 KEPT = frozenset({"external_id"})  # of the most similar match
 
 
@@ -24,6 +31,11 @@ def match(run: Run) -> Run:
     The filters of a policy use the matches of earlier policies. Raises LunaError FOREIGN_ACCOUNT_ID for candidates of
     an account outside the principal's scope.
     """
+    return matched(run, ())
+
+
+def matched(run: Run, faces: Sequence[NewFace]) -> Run:
+    """Apply the match policies, as `match` does. The new `faces` of the account are candidates, too."""
     events = list(run.events)
     for policy in run.policies.match_policy:
         block = _block(policy, run.principal)
@@ -34,8 +46,11 @@ def match(run: Run) -> Run:
             and accepts(policy.filters, event.draft.facts())
         }
         found = matcher.match(probes=list(probes.values()), block=block)
+        rows = _candidates(policy, run, faces) if faces else []
         for place, matches in zip(probes, found, strict=True):
-            events[place] = _with_matches(events[place], policy, matches)
+            near = [*matches, *_near(probes[place], rows, policy.threshold)]
+            near.sort(key=lambda each: -each.similarity)  # stable: equal similarities keep the order of storage
+            events[place] = _with_matches(events[place], policy, near[: policy.limit])
     return replace(run, events=tuple(_with_top_match(event) for event in events))
 
 
@@ -50,6 +65,25 @@ def _block(policy: MatchPolicy, principal: Principal) -> Block:
         threshold=policy.threshold,
         targets=(policy.targets & known if policy.targets else defaults) | KEPT,
     )
+
+
+def _candidates(policy: MatchPolicy, run: Run, faces: Sequence[NewFace]) -> list[NewFace]:
+    """Return the faces that are candidates of a policy."""
+    wanted = policy.candidates
+    if wanted.origin != FACES or wanted.account_id not in (None, run.account_id):
+        return []
+    return [face for face in faces if accepts(wanted.filters, face[0]._asdict(), FACE_TERMS)]
+
+
+def _near(probe: Probe, rows: Sequence[NewFace], threshold: float) -> Iterator[Match]:
+    """Yield the faces with a similarity of at least `threshold`."""
+    calibration = versions.get(probe.version).calibration
+    for row, attribute in rows:
+        descriptor = attribute.descriptor(probe.version)
+        if descriptor is not None:
+            similarity = calibration.similarity(float(np.dot(probe.vector, descriptor.vector)))
+            if similarity >= threshold:
+                yield Match(similarity, row.face_id, face=row)
 
 
 def _with_matches(event: GeneratedEvent, policy: MatchPolicy, matches: Sequence[Match]) -> GeneratedEvent:
