@@ -1,9 +1,8 @@
 """Searches of events, and their descriptors for the matcher."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 from uuid import UUID
 
 import numpy as np
@@ -21,16 +20,26 @@ from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.events.config import EventsSearch
 from apps.events.models import Event, EventDescriptor
+from apps.events.partitions import key_at
+from apps.events.positions import Order, Positions
 
 DESCRIPTORS = Descriptors(table="events_eventdescriptor", owner="event_id")
-Order = Literal["asc", "desc"]
+STORING = timedelta(hours=1)  # at most between the time of a key and `insert_time`
 WINDOW_TERMS = frozenset({"event_ids", "event_id__gte", "event_id__lt", "create_time__gte", "create_time__lt"})
 
 
 def events_filter(*, scope: Scope, filters: Filters) -> QuerySet[Event]:
     """Return the events of the scope that pass the filters, unordered."""
-    events: QuerySet[Event] = Event.objects.for_scope(scope).filter(to_q(filters))
+    events: QuerySet[Event] = Event.objects.for_scope(scope).filter(to_q(filters), *_partitions(filters))
     return events
+
+
+def _partitions(filters: Filters) -> Iterator[Q]:
+    """Yield the keys between bounds of `insert_time`, which select partitions."""
+    if "insert_time__gte" in filters:
+        yield Q(pk__gte=key_at(filters["insert_time__gte"] - STORING))
+    if "insert_time__lt" in filters:
+        yield Q(pk__lt=key_at(filters["insert_time__lt"] + STORING))
 
 
 def events_page(
@@ -45,14 +54,23 @@ def events_page(
     """Return a page of events ordered by time, newest first by default, with one query.
 
     A search without any of `WINDOW_TERMS` covers `default_window_days` before `now`. `columns`: the columns to load,
-    empty for all.
+    empty for all. The query reads the keys of the page first, most often from one index alone, and then 10 to 1000
+    rows. Deep pages begin where the page before has ended, if that was read recently (`positions`).
     """
+    asked = filters
     if not WINDOW_TERMS & filters.keys():
         window = timedelta(days=config(EventsSearch).default_window_days)
         filters = {**filters, "create_time__gte": (now or utc_now()) - window}
-    events = events_filter(scope=scope, filters=filters).only(*columns)
     keys = ("-create_time", "-id") if order == "desc" else ("create_time", "id")
-    return list(events.order_by(*keys)[page.slice])
+    matching = events_filter(scope=scope, filters=filters).order_by(*keys)
+    positions = Positions(scope=scope, filters=asked, page=page, order=order)
+    before = positions.before()
+    wanted = matching[page.slice] if before is None else matching.filter(before.beyond(order))[: page.size]
+    events: QuerySet[Event] = Event.objects.for_scope(scope).filter(pk__in=wanted.values("pk"))
+    found = list(events.only(*columns, *(("create_time",) if columns else ())).order_by(*keys))
+    if len(found) == page.size:
+        positions.keep(found[-1])
+    return found
 
 
 def event_get(*, scope: Scope, event_id: UUID, columns: Collection[str] = ()) -> Event:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db.models import Q
@@ -10,7 +12,7 @@ from apps.common.filters.operators import BOUNDS
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class Rectangle:
     """A rectangle in degrees, edges included. If it crosses the date line, west > east."""
 
     west: float
@@ -18,16 +20,46 @@ class Box:
     south: float
     north: float
 
+    def q(self) -> Q:
+        east, west = Q(longitude__lte=self.east), Q(longitude__gte=self.west)
+        across = west | east if self.west > self.east else west & east
+        return across & Q(latitude__gte=self.south, latitude__lte=self.north)
+
+    def holds(self, longitude: float, latitude: float) -> bool:
+        east, west = longitude <= self.east, longitude >= self.west
+        across = west or east if self.west > self.east else west and east
+        return across and self.south <= latitude <= self.north
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An area of degrees around an origin: a rectangle, and what it covers on the far side of a pole that it reaches.
+
+    The date line is one meridian, -180 and 180 degrees. A pole has all longitudes.
+    """
+
+    parts: tuple[Rectangle, ...]
+
     @classmethod
     def around(cls, longitude: float, latitude: float, longitude_delta: float, latitude_delta: float) -> "Box":
-        """Return the box that extends by the deltas to both sides, clipped at the poles."""
-        west, east = longitude - longitude_delta, longitude + longitude_delta
-        return cls(
-            west=west + 360.0 if west < -180.0 else west,
-            east=east - 360.0 if east > 180.0 else east,
-            south=max(latitude - latitude_delta, -90.0),
-            north=min(latitude + latitude_delta, 90.0),
-        )
+        """Return the box that extends by the deltas, of at most 90 degrees, to both sides."""
+        south, north = latitude - latitude_delta, latitude + latitude_delta
+        near = *_meridians(longitude, longitude_delta), max(south, -90.0), min(north, 90.0)
+        far = _meridians(longitude + 180.0, longitude_delta)
+        parts = [Rectangle(*near)]
+        if north >= 90.0:
+            parts += [Rectangle(-180.0, 180.0, 90.0, 90.0), Rectangle(*far, 180.0 - north, 90.0)]
+        if south <= -90.0:
+            parts += [Rectangle(-180.0, 180.0, -90.0, -90.0), Rectangle(*far, -90.0, -180.0 - south)]
+        return cls(tuple(parts))
+
+
+def _meridians(longitude: float, delta: float) -> tuple[float, float]:
+    """Return the western and eastern edge; the western one is greater if the date line is between or on them."""
+    if longitude > 180.0:
+        longitude -= 360.0
+    west, east = longitude - delta, longitude + delta
+    return west + 360.0 if west <= -180.0 else west, east - 360.0 if east >= 180.0 else east
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +71,7 @@ class Area:
     def q(self, value: Box | None) -> Q:
         if value is None:
             return Q(longitude__isnull=True, latitude__isnull=True)
-        east, west = Q(longitude__lte=value.east), Q(longitude__gte=value.west)
-        across = west | east if value.west > value.east else west & east
-        return across & Q(latitude__gte=value.south, latitude__lte=value.north)
+        return reduce(or_, (part.q() for part in value.parts))
 
     def holds(self, facts: Mapping[str, Any], value: Box | None) -> bool:
         longitude, latitude = facts.get("longitude"), facts.get("latitude")
@@ -49,9 +79,7 @@ class Area:
             return longitude is None and latitude is None
         if longitude is None or latitude is None:
             return False
-        east, west = longitude <= value.east, longitude >= value.west
-        across = west or east if value.west > value.east else west and east
-        return bool(across and value.south <= latitude <= value.north)
+        return any(part.holds(longitude, latitude) for part in value.parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -298,3 +299,42 @@ def test_number_of_queries_is_constant(
 
 def test_every_term_is_a_documented_parameter() -> None:
     assert set(TERMS) <= set(EventsQuery().fields)
+
+
+def test_a_deep_page_begins_where_the_page_before_ended(
+    client: Client, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages of equal times follow one another without gap or repetition, in both orders, also without the cache."""
+    events = [make_event(account, create_time=NOW, source="gate") for _ in range(7)]
+    make_event(account, create_time=NOW, source="hall")
+    monkeypatch.setattr("apps.events.positions.DEEP_ROWS", 2)
+    expected = [event.event_id for event in events]
+    for order, wanted in (("asc", expected), ("desc", expected[::-1])):
+        query = {"sources": "gate", "order": order, "page_size": 2}
+        pages = [found(client, page=number, **query) for number in range(1, 5)]
+        assert [event_id for page in pages for event_id in page] == wanted
+        cache.clear()
+        assert found(client, page=3, **query) == pages[2]
+        assert found(client, page=4, targets="event_id", **query) == pages[3]
+        assert found(client, page=5, **query) == []
+
+
+def test_a_new_event_does_not_shift_a_deep_page(
+    client: Client, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = [make_event(account, create_time=NOW - timedelta(minutes=age)) for age in range(1, 6)]
+    monkeypatch.setattr("apps.events.positions.DEEP_ROWS", 2)
+    assert found(client, page=1, page_size=2) == [event.event_id for event in events[:2]]
+    make_event(account, create_time=NOW)
+    assert found(client, page=2, page_size=2) == [event.event_id for event in events[2:4]]
+    other = make_account()
+    assert found(client_of(other), page=2, page_size=2) == []
+
+
+def test_insert_time_selects_partitions(client: Client, account: Account) -> None:
+    event = make_event(account, create_time=NOW)
+    stored = event.insert_time
+    before, after = (stored - timedelta(microseconds=1)).isoformat(), (stored + timedelta(microseconds=1)).isoformat()
+    assert found(client, insert_time__gte=stored.isoformat()) == [event.event_id]
+    assert found(client, insert_time__lt=after, insert_time__gte=before) == [event.event_id]
+    assert found(client, insert_time__gte=after) == found(client, insert_time__lt=stored.isoformat()) == []

@@ -425,3 +425,25 @@ def test_words_and_numbers() -> None:
     assert Emotion(4).word == "happiness"
     with pytest.raises(KeyError):
         Emotion.of("boredom")
+
+
+@pytest.mark.parametrize(
+    ("origin", "point", "inside"),
+    [
+        ((0, 89.5), (180, 89.9), True),  # over the pole: 0.6 degrees from the origin
+        ((0, 89.5), (180, 89.4), False),
+        ((0, 89.5), (90, 89.9), False),  # beyond the longitudes on both sides
+        ((0, 89.5), (77, 90), True),  # the pole has all longitudes
+        ((0, -89.5), (-180, -89.9), True),
+        ((10, -90), (-33, -90), True),
+        ((179.5, 0), (-180, 0.5), True),  # -180 and 180 degrees are one meridian
+        ((-179, 0), (180, 0), True),
+        ((-180, 0), (180, 0), True),
+        ((179, 89.5), (-1, 89.9), True),
+    ],
+)
+def test_area_at_poles_and_on_the_date_line(
+    origin: tuple[float, float], point: tuple[float, float], inside: bool
+) -> None:
+    area = {AREA.name: Box.around(*origin, 1, 1)}
+    assert accepts(area, {"longitude": point[0], "latitude": point[1]}) is inside
