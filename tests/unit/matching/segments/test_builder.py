@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -127,6 +128,36 @@ def test_killed_processes(cached_list: Cached, asked: Vector) -> None:
         cached_list.check(asked, 100)
 
 
+def test_two_builders_at_once(filled: Cached, asked: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the lock does not hold, as on some network file systems."""
+    monkeypatch.setattr(builder_module, "TAIL_ROWS", 1)
+    monkeypatch.setattr(builder_module, "MERGE_SHARE", 0.0)
+    errors: list[Exception] = []
+
+    def build() -> None:
+        own = builder_module.Builder(filled.root)
+        try:
+            for _ in range(6):
+                own.step()
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=build) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for seed in range(6):
+        filled.add(unit_vectors(1, DIMENSION, seed=50 + seed))
+        service().copies.refresh()
+        filled.check(asked, memory=None)
+    for thread in threads:
+        thread.join()
+    assert not errors
+    filled.build()
+    filled.check(asked, 1000)
+
+
 def test_full_disk(cached_list: Cached, asked: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
     cached_list.add(unit_vectors(40, DIMENSION))
 
@@ -140,6 +171,30 @@ def test_full_disk(cached_list: Cached, asked: Vector, monkeypatch: pytest.Monke
     assert not list(cached_list.root.glob("*-*/*"))  # nothing half-written stays
     cached_list.build()
     cached_list.check(asked)
+
+
+@pytest.mark.parametrize("name", ["_write", "manifest"])
+def test_full_disk_after_changes(filled: Cached, asked: Vector, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The changes stay beside the segments, and are written when there is space again."""
+    filled.add(asked[:1])
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = {path.name for path in filled.directory.iterdir()}
+    with monkeypatch.context() as patch:
+        if name == "_write":
+            patch.setattr(files.SegmentWriter, "_write", full)
+        else:
+            patch.setattr(builder_module, "manifest_write", full)
+        filled.build(later_s=builder_module.TAIL_AFTER_S + 1)
+    assert filled.check(asked, 1000)[0][0].cosine == pytest.approx(1)
+    assert before <= {path.name for path in filled.directory.iterdir()}
+    filled.build(later_s=builder_module.TAIL_AFTER_S + 1)
+    filled.check(asked, 1000)
+    manifest = files.manifest_read(filled.directory)
+    assert {path.name for path in filled.directory.iterdir()} == {files.MANIFEST, *(f.name for f in manifest.files)}
+    assert manifest.rows == 301
 
 
 def test_a_list_that_outgrows_its_coordinates(

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -26,7 +27,8 @@ from apps.matching.engine.cached import CachedMatcher, list_cache_check, service
 from apps.matching.segments import builder as builder_module
 from apps.matching.segments import deciding
 from apps.matching.segments.builder import builder_lock
-from apps.matching.segments.files import manifest_read
+from apps.matching.segments.codes import Basis
+from apps.matching.segments.files import manifest_read, manifest_write, segment_write
 from apps.matching.types import FaceCandidates
 from tests.factories import make_account, unit_vectors
 from tests.unit.matching.segments.conftest import DIMENSION, VERSION, Cached
@@ -187,8 +189,24 @@ def damage_empty(cached: Cached) -> None:
         path.write_bytes(b"")
 
 
+def damage_version(cached: Cached) -> None:
+    """Name a segment of another version, with the right checksum."""
+    manifest = manifest_read(cached.directory)
+    nothing = np.empty(0, np.int64)
+    other = segment_write(cached.directory, basis=Basis(DIMENSION), version=1, rows=0, gone=nothing, parts=[])
+    manifest_write(cached.directory, replace(manifest, files=(other,)))
+
+
+def damage_manifest_version(cached: Cached) -> None:
+    manifest_write(cached.directory, replace(manifest_read(cached.directory), version=1))
+
+
 @pytest.mark.parametrize(
-    "damage", [damage_truncate, damage_byte, damage_delete, damage_manifest, damage_manifest_gone, damage_empty]
+    "damage",
+    [
+        *(damage_truncate, damage_byte, damage_delete, damage_manifest, damage_manifest_gone, damage_empty),
+        *(damage_version, damage_manifest_version),
+    ],
 )
 def test_damaged_files_heal(filled: Cached, asked: Vector, damage: Callable[[Cached], None]) -> None:
     service.close()
@@ -211,8 +229,10 @@ def test_a_copy_that_knows_other_faces(filled: Cached, asked: Vector) -> None:
     """The log says nothing: an operator deleted rows of the table."""
     filled.check(asked)
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM faces_listface WHERE list_id = %s", [filled.row.pk])
+        cursor.execute("DELETE FROM faces_listface WHERE list_id = %s AND link_key <= 290", [filled.row.pk])
     filled.check(asked, memory=False)
+    filled.build()
+    filled.check(asked, 1000)
 
 
 def test_an_old_copy_is_made_anew(filled: Cached, asked: Vector) -> None:
@@ -256,14 +276,15 @@ def test_files_are_private(filled: Cached) -> None:
     assert filled.directory.stat().st_mode & 0o777 == 0o700
 
 
-def test_removed_faces_leave_the_disk(filled: Cached, asked: Vector) -> None:
+@pytest.mark.parametrize("direction", [1, -1], ids=["old", "clock set back"])
+def test_removed_faces_leave_the_disk(filled: Cached, asked: Vector, direction: int) -> None:
     face_delete(account_id=filled.account.account_id, face_id=Face.objects.unscoped().order_by("pk")[0].face_id)
     filled.build(later_s=builder_module.TAIL_AFTER_S + 1)
     copy = service().copies.get(filled.row.list_id)
     assert copy is not None
     assert sum(len(each.segment.keys) for each in copy.segments) == 300
     oldest = filled.directory / copy.segments[0].name
-    os.utime(oldest, (0, oldest.stat().st_mtime - builder_module.FORGET_AFTER_S - 1))
+    os.utime(oldest, (0, oldest.stat().st_mtime - direction * (builder_module.FORGET_AFTER_S + 60)))
     filled.build()
     copy = service().copies.get(filled.row.list_id)
     assert copy is not None
