@@ -39,7 +39,11 @@ def serve(fds: list[int]) -> None:
     except Exception as error:
         traceback.print_exc()
         sys.exit(f"Recognition cannot start: {error}")  # the last line of the log, which `up` repeats
-    cached.service()  # maps the lists that are in memory before the first request
+    try:
+        cached.service()  # maps the lists that are in memory before the first request
+    except Exception as error:
+        traceback.print_exc()
+        sys.exit(f"Matching cannot start: {error}")
     plugins()
     Server(server).run(sockets=[socket.socket(fileno=fd) for fd in fds])
 

@@ -1,6 +1,6 @@
 """Settings of matching."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import StringConstraints
@@ -39,6 +39,29 @@ class DescriptorsCache(Settings):
         ge=0,
         le=2**50,
     )
+
+
+Precision = Literal["int8", "fp16"]
+
+
+@group("MATCHER_DEVICE", scope=Scope.START)
+class MatcherDevice(Settings):
+    """Device that scans the lists in memory. Each process holds its own copy of their codes on the device."""
+
+    device: str = setting(
+        "cpu",
+        "Device. Default: `LUNA_DEVICE` of the environment, else cpu. The start fails if a CUDA device is not present.",
+        env="LUNA_MATCHER_DEVICE",
+        accepts="cpu, cuda or cuda:N",
+        pattern=r"^(cpu|cuda(:[0-9]{1,2})?)$",
+    )
+    precision: Precision = setting(
+        "int8", "Precision of the products: int8 takes one byte per number, fp16 two. Answers are the same."
+    )
+    memory_limit: int = setting(
+        8 * 1024**3, "Bytes of all codes on the device. The CPU scans segments that do not fit.", ge=0, le=2**50
+    )
+    smallest_segment: int = setting(100_000, "Faces of a segment from which it is copied to the device.", ge=1)
 
 
 @group("LUNA_PYTHON_MATCHER_PROXY", scope=Scope.START)

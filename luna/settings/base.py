@@ -27,6 +27,7 @@ from apps.common.config import (
 )
 from apps.common.hosts import ANY, is_loopback, is_private, listed_hosts
 from apps.imagestore.config import S3, ImageStore
+from apps.matching.config import MatcherDevice
 from luna import __version__
 from luna.config import Processes
 from luna.embedded.addresses import celery_broker_url, database_url, networks_dir, redis_url, var_dir
@@ -43,6 +44,7 @@ installation_defaults(
     secret_key=os.environ.get("LUNA_SECRET_KEY") or secret_key(_var),
 )
 installation_defaults(ImageStore, local_storage=_var / "image-store")
+installation_defaults(MatcherDevice, device=os.environ.get("LUNA_DEVICE") or "cpu")
 _hosts = config(Processes).hosts
 _on_loopback = all(map(is_loopback, _hosts))
 installation_defaults(Web, allowed_hosts=() if _on_loopback else (ANY,))

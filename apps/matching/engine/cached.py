@@ -4,7 +4,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 from django.db import Error, connection
@@ -12,13 +12,16 @@ from django.db import Error, connection
 from apps.common.config import config
 from apps.common.descriptors import DescriptorVersion, Vector, versions
 from apps.common.process import PerProcess, Status
-from apps.matching.config import DescriptorsCache
+from apps.matching.config import DescriptorsCache, MatcherDevice
 from apps.matching.engine.database import DatabaseMatcher
 from apps.matching.engine.protocol import Hit, Matcher
 from apps.matching.segments.builder import lists_wanted
 from apps.matching.segments.copies import Copies
 from apps.matching.segments.files import segments_root
 from apps.matching.types import Candidates, FaceCandidates
+
+if TYPE_CHECKING:
+    from apps.matching.segments.device import MatchingDevice
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +33,7 @@ class Service:
     """The copies of this process, with a thread that maps new segments."""
 
     def __init__(self) -> None:
-        self.copies = Copies(segments_root())
+        self.copies = Copies(segments_root(), _device())
         self.answers: Counter[str] = Counter()
         self.loaded = False
         self._stop = threading.Event()
@@ -61,7 +64,7 @@ class Service:
         self._stop.set()
 
     def status(self) -> Status:
-        copies = self.copies.all()
+        copies, device = self.copies.all(), self.copies.device
         return {
             "lists": len(copies),
             "faces": sum(each.manifest.mark.link_key - each.manifest.mark.unlink_key for each in copies),
@@ -69,7 +72,16 @@ class Service:
             "answered": self.answers["memory"],
             "left_to_database": self.answers["database"],
             "failed": self.answers["failed"],
+            **({} if device is None else device.status()),
         }
+
+
+def _device() -> "MatchingDevice | None":
+    if config(MatcherDevice).device == "cpu":
+        return None
+    from apps.matching.segments.device import matching_device  # imports onnxruntime
+
+    return matching_device()
 
 
 service = PerProcess("list cache", Service, close=Service.close, status=Service.status)

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import numpy as np
@@ -21,7 +22,10 @@ from apps.matching.segments.files import (
     manifest_read,
     segments_open,
 )
-from apps.matching.segments.scan import Proposed, Rows, proposals
+from apps.matching.segments.scan import Proposed, Rows, Scan, proposals, scan
+
+if TYPE_CHECKING:
+    from apps.matching.segments.device import MatchingDevice
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +39,14 @@ class ListCopy(DecidedCopy):
     def __init__(self, directory: Path, manifest: Manifest, segments: Sequence[MappedSegment]) -> None:
         self.manifest, self.segments = manifest, tuple(segments)
         self.directory = directory
+        self.scan: Scan = scan
         nothing = np.empty(0, np.int64)
         gone = [each.gone for each in segments]
         dead = tuple(
             each.segment.places(np.unique(np.concatenate([nothing, *gone[place + 1 :]])))
             for place, each in enumerate(segments)
         )
+        self.dead = dead  # at the manifest's mark
         super().__init__(manifest, dead)
 
     @property
@@ -56,7 +62,7 @@ class ListCopy(DecidedCopy):
         ]
         fits = slice(None) if only is None else np.isin(state.keys, only)
         least = threshold - rounding(self.manifest.dimension)
-        return proposals(parts, (state.keys[fits], state.rows[fits]), vectors, limit, least)
+        return proposals(parts, (state.keys[fits], state.rows[fits]), vectors, limit, least, self.scan)
 
     def _dead_with(self, dead: tuple[Rows, ...], gone: Keys) -> tuple[Rows, ...]:
         return tuple(
@@ -71,8 +77,8 @@ class ListCopy(DecidedCopy):
 class Copies:
     """The copies of all lists that this process has mapped."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, device: "MatchingDevice | None" = None) -> None:
+        self.root, self.device = root, device
         self._copies: dict[UUID, ListCopy] = {}
         self._read: dict[str, tuple[int, int]] = {}  # directory: inode and time of its manifest
         self._lock = threading.Lock()
@@ -114,6 +120,10 @@ class Copies:
                     read.pop(name, None)
                     path.unlink(missing_ok=True)
                     logger.error("%s: the builder makes it anew", error)
+            if self.device is not None:
+                for copy in copies.values():
+                    segments = [each.segment for each in copy.segments]
+                    copy.scan = self.device.scan_of(segments, copy.dead, copy.scan)
             self._copies, self._read = copies, read
 
 

@@ -7,7 +7,7 @@ request's threshold. The rows that remain contain all nearest ones. Their exact 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numkong
 import numpy as np
@@ -28,7 +28,7 @@ TILE_COLUMNS = 16 if any(numkong.get_capabilities().get(name) for name in ("sapp
 GATHERED_VALUES = 2**14  # rows of a filter are copied before they are compared
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Segment:
     """Rows of a list, in the order of their keys. `keys`: int64 [n], ascending; the other arrays as in `CodedRows`."""
 
@@ -88,6 +88,16 @@ class Best:
             self.lower[place] = np.partition(best, -self.limit)[-self.limit :]
             self.floor[place] = max(self.floor[place], self.lower[place].min())
 
+    def part(self, places: slice) -> "Best":
+        """Return a copy for some of the vectors, with their floors and without their rows."""
+        return Best(self.limit, self.floor[places].copy(), self.lower[places].copy())
+
+    def take(self, places: slice, part: "Best") -> None:
+        """Add what `part` of these vectors found."""
+        self.floor[places], self.lower[places] = part.floor, part.lower
+        start = places.start or 0
+        self.kept += [(keys, upper, own + start) for keys, upper, own in part.kept]
+
     def result(self) -> list[Proposed]:
         """Return what remains for each vector."""
         if not self.kept:
@@ -137,7 +147,7 @@ class _Multiplier:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Query:
+class Query:
     """Vectors in a segment's coordinates. `wide`: float32 [m, d], for products with codes."""
 
     wide: Floats
@@ -159,7 +169,7 @@ def scan(segment: Segment, vectors: Floats, best: Best, *, without: Rows, only: 
     rows = len(segment.keys) if only is None else len(only)
     if not rows:
         return
-    query = _query(segment.basis, vectors)
+    query = query_of(segment.basis, vectors)
     start, length = 0, FIRST_ROWS
     while start < rows:
         stop = min(rows, start + length)
@@ -172,18 +182,18 @@ def scan(segment: Segment, vectors: Floats, best: Best, *, without: Rows, only: 
         ]
         if found:
             passed, places = (np.concatenate(parts) for parts in zip(*found, strict=True))
-            _refine(segment, query, best, passed, places)
+            refine(segment, query, best, passed, places)
         start, length = stop, length * GROWTH
 
 
-def _query(basis: Basis, vectors: Floats) -> _Query:
+def query_of(basis: Basis, vectors: Floats) -> Query:
     rotated = basis.rotated(vectors)
     weights = basis.weights()
     wide = rotated / weights
     step, codes, lost = _coded(wide, weights)
     head = basis.head or basis.dimension
     head_step, head_codes, head_lost = _coded(wide[:, :head], weights[:head])
-    return _Query(
+    return Query(
         wide,
         step,
         lost,
@@ -208,7 +218,7 @@ def _blocks(start: int, stop: int, vectors: int, gathered: bool) -> Iterator[sli
         yield slice(first, min(stop, first + size))
 
 
-def _head_pays(segment: Segment, query: _Query, best: Best) -> bool:
+def _head_pays(segment: Segment, query: Query, best: Best) -> bool:
     """Return whether the head alone excludes nearly all rows, measured on some of them."""
     if not segment.basis.head:
         return False
@@ -225,7 +235,7 @@ def _slack(segment: Segment, rows: Rows | slice, lost: Floats) -> Floats:
 
 
 def _passing_head(
-    segment: Segment, query: _Query, best: Best, rows: Rows | slice, dots: NDArray[np.int32]
+    segment: Segment, query: Query, best: Best, rows: Rows | slice, dots: NDArray[np.int32]
 ) -> NDArray[np.bool_]:
     """Return which rows can reach the floors, from the products of their heads: bool [n, m].
 
@@ -242,7 +252,7 @@ def _passing_head(
 
 def _passing(
     segment: Segment,
-    query: _Query,
+    query: Query,
     best: Best,
     block: slice,
     only: Rows | None,
@@ -301,7 +311,7 @@ def _first_floor(dots: NDArray[np.int32], scale: Floats, step: Floats, slack: Fl
     best.floor = np.maximum(best.floor, lower)
 
 
-def _refine(segment: Segment, query: _Query, best: Best, rows: Rows, places: Rows) -> None:
+def refine(segment: Segment, query: Query, best: Best, rows: Rows, places: Rows) -> None:
     """Bound the pairs with the vectors' floats instead of their codes, and add them."""
     for start in range(0, len(rows), 4096):
         row, place = rows[start : start + 4096], places[start : start + 4096]
@@ -322,16 +332,27 @@ def scan_floats(keys: Keys, rows: Floats, vectors: Floats, best: Best) -> None:
     best.add(keys[row], cosines.ravel() - slack, cosines.ravel() + slack, place)
 
 
+class Scan(Protocol):
+    """A scan as `scan`."""
+
+    def __call__(
+        self, segment: Segment, vectors: Floats, best: Best, *, without: Rows, only: Rows | None = None
+    ) -> None:
+        """Add the rows of a segment to `best`."""
+
+
 def proposals(
     segments: Sequence[tuple[Segment, Rows, Rows | None]],
     loose: tuple[Keys, Floats],
     vectors: Floats,
     limit: int,
     threshold: float,
+    scan: Scan = scan,
 ) -> list[Proposed]:
     """Return for each vector the rows that contain its `limit` nearest rows with a cosine of at least `threshold`.
 
     `segments`: each with the rows to skip and the rows to compare. `loose`: keys and vectors outside of segments.
+    `scan`: the scan of segments.
     """
     best = Best.of(len(vectors), limit, threshold)
     scan_floats(*loose, vectors, best)

@@ -1,9 +1,6 @@
 """ONNX Runtime sessions on the configured device; a device that does not work is an error, never a fallback."""
 
-import contextlib
-import io
 import json
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,12 +10,11 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from apps.common.cuda import ERRORS_ONLY, cuda_is_built_in, device_index, load_cuda_libraries, providers
 from apps.common.processors import usable_processors
 from apps.recognition.engine.errors import EngineError, first_line
 
 Tensor = NDArray[Any]
-
-ERRORS_ONLY, FATAL_ONLY = 3, 4  # ONNX Runtime's severities
 
 # ONNX Runtime computes shapes on the CPU by design, because copies of a few numbers to the device would cost more.
 SHAPE_KINDS = frozenset(
@@ -28,8 +24,6 @@ SHAPE_KINDS = frozenset(
     }
 )  # fmt: skip
 
-_DEVICE = re.compile(r"cpu|cuda(?::(\d{1,2}))?")
-
 
 class Device:
     """CPU or one CUDA device. Raises EngineError for an invalid name, and if CUDA is not available.
@@ -38,46 +32,22 @@ class Device:
     """
 
     def __init__(self, name: str, memory_limit_bytes: int = 0) -> None:
-        match = _DEVICE.fullmatch(name)
-        if match is None:
-            raise EngineError(f"LUNA_DEVICE must be cpu, cuda or cuda:N, got {name!r}.")
+        try:
+            index = device_index(name)
+        except ValueError as error:
+            raise EngineError(f"LUNA_DEVICE {error}.") from None
         self.name = name
-        self.is_cuda = name != "cpu"
-        self.index = int(match.group(1) or 0)
+        self.is_cuda = index is not None
+        self.index = index or 0
         self.memory_limit_bytes = memory_limit_bytes
-        if self.is_cuda and "CUDAExecutionProvider" not in ort.get_available_providers():
+        if self.is_cuda and not cuda_is_built_in():
             raise EngineError(f"LUNA_DEVICE={name}, but this onnxruntime has no CUDA: install requirements-gpu.txt.")
         if self.is_cuda:
-            _load_cuda_libraries()
+            load_cuda_libraries()
 
     def providers(self) -> list[Any]:
-        """Return the provider list for ONNX Runtime.
-
-        TF32 is off, so that descriptors of both devices agree. Heuristics select the convolutions, because a search for
-        every shape would delay the first pictures.
-        """
-        if not self.is_cuda:
-            return ["CPUExecutionProvider"]
-        options: dict[str, str | int] = {
-            "device_id": self.index,
-            "arena_extend_strategy": "kSameAsRequested",
-            "cudnn_conv_algo_search": "HEURISTIC",
-            "use_tf32": 0,
-        }
-        if self.memory_limit_bytes:
-            options["gpu_mem_limit"] = self.memory_limit_bytes
-        return [("CUDAExecutionProvider", options), "CPUExecutionProvider"]
-
-
-def _load_cuda_libraries() -> None:
-    """Load the libraries of requirements-gpu.txt.
-
-    Messages about missing libraries are suppressed here and at the session's fallback to the CPU; `OnnxSession` raises
-    one sentence instead.
-    """
-    ort.set_default_logger_severity(FATAL_ONLY)
-    with contextlib.redirect_stdout(io.StringIO()):
-        ort.preload_dlls(directory="")
+        """Return the provider list for ONNX Runtime."""
+        return providers(self.index if self.is_cuda else None, self.memory_limit_bytes)
 
 
 def default_threads(device: Device, processes: int) -> int:

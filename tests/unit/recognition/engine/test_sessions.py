@@ -45,7 +45,7 @@ def test_a_node_that_is_left_to_the_cpu_stops_the_start() -> None:
 
 def test_cuda_is_asked_for_with_its_device_and_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
-    monkeypatch.setattr(sessions, "_load_cuda_libraries", lambda: None)
+    monkeypatch.setattr(sessions, "load_cuda_libraries", lambda: None)
     (cuda, options), cpu = Device("cuda:2", 3 * 1024**3).providers()
     assert (cuda, cpu) == ("CUDAExecutionProvider", "CPUExecutionProvider")
     assert options["device_id"] == 2
