@@ -9,5 +9,5 @@ from tests.system.helpers import Platform, started
 
 @pytest.fixture(scope="package")
 def platform() -> Iterator[Platform]:
-    with started() as running:
+    with started(LUNA_ALLOW_PRIVATE_URLS="true") as running:  # callbacks to servers of the tests
         yield running

@@ -1,4 +1,4 @@
-"""`kill -9` of every process during event generation: acknowledged events are stored exactly once."""
+"""`kill -9` of every process during event generation: acknowledged events are stored once, with their callbacks."""
 
 import itertools
 import os
@@ -9,9 +9,11 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from apps.common.config import Directories, config
@@ -42,9 +44,46 @@ def account(platform: Platform) -> Iterator[httpx.Client]:
         yield client
 
 
-def make_handler(client: httpx.Client) -> tuple[str, str]:
+class Receiver(ThreadingHTTPServer):
+    """A receiver of callbacks: the ids of its callbacks by event. It fails each tenth request."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), ReceiverRequest)
+        self.callbacks: dict[str, set[str]] = {}
+        self.requests = itertools.count(1)
+
+
+class ReceiverRequest(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        fails = next(self.server.requests) % 10 == 0
+        if not fails:
+            self.server.callbacks.setdefault(body["event"]["event_id"], set()).add(self.headers["webhook-id"])
+        self.send_response(503 if fails else 200)
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        """Silent."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def make_handler(client: httpx.Client, callback_port: int) -> tuple[str, str]:
     list_id = client.post("/6/lists", json={"user_data": "seen"}).json()["list_id"]
-    storage = {"face_policy": {"store_face": 1, "link_to_lists_policy": [{"list_id": list_id}]}}
+    storage = {
+        "face_policy": {"store_face": 1, "link_to_lists_policy": [{"list_id": list_id}]},
+        "callbacks": [{"type": "http", "url": f"http://127.0.0.1:{callback_port}", "params": {"timeout": 5}}],
+    }
     body = {"description": "kill", "policies": {"storage_policy": storage}}
     answer = client.post("/6/handlers", json=body)
     assert answer.status_code == 201, answer.text
@@ -82,8 +121,8 @@ def kill_in_turn(platform: Platform, done: threading.Event, killed: list[str]) -
 
 
 @pytest.mark.slow
-def test_acknowledged_events_survive_kills(platform: Platform, account: httpx.Client) -> None:
-    handler_id, list_id = make_handler(account)
+def test_acknowledged_events_survive_kills(platform: Platform, account: httpx.Client, receiver: Receiver) -> None:
+    handler_id, list_id = make_handler(account, receiver.server_port)
     photograph = sample_photographs(config(Directories).cache)[0].read_bytes()
     tally, done = Tally(), threading.Event()
     killed: list[str] = []
@@ -112,6 +151,7 @@ def test_acknowledged_events_survive_kills(platform: Platform, account: httpx.Cl
     for event in tally.acknowledged:
         check_event(account, event, list_id)
     check_nothing_twice(account, tracks)
+    check_callbacks(receiver, {event["event_id"] for event in tally.acknowledged})
 
 
 def check_event(client: httpx.Client, event: dict[str, Any], list_id: str) -> None:
@@ -138,6 +178,15 @@ def check_nothing_twice(client: httpx.Client, tracks: list[str]) -> None:
     assert {event["track_id"] for event in events} <= set(tracks)
     per_track = {track: sum(event["track_id"] == track for event in events) for track in tracks}
     assert len(set(per_track.values()) - {0}) == 1, "a request was stored in part or twice"
+
+
+def check_callbacks(receiver: Receiver, event_ids: set[str]) -> None:
+    """Each event has arrived, under one id. Leases of a killed worker end after 20 s."""
+    deadline = time.monotonic() + 60
+    while event_ids - set(receiver.callbacks) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert event_ids <= set(receiver.callbacks)
+    assert {len(ids) for ids in receiver.callbacks.values()} == {1}
 
 
 @pytest.mark.slow

@@ -12,9 +12,11 @@ import orjson
 from django.db import connection
 
 from apps.common.config import config
+from apps.events.config import EventsStorage
 from apps.sender.config import Callbacks
 
-LEASE_S = 120.0  # longer than an attempt: `timeout_s` of a target is at most 60 s, and a name is resolved before
+LONGEST_S = 60.0  # of an attempt at a target without `timeout_s`
+MARGIN_S = 15.0  # of a lease beyond the attempt: a name is resolved before, the result is stored after it
 
 # `servers` walks the index from server to server, so a million callbacks of one server cost as much as one. Servers are
 # taken in random order: with more servers than slots, none starves.
@@ -50,7 +52,8 @@ chosen AS (
     WHERE due.number <= coalesce(known.room, %(account_calls)s) LIMIT %(slots)s
 )
 UPDATE sender_callback AS taken
-SET due_time = now() + %(lease_s)s * interval '1 second', attempts = attempts + 1
+SET attempts = attempts + 1,
+    due_time = now() + (coalesce((target->>'timeout_s')::float8, %(longest_s)s) + %(margin_s)s) * interval '1 second'
 FROM chosen WHERE taken.id = chosen.id
 RETURNING taken.id, taken.callback_id, taken.account_id, taken.server, taken.kind, taken.target, taken.place,
     taken.payload, taken.attempts
@@ -128,7 +131,8 @@ def claim(*, slots: int, server_rooms: Mapping[UUID, int], account_rooms: Mappin
         "server_rooms": [*server_rooms.values()],
         "accounts": [*account_rooms],
         "account_rooms": [*account_rooms.values()],
-        "lease_s": LEASE_S,
+        "longest_s": LONGEST_S,
+        "margin_s": MARGIN_S,
     }
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, parameters)
@@ -161,9 +165,14 @@ def failed(failures: Sequence[Failed]) -> list[Refused]:
 
 
 def expire_and_clean() -> int:
-    """Turn callbacks whose time is over into dead letters, and remove old dead letters. Return the former's number."""
+    """Turn callbacks whose time is over into dead letters, and remove old dead letters. Return the former's number.
+
+    A dead letter does not outlive the retention of events.
+    """
+    settings = config(Callbacks)
     with connection.cursor() as cursor:
         cursor.execute(EXPIRE)
         expired: int = cursor.rowcount
-        cursor.execute(CLEAN, [config(Callbacks).dead_limit, config(Callbacks).dead_days])
+        retention_days = config(EventsStorage).retention_days or settings.dead_days
+        cursor.execute(CLEAN, [settings.dead_limit, min(settings.dead_days, retention_days)])
     return expired

@@ -29,7 +29,7 @@ class Noted(Target):
         return self.name.partition("/")[0]
 
     def packed(self) -> Mapping[str, object]:
-        return {"name": self.name}
+        return {"name": self.name, "timeout_s": self.timeout_s}
 
     @classmethod
     def unpacked(cls, data: Mapping[str, Any]) -> Self:
