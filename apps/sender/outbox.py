@@ -31,15 +31,12 @@ logger = logging.getLogger(__name__)
 
 CHECK_S = 5.0
 MAX_ACCOUNTS = 10_000
-# One statement for all callbacks of a transaction. Arrays, because a JSON text would escape the payloads again.
 INSERT = """
 INSERT INTO sender_callback (account_id, callback_id, kind, target, place, server, payload, size, object_id,
     create_time, due_time, expire_time, attempts, error)
-SELECT %s::uuid, callback_id, kind, target, place, server, payload, octet_length(payload), object_id,
-    now(), now(), now() + %s * interval '1 second', 0, ''
-FROM unnest(%s::uuid[], %s::text[], %s::jsonb[], %s::text[], %s::uuid[], %s::text[], %s::uuid[])
-    AS given(callback_id, kind, target, place, server, payload, object_id)
-"""
+VALUES """
+ROW = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, now(), now(), now() + %s * interval '1 second', 0, '')"
+BATCH = 1000  # PostgreSQL takes 65,535 parameters
 FULL = """
 SELECT count(*) >= %s OR coalesce(sum(size), 0) >= %s
 FROM (SELECT size FROM sender_callback WHERE account_id = %s AND dead_time IS NULL LIMIT %s) AS waiting
@@ -63,24 +60,19 @@ def server_digest(account_id: UUID, target: Target) -> UUID:
 
 
 def callbacks_create(*, account_id: UUID, callbacks: Sequence[NewCallback]) -> None:
-    """Store callbacks in the caller's transaction. Their delivery starts after its commit.
+    """Store callbacks in the caller's transaction, by one statement. Their delivery starts after its commit.
 
     If too many callbacks of the account wait (`LUNA_CALLBACKS`), they are dropped and logged instead: a target that is
     away must not fail requests or fill the disk.
     """
     if not callbacks or not quota().has_room(account_id, len(callbacks)):
         return
-    columns: list[Any] = [
-        [each.callback_id for each in callbacks],
-        [each.target.kind for each in callbacks],
-        [orjson.dumps(each.target.packed()).decode() for each in callbacks],
-        [each.target.place for each in callbacks],
-        [server_digest(account_id, each.target) for each in callbacks],
-        [each.payload for each in callbacks],
-        [each.object_id for each in callbacks],
-    ]
-    with prepared_cursor() as cursor:
-        cursor.execute(INSERT, [account_id, config(Callbacks).total_time, *columns])
+    total_time_s = config(Callbacks).total_time
+    for start in range(0, len(callbacks), BATCH):
+        batch = callbacks[start : start + BATCH]
+        parameters = [value for each in batch for value in (account_id, *_values(account_id, each), total_time_s)]
+        with prepared_cursor() as cursor:
+            cursor.execute(INSERT + ", ".join([ROW] * len(batch)), parameters)
     transaction.on_commit(wake, robust=True)
 
 
@@ -90,7 +82,12 @@ def callbacks_replay(*, callback_ids: Collection[UUID]) -> int:
     replayed = (
         Callback.objects.unscoped()
         .filter(callback_id__in=callback_ids, dead_time__isnull=False)
-        .update(dead_time=None, due_time=now, expire_time=now + timedelta(seconds=config(Callbacks).total_time))
+        .update(
+            dead_time=None,
+            due_time=now,
+            expire_time=now + timedelta(seconds=config(Callbacks).total_time),
+            attempts=0,
+        )
     )
     transaction.on_commit(wake, robust=True)
     return replayed
@@ -109,6 +106,12 @@ def callbacks_drop(*, callback_ids: Collection[UUID], actor: Actor | None = None
 def callbacks_forget(*, account_id: UUID, object_ids: Collection[UUID]) -> int:
     """Delete the callbacks that report deleted objects. Return how many there were."""
     return Callback.objects.for_account(account_id).filter(object_id__in=object_ids).delete()[0]
+
+
+def _values(account_id: UUID, new: NewCallback) -> tuple[Any, ...]:
+    target, size = orjson.dumps(new.target.packed()).decode(), len(new.payload.encode())
+    server = server_digest(account_id, new.target)
+    return new.callback_id, new.target.kind, target, new.target.place, server, new.payload, size, new.object_id
 
 
 class Quota:
