@@ -4,6 +4,7 @@ uvicorn waits for ever for the first request of a connection, for the end of its
 not read. `Server` looks at all connections once a second and ends those whose time is over.
 """
 
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +22,11 @@ from luna.http.limits import HEAD_LIMIT_BYTES, HEAD_S, LINGER_S, UNREAD_S
 BODYLESS_STATUSES = (204, 304)
 TICKS_PER_SWEEP = 10  # uvicorn ticks ten times a second
 
+HEAD_END = re.compile(rb"(?:^|\n)\r?\n")
+# Java's HttpClient offers HTTP/2 with every request. The parser ends a request with an offer behind its headers, and
+# reads its body as the next request. A server may ignore an offer (RFC 9110, 7.8), so the line is removed.
+OFFER = re.compile(rb"^upgrade[ \t]*:(?![ \t]*websocket\b)[^\n]*\n", re.IGNORECASE | re.MULTILINE)
+
 
 class Protocol(HttpToolsProtocol):
     """One connection: bounds on the size and time of its headers, on what its client leaves unread, and the platform's
@@ -33,7 +39,7 @@ class Protocol(HttpToolsProtocol):
     idle: "dict[Protocol, None]" = {}  # connections without a request, the longest idle first
 
     def connection_made(self, transport: Any) -> None:
-        self.head_bytes, self.in_head = 0, True
+        self.head_bytes, self.in_head, self.cut_line = 0, True, b""
         self.head_since: float | None = time.monotonic()
         self.unread_since: float | None = None
         self.closing_since: float | None = None
@@ -101,14 +107,35 @@ class Protocol(HttpToolsProtocol):
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        if self.in_head:
-            self.head_bytes += len(data)
-            if self.head_since is None and self in self.idle:
-                self.head_since = time.monotonic()
-        if self.head_bytes > HEAD_LIMIT_BYTES:
-            self.send_400_response("Request line and headers are too large")
-        else:
-            super().data_received(data)
+        self._unset_keepalive_if_required()
+        while data and not self.transport.is_closing():
+            part, data = self.head_received(data) if self.in_head else (data, b"")
+            if self.head_bytes > HEAD_LIMIT_BYTES:
+                self.send_400_response("Request line and headers are too large")
+            elif part:
+                super().data_received(part)
+
+    def head_received(self, data: bytes) -> tuple[bytes, bytes]:
+        """Return the complete lines of a head without offers of other protocols, and the bytes behind the head.
+
+        A line that is cut is kept for the next call.
+        """
+        if self.head_since is None and self in self.idle:
+            self.head_since = time.monotonic()
+        self.head_bytes -= len(self.cut_line)
+        data, self.cut_line = self.cut_line + data, b""
+        end = HEAD_END.search(data)
+        head = end.end() if end else len(data)
+        self.head_bytes += head
+        if end is None:
+            lines = data.rfind(b"\n") + 1
+            data, self.cut_line = data[:lines], data[lines:]
+        return OFFER.sub(b"", data[:head]), data[head:]
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """End a connection whose offer was pipelined behind another request, if bytes behind it are of its body."""
+        if any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers):
+            self.end()
 
     def on_headers_complete(self) -> None:
         self.head_bytes, self.in_head, self.head_since = 0, False, None

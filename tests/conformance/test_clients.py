@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.clients import generate_python, npm_tools, run
-from tests.conformance.document import SNAPSHOT, plain
+from tests.conformance.clients import compile_typescript, generate_python, generate_typescript, run
+from tests.conformance.document import plain
 
 IMPORT_ALL = """
 import importlib, pkgutil
@@ -47,9 +47,8 @@ def test_openapi_python_client(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_openapi_typescript(tmp_path: Path) -> None:
-    tools = npm_tools()
-    run(str(tools / "openapi-typescript"), str(SNAPSHOT), "-o", "luna.d.ts", cwd=tmp_path)
-    (tmp_path / "program.ts").write_text(PROGRAM)
-    run(str(tools / "tsc"), "--noEmit", "--strict", "--target", "es2022", "luna.d.ts", "program.ts", cwd=tmp_path)
-    types = (tmp_path / "luna.d.ts").read_text()
+    project = generate_typescript(tmp_path)
+    (project / "program.ts").write_text(PROGRAM)
+    compile_typescript(project, "program.ts")
+    types = (project / "luna.d.ts").read_text()
     assert set(re.findall(r'operations\["(\w+)"\]', types)) == operations()

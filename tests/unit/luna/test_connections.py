@@ -176,6 +176,37 @@ def test_a_head_must_arrive_in_time(sent: bytes, monkeypatch: pytest.MonkeyPatch
         assert is_closed(client)
 
 
+def offering(offer: str) -> bytes:
+    head = "POST /body HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nContent-Length: 4\r\nHost: a"
+    return f"{head}\r\n{offer}\r\nHTTP2-Settings: AAEA\r\n\r\nbody".encode()
+
+
+@pytest.mark.parametrize("piece", [1, 7, 10_000])
+@pytest.mark.parametrize("offer", ["Upgrade: h2c", "upgrade:h2c, h2", "Upgrade: TLS/1.0"])
+def test_an_offer_of_another_protocol_loses_no_body(offer: str, piece: int) -> None:
+    request = offering(offer)
+    with serving(WSGIPool(Application(), LIMITS)) as port, connected(port) as client:
+        for _ in range(2):
+            for start in range(0, len(request), piece):
+                client.sendall(request[start : start + piece])
+            assert client.recv(65_536).endswith(b"\r\n\r\n4")
+
+
+def test_the_body_of_a_pipelined_offer_is_no_request() -> None:
+    application = Application()
+    smuggled = offering("Upgrade: h2c") + offering("Upgrade: h2c").replace(b"4", b"40").replace(b"body", b"GET /other ")
+    with serving(WSGIPool(application, LIMITS)) as port, connected(port, smuggled) as client:
+        assert is_closed(client)
+    assert "/other" not in application.begun
+
+
+def test_a_body_that_arrives_with_its_head_is_no_part_of_the_head() -> None:
+    body = bytes(150_000)
+    request = f"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    with serving(WSGIPool(Application(), LIMITS)) as port, connected(port, request) as client:
+        assert client.recv(65_536).endswith(str(len(body)).encode())
+
+
 def test_a_new_connection_takes_the_place_of_the_longest_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol.Protocol, "max_connections", 5)
     application = Application()

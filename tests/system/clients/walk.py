@@ -1,6 +1,6 @@
 """A program of a generated Python client: detector → extractor → face → matcher → handler → events.
 
-It runs in a process of its own, with the generated package on its path: `client_walk.py URL PHOTO OTHER_PHOTO`, two
+It runs in a process of its own, with the generated package on its path: `walk.py URL PHOTO OTHER_PHOTO`, two
 photographs of one person. It prints the similarity of the match as JSON.
 """
 
