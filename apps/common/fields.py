@@ -20,10 +20,20 @@ UUID_FORM = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORE
 
 
 class AtMost(MaxValueValidator):
-    """The upper bound of a number, read from the settings when a value is validated."""
+    """The upper bound of a number, read from the settings when a value is validated.
+
+    It does not apply to stored values (context `stored`), which a lowered setting would make unreadable. Their use
+    applies the setting.
+    """
+
+    requires_context = True
 
     def __init__(self, limit: Callable[[], int]) -> None:
         self.limit = limit
+
+    def __call__(self, value: int, field: serializers.Field[Any, Any, Any, Any]) -> None:  # type: ignore[override]
+        if not field.context.get("stored"):
+            super().__call__(value)
 
     @property
     def limit_value(self) -> int:

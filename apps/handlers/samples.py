@@ -7,7 +7,6 @@ from uuid import UUID
 from apps.accounts.auth.principal import Actor, Principal
 from apps.common import errors
 from apps.common.errors import LunaError
-from apps.faces.config import default_ttl_s
 from apps.handlers.pipeline.run import Run, execute
 from apps.handlers.pipeline.stages.decide import decide
 from apps.handlers.pipeline.stages.recognise import recognise
@@ -52,7 +51,7 @@ def attributes_extract(
         raise LunaError(errors.NOTHING_TO_EXTRACT)
     images = samples_load(sample_ids=sample_ids, account_id=principal.account_id, actor=actor)
     pictures = [Picture(image=image, sample_id=sample_id) for sample_id, image in zip(sample_ids, images, strict=True)]
-    attribute = AttributePolicy(store_attribute=True, ttl=default_ttl_s() if ttl_s is None else ttl_s)
+    attribute = AttributePolicy(store_attribute=True, ttl=ttl_s)
     storage = replace(SAMPLES_ONLY, attribute_policy=attribute)
     run = Run(
         principal=principal,

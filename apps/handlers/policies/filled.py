@@ -67,6 +67,8 @@ def _without_nulls(given: Mapping[str, Any]) -> dict[str, Any]:
 def _default(serializer: StrictSerializer, name: str, field: Any) -> Any:
     """Return the default as JSON, None without one: that of the field, else of the policy's dataclass."""
     value = field.default
+    if name in getattr(serializer, "live_defaults", {}):
+        return serializer.live_defaults[name]()  # type: ignore[attr-defined]  # of PolicySerializer
     if value is empty:
         value = _defaults(type(serializer)).get(name)
     elif callable(value):

@@ -38,10 +38,10 @@ class ImageOriginPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributePolicy:
-    """Storage of temporary attributes. `ttl`: seconds."""
+    """Storage of temporary attributes. `ttl`: seconds, None for the default lifetime at the time of use."""
 
     store_attribute: bool = False
-    ttl: int = field(default_factory=default_ttl_s)
+    ttl: int | None = None
     filters: Filters = field(default_factory=dict)
 
 
@@ -119,6 +119,7 @@ class ImageOriginPolicySerializer(PolicySerializer):
 
 class AttributePolicySerializer(PolicySerializer):
     policy = AttributePolicy
+    live_defaults = {"ttl": default_ttl_s}
     store_attribute = FlagField(required=False)
     ttl = SettingIntegerField(limit=max_ttl_s, required=False)
     filters = FiltersSerializer(required=False)

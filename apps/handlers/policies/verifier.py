@@ -117,9 +117,9 @@ class _Envelope(StrictSerializer):
     policies = VerifierPoliciesSerializer()
 
 
-def verifier_policies_parse(data: Any) -> VerifierPolicies:
-    """Parse policies from decoded JSON. Raises LunaError INVALID_JSON with the path."""
-    policies: VerifierPolicies = checked_data(_Envelope, {"policies": data})["policies"]
+def verifier_policies_parse(data: Any, *, stored: bool = False) -> VerifierPolicies:
+    """Parse policies from decoded JSON, of a client or `stored`. Raises LunaError INVALID_JSON with the path."""
+    policies: VerifierPolicies = checked_data(_Envelope, {"policies": data}, stored=stored)["policies"]
     return policies
 
 
@@ -130,4 +130,4 @@ def verifier_policies_cached(stored: Any) -> VerifierPolicies:
 
 @lru_cache(maxsize=256)
 def _parsed(stored: bytes) -> VerifierPolicies:
-    return verifier_policies_parse(orjson.loads(stored))
+    return verifier_policies_parse(orjson.loads(stored), stored=True)

@@ -1,20 +1,29 @@
 """Policies: parsing of JSON, rejections, and paths of errors."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import numpy as np
 import pytest
 
 from apps.accounts.auth.principal import Principal
+from apps.common.config import override_config
+from apps.common.descriptors import Descriptor
 from apps.common.errors import LunaError
 from apps.common.filters import accepts
 from apps.common.times import utc_now
+from apps.faces.config import AttributesStoragePolicy
+from apps.handlers.config import HandlersLimits
+from apps.handlers.pipeline.stages.decide import decide
 from apps.handlers.policies import Policies, policies_cached, policies_parse
+from apps.handlers.policies.filled import policies_filled
 from apps.handlers.policies.match import PolicyCandidates, candidates_account
 from apps.recognition.checks.table import CHECKS
 from apps.recognition.types import MultifacePolicy
 from apps.sender.targets import MqttTopic, Webhook
+from tests.unit.handlers.pipeline.runs import make_event, make_person, make_run
 
 LIST_ID = uuid4()
 ATTRIBUTES = {"origin": "attributes", "attribute_ids": [str(LIST_ID)]}
@@ -129,7 +138,7 @@ def test_defaults() -> None:
     assert (storage.face_sample_policy.store_sample, storage.event_policy.store_event) == (True, True)
     assert storage.notification_policy.send_notification
     assert (storage.face_policy.store_face, storage.attribute_policy.store_attribute) == (False, False)
-    assert (storage.image_origin_policy.store_image, storage.attribute_policy.ttl) == (False, 300)
+    assert (storage.image_origin_policy.store_image, storage.attribute_policy.ttl) == (False, None)
 
 
 def test_the_whole_vocabulary() -> None:
@@ -332,3 +341,27 @@ def test_a_cached_error_stays_an_error() -> None:
         with pytest.raises(LunaError) as caught:
             policies_cached({"match_policy": 1})
         assert caught.value.code == 12027
+
+
+def test_a_lowered_setting_keeps_stored_policies_readable() -> None:
+    """Policies of a client obey the settings; stored ones are read, and their use obeys the settings."""
+    given = {
+        "match_policy": [{"label": "vip", "candidates": {}, "limit": 50}],
+        "storage_policy": {"attribute_policy": {"store_attribute": 1, "ttl": 600}},
+    }
+    policies_parse(given)
+    with (
+        override_config(HandlersLimits, result_candidate_limit=10),
+        override_config(AttributesStoragePolicy, default_ttl=30, max_ttl=60),
+    ):
+        with pytest.raises(LunaError) as refused:
+            policies_parse(given)
+        assert refused.value.code == 12027
+        stored = policies_cached(given, stored=True)
+        assert (stored.match_policy[0].limit, stored.storage_policy.attribute_policy.ttl) == (50, 600)
+        filled = policies_filled({})
+        assert filled is not None
+        assert filled["storage_policy"]["attribute_policy"]["ttl"] == 30
+        event = make_event(make_person(), descriptor=Descriptor(1, np.ones(2, np.float32)))
+        (event,) = decide(replace(make_run(events=(event,)), policies=stored)).events
+        assert event.decision.attribute_ttl_s == 60

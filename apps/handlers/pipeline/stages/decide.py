@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 from apps.common.config import AdditionalServices, config
 from apps.common.filters import accepts
+from apps.faces.config import max_ttl_s
 from apps.faces.types import AttributeData, FaceDraft
 from apps.handlers.pipeline.attributes import attribute_of, basic_of
 from apps.handlers.pipeline.origins import origin_bytes, sample_meta
@@ -147,7 +148,7 @@ def _decision(event: GeneratedEvent, policy: StoragePolicy) -> Decision:
         attribute=(
             _attribute(event) if of_attribute.store_attribute and accepts(of_attribute.filters, facts) else None
         ),
-        attribute_ttl_s=of_attribute.ttl,
+        attribute_ttl_s=None if of_attribute.ttl is None else min(of_attribute.ttl, max_ttl_s()),
         websockets=sender and (notified or len(targets) < len(callbacks)),
         callbacks=targets,
     )

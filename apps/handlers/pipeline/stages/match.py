@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 
 from apps.accounts.auth.principal import Principal
+from apps.common.config import config
 from apps.common.descriptors import versions
 from apps.common.filters import accepts
 from apps.common.filters.enums import ObjectType
 from apps.faces.filters import FACE_TERMS
 from apps.faces.types import AttributeData, FaceRow
+from apps.handlers.config import HandlersLimits
 from apps.handlers.messages import matches_block
 from apps.handlers.pipeline.run import Run
 from apps.handlers.policies.match import BODY, EVENT_TARGETS, MatchPolicy, candidates_account
@@ -50,7 +52,7 @@ def matched(run: Run, faces: Sequence[NewFace]) -> Run:
         for place, matches in zip(probes, found, strict=True):
             near = [*matches, *_near(probes[place], rows, policy.threshold)]
             near.sort(key=lambda each: -each.similarity)  # stable: equal similarities keep the order of storage
-            events[place] = _with_matches(events[place], policy, near[: policy.limit])
+            events[place] = _with_matches(events[place], policy, near[: block.limit])
     return replace(run, events=tuple(_with_top_match(event) for event in events))
 
 
@@ -61,10 +63,15 @@ def _block(policy: MatchPolicy, principal: Principal) -> Block:
     defaults = EVENT_TARGETS if wanted.origin == EVENTS else known
     return Block(
         wanted.of(candidates_account(wanted, principal)),
-        limit=policy.limit,
+        limit=_limit(policy),
         threshold=policy.threshold,
         targets=(policy.targets & known if policy.targets else defaults) | KEPT,
     )
+
+
+def _limit(policy: MatchPolicy) -> int:
+    """Return the limit of a policy; a stored one can exceed a setting that was lowered later."""
+    return min(policy.limit, config(HandlersLimits).result_candidate_limit)
 
 
 def _candidates(policy: MatchPolicy, run: Run, faces: Sequence[NewFace]) -> list[NewFace]:

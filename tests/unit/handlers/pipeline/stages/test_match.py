@@ -9,6 +9,7 @@ import pytest
 
 from apps.accounts.models import Account
 from apps.common import errors
+from apps.common.config import override_config
 from apps.common.descriptors import Descriptor, DescriptorVersion
 from apps.common.errors import LunaError
 from apps.common.filters.enums import ObjectType
@@ -16,6 +17,7 @@ from apps.events.shapes import TARGETS, top_match_shape
 from apps.faces.attributes import attribute_create
 from apps.faces.services import faces_create
 from apps.faces.types import AttributeData, FaceDraft
+from apps.handlers.config import HandlersLimits
 from apps.handlers.messages import matches_block
 from apps.handlers.pipeline.stages.match import match
 from tests.factories import make_account, make_version
@@ -185,3 +187,16 @@ def test_faces_of_others_are_no_candidates(account: Account, version: Descriptor
     with pytest.raises(LunaError) as caught:
         run_of(account, foreign, events=[])
     assert caught.value.code == errors.FOREIGN_ACCOUNT_ID
+
+
+def test_a_lowered_setting_limits_stored_policies(account: Account, version: DescriptorVersion) -> None:
+    for number in range(3):
+        face(account, descriptor(version, 1, 0), str(number))
+    run = make_run(
+        {"match_policy": [policy("all", limit=3)]},
+        account_id=account.account_id,
+        events=(make_event(descriptor=descriptor(version, 1, 0)),),
+    )
+    with override_config(HandlersLimits, result_candidate_limit=2):
+        assert len(match(run).events[0].matches[0].matches) == 2
+    assert len(match(run).events[0].matches[0].matches) == 3
