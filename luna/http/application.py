@@ -32,7 +32,8 @@ RESERVED_PATHS = frozenset({"/healthcheck", "/version", "/6/healthcheck", "/6/ve
 # Requests with pictures take up to seconds. They have threads of their own: any number of them, or of slow servers that
 # pictures are downloaded from, leaves threads for other requests.
 RECOGNITION = re.compile(
-    "/6/(?:sdk|iso|liveness|detector|extractor|handlers/[^/]+/events|verifiers/[^/]+/verifications)", re.ASCII
+    "/6/(?:sdk|iso|liveness|detector|extractor|handlers/[^/]+/(?:stream_)?events|verifiers/[^/]+/verifications)",
+    re.ASCII,
 )
 REQUEST_ID_KEY = "HTTP_" + HEADER.upper().replace("-", "_")
 READERS = 8  # threads that read files and streams for answers

@@ -100,7 +100,14 @@ URLS, SAMPLES = {"urls": ["/6/images/{image_id}"]}, {"samples": ["{sample_id}"]}
 IMAGE, SAMPLE = (("image", "image_id"),), (("face_sample", "sample_id"),)
 RECOGNITION = [
     Route(path, lines, body)
-    for path in ("/6/sdk", "/6/iso", "/6/liveness", "/6/detector", "/6/handlers/{handler_id}/events")
+    for path in (
+        "/6/sdk",
+        "/6/iso",
+        "/6/liveness",
+        "/6/detector",
+        "/6/handlers/{handler_id}/events",
+        "/6/handlers/{handler_id}/stream_events",
+    )
     for lines, body in ((IMAGE, URLS), (SAMPLE, SAMPLES))
 ] + [
     Route("/6/extractor", SAMPLE, {"": ["{sample_id}"]}),

@@ -21,6 +21,7 @@ from apps.common.times import parse_time
 from apps.common.validation import checked_query
 from apps.handlers.api.event_serializers import EventsForm, EventsQuery
 from apps.handlers.api.shapes import GenerationJson, generation_body
+from apps.handlers.api.stream_inputs import PARTS, StreamForm, StreamQuery, stream_references
 from apps.handlers.choices import HandlerType
 from apps.handlers.config import HandlersLimits
 from apps.handlers.models import Handler
@@ -31,45 +32,57 @@ from apps.handlers.selectors import handler_get
 from apps.handlers.types import EventParams
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request
-from apps.recognition.inputs.types import Rules
+from apps.recognition.inputs.types import InputReferences, Rules
 
 POLICIES = "policies"
 STORING = ("decide", "write", "notify")
 TIME_HEADERS = {"create_time": "Luna-Event-Time", "end_time": "Luna-Event-End-Time"}
 
 
+def _time_headers() -> list[OpenApiParameter]:
+    return [
+        OpenApiParameter(header, str, OpenApiParameter.HEADER, description=f"`{name}` of the events, RFC 3339.")
+        for name, header in TIME_HEADERS.items()
+    ]
+
+
 class EventGenerationView(LunaView):
+    """Event generation. Subclasses have their own query, further parts of the body, and use them in `described`."""
+
     permissions: ClassVar = {"POST": EMIT_EVENTS}
+    query: ClassVar[type[EventsQuery]] = EventsQuery
+    parts: ClassVar[frozenset[str]] = frozenset()
+
+    def described(self, references: InputReferences) -> InputReferences:
+        """Return the references, completed by the resource's own parts of the body."""
+        return references
 
     @extend_schema(
         summary="generate events",
         description="Applies the handler's policies to the images and generates an event of each person. The response "
         "header Server-Timing gives the milliseconds of each stage.",
-        parameters=[
-            EventsQuery,
-            *(
-                OpenApiParameter(header, str, OpenApiParameter.HEADER, description=f"`{name}` of the events, RFC 3339.")
-                for name, header in TIME_HEADERS.items()
-            ),
-        ],
+        parameters=[EventsQuery, *_time_headers()],
         request=image_request(form=EventsForm, descriptors=True),
         responses={201: GenerationJson},
     )
     def post(self, request: Request, handler_id: str) -> Response:
+        return self.generate(request, handler_id)
+
+    def generate(self, request: Request, handler_id: str) -> Response:
         principal = principal_of_request(request)
         key = path_uuid(handler_id, errors.HANDLER_NOT_FOUND)
         handler = handler_get(scope=Scope(principal.account_id), handler_id=key)
-        query = checked_query(EventsQuery, request)
+        query = checked_query(self.query, request)
         times: dict[str, Any] = {name: _time(request, header) for name, header in TIME_HEADERS.items()}
         rules = Rules(
             image_type=query.pop("image_type"),
-            parts=frozenset({POLICIES}),
+            parts=self.parts | {POLICIES},
             details=frozenset({"meta", "detect_time", "detect_ts", "image_origin"}),
             descriptors=True,
             bodies=True,
             max_images=config(HandlersLimits).received_images_limit,
         )
-        inputs = read_inputs(request, rules, account_id=principal.account_id)
+        inputs = read_inputs(request, rules, account_id=principal.account_id, described=self.described)
         params = EventParams(
             use_exif=query.pop("use_exif_info"), aggregate=query.pop("aggregate_attributes"), **query, **times
         )
@@ -85,6 +98,26 @@ class EventGenerationView(LunaView):
             status=status.HTTP_201_CREATED,
             headers={"Server-Timing": server_timing(run)},
         )
+
+
+class StreamEventsView(EventGenerationView):
+    query = StreamQuery
+    parts = PARTS
+
+    def described(self, references: InputReferences) -> InputReferences:
+        return stream_references(references)
+
+    @extend_schema(
+        summary="generate stream events (beta)",
+        description="Applies the handler's policies to frames of one track and generates one event of them, or, with "
+        "`aggregate_attributes` 0, an event of each person in each frame. The client's detections are the boxes of "
+        "the faces and bodies. LUNA PLATFORM does not describe this body; docs/compatibility.md does.",
+        parameters=[StreamQuery, *_time_headers()],
+        request=image_request(form=StreamForm),
+        responses={201: GenerationJson},
+    )
+    def post(self, request: Request, handler_id: str) -> Response:
+        return self.generate(request, handler_id)
 
 
 def _policies(handler: Handler, parts: Any) -> Policies:

@@ -4,6 +4,7 @@ An error of the whole request is raised as LunaError. An error of one of several
 the others are processed.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -45,11 +46,22 @@ def read_public_inputs(request: Request, rules: Rules) -> Inputs:
     return read_inputs(request, rules, account_id=account_if_any(request), readable=partial(may_view, request))
 
 
-def read_inputs(request: Request, rules: Rules, *, account_id: UUID | None, readable: Readable = everything) -> Inputs:
-    """Parse the body and load its images for this client. Raises the errors of `parse_inputs`."""
-    return inputs_load(
-        references=parse_inputs(request, rules), account_id=account_id, actor=actor_of(request), readable=readable
-    )
+def read_inputs(
+    request: Request,
+    rules: Rules,
+    *,
+    account_id: UUID | None,
+    readable: Readable = everything,
+    described: Callable[[InputReferences], InputReferences] | None = None,
+) -> Inputs:
+    """Parse the body and load its images for this client.
+
+    `described`: completes the parsed references. Raises its errors and those of `parse_inputs`.
+    """
+    references = parse_inputs(request, rules)
+    if described is not None:
+        references = described(references)
+    return inputs_load(references=references, account_id=account_id, actor=actor_of(request), readable=readable)
 
 
 def parse_inputs(request: Request, rules: Rules) -> InputReferences:
