@@ -32,6 +32,14 @@ def build_lists(**kwargs: object) -> None:
 
 
 @worker_ready.connect
+def follow_lists(**kwargs: object) -> None:
+    """Keep the lists in Milvus up to date from this process, if the plugin is active and no other worker does."""
+    from apps.matching.milvus.sync import running  # Django is set up now
+
+    running()
+
+
+@worker_ready.connect
 def deliver_callbacks(**kwargs: object) -> None:
     """Deliver stored callbacks in threads of this process, beside those of other workers."""
     from apps.sender.delivery.deliverer import deliverer  # Django is set up now

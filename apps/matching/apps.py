@@ -15,6 +15,7 @@ class MatchingConfig(AppConfig):
     def ready(self) -> None:
         from apps.matching import erasure
         from apps.matching.engine.cached import list_cache_check
+        from apps.matching.milvus.erasure import PersonVectors, copies_erase
         from apps.matching.plugins.loading import plugins_check
 
         checks.register("list_cache", list_cache_check)
@@ -28,6 +29,7 @@ class MatchingConfig(AppConfig):
                 checks={"list segments": erasure.segments_check},
             ),
         )
+        holdings.register("milvus", Holding(account=copies_erase, person=PersonVectors))
 
 
 def matcher_name() -> str:

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import StringConstraints
+from pydantic import SecretStr, StringConstraints
 
 from apps.common.config import Scope, Section, Settings, group, setting
 
@@ -77,3 +77,22 @@ class MatcherProxy(Settings):
     search_timeout: float = setting(
         5.0, "Seconds that a plugin may search; then the database searches.", ge=0.01, le=600
     )
+
+
+@group("LUNA_MILVUS", scope=Scope.START)
+class MilvusServer(Settings):
+    """Milvus, which the matching plugin `milvus` searches."""
+
+    uri: str = setting(
+        "", "Address, such as `http://milvus:19530`. A path of a file opens Milvus Lite in one process, for tests."
+    )
+    token: SecretStr = setting(SecretStr(""), "`user:password`, or a key.")
+    collection_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")] = setting(
+        "luna", "Beginning of the names of the platform's collections."
+    )
+    index_type: Literal["FLAT", "HNSW"] = setting(
+        "FLAT",
+        "Index of new collections. FLAT compares all descriptors. HNSW is approximate: it leaves some faces out.",
+    )
+    smallest_list: int = setting(1000, "Faces of a list from which it is copied to Milvus.", ge=1)
+    timeout: float = setting(30.0, "Seconds for a write. `search_timeout` of the plugins limits searches.", ge=0.1)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from apps.common.descriptors import DescriptorVersion, Vector
 from apps.common.filters import Filters
+from apps.common.process import Status
 from apps.matching.engine.protocol import Hit, Key
 from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates
 
@@ -93,6 +94,10 @@ class MatchingPlugin(ABC):
 
     def refresh(self) -> None:  # noqa: B027 (optional)
         """Bring the data up to date with the platform's database. Called by the conformance suite."""
+
+    def status(self) -> Status:
+        """Return numbers for the status of the process, by name."""
+        return {}
 
     def close(self) -> None:  # noqa: B027 (optional)
         """Close connections and stop threads. Called at the end of the process."""

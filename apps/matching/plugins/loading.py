@@ -15,6 +15,7 @@ from django.core.checks import CheckMessage, Error
 from apps.common.config import Directories, config
 from apps.matching.config import MatcherProxy
 from apps.matching.plugins.contract import MatchingPlugin
+from apps.matching.plugins.milvus import MilvusPlugin
 from apps.matching.plugins.thin import ThinEvents, ThinFaces
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,11 @@ logger = logging.getLogger(__name__)
 ENTRY_POINTS = "luna.matching_plugins"
 DIRECTORY = "plugins/matching"
 PACKAGE = "luna_matching_plugins"  # the prefix of the names of modules from files
-BUILT_IN: Mapping[str, Callable[[], MatchingPlugin]] = {"thin_event": ThinEvents, "thin_face": ThinFaces}
+BUILT_IN: Mapping[str, Callable[[], MatchingPlugin]] = {
+    "thin_event": ThinEvents,
+    "thin_face": ThinFaces,
+    "milvus": MilvusPlugin,
+}
 """Built-in plugins that are used if they are active."""
 
 

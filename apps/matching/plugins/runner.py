@@ -170,7 +170,8 @@ class Runner:
 
     def status(self) -> Status:
         names = ("answered", "failed", "skipped", "disagreed", "unproven", "contract_broken")
-        return {"ready": self.ready(), "open": self.breaker.is_open, **{name: self.answers[name] for name in names}}
+        counts = {name: self.answers[name] for name in names}
+        return {"ready": self.ready(), "open": self.breaker.is_open, **counts, **self.plugin.status()}
 
 
 def breach(found: Any, request: SubRequest) -> str | None:

@@ -17,7 +17,7 @@ from apps.faces.attributes import attribute_create
 from apps.faces.models import Face
 from apps.faces.services import face_create, list_create
 from apps.faces.types import AttributeData, FaceDraft
-from apps.matching.config import DescriptorsCache
+from apps.matching.config import DescriptorsCache, MilvusServer
 from apps.matching.engine import cached
 from apps.matching.plugins.contract import MatchingPlugin, SubRequest
 from apps.matching.plugins.list_cache import ListCache
@@ -27,6 +27,7 @@ from apps.matching.plugins.thin import ThinPlugin
 from apps.matching.segments import files
 from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates
 from tests.factories import make_account, make_event, make_version, unit_vectors
+from tests.milvus import milvus_close
 
 FACE, BODY, DIMENSION = 9731, 9732, 32
 OBJECTS = 90
@@ -124,6 +125,7 @@ def world(
     transactional_db: None, tmp_path: Path, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
     configure(DescriptorsCache, smallest_list=1, updating_cache_interval=3600)
+    configure(MilvusServer, uri=str(tmp_path / "milvus.db"), smallest_list=1)
     monkeypatch.setattr(files, "DIRECTORY", str(tmp_path / "segments"))
     cached.service.close()
     account, stranger = make_account(), make_account()
@@ -151,6 +153,7 @@ def world(
     ]
     yield World(account, stranger, vectors, faces, events, attributes, row.list_id, small.list_id, foreign.list_id)
     cached.service.close()
+    milvus_close()
 
 
 @pytest.fixture
