@@ -25,7 +25,18 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 HERE = Path(__file__).parent
 NOT_BENCHMARKS = {"__main__", "filling", "people", "report", "scans", "web"}
-LONG = {"events_table", "list_among_many", "list_memory", "lists", "matcher", "memory", "segments", "soak", "thin"}
+LONG = {
+    "events_table",
+    "list_among_many",
+    "list_memory",
+    "lists",
+    "matcher",
+    "memory",
+    "scale",
+    "segments",
+    "soak",
+    "thin",
+}
 
 
 def names() -> list[str]:
