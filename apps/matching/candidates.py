@@ -8,10 +8,12 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.common import parts
 from apps.common.fields import account_field, ids_field
 from apps.common.filters import EventFilterSerializer, Filters
 from apps.common.filters.kinds import FiniteFloatField
 from apps.common.filters.serializers import SEARCH_TERMS, filters_shown
+from apps.common.parts import part_check
 from apps.common.scope import Scope
 from apps.common.validation import StrictSerializer, kept
 from apps.faces.filters import FACE_TERMS, FaceFilterSerializer
@@ -98,8 +100,13 @@ class CandidateFiltersField(serializers.Field[dict[str, Any], Any, Any, Any]):
 def candidates_make(
     *, origin: str, scope: Scope, filters: Filters | None = None, attribute_ids: Sequence[UUID] = ()
 ) -> Candidates:
-    """Return the candidates of an origin: faces or events that pass `filters`, or attributes by id."""
+    """Return the candidates of an origin: faces or events that pass `filters`, or attributes by id.
+
+    Raises LunaError EVENTS_DISABLED for events while they are off.
+    """
     if origin == ATTRIBUTES:
         return AttributeCandidates(scope=scope, attribute_ids=tuple(attribute_ids))
-    kind = EventCandidates if origin == EVENTS else FaceCandidates
-    return kind(scope=scope, filters=filters or {})
+    if origin == EVENTS:
+        part_check(parts.EVENTS)
+        return EventCandidates(scope=scope, filters=filters or {})
+    return FaceCandidates(scope=scope, filters=filters or {})

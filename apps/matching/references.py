@@ -9,6 +9,7 @@ from apps.common import errors
 from apps.common.config import PlatformLimits, config
 from apps.common.descriptors import DescriptorVersion, Kind, Vector
 from apps.common.errors import LunaError
+from apps.common.parts import EVENTS, part_check
 from apps.common.scope import Scope
 from apps.events.selectors import event_vectors
 from apps.faces.attribute_input import descriptors_parse
@@ -69,12 +70,13 @@ def references_resolve(
     A reference to several objects (an external id, a track, an XPK file) is repeated for each. At most one query reads
     faces, one reads events, and one request reads Redis.
 
-    Raises the error of `limit` (default: `reference_limit()`) for more probes; LunaError FACE_NOT_FOUND,
-    FACE_EXTERNAL_ID_NOT_FOUND, EVENT_NOT_FOUND, EVENT_EXTERNAL_ID_NOT_FOUND, EVENT_TRACK_ID_NOT_FOUND or
-    ATTRIBUTE_NOT_FOUND for a missing object, EVENTS_NOT_FOUND for several events; FACE_WITHOUT_ATTRIBUTES for a face
-    without attributes; BODY_DESCRIPTOR_NOT_FOUND for an event without a descriptor of a body `version`; for a face
-    `version` DESCRIPTOR_VERSION_NOT_FOUND for an object without a descriptor of it, DESCRIPTOR_NOT_EXTRACTED for one
-    without any; DESCRIPTOR_VERSION_MISMATCH for a descriptor of another version; the errors of `descriptors_parse`.
+    Raises the error of `limit` (default: `reference_limit()`) for more probes; LunaError EVENTS_DISABLED for events
+    while they are off; FACE_NOT_FOUND, FACE_EXTERNAL_ID_NOT_FOUND, EVENT_NOT_FOUND, EVENT_EXTERNAL_ID_NOT_FOUND,
+    EVENT_TRACK_ID_NOT_FOUND or ATTRIBUTE_NOT_FOUND for a missing object, EVENTS_NOT_FOUND for several events;
+    FACE_WITHOUT_ATTRIBUTES for a face without attributes; BODY_DESCRIPTOR_NOT_FOUND for an event without a descriptor
+    of a body `version`; for a face `version` DESCRIPTOR_VERSION_NOT_FOUND for an object without a descriptor of it,
+    DESCRIPTOR_NOT_EXTRACTED for one without any; DESCRIPTOR_VERSION_MISMATCH for a descriptor of another version; the
+    errors of `descriptors_parse`.
     """
     limit = limit or reference_limit()
     limit.check(len(references))
@@ -116,6 +118,7 @@ def _stored(
             yield ("face", str(face.face_id)), found
             yield ("face_external_id", face.external_id), found
     if ids["event"] or ids["event_external_id"] or ids["event_track_id"]:
+        part_check(EVENTS)
         events = event_vectors(
             scope=scope,
             version=version,

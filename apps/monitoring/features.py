@@ -40,6 +40,8 @@ def features() -> Mapping[str, object]:
     available = {name for names in _available for name in names()}
     components = {component: is_routed(route) for component, route in ROUTES.items()}
     # Websocket routes are not Django routes.
+    components["events"] &= config(AdditionalServices).luna_events
+    components["handlers"] &= config(AdditionalServices).luna_handlers
     components["sender"] = apps.is_installed("apps.sender") and config(AdditionalServices).luna_sender
     return {
         "license": True,

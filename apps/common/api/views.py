@@ -15,6 +15,7 @@ from apps.common.config import QueryParameters, config
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.parameters import HEADER, unknown_names
+from apps.common.parts import part_check
 
 ALWAYS_KNOWN = frozenset({"account_id"})  # `read_scope` reads it
 BY_BODY: tuple[()] = ()
@@ -47,12 +48,15 @@ class LunaView(APIView):
 
     `public = True` opens all methods without credentials, `public = ("POST",)` only the named ones. A public view with
     a `resource` ("sdk", "iso", "liveness") still checks credentials if they are sent, and the token's `resources`.
+
+    `parts`: the optional parts of the platform (`common.parts`) that must be on.
     """
 
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     permissions: ClassVar[dict[str, tuple[str, str] | tuple[()]]] = {}
     public: ClassVar[bool | tuple[str, ...]] = False
     resource: ClassVar[str] = ""
+    parts: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def is_public(cls, method: str) -> bool:
@@ -68,10 +72,12 @@ class LunaView(APIView):
         return super().get_authenticators()
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
-        """Check the method before authentication. Raises LunaError METHOD_NOT_ALLOWED."""
+        """Check the method before authentication. Raises LunaError METHOD_NOT_ALLOWED, and of `part_check`."""
         if request.method not in self.allowed_methods:
             raise LunaError(errors.METHOD_NOT_ALLOWED)
         super().initial(request, *args, **kwargs)
+        for part in self.parts:
+            part_check(part)
         if (unknown := self._unknown_parameters(request)) and config(QueryParameters).refuse_unknown:
             raise LunaError(errors.BAD_QUERY_PARAMETERS, f"{', '.join(unknown)}: unknown")
 

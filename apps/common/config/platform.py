@@ -292,6 +292,13 @@ class AdditionalServices(Settings):
         "Whether websockets receive notifications. Otherwise handshakes are rejected, and so are events of handlers "
         "with `notification_policy` or a callback `luna-ws-notification`.",
     )
+    luna_handlers: bool = setting(
+        True, "Whether requests to handlers, verifiers, detector and extractor are accepted. Otherwise: 403 11071."
+    )
+    luna_events: bool = setting(
+        True,
+        "Whether events are generated, read and matched. Otherwise: 403 11040; handlers can be stored.",
+    )
 
 
 @cache

@@ -12,6 +12,7 @@ from apps.common import errors
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
 from apps.common.paging import Page
+from apps.common.parts import EVENTS
 from apps.common.validation import checked_query
 from apps.events import selectors
 from apps.events.api.serializers import EventsQuery, TargetsQuery
@@ -23,6 +24,7 @@ class StoredEventsJson(TypedDict):
 
 
 class EventsView(LunaView):
+    parts = (EVENTS,)
     permissions: ClassVar = {"GET": ("event", "view")}
 
     @extend_schema(
@@ -48,6 +50,7 @@ class EventsView(LunaView):
 
 
 class EventView(LunaView):
+    parts = (EVENTS,)
     permissions: ClassVar = {"GET": ("event", "view")}
 
     @extend_schema(summary="get event", parameters=[TargetsQuery], responses={200: StoredEventJson})

@@ -16,6 +16,7 @@ from apps.common import errors
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.config import config
 from apps.common.errors import LunaError
+from apps.common.parts import EVENTS, HANDLERS
 from apps.common.scope import Scope
 from apps.common.times import parse_time
 from apps.common.validation import checked_query
@@ -47,14 +48,15 @@ def _time_headers() -> list[OpenApiParameter]:
 
 
 class EventGenerationView(LunaView):
-    """Event generation. Subclasses have their own query, further parts of the body, and use them in `described`."""
+    """Event generation. Subclasses have their own query, further members of the body, and use them in `described`."""
 
     permissions: ClassVar = {"POST": EMIT_EVENTS}
+    parts = (HANDLERS, EVENTS)
     query: ClassVar[type[EventsQuery]] = EventsQuery
-    parts: ClassVar[frozenset[str]] = frozenset()
+    members: ClassVar[frozenset[str]] = frozenset()
 
     def described(self, references: InputReferences) -> InputReferences:
-        """Return the references, completed by the resource's own parts of the body."""
+        """Return the references, completed by the resource's own members of the body."""
         return references
 
     @extend_schema(
@@ -76,7 +78,7 @@ class EventGenerationView(LunaView):
         times: dict[str, Any] = {name: _time(request, header) for name, header in TIME_HEADERS.items()}
         rules = Rules(
             image_type=query.pop("image_type"),
-            parts=self.parts | {POLICIES},
+            parts=self.members | {POLICIES},
             details=frozenset({"meta", "detect_time", "detect_ts", "image_origin"}),
             descriptors=True,
             bodies=True,
@@ -102,7 +104,7 @@ class EventGenerationView(LunaView):
 
 class StreamEventsView(EventGenerationView):
     query = StreamQuery
-    parts = PARTS
+    members = PARTS
 
     def described(self, references: InputReferences) -> InputReferences:
         return stream_references(references)

@@ -17,6 +17,7 @@ from apps.common.api.views import LunaView, path_uuid
 from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.paging import Page
+from apps.common.parts import HANDLERS
 from apps.common.times import format_time
 from apps.common.validation import checked_body, checked_query
 from apps.handlers import selectors, services
@@ -85,6 +86,7 @@ def _verifier(request: Request, verifier_id: str) -> Verifier:
 
 
 class VerifiersView(LunaView):
+    parts = (HANDLERS,)
     permissions: ClassVar = {"GET": ("verifier", "view"), "POST": ("verifier", "creation")}
 
     @extend_schema(summary="create verifier", request=VerifierBody, responses={201: created_serializer("verifier_id")})
@@ -108,6 +110,7 @@ class VerifiersView(LunaView):
 
 
 class VerifiersCountView(LunaView):
+    parts = (HANDLERS,)
     permissions: ClassVar = {"GET": ("verifier", "view")}
 
     @extend_schema(
@@ -122,6 +125,7 @@ class VerifiersCountView(LunaView):
 
 
 class VerifiersValidatorView(LunaView):
+    parts = (HANDLERS,)
     permissions: ClassVar = {"POST": ("verifier", "creation")}
 
     @extend_schema(summary="validate verifier policies", request=VerifierBody, responses={204: NOTHING})
@@ -131,6 +135,7 @@ class VerifiersValidatorView(LunaView):
 
 
 class VerifierView(LunaView):
+    parts = (HANDLERS,)
     permissions: ClassVar = {
         "GET": ("verifier", "view"),
         "PUT": ("verifier", "modification"),
@@ -169,6 +174,7 @@ class VerifierView(LunaView):
 
 
 class VerificationsView(LunaView):
+    parts = (HANDLERS,)
     permissions: ClassVar = {"POST": ("verifier", "view")}
 
     @extend_schema(
@@ -203,6 +209,7 @@ class VerificationsView(LunaView):
 
 
 class RawVerificationsView(LunaView):
+    parts = (HANDLERS,)
     permissions: ClassVar = {"POST": ("verifier", "view")}
 
     @extend_schema(

@@ -14,6 +14,7 @@ from apps.common.api.responses import count_serializer, created, created_seriali
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
 from apps.common.paging import Page
+from apps.common.parts import HANDLERS
 from apps.common.times import format_time
 from apps.common.validation import checked_body, checked_query
 from apps.handlers import selectors, services
@@ -53,6 +54,7 @@ def _draft(request: Request) -> services.HandlerDraft:
 
 
 class HandlersView(LunaView):
+    parts = (HANDLERS,)
     permissions: ClassVar = {"GET": ("handler", "view"), "POST": ("handler", "creation")}
 
     @extend_schema(summary="create handler", request=HandlerBody, responses={201: created_serializer("handler_id")})
@@ -71,6 +73,7 @@ class HandlersView(LunaView):
 
 
 class HandlersCountView(LunaView):
+    parts = (HANDLERS,)
     permissions: ClassVar = {"GET": ("handler", "view")}
 
     @extend_schema(
@@ -85,6 +88,7 @@ class HandlersCountView(LunaView):
 
 
 class HandlersValidatorView(LunaView):
+    parts = (HANDLERS,)
     permissions: ClassVar = {"POST": ("handler", "creation")}
 
     @extend_schema(summary="validate handler policies", request=HandlerBody, responses={204: NOTHING})
@@ -94,6 +98,7 @@ class HandlersValidatorView(LunaView):
 
 
 class HandlerView(LunaView):
+    parts = (HANDLERS,)
     permissions: ClassVar = {
         "GET": ("handler", "view"),
         "PUT": ("handler", "modification"),

@@ -259,9 +259,13 @@ def test_raw(client: Client, world: World) -> None:
     )  # fmt: skip
     too_many = {"references": items[:1], "candidates": items[:1] * 1001}
     assert error_of(client.post(f"{path}/raw", too_many, JSON)) == (400, 34005)
-    assert error_of(client.post(f"{path}/raw", {"references": items[:1] * 31, "candidates": items}, JSON)) == (
-        400,
-        31007,
-    )
-    for body in ({}, {"references": items}, {"references": [], "candidates": []}, {"references": [{"type": "face"}]}):
+    references = {"references": items[:1] * 31, "candidates": items}
+    assert error_of(client.post(f"{path}/raw", references, JSON)) == (400, 31007)
+    bad: list[Any] = [
+        {},
+        {"references": items},
+        {"references": [], "candidates": []},
+        {"references": [{"type": "face"}]},
+    ]
+    for body in bad:
         assert error_of(client.post(f"{path}/raw", body, JSON)) == (400, 12027)

@@ -14,6 +14,7 @@ from apps.common.api.responses import count_serializer, created
 from apps.common.api.views import LunaView, path_uuid
 from apps.common.errors import LunaError
 from apps.common.paging import Page
+from apps.common.parts import EVENTS, part_check
 from apps.common.scope import Scope
 from apps.common.validation import checked_body, checked_query
 from apps.faces import selectors, services
@@ -70,6 +71,8 @@ class FacesView(LunaView):
         body = checked_body(FaceBody, request)
         if body.get("lists"):
             require_right(principal_of_request(request), "list", "modification")
+        if body.get("event_id"):
+            part_check(EVENTS)
         attribute = attribute_of_body(request, body.pop("attribute", None))
         face = services.face_create(account_id=write_account(request), draft=FaceDraft(**body, **attribute))
         return created("face_id", face.face_id, address("face", face.face_id))

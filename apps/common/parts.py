@@ -1,0 +1,14 @@
+"""Optional parts of the platform (ADDITIONAL_SERVICES_USAGE), and the errors of requests to those that are off."""
+
+from apps.common import errors
+from apps.common.config import AdditionalServices, config
+from apps.common.errors import LunaError
+
+EVENTS, HANDLERS = "luna_events", "luna_handlers"
+_ERRORS = {EVENTS: errors.EVENTS_DISABLED, HANDLERS: errors.HANDLERS_DISABLED}
+
+
+def part_check(part: str) -> None:
+    """Check that a part is on. Raises LunaError EVENTS_DISABLED or HANDLERS_DISABLED."""
+    if not getattr(config(AdditionalServices), part):
+        raise LunaError(_ERRORS[part])

@@ -1,0 +1,56 @@
+"""ADDITIONAL_SERVICES_USAGE: requests to a part that is off are rejected before anything is read or stored."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+
+from apps.common.config import AdditionalServices, override_config
+from tests.api.handlers.helpers import JPEG, JSON, astronaut, make_handler
+from tests.api.handlers.requests import Count, error_of
+from tests.api.handlers.test_verifications import verifier
+
+pytestmark = pytest.mark.django_db
+ID = str(uuid4())
+EVENT_CANDIDATES = {"references": [{"type": "face", "id": ID}], "candidates": [{"filters": {"origin": "events"}}]}
+EVENT_REFERENCE = {"references": [{"type": "event", "id": ID}], "candidates": [{"filters": {"origin": "faces"}}]}
+
+
+def test_without_events(client: Client, stored: Count) -> None:
+    handler = make_handler(client, {"storage_policy": {"event_policy": {"store_event": 0}}})
+    verifications = f"{verifier(client)}/verifications?event_ids={ID}"
+    before = stored()
+    with override_config(AdditionalServices, luna_events=False):
+        for answer in (
+            client.post(f"{handler}/events", astronaut(), JPEG),
+            client.post(f"{handler}/stream_events", astronaut(), JPEG),
+            client.get("/6/events"),
+            client.get(f"/6/events/{ID}"),
+            client.post("/6/matcher/faces", EVENT_CANDIDATES, JSON),
+            client.post("/6/matcher/faces", EVENT_REFERENCE, JSON),
+            client.post(verifications, astronaut(), JPEG),
+            client.post("/6/faces", {"event_id": ID}, JSON),
+        ):
+            assert error_of(answer) == (403, 11040)
+        kept = {"match_policy": [{"label": "a", "candidates": {"origin": "events"}}],
+                "storage_policy": {"event_policy": {"store_event": 1}}}  # fmt: skip
+        assert make_handler(client, kept)
+        assert client.post("/6/faces", {}, JSON).status_code == 201
+        assert client.get("/6/features").json()["components"]["events"] is False
+    assert stored() == replace(before, faces=before.faces + 1)
+
+
+@pytest.mark.parametrize("send", ["get", "post"])
+def test_without_handlers(client: Client, send: str) -> None:
+    paths: dict[str, Any] = {
+        "get": ("/6/handlers", "/6/handlers/count", f"/6/handlers/{ID}", "/6/verifiers", "/6/verifiers/count"),
+        "post": ("/6/handlers", f"/6/handlers/{ID}/events", "/6/verifiers", f"/6/verifiers/{ID}/raw", "/6/detector",
+                 "/6/extractor"),
+    }  # fmt: skip
+    with override_config(AdditionalServices, luna_handlers=False):
+        for path in paths[send]:
+            assert error_of(getattr(client, send)(path)) == (403, 11071), path
+        assert client.get("/6/faces").status_code == client.get("/6/events").status_code == 200
+        assert client.get("/6/features").json()["components"]["handlers"] is False
