@@ -28,7 +28,8 @@ def serve(fds: list[int]) -> None:
     with readable_settings():
         server = configuration()
         server.load()
-    from apps.matching.engine import cached  # Django is set up now
+    from apps.events.saving import saver  # Django is set up now
+    from apps.matching.engine import cached
     from apps.matching.plugins.router import plugins
     from apps.recognition.run import facade
 
@@ -45,6 +46,7 @@ def serve(fds: list[int]) -> None:
         traceback.print_exc()
         sys.exit(f"Matching cannot start: {error}")
     plugins()
+    saver()  # stores the queued events of a process that was killed
     Server(server).run(sockets=[socket.socket(fileno=fd) for fd in fds])
 
 

@@ -4,15 +4,19 @@ The events of the person keep time, place and handler only; all other columns ar
 their matches with the person.
 """
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import Field, Q
 
 from apps.accounts.audit import audit_owned
+from apps.common import errors
+from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.holdings import Reference, Report, Trace
 from apps.events.models import Event, EventDescriptor
+from apps.events.spool import spool_is_empty
 from apps.imagestore.choices import Bucket
 from apps.imagestore.erasure import object_reference, reference_of_address
 
@@ -24,6 +28,7 @@ KEPT = frozenset(
     }
 )  # fmt: skip
 BATCH_ROWS = 500
+QUEUED_S = 10
 
 
 class PersonEvents:
@@ -36,6 +41,8 @@ class PersonEvents:
 
     def find(self, trace: Trace) -> None:
         """Find the events of the external id, of the faces, and those that created the faces; then the mentions."""
+        if not self.events:
+            _wait_for_queued()
         faces = trace.of("face")
         self.face_ids = {face_id for ids in faces.values() for face_id in ids}
         wanted = Q(face_id__in=self.face_ids)
@@ -77,6 +84,15 @@ class PersonEvents:
 
     def report(self) -> Report:
         return {"events": [str(event.event_id) for event in self.events], "mentions": len(self.mentions)}
+
+
+def _wait_for_queued() -> None:
+    """Wait until the queued events of this machine are stored, so that the erasure finds them."""
+    deadline = time.monotonic() + QUEUED_S
+    while not spool_is_empty():
+        if time.monotonic() > deadline:
+            raise LunaError(errors.EVENTS_SAVE_TIMEOUT, QUEUED_S)
+        time.sleep(0.05)
 
 
 def _named(event: Event) -> Iterator[Reference]:

@@ -6,6 +6,7 @@ from celery import shared_task
 from django.db import connection
 
 from apps.events.partitions import TABLES, partitions_expire, partitions_make
+from apps.events.saving import spool_recover
 
 logger = logging.getLogger(__name__)
 
@@ -22,3 +23,9 @@ def partitions() -> None:
     with connection.cursor() as cursor:
         for table in TABLES:
             cursor.execute(f"ANALYZE {table}")
+
+
+@shared_task(name="events.recover", ignore_result=True)
+def recover() -> None:
+    """Store the queued events of processes that have ended. Runs every minute, and at the start of web processes."""
+    spool_recover()

@@ -1,18 +1,22 @@
 """Writes of events. Events are immutable, so no function updates them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, OperationalError, connection
 from pgvector import Vector as PgVector
+from psycopg.errors import LockNotAvailable, QueryCanceled
 
 from apps.common import errors
+from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.prepared import prepared_cursor
 from apps.common.times import utc_now
+from apps.events.config import EventsStorage
 from apps.events.copying import events_copy
 from apps.events.types import EventDraft, EventRecord
 
@@ -38,6 +42,7 @@ WITH given AS MATERIALIZED (
 SELECT id FROM given
 """
 EXISTING = "SELECT event_id FROM events_event WHERE event_id = ANY(%s)"
+LIMIT = "SELECT set_config('statement_timeout', %s, true)"
 COPY_MIN = 8  # events; below, one prepared statement is faster than two COPY commands
 
 
@@ -46,21 +51,40 @@ def events_create(*, account_id: UUID, records: Sequence[EventRecord], given_ids
 
     `given_ids`: clients chose the ids, so they are compared with the events of all partitions; for random ids, the
     unique index of their partition suffices. Raises LunaError EVENT_EXISTS if an id exists; this aborts the caller's
-    transaction.
+    transaction. Within a transaction, raises LunaError EVENTS_SAVE_TIMEOUT after `save_events_timeout`.
     """
     if not records:
         return
-    if given_ids:
-        event_ids = [record.draft.event_id for record in records]
-        if taken := events_taken(event_ids) or _repeated(event_ids):
-            raise LunaError(errors.EVENT_EXISTS, _named(taken))
     try:
-        if len(records) < COPY_MIN:
-            _insert(account_id, records)
-        else:
-            events_copy([(account_id, record) for record in records])
+        with _timely():
+            if given_ids:
+                event_ids = [record.draft.event_id for record in records]
+                if taken := events_taken(event_ids) or _repeated(event_ids):
+                    raise LunaError(errors.EVENT_EXISTS, _named(taken))
+            if len(records) < COPY_MIN:
+                _insert(account_id, records)
+            else:
+                events_copy([(account_id, record) for record in records])
     except IntegrityError as error:
         raise LunaError(errors.EVENT_EXISTS, _named(record.draft.event_id for record in records)) from error
+
+
+@contextmanager
+def _timely() -> Iterator[None]:
+    """Limit the statements of this context, and those that follow in the transaction, by `save_events_timeout`."""
+    limit_s = config(EventsStorage).save_events_timeout
+    if limit_s <= 0 or not connection.in_atomic_block:
+        yield
+        return
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        connection.connection.execute(LIMIT, [f"{limit_s * 1000:.0f}"], prepare=True)
+    try:
+        yield
+    except OperationalError as error:
+        if isinstance(error.__cause__, QueryCanceled | LockNotAvailable):
+            raise LunaError(errors.EVENTS_SAVE_TIMEOUT, f"{limit_s:g}") from error
+        raise
 
 
 def events_taken(event_ids: Iterable[UUID]) -> set[UUID]:

@@ -65,10 +65,13 @@ class LabelMatches:
 class Decision:
     """Decision of storage_policy on an event: rows and callbacks for stage `write`, receivers for stage `notify`.
 
-    `attribute`: the data of the temporary attribute. `attribute_ttl_s`: its lifetime in seconds, None for the default.
+    `wait_saving`: the event is stored before
+    the answer. `attribute`: the data of the temporary attribute. `attribute_ttl_s`: its lifetime in seconds, None
+    for the default.
     """
 
     store_event: bool = False
+    wait_saving: bool = True
     attribute: AttributeData | None = None
     attribute_ttl_s: int | None = None
     websockets: bool = False

@@ -191,6 +191,7 @@ CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE = {
     "image store clean-up": {"task": "imagestore.clean_up", "schedule": crontab(hour=1, minute=0)},
     "deleted accounts": {"task": "accounts.erase", "schedule": crontab(minute="*/10")},
+    "queued events of ended processes": {"task": "events.recover", "schedule": 60.0},
     "partitions of events": {"task": "events.partitions", "schedule": crontab(hour=0, minute=20)},
     "audit log retention": {"task": "accounts.audit_prune", "schedule": crontab(hour=2, minute=0)},
 }

@@ -145,6 +145,7 @@ def _decision(event: GeneratedEvent, policy: StoragePolicy) -> Decision:
     sender = config(AdditionalServices).luna_sender
     return Decision(
         store_event=of_event.store_event and accepts(of_event.filters, facts),
+        wait_saving=of_event.wait_saving,
         attribute=(
             _attribute(event) if of_attribute.store_attribute and accepts(of_attribute.filters, facts) else None
         ),

@@ -13,6 +13,7 @@ import orjson
 from django.db import InterfaceError, OperationalError, transaction
 
 from apps.common.errors import LunaError
+from apps.events.saving import enqueue_check, events_enqueue
 from apps.events.services import events_create
 from apps.faces.attributes import attribute_create, attribute_delete
 from apps.faces.services import faces_create
@@ -31,9 +32,14 @@ def write(run: Run) -> Run:
     """Store the decided objects, events, faces, temporary attributes and callbacks, either all or none.
 
     Fills `attribute_id` of the events, and `message` of those with callbacks. Raises LunaError LISTS_NOT_FOUND for a
-    list that does not exist, DISK_IMAGE_SAVE_FAILED if the Image Store fails.
+    list that does not exist, DISK_IMAGE_SAVE_FAILED if the Image Store fails, and the errors of `events_create` and
+    `events_enqueue`: events without `wait_saving` are stored after the answer.
     """
-    records = [event_record(event) for event in run.events if event.decision.store_event]
+    stored = [event for event in run.events if event.decision.store_event]
+    records = [event_record(event) for event in stored if event.decision.wait_saving]
+    queued = [event_record(event) for event in stored if not event.decision.wait_saving]
+    if queued:
+        enqueue_check(len(queued))
     drafts = [event.face for event in run.events if event.face is not None]
     calls = any(event.decision.callbacks for event in run.events)
     attributes: list[UUID] = []
@@ -53,6 +59,8 @@ def write(run: Run) -> Run:
                 account_id=run.account_id,
                 callbacks=[call for event in events for call in _calls(event, run.account_id)],
             )
+    if queued:  # after the commit, so that an event never names a face that is not stored
+        events_enqueue(account_id=run.account_id, records=queued)
     return replace(run, events=events)
 
 

@@ -1,5 +1,6 @@
 """Stage write: all that was decided, or nothing of it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -14,6 +15,7 @@ from apps.common import errors
 from apps.common.descriptors import Descriptor, DescriptorVersion
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
+from apps.events.config import EventsStorage
 from apps.events.models import Event
 from apps.faces.attributes import attribute_get
 from apps.faces.models import Face
@@ -125,3 +127,28 @@ def test_a_failure_takes_the_callbacks_along(account: Account, version: Descript
     with pytest.raises(LunaError):
         write(make_run(account_id=account.account_id, events=(event,)))
     assert not Callback.objects.unscoped().exists()
+
+
+def test_events_without_waiting_are_queued_after_the_commit(
+    account: Account, version: DescriptorVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued: list[Any] = []
+    monkeypatch.setattr("apps.handlers.pipeline.stages.write.events_enqueue", lambda **given: queued.append(given))
+    event = event_of(version, wait_saving=False)
+    write(make_run(account_id=account.account_id, events=(event,)))
+    assert not Event.objects.unscoped().exists()
+    assert Face.objects.for_account(account.account_id).exists()
+    (given,) = queued
+    assert given["account_id"] == account.account_id
+    assert [record.draft.event_id for record in given["records"]] == [event.draft.event_id]
+
+
+def test_a_full_queue_stores_nothing(
+    account: Account, version: DescriptorVersion, configure: Callable[..., None]
+) -> None:
+    configure(EventsStorage, save_queue_length=1)
+    events = (event_of(version, wait_saving=False), event_of(version, wait_saving=False))
+    with pytest.raises(LunaError) as raised:
+        write(make_run(account_id=account.account_id, events=events))
+    assert raised.value.code == 23008
+    assert not Face.objects.for_account(account.account_id).exists()
