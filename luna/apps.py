@@ -1,4 +1,7 @@
 from django.apps import AppConfig
+from django.core.cache import close_caches
+from django.core.signals import request_finished, request_started
+from django.db import reset_queries
 
 
 class LunaConfig(AppConfig):
@@ -8,3 +11,7 @@ class LunaConfig(AppConfig):
     def ready(self) -> None:
         """Register the Celery application, so that every process sends its tasks through it."""
         import luna.celery  # noqa: F401
+
+        # Receivers without effect here: queries are only logged with `DEBUG`, and the caches keep their connections.
+        request_started.disconnect(reset_queries)
+        request_finished.disconnect(close_caches)

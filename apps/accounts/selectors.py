@@ -8,22 +8,27 @@ from apps.accounts.models import Account, Token
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.paging import Page
-from apps.common.prepared import binary_cursor, prepared_cursor
+from apps.common.prepared import prepared_rows
 from apps.common.rows import columns_of, instance_of
 
 COLUMNS, TOKEN_COLUMNS = columns_of(Account), columns_of(Token)
 FIND = f"SELECT {', '.join(COLUMNS)} FROM accounts_account WHERE account_id = %s"  # noqa: S608 - names of our columns
 FIND_TOKEN = """
 SELECT {} FROM accounts_token t JOIN accounts_account a ON a.account_id = t.account_id WHERE t.token_id = %s
-""".format(", ".join([*(f"t.{name}" for name in TOKEN_COLUMNS), *(f"a.{name}" for name in COLUMNS)]))
+""".format(
+    ", ".join(
+        [
+            *(f"t.{name}::text" if name == "permissions" else f"t.{name}" for name in TOKEN_COLUMNS),  # JSON
+            *(f"a.{name}" for name in COLUMNS),
+        ]
+    )
+)
 
 
 def account_find(account_id: UUID) -> Account | None:
     """Return an account or None. Hand-written SQL, because nearly every request calls it and the ORM is slow."""
-    with binary_cursor() as cursor:
-        cursor.execute(FIND, [account_id])
-        row = cursor.fetchone()
-    return None if row is None else instance_of(Account, COLUMNS, row)
+    rows = prepared_rows(FIND, [account_id])
+    return instance_of(Account, COLUMNS, rows[0]) if rows else None
 
 
 def account_get(account_id: UUID) -> Account:
@@ -49,11 +54,10 @@ def token_find(token_id: UUID) -> Token | None:
 
     Hand-written SQL, as for `account_find`: the ORM compiled this query for 1 to 2 ms of CPU in every request.
     """
-    with prepared_cursor() as cursor:
-        cursor.execute(FIND_TOKEN, [token_id])
-        row = cursor.fetchone()
-    if row is None:
+    rows = prepared_rows(FIND_TOKEN, [token_id])
+    if not rows:
         return None
+    row = rows[0]
     token = instance_of(Token, TOKEN_COLUMNS, row[: len(TOKEN_COLUMNS)])
     token.account = instance_of(Account, COLUMNS, row[len(TOKEN_COLUMNS) :])
     return token

@@ -37,10 +37,13 @@ class CompressionMiddleware:
         if response.streaming or not response.headers.get("Content-Type", "").startswith(COMPRESSED_TYPES):
             return response
         patch_vary_headers(response, ("Accept-Encoding",))
-        accepted = accepted_encodings(request.headers.get("Accept-Encoding", ""))
-        encoding = next((name for name in ENCODERS if name in accepted), None)
         content: bytes = response.content  # type: ignore[attr-defined]  # only streaming responses have none
-        if encoding is None or len(content) < MIN_BYTES or {"Content-Encoding", "ETag"} & response.headers.keys():
+        header = request.META.get("HTTP_ACCEPT_ENCODING")
+        if not header or len(content) < MIN_BYTES or {"Content-Encoding", "ETag"} & response.headers.keys():
+            return response
+        accepted = accepted_encodings(header)
+        encoding = next((name for name in ENCODERS if name in accepted), None)
+        if encoding is None:
             return response
         packed = ENCODERS[encoding](content)
         if len(packed) < len(content):

@@ -16,7 +16,7 @@ from apps.common.config import Http, config
 from apps.common.errors import LunaError
 from apps.common.hosts import check_host
 from apps.common.limits import body_too_large, too_large
-from apps.common.request_id import HEADER, accept_request_id, current_request_id
+from apps.common.request_id import HEADER, KEY, accept_request_id, current_request_id
 
 logger = logging.getLogger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -41,7 +41,7 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        request_id = accept_request_id(request.headers.get(HEADER))
+        request_id = accept_request_id(request.META.get(KEY))
         token = current_request_id.set(request_id)
         try:
             response = self.get_response(request)
@@ -111,7 +111,7 @@ class ContentEncodingMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        encoding = request.headers.get("Content-Encoding", "").strip().lower()
+        encoding = request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower()
         if encoding in ("", "identity"):
             return self.get_response(request)
         if encoding not in ("gzip", "deflate"):

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 
+@lru_cache(1024)
 def parse_address(text: str | None) -> str | None:
     """Return an IP address in its canonical form, without a zone. None for any other text.
 

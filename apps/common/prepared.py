@@ -1,16 +1,20 @@
 """Prepared statements: PostgreSQL parses and plans them once per connection, not once per execution."""
 
-from collections.abc import Callable, Hashable, Iterator
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
-from django.db import connection
+import psycopg
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
 from psycopg import Cursor
 from psycopg.pq import Format
+
+_kept = threading.local()  # `cursor`: the cursor of `prepared_rows`, of the thread's connection
 
 
 class _Planned(Cursor[Any]):
@@ -50,6 +54,30 @@ def binary_cursor() -> Iterator[CursorWrapper]:
         yield cursor
 
 
+def prepared_rows(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of a frequent statement, which psycopg prepares.
+
+    Statements and rows are as for `binary_cursor`; few rows, because the thread holds them until its next call. Each
+    thread has one cursor: to create psycopg's and Django's cursor takes longer than the rest of a look-up.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    database.close_if_health_check_failed()  # these three as Django's cursors do
+    database.ensure_connection()
+    database.validate_no_broken_transaction()
+    if database.queries_logged or database.execute_wrappers:
+        with binary_cursor() as logged:
+            logged.execute(statement, parameters)
+            return cast(list[tuple[Any, ...]], logged.fetchall())
+    cursor = getattr(_kept, "cursor", None)
+    if cursor is None or cursor.connection is not database.connection:
+        cursor = _kept.cursor = _Binary(database.connection)
+    try:
+        return cast(list[tuple[Any, ...]], cursor.execute(statement, parameters).fetchall())
+    except psycopg.Error:
+        with database.wrap_database_errors:
+            raise
+
+
 @contextmanager
 def planned_cursor() -> Iterator[CursorWrapper]:
     """Open a cursor with server-side parameters, whose statements are planned anew for each execution."""
@@ -81,10 +109,7 @@ class PreparedQuery:
     def rows(self, *shape: Hashable, **ids: UUID) -> list[tuple[Any, ...]]:
         """Return the rows with the driver's values."""
         statement, parameters = self._compiled(tuple(ids), *shape)
-        with binary_cursor() as cursor:
-            cursor.execute(statement, [ids.get(each, each) for each in parameters])
-            rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows
+        return prepared_rows(statement, [ids.get(each, each) for each in parameters])
 
     def _compile(self, names: tuple[str, ...], *shape: Hashable) -> tuple[str, list[Any]]:
         """Return the SQL and its parameters, in which names replace ids."""

@@ -6,6 +6,7 @@ import uuid
 from contextvars import ContextVar
 
 HEADER = "Luna-Request-Id"
+KEY = "HTTP_LUNA_REQUEST_ID"  # of the header in the WSGI environment
 PATTERN = re.compile(r"[0-9]{10},[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}")
 
 current_request_id: ContextVar[str] = ContextVar("current_request_id", default="-")

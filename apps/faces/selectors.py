@@ -17,7 +17,7 @@ from apps.common.descriptors import Vector
 from apps.common.errors import LunaError
 from apps.common.filters import Filters, to_q
 from apps.common.paging import Page
-from apps.common.prepared import PreparedQuery, binary_cursor
+from apps.common.prepared import PreparedQuery, prepared_rows
 from apps.common.scope import Scope
 from apps.faces.filters import FACE_TERMS, LIST_TERMS
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListFace, ListUnlink
@@ -128,9 +128,7 @@ def _fetched(rows: "QuerySet[Face, Any]") -> list[FaceRow]:
 
 def _read(statement: str, parameters: Sequence[Any]) -> list[FaceRow]:
     """Return the rows of a statement that is planned once per connection."""
-    with binary_cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return [FaceRow(*row) for row in cursor.fetchall()]
+    return [FaceRow(*row) for row in prepared_rows(statement, parameters)]
 
 
 def _page_keys(row: List, page: Page) -> list[int]:

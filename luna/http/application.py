@@ -18,7 +18,7 @@ from apps.common import errors
 from apps.common.bodies import bodies
 from apps.common.errors import LunaError
 from apps.common.limits import body_too_large
-from apps.common.request_id import HEADER, accept_request_id, current_request_id
+from apps.common.request_id import HEADER, KEY, accept_request_id, current_request_id
 from luna.http import access
 from luna.http.answers import Answer, FileSource, Message, Receive, Send, WSGIApplication, send_error
 from luna.http.environ import Scope, environment, header
@@ -35,7 +35,6 @@ RECOGNITION = re.compile(
     "/6/(?:sdk|iso|liveness|detector|extractor|handlers/[^/]+/(?:stream_)?events|verifiers/[^/]+/verifications)",
     re.ASCII,
 )
-REQUEST_ID_KEY = "HTTP_" + HEADER.upper().replace("-", "_")
 READERS = 8  # threads that read files and streams for answers
 BODYLESS = frozenset({"GET", "HEAD"})
 
@@ -80,7 +79,7 @@ class WSGIPool:
                 await self._receive(scope, receive, body, left)
                 unread = False
                 environ = environment(scope, body, FileSource)
-                environ[REQUEST_ID_KEY] = current_request_id.get()
+                environ[KEY] = current_request_id.get()
                 answer = await self._lane(scope).run(self._answer, environ, left=left)
         except ClientLeftError:
             return access.CLIENT_LEFT_STATUS

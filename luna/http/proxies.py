@@ -29,7 +29,7 @@ class Proxies:
             scope["luna.prefix"] = prefix
             if prefix:
                 _remove(prefix, scope)
-            set_script_prefix(f"{prefix}/")  # of this request: links of errors are made without Django
+                set_script_prefix(f"{prefix}/")  # of this request: links of errors are made without Django
         await self._application(scope, receive, send)  # type: ignore[arg-type]
 
     def _forwarded_prefix(self, scope: Scope) -> str:

@@ -96,6 +96,7 @@ INSTALLED_APPS = [
 discover(app for app in INSTALLED_APPS if app.partition(".")[0] in ("apps", "luna"))
 check_all()  # bad values end the process before anything starts
 
+# Each layer takes time of every request. Django's CommonMiddleware is left out: no setting that it reads is in use.
 MIDDLEWARE = [
     "apps.common.middleware.RequestIdMiddleware",
     "luna.http.middleware.AccessNotesMiddleware",
@@ -108,7 +109,6 @@ MIDDLEWARE = [
     "apps.accounts.idempotency.IdempotencyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "apps.common.pages.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
     "apps.common.pages.CsrfViewMiddleware",
     "apps.common.pages.AuthenticationMiddleware",
     "apps.common.pages.MessageMiddleware",

@@ -80,10 +80,10 @@ def log_invoker(principal: Principal) -> None:
 def principal_of_headers(request: HttpRequest | Request) -> Principal | None:
     """Return the principal of an HTTP request, as `principal_of` does."""
     return principal_of(
-        authorization=request.headers.get("Authorization"),
-        account_header=request.headers.get(ACCOUNT_HEADER),
+        authorization=request.META.get("HTTP_AUTHORIZATION"),
+        account_header=request.META.get("HTTP_LUNA_ACCOUNT_ID"),
         address=remote_address(request),
-        host=request.headers.get("Host", ""),
+        host=request.META.get("HTTP_HOST", ""),
     )
 
 

@@ -43,7 +43,8 @@ class TolerantNegotiation(DefaultContentNegotiation):
     """Selects JSON when a client accepts no supported format, as the platform does, instead of answering 406."""
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        accepted = request.META.get("HTTP_ACCEPT", "")
         for renderer in renderers:
-            if renderer.media_type in request.headers.get("Accept", ""):
+            if renderer.media_type in accepted:
                 return renderer, renderer.media_type
         return renderers[0], renderers[0].media_type
