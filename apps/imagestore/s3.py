@@ -168,6 +168,7 @@ class S3Reader(io.RawIOBase):
     def __init__(self, client: Any, bucket: str, key: str, breaker: Breaker) -> None:
         self.client, self.bucket, self.key, self.breaker = client, bucket, key, breaker
         self.position = 0
+        self.body: Any = None  # `close` runs even if the first request fails
         self.size, self.body = self._get(0)
 
     def _get(self, start: int) -> tuple[int, Any]:

@@ -8,7 +8,7 @@ from django.urls import Resolver404, resolve
 
 from apps.accounts.auth.authentication import principal_of_headers
 from apps.common import errors
-from apps.common.api.views import LunaView
+from apps.common.api.views import LunaView, methods_of
 from apps.common.errors import LunaError
 from apps.common.hosts import check_host
 
@@ -29,7 +29,7 @@ def check_request(environ: dict[str, Any]) -> None:
     if not (isinstance(view, type) and issubclass(view, LunaView)):
         raise LunaError(errors.PAYLOAD_TOO_LARGE, "pages take no large bodies")
     method = str(request.method)
-    allowed = [name.upper() for name in view.http_method_names if hasattr(view, name)]
+    allowed = methods_of(view)  # type: ignore[arg-type]  # classes are hashable
     if method not in allowed:
         raise LunaError(errors.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(allowed)})
     if view.is_public(method) and not view.resource:

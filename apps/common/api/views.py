@@ -72,7 +72,7 @@ class LunaView(APIView):
     @property
     def allowed_methods(self) -> list[str]:
         """The methods that the view implements, in upper case."""
-        return _methods_of(type(self))  # type: ignore[arg-type]  # classes are hashable
+        return methods_of(type(self))  # type: ignore[arg-type]  # classes are hashable
 
     def get_parsers(self) -> Any:
         """Return shared instances: parsers have no state."""
@@ -133,8 +133,10 @@ class LunaView(APIView):
 
 
 @cache
-def _methods_of(view_class: type[LunaView]) -> list[str]:
-    return [name.upper() for name in view_class.http_method_names if hasattr(view_class, name)]
+def methods_of(view_class: type[LunaView]) -> list[str]:
+    """Return the methods that a view implements, in upper case. GET answers HEAD."""
+    own = {name for name in view_class.http_method_names if hasattr(view_class, name)}
+    return [name.upper() for name in view_class.http_method_names if name in own or (name == "head" and "get" in own)]
 
 
 @cache

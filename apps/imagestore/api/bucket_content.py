@@ -19,20 +19,10 @@ from apps.common.api.views import LunaView
 from apps.common.validation import checked_body, checked_query
 from apps.imagestore.api.buckets import bucket_name
 from apps.imagestore.api.content import meta_of_headers
+from apps.imagestore.api.images import JSON_TYPES, ImagesView, ImageView, picture_of_body
+from apps.imagestore.api.objects import ANY_BYTES, ObjectsView, ObjectView, object_of_body
 from apps.imagestore.api.serializers import ImageCreated, ImageIdsBody, ObjectCreated, ObjectIdsBody, TtlQuery
-from apps.imagestore.api.views import (
-    ANY_BYTES,
-    DONE,
-    JSON_TYPES,
-    PICTURES,
-    ImagesView,
-    ImageView,
-    ObjectsView,
-    ObjectView,
-    deletion,
-    object_of_body,
-    picture_of_body,
-)
+from apps.imagestore.api.stored import DONE, PICTURES, deletion
 from apps.imagestore.buckets import folder_get
 from apps.imagestore.choices import Kind
 from apps.imagestore.services import object_store

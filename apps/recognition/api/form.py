@@ -7,13 +7,13 @@ from typing import Any
 from rest_framework.request import Request
 
 from apps.common import errors
+from apps.common.api.multipart import Part, read_parts
 from apps.common.api.parsers import json_decode
 from apps.common.config import Images, config
 from apps.common.errors import LunaError
 from apps.common.limits import image_too_large, too_large
 from apps.common.validation import checked_data
 from apps.recognition.api.input_schemas import BOXES, MAX_META_BYTES, DocumentsSerializer, images_context
-from apps.recognition.api.multipart import Part, read_parts
 from apps.recognition.inputs.descriptors import descriptors_decode
 from apps.recognition.inputs.media import (
     BASE64_TYPES,

@@ -7,6 +7,7 @@ from typing import Any, cast
 from django.http.multipartparser import (  # type: ignore[attr-defined]  # two names lack in the stubs
     MAX_TOTAL_HEADER_SIZE,
     RAW,
+    BoundaryIter,
     ChunkIter,
     InputStreamExhausted,
     InterBoundaryIter,
@@ -22,6 +23,7 @@ from apps.common.errors import LunaError
 CHUNK_BYTES = 64 * 1024
 MAX_BOUNDARY_BYTES = 200
 TAIL_BYTES = 1024
+LINE_END = b"\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,9 @@ def read_parts(stream: Any, content_type: str, *, max_part_bytes: int) -> Iterat
     if not boundary or not boundary.isascii() or len(boundary) > MAX_BOUNDARY_BYTES:
         raise LunaError(errors.INVALID_REQUEST, "header `Content-Type` has no multipart `boundary`")
     watched = _Watched(stream)
+    delimiter = LINE_END + b"--" + boundary.encode()
     try:
-        streams = InterBoundaryIter(LazyStream(ChunkIter(cast(Any, watched), CHUNK_BYTES)), b"--" + boundary.encode())
+        streams = _Encapsulations(LazyStream(ChunkIter(cast(Any, watched), CHUNK_BYTES)), delimiter)
         for number, stream_of_part in enumerate(streams):
             _make_readable(stream_of_part)
             kind, headers, body = parse_boundary_stream(stream_of_part, MAX_TOTAL_HEADER_SIZE)
@@ -73,15 +76,40 @@ def _make_readable(part: LazyStream) -> None:
     part.unget(start)
 
 
+class _Encapsulations(InterBoundaryIter):
+    """Yields what is between two delimiters, which are at the start of a line (RFC 2046, 5.1.1).
+
+    Django's iterator finds them anywhere. One picture of 30 KB in 500 contains the delimiter of the boundary `b`.
+    """
+
+    def __next__(self) -> LazyStream:
+        try:
+            return LazyStream(_Encapsulation(self._stream, self._boundary))  # type: ignore[attr-defined]
+        except InputStreamExhausted:
+            raise StopIteration from None
+
+
+class _Encapsulation(BoundaryIter):
+    def _find_boundary(self, data: bytes) -> tuple[int, int] | None:
+        """Return the end of the data, and the start of what follows the delimiter, which includes its line end."""
+        index = data.find(self._boundary)  # type: ignore[attr-defined]
+        return None if index < 0 else (index, index + len(self._boundary))  # type: ignore[attr-defined]
+
+
 class _Watched:
-    """Stream that keeps its last bytes, because Django's parser does not report a missing closing boundary."""
+    """Stream that keeps its last bytes, because Django's parser does not report a missing closing boundary.
+
+    It begins with a line end: the first delimiter may be at the start of the body.
+    """
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
+        self._start = LINE_END
         self.tail = b""
 
     def read(self, size: int) -> bytes:
-        data: bytes = self._stream.read(size)
+        data: bytes = self._start + self._stream.read(size)
+        self._start = b""
         self.tail = (self.tail + data)[-TAIL_BYTES:]
         return data
 
