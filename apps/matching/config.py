@@ -21,6 +21,15 @@ class CachedData(Section):
     faces_lists: FacesLists = FacesLists()
 
 
+class MatchingSettings(Section):
+    """Scans of lists in memory."""
+
+    thread_count: int = setting(
+        0, "Scans at the same time in each process. 0: the process's share of the processors.", ge=0, le=1024
+    )
+    batch_size: int = setting(20, "Waiting requests for the same list that are scanned together.", ge=1, le=1000)
+
+
 @group("DESCRIPTORS_CACHE", scope=Scope.LIVE)
 class DescriptorsCache(Settings):
     """Descriptors of lists in memory, shared by all processes of a machine. Other lists are matched in the database."""
@@ -29,6 +38,7 @@ class DescriptorsCache(Settings):
     updating_cache_interval: float = setting(
         2.0, "Seconds between two looks of the builder at changed lists.", ge=0.1, le=3600
     )
+    matching_settings: MatchingSettings = MatchingSettings()
     cached_data: CachedData = CachedData()
     smallest_list: int = setting(
         1000, "Faces of a list from which it is in memory; the database is as fast for smaller lists.", ge=1
@@ -71,7 +81,7 @@ class MatcherProxy(Settings):
     active_plugins: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = setting(
         (),
         "Plugins: names of files without `.py` in `plugins/matching` of the var directory, of entry points of "
-        "`luna.matching_plugins`, or `thin_event`, `thin_face`. Of equal costs the first plugin is used.",
+        "`luna.matching_plugins`, or built-in ones. Of equal costs the first plugin is used.",
         accepts="a list of names, separated by commas",
     )
     search_timeout: float = setting(

@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 NOT_BENCHMARKS = {"__main__", "filling", "people", "report", "scans", "web"}
 LONG = {
     "events_table",
+    "joined",
     "list_among_many",
     "list_memory",
     "lists",

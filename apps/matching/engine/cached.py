@@ -1,22 +1,26 @@
 """Matcher in memory: lists from segments, everything else from the database."""
 
 import logging
+import os
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 from django.db import Error, connection
 
-from apps.common.config import config
+from apps.common.config import config, web_processes
 from apps.common.descriptors import DescriptorVersion, Vector, versions
 from apps.common.process import PerProcess, Status
+from apps.common.scope import Scope
 from apps.matching.config import DescriptorsCache, MatcherDevice
 from apps.matching.engine.database import DatabaseMatcher
+from apps.matching.engine.joining import Joiner
 from apps.matching.engine.protocol import Hit, Matcher
 from apps.matching.segments.builder import lists_wanted
-from apps.matching.segments.copies import Copies
+from apps.matching.segments.copies import Copies, ListCopy
 from apps.matching.segments.files import segments_root
 from apps.matching.types import Candidates, FaceCandidates
 
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MAX_VECTORS = 64  # of one scan
+SCOPE = Scope(None)  # of joined searches: that each may see the list is checked before
+Found = list[list[tuple[int, float]]] | None  # hits for each vector; None if the database must search
 # Filters by ids pass few faces; comparing those in the database is faster than scanning the list.
 OF_FEW = frozenset({"face_ids", "external_ids", "event_ids", "event_id"})
 
@@ -36,6 +43,9 @@ class Service:
         self.copies = Copies(segments_root(), _device())
         self.answers: Counter[str] = Counter()
         self.loaded = False
+        self.joiner: Joiner[Sequence[Vector], Found] = Joiner(
+            at_once=_scans, batch=lambda: config(DescriptorsCache).matching_settings.batch_size, max_size=MAX_VECTORS
+        )
         self._stop = threading.Event()
         self.copies.refresh()
         threading.Thread(target=self._follow, name="list-cache", daemon=True).start()
@@ -72,6 +82,8 @@ class Service:
             "answered": self.answers["memory"],
             "left_to_database": self.answers["database"],
             "failed": self.answers["failed"],
+            "searches": self.joiner.items,
+            "scans": self.joiner.batches,
             **({} if device is None else device.status()),
         }
 
@@ -128,9 +140,12 @@ class CachedMatcher:
         if copy is None or not candidates.scope.allows(UUID(copy.manifest.account_id)):
             return None
         try:
-            found = copy.search(
-                scope=candidates.scope, filters=others, vectors=vectors, limit=limit, threshold=threshold
-            )
+            if others or connection.in_atomic_block:  # other threads do not see uncommitted changes
+                found = copy.search(
+                    scope=candidates.scope, filters=others, vectors=vectors, limit=limit, threshold=threshold
+                )
+            else:
+                found = _joined(copy, vectors, limit, threshold)
         except Error:  # the database's: it cannot answer either
             raise
         except Exception:
@@ -140,6 +155,25 @@ class CachedMatcher:
             return None
         answers["database" if found is None else "memory"] += 1
         return None if found is None else [[Hit(*each) for each in hits] for hits in found]
+
+
+def _joined(copy: ListCopy, vectors: Sequence[Vector], limit: int, threshold: float) -> Found:
+    """Search a list without other filters, together with concurrent equal searches."""
+
+    def run(batch: Sequence[Sequence[Vector]]) -> list[Found]:
+        every = [vector for each in batch for vector in each]
+        found = copy.search(scope=SCOPE, filters={}, vectors=every, limit=limit, threshold=threshold)
+        if found is None:  # one vector without proof must not send the others to the database
+            return [None] if len(batch) == 1 else [run([each])[0] for each in batch]
+        hits = iter(found)
+        return [list(islice(hits, len(each))) for each in batch]
+
+    return service().joiner((copy, limit, threshold), vectors, size=len(vectors), run=run)
+
+
+def _scans() -> int:
+    """Return the number of scans at the same time: automatically this process's share of the processors."""
+    return config(DescriptorsCache).matching_settings.thread_count or max(1, (os.cpu_count() or 1) // web_processes())
 
 
 def can_serve(candidates: FaceCandidates, version: DescriptorVersion) -> bool:
