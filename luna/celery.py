@@ -32,6 +32,14 @@ def build_lists(**kwargs: object) -> None:
 
 
 @worker_ready.connect
+def publish_status(**kwargs: object) -> None:
+    """Publish the status of this process for operators."""
+    from apps.monitoring.processes import publisher  # Django is set up now
+
+    publisher().start("worker")
+
+
+@worker_ready.connect
 def follow_lists(**kwargs: object) -> None:
     """Keep the lists in Milvus up to date from this process, if the plugin is active and no other worker does."""
     from apps.matching.milvus.sync import running  # Django is set up now

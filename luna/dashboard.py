@@ -14,6 +14,7 @@ from apps.common.rows import ROWS_ESTIMATE
 from apps.events.models import Event
 from apps.monitoring.features import features
 from apps.monitoring.health import checks
+from apps.monitoring.processes import processes
 
 COUNTED_ROWS = 100_000  # a table with more rows shows PostgreSQL's estimate
 LAST_EVENTS = 10
@@ -37,6 +38,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "events": _last_events() if may_view(request.user, Event) else None,
         "events_url": reverse("admin:events_event_changelist"),
         "checks": checks.run(all_services=True),
+        "processes": _processes() if getattr(request.user, "is_superuser", False) else [],
         "unavailable": [name.replace("_", " ") for name in unavailable],
         "version": version(),
     }
@@ -70,6 +72,29 @@ def _number(counted: int | None, estimate: float) -> str:
     if counted is None:
         return f"≈ {round(estimate):,}"
     return f"{counted:,}" if counted <= COUNTED_ROWS else f"over {COUNTED_ROWS:,}"
+
+
+def _processes() -> list[dict[str, Any]]:
+    """Return the status of all processes as texts. Numbers count since the start of the process."""
+    return [
+        {
+            "name": each.name,
+            "age_s": round(each.age_s),
+            "objects": [
+                (name, ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in found.items()))
+                for name, found in sorted(each.objects.items())
+            ],
+        }
+        for each in processes()
+    ]
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.1f}" if isinstance(value, float) else str(value)
 
 
 def _last_events() -> list[dict[str, Any]]:

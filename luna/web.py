@@ -32,6 +32,7 @@ def serve(fds: list[int]) -> None:
     from apps.events.saving import saver  # Django is set up now
     from apps.matching.engine import cached
     from apps.matching.plugins.router import plugins
+    from apps.monitoring.processes import publisher
     from apps.recognition.run import facade
 
     require_checks()
@@ -48,6 +49,7 @@ def serve(fds: list[int]) -> None:
         sys.exit(f"Matching cannot start: {error}")
     plugins()
     saver()  # stores the queued events of a process that was killed
+    publisher().start("web")
     gc.collect()
     gc.freeze()  # modules and networks: walking their 200,000 objects stops all requests for up to 0.1 s
     Server(server).run(sockets=[socket.socket(fileno=fd) for fd in fds])

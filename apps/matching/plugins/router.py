@@ -1,7 +1,9 @@
 """Router: the matcher that sends each sub-request to the plugin with the lowest cost, or to the database."""
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 
 from apps.common.config import AdditionalServices, config
 from apps.common.descriptors import DescriptorVersion, Vector
@@ -47,6 +49,30 @@ class Plugins:
 plugins = PerProcess("matching plugins", Plugins.loaded, close=Plugins.close, status=Plugins.status)
 
 
+COUNTS = ("requests", "sub_requests", "database", "handed_back", "errors")
+
+
+class Searches:
+    """What the router has done in this process. A sub-request is one vector with its candidates."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
+        self._seconds = 0.0
+
+    def count(self, counts: Mapping[str, int], seconds: float) -> None:
+        with self._lock:
+            self._counts.update(counts)
+            self._seconds += seconds
+
+    def status(self) -> Status:
+        with self._lock:
+            return {**self._counts, "seconds": self._seconds}
+
+
+searches = PerProcess("matching", Searches, status=Searches.status)
+
+
 class Router:
     """Exact implementation of `protocol.Matcher`: the answers are those of the database.
 
@@ -69,6 +95,18 @@ class Router:
     ) -> list[list[Hit]]:
         """Search as the protocol says. Raises LunaError MATCHER_FAILED if a plugin breaks its contract."""
         request = SubRequest(candidates, version, vectors, limit, threshold)
+        counts = Counter(requests=1, sub_requests=len(vectors), errors=1)
+        started = time.perf_counter()
+        try:
+            found = self._found(request, counts)
+            counts["errors"] = 0
+        finally:
+            searches().count(counts, time.perf_counter() - started)
+        return found
+
+    def _found(self, request: SubRequest, counts: Counter[str]) -> list[list[Hit]]:
+        """Search, and count the sub-requests of the database and those that plugins handed back to it."""
+        vectors = request.vectors
         runners = self.runners()
         rows_of: dict[Runner, list[int]] = defaultdict(list)
         for row, vector in enumerate(vectors):
@@ -78,11 +116,15 @@ class Router:
         found: list[list[Hit] | None] = [None] * len(vectors)
         for runner, rows in rows_of.items():
             hits = runner.search(request.of([vectors[row] for row in rows]), self.database)
+            counts["handed_back"] += sum(1 for each in hits if each is None)
             for row, each in zip(rows, hits, strict=True):
                 found[row] = each
         left = [row for row, hits in enumerate(found) if hits is None]
+        counts["database"] += len(left)
         if left:
-            own = self.database.search(candidates, version, [vectors[row] for row in left], limit, threshold)
+            own = self.database.search(
+                request.candidates, request.version, [vectors[row] for row in left], request.limit, request.threshold
+            )
             for row, each in zip(left, own, strict=True):
                 found[row] = each
         return [hits or [] for hits in found]
