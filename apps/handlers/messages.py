@@ -138,11 +138,13 @@ class GeneratedEventJson(LinksJson):
 
 def event_message(event: GeneratedEvent, shown: frozenset[str]) -> dict[str, Any]:
     """Return the message about an event that notifications and callbacks carry."""
-    create_time, end_time = format_time(event.draft.create_time), format_time(event.draft.end_time)
+    return {"event": event_block(event, shown), "handler_id": _text(event.draft.handler_id), **times_block(event.draft)}
+
+
+def times_block(draft: EventDraft) -> dict[str, str]:
+    """Return the times of a message in both spellings that clients read."""
+    create_time, end_time = format_time(draft.create_time), format_time(draft.end_time)
     return {
-        "event": event_block(event, shown),
-        "handler_id": _text(event.draft.handler_id),
-        # Clients read either spelling.
         "event-create-time": create_time,
         "event-end-time": end_time,
         "event_create_time": create_time,

@@ -63,6 +63,10 @@ class MetaCondition:
             condition = Q(In(fact, values))
         return there & (~condition if self.operator in NEGATIVE else condition)
 
+    def value(self) -> Expression:
+        """Return the SQL expression that the condition compares, for indexes."""
+        return (self._sql_number() if self.numeric else self._sql_text())[1]
+
     def _sql_text(self) -> tuple[Q, Expression]:
         # Collation "C" orders by code point, as Python does.
         return Q(Exact(self._type(), "string")), Collate(self._at("#>>"), "C")

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from apps.handlers.api.event_views import EventGenerationView, StreamEventsView
+from apps.handlers.api.raw_event_views import RawEventView
 from apps.handlers.api.sample_views import DetectorView, ExtractorView
 from apps.handlers.api.verifier_views import (
     RawVerificationsView,
@@ -22,6 +23,7 @@ urlpatterns: list[URLPattern] = [
     path("handlers/validator", HandlersValidatorView.as_view(), name="handlers_validator"),
     path("handlers/<str:handler_id>", HandlerView.as_view(), name="handler"),
     path("handlers/<str:handler_id>/events", EventGenerationView.as_view(), name="handler_events"),
+    path("handlers/<str:handler_id>/events/raw", RawEventView.as_view(), name="handler_raw_events"),
     path("handlers/<str:handler_id>/stream_events", StreamEventsView.as_view(), name="handler_stream_events"),
     path("verifiers", VerifiersView.as_view(), name="verifiers"),
     path("verifiers/count", VerifiersCountView.as_view(), name="verifiers_count"),
