@@ -12,6 +12,8 @@ from apps.common.descriptors import Descriptor
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.decode import decode
+from apps.recognition.engine.detection import Detection
+from apps.recognition.run.orientation import upright
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import Face, ImageInput, ImageResult, ImageType, Plan, Rect
 from tests.unit.recognition.pictures import astronaut, encoded, samples
@@ -92,3 +94,27 @@ def test_boxes_and_warps_are_not_turned(turning: Engine) -> None:
     warp = np.rot90(face.warp)
     (lying_face,) = seen(turning, turned(warp, 0), image_type=ImageType.FACE_WARP).faces
     np.testing.assert_array_equal(lying_face.warp, warp)
+
+
+@pytest.mark.parametrize(
+    ("score", "better", "looks", "glances"),
+    [(0.95, 0.0, 1, 0), (0.88, 0.0, 1, 3), (0.88, 0.8, 1, 3), (0.88, 0.93, 4, 3), (0.7, 0.0, 4, 0)],
+)
+def test_a_glance_bounds_the_looks_of_a_likely_portrait(score: float, better: float, looks: int, glances: int) -> None:
+    """`better`: score of the face after a rotation. Networks are replaced by their answers."""
+    counts = {"look": 0, "glance": 0}
+
+    def face(certainty: float) -> list[Detection]:
+        points = np.array([[3, 4], [7, 4], [5, 6], [3, 8], [7, 8]], np.float32)
+        return [Detection(np.array([0, 0, 10, 10], np.float32), certainty, points)] if certainty else []
+
+    def look(image: NDArray[np.uint8]) -> list[Detection]:
+        counts["look"] += 1
+        return face(score if image.shape == (20, 10, 3) and counts["look"] == 1 else better)
+
+    def glance(image: NDArray[np.uint8]) -> list[Detection]:
+        counts["glance"] += 1
+        return face(better)
+
+    upright(np.zeros((20, 10, 3), np.uint8), look, 0.9, 0.3, glance)
+    assert counts == {"look": looks, "glance": glances}
