@@ -17,6 +17,7 @@ The descriptions take a minute and are kept in the cache directory.
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ class Population:
         return unit(people + random.standard_normal(people.shape, dtype=np.float32) @ self.within)
 
 
+@cache
 def population(dimension: int) -> Population:
     """Return the people in 128 or 512 dimensions."""
     photographs, first, second = _described()

@@ -25,12 +25,18 @@ class Client:
         self.headers = dict(headers)
 
     def ask(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json") -> bytes:
+        status, data = self.answer(method, path, body, content_type)
+        assert status < 300, data
+        return data
+
+    def answer(
+        self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json"
+    ) -> tuple[int, bytes]:
+        """Return the status and the body of any answer."""
         headers = self.headers | ({"Content-Type": content_type} if body is not None else {})
         self.connection.request(method, path, body, headers)
         answer = self.connection.getresponse()
-        data = answer.read()
-        assert answer.status < 300, data
-        return data
+        return answer.status, answer.read()
 
     def drain(self, path: str) -> int:
         """Reads an answer and drops it; how many bytes came."""
