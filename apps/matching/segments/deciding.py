@@ -22,13 +22,13 @@ from apps.common.nearest import Members
 from apps.common.scope import Scope
 from apps.faces.changes import Decision, Delta, GapError, Keys, Mark, cluster, decide, delta, keys_of
 from apps.faces.nearest import members_of
-from apps.matching.segments.codes import Floats
+from apps.matching.segments.codes import Floats, rounding
 from apps.matching.segments.files import OUTGROWN
 from apps.matching.segments.scan import Proposed
 
 logger = logging.getLogger(__name__)
 
-ATTEMPTS = 5
+ATTEMPTS = 8
 MAX_LOOSE_ROWS = 4096  # changes that a process holds itself until the builder has written them
 MAX_PROPOSALS = 20_000  # for one vector; more equal or nearly equal descriptors are for the database
 FILTERED_PER_RESULT = 16
@@ -42,13 +42,14 @@ class State:
     """A list at `mark`.
 
     `dead`: the rows of the copy that are no longer valid, as its class represents them. `keys`, `rows`: faces beside
-    the copy.
+    the copy. `touched`: the faces of all changes since the copy was made, in the order of changes.
     """
 
     mark: Mark
     dead: Any
     keys: Keys
     rows: Floats
+    touched: Keys
 
 
 class Described(Protocol):
@@ -81,8 +82,8 @@ class DecidedCopy(ABC):
         self.broken = False
         self._started: float | None = None  # start of the server whose identity was compared
         self._lock = threading.Lock()
-        nothing = np.empty((0, description.dimension), np.float32)
-        self.state = State(description.mark, dead, np.empty(0, np.int64), nothing)
+        rows, nothing = np.empty((0, description.dimension), np.float32), np.empty(0, np.int64)
+        self.state = State(description.mark, dead, nothing, rows, nothing)
 
     @property
     def intact(self) -> bool:
@@ -139,11 +140,15 @@ class DecidedCopy(ABC):
 
         `wanted`: hits that must be proven to be the nearest ones; None if the proposals prove it.
         """
+        state, proposed = self.state, None
         for _ in range(ATTEMPTS):
             if not self.intact:
                 return None
-            state = self.state
-            proposed = self._proposals(state, vectors, limit, threshold, only)
+            before, state = state, self.state
+            if proposed is not None:
+                proposed = extended(proposed, before, state, vectors, only)
+            if proposed is None:
+                proposed = self._proposals(state, vectors, limit, threshold, only)
             if proposed is None or max(len(each.keys) for each in proposed) > MAX_PROPOSALS:
                 return None
             decision = decide(
@@ -245,9 +250,30 @@ class DecidedCopy(ABC):
             self._dead_with(state.dead, changes.gone),
             np.concatenate((state.keys[stay], changes.keys)),
             np.concatenate((state.rows[stay], changes.vectors)),
+            np.concatenate((state.touched, changes.gone, changes.keys)),
         )
 
     def _break(self, reason: str) -> None:
         self.broken = True
         self._drop()
         logger.error("The copy of list %s is dropped: %s", self.described.list_id, reason)
+
+
+def extended(
+    proposed: Sequence[Proposed], before: State, state: State, vectors: Floats, only: Keys | None
+) -> list[Proposed] | None:
+    """Return the proposals of a later state of the same copy without a scan; None if it needs a scan.
+
+    If no proposed face has changed, the nearest faces are among the proposals and the faces that have entered or been
+    replaced since. Lists that change many times a second would otherwise be scanned several times for one search.
+    """
+    touched = np.unique(state.touched[len(before.touched) :])
+    if any(np.isin(each.keys, touched, assume_unique=True).any() for each in proposed):
+        return None
+    entered = np.isin(state.keys, touched if only is None else np.intersect1d(touched, only))
+    keys, rows = state.keys[entered], state.rows[entered]
+    cosines = rows @ vectors.T + rounding(rows.shape[1])
+    return [
+        Proposed(np.union1d(each.keys, keys[cosines[:, place] >= each.floor]), each.floor)
+        for place, each in enumerate(proposed)
+    ]

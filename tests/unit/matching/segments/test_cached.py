@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from apps.common.descriptors import Vector, versions
 from apps.common.scope import Scope
 from apps.common.times import utc_now
+from apps.faces import changes
 from apps.faces.changes import changes_purge
 from apps.faces.models import Face
 from apps.faces.services import (
@@ -24,8 +25,9 @@ from apps.faces.services import (
 )
 from apps.matching.config import DescriptorsCache
 from apps.matching.engine.cached import CachedMatcher, list_cache_check, service
+from apps.matching.engine.database import DatabaseMatcher
 from apps.matching.segments import builder as builder_module
-from apps.matching.segments import deciding
+from apps.matching.segments import copies, deciding, scan
 from apps.matching.segments.builder import builder_lock
 from apps.matching.segments.codes import Basis
 from apps.matching.segments.files import manifest_read, manifest_write, segment_write
@@ -61,6 +63,54 @@ def test_changes_are_seen_at_once(filled: Cached, asked: Vector) -> None:
     filled.check(asked, 1000)
     filled.attach(faces[1:2])
     filled.check(asked, 1000)
+
+
+def test_changes_during_a_search(filled: Cached, asked: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search scans the list once more only if a face that it proposes has changed."""
+    faces = list(Face.objects.unscoped().order_by("pk"))
+    ids = {"account_id": filled.account.account_id, "list_id": filled.row.list_id}
+    scans: list[int] = []
+    pending: list[Callable[[], object]] = []
+
+    def decide_later(**arguments: Any) -> Any:
+        if pending:
+            pending.pop(0)()
+        return changes.decide(**arguments)
+
+    def counted(*arguments: Any) -> Any:
+        scans.append(1)
+        return scan.proposals(*arguments)
+
+    monkeypatch.setattr(deciding, "decide", decide_later)
+    monkeypatch.setattr(copies, "proposals", counted)
+
+    def search(*done: Callable[[], object]) -> int:
+        """Match while changes happen between the scan and each decision; return the number of scans."""
+        del scans[:]
+        pending[:] = done
+        arguments = (filled.candidates(), versions.get(VERSION), list(asked), 5, -1.0)
+        found = CachedMatcher().search(*arguments)
+        assert not pending
+        assert found == DatabaseMatcher().search(*arguments)
+        return len(scans)
+
+    def best() -> Face:
+        return Face.objects.unscoped().get(pk=filled.check(asked)[1][0].key)
+
+    def worst() -> Face:
+        return Face.objects.unscoped().get(pk=filled.check(asked, 1000)[0][-1].key)
+
+    far, near = worst(), best()
+    assert search(lambda: filled.add(asked[:1]), lambda: filled.add(asked[1:2])) == 1
+    assert search(lambda: list_detach_faces(**ids, face_ids=[far.face_id])) == 1
+    assert search(lambda: filled.attach([far]), lambda: filled.replace(far, asked[2])) == 1
+    assert search(lambda: filled.replace(far, -asked[2])) == 2
+    assert search(lambda: list_detach_faces(**ids, face_ids=[near.face_id])) == 2
+    assert (
+        search(lambda: filled.attach([near]), lambda: face_delete(account_id=ids["account_id"], face_id=near.face_id))
+        == 2
+    )
+    assert search(*(lambda place=place: filled.replace(faces[place], asked[0]) for place in range(40, 44))) == 1
 
 
 @pytest.mark.parametrize("merge", [False, True])
