@@ -54,7 +54,7 @@ class AccountCreationForm(UserCreationForm):
 class AccountChangeForm(UserChangeForm):
     class Meta:
         model = Account
-        fields = ("login", "account_type", "description", "is_active", "groups", "password")
+        fields = ("login", "account_type", "description", "time_zone", "is_active", "groups", "password")
         labels: ClassVar = {"groups": "Roles"}
         help_texts: ClassVar = {"groups": "Roles apply to this site only. An account of type admin needs none."}
         widgets: ClassVar = {"groups": UnfoldAdminCheckboxSelectMultipleWidget}
@@ -120,7 +120,7 @@ class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[type-arg]
     filter_horizontal = ()
     readonly_fields = ("account_id", "create_time", "last_update_time", "last_login")
     fieldsets = (
-        (None, {"fields": ("login", "password", "account_type", "groups", "description", "is_active")}),
+        (None, {"fields": ("login", "password", "account_type", "groups", "description", "time_zone", "is_active")}),
         ("Record", {"fields": ("account_id", "create_time", "last_update_time", "last_login")}),
     )
     add_fieldsets = ((None, {"fields": ("login", "password1", "password2", "account_type", "description")}),)

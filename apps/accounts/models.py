@@ -7,10 +7,12 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
+from django.core.exceptions import ValidationError
 from django.db import models
 
 from apps.accounts.choices import AccountType, VisibilityArea
 from apps.common.scope import ScopedManager
+from apps.common.times import time_zones
 
 
 class AccountManager(BaseUserManager["Account"]):
@@ -25,6 +27,12 @@ class AccountManager(BaseUserManager["Account"]):
         return self.create_user(login, password, account_type=AccountType.ADMIN, **fields)
 
 
+def validate_time_zone(name: str) -> None:
+    """Raise Django's ValidationError for a name outside the IANA time zone database."""
+    if name not in time_zones():
+        raise ValidationError(f"'{name}' is no time zone, such as Europe/Berlin.")
+
+
 class Account(AbstractBaseUser, PermissionsMixin):
     """An owner of data, with a login. Accounts of type admin and accounts with a role may use the admin site."""
 
@@ -32,6 +40,7 @@ class Account(AbstractBaseUser, PermissionsMixin):
     login = models.EmailField(max_length=128, unique=True)
     account_type = models.CharField(max_length=16, choices=AccountType.choices, default=AccountType.USER)
     description = models.CharField(max_length=128, blank=True, default="")
+    time_zone = models.CharField(max_length=64, default="UTC", validators=(validate_time_zone,))  # of statistics
     is_active = models.BooleanField(default=True)
     create_time = models.DateTimeField(auto_now_add=True)
     last_update_time = models.DateTimeField(auto_now=True)

@@ -74,6 +74,7 @@ def account_update(
     password: str | None = None,
     account_type: str | None = None,
     description: str | None = None,
+    time_zone: str | None = None,
     is_active: bool | None = None,
     roles: Iterable[Role] | None = None,
     actor: Actor | None = None,
@@ -93,6 +94,7 @@ def account_update(
         "password": None if password is None else password_hash(password, named),
         "account_type": account_type,
         "description": description,
+        "time_zone": time_zone,
         "is_active": is_active,
     }
     changes = {name: value for name, value in given.items() if value is not None}

@@ -13,7 +13,7 @@ from rest_framework import serializers
 from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
 from apps.common.config import PlatformLimits, config
-from apps.common.times import parse_filter_time
+from apps.common.times import parse_filter_time, time_zones
 
 NULL = "null"  # in filters: not estimated, or not given
 UUID_FORM = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
@@ -102,6 +102,19 @@ class FilterTimeField(serializers.Field[datetime, str, str, Any]):
 
     def to_representation(self, value: datetime) -> str:
         return value.isoformat()
+
+
+class TimeZoneField(serializers.CharField):
+    """A name of the IANA time zone database, such as `Europe/Berlin`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=64, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        name = str(super().to_internal_value(data))
+        if name not in time_zones():
+            raise serializers.ValidationError(f"'{name}' is no time zone, such as Europe/Berlin.")
+        return name
 
 
 class UUIDField(serializers.UUIDField):

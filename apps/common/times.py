@@ -2,7 +2,9 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import overload
+from zoneinfo import available_timezones
 
 from django.utils.dateparse import parse_datetime
 
@@ -40,6 +42,12 @@ def format_time(value: datetime | None) -> str | None:
     if value is None:
         return None
     return value.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """Return the names of the IANA time zone database."""
+    return frozenset(available_timezones())
 
 
 def parse_time(text: str) -> datetime:

@@ -9,13 +9,13 @@ from apps.accounts.auth.permissions import CREATION, MAX_LISTED_HANDLERS, MODIFI
 from apps.accounts.choices import AccountType, VisibilityArea
 from apps.common import errors
 from apps.common.errors import LunaError
-from apps.common.fields import CommaListField, FlagField, UUIDField
+from apps.common.fields import CommaListField, FlagField, TimeZoneField, UUIDField
 from apps.common.paging import PageQuery
 from apps.common.validation import StrictSerializer
 
 MAX_PASSWORD_LENGTH = 128
 OPEN_TYPES = (AccountType.USER.value, AccountType.ADVANCED_USER.value)
-ACCOUNT_TARGETS = ("account_id", "login", "account_type", "description", "create_time", "last_update_time")
+ACCOUNT_TARGETS = ("account_id", "login", "account_type", "description", "time_zone", "create_time", "last_update_time")
 
 
 class PasswordField(serializers.CharField):
@@ -39,6 +39,7 @@ class AccountPatch(StrictSerializer):
     password = PasswordField(required=False)
     account_type = serializers.ChoiceField(OPEN_TYPES, required=False)
     description = serializers.CharField(max_length=128, allow_blank=True, required=False)
+    time_zone = TimeZoneField(required=False)
 
 
 class AccountSerializer(serializers.Serializer[Any]):
@@ -48,6 +49,7 @@ class AccountSerializer(serializers.Serializer[Any]):
     login = serializers.CharField(required=False)
     account_type = serializers.ChoiceField(AccountType.choices, required=False)
     description = serializers.CharField(required=False)
+    time_zone = serializers.CharField(required=False)
     create_time = serializers.DateTimeField(required=False)
     last_update_time = serializers.DateTimeField(required=False)
 

@@ -8,69 +8,86 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Account',
+            name="Account",
             fields=[
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('account_id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('login', models.EmailField(max_length=128, unique=True)),
-                ('account_type', models.CharField(choices=[('user', 'User'), ('advanced_user', 'Advanced User'), ('admin', 'Admin')], default='user', max_length=16)),
-                ('description', models.CharField(blank=True, default='', max_length=128)),
-                ('is_active', models.BooleanField(default=True)),
-                ('create_time', models.DateTimeField(auto_now_add=True)),
-                ('last_update_time', models.DateTimeField(auto_now=True)),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                ("account_id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("login", models.EmailField(max_length=128, unique=True)),
+                (
+                    "account_type",
+                    models.CharField(
+                        choices=[("user", "User"), ("advanced_user", "Advanced User"), ("admin", "Admin")],
+                        default="user",
+                        max_length=16,
+                    ),
+                ),
+                ("description", models.CharField(blank=True, default="", max_length=128)),
+                ("is_active", models.BooleanField(default=True)),
+                ("create_time", models.DateTimeField(auto_now_add=True)),
+                ("last_update_time", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'ordering': ('-create_time',),
+                "ordering": ("-create_time",),
             },
         ),
         migrations.CreateModel(
-            name='AuditRecord',
+            name="AuditRecord",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('time', models.DateTimeField(auto_now_add=True)),
-                ('account_id', models.UUIDField(null=True)),
-                ('token_id', models.UUIDField(null=True)),
-                ('action', models.CharField(max_length=32)),
-                ('object_type', models.CharField(max_length=32)),
-                ('object_id', models.CharField(max_length=64)),
-                ('object_account_id', models.UUIDField(null=True)),
-                ('request_id', models.CharField(max_length=64)),
-                ('remote_address', models.GenericIPAddressField(null=True)),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("time", models.DateTimeField(auto_now_add=True)),
+                ("account_id", models.UUIDField(null=True)),
+                ("token_id", models.UUIDField(null=True)),
+                ("action", models.CharField(max_length=32)),
+                ("object_type", models.CharField(max_length=32)),
+                ("object_id", models.CharField(max_length=64)),
+                ("object_account_id", models.UUIDField(null=True)),
+                ("request_id", models.CharField(max_length=64)),
+                ("remote_address", models.GenericIPAddressField(null=True)),
             ],
             options={
-                'ordering': ('-id',),
-                'indexes': [models.Index(fields=['object_type', 'object_id'], name='accounts_au_object__c30b9b_idx'), models.Index(fields=['account_id', '-time'], name='accounts_au_account_c3c4a2_idx'), models.Index(fields=['-time'], name='accounts_au_time_89b95f_idx')],
+                "ordering": ("-id",),
+                "indexes": [
+                    models.Index(fields=["object_type", "object_id"], name="accounts_au_object__c30b9b_idx"),
+                    models.Index(fields=["account_id", "-time"], name="accounts_au_account_c3c4a2_idx"),
+                    models.Index(fields=["-time"], name="accounts_au_time_89b95f_idx"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Token',
+            name="Token",
             fields=[
-                ('token_id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('description', models.CharField(blank=True, default='', max_length=128)),
-                ('expiration_time', models.DateTimeField(null=True)),
-                ('permissions', models.JSONField(default=dict)),
-                ('visibility_area', models.CharField(choices=[('account', 'Account'), ('all', 'All')], default='account', max_length=8)),
-                ('create_time', models.DateTimeField(auto_now_add=True)),
-                ('last_update_time', models.DateTimeField(auto_now=True)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("token_id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("description", models.CharField(blank=True, default="", max_length=128)),
+                ("expiration_time", models.DateTimeField(null=True)),
+                ("permissions", models.JSONField(default=dict)),
+                (
+                    "visibility_area",
+                    models.CharField(choices=[("account", "Account"), ("all", "All")], default="account", max_length=8),
+                ),
+                ("create_time", models.DateTimeField(auto_now_add=True)),
+                ("last_update_time", models.DateTimeField(auto_now=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'everything',
-                'default_manager_name': 'everything',
-                'indexes': [models.Index(fields=['account', '-create_time'], name='accounts_to_account_bfef30_idx')],
+                "abstract": False,
+                "base_manager_name": "everything",
+                "default_manager_name": "everything",
+                "indexes": [models.Index(fields=["account", "-create_time"], name="accounts_to_account_bfef30_idx")],
             },
             managers=[
-                ('everything', django.db.models.manager.Manager()),
+                ("everything", django.db.models.manager.Manager()),
             ],
         ),
     ]

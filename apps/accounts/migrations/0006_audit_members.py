@@ -6,23 +6,26 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0005_token_by_password'),
+        ("accounts", "0005_token_by_password"),
     ]
 
     operations = [
         migrations.AlterModelOptions(
-            name='auditrecord',
-            options={'ordering': ('-id',), 'verbose_name': 'audit line'},
+            name="auditrecord",
+            options={"ordering": ("-id",), "verbose_name": "audit line"},
         ),
         migrations.AddField(
-            model_name='auditrecord',
-            name='members',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=64), null=True, size=None),
+            model_name="auditrecord",
+            name="members",
+            field=django.contrib.postgres.fields.ArrayField(
+                base_field=models.CharField(max_length=64), null=True, size=None
+            ),
         ),
         migrations.AddIndex(
-            model_name='auditrecord',
-            index=django.contrib.postgres.indexes.GinIndex(condition=models.Q(('members__isnull', False)), fields=['members'], name='audit_members'),
+            model_name="auditrecord",
+            index=django.contrib.postgres.indexes.GinIndex(
+                condition=models.Q(("members__isnull", False)), fields=["members"], name="audit_members"
+            ),
         ),
     ]

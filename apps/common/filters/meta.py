@@ -67,6 +67,11 @@ class MetaCondition:
         """Return the SQL expression that the condition compares, for indexes."""
         return (self._sql_number() if self.numeric else self._sql_text())[1]
 
+    def column(self) -> Expression:
+        """Return the value at the path, NULL if there is none of the type."""
+        there, fact = self._sql_number() if self.numeric else self._sql_text()
+        return Case(When(there, then=fact))
+
     def _sql_text(self) -> tuple[Q, Expression]:
         # Collation "C" orders by code point, as Python does.
         return Q(Exact(self._type(), "string")), Collate(self._at("#>>"), "C")
@@ -146,6 +151,14 @@ def meta_condition(name: str, value: Any) -> MetaCondition:
         if not isinstance(values, list) or not 1 <= len(values) <= MAX_VALUES:
             raise ValidationError({name: f"1 to {MAX_VALUES} values are required."})
     return MetaCondition(path, operator, kind != "string", tuple(_value(name, kind, each) for each in values))
+
+
+def meta_column(name: str) -> Expression:
+    """Return the value at `meta.<path>[:<type>]` of a row. Raises DRF's ValidationError."""
+    matched = NAME.fullmatch(name)
+    if matched is None or matched["operator"] or not all(path := tuple(matched["path"].split("."))):
+        raise ValidationError({name: "expected meta.<path>[:string|integer|numeric]."})
+    return MetaCondition(path, "eq", matched["type"] not in (None, "string"), ()).column()
 
 
 def _value(name: str, kind: str, value: Any) -> str | Decimal:
