@@ -120,6 +120,7 @@ def test_own_account() -> None:
         "login",
         "account_type",
         "description",
+        "time_zone",
         "create_time",
         "last_update_time",
     }

@@ -1,5 +1,6 @@
 """The filter language: SQL and memory agree on every term, and requests are read as the vocabulary says."""
 
+import os
 import random
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -20,12 +21,14 @@ from apps.common.filters import (
     accepts,
     to_q,
 )
+from apps.common.filters.columns import ARRAYS, NULLABLE, AnyColumn, ColumnCondition
 from apps.common.filters.conditions import AREA, Box, LabelSimilarity
 from apps.common.filters.enums import Emotion
 from apps.common.filters.meta import META, MetaCondition, meta_condition
 from apps.common.filters.operators import EQUAL, OVERLAP
 from apps.events.models import Event
 
+EVENTS = int(os.environ.get("FILTER_EVENTS", "300"))  # the thorough run takes 10,000
 START = datetime(2026, 1, 1, tzinfo=UTC)
 UUIDS = [uuid.UUID(int=number << 124) for number in range(1, 9)]
 TEXTS = ["", "a", "A", "b,c", "ä 1", "null", "%", "a_b"]
@@ -87,10 +90,10 @@ METAS: list[Any] = [
 
 @pytest.fixture
 def events(db: None) -> dict[uuid.UUID, dict[str, Any]]:
-    """300 random events, as stored and as facts."""
+    """Random events, as stored and as facts."""
     account = Account.objects.create_user("filters@luna.test", "correct horse")
     dice = random.Random(2026)
-    facts = [random_facts(dice) | {"meta": METAS[number % len(METAS)]} for number in range(300)]
+    facts = [random_facts(dice) | {"meta": METAS[number % len(METAS)]} for number in range(EVENTS)]
     Event.objects.bulk_create(Event(account=account, **one) for one in facts)
     # insert_time is written by the database layer: the facts take what was stored.
     stored = dict(Event.objects.unscoped().values_list("event_id", "insert_time"))
@@ -135,6 +138,17 @@ reading = settings(
 )
 
 
+@st.composite
+def column_conditions(draw: st.DrawFn) -> AnyColumn:
+    column = draw(st.sampled_from(COLUMNS))
+    ordered = ["gt", "gte", "lt", "lte"] * (column not in ARRAYS)
+    operator = draw(st.sampled_from(["eq", "neq", "in", "nin", *ordered, *["like", "nlike"] * (column in TEXT_COLUMNS)]))
+    one = st.sampled_from(pool(column))
+    one = st.none() | one if operator in NULLABLE else one
+    value = draw(st.lists(one, min_size=1, max_size=3) if operator in ("in", "nin") else one)
+    return ColumnCondition(column, operator, value)
+
+
 def in_sql(filters: dict[str, Any]) -> set[uuid.UUID]:
     return set(Event.objects.unscoped().filter(to_q(filters)).values_list("event_id", flat=True))
 
@@ -149,6 +163,13 @@ def test_sql_and_memory_agree(events: dict[uuid.UUID, dict[str, Any]], data: st.
     names = data.draw(st.lists(st.sampled_from(sorted(conditions)), min_size=1, max_size=3, unique=True))
     filters = {name: data.draw(conditions[name]) for name in names}
     assert in_sql(filters) == in_memory(filters, events)
+
+
+@reading
+@given(condition=column_conditions())
+def test_columns_in_sql_and_memory(events: dict[uuid.UUID, dict[str, Any]], condition: AnyColumn) -> None:
+    found = set(Event.objects.unscoped().filter(condition.q()).values_list("event_id", flat=True))
+    assert found == {event_id for event_id, facts in events.items() if condition.holds(facts)}
 
 
 @reading
