@@ -171,7 +171,7 @@ class GroupBySerializer(StrictSerializer):
         return _grouping(super().to_internal_value(data))
 
 
-@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "array", "items": {}, "maxItems": MAX_GROUPINGS}]})
+@extend_schema_field({"type": "array", "items": {"type": "string"}, "maxItems": MAX_GROUPINGS})
 class GroupByField(serializers.Field[Any, Any, Any, Any]):
     """One grouping or several. A string is a column, an interval (`1d`, `hour`) or a frequency (`day_of_week`)."""
 
