@@ -12,7 +12,7 @@ class ImagestoreConfig(AppConfig):
         from apps.imagestore.health import image_store_check
         from apps.monitoring.health import checks
 
-        checks.register("image_store", image_store_check)
+        checks.register("image_store", image_store_check, reason="files cannot be stored")
         holdings.register(
             self.label,
             Holding(

@@ -18,7 +18,7 @@ class MatchingConfig(AppConfig):
         from apps.matching.milvus.erasure import PersonVectors, copies_erase
         from apps.matching.plugins.loading import plugins_check
 
-        checks.register("list_cache", list_cache_check)
+        checks.register("list_cache", list_cache_check, reason="lists are not in memory yet")
         register(plugins_check)
         register_matcher(matcher_name)
         holdings.register(

@@ -1,7 +1,10 @@
 """Health checks of the services that rooms depend on.
 
-A check is a callable without arguments. It raises an exception, whose text is one sentence, when its service is not
-healthy. It must change nothing. Rooms register their checks in `AppConfig.ready()`.
+A check is a callable without arguments. It raises an exception when its service is not healthy. It must change nothing.
+Rooms register their checks in `AppConfig.ready()`.
+
+The health resource is public, and texts of exceptions contain connection strings, host names and paths. Clients get the
+fixed reason of the check, the log and the overview of the admin site get the exception.
 
 Checks run concurrently, each in its own thread, so that results are available within `PATIENCE_S` even if one hangs.
 """
@@ -28,11 +31,15 @@ REUSE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The result of a check: component, duration in seconds, and the error (None when healthy)."""
+    """The result of a check: component, duration in seconds, and what failed (None when healthy).
+
+    `error` is for operators, `reason` for anonymous clients.
+    """
 
     name: str
     execution_time: float
-    error: str | None
+    error: str | None = None
+    reason: str | None = None
 
     @property
     def healthy(self) -> bool:
@@ -43,19 +50,22 @@ class HealthChecks:
     """The checks of this process, in the order of registration."""
 
     def __init__(self) -> None:
-        self._checks: dict[str, tuple[Check, bool]] = {}
+        self._checks: dict[str, tuple[Check, str, bool]] = {}
         self._probes: dict[str, Probe] = {}
         self._lock = threading.Lock()
 
-    def register(self, name: str, check: Check, *, core: bool = False) -> None:
-        """Register a check. `core` checks always run, the others only when all services are requested."""
-        self._checks[name] = (check, core)
+    def register(self, name: str, check: Check, *, reason: str, core: bool = False) -> None:
+        """Register a check. `core` checks always run, the others only when all services are requested.
+
+        `reason`: what clients read when the check fails.
+        """
+        self._checks[name] = (check, reason, core)
 
     def run(self, *, all_services: bool) -> Sequence[CheckResult]:
         """Run the checks and return their results after `PATIENCE_S` at the latest."""
         deadline = time.monotonic() + PATIENCE_S
-        wanted = [(name, check) for name, (check, core) in self._checks.items() if core or all_services]
-        probes = [self._probe(name, check) for name, check in wanted]
+        wanted = [(name, *check) for name, (*check, core) in self._checks.items() if core or all_services]
+        probes = [self._probe(*each) for each in wanted]
         return [probe.result(deadline) for probe in probes]
 
     def forget(self) -> None:
@@ -63,20 +73,20 @@ class HealthChecks:
         with self._lock:
             self._probes.clear()
 
-    def _probe(self, name: str, check: Check) -> "Probe":
+    def _probe(self, name: str, check: Check, reason: str) -> "Probe":
         """Return the running or recent healthy probe, else a new one. A hanging check occupies one thread only."""
         with self._lock:
             probe = self._probes.get(name)
             if probe is None or probe.is_over:
-                probe = self._probes[name] = Probe(name, check)
+                probe = self._probes[name] = Probe(name, check, reason)
             return probe
 
 
 class Probe:
     """A run of a check in its own thread."""
 
-    def __init__(self, name: str, check: Check) -> None:
-        self.name, self.check = name, check
+    def __init__(self, name: str, check: Check, reason: str) -> None:
+        self.name, self.check, self.reason = name, check, reason
         self.started = time.monotonic()
         self.found: CheckResult | None = None
         self._done = threading.Event()
@@ -91,18 +101,21 @@ class Probe:
     def result(self, deadline: float) -> CheckResult:
         """Return the result, waiting for it until `deadline` (seconds of `time.monotonic`)."""
         self._done.wait(max(0.0, deadline - time.monotonic()))
+        if self.found is not None:
+            return self.found
         waited_s = time.monotonic() - self.started
-        return self.found or CheckResult(self.name, round(waited_s, 6), f"no answer within {waited_s:.1f} seconds")
+        late = f"no answer within {waited_s:.1f} seconds"
+        return CheckResult(self.name, round(waited_s, 6), late, late)
 
     def _run(self) -> None:
-        error = None
+        error = reason = None
         try:
             self.check()
         except Exception as problem:
             logger.warning("Health check of %s failed", self.name, exc_info=True)
             words = (problem.detail if isinstance(problem, LunaError) else str(problem)).strip()
-            error = words.splitlines()[0] if words else type(problem).__name__
-        self.found = CheckResult(self.name, round(time.monotonic() - self.started, 6), error)
+            error, reason = words.splitlines()[0] if words else type(problem).__name__, self.reason
+        self.found = CheckResult(self.name, round(time.monotonic() - self.started, 6), error, reason)
         self._done.set()
 
 
@@ -116,5 +129,5 @@ def redis_check() -> None:
 
 
 checks = HealthChecks()
-checks.register("database", database_check, core=True)
-checks.register("redis", redis_check, core=True)
+checks.register("database", database_check, reason="the database does not answer", core=True)
+checks.register("redis", redis_check, reason="Redis disconnected", core=True)

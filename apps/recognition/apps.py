@@ -22,7 +22,7 @@ class RecognitionConfig(AppConfig):
         """Register the known descriptor versions, the health check and the check of the networks' directory."""
         from apps.recognition.health import estimations_unavailable, features_available, recognition_check
 
-        checks.register("recognition", recognition_check)
+        checks.register("recognition", recognition_check, reason="pictures cannot be recognised")
         register_estimations(features_available, unavailable=estimations_unavailable)
         register(networks_check)
         with suppress(NetworkError):  # `networks_check` reports it

@@ -115,7 +115,7 @@ def test_the_overview_shows_what_is_unhealthy(site: Client, monkeypatch: pytest.
     def broken() -> None:
         raise RuntimeError(f"Redis is away {HOSTILE}")
 
-    monkeypatch.setitem(health.checks._checks, "redis", (broken, True))
+    monkeypatch.setitem(health.checks._checks, "redis", (broken, "Redis disconnected", True))
 
     content = site.get(OVERVIEW).content.decode()
 

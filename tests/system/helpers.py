@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,16 @@ PROCESS_LINE = re.compile(r"^(\S+)\s+(\d+)$", re.MULTILINE)
 
 def pids(platform: Platform) -> dict[str, int]:
     return {name: int(pid) for name, pid in PROCESS_LINE.findall(platform.command("status").stdout)}
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return found
 
 
 def wait_healthy(platform: Platform, within_s: float = 60) -> None:

@@ -2,11 +2,12 @@
 
 import os
 import signal
+import time
 
 import httpx
 
 from luna.embedded.processes import start_ticks, wait_until
-from tests.system.helpers import Platform, pids, wait_healthy
+from tests.system.helpers import Platform, children_of, pids, wait_healthy
 
 
 def test_up_twice_is_harmless(platform: Platform) -> None:
@@ -40,6 +41,28 @@ def test_up_replaces_what_a_killed_supervisor_has_left(platform: Platform) -> No
         assert after[name] != before[name]
         assert start_ticks(before[name]) is None
     assert (after["postgres"], after["redis"]) == (before["postgres"], before["redis"])
+
+
+def test_health_names_a_database_that_hangs_in_time(platform: Platform) -> None:
+    """A stopped PostgreSQL: the kernel accepts connections to its socket, and no process answers."""
+    main = pids(platform)["postgres"]
+    stopped = [main, *children_of(main)]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(1.1)  # a healthy result is reused for a second
+        for _ in range(2):
+            started = time.monotonic()
+            answer = httpx.get(f"{platform.url}/healthcheck", timeout=10)
+            waited_s = time.monotonic() - started
+            assert (answer.status_code, answer.json()["error_code"]) == (502, 38001)
+            assert answer.json()["detail"].startswith("database: no answer within ")
+            assert waited_s < 2
+            assert httpx.get(f"{platform.url}/version", timeout=2).status_code == 200
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    wait_healthy(platform)
 
 
 def test_everything_stops_and_comes_back(platform: Platform) -> None:

@@ -94,7 +94,7 @@ class HealthView(LunaView):
         start_s = time.perf_counter()
         results = checks.run(all_services=query["include_luna_services"])
         components = [component(result) for result in results]
-        failed = [f"{result.name}: {result.error}" for result in results if not result.healthy]
+        failed = [f"{result.name}: {result.reason}" for result in results if not result.healthy]
         if failed:
             error = LunaError(errors.HEALTH_CHECK_FAILED, "; ".join(failed))
             return Response({**error.body(), "components": components}, status=error.status)
@@ -105,6 +105,6 @@ def component(result: CheckResult) -> ComponentJson:
     return {
         "name": result.name,
         "status": "ok" if result.healthy else "failed",
-        "error": result.error,
+        "error": result.reason,
         "execution_time": result.execution_time,
     }

@@ -10,17 +10,22 @@ from typing import Any
 import pytest
 import redis
 import yaml
+from botocore.exceptions import EndpointConnectionError
 from django.conf import settings as django_settings
 from django.contrib.staticfiles import finders
+from django.db import OperationalError
 from django.test import Client
 from pytest_django import Settings
 
 import luna
+from apps.common import errors
 from apps.common.config import Http, Images
+from apps.common.errors import LunaError
 from apps.common.redis_client import breaker
 from apps.common.request_id import PATTERN
 from apps.monitoring import health
 from apps.monitoring.health import checks
+from apps.recognition.engine.errors import EngineError
 from tests.api.helpers import refused
 from tests.factories import basic_client, make_account
 
@@ -63,16 +68,48 @@ def test_healthy(path: str) -> None:
 
 def test_unhealthy_component_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def disk() -> None:
-        raise OSError("no space left\nsecond line")
+        raise OSError("no space left on /srv/luna\nsecond line")
 
     monkeypatch.setattr(checks, "_checks", dict(checks._checks))
-    checks.register("disk", disk)
+    checks.register("disk", disk, reason="no space left")
     assert Client().get("/healthcheck").status_code == 200
     answer = Client().get("/healthcheck", {"include_luna_services": 1})
     body = answer.json()
     assert (answer.status_code, body["error_code"], body["detail"]) == (502, 38001, "disk: no space left")
     assert {each["name"]: each["error"] for each in body["components"]}["disk"] == "no space left"
     assert {each["name"]: each["status"] for each in body["components"]}["database"] == "ok"
+
+
+SECRET = "postgresql://luna:secret@db.example.com:5432/luna; /srv/luna/image-store"
+EXCEPTIONS = [
+    OperationalError(f"connection failed: {SECRET}"),
+    redis.exceptions.ConnectionError(f"Error connecting to {SECRET}"),
+    FileNotFoundError(2, "No such file or directory", SECRET),
+    EndpointConnectionError(endpoint_url=SECRET),
+    EngineError(f"no answer of the inference server {SECRET}"),
+    LunaError(errors.INTERNAL_ERROR, SECRET),
+]
+
+
+@pytest.mark.parametrize("error", EXCEPTIONS, ids=lambda error: type(error).__name__)
+def test_clients_read_a_fixed_reason(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """Connection strings, host names and paths are for the log only."""
+
+    def failing() -> None:
+        raise error
+
+    registered = {name: (failing, reason, core) for name, (_, reason, core) in checks._checks.items()}
+    monkeypatch.setattr(checks, "_checks", registered)
+    answer = Client().get("/healthcheck", {"include_luna_services": 1})
+    shown = answer.content.decode() + str(answer.headers)
+    assert answer.status_code == 502
+    for secret in ("secret", "example.com", "/srv"):
+        assert secret not in shown
+    reasons = {name: reason for name, (_, reason, _) in registered.items()}
+    assert {each["name"]: each["error"] for each in answer.json()["components"]} == reasons
+    assert SECRET in caplog.text
 
 
 def test_redis_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +133,7 @@ def test_a_component_that_hangs_is_named_in_time(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(checks, "_checks", dict(checks._checks))
     monkeypatch.setattr(health, "PATIENCE_S", 0.3)
-    checks.register("disk", hang, core=True)
+    checks.register("disk", hang, reason="hangs", core=True)
     try:
         for _ in range(3):
             body = Client().get("/healthcheck").json()
@@ -114,7 +151,7 @@ def test_a_component_that_hangs_is_named_in_time(monkeypatch: pytest.MonkeyPatch
 def test_a_healthy_component_is_not_asked_by_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     monkeypatch.setattr(checks, "_checks", {})
-    checks.register("disk", lambda: calls.append(1), core=True)
+    checks.register("disk", lambda: calls.append(1), reason="gone", core=True)
     for _ in range(5):
         assert Client().get("/healthcheck").status_code == 200
     assert len(calls) == 1
