@@ -21,3 +21,10 @@ def issue(account: Account, **body: Any) -> tuple[UUID, Client, str]:
 
 def bearer(jwt: str) -> Client:
     return Client(headers={"Authorization": f"Bearer {jwt}"})
+
+
+BODY = {"login": "someone@luna.test", "password": "a password", "account_type": "user"}  # of a registration
+
+
+def register(**changes: Any) -> Any:
+    return Client().post("/6/accounts", {**BODY, **changes}, JSON)

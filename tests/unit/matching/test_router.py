@@ -4,7 +4,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -15,7 +14,6 @@ from hypothesis import strategies as st
 
 from apps.accounts.models import Account
 from apps.common import errors
-from apps.common.config import AdditionalServices, Directories
 from apps.common.descriptors import Descriptor, Vector, versions
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
@@ -29,7 +27,6 @@ from apps.matching.engine.database import DatabaseMatcher
 from apps.matching.engine.matrix import nearest
 from apps.matching.plugins import runner
 from apps.matching.plugins.contract import Hit, MatchingPlugin, SubRequest
-from apps.matching.plugins.loading import PluginError, load, plugin_make, plugins_check
 from apps.matching.plugins.router import Plugins, Router
 from apps.matching.plugins.runner import Runner
 from apps.matching.types import Block, Candidates, EventCandidates, FaceCandidates, Probe
@@ -362,86 +359,6 @@ def test_matches_have_the_requested_members(world: World, monkeypatch: pytest.Mo
     assert (first.object_id, first.similarity) == (world.faces[15].face_id, pytest.approx(1.0, abs=1e-5))
     assert first.face.create_time == world.faces[15].create_time
     assert first.face.external_id is None
-
-
-PLUGIN = """
-from apps.matching.plugins.contract import MatchingPlugin
-class Mine(MatchingPlugin):
-    targets = frozenset({"face_id"})
-    closed = False
-    def cost(self, request): return 5.0
-    def search(self, request): return [[] for _ in request.vectors]
-    def close(self): type(self).closed = True
-"""
-
-
-@pytest.fixture
-def directory(tmp_path: Path, configure: Callable[..., None]) -> Path:
-    configure(Directories, var=tmp_path)
-    made = tmp_path / "plugins" / "matching"
-    made.mkdir(parents=True)
-    return made
-
-
-def test_active_files_are_loaded_and_closed(
-    directory: Path, configure: Callable[..., None], caplog: pytest.LogCaptureFixture
-) -> None:
-    (directory / "mine.py").write_text(PLUGIN)
-    (directory / "damaged.py").write_text("def (")
-    (directory / "empty.py").write_text("")
-    (directory / "inactive.py").write_text("raise SystemExit('must not run')")
-    configure(MatcherProxy, active_plugins=("mine", "damaged", "empty", "absent"))
-    loaded = Plugins.loaded()
-    assert [each.name for each in loaded.active] == ["mine"]
-    assert loaded.active[0].ready(timeout_s=5)
-    assert [name for name in ("damaged", "empty", "absent", "inactive") if name in caplog.text] == [
-        "damaged",
-        "empty",
-        "absent",
-    ]
-    assert loaded.status()["mine_ready"] is True
-    loaded.close()
-    assert type(loaded.active[0].plugin).closed  # type: ignore[attr-defined]
-    (problem,) = plugins_check(None)
-    assert "absent" in problem.msg
-
-
-def test_entry_points_are_loaded(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Entry:
-        def load(self) -> type[MatchingPlugin]:
-            return Memory
-
-    from apps.matching.plugins import loading
-
-    monkeypatch.setattr(loading, "entry_points", lambda group, name: [Entry()] if name == "theirs" else [])
-    assert [(name, type(plugin)) for name, plugin in load(["theirs"])] == [("theirs", Memory)]
-    with pytest.raises(PluginError, match="others"):
-        plugin_make("others")
-
-
-def test_the_proxy_can_be_switched_off(configure: Callable[..., None]) -> None:
-    one, other = Runner("a", Memory()), Runner("b", Memory())
-    plugins = Plugins([one], [other])
-    assert plugins.used() == (one, other)
-    configure(AdditionalServices, luna_matcher_proxy=False)
-    assert plugins.used() == (one,)
-
-
-@pytest.mark.parametrize(
-    ("active", "proxy", "name"),
-    [
-        ((), True, "luna-python-matcher"),
-        (("mine",), True, "luna-matcher-proxy"),
-        (("mine",), False, "luna-python-matcher"),
-    ],
-)
-def test_the_version_names_the_matcher_in_use(
-    client: object, configure: Callable[..., None], active: tuple[str, ...], proxy: bool, name: str
-) -> None:
-    configure(MatcherProxy, active_plugins=active)
-    configure(AdditionalServices, luna_matcher_proxy=proxy)
-    found = client.get("/version").json()  # type: ignore[attr-defined]
-    assert {"luna-python-matcher", "luna-matcher-proxy"} & found.keys() == {name}
 
 
 def test_the_platform_matches_by_the_router() -> None:
