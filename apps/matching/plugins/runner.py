@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 THREADS = 4  # searches of one plugin at the same time; the database serves further ones
 FAILURES = 5  # in a row; then the database serves all sub-requests for PAUSE_S
 PAUSE_S = 30.0
+START_S = 5.0  # that a process waits for a built-in plugin; then the database serves until it has started
 EVERY_THREAD = 2**31
 Found = list[list[Hit] | None]  # hits for each vector; None where the database must search
 
@@ -58,7 +59,7 @@ class Runner:
         self._start: Future[None] = self._pool.submit(self._initialize)
         self._started_s = time.monotonic()
         if plugin.decided:  # built-in ones serve from the first request on
-            wait([self._start])
+            wait([self._start], START_S)
 
     def _initialize(self) -> None:
         try:

@@ -40,6 +40,11 @@ class ReceiptSerializer(serializers.Serializer[Receipt]):
     list_segments = serializers.IntegerField(
         help_text="Number of erased files with codes of descriptors of whole lists; the platform writes them anew."
     )
+    milvus_vectors = serializers.IntegerField(
+        required=False,
+        help_text="Number of vectors erased from Milvus at once, while its plugin is active. If Milvus is away, "
+        "they are erased when it answers again.",
+    )
     files_left = serializers.ListField(
         child=serializers.CharField(),
         help_text="Files that could not be removed; the operator's `fsck --mend` removes them.",
