@@ -27,6 +27,14 @@ class Runtime(Settings):
         ge=0,
         le=1024,
     )
+    run_threads: int = setting(
+        1,
+        "Threads of one run of a network on a CPU. More shorten requests on idle processors, and cost throughput on "
+        "busy ones.",
+        env="LUNA_ENGINE_RUN_THREADS",
+        ge=1,
+        le=64,
+    )
     gpu_memory_bytes: int = setting(
         0, "Limit of the CUDA memory arena of each network; 0: none.", env="LUNA_GPU_MEMORY_BYTES", ge=0, le=2**40
     )

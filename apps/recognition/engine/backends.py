@@ -63,6 +63,7 @@ class LocalBackend:
         self._networks = networks
         self.name = self._device.name
         self.threads = config.threads or default_threads(self._device, config.processes)
+        self._run_threads = config.run_threads
         self._sessions: dict[str, OnnxSession] = {}
         self._loading = threading.Lock()
         sizes = {name: self._batch_sizes(manifest) for name, manifest in networks.items()}
@@ -92,7 +93,7 @@ class LocalBackend:
         with self._loading:
             if manifest.name not in self._sessions:
                 path = self._registry.get(manifest.name).path
-                session = OnnxSession(path, self._device)
+                session = OnnxSession(path, self._device, self._run_threads)
                 if self._device.is_cuda:
                     check_placement(manifest.name, placement(path, self._device, zeros(manifest, 1)))
                 self._sessions[manifest.name] = session

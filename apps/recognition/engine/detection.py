@@ -106,8 +106,8 @@ def suppressed(detections: Iterable[Detection], nms_iou: float, before: Sequence
     remain regardless of their score.
     """
     waiting = [*before, *sorted(detections, key=lambda found: -found.score)]
-    if not waiting:
-        return []
+    if len(waiting) < 2:
+        return waiting
     boxes = np.stack([each.box for each in waiting])
     kept, alive = [], np.ones(len(waiting), bool)
     for index, detection in enumerate(waiting):

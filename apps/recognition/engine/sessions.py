@@ -59,10 +59,13 @@ def default_threads(device: Device, processes: int) -> int:
 
 
 class OnnxSession:
-    """Network in the memory of this process. On CUDA its outputs are bound to the device and copied back together."""
+    """Network in the memory of this process. On CUDA its outputs are bound to the device and copied back together.
 
-    def __init__(self, path: Path, device: Device) -> None:
-        self._session = _opened(path, device, _options())
+    `threads`: number of threads of one run on a CPU.
+    """
+
+    def __init__(self, path: Path, device: Device, threads: int = 1) -> None:
+        self._session = _opened(path, device, _options(threads))
         if device.is_cuda and self._session.get_providers()[0] != "CUDAExecutionProvider":
             raise EngineError(
                 f"LUNA_DEVICE={device.name}, but CUDA does not start (no GPU, driver or CUDA libraries): "
@@ -115,10 +118,11 @@ def check_placement(name: str, kinds: Mapping[str, Sequence[str]]) -> None:
         )
 
 
-def _options() -> ort.SessionOptions:
+def _options(threads: int = 1) -> ort.SessionOptions:
     options = ort.SessionOptions()
     # Parallel runs on several cores are faster than one run split over them (measured in `batching`).
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # other runs need the processors
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY
     return options

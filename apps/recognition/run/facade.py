@@ -106,6 +106,7 @@ def _config() -> EngineConfig:
         gpu_memory_bytes=runtime.gpu_memory_bytes,
         inference_url=runtime.inference_url,
         threads=runtime.num_threads,
+        run_threads=runtime.run_threads,
         processes=web_processes(),
         max_image_bytes=config(Images).max_bytes,
         max_image_pixels=config(Images).max_pixels,

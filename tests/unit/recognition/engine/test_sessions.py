@@ -30,6 +30,15 @@ def test_bound_outputs_are_the_same(engine: Engine, task: str) -> None:
         np.testing.assert_array_equal(bound, plain)
 
 
+@pytest.mark.parametrize("task", ["face_detector", "face_descriptor"])
+def test_a_run_on_several_threads_has_the_same_outputs(engine: Engine, task: str) -> None:
+    manifest = engine.manifest(engine.tasks[task])
+    path, tensor = engine.config.networks_dir / manifest.file, batch(manifest, 1)
+    one, two = (OnnxSession(path, Device("cpu"), threads).run(tensor) for threads in (1, 2))
+    for first, second in zip(one, two, strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-4 * max(1.0, float(np.abs(first).max())))
+
+
 def test_the_placement_names_every_node_and_its_device(engine: Engine) -> None:
     manifest = engine.manifest(engine.tasks["face_mesh"])
     kinds = placement(engine.config.networks_dir / manifest.file, Device("cpu"), batch(manifest, 1))
