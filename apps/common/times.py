@@ -8,6 +8,8 @@ from zoneinfo import available_timezones
 
 from django.utils.dateparse import parse_datetime
 
+from apps.common.config import StorageTime, config
+
 NOW_TIME = re.compile(r"now-(\d{1,9})([smhdwMy])")
 UNIT = {
     "s": timedelta(seconds=1),
@@ -51,15 +53,17 @@ def time_zones() -> frozenset[str]:
 
 
 def parse_time(text: str) -> datetime:
-    """Parse RFC 3339 to an aware time; the default offset is UTC. Raises ValueError."""
+    """Parse RFC 3339 to an aware time; `storage_time` gives the zone of a time without offset. Raises ValueError."""
     value = parse_datetime(text.strip())
     if value is None:
         raise ValueError(f"{text!r} is not an RFC 3339 time")
-    if value.tzinfo is None:
+    if value.tzinfo is None and config(StorageTime).storage_time == "UTC":
         return value.replace(tzinfo=UTC)
     try:
+        if value.tzinfo is None:
+            return value.astimezone()
         value.astimezone(UTC)
-    except OverflowError as error:
+    except (OverflowError, ValueError) as error:
         raise ValueError(f"{text!r} is outside the years 1 to 9999 in UTC") from error
     return value
 

@@ -46,6 +46,7 @@ def meta_index_create(path: str) -> None:
     Partitions are indexed one after the other, concurrently: searches and saves continue. Later partitions get the
     index by themselves. A second call finishes an interrupted one. Raises MetaIndexError for an invalid path.
     """
+    path = path.removesuffix(":string")
     value, name = _value(path), _name(path)
     expressions = f"(account_id, ({value})) WHERE ({value}) IS NOT NULL"
     with connection.cursor() as cursor:
@@ -66,6 +67,7 @@ def meta_index_create(path: str) -> None:
 
 def meta_index_drop(path: str) -> None:
     """Drop the index of a path. Raises MetaIndexError if there is none."""
+    path = path.removesuffix(":string")
     if path not in {each.path for each in meta_indexes()}:
         raise MetaIndexError(f"There is no index of {path!r}.")
     with transaction.atomic(), connection.cursor() as cursor:

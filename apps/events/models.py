@@ -115,6 +115,21 @@ class Event(AccountOwned):
                 condition=models.Q(top_similar_external_id__isnull=False),
                 name="event_top_external",
             ),
+            models.Index(
+                fields=("account", "latitude", "longitude"),
+                condition=models.Q(latitude__isnull=False),
+                name="event_position",
+            ),
+            models.Index(
+                fields=("account", "street", "-create_time", "-id"),
+                condition=models.Q(street__isnull=False),
+                name="event_street",
+            ),
+            models.Index(
+                fields=("account", "top_similar_object_similarity"),
+                condition=models.Q(top_similar_object_similarity__isnull=False),
+                name="event_similarity",
+            ),
             GinIndex(fields=("tags",), name="event_tags"),
         )
 

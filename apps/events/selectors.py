@@ -1,12 +1,16 @@
 """Searches of events, and their descriptors for the matcher."""
 
-from collections.abc import Collection, Iterable, Iterator
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 
 import numpy as np
 from django.core.exceptions import EmptyResultSet
+from django.db import connection, transaction
 from django.db.models import Exists, FilteredRelation, OuterRef, Q, QuerySet
 
 from apps.common import errors
@@ -14,16 +18,19 @@ from apps.common.config import config
 from apps.common.descriptors import DescriptorVersion, Vector, versions
 from apps.common.errors import LunaError
 from apps.common.filters import Filters, to_q
+from apps.common.filters.meta import META, MetaCondition
 from apps.common.nearest import Descriptors, Members, Near, nearest
 from apps.common.paging import Page
 from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.events.config import EventsSearch
+from apps.events.meta_index import meta_indexes
 from apps.events.models import Event, EventDescriptor
 from apps.events.partitions import key_at
 from apps.events.positions import Order, Positions
 
 DESCRIPTORS = Descriptors(table="events_eventdescriptor", owner="event_id")
+INDEXED_LIFETIME_S = 60
 STORING = timedelta(hours=1)  # at most between the time of a key and `insert_time`
 WINDOW_TERMS = frozenset({"event_ids", "event_id__gte", "event_id__lt", "create_time__gte", "create_time__lt"})
 
@@ -67,10 +74,36 @@ def events_page(
     before = positions.before()
     wanted = matching[page.slice] if before is None else matching.filter(before.beyond(order))[: page.size]
     events: QuerySet[Event] = Event.objects.for_scope(scope).filter(pk__in=wanted.values("pk"))
-    found = list(events.only(*columns, *(("create_time",) if columns else ())).order_by(*keys))
+    with _in_order_of_time() if _searches_meta(filters) else nullcontext():
+        found = list(events.only(*columns, *(("create_time",) if columns else ())).order_by(*keys))
     if len(found) == page.size:
         positions.keep(found[-1])
     return found
+
+
+def _searches_meta(filters: Filters) -> bool:
+    """Return whether there are conditions on paths of `meta`, none of which has an index."""
+    conditions: Sequence[MetaCondition] = filters.get(META.name) or ()
+    indexed = _indexed(int(time.monotonic() / INDEXED_LIFETIME_S)) if conditions else frozenset()
+    return bool(conditions) and not any(condition.index_path in indexed for condition in conditions)
+
+
+@lru_cache(maxsize=1)
+def _indexed(_period: int) -> frozenset[str]:
+    return frozenset(each.path for each in meta_indexes())
+
+
+@contextmanager
+def _in_order_of_time() -> Iterator[None]:
+    """Read events in the order of time until the page is full.
+
+    PostgreSQL has no statistics of values in `meta` and assumes that few events pass: it would read and sort all events
+    of the period. If few pass indeed, both ways read all of them.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_sort = off")
+        yield
+        cursor.execute("SET LOCAL enable_sort = on")
 
 
 def event_get(*, scope: Scope, event_id: UUID, columns: Collection[str] = ()) -> Event:

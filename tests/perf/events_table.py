@@ -185,6 +185,7 @@ def searches(now: datetime) -> Iterator[tuple[str, Callable[[random.Random], dic
         lambda r: {"geo_position": Box.around(30 + 2 * r.random(), 50 + 2 * r.random(), 0.002, 0.002)},
     )
     yield "area, no event", lambda r: {"geo_position": Box.around(-60, 10 * r.random(), 0.01, 0.01)}
+    yield "meta, rare", lambda r: {"meta": [meta_condition("meta.gate", f"gate {r.randint(0, 4999)}")]}
     yield "meta, frequent", lambda r: {"meta": [meta_condition("meta.temperature__gte:numeric", Decimal(36))]}
 
 

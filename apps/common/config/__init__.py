@@ -32,6 +32,7 @@ from apps.common.config.platform import (
     PlatformLimits,
     QueryParameters,
     Services,
+    StorageTime,
     Web,
 )
 
@@ -56,6 +57,7 @@ __all__ = [
     "Services",
     "Settings",
     "SettingsError",
+    "StorageTime",
     "Web",
     "check_all",
     "config",

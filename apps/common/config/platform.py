@@ -280,6 +280,18 @@ def _network(text: str) -> str:
     return str(ip_network(text, strict=False) if "/" in text else ip_address(text))
 
 
+@group("LUNA_STORAGE_TIME", scope=Scope.LIVE)
+class StorageTime(Settings):
+    """Times without an offset."""
+
+    storage_time: Literal["LOCAL", "UTC"] = setting(
+        "UTC",
+        "Zone of times without an offset: UTC, or LOCAL, the zone of the server. Times are stored as instants, and "
+        "responses give them in UTC.",
+        env="STORAGE_TIME",
+    )
+
+
 @group("ADDITIONAL_SERVICES_USAGE", scope=Scope.LIVE)
 class AdditionalServices(Settings):
     """Optional parts of the platform."""

@@ -63,6 +63,11 @@ class MetaCondition:
             condition = Q(In(fact, values))
         return there & (~condition if self.operator in NEGATIVE else condition)
 
+    @property
+    def index_path(self) -> str:
+        """The path as indexes of `meta` are named."""
+        return ".".join(self.path) + (":numeric" if self.numeric else "")
+
     def value(self) -> Expression:
         """Return the SQL expression that the condition compares, for indexes."""
         return (self._sql_number() if self.numeric else self._sql_text())[1]

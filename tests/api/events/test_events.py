@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -338,3 +339,15 @@ def test_insert_time_selects_partitions(client: Client, account: Account) -> Non
     assert found(client, insert_time__gte=stored.isoformat()) == [event.event_id]
     assert found(client, insert_time__lt=after, insert_time__gte=before) == [event.event_id]
     assert found(client, insert_time__gte=after) == found(client, insert_time__lt=stored.isoformat()) == []
+
+
+def test_searches_of_meta_read_pages_in_order(client: Client, account: Account) -> None:
+    events = [
+        make_event(account, create_time=NOW - timedelta(minutes=age), meta={"gate": f"{age % 2}"}) for age in range(6)
+    ]
+    query = {"meta.gate": "1", "page_size": 2}
+    assert found(client, **query) == [events[1].event_id, events[3].event_id]
+    assert found(client, page=2, **query) == [events[5].event_id]
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW enable_sort")
+        assert cursor.fetchone() == ("on",)

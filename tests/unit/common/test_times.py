@@ -1,12 +1,15 @@
 """Times of requests and answers."""
 
 import contextlib
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.common.config import StorageTime
 from apps.common.times import format_time, parse_filter_time, parse_time
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -72,3 +75,20 @@ def test_nonsense(text: str) -> None:
 def test_any_text_gives_a_time_or_a_value_error(text: str) -> None:
     with contextlib.suppress(ValueError):
         assert parse_filter_time(text, NOW).tzinfo is not None
+
+
+def test_times_without_offset_have_the_zone_of_storage(
+    configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Baku")
+    time.tzset()
+    try:
+        assert parse_time("2026-01-01T12:00:00") == datetime(2026, 1, 1, 12, tzinfo=UTC)
+        configure(StorageTime, storage_time="LOCAL")
+        assert parse_time("2026-01-01T12:00:00") == datetime(2026, 1, 1, 8, tzinfo=UTC)
+        assert parse_time("2026-01-01T12:00:00Z") == datetime(2026, 1, 1, 12, tzinfo=UTC)
+        with pytest.raises(ValueError, match="9999"):
+            parse_time("0001-01-01T00:00:00")
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -1,10 +1,12 @@
 """Events that are answered before they are stored: durable on disk, stored once each."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
@@ -183,3 +185,36 @@ def test_a_full_disk_is_an_error_and_queues_nothing(monkeypatch: pytest.MonkeyPa
     assert raised.value.code == 23010
     assert "space" not in raised.value.detail
     assert queue.status()["events"] == 0
+
+
+CHILD = """
+import django, os, sys
+django.setup()
+from pathlib import Path
+from uuid import UUID
+from apps.events import spool
+from apps.events.saving import Saver, events_enqueue
+from apps.events.types import EventDraft, EventRecord
+from tests.factories import NOON
+spool.folder = lambda: Path(sys.argv[1])
+Saver._run = lambda self: None  # the database does not answer
+while True:
+    draft = EventDraft(create_time=NOON)
+    events_enqueue(account_id=UUID(sys.argv[2]), records=[EventRecord(draft)])
+    print(draft.event_id, flush=True)
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_answered_events_survive_kill_9(folder: Path) -> None:
+    account = make_account()
+    command = [sys.executable, "-c", CHILD, str(folder), str(account.account_id)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "."})
+    assert process.stdout is not None
+    answered = {UUID(process.stdout.readline().strip()) for _ in range(50)}
+    process.kill()
+    answered |= {UUID(line.strip()) for line in process.stdout.read().splitlines() if len(line.strip()) == 36}
+    process.wait()
+    assert spool_recover() >= len(answered)
+    assert answered <= stored()
+    assert list(folder.iterdir()) == []

@@ -21,7 +21,7 @@ from apps.imagestore.models import StoredObject
 from tests.factories import NOON
 
 ALIAS = "upgraded"
-ROOMS = ("accounts", "imagestore", "faces", "events", "handlers")
+ROOMS = ("accounts", "imagestore", "faces", "events", "handlers", "sender")
 VECTOR = np.array([0.6, 0.8], np.float32)
 
 
