@@ -21,7 +21,8 @@ from apps.imagestore.models import StoredObject
 from tests.factories import NOON
 
 ALIAS = "upgraded"
-ROOMS = ("accounts", "imagestore", "faces", "events", "handlers", "sender")
+ROOMS = ("accounts", "imagestore", "faces", "events", "handlers")
+LATER_ROOMS = {"sender"}  # had no tables in the first schema
 VECTOR = np.array([0.6, 0.8], np.float32)
 
 
@@ -120,4 +121,4 @@ def test_rows_of_the_first_schema_survive_all_migrations(database: BaseDatabaseW
 def test_every_room_with_tables_takes_part() -> None:
     migrated = {app for app, _ in MigrationLoader(None).graph.nodes}
     ours = {each.label for each in apps.get_app_configs() if each.name.startswith("apps.")}
-    assert migrated & ours == set(ROOMS)
+    assert migrated & ours == set(ROOMS) | LATER_ROOMS
