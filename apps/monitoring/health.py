@@ -64,8 +64,11 @@ class HealthChecks:
     def run(self, *, all_services: bool) -> Sequence[CheckResult]:
         """Run the checks and return their results after `PATIENCE_S` at the latest."""
         deadline = time.monotonic() + PATIENCE_S
-        wanted = [(name, *check) for name, (*check, core) in self._checks.items() if core or all_services]
-        probes = [self._probe(*each) for each in wanted]
+        probes = [
+            self._probe(name, check, reason)
+            for name, (check, reason, core) in self._checks.items()
+            if core or all_services
+        ]
         return [probe.result(deadline) for probe in probes]
 
     def forget(self) -> None:
