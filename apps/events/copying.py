@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from apps.events.models import Event
 from apps.events.types import EventDraft, EventRecord
 
 DRAFTED = tuple(field.name for field in fields(EventDraft))
+COLUMNS_OF = attrgetter(*DRAFTED)
 EVENTS = f"COPY events_event (id, account_id, insert_time, {', '.join(DRAFTED)}) FROM STDIN (FORMAT BINARY)"
 DESCRIPTORS = "COPY events_eventdescriptor (event_id, version, vector, score) FROM STDIN (FORMAT BINARY)"
 KEYS = "SELECT events_key(%s) FROM generate_series(1, %s)"
@@ -46,15 +48,21 @@ def events_copy(records: Sequence[tuple[UUID, EventRecord]]) -> None:
         with cursor.copy(EVENTS) as copy:
             copy.set_types(_types())
             for key, (account_id, record) in zip(keys, records, strict=True):
-                facts = vars(record.draft)
-                copy.write_row((key, account_id, stored, *(_listed(facts[name]) for name in DRAFTED)))
+                row = [key, account_id, stored, *COLUMNS_OF(record.draft)]
+                for place in _arrays():
+                    if row[place] is not None:
+                        row[place] = list(row[place])  # a tuple would be sent as a row
+                copy.write_row(row)
         if any(record.descriptors for _, record in records):
             with cursor.copy(DESCRIPTORS) as copy:
                 copy.write(b"".join(_descriptor_rows(keys, records)))
 
 
-def _listed(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value  # a tuple would be sent as a row
+@cache
+def _arrays() -> tuple[int, ...]:
+    """Return the places of arrays in a row."""
+    names = [name for name in DRAFTED if isinstance(Event._meta.get_field(name), ArrayField)]
+    return tuple(3 + DRAFTED.index(name) for name in names)
 
 
 @cache

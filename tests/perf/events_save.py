@@ -3,15 +3,19 @@
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import numpy as np
 from django.db import connection, transaction
 
 from apps.accounts.services import account_create
+from apps.common.config import override_config
 from apps.common.descriptors import Descriptor
 from apps.common.times import utc_now
+from apps.events.config import EventsStorage
 from apps.events.copying import DESCRIPTORS, EVENTS
+from apps.events.saving import events_enqueue, saver
 from apps.events.services import events_create
 from apps.events.types import EventDraft, EventRecord
 from tests.perf.report import Row
@@ -19,6 +23,7 @@ from tests.perf.report import Row
 EVENTS_EACH = 3000
 BATCH = 50
 DIMENSION = 128
+THREADS = 8
 
 
 def records(count: int) -> list[EventRecord]:
@@ -100,6 +105,35 @@ def _bytes(statement: str) -> bytes:
         return b"".join(bytes(part) for part in copy)
 
 
+def _by_threads(save: Callable[[list[EventRecord]], None]) -> float:
+    """Events of concurrent requests, each with a connection of its own: PostgreSQL joins their commits."""
+
+    def work(_: int) -> None:
+        per_second(save, 1)
+        connection.close()
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(work, range(THREADS)))
+    return THREADS * EVENTS_EACH / (time.perf_counter() - started)
+
+
+def _queued(account_id: UUID) -> float:
+    """Events of concurrent requests that do not wait, until the last one is stored."""
+
+    def work(_: int) -> None:
+        for record in records(EVENTS_EACH):
+            events_enqueue(account_id=account_id, records=[record])
+
+    with override_config(EventsStorage, save_queue_length=THREADS * EVENTS_EACH):
+        started = time.perf_counter()
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(work, range(THREADS)))
+        while saver().status()["events"]:
+            time.sleep(0.005)
+        return THREADS * EVENTS_EACH / (time.perf_counter() - started)
+
+
 def bench() -> list[Row]:
     """One event a transaction, batches of 50 a transaction, and the bare COPY before and after them."""
     account_id = account_create(login=f"{uuid4().hex}@example.com", password=uuid4().hex).account_id
@@ -115,5 +149,7 @@ def bench() -> list[Row]:
     return [
         Row("events saved one by one", single, "/s", baseline, single / baseline, ">= 2,500 /s"),
         Row(f"events saved in batches of {BATCH}", batched, "/s", baseline, batched / baseline, ">= .75 of COPY"),
+        Row(f"events saved one by one by {THREADS} threads", _by_threads(save), "/s"),
+        Row(f"events queued by {THREADS} threads (`wait_saving` 0), until stored", _queued(account_id), "/s"),
         *(Row(f"  in batches of {size}", per_second(save, size), "/s") for size in (4, 8, 16)),
     ]
