@@ -1,7 +1,6 @@
 """Matcher in memory: lists from segments, everything else from the database."""
 
 import logging
-import os
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from django.db import Error, connection
 from apps.common.config import config, web_processes
 from apps.common.descriptors import DescriptorVersion, Vector, versions
 from apps.common.process import PerProcess, Status
+from apps.common.processors import usable_processors
 from apps.common.scope import Scope
 from apps.matching.config import DescriptorsCache, MatcherDevice
 from apps.matching.engine.database import DatabaseMatcher
@@ -43,8 +43,11 @@ class Service:
         self.copies = Copies(segments_root(), _device())
         self.answers: Counter[str] = Counter()
         self.loaded = False
+        share = max(1, usable_processors() // web_processes())
         self.joiner: Joiner[Sequence[Vector], Found] = Joiner(
-            at_once=_scans, batch=lambda: config(DescriptorsCache).matching_settings.batch_size, max_size=MAX_VECTORS
+            at_once=lambda: config(DescriptorsCache).matching_settings.thread_count or share,
+            batch=lambda: config(DescriptorsCache).matching_settings.batch_size,
+            max_size=MAX_VECTORS,
         )
         self._stop = threading.Event()
         self.copies.refresh()
@@ -169,11 +172,6 @@ def _joined(copy: ListCopy, vectors: Sequence[Vector], limit: int, threshold: fl
         return [list(islice(hits, len(each))) for each in batch]
 
     return service().joiner((copy, limit, threshold), vectors, size=len(vectors), run=run)
-
-
-def _scans() -> int:
-    """Return the number of scans at the same time: automatically this process's share of the processors."""
-    return config(DescriptorsCache).matching_settings.thread_count or max(1, (os.cpu_count() or 1) // web_processes())
 
 
 def can_serve(candidates: FaceCandidates, version: DescriptorVersion) -> bool:
