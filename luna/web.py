@@ -29,7 +29,8 @@ def serve(fds: list[int]) -> None:
     with readable_settings():
         server = configuration()
         server.load()
-    from apps.events.saving import saver  # Django is set up now
+    from apps.common.plugins.services import plugins as service_plugins  # Django is set up now
+    from apps.events.saving import saver
     from apps.matching.engine import cached
     from apps.matching.plugins.router import plugins
     from apps.monitoring.processes import publisher
@@ -50,6 +51,7 @@ def serve(fds: list[int]) -> None:
     plugins()
     saver()  # stores the queued events of a process that was killed
     publisher().start("web")
+    service_plugins().start()
     gc.collect()
     gc.freeze()  # modules and networks: walking their 200,000 objects stops all requests for up to 0.1 s
     Server(server).run(sockets=[socket.socket(fileno=fd) for fd in fds])

@@ -16,8 +16,10 @@ class CommonConfig(AppConfig):
         from apps.common.config import Decoding, Directories, config
         from apps.common.config.checks import environment_check
         from apps.common.pictures import budget
+        from apps.common.plugins.services import plugins_check
 
         register(environment_check)
+        register(plugins_check)
         budget.total, budget.wait_s = config(Decoding).pixels, config(Decoding).wait_s
         with suppress(OSError):  # commands that write nothing also run on a read-only file system
             config(Directories).tmp.mkdir(mode=0o700, parents=True, exist_ok=True)

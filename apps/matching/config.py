@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import SecretStr, StringConstraints
 
-from apps.common.config import Scope, Section, Settings, group, setting
+from apps.common.config import PluginNames, Scope, Section, Settings, group, setting
 
 
 class FacesLists(Section):
@@ -78,7 +78,7 @@ class MatcherDevice(Settings):
 class MatcherProxy(Settings):
     """Matching plugins."""
 
-    active_plugins: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = setting(
+    active_plugins: PluginNames = setting(
         (),
         "Plugins: names of files without `.py` in `plugins/matching` of the var directory, of entry points of "
         "`luna.matching_plugins`, or built-in ones. Of equal costs the first plugin is used.",

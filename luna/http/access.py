@@ -14,6 +14,11 @@ from typing import Any
 from django.urls import Resolver404, resolve
 from django.utils.functional import LazyObject
 
+from apps.common.plugins.contract import Point
+from apps.common.plugins.services import plugins
+from apps.common.request_id import current_request_id
+from apps.common.times import utc_now
+
 logger = logging.getLogger("luna.access")
 
 ROUTE, ACCOUNT = "luna.route", "luna.account"  # keys in the WSGI environment
@@ -27,16 +32,19 @@ _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 def write_access(
     *, method: str, path: str, status: int, started_s: float, notes: Mapping[str, Any] | None = None
 ) -> None:
-    """Write the line of a request.
+    """Write the line of a request, and pass it to the plugins of its service.
 
     `path` is used to find the route when `notes` has none, `started_s`: its start in seconds of `time.perf_counter`.
     """
-    if not logger.isEnabledFor(logging.INFO):
+    observed = plugins.value  # created at the start of a web process
+    if not logger.isEnabledFor(logging.INFO) and (observed is None or not observed.runners):
         return
     notes = notes or {}
     route = notes.get(ROUTE) or route_of(path)
     account = notes.get(ACCOUNT)
     ms = round((time.perf_counter() - started_s) * 1000, 1)
+    if observed is not None and observed.runners:
+        observed.answered(_point(method, route, status, ms, account))
     logger.info(
         "%s %s %d %.1f ms account %s",
         method,
@@ -53,6 +61,18 @@ def write_access(
                 "account_id": str(account) if account else None,
             }
         },
+    )
+
+
+def _point(method: str, route: str, status: int, ms: float, account_id: Any) -> Point:
+    return Point(
+        time=utc_now(),
+        method=method,
+        route=route,
+        status=status,
+        duration_ms=ms,
+        account_id=account_id,
+        request_id=current_request_id.get(),
     )
 
 

@@ -5,6 +5,8 @@ Django tries the patterns in order, so the most frequent routes come first.
 
 from django.urls import include, path
 
+from apps.common.plugins.services import plugins
+
 urlpatterns = [
     path("", include("apps.monitoring.api.urls")),
     path("6/", include("apps.faces.api.urls")),
@@ -16,5 +18,6 @@ urlpatterns = [
     path("6/", include("apps.accounts.api.urls")),
     path("6/", include("apps.privacy.api.urls")),
     path("1/", include("apps.imagestore.api.bucket_urls")),
+    path("6/plugins/", include(plugins().urls())),
     path("", include("luna.urls.docs")),
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, SecretStr, model_validator
+from pydantic import AfterValidator, SecretStr, StringConstraints, model_validator
 
 from apps.common.config.groups import Scope, Section, Settings, group, ordered, setting
 from apps.common.config.prefix import parse_prefix
@@ -19,6 +19,7 @@ COOKIE_NAMES = "1 to 64 letters, digits, `_` and `-`"
 Absolute = Annotated[Path, AfterValidator(Path.resolve)]
 IpNetwork = Annotated[str, AfterValidator(lambda text: _network(text))]
 """An IP address or network in its canonical form, or `*` for all."""
+PluginNames = tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...]
 
 
 @group("LUNA_DIRECTORIES", scope=Scope.START)
@@ -310,6 +311,31 @@ class AdditionalServices(Settings):
     luna_events: bool = setting(
         True,
         "Whether events are generated, read and matched. Otherwise: 403 11040; handlers can be stored.",
+    )
+
+
+@group("LUNA_PLUGINS", scope=Scope.START)
+class ServicePlugins(Settings):
+    """Event and background plugins."""
+
+    handlers: PluginNames = setting(
+        (),
+        "Plugins of handlers: names of files without `.py` in `plugins/handlers` of the var directory, or names of "
+        "entry points of `luna.handlers_plugins`.",
+        env="LUNA_HANDLERS_ACTIVE_PLUGINS",
+        accepts="a list of names, separated by commas",
+    )
+    events: PluginNames = setting(
+        (),
+        "Plugins of events: the same with `plugins/events` and `luna.events_plugins`.",
+        env="LUNA_EVENTS_ACTIVE_PLUGINS",
+        accepts="a list of names, separated by commas",
+    )
+    sender: PluginNames = setting(
+        (),
+        "Plugins of the Sender: the same with `plugins/sender` and `luna.sender_plugins`.",
+        env="LUNA_SENDER_ACTIVE_PLUGINS",
+        accepts="a list of names, separated by commas",
     )
 
 

@@ -9,6 +9,7 @@ from apps.common.errors import LunaError
 from apps.handlers.pipeline.enrolment import enrolling
 from apps.handlers.pipeline.run import Run, execute
 from apps.handlers.pipeline.stages.decide import decide
+from apps.handlers.pipeline.stages.fill import fill
 from apps.handlers.pipeline.stages.match import match
 from apps.handlers.pipeline.stages.notify import notify
 from apps.handlers.pipeline.stages.recognise import recognise
@@ -19,7 +20,7 @@ from apps.handlers.policies import Policies
 from apps.handlers.types import EventParams
 from apps.recognition.inputs.types import Inputs
 
-RECOGNITION = (recognise, screen)
+RECOGNITION = (recognise, screen, fill)
 DECISION = (match, tag, decide)
 
 

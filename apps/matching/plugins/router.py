@@ -13,7 +13,7 @@ from apps.matching.engine.database import DatabaseMatcher
 from apps.matching.engine.protocol import Hit, Matcher
 from apps.matching.plugins.contract import DATABASE_COST, SubRequest
 from apps.matching.plugins.list_cache import ListCache
-from apps.matching.plugins.loading import load
+from apps.matching.plugins.loading import MATCHING_PLUGINS
 from apps.matching.plugins.runner import Runner
 from apps.matching.types import Candidates
 
@@ -27,7 +27,7 @@ class Plugins:
     @classmethod
     def loaded(cls) -> "Plugins":
         """Load and start the built-in and the active plugins."""
-        active = [Runner(name, plugin) for name, plugin in load(config(MatcherProxy).active_plugins)]
+        active = [Runner(name, plugin) for name, plugin in MATCHING_PLUGINS.load(config(MatcherProxy).active_plugins)]
         return cls([Runner("list_cache", ListCache())], active)
 
     def used(self) -> tuple[Runner, ...]:

@@ -12,8 +12,9 @@ from apps.common.api.parsers import json_decode
 from apps.common.config import Images, config
 from apps.common.errors import LunaError
 from apps.common.limits import image_too_large, too_large
+from apps.common.meta import MAX_META_BYTES
 from apps.common.validation import checked_data
-from apps.recognition.api.input_schemas import BOXES, MAX_META_BYTES, DocumentsSerializer, images_context
+from apps.recognition.api.input_schemas import BOXES, DocumentsSerializer, images_context
 from apps.recognition.inputs.descriptors import descriptors_decode
 from apps.recognition.inputs.media import (
     BASE64_TYPES,

@@ -1,14 +1,13 @@
 """Schemas of JSON input: references to images, rectangles, details of each image."""
 
-import math
 from typing import Any
 
-import orjson
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.common.config import config
 from apps.common.fields import FlagField, ItemsAtMost, UUIDField
+from apps.common.meta import check_meta
 from apps.common.times import parse_time
 from apps.common.validation import StrictSerializer
 from apps.recognition.config import SdkLimits
@@ -18,8 +17,6 @@ from apps.recognition.types import Rect
 MAX_BOXES = 100
 MAX_NAME_CHARACTERS = 1024
 MAX_URL_CHARACTERS = 2048
-MAX_META_BYTES = 2 * 1024**2
-MAX_META_DEPTH = 100
 MAX_COORDINATE = 2**31 - 1
 MAX_IMAGES = "max_images"  # key in the context of a serializer
 BOXES = ("face_bounding_boxes", "body_bounding_boxes")
@@ -56,25 +53,10 @@ class MetaField(serializers.JSONField):
     """JSON object of the client: at most 2 MB, without spaces in names and without null characters."""
 
     def to_internal_value(self, data: Any) -> Any:
-        if not isinstance(data, dict):
-            raise serializers.ValidationError("A JSON object is required.")
-        waiting: list[tuple[Any, int]] = [(data, 1)]
-        while waiting:
-            value, depth = waiting.pop()
-            if depth > MAX_META_DEPTH:
-                raise serializers.ValidationError(f"At most {MAX_META_DEPTH} levels are allowed.")
-            if isinstance(value, dict):
-                if any(" " in name for name in value):
-                    raise serializers.ValidationError("Names must not contain spaces.")
-                waiting += [(inner, depth + 1) for inner in (*value, *value.values())]
-            elif isinstance(value, list):
-                waiting += [(inner, depth + 1) for inner in value]
-            elif isinstance(value, str) and "\x00" in value:
-                raise serializers.ValidationError("Null characters are not allowed.")
-            elif isinstance(value, bytes) or (isinstance(value, float) and not math.isfinite(value)):
-                raise serializers.ValidationError("Values must be valid JSON: no binary data, no NaN, no infinity.")
-        if len(orjson.dumps(data)) > MAX_META_BYTES:
-            raise serializers.ValidationError(f"At most {MAX_META_BYTES} bytes are allowed.")
+        try:
+            check_meta(data)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from error
         return data
 
 

@@ -11,6 +11,7 @@ from django.conf import settings
 
 from apps.accounts.models import Account
 from apps.common.descriptors import Descriptor, DescriptorVersion, Vector, versions
+from apps.common.plugins.loading import PluginError
 from apps.common.scope import Scope
 from apps.events.models import Event
 from apps.events.services import events_create
@@ -23,7 +24,7 @@ from apps.matching.config import DescriptorsCache, MilvusServer
 from apps.matching.engine import cached
 from apps.matching.plugins.contract import MatchingPlugin, SubRequest
 from apps.matching.plugins.list_cache import ListCache
-from apps.matching.plugins.loading import BUILT_IN, PluginError, module_of, plugin_make, plugin_of
+from apps.matching.plugins.loading import BUILT_IN, MATCHING_PLUGINS
 from apps.matching.plugins.runner import Runner
 from apps.matching.plugins.thin import ThinPlugin
 from apps.matching.segments import files
@@ -49,11 +50,11 @@ def plugin_named(name: str) -> MatchingPlugin:
     if name == "list_cache":
         return ListCache()
     if name.endswith(".py"):
-        return plugin_of(module_of(Path(name).resolve()))
+        return MATCHING_PLUGINS.plugin_of(MATCHING_PLUGINS.module_of(Path(name).resolve()))
     try:
-        return plugin_make(name)
+        return MATCHING_PLUGINS.make(name)
     except PluginError:
-        return plugin_of(importlib.import_module(name))
+        return MATCHING_PLUGINS.plugin_of(importlib.import_module(name))
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from apps.common.config import AdditionalServices, Directories
+from apps.common.plugins.loading import PluginError
 from apps.matching.config import MatcherProxy
 from apps.matching.plugins.contract import Hit, MatchingPlugin, SubRequest
-from apps.matching.plugins.loading import PluginError, load, plugin_make, plugins_check
+from apps.matching.plugins.loading import MATCHING_PLUGINS, plugins_check
 from apps.matching.plugins.router import Plugins
 from apps.matching.plugins.runner import Runner
 
@@ -73,12 +74,12 @@ def test_entry_points_are_loaded(directory: Path, monkeypatch: pytest.MonkeyPatc
         def load(self) -> type[MatchingPlugin]:
             return Idle
 
-    from apps.matching.plugins import loading
+    from apps.common.plugins import loading
 
     monkeypatch.setattr(loading, "entry_points", lambda group, name: [Entry()] if name == "theirs" else [])
-    assert [(name, type(plugin)) for name, plugin in load(["theirs"])] == [("theirs", Idle)]
+    assert [(name, type(plugin)) for name, plugin in MATCHING_PLUGINS.load(["theirs"])] == [("theirs", Idle)]
     with pytest.raises(PluginError, match="others"):
-        plugin_make("others")
+        MATCHING_PLUGINS.make("others")
 
 
 def test_the_proxy_can_be_switched_off(configure: Callable[..., None]) -> None:

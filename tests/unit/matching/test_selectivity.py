@@ -23,7 +23,7 @@ from apps.matching.config import DescriptorsCache, MatcherProxy, MilvusServer
 from apps.matching.engine import cached
 from apps.matching.plugins.contract import SubRequest
 from apps.matching.plugins.list_cache import ListCache
-from apps.matching.plugins.loading import plugin_make
+from apps.matching.plugins.loading import MATCHING_PLUGINS
 from apps.matching.plugins.router import Router
 from apps.matching.plugins.runner import Runner
 from apps.matching.plugins.thin import ThinPlugin
@@ -112,7 +112,7 @@ def world(tmp_path: Path, configure: Callable[..., None], monkeypatch: pytest.Mo
     describe("events_eventdescriptor", "event_id", [event.pk for event in events], vectors)
     runners = {"list_cache": Runner("list_cache", ListCache())}
     for name in ("thin_face", "thin_event", "milvus"):
-        plugin = plugin_make(name)
+        plugin = MATCHING_PLUGINS.make(name)
         plugin.refresh()
         runners[name] = Runner(name, plugin)
     runners["list_cache"].plugin.refresh()

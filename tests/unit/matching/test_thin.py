@@ -30,7 +30,7 @@ from apps.faces.services import face_attribute_set, face_create, face_delete, fa
 from apps.faces.thin import THIN_FACES, thin_faces_cover, thin_faces_nearest
 from apps.faces.types import AttributeData, FaceDraft
 from apps.matching.plugins.contract import SubRequest
-from apps.matching.plugins.loading import plugin_make
+from apps.matching.plugins.loading import MATCHING_PLUGINS
 from apps.matching.plugins.router import Router
 from apps.matching.plugins.runner import Runner
 from apps.matching.types import EventCandidates
@@ -226,7 +226,7 @@ def runner(account: Account, vectors: Vector) -> Iterator[Runner]:
         add_event(account, place, vectors)
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    plugin = plugin_make("thin_event")
+    plugin = MATCHING_PLUGINS.make("thin_event")
     plugin.refresh()
     plugin.initialize = lambda: None  # type: ignore[method-assign]  # it would not see this test's transaction
     runner = Runner("thin_event", plugin)
@@ -292,7 +292,7 @@ def test_fsck_finds_and_mends_differences(account: Account, vectors: Vector) -> 
 
 
 def test_a_plugin_without_table_is_not_used(account: Account) -> None:
-    runner = Runner("thin_face", plugin_make("thin_face"))
+    runner = Runner("thin_face", MATCHING_PLUGINS.make("thin_face"))
     assert not runner.ready(timeout_s=10)
     runner.close()
 
