@@ -5,6 +5,7 @@ of `luna.embedded` is used.
 """
 
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,8 @@ installation_defaults(
     secret_key=os.environ.get("LUNA_SECRET_KEY") or secret_key(_var),
 )
 installation_defaults(ImageStore, local_storage=_var / "image-store")
-installation_defaults(MatcherDevice, device=os.environ.get("LUNA_DEVICE") or "cpu")
+_device = os.environ.get("LUNA_DEVICE", "")  # an invalid one is reported for this variable alone
+installation_defaults(MatcherDevice, device=_device if re.fullmatch(r"cuda(:[0-9]{1,2})?", _device) else "cpu")
 _hosts = config(Processes).hosts
 _on_loopback = all(map(is_loopback, _hosts))
 installation_defaults(Web, allowed_hosts=() if _on_loopback else (ANY,))
