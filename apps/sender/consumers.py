@@ -1,4 +1,4 @@
-"""`/6/ws`: notifications of an account's events as they are committed.
+"""`/6/ws` and `/1/ws`: notifications of an account's events as they are committed.
 
 It is a plain ASGI application, because a Channels consumer would subscribe to Redis once per socket. Here all sockets
 of a process share the hub's subscriptions.
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import orjson
 from django.http import HttpRequest, QueryDict
@@ -32,14 +33,16 @@ from apps.common.validation import checked_parameters
 from apps.sender import selectors
 from apps.sender.config import Sender
 from apps.sender.hub import Close, Subscription, hub
-from apps.sender.selectors import Session
+from apps.sender.selectors import Listener
 from apps.sender.threads import in_thread
+from apps.sender.tickets import ticket_redeem
 
 logger = logging.getLogger(__name__)
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
+TICKET = "ticket"
 CLOSE_GRACE_S = 10.0  # time for a slow reader to receive the close frame
 
 
@@ -64,21 +67,31 @@ class Handshake:
         check_host(request)
 
     def check_origin(self) -> None:
-        """Reject pages of other origins, which could use credentials stored in the browser.
+        """Reject pages of other origins, which could use credentials stored in the browser. A ticket is not stored.
 
         Raises LunaError ACCESS_DENIED.
         """
         origin = self.headers.get("origin")
-        if origin is None or origin in config(Web).csrf_trusted_origins:
+        if self.ticket or origin is None or origin in config(Web).csrf_trusted_origins:
             return
         if urlsplit(origin).netloc.lower() != self.headers.get("host", "").lower():
             raise LunaError(errors.ACCESS_DENIED)
 
-    def authenticate(self) -> Session:
-        """Authenticate like an HTTP request. A token needs the right `event`.`view`.
+    @property
+    def ticket(self) -> str:
+        return str(self.query.get(TICKET, ""))
 
-        Raises LunaError SUBSCRIPTION_NEEDS_ACCOUNT without credentials, and the errors of authentication.
+    def authenticate(self) -> Listener:
+        """Authenticate by ticket, or like an HTTP request. A token needs the right `event`.`view`.
+
+        Raises LunaError SUBSCRIPTION_NEEDS_ACCOUNT without credentials or with a void ticket, and the errors of
+        authentication.
         """
+        if self.ticket:
+            redeemed = ticket_redeem(ticket=self.ticket)
+            if redeemed is None:
+                raise LunaError(errors.SUBSCRIPTION_NEEDS_ACCOUNT)
+            return redeemed
         principal = principal_of(
             authorization=self.headers.get("authorization"),
             account_header=self.headers.get(ACCOUNT_HEADER.lower()),
@@ -89,19 +102,29 @@ class Handshake:
             raise LunaError(errors.SUBSCRIPTION_NEEDS_ACCOUNT)
         log_invoker(principal)
         require_right(principal, "event", "view")
-        session = selectors.session_of(principal)
-        if session is None:
+        listener = selectors.listener_of(principal)
+        if listener is None:
             raise LunaError(errors.SUBSCRIPTION_NEEDS_ACCOUNT)
-        return session
+        return listener
 
-    def filters(self, session: Session) -> Filters:
-        """Validate the filters of the query.
+    def account(self, listener: Listener) -> UUID:
+        """Return the account whose events are heard: `account_id` of the query, else the client's own.
 
-        Raises LunaError BAD_QUERY_PARAMETERS for an invalid filter, ACCOUNT_ID_PARAMETER_DENIED for another account.
+        Raises LunaError BAD_QUERY_PARAMETERS for an id that is no UUID, ACCOUNT_ID_PARAMETER_DENIED for an account that
+        the client may not read.
         """
-        account_id = self.query.get("account_id")
-        if account_id is not None and parse_uuid(account_id) != session.account_id:
+        text = self.query.get("account_id")
+        if text is None:
+            return listener.session.account_id
+        account_id = parse_uuid(text)
+        if account_id is None:
+            raise LunaError(errors.BAD_QUERY_PARAMETERS, "'account_id'")
+        if account_id != listener.session.account_id and not listener.sees_all_accounts:
             raise LunaError(errors.ACCOUNT_ID_PARAMETER_DENIED)
+        return account_id
+
+    def filters(self) -> Filters:
+        """Validate the filters of the query. Raises LunaError BAD_QUERY_PARAMETERS for an invalid filter."""
         unknown = self.unknown_parameters()
         if unknown and config(QueryParameters).refuse_unknown:
             raise LunaError(errors.BAD_QUERY_PARAMETERS, f"{', '.join(unknown)}: unknown")
@@ -109,11 +132,11 @@ class Handshake:
         return filters
 
     def unknown_parameters(self) -> list[str]:
-        return unknown_names(self.query, {"account_id", *SubscriptionSerializer().fields}) if self.query else []
+        return unknown_names(self.query, {"account_id", TICKET, *SubscriptionSerializer().fields}) if self.query else []
 
 
 async def events_socket(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-    """Serve a websocket at `/6/ws` (an ASGI application)."""
+    """Serve a websocket (an ASGI application)."""
     await receive()  # websocket.connect
     handshake = Handshake.of(scope)
     request_id = accept_request_id(handshake.headers.get(HEADER.lower()))
@@ -141,17 +164,18 @@ async def _subscribe(handshake: Handshake) -> Subscription:
         raise LunaError(errors.SENDER_DISABLED)
     handshake.check_host()
     handshake.check_origin()
-    session = await in_thread(handshake.authenticate)()
+    listener = await in_thread(handshake.authenticate)()
     subscription = Subscription(
-        session,
-        accepts=partial(accepts, handshake.filters(session)),
+        listener.session,
+        account_id=handshake.account(listener),
+        accepts=partial(accepts, handshake.filters()),
         max_messages=config(Sender).queue_messages,
         max_bytes=config(Sender).queue_bytes,
     )
     try:
         await hub().join(subscription)
     except Exception as error:
-        logger.exception("Cannot subscribe a websocket of account %s", session.account_id)
+        logger.exception("Cannot subscribe a websocket of account %s", subscription.account_id)
         raise LunaError(errors.REDIS_DISCONNECTED) from error
     return subscription
 

@@ -37,10 +37,22 @@ CREDENTIALS_CHANGED = Close(4001, "the credentials were changed, revoked or have
 
 
 class Subscription:
-    """The notification queue of one websocket. `closing` is resolved when the server ends the connection."""
+    """The notification queue of one websocket, which hears the events of `account_id`.
 
-    def __init__(self, session: Session, accepts: Callable[[Facts], bool], max_messages: int, max_bytes: int) -> None:
+    `closing` is resolved when the server ends the connection.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        account_id: UUID,
+        accepts: Callable[[Facts], bool],
+        max_messages: int,
+        max_bytes: int,
+    ) -> None:
         self.session = session
+        self.account_id = account_id
         self.accepts = accepts
         self.closing: asyncio.Future[Close] = asyncio.get_running_loop().create_future()
         self._max_messages = max_messages
@@ -132,7 +144,7 @@ class Hub:
 
     async def join(self, subscription: Subscription) -> None:
         """Add a subscription: once this returns, every event published later is delivered."""
-        account_id = subscription.session.account_id
+        account_id = subscription.account_id
         async with self._lock:
             room = self._rooms.get(account_id)
             if room is None:
@@ -144,7 +156,7 @@ class Hub:
                 self._watch = asyncio.create_task(self._watch_credentials(), name="sender credentials")
 
     async def leave(self, subscription: Subscription) -> None:
-        account_id = subscription.session.account_id
+        account_id = subscription.account_id
         async with self._lock:
             room = self._rooms[account_id]
             room.members.discard(subscription)

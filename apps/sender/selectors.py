@@ -25,6 +25,14 @@ class Session:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A session, and whether it may listen to other accounts: as its credentials may read them."""
+
+    session: Session
+    sees_all_accounts: bool
+
+
 def _account_digest(account: Account) -> str:
     return f"{account.get_session_auth_hash()} {account.account_type}"
 
@@ -33,10 +41,10 @@ def _token_digest(token: Token) -> str:
     return token.last_update_time.isoformat()
 
 
-def session_of(principal: Principal) -> Session | None:
-    """Return the session of an authenticated client; None if its account or token was deleted since."""
+def listener_of(principal: Principal) -> Listener | None:
+    """Return an authenticated client as a listener; None if its account or token was deleted since."""
     sessions = _current_sessions({(principal.account_id, principal.token_id, principal.verified)})
-    return next(iter(sessions), None)
+    return next((Listener(session, principal.sees_all_accounts) for session in sessions), None)
 
 
 def valid_sessions(*, sessions: Collection[Session]) -> set[Session]:
