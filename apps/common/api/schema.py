@@ -50,6 +50,7 @@ TAGS = {
     "verifiers": "Verifiers, and verifications: a face against named candidates.",
     "matcher": "Similarities of faces, bodies and descriptors.",
     "events": "Stored events.",
+    "ws": "Tickets of websockets.",
     "erasures": "Erasure of everything about a person.",
     "accounts": "Accounts of clients.",
     "tokens": "Tokens with a part of an account's rights.",
