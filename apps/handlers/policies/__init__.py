@@ -129,7 +129,10 @@ def policies_cached(data: Any, *, stored: bool = False) -> Policies:
 
     Policies with relative times are not cached. Raises LunaError INVALID_JSON with the path.
     """
-    key = orjson.dumps(data)
+    try:
+        key = orjson.dumps(data)
+    except orjson.JSONEncodeError:  # MessagePack can contain values that JSON has not
+        return policies_parse(data, stored=stored)
     return policies_parse(data, stored=stored) if b'"now-' in key else _parsed(_Given(key, data), stored)
 
 

@@ -101,7 +101,7 @@ class TestReferences:
         assert detection["image_origin"] == f"/6/samples/faces/{sample_id}"
         assert event["meta"] == {"a": 1}
         assert (stored().objects, stored().events) == (before.objects, before.events + 1)
-        vectors = [np.asarray(row.vector) for row in EventDescriptor.objects.order_by("id")]
+        vectors = [np.asarray(row.vector) for row in EventDescriptor.objects.order_by("event_id")]
         assert float(vectors[0] @ vectors[1]) > 0.99
 
     def test_our_own_images_are_read_from_the_store(self, client: Client) -> None:
