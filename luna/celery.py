@@ -26,9 +26,11 @@ def check_start(**kwargs: object) -> None:
 @worker_ready.connect
 def build_lists(**kwargs: object) -> None:
     """Keep the lists in memory up to date from this process, unless another one does."""
-    from apps.matching.segments.running import running  # Django is set up now
+    from apps.matching.segments.fast_building import fast_running  # Django is set up now
+    from apps.matching.segments.running import running
 
     running()
+    fast_running()
 
 
 @worker_ready.connect

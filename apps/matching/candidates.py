@@ -17,7 +17,7 @@ from apps.common.parts import part_check
 from apps.common.scope import Scope
 from apps.common.validation import StrictSerializer, kept
 from apps.faces.filters import FACE_TERMS, FaceFilterSerializer
-from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates
+from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates, Speed
 
 FACES, EVENTS, ATTRIBUTES = "faces", "events", "attributes"
 
@@ -98,7 +98,12 @@ class CandidateFiltersField(serializers.Field[dict[str, Any], Any, Any, Any]):
 
 
 def candidates_make(
-    *, origin: str, scope: Scope, filters: Filters | None = None, attribute_ids: Sequence[UUID] = ()
+    *,
+    origin: str,
+    scope: Scope,
+    filters: Filters | None = None,
+    attribute_ids: Sequence[UUID] = (),
+    speed: Speed | None = None,
 ) -> Candidates:
     """Return the candidates of an origin: faces or events that pass `filters`, or attributes by id.
 
@@ -109,4 +114,4 @@ def candidates_make(
     if origin == EVENTS:
         part_check(parts.EVENTS)
         return EventCandidates(scope=scope, filters=filters or {})
-    return FaceCandidates(scope=scope, filters=filters or {})
+    return FaceCandidates(scope=scope, filters=filters or {}, speed=speed)

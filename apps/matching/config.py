@@ -74,6 +74,26 @@ class MatcherDevice(Settings):
     smallest_segment: int = setting(100_000, "Faces of a segment from which it is copied to the device.", ge=1)
 
 
+@group("MATCHING_SPEED", scope=Scope.LIVE)
+class MatchingSpeed(Settings):
+    """Fast matching of lists in memory: it may miss faces that exact matching finds. Default: all lists exact."""
+
+    fast_lists: tuple[UUID, ...] = setting((), "Ids of lists with fast codes.")
+    fast_from: int | None = setting(
+        None, "Faces from which every list in memory has fast codes. Default: no size.", ge=1, le=2**50
+    )
+    default_speed: Literal["exact", "fast"] = setting(
+        "exact", "Speed of requests that do not name one, in lists with fast codes."
+    )
+    recall: float = setting(
+        0.99,
+        "Share of the 5 nearest faces of strangers that fast codes are to find, measured on the list's own "
+        "descriptors. A tenth of the misses is allowed for known people.",
+        ge=0.5,
+        le=0.9999,
+    )
+
+
 @group("LUNA_PYTHON_MATCHER_PROXY", scope=Scope.START)
 class MatcherProxy(Settings):
     """Matching plugins."""

@@ -1,6 +1,7 @@
 """Dataclasses of matching: references, candidates and matches."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 from uuid import UUID
 
 from apps.common.descriptors import Vector
@@ -10,6 +11,7 @@ from apps.events.models import Event
 from apps.faces.types import FaceRow, TemporaryAttribute
 
 DEFAULT_LIMIT = 3
+Speed = Literal["exact", "fast"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,10 +30,11 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceCandidates:
-    """Stored faces that pass filters."""
+    """Stored faces that pass filters. `speed`: None for that of the settings."""
 
     scope: Scope
     filters: Filters = field(default_factory=dict)
+    speed: Speed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 HERE = Path(__file__).parent
 NOT_BENCHMARKS = {"__main__", "filling", "people", "report", "scans", "web"}
 LONG = {
+    "indexes",
     "events_table",
     "joined",
     "list_among_many",

@@ -112,3 +112,9 @@ class MatchQuery(serializers.Serializer[Any]):
         required=False,
         help_text="A version of the compared kind (face or body). Default: the version of new descriptors.",
     )
+    matching_speed = serializers.ChoiceField(
+        choices=("exact", "fast"),
+        required=False,
+        help_text="`fast`: in lists with fast codes, some of the nearest faces may be missing; everything else is "
+        "matched exactly. Default: a setting of the operator, `exact` unless changed.",
+    )

@@ -23,7 +23,7 @@ from apps.matching.candidates import ATTRIBUTES, EVENTS, FACES, candidate_filter
 from apps.matching.matcher import match_all, match_raw
 from apps.matching.references import CountLimit, descriptors_probes, reference_limit, references_resolve
 from apps.matching.shapes import match_shape, targets_check
-from apps.matching.types import Block, Candidates, Reference
+from apps.matching.types import Block, Candidates, Reference, Speed
 
 MAX_RAW_CANDIDATES = 1000
 RAW_CANDIDATES = CountLimit(MAX_RAW_CANDIDATES, lambda _, most: LunaError(errors.TOO_MANY_REFERENCES, most))
@@ -36,13 +36,14 @@ class MatchView(LunaView):
     permissions: ClassVar = {"POST": BY_BODY}
 
     def match(self, request: Request, *, kind: Kind, body: type[MatchBody | BodyMatchBody]) -> Response:
-        version = version_of(kind, checked_query(MatchQuery, request).get("descriptor_version"))
+        query = checked_query(MatchQuery, request)
+        version = version_of(kind, query.get("descriptor_version"))
         asked = checked_body(body, request)
         references, candidates = asked["references"], asked["candidates"]
         check_rights(request, references, candidates)
         check_limits(candidates)
         scope = read_scope(request)
-        blocks = [block_of(request, scope, block) for block in candidates]
+        blocks = [block_of(request, scope, block, query.get("matching_speed")) for block in candidates]
         resolved = references_resolve(scope=scope, references=references, version=version)
         found = match_all(probes=[probe for _, probe in resolved], blocks=blocks)
         sent: Any = request.data
@@ -156,17 +157,17 @@ def check_limits(candidates: Iterable[Mapping[str, Any]]) -> None:
         raise LunaError(errors.TOO_MANY_REFERENCES, limits.result_candidate_limit)
 
 
-def block_of(request: Request, scope: Scope, given: Mapping[str, Any]) -> Block:
+def block_of(request: Request, scope: Scope, given: Mapping[str, Any], speed: Speed | None) -> Block:
     """Return a block of candidates.
 
     Raises the errors of `candidates_of` and `targets_check`.
     """
-    candidates = candidates_of(request, scope, given["filters"])
+    candidates = candidates_of(request, scope, given["filters"], speed)
     targets = targets_check(candidates, given["targets"])
     return Block(candidates, limit=given["limit"], threshold=given["threshold"], targets=targets)
 
 
-def candidates_of(request: Request, scope: Scope, filters: Mapping[str, Any]) -> Candidates:
+def candidates_of(request: Request, scope: Scope, filters: Mapping[str, Any], speed: Speed | None) -> Candidates:
     """Return the candidates of filters with an `origin`.
 
     Raises LunaError FILTER_ACCOUNT_MISMATCH if filters and query name different accounts, FOREIGN_ACCOUNT_ID for an
@@ -184,4 +185,5 @@ def candidates_of(request: Request, scope: Scope, filters: Mapping[str, Any]) ->
         scope=scope,
         filters=filters.get("filters"),
         attribute_ids=filters.get("attribute_ids", ()),
+        speed=speed,
     )

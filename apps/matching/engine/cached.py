@@ -15,7 +15,7 @@ from apps.common.descriptors import DescriptorVersion, Vector, versions
 from apps.common.process import PerProcess, Status
 from apps.common.processors import usable_processors
 from apps.common.scope import Scope
-from apps.matching.config import DescriptorsCache, MatcherDevice
+from apps.matching.config import DescriptorsCache, MatcherDevice, MatchingSpeed
 from apps.matching.engine.database import DatabaseMatcher
 from apps.matching.engine.joining import Joiner
 from apps.matching.engine.protocol import Hit, Matcher
@@ -78,6 +78,8 @@ class Service:
 
     def status(self) -> Status:
         copies, device = self.copies.all(), self.copies.device
+        fast = [each.fast for each in copies if each.fast is not None]
+        described = [description for each in fast for description in each.descriptions.values()]
         return {
             "lists": len(copies),
             "faces": sum(each.manifest.mark.link_key - each.manifest.mark.unlink_key for each in copies),
@@ -85,6 +87,11 @@ class Service:
             "answered": self.answers["memory"],
             "left_to_database": self.answers["database"],
             "failed": self.answers["failed"],
+            "fast_lists": len(fast),
+            "fast_bytes": sum(each.bytes for each in described),
+            "fast_searches": self.answers["fast"],
+            "fast_least_recall_of_strangers": min((each.strangers for each in described), default=None),
+            "fast_least_recall_of_known": min((each.known for each in described), default=None),
             "searches": self.joiner.items,
             "scans": self.joiner.batches,
             **({} if device is None else device.status()),
@@ -114,11 +121,13 @@ class CachedMatcher:
     """Exact implementation of `protocol.Matcher`: the answers are those of the database.
 
     Candidates are searched in memory if they are faces of one list that is cached, in the default version. All others,
-    and every search that memory cannot prove, are searched in the database.
+    and every search that memory cannot prove, are searched in the database. With `fast`, fast codes propose in lists
+    that have them: the hits are right, but some may be missing.
     """
 
-    def __init__(self, database: Matcher | None = None) -> None:
+    def __init__(self, database: Matcher | None = None, *, fast: bool = False) -> None:
         self.database: Matcher = database or DatabaseMatcher()
+        self.fast = fast
 
     def search(
         self,
@@ -142,6 +151,9 @@ class CachedMatcher:
         copy = service().copies.get(cast(UUID, candidates.filters["list_id"]))
         if copy is None or not candidates.scope.allows(UUID(copy.manifest.account_id)):
             return None
+        if self.fast and copy.fast is not None:
+            copy = copy.fast
+            answers["fast"] += len(vectors)
         try:
             if others or connection.in_atomic_block:  # other threads do not see uncommitted changes
                 found = copy.search(
@@ -188,3 +200,11 @@ def can_serve(candidates: FaceCandidates, version: DescriptorVersion) -> bool:
         and version.version in versions.defaults()
         and service().copies.get(list_id) is not None
     )
+
+
+def can_serve_fast(candidates: FaceCandidates, version: DescriptorVersion) -> bool:
+    """Return whether `can_serve` holds, the list has fast codes, and fast matching is asked for."""
+    if (candidates.speed or config(MatchingSpeed).default_speed) != "fast" or not can_serve(candidates, version):
+        return False
+    copy = service().copies.get(cast(UUID, candidates.filters["list_id"]))
+    return copy is not None and copy.fast is not None

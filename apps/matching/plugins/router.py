@@ -12,6 +12,7 @@ from apps.matching.config import MatcherProxy
 from apps.matching.engine.database import DatabaseMatcher
 from apps.matching.engine.protocol import Hit, Matcher
 from apps.matching.plugins.contract import DATABASE_COST, SubRequest
+from apps.matching.plugins.fast import Fast
 from apps.matching.plugins.list_cache import ListCache
 from apps.matching.plugins.loading import MATCHING_PLUGINS
 from apps.matching.plugins.runner import Runner
@@ -28,7 +29,7 @@ class Plugins:
     def loaded(cls) -> "Plugins":
         """Load and start the built-in and the active plugins."""
         active = [Runner(name, plugin) for name, plugin in MATCHING_PLUGINS.load(config(MatcherProxy).active_plugins)]
-        return cls([Runner("list_cache", ListCache())], active)
+        return cls([Runner("fast", Fast()), Runner("list_cache", ListCache())], active)
 
     def used(self) -> tuple[Runner, ...]:
         """Return the plugins that get sub-requests."""

@@ -45,6 +45,7 @@ from apps.matching.segments.codes import (
     basis_of,
     encode,
 )
+from apps.matching.segments.fast_wanted import fast_bytes_per_row, wants_fast
 from apps.matching.segments.files import (
     MANIFEST,
     OUTGROWN,
@@ -56,6 +57,7 @@ from apps.matching.segments.files import (
     manifest_write,
     segment_write,
     segments_open,
+    segments_root,
     writing,
 )
 
@@ -257,9 +259,11 @@ def lists_wanted() -> tuple[list[tuple[ListKeys, DescriptorVersion]], int]:
         return [], 0
     lists = settings.cached_data.faces_lists
     rows = lists_of_at_least(faces=settings.smallest_list, include=lists.include, exclude=lists.exclude)
-    wanted, used = [], 0
+    wanted, used, root = [], 0, segments_root()
     for row in rows:
         size = row.faces * (version.dimension + version.dimension // HEAD_SHARE + BYTES_PER_ROW)
+        if wants_fast(root, row.list_id, row.faces):
+            size += row.faces * fast_bytes_per_row(version.dimension)
         if used + size <= settings.memory_limit:
             used += size
             wanted.append((row, version))

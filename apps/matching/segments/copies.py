@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -14,6 +14,8 @@ import numpy as np
 from apps.faces.changes import Keys
 from apps.matching.segments.codes import Floats, rounding
 from apps.matching.segments.deciding import DecidedCopy, State
+from apps.matching.segments.fast import FastCodes, proposals_fast
+from apps.matching.segments.fast_files import FastDescription, fast_described, fast_path, fast_read
 from apps.matching.segments.files import (
     MANIFEST,
     Manifest,
@@ -40,6 +42,7 @@ class ListCopy(DecidedCopy):
         self.manifest, self.segments = manifest, tuple(segments)
         self.directory = directory
         self.scan: Scan = scan
+        self.fast: FastCopy | None = None
         nothing = np.empty(0, np.int64)
         gone = [each.gone for each in segments]
         dead = tuple(
@@ -74,6 +77,60 @@ class ListCopy(DecidedCopy):
         (self.directory / MANIFEST).unlink(missing_ok=True)  # the builder makes it anew
 
 
+class FastCopy(ListCopy):
+    """A list whose fast codes propose: a result may lack faces, but all its hits are right.
+
+    Without codes of a segment, all its rows are compared. `codes`, `descriptions`: by the name of the segment.
+    """
+
+    def __init__(
+        self, copy: ListCopy, codes: Mapping[str, FastCodes], descriptions: Mapping[str, FastDescription]
+    ) -> None:
+        super().__init__(copy.directory, copy.manifest, copy.segments)
+        self.codes, self.descriptions = codes, descriptions
+
+    def _proposals(
+        self, state: State, vectors: Floats, limit: int, threshold: float, only: Keys | None
+    ) -> list[Proposed]:
+        if only is not None:  # few enough for the complete codes
+            return super()._proposals(state, vectors, limit, threshold, only)
+        least = threshold - rounding(self.manifest.dimension)
+        parts = [
+            (each.segment, dead, self.codes.get(each.name))
+            for each, dead in zip(self.segments, state.dead, strict=True)
+        ]
+        return proposals_fast(parts, (state.keys, state.rows), vectors, limit, least)
+
+
+def fast_copy_of(copy: ListCopy) -> FastCopy | None:
+    """Return the fast copy of a list, None until the codes of its oldest segment are complete.
+
+    The oldest segment has nearly all faces. Codes that are read already are kept; damaged files are deleted, so that
+    they are made anew.
+    """
+    known = copy.fast
+    codes: dict[str, FastCodes] = {}
+    descriptions: dict[str, FastDescription] = {}
+    for each in copy.segments:
+        path = fast_path(copy.directory, each.name)
+        try:
+            described = fast_described(path)
+            if known is not None and known.descriptions.get(each.name) == described:
+                codes[each.name] = known.codes[each.name]
+            else:
+                codes[each.name] = fast_read(path, described, len(each.segment.keys), copy.manifest.dimension)
+            descriptions[each.name] = described
+        except FileNotFoundError:
+            continue
+        except SegmentError as error:
+            path.unlink(missing_ok=True)
+            logger.error("%s; the list is matched exactly until the fast codes are made anew", error)
+    if not copy.segments or copy.segments[0].name not in codes:
+        return None
+    same = known is not None and not known.broken and known.segments == copy.segments and known.codes == codes
+    return known if same else FastCopy(copy, codes, descriptions)
+
+
 class Copies:
     """The copies of all lists that this process has mapped."""
 
@@ -105,7 +162,9 @@ class Copies:
                     if copy is None or copy.broken or read[name] != self._read.get(name):
                         manifest = manifest_read(path.parent)
                         mapped = () if copy is None or copy.broken else copy.segments
+                        fast = None if copy is None else copy.fast
                         copy = ListCopy(path.parent, manifest, segments_open(path.parent, manifest, mapped))
+                        copy.fast = fast
                     if not copy.intact:
                         raise SegmentError(f"{name}: a segment is damaged")
                     copies[UUID(copy.manifest.list_id)] = copy
@@ -120,6 +179,8 @@ class Copies:
                     read.pop(name, None)
                     path.unlink(missing_ok=True)
                     logger.error("%s: the builder makes it anew", error)
+            for copy in copies.values():
+                copy.fast = fast_copy_of(copy)
             if self.device is not None:
                 for copy in copies.values():
                     segments = [each.segment for each in copy.segments]

@@ -34,6 +34,8 @@ DIRECTORY = "segments"  # in the var directory
 WRITE_LOCK = "write.lock"
 MANIFEST = "manifest.json"
 OUTGROWN = ""  # the cluster of a manifest that is valid, but whose list is to be built anew with principal components
+FAST_STATE = "fast.json"  # progress of fast codes
+FAST_SUFFIX = ".fast"  # of the fast codes of a segment
 MAX_MANIFEST_BYTES = 1024**2
 
 
@@ -143,16 +145,16 @@ def manifest_write(directory: Path, manifest: Manifest) -> None:
         "files": [asdict(file) for file in manifest.files],
     }
     body = json.dumps(data).encode()
-    with _replaced(directory / MANIFEST) as file:
+    with replaced(directory / MANIFEST) as file:
         file.write(b"%d\n%s" % (zlib.crc32(body), body))
-    named = {MANIFEST, *(file.name for file in manifest.files)}
+    named = {MANIFEST, FAST_STATE, *(file.name for file in manifest.files)}
     for path in directory.iterdir():
-        if path.name not in named:
+        if path.name not in named and path.name.removesuffix(FAST_SUFFIX) not in named:
             path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def _replaced(path: Path) -> Iterator[IO[bytes]]:
+def replaced(path: Path) -> Iterator[IO[bytes]]:
     """Write a file under another name; sync and rename it if all went well, else delete it."""
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
@@ -228,7 +230,7 @@ class SegmentWriter:
         if self._next != self.rows:
             raise SegmentError("fewer rows than announced")
         self._file.flush()
-        return SegmentFile(name, self.bytes, _checksum(self._file), self.rows, self.gone)
+        return SegmentFile(name, self.bytes, checksum_of(self._file), self.rows, self.gone)
 
 
 def segment_write(
@@ -246,14 +248,14 @@ def segment_write(
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = f"{uuid4().hex}.segment"
-    with _replaced(directory / name) as file:
+    with replaced(directory / name) as file:
         writer = SegmentWriter(file, basis, version, rows, gone)
         for keys, arrays in parts:
             writer.add(keys, arrays)
         return writer.entry(name)
 
 
-def _checksum(file: IO[bytes]) -> int:
+def checksum_of(file: IO[bytes]) -> int:
     file.seek(0)
     checksum = 0
     while part := file.read(CRC_BYTES):
@@ -268,7 +270,7 @@ def segment_open(directory: Path, entry: SegmentFile, version: int, dimension: i
         found = os.fstat(file.fileno())
         if found.st_size != entry.bytes:
             raise SegmentError(f"{directory.name}/{entry.name}: wrong length")
-        if _checksum(file) != entry.crc:
+        if checksum_of(file) != entry.crc:
             raise SegmentError(f"{directory.name}/{entry.name}: wrong checksum")
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:

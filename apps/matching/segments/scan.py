@@ -109,7 +109,7 @@ class Best:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Multiplier:
+class Multiplier:
     """Codes of m vectors, packed for products with rows of codes.
 
     Processors with AMX multiply by 16 columns at once. Fewer vectors leave columns empty, so that `fold` rows of codes
@@ -124,7 +124,7 @@ class _Multiplier:
     vectors: int
 
     @classmethod
-    def of(cls, codes: Codes) -> "_Multiplier":
+    def of(cls, codes: Codes) -> "Multiplier":
         vectors, dimension = codes.shape
         fold = max(1, TILE_COLUMNS // vectors)
         wide = np.zeros((fold, vectors, fold, dimension), np.int8)
@@ -153,10 +153,10 @@ class Query:
     wide: Floats
     step: Floats  # [m]
     lost: Floats  # [m], the norm that the codes of the vectors lose
-    codes: _Multiplier
+    codes: Multiplier
     head_step: Floats
     head_lost: Floats
-    head_codes: _Multiplier  # not used without head
+    head_codes: Multiplier  # not used without head
     tail_norm: Floats
 
 
@@ -197,10 +197,10 @@ def query_of(basis: Basis, vectors: Floats) -> Query:
         wide,
         step,
         lost,
-        _Multiplier.of(codes),
+        Multiplier.of(codes),
         head_step,
         head_lost,
-        _Multiplier.of(head_codes),
+        Multiplier.of(head_codes),
         np.linalg.norm(rotated[:, basis.head :], axis=1),
     )
 

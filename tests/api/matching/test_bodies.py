@@ -166,6 +166,7 @@ def test_faces_and_bodies_never_mix(client: Client, account: Account) -> None:
     failed(client, body(sdk(VECTORS[0])), 400, 31001, path="faces")
     failed(client, {"references": [sdk(VECTORS[0])], "candidates": [face]}, 400, 31005, path="raw")
     failed(client, body(sdk(VECTORS[0])), 400, 12036, f"?descriptor_version={FACE_VERSION}")
+    failed(client, body(sdk(VECTORS[0])), 400, 12012, "?matching_speed=faster")
     failed(client, body(sdk(VECTORS[0])), 400, 12036, f"?descriptor_version={VERSION}", path="faces")
 
 

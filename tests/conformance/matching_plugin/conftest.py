@@ -20,9 +20,10 @@ from apps.faces.attributes import attribute_create
 from apps.faces.models import Face
 from apps.faces.services import face_create, list_create
 from apps.faces.types import AttributeData, FaceDraft
-from apps.matching.config import DescriptorsCache, MilvusServer
+from apps.matching.config import DescriptorsCache, MatchingSpeed, MilvusServer
 from apps.matching.engine import cached
 from apps.matching.plugins.contract import MatchingPlugin, SubRequest
+from apps.matching.plugins.fast import Fast
 from apps.matching.plugins.list_cache import ListCache
 from apps.matching.plugins.loading import BUILT_IN, MATCHING_PLUGINS
 from apps.matching.plugins.runner import Runner
@@ -35,7 +36,7 @@ from tests.milvus import milvus_close
 FACE, BODY, DIMENSION = 9731, 9732, 32
 OBJECTS = 90
 TEMPLATE = str(Path(settings.BASE_DIR) / "docs" / "matching_plugin_template.py")
-NAMES = ("list_cache", *BUILT_IN)
+NAMES = ("list_cache", "fast", *BUILT_IN)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -49,6 +50,8 @@ def plugin_named(name: str) -> MatchingPlugin:
     """Return a built-in plugin, that of a file, an active name, or of a module that can be imported."""
     if name == "list_cache":
         return ListCache()
+    if name == "fast":
+        return Fast()
     if name.endswith(".py"):
         return MATCHING_PLUGINS.plugin_of(MATCHING_PLUGINS.module_of(Path(name).resolve()))
     try:
@@ -128,6 +131,7 @@ def world(
     transactional_db: None, tmp_path: Path, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
     configure(DescriptorsCache, smallest_list=1, updating_cache_interval=3600)
+    configure(MatchingSpeed, fast_from=1, default_speed="fast")
     configure(MilvusServer, uri=str(tmp_path / "milvus.db"), smallest_list=1)
     monkeypatch.setattr(files, "DIRECTORY", str(tmp_path / "segments"))
     cached.service.close()

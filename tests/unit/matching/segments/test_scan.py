@@ -100,7 +100,7 @@ def test_products_are_exact(columns: int, monkeypatch: pytest.MonkeyPatch) -> No
     for rows, vectors, dimension in ((1, 1, 512), (16, 1, 7), (1003, 1, 128), (100, 5, 64), (33, 16, 32), (50, 30, 1)):
         left = random.integers(-127, 128, (rows, dimension), dtype=np.int8)
         right = random.integers(-127, 128, (vectors, dimension), dtype=np.int8)
-        found = scan_module._Multiplier.of(right).products(left)
+        found = scan_module.Multiplier.of(right).products(left)
         assert (found == left.astype(np.int64) @ right.T.astype(np.int64)).all()
 
 
