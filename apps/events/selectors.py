@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -58,7 +59,7 @@ def events_page(
     columns: Collection[str] = (),
     now: datetime | None = None,
 ) -> list[Event]:
-    """Return a page of events ordered by time, newest first by default, with one query.
+    """Return a page of events ordered by time, newest first by default, with one query (conditions on `meta`: two).
 
     A search without any of `WINDOW_TERMS` covers `default_window_days` before `now`. `columns`: the columns to load,
     empty for all. The query reads the keys of the page first, most often from one index alone, and then 10 to 1000
@@ -73,9 +74,12 @@ def events_page(
     positions = Positions(scope=scope, filters=asked, page=page, order=order)
     before = positions.before()
     wanted = matching[page.slice] if before is None else matching.filter(before.beyond(order))[: page.size]
-    events: QuerySet[Event] = Event.objects.for_scope(scope).filter(pk__in=wanted.values("pk"))
-    with _in_order_of_time() if _searches_meta(filters) else nullcontext():
-        found = list(events.only(*columns, *(("create_time",) if columns else ())).order_by(*keys))
+    keys_of_page: Any = wanted.values("pk")
+    if _searches_meta(filters):
+        with _in_order_of_time():
+            keys_of_page = list(wanted.values_list("pk", flat=True))
+    events: QuerySet[Event] = Event.objects.for_scope(scope).filter(pk__in=keys_of_page)
+    found = list(events.only(*columns, *(("create_time",) if columns else ())).order_by(*keys))
     if len(found) == page.size:
         positions.keep(found[-1])
     return found
