@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from apps.accounts.auth.access import principal_of_request, read_scope
 from apps.accounts.selectors import account_get
 from apps.common.api.views import LunaView
+from apps.common.parts import EVENTS
 from apps.common.validation import checked_body
 from apps.events.api.statistics_serializers import StatisticsBody
 from apps.events.statistics import Question, events_statistics
@@ -33,6 +34,7 @@ class StatisticsJson(TypedDict):
 
 
 class StatisticsView(LunaView):
+    parts = (EVENTS,)
     permissions: ClassVar = {"POST": ("event", "view")}
 
     @extend_schema(

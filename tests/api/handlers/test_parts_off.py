@@ -28,6 +28,7 @@ def test_without_events(client: Client, stored: Count) -> None:
             client.post(f"{handler}/stream_events", astronaut(), JPEG),
             client.get("/6/events"),
             client.get(f"/6/events/{ID}"),
+            client.post("/6/events/stats", {"targets": []}, JSON),
             client.post("/6/matcher/faces", EVENT_CANDIDATES, JSON),
             client.post("/6/matcher/faces", EVENT_REFERENCE, JSON),
             client.post(verifications, astronaut(), JPEG),
