@@ -29,8 +29,8 @@ from apps.recognition.networks.registry import Registry
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, Plan
 from tests.perf.engine import TURNS, RecordingEngine, portrait, speed, speeds
+from tests.perf.people import population
 from tests.perf.report import Row, percentile
-from tests.perf.segments import spectrum
 
 PLAN = Plan(estimators=frozenset({"face_descriptor"}))
 PICTURES_AT_ONCE = 16  # alone on CUDA: their rows fill the largest batches
@@ -78,7 +78,7 @@ def bench() -> list[Row]:
 def scans(name: str) -> list[Row]:
     """Top 5 of one vector in one segment, in both precisions, and what stays unproven."""
     faces = int(os.environ.get("LUNA_BENCH_FACES", "100000" if name == "cpu" else "10000000"))
-    drawn, random = spectrum(DIMENSION), np.random.default_rng(2026)
+    drawn, random = population(DIMENSION).people, np.random.default_rng(2026)
     parts = [encode(drawn(random, min(PART_ROWS, faces - at)), Basis(DIMENSION)) for at in range(0, faces, PART_ROWS)]
     codes, head, scale, residual, tail = (
         np.concatenate([getattr(part, each) for part in parts])

@@ -96,7 +96,7 @@ def fill(accounts: list[UUID]) -> None:
             last = min(int((after - start) / step) - 1, ROWS - 1)
             name = f"{EVENTS}_p{month:%Y%m%d}"
             cursor.execute(f"CREATE TABLE {name} (LIKE {EVENTS})")
-            given = {"accounts": accounts, "start": start, "step": step, "first": first, "last": last}
+            given: dict[str, Any] = {"accounts": accounts, "start": start, "step": step, "first": first, "last": last}
             given |= {"low": month, "high": after}
             cursor.execute(FILL.format(table=name), given)
             high = key_at(after)

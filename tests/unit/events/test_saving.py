@@ -179,7 +179,7 @@ def test_a_full_disk_is_an_error_and_queues_nothing(monkeypatch: pytest.MonkeyPa
         raise OSError("no space left on device")
 
     queue = saver()
-    monkeypatch.setattr(spool.os, "fdatasync", full)
+    monkeypatch.setattr("apps.events.spool.os.fdatasync", full)
     with pytest.raises(LunaError) as raised:
         events_enqueue(account_id=uuid4(), records=[record()])
     assert raised.value.code == 23010
