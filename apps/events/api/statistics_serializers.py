@@ -140,6 +140,8 @@ class TargetSerializer(StrictSerializer):
         column = _checked_column(values.get("column", "event_id"))
         if values["aggregator"] != "count" and column not in MEASURED[values["aggregator"]] and PREFIX not in column:
             raise ValidationError({"column": f"'{column}' has no '{values['aggregator']}'."})
+        if values["aggregator"] == "avg" and column.startswith(PREFIX) and column.endswith(":string"):
+            raise ValidationError({"column": f"'{column}' has no 'avg'."})
         if column.startswith(PREFIX) and values["aggregator"] != "count" and ":" not in column:
             column = f"{column}:numeric"
         return Target(column, values["aggregator"])

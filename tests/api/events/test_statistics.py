@@ -244,6 +244,7 @@ def test_the_right_to_view_events_is_required(account: Account) -> None:
         {"targets": [{"column": "nothing", "aggregator": "count"}]},
         {"targets": [{"column": "tags", "aggregator": "max"}]},
         {"targets": [{"column": "source", "aggregator": "avg"}]},
+        {"targets": [{"column": "meta.a:string", "aggregator": "avg"}]},
         {"targets": [{"column": "event_id", "aggregator": "min"}]},
         {"targets": [{"column": "age", "aggregator": "median"}]},
         {"targets": [{"column": "age", "aggregator": "max", "interval": "1d"}]},
