@@ -4,6 +4,7 @@ A function that builds JSON returns a `TypedDict`, and `apps.common.api.typed` d
 component has the name of the class without `Json`. A text in `Annotated` is the description of a member.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -12,6 +13,21 @@ from apps.common.filters.enums import Number
 
 Json = dict[str, object]
 SUFFIX = "Json"
+
+
+class StoredJsonDecoder(json.JSONDecoder):
+    """Decoder of `jsonb` columns with JSON of clients.
+
+    PostgreSQL writes the number 1e40 with all its digits, and responses hold whole numbers of 64 bits: longer ones are
+    read as floats.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"parse_int": _whole, **kwargs})
+
+
+def _whole(text: str) -> int | float:
+    return int(text) if len(text) < len(str(2**63)) else float(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,8 @@ def format_time(value: datetime | None) -> str | None:
 
 @cache
 def time_zones() -> frozenset[str]:
-    """Return the names of the IANA time zone database."""
-    return frozenset(available_timezones())
+    """Return the names of the IANA time zone database. `localtime` is a file of some machines."""
+    return frozenset(available_timezones()) - {"localtime"}
 
 
 def parse_time(text: str) -> datetime:

@@ -9,6 +9,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from apps.accounts.models import AccountOwned
+from apps.common.json_types import StoredJsonDecoder
 from apps.common.vectors import PlainVectorField
 
 SMALL = models.PositiveSmallIntegerField
@@ -45,7 +46,7 @@ class Event(AccountOwned):
     external_id = models.CharField(max_length=36, blank=True, default="")
     user_data = models.CharField(max_length=128, blank=True, default="")
     tags = ArrayField(models.CharField(max_length=36), default=list)
-    meta = models.JSONField(null=True)
+    meta = models.JSONField(null=True, decoder=StoredJsonDecoder)
 
     city = models.CharField(max_length=36, null=True)
     area = models.CharField(max_length=36, null=True)
@@ -81,7 +82,7 @@ class Event(AccountOwned):
     top_similar_object_type = SMALL(null=True)  # 0 face, 1 event
     top_similar_object_similarity = models.FloatField(null=True)
     top_similar_external_id = models.CharField(max_length=36, null=True)
-    match_result = models.JSONField(default=list)
+    match_result = models.JSONField(default=list, decoder=StoredJsonDecoder)
 
     face_detections = models.JSONField(default=list)
     body_detections = models.JSONField(default=list)

@@ -1,5 +1,6 @@
 """Statistics of events: aggregates of columns, in groups, computed by one statement."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,9 +8,8 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
-import orjson
 from django.core.exceptions import EmptyResultSet
-from django.db import connection
+from django.db import DataError, connection, transaction
 from django.db.models import Case, F, QuerySet, When
 from django.db.models.functions import JSONObject
 
@@ -17,7 +17,8 @@ from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.filters import Filters
 from apps.common.filters.columns import ARRAYS, KINDS, AnyColumn
-from apps.common.filters.meta import PREFIX, meta_column
+from apps.common.filters.meta import PREFIX, is_untyped_meta, meta_column
+from apps.common.json_types import StoredJsonDecoder
 from apps.common.scope import Scope
 from apps.common.times import format_time
 from apps.events.models import Event
@@ -113,8 +114,8 @@ def events_statistics(*, scope: Scope, question: Question) -> list[dict[str, Any
 
 
 def _json(key: str, value: Any) -> Any:
-    if key == POSITION and value is not None:
-        return orjson.loads(value)
+    if isinstance(value, str) and (key == POSITION or is_untyped_meta(key)):
+        return json.loads(value, cls=StoredJsonDecoder)
     if isinstance(value, datetime):
         return format_time(value)
     if isinstance(value, UUID):
@@ -143,9 +144,13 @@ class _Statement:
         joins = "".join(group.join for group in groups)
         ending = f" GROUP BY {keys} ORDER BY {keys}" if groups else ""
         sql = f"SELECT {', '.join(selected)} FROM ({inner}) AS e{joins}{ending} LIMIT {MAX_GROUPS + 1}"  # noqa: S608
-        with connection.cursor() as cursor:
-            cursor.execute(sql, [*(zone for group in groups for zone in group.zones), *parameters])
-            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(sql, [*(zone for group in groups for zone in group.zones), *parameters])
+                rows: list[tuple[Any, ...]] = cursor.fetchall()
+        except DataError as error:  # an interval that begins before the year 1 or ends after 9999
+            problem = "events at an end of the calendar have no such interval; give a period"
+            raise LunaError(errors.INVALID_JSON, f"{problem}. Path: 'group_by'") from error
         return rows
 
     def of_no_event(self) -> list[tuple[Any, ...]]:

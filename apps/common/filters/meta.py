@@ -77,6 +77,9 @@ class MetaCondition:
         there, fact = self._sql_number() if self.numeric else self._sql_text()
         return Case(When(there, then=fact))
 
+    def scalar(self) -> Expression:
+        return Case(When(Q(In(self._type(), ["string", "number", "boolean"])), then=self._at("#>")))
+
     def _sql_text(self) -> tuple[Q, Expression]:
         # Collation "C" orders by code point, as Python does.
         return Q(Exact(self._type(), "string")), Collate(self._at("#>>"), "C")
@@ -159,11 +162,20 @@ def meta_condition(name: str, value: Any) -> MetaCondition:
 
 
 def meta_column(name: str) -> Expression:
-    """Return the value at `meta.<path>[:<type>]` of a row. Raises DRF's ValidationError."""
+    """Return the value at `meta.<path>[:<type>]` of a row; without a type any text, number or truth value, as `jsonb`.
+
+    Raises DRF's ValidationError.
+    """
     matched = NAME.fullmatch(name)
     if matched is None or matched["operator"] or not all(path := tuple(matched["path"].split("."))):
         raise ValidationError({name: "expected meta.<path>[:string|integer|numeric]."})
-    return MetaCondition(path, "eq", matched["type"] not in (None, "string"), ()).column()
+    condition = MetaCondition(path, "eq", matched["type"] in ("integer", "numeric"), ())
+    return condition.column() if matched["type"] else condition.scalar()
+
+
+def is_untyped_meta(name: str) -> bool:
+    """Return whether `meta_column` of the name gives `jsonb`."""
+    return name.startswith(PREFIX) and NAME.fullmatch(name) is not None and ":" not in name
 
 
 def _value(name: str, kind: str, value: Any) -> str | Decimal:

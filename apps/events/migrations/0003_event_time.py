@@ -5,15 +5,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('events', '0002_no_spare_indexes'),
+        ("events", "0002_no_spare_indexes"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='event',
-            index=models.Index(fields=['-create_time', '-id'], name='event_time'),
+            model_name="event",
+            index=models.Index(fields=["-create_time", "-id"], name="event_time"),
         ),
     ]

@@ -4,14 +4,13 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('events', '0003_event_time'),
+        ("events", "0003_event_time"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='eventdescriptor',
-            index=models.Index(fields=['version', 'event'], name='event_version'),
+            model_name="eventdescriptor",
+            index=models.Index(fields=["version", "event"], name="event_version"),
         ),
     ]

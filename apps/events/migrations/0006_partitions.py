@@ -134,7 +134,9 @@ class Migration(migrations.Migration):
                 migrations.AddField(
                     "eventdescriptor",
                     "pk",
-                    models.CompositePrimaryKey("event", "version", blank=True, editable=False, primary_key=True, serialize=False),
+                    models.CompositePrimaryKey(
+                        "event", "version", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
                 ),
                 migrations.AlterField(
                     "eventdescriptor",
@@ -147,9 +149,7 @@ class Migration(migrations.Migration):
                         to="events.event",
                     ),
                 ),
-                migrations.AddIndex(
-                    "eventdescriptor", models.Index(fields=["version", "event"], name="event_version")
-                ),
+                migrations.AddIndex("eventdescriptor", models.Index(fields=["version", "event"], name="event_version")),
             ],
         ),
         *(migrations.AddIndex("event", index) for index in INDEXES),

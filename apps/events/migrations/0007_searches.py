@@ -5,23 +5,34 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('events', '0006_partitions'),
+        ("events", "0006_partitions"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='event',
-            index=models.Index(condition=models.Q(('latitude__isnull', False)), fields=['account', 'latitude', 'longitude'], name='event_position'),
+            model_name="event",
+            index=models.Index(
+                condition=models.Q(("latitude__isnull", False)),
+                fields=["account", "latitude", "longitude"],
+                name="event_position",
+            ),
         ),
         migrations.AddIndex(
-            model_name='event',
-            index=models.Index(condition=models.Q(('street__isnull', False)), fields=['account', 'street', '-create_time', '-id'], name='event_street'),
+            model_name="event",
+            index=models.Index(
+                condition=models.Q(("street__isnull", False)),
+                fields=["account", "street", "-create_time", "-id"],
+                name="event_street",
+            ),
         ),
         migrations.AddIndex(
-            model_name='event',
-            index=models.Index(condition=models.Q(('top_similar_object_similarity__isnull', False)), fields=['account', 'top_similar_object_similarity'], name='event_similarity'),
+            model_name="event",
+            index=models.Index(
+                condition=models.Q(("top_similar_object_similarity__isnull", False)),
+                fields=["account", "top_similar_object_similarity"],
+                name="event_similarity",
+            ),
         ),
     ]

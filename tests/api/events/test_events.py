@@ -351,3 +351,13 @@ def test_searches_of_meta_read_pages_in_order(client: Client, account: Account) 
     with connection.cursor() as cursor:
         cursor.execute("SHOW enable_sort")
         assert cursor.fetchone() == ("on",)
+
+
+@pytest.mark.parametrize("number", [1e40, 1e300, 2**63, -1e30, 12])
+def test_large_numbers_of_meta(client: Client, account: Account, number: float) -> None:
+    event = make_event(account, create_time=NOW, meta={"number": number})
+    for path in ("/6/events", f"/6/events/{event.event_id}"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        body = answer.json()
+        assert (body["events"][0] if "events" in body else body)["meta"]["number"] == pytest.approx(number)

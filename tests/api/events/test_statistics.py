@@ -95,7 +95,14 @@ def test_arrays_count_in_the_group_of_each_value(client: Client, rows: list[dict
 def test_meta_and_position(client: Client, rows: list[dict[str, Any]]) -> None:
     warm = [{"column": "meta.temperature", "aggregator": name} for name in ("count", "avg")]
     (row,) = asked(client, targets=warm)
-    assert row == {"meta.temperature__count": 0, "meta.temperature:numeric__avg": 37.5}
+    assert row == {"meta.temperature__count": 12, "meta.temperature:numeric__avg": 37.5}
+    assert counts(asked(client, targets=[COUNT], group_by="meta.temperature"), "meta.temperature") == {
+        37.5: 12,
+        None: 12,
+    }
+    assert asked(client, targets=[{"column": "meta.temperature:string", "aggregator": "count"}])[0] == {
+        "meta.temperature:string__count": 0
+    }
     assert counts(asked(client, targets=[COUNT], group_by="meta.door.name"), "meta.door.name") == {
         "north": 12,
         None: 12,
@@ -255,6 +262,7 @@ def test_the_right_to_view_events_is_required(account: Account) -> None:
         {"targets": [COUNT], "group_by": ["1d", "1h"]},
         {"targets": [COUNT], "group_by": "meta.a__gt"},
         {"targets": [COUNT], "time_zone": "Mars/Base"},
+        {"targets": [COUNT], "time_zone": "localtime"},
         {"targets": [COUNT], "time_zone": "UTC'; DROP TABLE x; --"},
         {"targets": [COUNT], "period": ["yesterday"]},
         {"targets": [COUNT], "period": ["now-1d", "now-1h", "now-1m"]},
@@ -291,3 +299,9 @@ def test_bad_bodies(client: Client, body: dict[str, Any]) -> None:
 def test_too_many_groups(client: Client, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "MAX_GROUPS", 23)
     assert "more than 23 groups" in asked(client, 400, targets=[COUNT], group_by="create_time")
+
+
+def test_times_at_the_ends_of_the_calendar(client: Client, account: Account) -> None:
+    make_event(account, create_time=datetime(1, 1, 1, tzinfo=UTC))
+    problem = asked(client, 400, targets=[COUNT], group_by="10000y", time_zone="Asia/Tokyo")
+    assert "give a period" in problem
