@@ -114,14 +114,15 @@ def descriptors_drop(*, objects: Objects, scope: Scope, number: int, force: bool
         account_id=scope.account_id,
     )
     model, owner, name = MODELS[objects]
-    chosen = descriptors_of(objects=objects, scope=scope, number=number).order_by("pk")
+    key = f"{name}_id"  # unique within a version
+    chosen = descriptors_of(objects=objects, scope=scope, number=number).order_by(key)
     last = 0
-    while rows := list(chosen.filter(pk__gt=last).values_list("pk", f"{name}_id")[:BATCH_ROWS]):
-        last = rows[-1][0]
+    while keys := list(chosen.filter(**{f"{key}__gt": last}).values_list(key, flat=True)[:BATCH_ROWS]):
+        last = keys[-1]
         with transaction.atomic():
             # The lock prevents two concurrent drops from deleting both descriptors of an object.
-            owners = owner.objects.unscoped().filter(pk__in=[key for _, key in rows]).order_by("id")
+            owners = owner.objects.unscoped().filter(pk__in=keys).order_by("id")
             list(owners.select_for_update(no_key=True).values_list("pk", flat=True))
-            going = model.objects.filter(pk__in=[key for key, _ in rows])
+            going = model.objects.filter(version=number, **{f"{key}__in": keys})
             removed, _ = (going if force else going.filter(Exists(_others(objects, number)))).delete()
         yield removed

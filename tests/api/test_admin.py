@@ -221,7 +221,13 @@ def test_an_account_is_made_with_a_hashed_password(site: Client, admin: Account)
 
 
 def test_an_account_is_changed_and_its_password_too(site: Client, owner: Account) -> None:
-    form = {"login": owner.login, "account_type": "advanced_user", "description": "front desk", "is_active": "on"}
+    form = {
+        "login": owner.login,
+        "account_type": "advanced_user",
+        "description": "front desk",
+        "is_active": "on",
+        "time_zone": "UTC",
+    }
     assert site.post(reverse("admin:accounts_account_change", args=(owner.pk,)), form).status_code == 302
     passwords = {"password1": "another one", "password2": "another one"}
     assert site.post(f"/admin/accounts/account/{owner.pk}/password/", passwords).status_code == 302
@@ -233,7 +239,7 @@ def test_an_account_is_changed_and_its_password_too(site: Client, owner: Account
 
 
 def test_an_administrator_cannot_lock_himself_out(site: Client, admin: Account) -> None:
-    form = {"login": admin.login, "account_type": "user", "description": ""}
+    form = {"login": admin.login, "account_type": "user", "description": "", "time_zone": "UTC"}
     site.post(reverse("admin:accounts_account_change", args=(admin.pk,)), form)
     url = reverse("admin:accounts_account_delete", args=(admin.pk,))
     response = site.post(url, {"post": "yes", "login": admin.login}, follow=True)

@@ -202,7 +202,7 @@ def test_the_sidebar_shows_what_may_be_opened(role: str, links: set[str]) -> Non
 
 def test_a_role_is_given_and_taken_by_the_page(rows: dict[Any, Any]) -> None:
     site, owner = site_of("type admin"), rows[Account]
-    form = {"login": owner.login, "account_type": "user", "description": "", "is_active": "on"}
+    form = {"login": owner.login, "account_type": "user", "description": "", "is_active": "on", "time_zone": "UTC"}
     url = page(Account, "change", owner.pk)
     auditor = Group.objects.get(name=Role.AUDITOR)
     AuditRecord.objects.all().delete()
@@ -221,7 +221,7 @@ def test_nobody_gives_himself_a_role(role: str) -> None:
     site = Client()
     site.force_login(login)
     group = Group.objects.get(name=Role.ADMINISTRATOR)
-    form = {"login": login.login, "account_type": "admin", "groups": [group.pk], "is_active": "on"}
+    form = {"login": login.login, "account_type": "admin", "groups": [group.pk], "is_active": "on", "time_zone": "UTC"}
     assert site.post(page(Account, "change", login.pk), form).status_code == 403
     assert site.post(f"/admin/accounts/account/{login.pk}/password/", {}).status_code == 403
     assert list(login.groups.values_list("name", flat=True)) == [role]

@@ -33,7 +33,7 @@ from tests.containers import grid, saved_heif
 from tests.factories import make_version, unit_vectors
 
 MAX_BYTES, MAX_PIXELS = 1_000_000, 1_000_000
-FLOATS, BYTES = make_version(9401, 16), make_version(9402, 16, "uint8")
+FLOATS, BYTES = make_version(9401, 16), make_version(9411, 16, "uint8")
 RULES = Rules(
     parts=frozenset({"policies"}),
     details=frozenset({"meta", "detect_time", "detect_ts", "image_origin"}),

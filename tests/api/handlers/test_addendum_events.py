@@ -309,6 +309,7 @@ class TestHandlers:
 
     def test_what_they_show_means_the_same(self, client: Client) -> None:
         policies = {"match_policy": [{"label": "a", "candidates": {"origin": "events"}}], "detect_policy": BODIES}
+        policies["storage_policy"] = {"attribute_policy": {"ttl": 300}}  # without it, the setting of the moment applies
         shown = client.get(make_handler(client, policies)).json()["policies"]
         assert policies_parse(shown) == policies_parse(policies)
 

@@ -119,7 +119,7 @@ def test_a_cuda_engine_hands_every_batch_over_in_such_a_buffer(
     ours = engine.run(name, tensor, engine.deadline())
 
     class Session(OnnxSession):
-        def __init__(self, path: Path, device: Device) -> None:
+        def __init__(self, path: Path, device: Device, threads: int = 1) -> None:
             super().__init__(path, Device("cpu"))
 
         def run(self, tensor: Tensor) -> list[Tensor]:
