@@ -72,7 +72,7 @@ class EventPolicy:
 class NotificationPolicy:
     """Notification of websockets. `given`: whether a client asked for it, instead of taking the default."""
 
-    given: bool = False
+    given: bool = field(default=False, compare=False)
     send_notification: bool = True
     filters: Filters = field(default_factory=dict)
 
