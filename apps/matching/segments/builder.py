@@ -4,13 +4,12 @@ It follows the lists of the database, appends changes as small segments, and mer
 any point leaves the last complete manifest, or none; then the database answers until the list is built anew.
 """
 
-import fcntl
 import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from apps.common.config import config
 from apps.common.descriptors import DescriptorVersion, versions
 from apps.common.errors import LunaError
+from apps.common.locks import file_lock
 from apps.faces.changes import (
     GapError,
     Keys,
@@ -337,17 +337,9 @@ def _joined(
         yield keys[batch], arrays
 
 
-@contextmanager
-def builder_lock(root: Path) -> Iterator[bool]:
+def builder_lock(root: Path) -> AbstractContextManager[bool]:
     """Hold the lock of the only builder; yield whether it is held. The kernel releases it when the process ends."""
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (root / LOCK).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+    return file_lock(root / LOCK)
 
 
 def segments_drop(root: Path, drop: Callable[[Manifest | None, Path], bool]) -> int:

@@ -3,19 +3,19 @@
 It needs no database. A list is matched exactly until its codes are complete. A crash loses the unfinished codes only.
 """
 
-import fcntl
 import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
 
 from apps.common.config import config
 from apps.common.descriptors import versions
+from apps.common.locks import file_lock
 from apps.common.process import PerProcess, Status
 from apps.matching.config import DescriptorsCache, MatchingSpeed
 from apps.matching.segments.fast_files import fast_described, fast_path, fast_write
@@ -134,17 +134,9 @@ def _is_made(directory: Path, file: SegmentFile) -> bool:
         return False
 
 
-@contextmanager
-def fast_lock(root: Path) -> Iterator[bool]:
+def fast_lock(root: Path) -> AbstractContextManager[bool]:
     """Hold the lock of the only builder of fast codes; yield whether it is held."""
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (root / LOCK).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+    return file_lock(root / LOCK)
 
 
 class Running:
