@@ -1,0 +1,108 @@
+"""Background tasks, their subtasks and their errors. The rows are the queue: workers claim them by leases."""
+
+from typing import ClassVar
+
+from django.db import models
+
+from apps.accounts.models import Account, AccountOwned
+from apps.tasks.choices import UNFINISHED, TaskStatus
+
+
+class Task(AccountOwned):
+    """A background task. Its stages are split, process (by subtasks) and merge.
+
+    `account`: None for a task of all accounts, which only operators create. `task_type`: a number of `TaskKind` or of
+    a user type. `content`: as the client sent it, with sealed secrets. `create_time`: the time that relative times of
+    filters refer to. `token_id`, `remote_address`: the actor of audit lines. `lease_token`, `lease_time`: the worker
+    that splits or merges the task, and until when; `attempts`: leases of the current stage that expired.
+    """
+
+    account = models.ForeignKey(  # type: ignore[assignment]  # nullable, unlike that of other rows
+        Account, on_delete=models.CASCADE, null=True, related_name="+", db_index=False
+    )
+    task_id = models.BigAutoField(primary_key=True)
+    task_type = models.PositiveIntegerField()
+    task_status = models.PositiveSmallIntegerField(choices=TaskStatus.choices, default=TaskStatus.PENDING)
+    create_time = models.DateTimeField()
+    end_time = models.DateTimeField(null=True)
+    last_update_time = models.DateTimeField()
+    result_id = models.UUIDField(null=True)
+    result_ttl_days = models.SmallIntegerField(null=True)
+    count_task_parts_done = models.PositiveBigIntegerField(default=0)
+    count_task_parts_all = models.PositiveBigIntegerField(default=0)
+    content = models.JSONField(default=dict)
+    description = models.CharField(max_length=128, blank=True, default="")
+    notification_policy = models.JSONField(null=True)
+    schedule_id = models.BigIntegerField(null=True)
+    token_id = models.UUIDField(null=True)
+    remote_address = models.CharField(max_length=64, null=True)  # noqa: DJ001 (unknown is not empty)
+    lease_token = models.UUIDField(null=True)
+    lease_time = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+
+    class Meta(AccountOwned.Meta):
+        indexes: ClassVar = [
+            models.Index(fields=("account", "-task_id"), name="task_account"),
+            models.Index(
+                fields=("task_status", "task_id"),
+                condition=models.Q(task_status__in=UNFINISHED),
+                name="task_unfinished",
+            ),
+            models.Index(fields=("schedule_id",), condition=models.Q(schedule_id__isnull=False), name="task_schedule"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.task_id)
+
+
+class Subtask(models.Model):
+    """A resumable part of a task.
+
+    `content`: the part, as `split` defined it. `state`, `blob`: the last checkpoint, JSON and bytes.
+    """
+
+    subtask_id = models.BigAutoField(primary_key=True)
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="subtasks")
+    subtask_status = models.PositiveSmallIntegerField(choices=TaskStatus.choices, default=TaskStatus.PENDING)
+    create_time = models.DateTimeField()
+    end_time = models.DateTimeField(null=True)
+    result_id = models.UUIDField(null=True)
+    content = models.JSONField(default=dict)
+    state = models.JSONField(default=dict)
+    blob = models.BinaryField(null=True)
+    parts_done = models.PositiveBigIntegerField(default=0)
+    parts_all = models.PositiveBigIntegerField(default=1)
+    lease_token = models.UUIDField(null=True)
+    lease_time = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=("subtask_status", "subtask_id"),
+                condition=models.Q(subtask_status__in=UNFINISHED),
+                name="subtask_unfinished",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.subtask_id)
+
+
+class TaskError(models.Model):
+    """An error of a task, mostly of one object that the task could not handle. It contains no biometric data."""
+
+    error_id = models.BigAutoField(primary_key=True)
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="errors")
+    subtask = models.ForeignKey(Subtask, on_delete=models.CASCADE, null=True, related_name="errors")
+    error_code = models.PositiveIntegerField()
+    description = models.CharField(max_length=64)
+    detail = models.CharField(max_length=1024)
+    additional_info = models.CharField(max_length=128, blank=True, default="")
+    error_time = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=("error_time",), name="task_error_time")]
+
+    def __str__(self) -> str:
+        return f"{self.error_code} {self.additional_info}".strip()
