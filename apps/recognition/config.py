@@ -28,9 +28,9 @@ class Runtime(Settings):
         le=1024,
     )
     run_threads: int = setting(
-        1,
-        "Threads of one run of a network on a CPU. More shorten requests on idle processors, and cost throughput on "
-        "busy ones.",
+        2,
+        "Threads of one run of a network on a CPU, at most the processors that affinity and CPU quota allow. More "
+        "shorten requests on idle processors, and cost throughput on busy ones.",
         env="LUNA_ENGINE_RUN_THREADS",
         ge=1,
         le=64,

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from apps.common.processors import usable_processors
 from apps.recognition.engine.batching import Batcher
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.open_inference import connect
@@ -63,7 +64,7 @@ class LocalBackend:
         self._networks = networks
         self.name = self._device.name
         self.threads = config.threads or default_threads(self._device, config.processes)
-        self._run_threads = config.run_threads
+        self._run_threads = min(config.run_threads, usable_processors())
         self._sessions: dict[str, OnnxSession] = {}
         self._loading = threading.Lock()
         sizes = {name: self._batch_sizes(manifest) for name, manifest in networks.items()}

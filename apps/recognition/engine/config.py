@@ -10,7 +10,7 @@ class EngineConfig:
 
     `device`: cpu, cuda or cuda:N. `threads`: number of concurrent networks; 0: the processors divided by
     `processes`, the number of engines that share them (CPU), or two (CUDA).
-    `run_threads`: threads of one run of a network on a CPU.
+    `run_threads`: threads of one run of a network on a CPU; at most the usable processors.
     `gpu_memory_bytes`: limit of the CUDA memory arena of each network; 0: no limit. `inference_url`: Open Inference
     Protocol server that runs the networks instead of this process.
 
@@ -26,7 +26,7 @@ class EngineConfig:
     gpu_memory_bytes: int = 0
     inference_url: str = ""
     threads: int = 0
-    run_threads: int = 1
+    run_threads: int = 2
     processes: int = 1
     queue_rows: int = 512
     deadline_s: float = 30.0

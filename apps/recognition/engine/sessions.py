@@ -120,7 +120,6 @@ def check_placement(name: str, kinds: Mapping[str, Sequence[str]]) -> None:
 
 def _options(threads: int = 1) -> ort.SessionOptions:
     options = ort.SessionOptions()
-    # Parallel runs on several cores are faster than one run split over them (measured in `batching`).
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # other runs need the processors
     options.inter_op_num_threads = 1

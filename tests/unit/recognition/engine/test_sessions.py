@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from apps.recognition.engine import sessions
+from apps.recognition.engine import backends, sessions
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.errors import EngineError
@@ -37,6 +37,18 @@ def test_a_run_on_several_threads_has_the_same_outputs(engine: Engine, task: str
     one, two = (OnnxSession(path, Device("cpu"), threads).run(tensor) for threads in (1, 2))
     for first, second in zip(one, two, strict=True):
         np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-4 * max(1.0, float(np.abs(first).max())))
+
+
+def test_a_run_has_no_more_threads_than_the_usable_processors(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    monkeypatch.setattr(backends, "usable_processors", lambda: 1)
+    monkeypatch.setattr(backends, "OnnxSession", lambda path, device, number: threads.append(number))
+    manifest = engine.manifest(engine.tasks["emotion"])
+    registry = Registry(engine.config.networks_dir)
+    backend = backends.LocalBackend(EngineConfig(registry.directory), registry, {manifest.name: manifest})
+    backend.load(manifest)
+    backend.close()
+    assert threads == [1]
 
 
 def test_the_placement_names_every_node_and_its_device(engine: Engine) -> None:
