@@ -148,8 +148,9 @@ class TaskType(ABC):
         """
 
     def merge(self, run: TaskRun, results: Iterator[Any]) -> Result:
-        """Return the task's result of those of its subtasks, in order: decoded JSON, or None.
+        """Return the task's result of those of its subtasks, in order: decoded JSON, an open file, or None.
 
+        The result that is a `ResultFile` is a binary file that can seek; it is closed when the next one is requested.
         Not called for a single subtask, whose result is the task's. By default, the result is the list of the results.
         """
         return [*results]
