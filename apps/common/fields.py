@@ -87,7 +87,7 @@ def _max_ids() -> int:
 
 @extend_schema_field(OpenApiTypes.STR)
 class FilterTimeField(serializers.Field[datetime, str, str, Any]):
-    """A time in a filter: RFC 3339 or `now-<n><s|m|h|d|w|M|y>`."""
+    """A time in a filter: RFC 3339 or `now-<n><s|m|h|d|w|M|y>`. `now` of the context: the time it counts from."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"help_text": "RFC 3339, or relative such as `now-7d`", **kwargs})
@@ -96,7 +96,7 @@ class FilterTimeField(serializers.Field[datetime, str, str, Any]):
         if not isinstance(data, str):
             raise serializers.ValidationError("a time must be a string.")
         try:
-            return parse_filter_time(data)
+            return parse_filter_time(data, self.context.get("now"))
         except ValueError as error:
             raise serializers.ValidationError(f"{error}.") from error
 

@@ -268,11 +268,27 @@ class MatchLimits(Section):
     result_candidate_limit: int = setting(100, "Largest `limit`: results per reference and set.", ge=1, le=100_000)
 
 
+class CrossMatchLimits(Section):
+    """Limits of a cross-matching task."""
+
+    short_array_filter_limit: int = setting(
+        1000, "Largest number of values in one filter, except ids of objects.", ge=1, le=100_000
+    )
+    array_filter_limit: int = setting(20_000, "Largest number of ids of objects in one filter.", ge=1, le=1_000_000)
+    result_candidate_limit: int = setting(
+        20_000, "Largest `limit`: results per reference and set.", ge=1, le=10_000_000
+    )
+    general_limit: int = setting(
+        100_000, "Largest product of the numbers of references and candidates.", ge=1, le=10**12
+    )
+
+
 @group("PLATFORM_LIMITS", scope=Scope.LIVE)
 class PlatformLimits(Settings):
     """Limits of requests."""
 
     match: MatchLimits = MatchLimits()
+    cross_match: CrossMatchLimits = CrossMatchLimits()
 
 
 def _network(text: str) -> str:

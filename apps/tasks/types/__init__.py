@@ -1,1 +1,1 @@
-"""The types of background tasks."""
+"""Types of background tasks, one module each. `registry` collects them; `base` is their contract."""

@@ -23,6 +23,18 @@ from apps.common.scope import Scope
 JSON_TYPE, ZIP_TYPE = "application/json", "application/zip"
 
 
+class StageEnded(BaseException):
+    """A stage must end now, without a result. Not an Exception, so that types do not catch it by mistake."""
+
+
+class StageCancelled(StageEnded):
+    """The task was cancelled or deleted."""
+
+
+class LeaseLost(StageEnded):
+    """Another worker has the task or the subtask, or may have it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
     """The optional services that a type requires: where one is off, its tasks are rejected.
@@ -76,10 +88,9 @@ class TaskRun(Protocol):
     directory: Path
 
     def check(self) -> None:
-        """Raise an error that ends the stage if the task was cancelled or the lease was lost.
+        """Raise StageCancelled if the task was cancelled or deleted, LeaseLost if another worker has the stage.
 
-        It costs less than a microsecond. A type calls it at least every 200 ms, also within loops over one object. The
-        error is a BaseException, so that handlers of `Exception` do not catch it.
+        It costs less than a microsecond. A type calls it at least every 200 ms, also within loops over one object.
         """
 
     def error(self, error: LunaError, *, info: str = "") -> None:
@@ -104,7 +115,7 @@ class SubtaskRun(TaskRun, Protocol):
         """Open a transaction that stores a checkpoint, the errors so far and the writes within, or nothing.
 
         Use: `with run.checkpoint({"after": key}, parts_done=n): services…`. The transaction locks the subtask, and
-        raises the errors of `check` if another worker has it, so that no write happens twice. `blob`: None keeps the
+        raises LeaseLost if another worker has it, so that no write happens twice. `blob`: None keeps the
         stored one. `state` and `blob` of the run have the new values afterwards.
         """
 
