@@ -12,9 +12,8 @@ from typing import Any
 
 from apps.common import errors
 from apps.common.errors import LunaError
-from apps.common.secrets import MASK, Secret
+from apps.common.secrets import MASK, SEALED, Secret
 
-SEALED = "sealed"
 CREDENTIALS = ("login", "password")
 
 

@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 
 from apps.common.holdings import Holding, holdings
+from apps.common.rotation import SealedColumn, register_sealed
 
 
 class SenderConfig(AppConfig):
@@ -10,5 +11,7 @@ class SenderConfig(AppConfig):
     def ready(self) -> None:
         from apps.sender.consistency import callbacks_check
         from apps.sender.erasure import PersonCallbacks
+        from apps.sender.targets import sealed_places
 
         holdings.register(self.label, Holding(person=PersonCallbacks, checks={"callbacks": callbacks_check}))
+        register_sealed(SealedColumn("sender.Callback", "target", sealed_places))

@@ -1,6 +1,7 @@
 """Settings of the sender."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
@@ -38,14 +39,27 @@ def _signing_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _base_url(url: str) -> str:
+    """Return the URL without a slash at its end. Raises ValueError for another one."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or "@" in url:
+        raise ValueError("must be a URL such as `https://api.telegram.org`")
+    return url.rstrip("/")
+
+
 @group("LUNA_CALLBACKS", scope=Scope.LIVE)
 class Callbacks(Settings):
-    """Delivery of callbacks to webhooks and MQTT brokers."""
+    """Delivery of callbacks to webhooks, MQTT brokers and Telegram."""
 
     signing_secret: Annotated[SecretStr, AfterValidator(_signing_secret)] = setting(
         SecretStr(""),
         "Secret that signs callbacks without a secret of their own: `whsec_` and Base64, or a text of at least 24 "
         "bytes. All accounts share it. Default: such callbacks are not signed.",
+    )
+    telegram_url: Annotated[str, AfterValidator(_base_url)] = setting(
+        "https://api.telegram.org",
+        "Address of Telegram's Bot API.",
+        accepts="a URL that begins with `https://` or `http://`, without a query",
     )
     target_calls: int = setting(8, "Callbacks that a worker sends to one server of one account at a time.", ge=1, le=32)
     account_calls: int = setting(16, "Callbacks of one account that a worker sends at a time.", ge=1, le=32)

@@ -17,7 +17,7 @@ class PersonCallbacks:
     """
 
     def __init__(self) -> None:
-        self.callback_ids: dict[UUID, UUID] = {}
+        self.callback_ids: dict[UUID, UUID | None] = {}
 
     def find(self, trace: Trace) -> None:
         wanted = Q()

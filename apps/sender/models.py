@@ -4,17 +4,21 @@ import uuid
 
 from django.db import models
 
-from apps.accounts.models import AccountOwned
+from apps.accounts.models import Account, AccountOwned
 
 
 class Callback(AccountOwned):
     """A callback that is not delivered yet, or a dead letter (`dead_time`). Delivered ones are deleted.
 
-    `target`: the JSON of its kind of target, with sealed secrets. `server`: a digest of account, kind and server.
+    `account`: None for a callback of an operator's task. `target`: the JSON of its kind of target, with sealed secrets.
+    `server`: a digest of account, kind and server.
     `due_time`: when it may be claimed next; a claim moves it to the end of the lease. `expire_time`: when it becomes a
     dead letter. `object_id`: the event or task that it reports.
     """
 
+    account = models.ForeignKey(  # type: ignore[assignment]  # nullable, unlike that of other rows
+        Account, on_delete=models.CASCADE, null=True, related_name="+", db_index=False
+    )
     id = models.BigAutoField(primary_key=True)
     callback_id = models.UUIDField(default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=16)

@@ -53,19 +53,19 @@ class NewCallback:
     callback_id: UUID = field(default_factory=uuid4)
 
 
-def server_digest(account_id: UUID, target: Target) -> UUID:
+def server_digest(account_id: UUID | None, target: Target) -> UUID:
     """Return the key of a target's circuit breaker. Accounts share none: one cannot stop the callbacks of another."""
     text = f"{account_id} {target.kind} {target.server}"
     return UUID(bytes=hashlib.sha256(text.encode()).digest()[:16])
 
 
-def callbacks_create(*, account_id: UUID, callbacks: Sequence[NewCallback]) -> None:
+def callbacks_create(*, account_id: UUID | None, callbacks: Sequence[NewCallback]) -> None:
     """Store callbacks in the caller's transaction, by one statement. Their delivery starts after its commit.
 
     If too many callbacks of the account wait (`LUNA_CALLBACKS`), they are dropped and logged instead: a target that is
-    away must not fail requests or fill the disk.
+    away must not fail requests or fill the disk. `account_id`: None for operators, who have no such limit.
     """
-    if not callbacks or not quota().has_room(account_id, len(callbacks)):
+    if not callbacks or (account_id is not None and not quota().has_room(account_id, len(callbacks))):
         return
     total_time_s = config(Callbacks).total_time
     for start in range(0, len(callbacks), BATCH):
@@ -108,7 +108,7 @@ def callbacks_forget(*, account_id: UUID, object_ids: Collection[UUID]) -> int:
     return Callback.objects.for_account(account_id).filter(object_id__in=object_ids).delete()[0]
 
 
-def _values(account_id: UUID, new: NewCallback) -> tuple[Any, ...]:
+def _values(account_id: UUID | None, new: NewCallback) -> tuple[Any, ...]:
     target, size = orjson.dumps(new.target.packed()).decode(), len(new.payload.encode())
     server = server_digest(account_id, new.target)
     return new.callback_id, new.target.kind, target, new.target.place, server, new.payload, size, new.object_id

@@ -1,6 +1,8 @@
 from django.apps import AppConfig
 from django.core.checks import register
 
+from apps.common.rotation import SealedColumn, register_sealed
+
 
 class TasksConfig(AppConfig):
     name = "apps.tasks"
@@ -10,3 +12,4 @@ class TasksConfig(AppConfig):
         from apps.tasks.types.registry import types_check
 
         register(types_check)
+        register_sealed(SealedColumn("tasks.Task", "content"), SealedColumn("tasks.Task", "notification_policy"))

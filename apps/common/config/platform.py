@@ -44,7 +44,7 @@ class Directories(Settings):
 
 @group("LUNA_SERVICES", scope=Scope.START)
 class Services(Settings):
-    """PostgreSQL, Redis and the secret key of this installation."""
+    """PostgreSQL, Redis and the secrets of this installation."""
 
     database_url: Annotated[SecretStr, AfterValidator(lambda url: _database_url(url))] = setting(
         ...,
@@ -60,10 +60,29 @@ class Services(Settings):
     )
     secret_key: SecretStr = setting(
         ...,
-        "Key that signs tokens and sessions, and encrypts credentials of callbacks. Default: generated at the first "
-        "start into `secrets` in the var directory.",
+        "Key that signs tokens and sessions, and encrypts stored secrets unless `FERNET_PASSPHRASE` is set. Default: "
+        "generated at the first start into `secrets` in the var directory.",
         env="LUNA_SECRET_KEY",
     )
+    secret_key_old: SecretStr = setting(
+        SecretStr(""),
+        "The former `LUNA_SECRET_KEY`: stored secrets that it encrypted stay readable until "
+        "`manage.py rotate_secrets`.",
+        env="LUNA_SECRET_KEY_OLD",
+    )
+    fernet_passphrase: SecretStr = setting(
+        SecretStr(""),
+        "Passphrase that encrypts stored secrets: passwords and tokens of callbacks and tasks.",
+        env="FERNET_PASSPHRASE",
+    )
+    salt: SecretStr = setting(SecretStr(""), "Salt of `FERNET_PASSPHRASE`.", env="SALT")
+    fernet_passphrase_old: SecretStr = setting(
+        SecretStr(""),
+        "The former `FERNET_PASSPHRASE`: stored secrets that it encrypted stay readable until "
+        "`manage.py rotate_secrets`.",
+        env="FERNET_PASSPHRASE_OLD",
+    )
+    salt_old: SecretStr = setting(SecretStr(""), "Salt of `FERNET_PASSPHRASE_OLD`.", env="SALT_OLD")
 
 
 @group("LUNA_API_LOGGER", scope=Scope.START)

@@ -9,10 +9,9 @@ from rest_framework.fields import empty
 
 from apps.common.fields import FlagField
 from apps.common.filters import Filters
-from apps.common.secrets import MASK, Secret
+from apps.common.secrets import MASK, SEALED, Secret
 from apps.common.validation import StrictSerializer
 from apps.handlers.policies.base import FiltersSerializer, PolicySerializer
-from apps.handlers.secrets import SEALED
 from apps.sender.signatures import HEADERS, key_of
 from apps.sender.targets import JSON, MESSAGEPACK, MqttTopic, Target, Webhook
 from apps.sender.targets.mqtt import address_of, topic_problem

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
 from apps.common.breaker import AwayError, Breaker
@@ -16,6 +17,7 @@ from apps.sender.delivery.queue import Claimed, Failed
 from apps.sender.targets import TARGETS, PermanentError, TransientError
 
 logger = logging.getLogger(__name__)
+K = TypeVar("K")
 
 FAILURES = 5  # in a row open the breaker of a server
 PAUSE_S = 30.0
@@ -37,7 +39,7 @@ class Courier:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._servers: Counter[UUID] = Counter()  # callbacks in delivery
-        self._accounts: Counter[UUID] = Counter()
+        self._accounts: Counter[UUID | None] = Counter()
         self._breakers: dict[UUID, Breaker] = {}
         self.counts: Counter[str] = Counter()
 
@@ -112,7 +114,7 @@ class Courier:
     def _account_rooms(self) -> dict[UUID, int]:
         most = config(Callbacks).account_calls
         with self._lock:
-            return {account_id: most - running for account_id, running in self._accounts.items()}
+            return {account_id: most - running for account_id, running in self._accounts.items() if account_id}
 
     def _breaker(self, server: UUID) -> Breaker:
         with self._lock:
@@ -129,7 +131,7 @@ class Courier:
             return self._breakers[server]
 
 
-def _take(counter: Counter[UUID], key: UUID) -> None:
+def _take(counter: Counter[K], key: K) -> None:
     counter[key] -= 1
     if counter[key] <= 0:
         del counter[key]

@@ -88,7 +88,7 @@ class Claimed:
 
     key: int
     callback_id: UUID
-    account_id: UUID
+    account_id: UUID | None
     server: UUID
     kind: str
     target: Mapping[str, Any]

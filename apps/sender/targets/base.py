@@ -1,13 +1,15 @@
 """The contract of a target of callbacks."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
 import orjson
 import ormsgpack
 
+TOKENS = frozenset({"login", "password", "secret", "token"})
+"""The members of packed targets that are tokens of secrets, as are all values of `headers`."""
 JSON, MESSAGEPACK = "application/json", "application/msgpack"
 
 
@@ -58,6 +60,13 @@ class Target(ABC):
     @abstractmethod
     def deliver(self, callback_id: UUID, payload: str) -> None:
         """Make one attempt. `payload`: JSON object. Raises TransientError or PermanentError."""
+
+
+def sealed_places(packed: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield the position of each token of a secret in a packed target."""
+    headers = packed.get("headers") or {}
+    yield from ((packed, name) for name in sorted(TOKENS & packed.keys()))
+    yield from ((headers, name) for name in headers)
 
 
 def encoded(payload: bytes, content_type: str) -> bytes:
