@@ -5,7 +5,7 @@ stored secret of the same address. A client therefore cannot redirect a secret t
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +14,15 @@ from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.secrets import MASK, SEALED, Secret
 
-CREDENTIALS = ("login", "password")
+CREDENTIALS = ("login", "password", "token")
+CALLBACKS = "policies.storage_policy.callbacks"
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
     """Position of a secret: `holder[path[-1]]` in callback `index`, the `number`-th callback of its address."""
 
-    url: str
+    address: str
     number: int
     index: int
     path: tuple[str, ...]
@@ -29,7 +30,7 @@ class _Place:
 
     @property
     def key(self) -> tuple[str, int, tuple[str, ...]]:
-        return self.url, self.number, self.path
+        return self.address, self.number, self.path
 
     @property
     def value(self) -> Any:
@@ -45,41 +46,57 @@ def policies_seal(policies: Any, kept: Any = None) -> Any:
     Raises LunaError INVALID_JSON for a mask without a stored secret of the same address.
     """
     sealed = deepcopy(policies)
-    known = {place.key: place.value for place in _places(kept)}
-    for place in _places(sealed):
-        value = place.value
-        if value == MASK:
-            if place.key not in known:
-                path = ".".join(("policies.storage_policy.callbacks", str(place.index), *place.path))
-                raise LunaError(
-                    errors.INVALID_JSON, f"The mask needs a stored secret of the same address. Path: '{path}'"
-                )
-            value = known[place.key]
-        place.put(value if isinstance(value, dict) else {SEALED: Secret.seal(str(value)).token})
+    callbacks_seal(_callbacks(sealed), _callbacks(kept), path=CALLBACKS)
     return sealed
 
 
 def policies_mask(policies: Any) -> Any:
     """Return stored policies with masked secrets, for responses."""
     masked = deepcopy(policies)
-    for place in _places(masked):
-        place.put(MASK)
+    callbacks_mask(_callbacks(masked))
     return masked
 
 
-def _places(policies: Any) -> Iterator[_Place]:
+def callbacks_seal(callbacks: Sequence[Any], kept: Sequence[Any] = (), *, path: str) -> None:
+    """Seal the secrets of checked callbacks in place. `kept`: those that they replace. `path`: of the errors.
+
+    Raises LunaError INVALID_JSON for a mask without a stored secret of the same address.
+    """
+    known = {place.key: place.value for place in _places(kept)}
+    for place in _places(callbacks):
+        value = place.value
+        if value == MASK:
+            if place.key not in known:
+                where = ".".join((path, str(place.index), *place.path))
+                raise LunaError(
+                    errors.INVALID_JSON, f"The mask needs a stored secret of the same address. Path: '{where}'"
+                )
+            value = known[place.key]
+        place.put(value if isinstance(value, dict) else {SEALED: Secret.seal(str(value)).token})
+
+
+def callbacks_mask(callbacks: Sequence[Any]) -> None:
+    """Mask the secrets of stored callbacks in place."""
+    for place in _places(callbacks):
+        place.put(MASK)
+
+
+def _callbacks(policies: Any) -> Sequence[Any]:
+    return ((policies or {}).get("storage_policy") or {}).get("callbacks") or ()
+
+
+def _places(callbacks: Sequence[Any]) -> Iterator[_Place]:
     numbers: Counter[str] = Counter()
-    callbacks = ((policies or {}).get("storage_policy") or {}).get("callbacks") or ()
     for index, callback in enumerate(callbacks):
-        url = str(callback.get("url"))
-        numbers[url] += 1
         authorization = callback.get("authorization") or {}
         params = callback.get("params") or {}
         headers = params.get("headers") or {}
+        address = str(callback.get("url") or params.get("chat_id"))
+        numbers[address] += 1
         for name in CREDENTIALS:
-            if name in authorization:
-                yield _Place(url, numbers[url], index, ("authorization", name), authorization)
+            if authorization.get(name) is not None:
+                yield _Place(address, numbers[address], index, ("authorization", name), authorization)
         if params.get("secret") is not None:
-            yield _Place(url, numbers[url], index, ("params", "secret"), params)
+            yield _Place(address, numbers[address], index, ("params", "secret"), params)
         for name in headers:
-            yield _Place(url, numbers[url], index, ("params", "headers", name), headers)
+            yield _Place(address, numbers[address], index, ("params", "headers", name), headers)

@@ -1,6 +1,6 @@
 """`callbacks` of storage_policy: webhooks, MQTT brokers and websockets that receive an event."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,22 +90,29 @@ class AuthorizationSerializer(StrictSerializer):
     password = SecretField(max_length=128, allow_blank=True)
 
 
-class ParamsSerializer(StrictSerializer):
+class HttpParamsSerializer(StrictSerializer):
     timeout = serializers.IntegerField(min_value=1, max_value=MAX_TIMEOUT_S, default=MAX_TIMEOUT_S)
     content_type = serializers.ChoiceField(choices=(JSON, MESSAGEPACK), default=JSON)
     headers = HeadersField(default=dict)
     secret = SigningSecretField(max_length=512, required=False)
+
+
+class ParamsSerializer(HttpParamsSerializer):
     topic = TopicField(max_length=512, trim_whitespace=False, required=False)
     qos = serializers.IntegerField(min_value=0, max_value=2, required=False)
     retain = FlagField(required=False)
 
 
+class UrlField(serializers.RegexField):
+    """Address of a callback. Credentials before the host are rejected: responses and logs show the address."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(r"\A(?:http|mqtt)s?://[^\s/?#@]+(?:[/?#].*)?\Z", max_length=MAX_URL_CHARACTERS, **kwargs)
+
+
 class CallbackSerializer(PolicySerializer):
     type = serializers.ChoiceField(choices=(HTTP, MQTT, WEBSOCKETS))
-    # Credentials before the host are rejected, because responses and logs show the address.
-    url = serializers.RegexField(
-        r"\A(?:http|mqtt)s?://[^\s/?#@]+(?:[/?#].*)?\Z", max_length=MAX_URL_CHARACTERS, required=False
-    )
+    url = UrlField(required=False)
     authorization = AuthorizationSerializer(required=False)
     params = ParamsSerializer(required=False)
     enable = FlagField(default=True)
@@ -124,29 +131,43 @@ def _target(values: Mapping[str, Any]) -> Target | None:
         raise serializers.ValidationError({"url": "This field is required."})
     url: str = values["url"]
     params = values.get("params") or ParamsSerializer().run_validation({})
-    is_http = values["type"] == HTTP
-    others = MQTT_PARAMS if is_http else HTTP_PARAMS
-    if foreign := [name for name in others if params.get(name) not in (None, {})]:
-        raise serializers.ValidationError({"params": dict.fromkeys(foreign, f"Not a parameter of {values['type']}.")})
     authorization = values.get("authorization", {})
-    common = {
-        "url": url,
-        "content_type": params["content_type"],
-        "login": authorization.get("login"),
-        "password": authorization.get("password"),
-        "timeout_s": params["timeout"],
-    }
-    if is_http:
-        if not url.startswith(HTTP):
-            raise serializers.ValidationError({"url": "The URL must begin with `http://` or `https://`."})
-        return Webhook(headers=params.get("headers") or {}, secret=params.get("secret"), **common)
+    if values["type"] == HTTP:
+        foreign_params_check(HTTP, params, MQTT_PARAMS)
+        return webhook(url, authorization, params)
+    foreign_params_check(MQTT, params, HTTP_PARAMS)
     try:
         address_of(url)
     except ValueError as error:
         raise serializers.ValidationError({"url": str(error)}) from error
     if "topic" not in params:
         raise serializers.ValidationError({"params": {"topic": "This field is required."}})
+    common = _common(url, authorization, params)
     return MqttTopic(topic=params["topic"], qos=params.get("qos", 1), retain=params.get("retain", False), **common)
+
+
+def webhook(url: str, authorization: Mapping[str, Any], params: Mapping[str, Any]) -> Webhook:
+    """Return the target of validated members of an HTTP callback. Raises ValidationError."""
+    if not url.startswith(HTTP):
+        raise serializers.ValidationError({"url": "The URL must begin with `http://` or `https://`."})
+    common = _common(url, authorization, params)
+    return Webhook(headers=params.get("headers") or {}, secret=params.get("secret"), **common)
+
+
+def foreign_params_check(kind: str, params: Mapping[str, Any], others: Iterable[str]) -> None:
+    """Check that a callback has no parameter of another type. Raises ValidationError."""
+    if foreign := [name for name in others if params.get(name) not in (None, {})]:
+        raise serializers.ValidationError({"params": dict.fromkeys(foreign, f"Not a parameter of {kind}.")})
+
+
+def _common(url: str, authorization: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "url": url,
+        "content_type": params["content_type"],
+        "login": authorization.get("login"),
+        "password": authorization.get("password"),
+        "timeout_s": params["timeout"],
+    }
 
 
 class CallbacksField(serializers.ListField):
