@@ -35,6 +35,12 @@ def events_described_count(*, scope: Scope, filters: Filters, version: Descripto
     return event_descriptors(scope=scope, filters=filters, version=version.version).count()
 
 
+def events_tracks(*, scope: Scope, keys: Sequence[int]) -> list[tuple[int, UUID, UUID | None, str]]:
+    """Return key, account, stream and track of those events that belong to a track, ordered by key."""
+    tracked = Event.objects.for_scope(scope).filter(pk__in=keys, track_id__isnull=False).order_by("pk")
+    return list(tracked.values_list("pk", "account_id", "stream_id", "track_id"))
+
+
 def events_lacking(*, scope: Scope, version: int, others: Collection[int]) -> QuerySet[Event]:
     """Return events without a descriptor of `version` but with one of `others`, the versions of the same kind."""
     descriptors = EventDescriptor.objects.filter(event=OuterRef("pk"))

@@ -2,7 +2,7 @@
 
 A request compares at most 30 references in one statement each. A task compares every object of a set with every object
 of another: the descriptors of the candidates are read once, into a file without a name, and compared in blocks.
-Memory depends neither on the number of references nor on that of candidates, except for 16 bytes per candidate.
+Memory depends neither on the number of references nor on that of candidates, except for 24 bytes per candidate.
 """
 
 import logging
@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 
 from apps.common import errors
 from apps.common.config import Directories, config
@@ -34,6 +35,7 @@ BLOCK_BYTES = 8 << 20  # of candidates per product: they stay in the processor's
 RESULTS_BYTES = 64 << 20  # of places and cosines that one group of references may hold
 RESULT_BYTES = 16
 GROUP_MAX = 1024
+Keys = NDArray[np.int64]
 logger = logging.getLogger(__name__)
 
 
@@ -72,7 +74,7 @@ def cross_match(
             objects = described_count(references, version) * described_count(candidates, version)
             if objects > general_limit:
                 raise LunaError(errors.TOO_MANY_CROSS_MATCHING_OBJECTS, general_limit)
-        with _stored_vectors(candidates, version) as (ids, matrix):
+        with stored_vectors(candidates, version) as (_, ids, matrix):
             for page in pages(references, version, group_rows(limit)):
                 yield from _matched(page, ids, matrix, version, limit, threshold)
 
@@ -113,20 +115,26 @@ def _attributes(candidates: AttributeCandidates, version: DescriptorVersion) -> 
 
 
 @contextmanager
-def _stored_vectors(candidates: Candidates, version: DescriptorVersion) -> Iterator[tuple[Any, Vector]]:
+def stored_vectors(
+    candidates: Candidates, version: DescriptorVersion, check: Callable[[], None] = lambda: None
+) -> Iterator[tuple[Keys, Any, Vector]]:
     """Read the candidates into a file that no other process can open and that vanishes with this process.
 
-    Yield their ids, 16 bytes [n], and descriptors, float32 [n, dimension] mapped from the file.
+    Yield their database keys, int64 [n], their ids, 16 bytes [n], and descriptors, float32 [n, dimension] mapped from
+    the file. `check` is called for each page, and may raise an error.
     """
-    ids = bytearray()
+    keys, ids = bytearray(), bytearray()
     with tempfile.TemporaryFile(dir=config(Directories).tmp) as file:
         for page in pages(candidates, version, PAGE_ROWS):
+            check()
+            keys += page.keys.tobytes()
             ids += b"".join(each.bytes for each in page.ids)
             file.write(page.vectors.tobytes())
         file.flush()
         count = len(ids) // 16
         shape = (count, version.dimension)
         yield (
+            np.frombuffer(keys, np.int64),
             np.frombuffer(ids, "V16"),
             np.memmap(file, np.float32, "r", shape=shape) if count else np.empty(shape, np.float32),
         )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.common.descriptors import DescriptorVersion
+
 Cosines = NDArray[np.float64]
 
 # Pairs of similarity and target FMR.
@@ -53,6 +55,23 @@ def bounds(count: int, total: int) -> tuple[float, float]:
     centre = (count + squared / 2) / (total + squared)
     half = CONFIDENCE_Z / (total + squared) * np.sqrt(count * (total - count) / total + squared / 4)
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+def stated_fmr(version: DescriptorVersion, similarity: float) -> float | None:
+    """Return the FMR at a similarity that the calibration of a version states, None if it states none.
+
+    Calibrations of faces aim at `SCALE`. A rate between two of its points that both are in the calibration is
+    log-linear in the cosine. Calibrations of bodies have no such target.
+    """
+    calibration = version.calibration
+    known = {point for _, point in calibration.points}
+    if version.kind != "face":
+        return None
+    for (low, low_rate), (high, high_rate) in itertools.pairwise(SCALE):
+        if low <= similarity <= high and {low, high} <= known:
+            ends = [calibration.cosine(low), calibration.cosine(high)]
+            return float(10 ** np.interp(calibration.cosine(similarity), ends, np.log10([low_rate, high_rate])))
+    return None
 
 
 def false_alarms(fmr: float, candidates: int) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
-from apps.common.descriptors import Calibration, versions
+from apps.common.descriptors import Calibration, DescriptorVersion, Kind, versions
 from apps.recognition.calibration import (
     Pairs,
     bounds,
@@ -18,6 +18,7 @@ from apps.recognition.calibration import (
     proposed_points,
     roc_points,
     roc_svg,
+    stated_fmr,
 )
 from apps.recognition.management.commands import calibrate
 from tests.unit.recognition.pictures import astronaut, encoded, samples
@@ -179,3 +180,20 @@ def test_what_cannot_be_measured_is_told(tmp_path: Path, version: int | None, me
     with pytest.raises(CommandError, match=message):
         call_command("calibrate", tmp_path, descriptor_version=version, roc=tmp_path / "curve.svg")
     assert not (tmp_path / "curve.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "similarity", "expected"),
+    [
+        ("face", 0.8, 1e-3),
+        ("face", 0.9, 1e-4),
+        ("face", 0.85, 10**-3.5),
+        ("face", 0.5, None),  # the calibration has .8 and .9 only
+        ("face", 0.95, None),
+        ("body", 0.8, None),
+    ],
+)
+def test_stated_rate_of_false_matches(kind: Kind, similarity: float, expected: float | None) -> None:
+    calibration = Calibration(((-1.0, 0.0), (0.45, 0.8), (0.53, 0.9), (1.0, 1.0)))
+    version = DescriptorVersion(9733, kind, "test", 4, "float32-le", calibration)
+    assert stated_fmr(version, similarity) == (None if expected is None else pytest.approx(expected))
