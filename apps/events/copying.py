@@ -30,6 +30,7 @@ TYPES: Mapping[Any, str] = {
     models.CharField: "varchar",
     models.JSONField: "jsonb",
     models.FloatField: "float8",
+    models.BooleanField: "bool",
     models.PositiveSmallIntegerField: "int2",
 }
 HEADER, TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"

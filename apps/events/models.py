@@ -87,6 +87,8 @@ class Event(AccountOwned):
     face_detections = models.JSONField(default=list)
     body_detections = models.JSONField(default=list)
 
+    notified = models.BooleanField(default=False, db_default=False)  # sent to websockets: see `apps.sender.resuming`
+
     class Meta(AccountOwned.Meta):
         # Searches read the keys of a page first, from one index alone if it has all columns of the filters. A partial
         # index costs nothing for events without its column. docs/events.md has the plans and the cost of writing.

@@ -71,6 +71,7 @@ class EventDraft(EventOrigin):
 
     face_detections: Sequence[Mapping[str, Any]] = ()
     body_detections: Sequence[Mapping[str, Any]] = ()
+    notified: bool = False
 
     def __post_init__(self) -> None:
         if self.end_time is None:

@@ -55,7 +55,7 @@ def raw_event_create(*, account_id: UUID, event: RawEvent, wait_saving: bool) ->
     with _attribute_used(event.attribute_id), transaction.atomic() if wait_saving else nullcontext():
         save = events_create if wait_saving else events_enqueue
         save(account_id=account_id, records=[record], given_ids=event.has_id)
-        if config(AdditionalServices).luna_sender:
+        if record.draft.notified:
             message = _message(record.draft, event.given)
             publish = partial(event_publish, account_id=account_id, facts=record.draft.facts(), message=message)
             transaction.on_commit(publish, robust=True)
@@ -77,7 +77,7 @@ def _record(account_id: UUID, event: RawEvent) -> EventRecord:
     numbers = [each.version for each in descriptors]
     if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
         raise LunaError(errors.DUPLICATE_DESCRIPTOR_VERSIONS, ", ".join(map(str, twice)))
-    return EventRecord(draft, descriptors)
+    return EventRecord(replace(draft, notified=config(AdditionalServices).luna_sender), descriptors)
 
 
 def _with_top_match(draft: EventDraft) -> EventDraft:

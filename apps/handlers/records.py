@@ -16,6 +16,7 @@ def event_record(event: GeneratedEvent) -> EventRecord:
         event.draft,
         face_detections=[_detection(each, each.face.rect, each.sample_id) for each in persons if each.face],
         body_detections=[_detection(each, each.body.rect, each.body_sample_id) for each in persons if each.body],
+        notified=event.decision.websockets,
     )
     return EventRecord(draft, [each for each in (event.descriptor, event.body_descriptor) if each is not None])
 

@@ -27,6 +27,21 @@ class Sender(Settings):
         ge=1,
         le=2**40,
     )
+    resume_events: int = setting(
+        10_000,
+        "Missed events that a websocket receives after it is opened with `last_event_id`. With more missed events, the "
+        "handshake is rejected.",
+        env="LUNA_SENDER_RESUME_EVENTS",
+        ge=0,
+        le=1_000_000,
+    )
+    resume_s: float = setting(
+        3600.0,
+        "Greatest age in seconds of the event that `last_event_id` names.",
+        env="LUNA_SENDER_RESUME_S",
+        ge=0,
+        le=7 * 86_400,
+    )
     recheck_s: float = setting(
         10.0, "Seconds between two checks of a websocket's credentials.", env="LUNA_SENDER_RECHECK_S", gt=0, le=86_400
     )

@@ -7,7 +7,7 @@ of a process share the hub's subscriptions.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -28,12 +28,15 @@ from apps.common.hosts import check_host
 from apps.common.networks import parse_address
 from apps.common.parameters import HEADER as UNKNOWN_PARAMETERS
 from apps.common.parameters import unknown_names
+from apps.common.redis_client import AWAY
 from apps.common.request_id import HEADER, accept_request_id, current_request_id
 from apps.common.validation import checked_parameters
 from apps.sender import selectors
 from apps.sender.config import Sender
 from apps.sender.hub import Close, Subscription, hub
+from apps.sender.resuming import Missed, missed_events, notifications
 from apps.sender.selectors import Listener
+from apps.sender.sent import group_name
 from apps.sender.threads import in_thread
 from apps.sender.tickets import ticket_redeem
 
@@ -43,6 +46,9 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 TICKET = "ticket"
+LAST_EVENT_ID = "last_event_id"
+LAST_EVENT_HEADER = "last-event-id"
+REPLAYED_EVENTS = 100  # that are read at once
 CLOSE_GRACE_S = 10.0  # time for a slow reader to receive the close frame
 
 
@@ -131,8 +137,22 @@ class Handshake:
         filters: Filters = checked_parameters(SubscriptionSerializer, self.query)["filters"]
         return filters
 
+    def last_event_id(self) -> UUID | None:
+        """Return the last event that the client received: of the query, else of the header.
+
+        Raises LunaError BAD_QUERY_PARAMETERS for an id that is no UUID.
+        """
+        text = self.query.get(LAST_EVENT_ID, self.headers.get(LAST_EVENT_HEADER))
+        if text is None:
+            return None
+        event_id = parse_uuid(text)
+        if event_id is None:
+            raise LunaError(errors.BAD_QUERY_PARAMETERS, f"'{LAST_EVENT_ID}'")
+        return event_id
+
     def unknown_parameters(self) -> list[str]:
-        return unknown_names(self.query, {"account_id", TICKET, *SubscriptionSerializer().fields}) if self.query else []
+        known = {"account_id", TICKET, LAST_EVENT_ID, *SubscriptionSerializer().fields}
+        return unknown_names(self.query, known) if self.query else []
 
 
 async def events_socket(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -142,7 +162,7 @@ async def events_socket(scope: Mapping[str, Any], receive: Receive, send: Send) 
     request_id = accept_request_id(handshake.headers.get(HEADER.lower()))
     current_request_id.set(request_id)  # each connection runs in its own context
     try:
-        subscription = await _subscribe(handshake)
+        subscription, missed = await _subscribe(handshake)
     except LunaError as error:
         await _deny(scope, send, error, request_id)
         return
@@ -153,18 +173,21 @@ async def events_socket(scope: Mapping[str, Any], receive: Receive, send: Send) 
             headers[UNKNOWN_PARAMETERS] = ", ".join(unknown)
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "websocket.accept", "headers": encoded})
-        await _serve(subscription, receive, send)
+        await _serve(subscription, missed, receive, send)
     finally:
         await hub().leave(subscription)
 
 
-async def _subscribe(handshake: Handshake) -> Subscription:
-    """Authenticate and join the hub. Raises LunaError, SENDER_DISABLED if the Sender is disabled."""
+async def _subscribe(handshake: Handshake) -> tuple[Subscription, Sequence[Missed]]:
+    """Authenticate, join the hub, and find the missed events: later ones are queued by the hub already.
+
+    Raises LunaError, SENDER_DISABLED if the Sender is disabled.
+    """
     if not config(AdditionalServices).luna_sender:
         raise LunaError(errors.SENDER_DISABLED)
     handshake.check_host()
     handshake.check_origin()
-    listener = await in_thread(handshake.authenticate)()
+    listener, last_event_id = await in_thread(handshake.authenticate)(), handshake.last_event_id()
     subscription = Subscription(
         listener.session,
         account_id=handshake.account(listener),
@@ -176,13 +199,24 @@ async def _subscribe(handshake: Handshake) -> Subscription:
         await hub().join(subscription)
     except Exception as error:
         logger.exception("Cannot subscribe a websocket of account %s", subscription.account_id)
-        raise LunaError(errors.REDIS_DISCONNECTED) from error
-    return subscription
+        if isinstance(error, (*AWAY, OSError)):
+            raise LunaError(errors.REDIS_DISCONNECTED) from error
+        raise LunaError(errors.CHANNEL_SUBSCRIPTION_FAILED, group_name(subscription.account_id)) from error
+    if last_event_id is None:
+        return subscription, ()
+    try:
+        account_id = subscription.account_id
+        missed = await in_thread(missed_events)(account_id=account_id, last_event_id=last_event_id)
+    except BaseException:
+        await hub().leave(subscription)
+        raise
+    subscription.skip(frozenset(str(each.event_id) for each in missed))
+    return subscription, missed
 
 
-async def _serve(subscription: Subscription, receive: Receive, send: Send) -> None:
+async def _serve(subscription: Subscription, missed: Sequence[Missed], receive: Receive, send: Send) -> None:
     """Send notifications until the client disconnects or the server closes the connection."""
-    writer = asyncio.create_task(_write(subscription, send))
+    writer = asyncio.create_task(_write(subscription, missed, send))
     reader = asyncio.create_task(_read(receive))
     try:
         await asyncio.wait((writer, reader, subscription.closing), return_when=asyncio.FIRST_COMPLETED)
@@ -194,7 +228,14 @@ async def _serve(subscription: Subscription, receive: Receive, send: Send) -> No
         await _close(subscription.closing.result(), send)
 
 
-async def _write(subscription: Subscription, send: Send) -> None:
+async def _write(subscription: Subscription, missed: Sequence[Missed], send: Send) -> None:
+    """Send the missed events, then those of the queue."""
+    for start in range(0, len(missed), REPLAYED_EVENTS):
+        batch = missed[start : start + REPLAYED_EVENTS]
+        for text in await in_thread(notifications)(
+            account_id=subscription.account_id, missed=batch, accepts=subscription.accepts
+        ):
+            await send({"type": "websocket.send", "text": text})
     while True:
         await send({"type": "websocket.send", "text": await subscription.next()})
 

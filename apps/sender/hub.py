@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,17 +12,21 @@ from weakref import WeakKeyDictionary
 import orjson
 from channels.layers import get_channel_layer
 
+from apps.common import errors
 from apps.common.config import config
+from apps.common.errors import LunaError
 from apps.common.process import PerProcess
 from apps.sender import selectors
 from apps.sender.config import Sender
 from apps.sender.selectors import Session
-from apps.sender.services import group_name
+from apps.sender.sent import group_name
 from apps.sender.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
 Facts = Mapping[str, object]
+
+SKIPPED_S = 60.0  # time after a replay in which its events may arrive once more
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +38,14 @@ class Close:
 
 
 SLOW_READER = Close(4008, "slow reader: events arrive faster than they are read")
+UNREADABLE = Close(4000, "29003: a notification cannot be processed; continue with last_event_id")
 CREDENTIALS_CHANGED = Close(4001, "the credentials were changed, revoked or have expired: connect again")
 
 
 class Subscription:
     """The notification queue of one websocket, which hears the events of `account_id`.
 
-    `closing` is resolved when the server ends the connection.
+    `closing` is resolved when the server ends the connection. `skip` names events that are sent from storage.
     """
 
     def __init__(
@@ -57,11 +63,17 @@ class Subscription:
         self.closing: asyncio.Future[Close] = asyncio.get_running_loop().create_future()
         self._max_messages = max_messages
         self._max_bytes = max_bytes
-        self._waiting: deque[str] = deque()
+        self._waiting: deque[tuple[str, object]] = deque()
+        self._skipped: frozenset[str] = frozenset()
+        self._skip_until: float | None = None
         self._waiting_bytes = 0
         self._filled = asyncio.Event()
 
-    def offer(self, text: str) -> None:
+    def skip(self, event_ids: frozenset[str]) -> None:
+        """Do not return these events from `next`: they are sent from storage before its first call."""
+        self._skipped = event_ids
+
+    def offer(self, text: str, event_id: object = None) -> None:
         """Queue a notification. A full queue is cleared and ends the connection."""
         if self.closing.done():
             return
@@ -69,7 +81,7 @@ class Subscription:
             self._waiting.clear()
             self.close(SLOW_READER)
             return
-        self._waiting.append(text)
+        self._waiting.append((text, event_id))
         self._waiting_bytes += len(text)
         self._filled.set()
 
@@ -79,12 +91,24 @@ class Subscription:
 
     async def next(self) -> str:
         """Wait for a notification and return the oldest one."""
-        while not self._waiting:
-            self._filled.clear()
-            await self._filled.wait()
-        text = self._waiting.popleft()
-        self._waiting_bytes -= len(text)
-        return text
+        while True:
+            while not self._waiting:
+                self._filled.clear()
+                await self._filled.wait()
+            text, event_id = self._waiting.popleft()
+            self._waiting_bytes -= len(text)
+            if not self._skips(event_id):
+                return text
+
+    def _skips(self, event_id: object) -> bool:
+        if not self._skipped:
+            return False
+        now = time.monotonic()
+        if self._skip_until is None:
+            self._skip_until = now + SKIPPED_S
+        elif now > self._skip_until:
+            self._skipped = frozenset()
+        return event_id in self._skipped
 
 
 class _Room:
@@ -120,14 +144,17 @@ class _Room:
             try:
                 self._fan_out(message)
             except Exception:
-                logger.exception("Cannot deliver a notification of %s", self.group)
+                error = LunaError(errors.MESSAGE_PROCESSING_FAILED)
+                logger.exception("Cannot deliver a notification of %s: %s", self.group, error)
+                for member in tuple(self.members):
+                    member.close(UNREADABLE)
 
     def _fan_out(self, message: Mapping[str, object]) -> None:
         facts: Facts = orjson.loads(message["facts"])  # type: ignore[arg-type]
         text = str(message["text"])
         for member in tuple(self.members):
             if member.accepts(facts):
-                member.offer(text)
+                member.offer(text, facts.get("event_id"))
 
 
 class Hub:

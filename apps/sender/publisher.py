@@ -1,50 +1,48 @@
-"""A thread of this process that sends committed events to the channel layer.
+"""A thread of this process that sends committed events to Redis.
 
-Requests run in threads without an event loop, and the channel layer has connections per event loop. One loop in one
-thread needs one connection and keeps the order of events. A hanging Redis does not delay responses.
+One thread keeps the order of events, and a hanging Redis does not delay responses.
 """
 
-import asyncio
 import logging
 import queue
 import threading
 import time
 from contextlib import suppress
 
-from channels.layers import get_channel_layer
-
 from apps.common.process import PerProcess
+from apps.sender.sent import Notification, notification_send
 
 logger = logging.getLogger(__name__)
 
 PENDING_MESSAGES = 10_000
 PENDING_BYTES = 64 * 1024**2
-SEND_TIMEOUT_S = 2.0
 DRAIN_TIMEOUT_S = 2.0
-
-Message = dict[str, object]
 
 
 class Publisher:
     """A bounded queue and its thread. Notifications that do not fit or cannot be sent are logged and dropped."""
 
     def __init__(self) -> None:
-        self._pending: queue.Queue[tuple[str, Message, int] | None] = queue.Queue(PENDING_MESSAGES)
+        self._pending: queue.Queue[Notification | None] = queue.Queue(PENDING_MESSAGES)
         self._pending_bytes = 0
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="sender-publisher", daemon=True)
         self._thread.start()
 
-    def submit(self, group: str, message: Message, size_bytes: int) -> None:
+    def submit(self, notification: Notification) -> None:
         """Queue a notification without blocking. It is sent within milliseconds while Redis answers."""
         try:
             with self._lock:
-                if self._pending_bytes + size_bytes > PENDING_BYTES:
+                if self._pending_bytes + notification.size_bytes > PENDING_BYTES:
                     raise queue.Full
-                self._pending.put_nowait((group, message, size_bytes))
-                self._pending_bytes += size_bytes
+                self._pending.put_nowait(notification)
+                self._pending_bytes += notification.size_bytes
         except queue.Full:
-            logger.error("Dropped a notification for %s: %d are waiting for Redis", group, self._pending.qsize())
+            logger.error(
+                "Dropped a notification of account %s: %d are waiting for Redis",
+                notification.account_id,
+                self._pending.qsize(),
+            )
 
     def drain(self, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
         """Wait until all notifications are sent, at most `timeout_s`."""
@@ -68,21 +66,15 @@ class Publisher:
         }
 
     def _run(self) -> None:
-        with asyncio.Runner() as runner:
-            while (pending := self._pending.get()) is not None:
-                group, message, size_bytes = pending
-                try:
-                    runner.run(self._send(group, message))
-                except Exception:
-                    logger.exception("Lost a notification for %s: the channel layer did not accept it", group)
-                finally:
-                    with self._lock:
-                        self._pending_bytes -= size_bytes
-                    self._pending.task_done()
-
-    @staticmethod
-    async def _send(group: str, message: Message) -> None:
-        await asyncio.wait_for(get_channel_layer().group_send(group, message), SEND_TIMEOUT_S)
+        while (notification := self._pending.get()) is not None:
+            try:
+                notification_send(notification)
+            except Exception as error:
+                logger.exception("Lost a notification of account %s: %s", notification.account_id, error)
+            finally:
+                with self._lock:
+                    self._pending_bytes -= notification.size_bytes
+                self._pending.task_done()
 
 
 # The first event starts the thread. At the end of the process, waiting events are sent for DRAIN_TIMEOUT_S.

@@ -7,16 +7,12 @@ from uuid import UUID
 import orjson
 
 from apps.common.request_id import HEADER, current_request_id
-from apps.sender.publisher import Message, publisher
+from apps.sender.publisher import publisher
+from apps.sender.sent import Notification, event_id_of
 
 logger = logging.getLogger(__name__)
 
 REQUEST_ID_KEY = "Luna-Request-id"
-
-
-def group_name(account_id: UUID) -> str:
-    """Return the channel-layer group of an account's events."""
-    return f"events.{account_id}"
 
 
 def message_frame(message: Mapping[str, object]) -> dict[str, object]:
@@ -35,7 +31,6 @@ def event_publish(*, account_id: UUID, facts: Mapping[str, object], message: Map
     """
     try:
         facts_json, text = orjson.dumps(dict(facts)), orjson.dumps(message_frame(message))
-        notification: Message = {"type": "event", "facts": facts_json, "text": text.decode()}
-        publisher().submit(group_name(account_id), notification, size_bytes=len(facts_json) + len(text))
+        publisher().submit(Notification(account_id, event_id_of(message), facts_json, text.decode()))
     except Exception:
         logger.exception("Cannot publish an event of account %s", account_id)

@@ -7,16 +7,20 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import redis
+from channels.layers import get_channel_layer
 from django.conf import settings as django_settings
 from django.db import transaction
-from pytest_django import Settings
+from websockets.exceptions import ConnectionClosed
 
+from apps.common.redis_client import Client
 from apps.common.request_id import PATTERN, current_request_id
+from apps.sender import sent
 from apps.sender.publisher import publisher
 from apps.sender.services import event_publish
 from tests.ws.helpers import Listen, User, received_id
@@ -158,14 +162,10 @@ def test_the_server_subscribes_once_for_an_account(listen: Listen, user: User, r
 
 
 def test_a_dead_redis_neither_fails_nor_delays_the_request(
-    user: User, settings: Settings, caplog: pytest.LogCaptureFixture
+    user: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.CHANNEL_LAYERS = {
-        "default": {
-            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-            "CONFIG": {"hosts": ["redis://127.0.0.1:1/0"]},
-        }
-    }
+    away = Client.from_url("redis://127.0.0.1:1/0")
+    monkeypatch.setattr(sent, "client", lambda: away)
     started = time.perf_counter()
     user.publish()
     elapsed_s = time.perf_counter() - started
@@ -173,6 +173,46 @@ def test_a_dead_redis_neither_fails_nor_delays_the_request(
 
     assert elapsed_s < 0.1
     assert "Lost a notification" in caplog.text
+    assert "29005" in caplog.text
+
+
+def test_a_full_redis_passes_notifications_on(
+    listen: Listen, user: User, redis_client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, limit = listen(user.basic), str(redis_client.config_get("maxmemory")["maxmemory"])
+    redis_client.config_set("maxmemory", 1)
+    try:
+        expected = user.publish()
+        assert received_id(client) == expected
+    finally:
+        redis_client.config_set("maxmemory", limit)
+    assert "Lost a notification" not in caplog.text
+
+
+def test_a_notification_that_cannot_be_sent_is_named_in_the_log(
+    user: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*args: object) -> None:
+        raise redis.ResponseError("NOPERM this user has no permissions")
+
+    monkeypatch.setattr(sent, "client", lambda: SimpleNamespace(eval=fail))
+    user.publish()
+    publisher().drain(10)
+    assert "29004" in caplog.text
+
+
+def test_a_notification_that_cannot_be_read_closes_the_websockets(
+    listen: Listen, user: User, redis_client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = listen(user.basic), listen(user.basic)
+    body = get_channel_layer().serialize({"type": "event", "facts": b"{", "text": ""})
+    redis_client.publish(sent.CHANNEL.format(user.account_id), body)
+    for client in (first, second):
+        with pytest.raises(ConnectionClosed) as closed:
+            client.recv(timeout=10)
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason[:5]) == (4000, "29003")
+    assert "29003" in caplog.text
 
 
 def test_a_message_that_cannot_be_written_is_logged(user: User, caplog: pytest.LogCaptureFixture) -> None:

@@ -23,6 +23,7 @@ from apps.common.logs import RequestIdFilter
 from apps.common.times import utc_now
 from apps.sender import consumers
 from apps.sender.config import Sender
+from apps.sender.hub import Hub
 from tests.ws.helpers import Listen, User, received_id, small_socket
 
 VIEW = {"event": ["view"]}
@@ -203,6 +204,18 @@ def test_redis_away_is_said(listen: Listen, user: User, settings: Settings) -> N
     status, body = refusal(listen, user.basic)
 
     assert (status, body["error_code"]) == (503, 29005)
+
+
+def test_a_refused_subscription_names_its_channel(
+    listen: Listen, user: User, monkeypatch: pytest.MonkeyPatch, port: int
+) -> None:
+    async def refuse(self: Hub, subscription: object) -> None:
+        raise redis.ResponseError("NOPERM this user has no permissions to access a channel")
+
+    monkeypatch.setattr(Hub, "join", refuse)
+    status, body = refusal(listen, user.basic)
+    assert (status, body["error_code"]) == (500, 29002)
+    assert f"events.{user.account_id}" in body["detail"]
 
 
 def test_an_unknown_path_is_refused(port: int) -> None:

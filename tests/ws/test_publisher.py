@@ -2,26 +2,30 @@
 
 import threading
 import time
+from uuid import uuid4
 
 import pytest
 
 from apps.sender import publisher as module
-from apps.sender.publisher import Message, Publisher
+from apps.sender.publisher import Publisher
+from apps.sender.sent import Notification
 
 
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, list[int]]:
-    """Return a channel layer that blocks until the event is set, and its received messages."""
+    """Return a Redis that blocks until the event is set, and the numbers of its received messages."""
     released, taken = threading.Event(), list[int]()
 
-    async def send(group: str, message: Message) -> None:
+    def send(notification: Notification) -> None:
         released.wait(20)
-        number = message["n"]
-        assert isinstance(number, int)
-        taken.append(number)
+        taken.append(int(notification.text[:2]))
 
-    monkeypatch.setattr(Publisher, "_send", staticmethod(send))
+    monkeypatch.setattr(module, "notification_send", send)
     return released, taken
+
+
+def numbered(n: int, *, size_bytes: int) -> Notification:
+    return Notification(uuid4(), None, b"", f"{n:02}".ljust(size_bytes))
 
 
 def test_what_waits_is_bounded_in_number(
@@ -32,7 +36,7 @@ def test_what_waits_is_bounded_in_number(
     publisher = Publisher()
     started = time.perf_counter()
     for n in range(30):
-        publisher.submit("group", {"n": n}, size_bytes=1)
+        publisher.submit(numbered(n, size_bytes=2))
     elapsed_s = time.perf_counter() - started
     released.set()
     publisher.drain(10)
@@ -50,10 +54,10 @@ def test_what_waits_is_bounded_in_bytes(
     monkeypatch.setattr(module, "PENDING_BYTES", 1000)
     publisher = Publisher()
     for n in range(5):
-        publisher.submit("group", {"n": n}, size_bytes=400)
+        publisher.submit(numbered(n, size_bytes=400))
     released.set()
     publisher.drain(10)
-    publisher.submit("group", {"n": 5}, size_bytes=1000)  # there is room again
+    publisher.submit(numbered(5, size_bytes=1000))  # there is room again
     publisher.drain(10)
 
     assert taken == [0, 1, 5]

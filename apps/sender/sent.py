@@ -1,0 +1,116 @@
+"""The notifications of an account in Redis: their channel, and the order in which they were sent.
+
+The order is a sorted set of event ids by the time of sending. A script writes both in one step, so all listeners
+receive events in the order of the set.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from channels.layers import get_channel_layer
+from redis.exceptions import ResponseError
+
+from apps.common import errors
+from apps.common.config import config
+from apps.common.errors import LunaError
+from apps.common.fields import parse_uuid
+from apps.common.redis_client import RedisAwayError, client
+from apps.sender.config import Sender
+
+GROUP = "events.{}"
+CHANNEL = "asgi__group__events.{}"  # the channel of this group in channels_redis, whose prefix is `asgi`
+SENT = "luna:sent:{}"
+MARGIN_S = 120  # that an event is known for longer than a websocket can resume after it
+# Times are microseconds since 1970 of Redis's clock, increased where two events have the same one.
+SEND = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
+if last[2] and tonumber(last[2]) >= now then now = tonumber(last[2]) + 1 end
+redis.call('ZADD', KEYS[1], 'NX', string.format('%.0f', now), ARGV[3])
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[4] - 1)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, string.format('(%.0f', now - ARGV[5] * 1000000))
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+return redis.call('PUBLISH', ARGV[1], ARGV[2])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A message to the websockets of an account: columns of the event and the text to send, both JSON."""
+
+    account_id: UUID
+    event_id: UUID | None
+    facts: bytes
+    text: str
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.facts) + len(self.text)
+
+
+def group_name(account_id: UUID) -> str:
+    """Return the channel-layer group of an account's events."""
+    return GROUP.format(account_id)
+
+
+def notification_send(notification: Notification) -> None:
+    """Send a notification to the hubs of all processes.
+
+    Raises LunaError REDIS_DISCONNECTED, MESSAGE_PUBLISHING_FAILED for any other failure.
+    """
+    try:
+        _send(notification)
+    except LunaError:
+        raise
+    except Exception as error:
+        raise LunaError(errors.MESSAGE_PUBLISHING_FAILED) from error
+
+
+def _send(notification: Notification) -> None:
+    body = get_channel_layer().serialize({"type": "event", "facts": notification.facts, "text": notification.text})
+    channel = CHANNEL.format(notification.account_id)
+    if notification.event_id is None:
+        client().publish(channel, body)
+        return
+    kept = _kept_events(), int(config(Sender).resume_s) + MARGIN_S
+    try:
+        client().eval(SEND, 1, SENT.format(notification.account_id), channel, body, notification.event_id.bytes, *kept)
+    except RedisAwayError as error:
+        if not isinstance(error.__cause__, ResponseError):
+            raise
+        client().publish(channel, body)  # a full Redis stores no order, but passes messages on
+
+
+def sent_time_us(*, account_id: UUID, event_id: UUID) -> int | None:
+    """Return when an event was sent, in microseconds since 1970; None if Redis does not know it."""
+    time_us = client().zscore(SENT.format(account_id), event_id.bytes)
+    return None if time_us is None else int(time_us)
+
+
+def sent_times_us(*, account_id: UUID, since_us: int) -> Mapping[UUID, int]:
+    """Return the events that were sent since a time, with their times, in order."""
+    found: Any = client().zrangebyscore(SENT.format(account_id), since_us, "+inf", withscores=True)
+    return {UUID(bytes=member): int(time_us) for member, time_us in found}
+
+
+def known_since_us(*, account_id: UUID) -> int:
+    """Return the time since which the order is complete: 0, or that of the first event if earlier ones are removed."""
+    key = SENT.format(account_id)
+    if client().zcard(key) < _kept_events():
+        return 0
+    first: Any = client().zrange(key, 0, 0, withscores=True)
+    return next((int(time_us) for _, time_us in first), 0)
+
+
+def _kept_events() -> int:
+    """Return the length of the order: twice what a websocket may miss, so that the events before them are known."""
+    return 2 * config(Sender).resume_events
+
+
+def event_id_of(message: Mapping[str, object]) -> UUID | None:
+    """Return the id of the event of a notification; None for a message without one."""
+    event = message.get("event")
+    return parse_uuid(str(event.get("event_id"))) if isinstance(event, Mapping) else None

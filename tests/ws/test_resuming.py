@@ -1,0 +1,158 @@
+"""Websockets that continue after the last event that their client received."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+import redis
+from websockets.sync.client import ClientConnection
+
+from apps.common.descriptors import Descriptor
+from apps.common.times import utc_now
+from apps.events.models import Event
+from apps.events.partitions import key_at
+from apps.events.services import events_create
+from apps.events.types import EventDraft, EventRecord
+from apps.sender.config import Sender
+from apps.sender.publisher import publisher
+from apps.sender.services import event_publish
+from tests.factories import unit_vectors
+from tests.ws.helpers import Listen, User, received_id
+from tests.ws.test_handshake import refusal
+
+
+def store(user: User, **columns: object) -> EventDraft:
+    draft = EventDraft(create_time=utc_now(), notified=True, **columns)  # type: ignore[arg-type]
+    descriptor = Descriptor(1, unit_vectors(1, 16)[0])
+    events_create(account_id=user.account_id, records=[EventRecord(draft, [descriptor])])
+    return draft
+
+
+def publish(user: User, draft: EventDraft) -> None:
+    message = {"event": {"event_id": str(draft.event_id)}, "handler_id": None}
+    event_publish(account_id=user.account_id, facts=draft.facts(), message=message)
+    publisher().drain(5)
+
+
+def save(user: User, **columns: object) -> str:
+    draft = store(user, **columns)
+    publish(user, draft)
+    return str(draft.event_id)
+
+
+def received(client: ClientConnection, count: int) -> list[str]:
+    found = [received_id(client) for _ in range(count)]
+    with pytest.raises(TimeoutError):
+        client.recv(timeout=0.2)
+    return found
+
+
+def test_missed_events_arrive_in_order_before_later_ones(listen: Listen, user: User, stranger: User) -> None:
+    client = listen(user.basic)
+    first = save(user)
+    assert received_id(client) == first
+    client.close()
+    missed = [save(user) for _ in range(3)]
+    save(stranger)
+    resumed = listen(user.basic, f"last_event_id={first}")
+    later = save(user)
+    assert received(resumed, 4) == [*missed, later]
+    by_header = listen({**user.basic, "Last-Event-ID": missed[0]})
+    assert received(by_header, 3) == [*missed[1:], later]
+
+
+def test_concurrent_saves_are_neither_lost_nor_repeated(listen: Listen, user: User) -> None:
+    """`early` gets its key first and is notified last; the client has received `late` only."""
+    before, early, late, lost = (store(user) for _ in range(4))
+    publish(user, before)
+    publish(user, late)
+    publish(user, early)  # `lost`: the process ended before its notification
+    client = listen(user.basic, f"last_event_id={late.event_id}")
+    assert set(received(client, 2)) == {str(early.event_id), str(lost.event_id)}
+    client = listen(user.basic, f"last_event_id={early.event_id}")
+    assert received(client, 1) == [str(lost.event_id)]
+
+
+def test_an_event_that_is_stored_and_notified_late_arrives_once(listen: Listen, user: User) -> None:
+    first, slow = save(user), store(user)
+    client = listen(user.basic, f"last_event_id={first}")
+    publish(user, slow)
+    assert received(client, 1) == [str(slow.event_id)]
+
+
+def test_events_without_notification_and_refused_ones_are_not_sent(listen: Listen, user: User) -> None:
+    first = save(user, source="gate")
+    events_create(account_id=user.account_id, records=[EventRecord(EventDraft(create_time=utc_now(), source="gate"))])
+    save(user, source="yard")
+    wanted = save(user, source="gate")
+    assert received(listen(user.basic, f"sources=gate&last_event_id={first}"), 1) == [wanted]
+
+
+def test_without_the_order_in_redis_storage_decides(listen: Listen, user: User, redis_client: redis.Redis) -> None:
+    first = store(user)
+    old = key_at(utc_now() - timedelta(seconds=30))
+    Event.objects.unscoped().filter(event_id=first.event_id).update(id=old)
+    missed = [str(store(user).event_id) for _ in range(3)]
+    redis_client.delete(f"luna:sent:{user.account_id}")
+    assert received(listen(user.basic, f"last_event_id={first.event_id}"), 3) == missed
+
+
+def test_an_event_that_was_not_stored_is_a_place_to_continue(listen: Listen, user: User) -> None:
+    unstored = user.publish()
+    publisher().drain(5)
+    missed = save(user)
+    assert received(listen(user.basic, f"last_event_id={unstored}"), 1) == [missed]
+
+
+def test_a_stored_message_has_the_members_of_a_live_one(listen: Listen, user: User) -> None:
+    sample_id, rect = str(uuid4()), {"x": 1, "y": 2, "width": 3, "height": 4}
+    found = {
+        "sample_id": sample_id, "detection": {"rect": rect}, "detect_time": None, "detect_ts": 1.5, "image_origin": None
+    }  # fmt: skip
+    first = save(user)
+    columns = {"age": 30, "gender": 1, "ethnic_group": 4, "source": "gate", "tags": ("vip",)}
+    draft = store(user, face_detections=[found], handler_id=uuid4(), **columns)
+    message = json.loads(listen(user.basic, f"last_event_id={first}").recv(timeout=10))
+    assert message["handler_id"] == str(draft.handler_id)
+    assert message["event_create_time"] == message["event-create-time"] is not None
+    event = message["event"]
+    assert event["url"] == f"/6/events/{draft.event_id}"
+    assert (event["tags"], event["source"], event["face"], event["top_match"]) == (["vip"], "gate", None, None)
+    assert event["face_attributes"]["samples"] == [sample_id]
+    assert event["face_attributes"]["basic_attributes"] == {
+        "age": 30, "gender": 1, "ethnicities": {"predominant_ethnicity": "caucasian", "estimations": {}}
+    }  # fmt: skip
+    (detection,) = event["detections"]
+    assert detection["samples"]["body"] is None
+    assert detection["samples"]["face"]["url"] == f"/6/samples/faces/{sample_id}"
+    assert detection["samples"]["face"]["detection"]["rect"] == rect
+    assert detection["detect_ts"] == 1.5
+
+
+def test_unknown_foreign_and_old_ids_are_refused(
+    listen: Listen, user: User, stranger: User, configure: Callable[..., None]
+) -> None:
+    theirs, mine = save(stranger), save(user)
+    unknown = uuid4()
+    answers = [refusal(listen, user.basic, f"last_event_id={each}") for each in (unknown, theirs)]
+    assert [(status, body["error_code"]) for status, body in answers] == [(404, 23001)] * 2
+    assert answers[0][1]["detail"].replace(str(unknown), theirs) == answers[1][1]["detail"]
+    assert refusal(listen, user.basic, "last_event_id=7")[1]["error_code"] == 12012
+
+    configure(Sender, resume_events=1)
+    save(user)
+    listen(user.basic, f"last_event_id={mine}").close()
+    save(user)
+    status, body = refusal(listen, user.basic, f"last_event_id={mine}")
+    assert (status, body["error_code"]) == (400, 12012)
+    assert "more than 1 events" in body["detail"]
+    configure(Sender, resume_s=0)
+    assert "older than" in refusal(listen, user.basic, f"last_event_id={mine}")[1]["detail"]
+
+
+def test_erased_events_are_not_sent_again(listen: Listen, user: User) -> None:
+    first, erased, kept = save(user), save(user), save(user)
+    Event.objects.unscoped().filter(event_id=UUID(erased)).update(notified=False)  # as an erasure does
+    assert received(listen(user.basic, f"last_event_id={first}"), 1) == [kept]
