@@ -17,6 +17,14 @@ class Processes(Settings):
     port: int = setting(
         defaults.PORT, "The port that the web processes listen on.", env="LUNA_PORT", ge=1, le=defaults.MAX_PORT
     )
+    sender_port: int = setting(
+        0,
+        "A second port, with the resources of the Sender only: `/1/ws`, `/6/ws`, tickets, version and health. 0: none, "
+        "because `LUNA_PORT` has all resources. Clients of LUNA PLATFORM use 5080.",
+        env="LUNA_SENDER_PORT",
+        ge=0,
+        le=defaults.MAX_PORT,
+    )
     workers: int = setting(defaults.WORKERS, "Web processes.", env="LUNA_WORKERS", ge=1, le=defaults.MAX_PROCESSES)
     http_threads: int = setting(
         defaults.HTTP_THREADS,

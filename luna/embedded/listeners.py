@@ -1,4 +1,4 @@
-"""The sockets that the web processes listen on: one per address of LUNA_HOST, all with one port."""
+"""The sockets that the web processes listen on: one per address of LUNA_HOST and port (LUNA_PORT, LUNA_SENDER_PORT)."""
 
 import errno
 import os
@@ -19,9 +19,10 @@ _ABSENT = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 def listen(*, any_port: bool = False) -> tuple[list[socket.socket], str]:
     """Return sockets that listen on all addresses of LUNA_HOST and on LUNA_PORT, and the URL of the first address.
 
-    With `any_port`, a free port is chosen if LUNA_PORT is not set and the default port is in use. Raises EmbeddedError.
+    The last ones listen on LUNA_SENDER_PORT, unless it is 0. With `any_port`, a free port is chosen if LUNA_PORT is not
+    set and the default port is in use. Raises EmbeddedError.
     """
-    hosts, port = _hosts(), number("LUNA_PORT", DEFAULT_PORT, MAX_PORT)
+    hosts, port, sender_port = _hosts(), number("LUNA_PORT", DEFAULT_PORT, MAX_PORT), _sender_port()
     try:
         listeners = _bound(hosts, port)
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that no DNS server could know
@@ -29,7 +30,22 @@ def listen(*, any_port: bool = False) -> tuple[list[socket.socket], str]:
         if not in_use or not any_port or os.environ.get("LUNA_PORT"):
             raise EmbeddedError(_problem(hosts, port, error)) from None
         listeners = _bound(hosts, 0)
-    return listeners, f"http://{_shown(hosts[0])}:{listeners[0].getsockname()[1]}"
+    url = f"http://{_shown(hosts[0])}:{listeners[0].getsockname()[1]}"
+    if sender_port:
+        try:
+            listeners += _bound(hosts, sender_port)
+        except OSError as error:
+            for listener in listeners:
+                listener.close()
+            raise EmbeddedError(_problem(hosts, sender_port, error, "LUNA_SENDER_PORT")) from None
+    return listeners, url
+
+
+def _sender_port() -> int:
+    """Return the port of the Sender, 0 for none. Raises EmbeddedError."""
+    if (os.environ.get("LUNA_SENDER_PORT") or "0") == "0":
+        return 0
+    return number("LUNA_SENDER_PORT", 0, MAX_PORT)
 
 
 def require_same_address(url: str) -> None:
@@ -103,7 +119,7 @@ def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _problem(hosts: Sequence[str], port: int, error: OSError | UnicodeError) -> str:
+def _problem(hosts: Sequence[str], port: int, error: OSError | UnicodeError, variable: str = "LUNA_PORT") -> str:
     names = ", ".join(hosts)
     if isinstance(error, UnicodeError):
         return f"LUNA_HOST must be addresses of this machine, got {names} (no such name)."
@@ -112,4 +128,4 @@ def _problem(hosts: Sequence[str], port: int, error: OSError | UnicodeError) -> 
     reason = os.strerror(error.errno or 0)
     if error.errno in _ABSENT:
         return f"LUNA_HOST must be addresses of this machine, got {names} ({reason})."
-    return f"Cannot listen on port {port} of {names} ({reason}): stop its user or set another LUNA_PORT."
+    return f"Cannot listen on port {port} of {names} ({reason}): stop its user or set another {variable}."

@@ -102,6 +102,7 @@ check_all()  # bad values end the process before anything starts
 MIDDLEWARE = [
     "apps.common.middleware.RequestIdMiddleware",
     "luna.http.middleware.AccessNotesMiddleware",
+    "luna.http.middleware.ListenerMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "apps.common.pages.SecurityHeadersMiddleware",
     "apps.common.middleware.HostMiddleware",

@@ -113,6 +113,22 @@ def test_a_free_port_is_taken_only_when_asked_for(monkeypatch: pytest.MonkeyPatc
         listen(any_port=True)
 
 
+def test_the_sender_has_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch, free_port: int, taken_port: int) -> None:
+    monkeypatch.setenv("LUNA_PORT", str(free_port))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sender_port = server.getsockname()[1]
+    monkeypatch.setenv("LUNA_SENDER_PORT", str(sender_port))
+    sockets, url = listen()
+    assert [each.getsockname()[1] for each in sockets] == [free_port, sender_port]
+    assert url == f"http://127.0.0.1:{free_port}"
+    for each in sockets:
+        each.close()
+    monkeypatch.setenv("LUNA_SENDER_PORT", str(taken_port))
+    with pytest.raises(EmbeddedError, match=f"port {taken_port} .*LUNA_SENDER_PORT"):
+        listen()
+    assert not answers("127.0.0.1", free_port), "no socket is left open"
+
+
 @pytest.mark.parametrize(
     ("host", "port", "other"),
     [
