@@ -15,7 +15,10 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
+from apps.common.descriptors import Descriptor
 from apps.common.prepared import binary_cursor
+
+HEADER_BYTES = 4  # of pgvector's binary form: dimension and an unused number, 2 bytes each
 
 
 class VectorDumper(Dumper):
@@ -62,21 +65,35 @@ class VectorPage(NamedTuple):
     vectors: NDArray[np.float32]
 
 
+def descriptors_by_owner(rows: "QuerySet[Any]", *, owner: str) -> dict[int, list[Descriptor]]:
+    """Return the descriptors of a query by `owner`, a column of keys, ordered by version; versions may differ."""
+    sent = Func(F("vector"), function="vector_send", output_field=BinaryField())
+    found: dict[int, list[Descriptor]] = {}
+    for key, version, score, data in _binary_rows(
+        rows.order_by("version").values_list(owner, "version", "score", sent)
+    ):
+        found.setdefault(key, []).append(Descriptor(version, np.frombuffer(data, ">f4", offset=4).astype("f4"), score))
+    return found
+
+
+def _binary_rows(rows: "QuerySet[Any, Any]") -> list[tuple[Any, ...]]:
+    """Return the rows in PostgreSQL's binary form; those of an empty list of ids are none."""
+    try:
+        statement, parameters = rows.query.sql_with_params()
+    except EmptyResultSet:
+        return []
+    with binary_cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return list(cursor.fetchall())
+
+
 def vectors_page(rows: "QuerySet[Any]", *, owner: str, object_id: str, dimension: int) -> VectorPage:
     """Return the descriptors of a query on a model with the columns `owner` (a key), `object_id` (a UUID) and `vector`.
 
     PostgreSQL sends the vectors in binary form: as text, a vector of 512 numbers takes fifty times as long to read.
     """
     sent = Func(F("vector"), function="vector_send", output_field=BinaryField())
-    found: list[tuple[int, UUID, bytes]] = []
-    try:
-        statement, parameters = rows.values_list(owner, object_id, sent).query.sql_with_params()
-    except EmptyResultSet:  # an empty list of ids
-        pass
-    else:
-        with binary_cursor() as cursor:
-            cursor.execute(statement, parameters)
-            found = cursor.fetchall()
+    found = _binary_rows(rows.values_list(owner, object_id, sent))
     return VectorPage(
         keys=np.array([key for key, _, _ in found], np.int64),
         ids=tuple(each for _, each, _ in found),
@@ -85,7 +102,7 @@ def vectors_page(rows: "QuerySet[Any]", *, owner: str, object_id: str, dimension
 
 
 def _decoded(values: Iterable[bytes], dimension: int) -> NDArray[np.float32]:
-    """Decode pgvector's binary form: dimension and an unused number, 2 bytes each, then big-endian floats."""
+    """Decode pgvector's binary form: its header, then big-endian floats."""
     row = np.dtype([("dimension", ">i2"), ("unused", ">i2"), ("vector", ">f4", (dimension,))])
     vectors: NDArray[np.float32] = np.frombuffer(b"".join(values), row)["vector"].astype(np.float32)
     return vectors

@@ -7,10 +7,10 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from apps.common.descriptors import Descriptor, DescriptorVersion, Kind, Sampled
+from apps.common.descriptors import Descriptor, DescriptorVersion, Kind, Sampled, versions
 from apps.common.filters import Filters
 from apps.common.scope import Scope
-from apps.common.vectors import VectorPage, vectors_page
+from apps.common.vectors import VectorPage, descriptors_by_owner, vectors_page
 from apps.events.models import Event, EventDescriptor
 from apps.events.selectors import event_descriptors
 
@@ -41,6 +41,13 @@ def events_tracks(*, scope: Scope, keys: Sequence[int]) -> list[tuple[int, UUID,
     return list(tracked.values_list("pk", "account_id", "stream_id", "track_id"))
 
 
+def events_descriptors(*, keys: Sequence[int], kind: Kind) -> dict[int, list[Descriptor]]:
+    """Return the descriptors of the installed versions of a kind, by key of the event."""
+    numbers = [each.version for each in versions.all() if each.kind == kind]
+    rows = EventDescriptor.objects.filter(event__in=keys, version__in=numbers)
+    return descriptors_by_owner(rows, owner="event_id")
+
+
 def events_lacking(*, scope: Scope, version: int, others: Collection[int]) -> QuerySet[Event]:
     """Return events without a descriptor of `version` but with one of `others`, the versions of the same kind."""
     descriptors = EventDescriptor.objects.filter(event=OuterRef("pk"))
@@ -57,7 +64,7 @@ def events_lacking_after(
     rows = events_lacking(scope=scope, version=version, others=others).filter(pk__gt=key).order_by("pk")
     columns = rows.values_list("pk", "event_id", "account_id", DETECTIONS[kind])
     return [
-        Sampled(key, event_id, account_id, _samples(detections))
+        Sampled(key, event_id, account_id, detection_samples(detections))
         for key, event_id, account_id, detections in columns[:limit]
     ]
 
@@ -70,7 +77,7 @@ def event_descriptors_add(*, kind: Kind, version: int, found: Sequence[tuple[Sam
     with transaction.atomic():
         keys = [event.key for event, _ in found]
         events = Event.objects.unscoped().filter(pk__in=keys).order_by("id").select_for_update(no_key=True)
-        there = {key: _samples(detections) for key, detections in events.values_list("pk", DETECTIONS[kind])}
+        there = {key: detection_samples(detections) for key, detections in events.values_list("pk", DETECTIONS[kind])}
         described = EventDescriptor.objects.filter(event__in=list(there), version=version)
         for key in described.values_list("event_id", flat=True):
             del there[key]
@@ -83,5 +90,6 @@ def event_descriptors_add(*, kind: Kind, version: int, found: Sequence[tuple[Sam
     return len(rows)
 
 
-def _samples(detections: Sequence[Mapping[str, Any]]) -> tuple[UUID, ...]:
+def detection_samples(detections: Sequence[Mapping[str, Any]]) -> tuple[UUID, ...]:
+    """Return the ids of the samples of an event's detections."""
     return tuple(UUID(detection["sample_id"]) for detection in detections if detection.get("sample_id"))

@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from apps.common.descriptors import Descriptor, DescriptorVersion, Sampled
 from apps.common.filters import Filters
 from apps.common.scope import Scope
-from apps.common.vectors import VectorPage, vectors_page
+from apps.common.vectors import VectorPage, descriptors_by_owner, vectors_page
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor
 from apps.faces.selectors import faces_filter
 
@@ -34,6 +34,11 @@ def faces_described_count(*, scope: Scope, filters: Filters, version: Descriptor
 def _described(scope: Scope, filters: Filters, version: DescriptorVersion) -> "QuerySet[FaceDescriptor]":
     faces = faces_filter(scope=scope, filters=filters)
     return FaceDescriptor.objects.filter(version=version.version, face__in=faces)
+
+
+def faces_descriptors(*, keys: Sequence[int]) -> dict[int, list[Descriptor]]:
+    """Return the descriptors of all versions, by key of the face."""
+    return descriptors_by_owner(FaceDescriptor.objects.filter(face__in=keys), owner="face_id")
 
 
 def faces_lacking(*, scope: Scope, version: int, list_id: UUID | None = None) -> QuerySet[FaceAttribute]:

@@ -132,4 +132,10 @@ def faces_link(account_id: UUID, members: Mapping[UUID, Sequence[Face]]) -> None
             for list_id, faces in members.items()
             for place, face in enumerate(faces, start=1)
         ]
+    links_insert(links)
+
+
+def links_insert(links: Sequence[tuple[int, int, int]]) -> None:
+    """Insert links: keys of list and face, and the link key."""
+    with connection.cursor() as cursor:
         cursor.execute(LINK, list(map(list, zip(*links, strict=True))))

@@ -12,6 +12,7 @@ from uuid import UUID
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.times import utc_now
+from apps.faces.inserts import links_insert
 from apps.faces.models import Face, List, ListFace, ListUnlink
 
 BATCH_FACES = 1000
@@ -72,10 +73,11 @@ def link(pairs: Mapping[List, Sequence[Face]]) -> None:
         for face in faces:
             if (row.pk, face.pk) not in known:
                 row.link_key += 1
-                links.append(ListFace(list=row, face=face, link_key=row.link_key))
+                links.append((row.pk, face.pk, row.link_key))
     if links:
-        ListFace.objects.bulk_create(links)
-        _save_keys({found.list for found in links})
+        links_insert(links)
+        changed = {key for key, _, _ in links}
+        _save_keys(row for row in pairs if row.pk in changed)
 
 
 def _known(pairs: Mapping[List, Sequence[Face]]) -> set[tuple[int, int]]:

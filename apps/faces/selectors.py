@@ -257,6 +257,12 @@ def list_get(*, scope: Scope, list_id: UUID) -> List:
     return row
 
 
+def list_owner(*, list_id: UUID) -> UUID | None:
+    """Return the account of a list, None for an unknown one. The caller compares it with its scope."""
+    owner: UUID | None = List.objects.unscoped().filter(list_id=list_id).values_list("account_id", flat=True).first()
+    return owner
+
+
 def links_after(*, list_id: UUID, link_key: int, limit: int) -> list[tuple[int, UUID]]:
     """Return (link key, face id) of links after `link_key`, in order, for readers that follow a list."""
     rows = ListFace.objects.filter(list__list_id=list_id, link_key__gt=link_key).order_by("link_key")

@@ -229,6 +229,17 @@ def list_attach_faces(*, account_id: UUID, list_id: UUID, face_ids: Sequence[UUI
         link({row: [faces[face_id] for face_id in dict.fromkeys(face_ids)]})
 
 
+def list_attach_keys(*, account_id: UUID, list_id: UUID, keys: Sequence[int]) -> None:
+    """Attach faces to a list by database key, in the order of keys; deleted faces are skipped.
+
+    Raises LunaError LIST_NOT_FOUND.
+    """
+    with transaction.atomic():
+        rows = Face.objects.for_account(account_id).filter(pk__in=keys).order_by("id").only("id")
+        faces = list(rows.select_for_update(no_key=True))
+        link({_list_lock(account_id, list_id): faces})
+
+
 def list_detach_faces(*, account_id: UUID, list_id: UUID, face_ids: Sequence[UUID]) -> None:
     """Detach faces from a list; others are ignored. Raises LunaError LIST_NOT_FOUND, FACES_NOT_FOUND."""
     with transaction.atomic():
