@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -191,7 +192,7 @@ def run_task(
 
         def merge(directory: Path) -> tuple[Any, bytes | None, str | None]:
             run = FakeTaskRun(directory=directory, **common)
-            kept = _kept(task_type.merge(run, iter([decoded for decoded, _, _ in results])))
+            kept = _kept(task_type.merge(run, iter([_for_merge(*each) for each in results])))
             run.store_errors()
             return kept
 
@@ -257,6 +258,11 @@ def _kept(result: Result) -> tuple[Any, bytes | None, str | None]:
     if isinstance(result, Iterator):
         return orjson.loads(b"".join(result)), None, JSON_TYPE
     return orjson.loads(orjson.dumps(result)), None, JSON_TYPE
+
+
+def _for_merge(decoded: Any, data: bytes | None, _: str | None) -> Any:
+    """Return a result as `merge` receives it: a file is open."""
+    return decoded if data is None else BytesIO(data)
 
 
 def _store(outcome: Outcome, kept: tuple[Any, bytes | None, str | None]) -> None:

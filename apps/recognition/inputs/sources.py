@@ -12,7 +12,7 @@ from apps.common import errors
 from apps.common.budget import Budget
 from apps.common.config import ExternalAddress, Images, OutgoingRequests, config
 from apps.common.errors import LunaError
-from apps.common.fetch import FetchError, Timeouts, fetch
+from apps.common.fetch import Fetched, FetchError, Timeouts, fetch
 from apps.common.scope import Scope
 from apps.imagestore.addresses import object_of_address
 from apps.imagestore.choices import Bucket, audit_type, holds_pictures
@@ -119,21 +119,33 @@ def _all_fetched(urls: Sequence[str]) -> list[Loaded]:
 
 def _fetched(url: str) -> Loaded:
     try:
-        answer = fetch(
-            url,
-            max_bytes=config(Images).max_bytes,
-            timeouts=_timeouts(config(ImageDownloads)),
-            allow_private=config(OutgoingRequests).allow_private_urls,
-        )
+        answer = picture_fetch(url)
     except FetchError as error:
         logger.info("image download failed: %s", error)
         return Loaded(error=LunaError(errors.IMAGE_DOWNLOAD_FAILED, url))
-    if not answer.content_type.startswith("image/") and answer.content_type not in NEUTRAL_TYPES:
+    if not is_picture(answer):
         return Loaded(error=LunaError(errors.BAD_IMAGE_CONTENT_TYPE, url))
     return Loaded(answer.data)
 
 
-def _timeouts(limits: ImageDownloads) -> Timeouts:
+def picture_fetch(url: str) -> Fetched:
+    """Download a picture within the platform's limits. Raises FetchError."""
+    return fetch(
+        url,
+        max_bytes=config(Images).max_bytes,
+        timeouts=download_timeouts(),
+        allow_private=config(OutgoingRequests).allow_private_urls,
+    )
+
+
+def is_picture(answer: Fetched) -> bool:
+    """Return whether the content type of a response permits a picture."""
+    return answer.content_type.startswith("image/") or answer.content_type in NEUTRAL_TYPES
+
+
+def download_timeouts() -> Timeouts:
+    """Return the time limits of a request to a URL of a client."""
+    limits = config(ImageDownloads)
     return Timeouts(
         total_s=limits.request, connect_s=min(limits.connect, limits.sock_connect), silence_s=limits.sock_request
     )

@@ -1,0 +1,43 @@
+"""SQL of the cells of a table for spreadsheets: texts as the API shows the values, safe to open.
+
+A spreadsheet executes a cell that begins with `=`, `+`, `-`, `@`, a tab or an end of line; programs of East Asia also
+accept the full-width forms. `text_cell` puts an apostrophe before such a text, which spreadsheets show as text. Cells
+of numbers, times, ids and JSON cannot begin with these characters, except for negative numbers, which remain numbers.
+"""
+
+from collections.abc import Iterable
+
+from apps.common.filters.enums import Number
+
+DANGEROUS = "=+-@\t\r\n＝＋－＠"
+_CODES = ", ".join(str(ord(each)) for each in DANGEROUS)
+
+
+def text_cell(column: str) -> str:
+    """Return the cell of a text of clients."""
+    return f"CASE WHEN ascii({column}) IN ({_CODES}) THEN '''' || {column} ELSE {column} END"
+
+
+def time_cell(column: str) -> str:
+    """Return the cell of a time: as `format_time`."""
+    return f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+
+
+def array_cell(expression: str) -> str:
+    """Return the cell of an array: a JSON text."""
+    return f"to_json({expression})::text"
+
+
+def word_cell(column: str, numbers: type[Number]) -> str:
+    """Return the cell of an enumeration that the API shows as words."""
+    return f"CASE {column} {_whens(numbers)} END"
+
+
+def words_cell(column: str, numbers: type[Number]) -> str:
+    """Return the cell of an array of such an enumeration."""
+    words = f"SELECT json_agg(CASE each {_whens(numbers)} END ORDER BY place)"
+    return f"({words} FROM unnest({column}) WITH ORDINALITY AS items(each, place))::text"
+
+
+def _whens(numbers: Iterable[Number]) -> str:
+    return " ".join(f"WHEN {each.value} THEN '{each.word}'" for each in numbers)

@@ -1,1 +1,0 @@
-"""The names of the library `luna3` that programs of integrators use most, on top of `luna_platform`."""
