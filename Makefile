@@ -53,12 +53,13 @@ mlserver: networks .venv/dev.stamp .venv-mlserver/stamp ## test the networks on 
 lint: .venv/dev.stamp ## check style, types, layers and migrations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy luna apps tools tests
+	$(BIN)/mypy luna apps tools tests clients/python
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
-docs: .venv/dev.stamp ## refresh the OpenAPI snapshot, the token permissions page and the settings tables
+docs: .venv/dev.stamp ## refresh the OpenAPI snapshot, the Python client, the token permissions page and the settings tables
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file tests/conformance/openapi.yaml
+	@$(BIN)/python -m tools.client
 	@$(BIN)/python manage.py permissions_page --file docs/permissions.md
 	@$(BIN)/python manage.py settings_page --file docs/operations.md
 

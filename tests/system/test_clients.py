@@ -1,4 +1,4 @@
-"""Clients that public generators make from the OpenAPI document work on the running platform."""
+"""Clients work on the running platform: the project's, and those that public generators make."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from tests.conformance.clients import compile_typescript, generate_java, generat
 from tests.system.helpers import Platform
 
 WALKS = Path(__file__).parent / "clients"
+PYTHON = Path(__file__).parents[2] / "clients" / "python"
 
 
 def similarity(platform: Platform, *program: str, environment: dict[str, str] | None = None) -> float:
@@ -30,6 +31,14 @@ def similarity(platform: Platform, *program: str, environment: dict[str, str] | 
 def test_generated_python_client(platform: Platform, tmp_path: Path) -> None:
     environment = {"PYTHONPATH": str(generate_python(tmp_path))}
     assert similarity(platform, sys.executable, str(WALKS / "walk.py"), environment=environment) > 0.85
+
+
+def test_client_of_the_project(platform: Platform) -> None:
+    environment = {"PYTHONPATH": str(PYTHON / "src")}
+    assert (
+        similarity(platform, sys.executable, str(PYTHON / "examples" / "enrol_and_match.py"), environment=environment)
+        > 0.85
+    )
 
 
 @pytest.mark.slow
