@@ -55,3 +55,11 @@ def deliver_callbacks(**kwargs: object) -> None:
     from apps.sender.delivery.deliverer import deliverer  # Django is set up now
 
     deliverer()
+
+
+@worker_ready.connect
+def execute_tasks(**kwargs: object) -> None:
+    """Execute background tasks in threads of this process, beside those of other workers."""
+    from apps.tasks.machine.dispatcher import dispatcher  # Django is set up now
+
+    dispatcher()

@@ -4,11 +4,15 @@ from apps.common import errors
 from apps.common.config import AdditionalServices, config
 from apps.common.errors import LunaError
 
-EVENTS, HANDLERS = "luna_events", "luna_handlers"
-_ERRORS = {EVENTS: errors.EVENTS_DISABLED, HANDLERS: errors.HANDLERS_DISABLED}
+EVENTS, HANDLERS, IMAGE_STORE = "luna_events", "luna_handlers", "luna_image_store"
+_ERRORS = {
+    EVENTS: errors.EVENTS_DISABLED,
+    HANDLERS: errors.HANDLERS_DISABLED,
+    IMAGE_STORE: errors.IMAGE_STORE_DISABLED,
+}
 
 
 def part_check(part: str) -> None:
-    """Check that a part is on. Raises LunaError EVENTS_DISABLED or HANDLERS_DISABLED."""
+    """Check that a part is on. Raises LunaError EVENTS_DISABLED, HANDLERS_DISABLED or IMAGE_STORE_DISABLED."""
     if not getattr(config(AdditionalServices), part):
         raise LunaError(_ERRORS[part])

@@ -20,6 +20,14 @@ class UserTaskTypes(Settings):
 class Tasks(Settings):
     """Background tasks."""
 
+    subtask_threads: int = setting(
+        3,
+        "Subtasks that a worker process executes at a time. The last free thread takes no subtask of an account with "
+        "others in that process, so that no account occupies all threads.",
+        env="LUNA_SUBTASK_THREADS",
+        ge=1,
+        le=256,
+    )
     max_error_count_per_task: int = setting(
         100_000, "Errors that are stored for one task. Further ones are counted only.", ge=0, le=10_000_000
     )

@@ -13,8 +13,9 @@ class Task(AccountOwned):
 
     `account`: None for a task of all accounts, which only operators create. `task_type`: a number of `TaskKind` or of
     a user type. `content`: as the client sent it, with sealed secrets. `create_time`: the time that relative times of
-    filters refer to. `token_id`, `remote_address`: the actor of audit lines. `lease_token`, `lease_time`: the worker
-    that splits or merges the task, and until when; `attempts`: leases of the current stage that expired.
+    filters refer to. `creator_id`, `token_id`, `remote_address`: the actor of audit lines. `lease_token`, `lease_time`:
+    the lease of the worker that splits or merges the task, and its end; `attempts`: leases of the current stage that
+    expired. `count_errors`: reported errors, also those over the limit of stored ones.
     """
 
     account = models.ForeignKey(  # type: ignore[assignment]  # nullable, unlike that of other rows
@@ -34,6 +35,8 @@ class Task(AccountOwned):
     description = models.CharField(max_length=128, blank=True, default="")
     notification_policy = models.JSONField(null=True)
     schedule_id = models.BigIntegerField(null=True)
+    count_errors = models.PositiveBigIntegerField(default=0)
+    creator_id = models.UUIDField(null=True)
     token_id = models.UUIDField(null=True)
     remote_address = models.CharField(max_length=64, null=True)  # noqa: DJ001 (unknown is not empty)
     lease_token = models.UUIDField(null=True)
@@ -72,6 +75,7 @@ class Subtask(models.Model):
     blob = models.BinaryField(null=True)
     parts_done = models.PositiveBigIntegerField(default=0)
     parts_all = models.PositiveBigIntegerField(default=1)
+    count_errors = models.PositiveBigIntegerField(default=0)
     lease_token = models.UUIDField(null=True)
     lease_time = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -82,6 +86,11 @@ class Subtask(models.Model):
                 fields=("subtask_status", "subtask_id"),
                 condition=models.Q(subtask_status__in=UNFINISHED),
                 name="subtask_unfinished",
+            ),
+            models.Index(
+                fields=("task", "subtask_id"),
+                condition=models.Q(subtask_status__in=UNFINISHED),
+                name="subtask_next",
             ),
         ]
 

@@ -1,6 +1,6 @@
 """Callbacks about changed statuses of tasks and subtasks: their policy, and the callbacks of a change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -82,7 +82,7 @@ class TaskCallbackSerializer(StrictSerializer):
         return TelegramChat(chat_id=params["chat_id"], token=authorization["token"], timeout_s=params["timeout"])
 
 
-class NotificationPolicySerializer(StrictSerializer):
+class TaskNotificationSerializer(StrictSerializer):
     """Callbacks about changed statuses of a task, and of its subtasks."""
 
     example = {
@@ -101,7 +101,7 @@ class NotificationPolicySerializer(StrictSerializer):
 
 
 class _Envelope(serializers.Serializer[Any]):
-    notification_policy = NotificationPolicySerializer()
+    notification_policy = TaskNotificationSerializer()
 
 
 def policy_seal(policy: Any, kept: Any = None) -> Any:
@@ -190,7 +190,7 @@ def task_changed(task: Task) -> None:
     _create(task, callbacks, [_Message(body=body, text=_lines(text, body["result_url"]))])
 
 
-def subtasks_changed(task: Task, subtasks: Sequence[Subtask]) -> None:
+def subtasks_changed(task: Task, subtasks: Iterable[Subtask]) -> None:
     """Store the callbacks about new statuses of a task's subtasks, in the caller's transaction."""
     if not (callbacks := (task.notification_policy or {}).get(SUBTASK_CALLBACKS)):
         return

@@ -17,6 +17,7 @@ urlpatterns = [
     path("6/", include("apps.imagestore.api.urls")),
     path("6/", include("apps.accounts.api.urls")),
     path("6/", include("apps.privacy.api.urls")),
+    path("6/", include("apps.tasks.api.urls")),
     path("6/", include("apps.sender.api.urls")),
     path("1/", include("apps.imagestore.api.bucket_urls")),
     path("6/plugins/", include(plugins().urls())),

@@ -18,7 +18,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 def check_answer(method: str, path: str, response: Any) -> None:
     """Check the body of a JSON answer of a documented operation."""
     media_type = response.headers.get("Content-Type", "").partition(";")[0]
-    if method.lower() not in METHODS or media_type != JSON or response.get("Content-Encoding"):
+    if method.lower() not in METHODS or media_type != JSON or response.get("Content-Encoding") or response.streaming:
         return
     try:
         route = re.sub(r"<\w+:(\w+)>", r"{\1}", f"/{resolve(path).route}")

@@ -28,8 +28,12 @@ from apps.imagestore import buckets
 from apps.imagestore import services as imagestore
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
+from apps.tasks import services as tasks
+from apps.tasks.choices import TaskKind
+from apps.tasks.types.registry import task_types
 from tests.conformance.audit import lines_of
 from tests.factories import NOON, make_account, unit_vectors
+from tests.tasks import make_task
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
@@ -67,6 +71,10 @@ class Mine:
         found: UUID = Token.objects.create(account=self.account).pk
         return found
 
+    def task(self) -> int:
+        content = {"objects_type": "faces"}
+        return make_task(task_types()[TaskKind.CLUSTERING], content, account_id=self.account.pk).task_id
+
     def bucket(self) -> str:
         return buckets.bucket_create(name="an-empty-one").name
 
@@ -88,9 +96,11 @@ SERVICES: dict[Callable[..., Any], tuple[str, str, Callable[[Mine], Any]]] = {
     imagestore.object_delete: ("image", "object_id", Mine.image),
     imagestore.objects_delete: ("image", "object_ids", Mine.image),
     imagestore.object_view: ("image", "object_id", Mine.image),
+    tasks.task_delete: ("task", "task_id", Mine.task),
     buckets.bucket_delete: ("bucket", "name", Mine.bucket),
 }
 OF_THE_PLATFORM = {buckets.expired_delete}  # not called by a request; it has a test of its own
+OF_RESULTS = {tasks.task_result_view}  # the line names the result; the conformance test of reads has it
 OF_PAGES = {imagestore.pictures_view}  # of the admin site: one line for all pictures of a list (`test_admin_pictures`)
 
 
@@ -143,7 +153,7 @@ def services() -> Iterator[Callable[..., Any]]:
 
 
 def test_every_service_that_deletes_or_shows_is_tested() -> None:
-    tested: set[Callable[..., Any]] = {*SERVICES, *OF_THE_PLATFORM, *OF_PAGES}
+    tested: set[Callable[..., Any]] = {*SERVICES, *OF_THE_PLATFORM, *OF_RESULTS, *OF_PAGES}
     assert set(map(service_name, services())) == set(map(service_name, tested))
 
 

@@ -121,4 +121,5 @@ def check(route: str, answer: Any, ids: Ids) -> None:
     assert MARK not in content, (route, content)
     reads = route.startswith("GET") or "matcher" in route
     if reads and answer.status_code < 300:
-        assert not [name for name, value in ids.items() if value in content], (route, content)
+        named = [name for name, value in ids.items() if value in content and not value.isdigit()]  # of tasks: 1, 2 …
+        assert not named, (route, content)

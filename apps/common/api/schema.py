@@ -51,6 +51,7 @@ TAGS = {
     "matcher": "Similarities of faces, bodies and descriptors.",
     "events": "Stored events.",
     "ws": "Tickets of websockets.",
+    "tasks": "Background tasks, their errors and results.",
     "erasures": "Erasure of everything about a person.",
     "accounts": "Accounts of clients.",
     "tokens": "Tokens with a part of an account's rights.",

@@ -347,6 +347,11 @@ class AdditionalServices(Settings):
         True,
         "Whether events are generated, read and matched. Otherwise: 403 11040; handlers can be stored.",
     )
+    luna_image_store: bool = setting(
+        True,
+        "Whether tasks store results. Otherwise only garbage collection, linker and estimator are accepted, and have "
+        "no results: others get 403 11070.",
+    )
 
 
 @group("LUNA_PLUGINS", scope=Scope.START)

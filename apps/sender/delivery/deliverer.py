@@ -8,9 +8,10 @@ from collections import deque
 from django.db import close_old_connections, connection
 
 from apps.common.process import PerProcess, Status
+from apps.common.wakeups import Listener
 from apps.sender.delivery.courier import Attempt, Courier
 from apps.sender.delivery.queue import Claimed
-from apps.sender.delivery.wakeup import Listener
+from apps.sender.delivery.wakeup import CHANNEL
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class Deliverer:
         self._cleaned_at = -CLEAN_S
         self._thread = threading.Thread(target=self._run, name="callback-dispatcher", daemon=True)
         self._thread.start()
-        self._listener = Listener(self.wake)
+        self._listener = Listener(CHANNEL, self.wake)
 
     def wake(self) -> None:
         """Look for due callbacks now."""

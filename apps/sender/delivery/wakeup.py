@@ -1,84 +1,13 @@
-"""Wake-ups between processes: a Redis channel reports new callbacks, so that workers do not poll fast.
+"""Wake-ups of workers for new callbacks."""
 
-A lost wake-up delays a callback until the next poll of the workers; nothing depends on Redis.
-"""
-
-import logging
-import threading
-from collections.abc import Callable
-
-import redis
-
-from apps.common.config import Services, config
-from apps.common.errors import LunaError
 from apps.common.process import PerProcess
-from apps.common.redis_client import CONNECTION, client
-
-logger = logging.getLogger(__name__)
+from apps.common.wakeups import Waker
 
 CHANNEL = "luna:callbacks"
-PAUSE_S = 0.005  # wake-ups of this time are joined
-RECONNECT_S = 1.0
 
-
-class Waker:
-    """A thread that publishes wake-ups: a hanging Redis does not delay requests."""
-
-    def __init__(self) -> None:
-        self._asked = threading.Event()
-        self._closed = threading.Event()
-        threading.Thread(target=self._run, name="callback-waker", daemon=True).start()
-
-    def wake(self) -> None:
-        self._asked.set()
-
-    def close(self) -> None:
-        self._closed.set()
-        self._asked.set()
-
-    def _run(self) -> None:
-        while self._asked.wait() and not self._closed.is_set():
-            self._asked.clear()
-            try:
-                client().publish(CHANNEL, b"")
-            except LunaError as error:
-                logger.warning("Workers are not woken for new callbacks: %s", error)
-            self._closed.wait(PAUSE_S)
-
-
-waker = PerProcess("callback wake-ups", Waker, close=Waker.close)
+waker = PerProcess("callback wake-ups", lambda: Waker(CHANNEL), close=Waker.close)
 
 
 def wake() -> None:
     """Report new callbacks to the workers. Never blocks."""
     waker().wake()
-
-
-class Listener:
-    """A thread that calls `woken` for each wake-up."""
-
-    def __init__(self, woken: Callable[[], None]) -> None:
-        self._woken = woken
-        self._closed = threading.Event()
-        threading.Thread(target=self._run, name="callback-listener", daemon=True).start()
-
-    def close(self) -> None:
-        self._closed.set()
-
-    def _run(self) -> None:
-        while not self._closed.is_set():
-            try:
-                self._listen()
-            except redis.RedisError as error:
-                logger.warning("No wake-ups for new callbacks: %r", error)
-                self._closed.wait(RECONNECT_S)
-
-    def _listen(self) -> None:
-        with (
-            redis.Redis.from_url(config(Services).redis_url.get_secret_value(), **CONNECTION) as connection,
-            connection.pubsub(ignore_subscribe_messages=True) as channel,
-        ):
-            channel.subscribe(CHANNEL)
-            while not self._closed.is_set():
-                if channel.get_message(timeout=1.0) is not None:
-                    self._woken()

@@ -142,11 +142,11 @@ def test_what_the_rooms_hold_is_in_the_status() -> None:
 
 
 def test_a_closed_publisher_and_waker_end_their_threads() -> None:
-    from apps.sender.delivery.wakeup import Waker
+    from apps.common.wakeups import Waker
     from apps.sender.publisher import Publisher
 
     before = set(threading.enumerate())
-    publisher, waker = Publisher(), Waker()
+    publisher, waker = Publisher(), Waker("luna:test")
     mine = set(threading.enumerate()) - before
     assert len(mine) == 2
     publisher.close()

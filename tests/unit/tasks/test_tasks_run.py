@@ -39,7 +39,7 @@ class Count(TaskType):
             run.check()
             run.error(LunaError(errors.FACE_NOT_FOUND, number), info=str(run.part["start"] + number))
             with run.checkpoint({"done": number + 1}, blob=bytes([number]), parts_done=number + 1):
-                Account.objects.filter(pk=run.account_id).update(description=f"{run.part['start'] + number}")
+                Account.objects.filter(pk__in=[run.account_id]).update(description=f"{run.part['start'] + number}")
         return {"done": run.state["done"], "blob": run.blob[0] if run.blob else None}
 
 

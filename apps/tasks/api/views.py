@@ -1,0 +1,147 @@
+"""Views of /6/tasks."""
+
+from typing import ClassVar
+
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts.auth.access import actor_of, principal_of_request, read_scope, write_account
+from apps.common import errors
+from apps.common.addresses import address
+from apps.common.api.views import LunaView
+from apps.common.errors import LunaError
+from apps.common.links import links, location
+from apps.common.paging import Page
+from apps.common.scope import Scope
+from apps.common.validation import checked_body, checked_query
+from apps.imagestore.api.content import content_response, head_response
+from apps.imagestore.models import StoredObject
+from apps.tasks import selectors, services
+from apps.tasks.api.serializers import (
+    TaskAccountQuery,
+    TaskBody,
+    TaskCreatedJson,
+    TaskJson,
+    TasksJson,
+    TasksQuery,
+    body_of,
+)
+from apps.tasks.api.shapes import task_body
+from apps.tasks.types.base import JSON_TYPE, ZIP_TYPE, TaskType
+
+NOTHING = OpenApiResponse(description="Done.")
+
+
+def path_task_id(text: str) -> int:
+    """Parse the id of a task in a path. Raises LunaError TASK_NOT_FOUND if it is not a whole number."""
+    if not (text.isascii() and text.isdigit()):
+        raise LunaError(errors.TASK_NOT_FOUND, text)
+    return int(text[:20])
+
+
+class TaskCreateView(LunaView):
+    """Creates tasks of one type; `created_by` makes the views."""
+
+    task_type: TaskType
+    permissions: ClassVar = {"POST": ("task", "creation")}
+
+    def create(self, request: Request) -> Response:
+        body = checked_body(TaskBody, request)
+        task = services.task_create(
+            task_type=self.task_type,
+            account_id=write_account(request),
+            draft=services.TaskDraft(
+                content=body["content"],
+                description=body["description"],
+                result_ttl_days=body.get("result_storage_policy", {}).get("ttl"),
+                notification_policy=body.get("notification_policy"),
+            ),
+            actor=actor_of(request),
+        )
+        path = address("task", str(task.task_id))
+        answer: TaskCreatedJson = {"task_id": task.task_id, **links(path)}
+        return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": location(path)})
+
+
+def created_by(task_type: TaskType) -> type[TaskCreateView]:
+    """Return the view that creates tasks of a type."""
+
+    @extend_schema(
+        summary=f"Create a task of the type {task_type.name}",
+        operation_id=f"tasks_{task_type.name}_create",
+        request=body_of(task_type),
+        responses={202: TaskCreatedJson},
+    )
+    def post(self: TaskCreateView, request: Request) -> Response:
+        return self.create(request)
+
+    return type(f"{task_type.name}_view", (TaskCreateView,), {"task_type": task_type, "post": post})
+
+
+class TasksView(LunaView):
+    permissions: ClassVar = {"GET": ("task", "view")}
+
+    @extend_schema(summary="get tasks", parameters=[TasksQuery], responses={200: TasksJson})
+    def get(self, request: Request) -> Response:
+        query = checked_query(TasksQuery, request)
+        page = Page(query["page"], query["page_size"])
+        return Response(
+            {"tasks": [task_body(each) for each in selectors.tasks_page(scope=read_scope(request), page=page)]}
+        )
+
+
+class TaskView(LunaView):
+    permissions: ClassVar = {
+        "GET": ("task", "view"),
+        "PATCH": ("task", "modification"),
+        "DELETE": ("task", "deletion"),
+    }
+
+    @extend_schema(summary="get task", parameters=[TaskAccountQuery], responses={200: TaskJson})
+    def get(self, request: Request, task_id: str) -> Response:
+        return Response(task_body(selectors.task_get(scope=read_scope(request), task_id=path_task_id(task_id))))
+
+    @extend_schema(summary="cancel task", request=None, responses={204: NOTHING})
+    def patch(self, request: Request, task_id: str) -> Response:
+        services.task_cancel(scope=_own(request), task_id=path_task_id(task_id))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(summary="delete task", responses={204: NOTHING})
+    def delete(self, request: Request, task_id: str) -> Response:
+        services.task_delete(scope=_own(request), task_id=path_task_id(task_id), actor=actor_of(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class TaskResultView(LunaView):
+    permissions: ClassVar = {"GET": ("task", "view")}
+
+    @extend_schema(
+        summary="get task result",
+        parameters=[TaskAccountQuery],
+        responses={(200, JSON_TYPE): OpenApiTypes.OBJECT, (200, ZIP_TYPE): OpenApiTypes.BINARY},
+    )
+    def get(self, request: Request, task_id: str) -> HttpResponseBase:
+        key = path_task_id(task_id)
+        stored = services.task_result_view(scope=read_scope(request), task_id=key, actor=actor_of(request))
+        return content_response(request, stored, _name(key, stored))
+
+    def head(self, request: Request, task_id: str) -> HttpResponseBase:
+        key = path_task_id(task_id)
+        stored = selectors.task_result(scope=read_scope(request), task_id=key)
+        return head_response(stored, _name(key, stored))
+
+
+def _name(task_id: int, stored: StoredObject) -> dict[str, str]:
+    """Return the headers that name an archive."""
+    if stored.content_type != ZIP_TYPE:
+        return {}
+    return {"Content-Disposition": f'attachment; filename="task_{task_id}.zip"'}
+
+
+def _own(request: Request) -> Scope:
+    """Return the scope of changes: those of the client's account."""
+    return Scope(principal_of_request(request).account_id)
