@@ -8,19 +8,20 @@ from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
+from django.db import OperationalError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.accounts.models import Account
-from apps.common import errors
 from apps.common.descriptors import Descriptor, DescriptorVersion, Vector
 from apps.common.errors import LunaError
+from apps.common.filters.language import ANY_OF
 from apps.common.scope import Scope
 from apps.faces.attributes import attribute_create
 from apps.faces.models import Face, FaceDescriptor
 from apps.faces.types import AttributeData
 from apps.matching import cross
-from apps.matching.cross import CrossMatches, cross_match
+from apps.matching.cross import CrossMatches, cross_match, described_count, lacking, pairs_check
 from apps.matching.engine.matrix import nearest
 from apps.matching.types import AttributeCandidates, Candidates, EventCandidates, FaceCandidates
 from tests.factories import NOON, make_account, make_event, make_version, unit_vectors
@@ -119,7 +120,6 @@ def test_every_kind_with_every_kind(
                 version=version,
                 limit=limit,
                 threshold=threshold,
-                required=True,
             )
         )
         wanted = expected(version, (reference_ids, vectors[:20]), (candidate_ids, vectors[20:]), limit, threshold)
@@ -196,45 +196,125 @@ def test_nothing_to_compare(account: Account, version: DescriptorVersion, kind: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_general_limit(account: Account, version: DescriptorVersion, kind: str) -> None:
+def test_numbers_of_objects(account: Account, version: DescriptorVersion, kind: str) -> None:
     three, _ = stored(account, kind, unit_vectors(3, DIMENSION))
     four, _ = stored(account, "face", unit_vectors(4, DIMENSION))
-    arguments: dict[str, Any] = {"references": three, "candidates": four, "version": version, "limit": 5}
-    assert len(list(cross_match(**arguments, general_limit=12))) == 3
-    with pytest.raises(LunaError) as caught:
-        list(cross_match(**arguments, general_limit=11))
-    assert caught.value.code == errors.TOO_MANY_CROSS_MATCHING_OBJECTS == 31002
-    assert "11" in caught.value.detail
+    none, _ = stored(account, kind, unit_vectors(0, DIMENSION))
+    pairs_check(references=three, candidates=four, version=version, general_limit=12)
+    pairs_check(references=[three], candidates=[four, none], version=version, general_limit=12)
+    for references, candidates, code, told in (
+        (three, four, 31002, "11"),
+        (four, three, 31002, "11"),
+        ([four, none], [three, none], 31002, "11"),
+        (none, four, 28022, "References"),
+        (four, none, 28022, "Candidates"),
+        ([none], [none], 28022, "References"),
+    ):
+        with pytest.raises(LunaError) as caught:
+            pairs_check(references=references, candidates=candidates, version=version, general_limit=11)
+        assert caught.value.code == code
+        assert told in caught.value.detail
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_required_references(account: Account, version: DescriptorVersion, kind: str) -> None:
+def test_references_that_cannot_be_compared(account: Account, version: DescriptorVersion, kind: str) -> None:
     some, ids = stored(account, kind, unit_vectors(2, DIMENSION))
     missing = uuid4()
     scope = some.scope
     bare = without_descriptor(account, kind)
-    foreign, foreign_ids = stored(make_account(), kind, unit_vectors(1, DIMENSION))
+    _, (foreign,) = stored(make_account(), kind, unit_vectors(1, DIMENSION))
 
     def named(*names: UUID) -> Candidates:
         if isinstance(some, AttributeCandidates):
             return AttributeCandidates(scope=scope, attribute_ids=names)
-        return type(some)(scope=scope, filters={f"{kind}_ids": list(names)})
+        one, others = {f"{kind}_ids": list(names[:1])}, {f"{kind}_ids": list(names[1:])}
+        return type(some)(scope=scope, filters={ANY_OF: (one, others)})
 
-    for names, code in (
-        ((*ids, missing), 28023),
-        ((*ids, foreign_ids[0]), 28023),
-        ((*ids, bare), 28024),
-        ((bare, missing), 28023),
-    ):
-        with pytest.raises(LunaError) as caught:
-            list(cross_match(references=named(*names), candidates=some, version=version, limit=1, required=True))
-        assert caught.value.code == code
-        assert str(names[-1]) in caught.value.detail
-        assert len(list(cross_match(references=named(*names), candidates=some, version=version, limit=1))) == len(
-            set(names) & set(ids)
-        )
-    assert len(foreign_ids) == 1
-    assert foreign.scope != scope
+    references = named(*ids, bare, missing, foreign)
+    found = [(each, error.code) for each, error in lacking(references, version)]
+    assert found == [(bare, 28024), (missing, 28023), (foreign, 28023)]
+    assert list(lacking([some, named(*ids)], version)) == []
+    assert list(lacking(type(some)(scope=scope), version)) == []
+    matched = cross_match(references=references, candidates=some, version=version, limit=1)
+    assert [each.reference_id for each in matched] == ids
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_references_of_a_range_of_keys(
+    account: Account, version: DescriptorVersion, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(cross, "GROUP_MAX", 2)
+    some, ids = stored(account, kind, unit_vectors(7, DIMENSION))
+    keys = [int(key) for page in cross.pages(some, version, 3) for key in page.keys]
+    for first in range(8):
+        for last in range(first, 8):
+            after, until = [0, *keys][first], [0, *keys][last]
+            found = cross_match(
+                references=some, candidates=some, version=version, limit=1, after=after, until=until
+            )  # fmt: skip
+            assert [each.reference_id for each in found] == ids[first:last]
+
+
+def test_several_sets_of_candidates(account: Account, version: DescriptorVersion) -> None:
+    vectors = unit_vectors(9, DIMENSION)
+    faces, face_ids = stored(account, "face", vectors[:4])
+    events, event_ids = stored(account, "event", vectors[4:])
+    found = list(cross_match(references=faces, candidates=[faces, events], version=version, limit=9))
+    check(found, expected(version, (face_ids, vectors[:4]), ([*face_ids, *event_ids], vectors), 9, 0.0))
+    assert described_count([faces, events], version) == 9
+
+
+def test_any_of_several_filters(account: Account, version: DescriptorVersion) -> None:
+    vectors = unit_vectors(6, DIMENSION)
+    scope = Scope(account.account_id)
+    _, staff = stored(account, "face", vectors[:2], user_data="staff")
+    _, guests = stored(account, "face", vectors[2:4], user_data="guest")
+    stored(account, "face", vectors[4:], user_data="other")
+    several = ({"user_data": "staff"}, {"face_ids": [staff[0], guests[1]]})
+    some = FaceCandidates(scope=scope, filters={ANY_OF: several})
+    assert [found for page in cross.pages(some, version, 2) for found in page.ids] == [*staff, guests[1]]
+    both = FaceCandidates(scope=scope, filters={ANY_OF: several, "user_data": "guest"})
+    assert described_count(both, version) == 1
+    every = FaceCandidates(scope=scope, filters={ANY_OF: ({"user_data": "staff"}, {})})
+    assert described_count(every, version) == 6
+
+
+def test_a_check_ends_the_work(account: Account, version: DescriptorVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cross, "PAGE_ROWS", 2)
+    monkeypatch.setattr(cross, "BLOCK_BYTES", 4 * DIMENSION * 2)
+    some, _ = stored(account, "face", unit_vectors(6, DIMENSION))
+
+    class EndedError(BaseException):
+        pass
+
+    def passed(most: int) -> int:
+        count = 0
+
+        def check() -> None:
+            nonlocal count
+            count += 1
+            if count > most:
+                raise EndedError
+
+        list(cross_match(references=some, candidates=some, version=version, limit=1, check=check))
+        return count
+
+    assert passed(100) == 6  # pages of candidates, and blocks
+    for most in range(6):
+        with pytest.raises(EndedError):
+            passed(most)
+
+
+def test_a_lost_database_is_no_failure_of_matching(
+    account: Account, version: DescriptorVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*args: Any, **kwargs: Any) -> Any:
+        raise OperationalError("server closed the connection")
+
+    some, _ = stored(account, "face", unit_vectors(2, DIMENSION))
+    monkeypatch.setattr(cross, "faces_vectors", lost)
+    with pytest.raises(OperationalError):
+        list(cross_match(references=some, candidates=some, version=version, limit=1))
 
 
 def test_an_unexpected_failure(
