@@ -2592,6 +2592,197 @@ class AsyncOperations(ABC):
         )
         return answer
 
+    async def get_tasks(
+        self,
+        *,
+        account_id: str | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.Tasks:
+        """get tasks
+
+        `GET /6/tasks`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        `page`: Number of the page.
+        `page_size`: Objects of a page.
+        """
+        answer: types.Tasks = await self._call(
+            Call(
+                "GET",
+                "/6/tasks",
+                params={"account_id": account_id, "page": page, "page_size": page_size, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    async def get_task(
+        self,
+        task_id: str,
+        *,
+        account_id: str | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.Task:
+        """get task
+
+        `GET /6/tasks/{task_id}`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        """
+        answer: types.Task = await self._call(
+            Call(
+                "GET",
+                path_of("/6/tasks/{task_id}", task_id=task_id),
+                params={"account_id": account_id, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    async def patch_task(
+        self,
+        task_id: str,
+    ) -> None:
+        """cancel task
+
+        `PATCH /6/tasks/{task_id}`
+        """
+        await self._call(
+            Call(
+                "PATCH",
+                path_of("/6/tasks/{task_id}", task_id=task_id),
+                answer=NOTHING,
+            )
+        )
+
+    async def delete_task(
+        self,
+        task_id: str,
+    ) -> None:
+        """delete task
+
+        `DELETE /6/tasks/{task_id}`
+        """
+        await self._call(
+            Call(
+                "DELETE",
+                path_of("/6/tasks/{task_id}", task_id=task_id),
+                answer=NOTHING,
+            )
+        )
+
+    async def get_task_result(
+        self,
+        task_id: str,
+        *,
+        account_id: str | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> dict[str, Any]:
+        """get task result
+
+        `GET /6/tasks/{task_id}/result`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        """
+        answer: dict[str, Any] = await self._call(
+            Call(
+                "GET",
+                path_of("/6/tasks/{task_id}/result", task_id=task_id),
+                params={"account_id": account_id, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    async def tasks_clustering_create(
+        self,
+        body: types.ClusteringTaskBodyRequest,
+    ) -> types.TaskCreated:
+        """Create a task of the type clustering
+
+        `POST /6/tasks/clustering`
+        """
+        answer: types.TaskCreated = await self._call(
+            Call(
+                "POST",
+                "/6/tasks/clustering",
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
+    async def tasks_cross_match_create(
+        self,
+        body: types.CrossMatchTaskBodyRequest,
+    ) -> types.TaskCreated:
+        """Create a task of the type cross_match
+
+        `POST /6/tasks/cross_match`
+        """
+        answer: types.TaskCreated = await self._call(
+            Call(
+                "POST",
+                "/6/tasks/cross_match",
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
+    async def tasks_exporter_create(
+        self,
+        body: types.ExporterTaskBodyRequest,
+    ) -> types.TaskCreated:
+        """Create a task of the type exporter
+
+        `POST /6/tasks/exporter`
+        """
+        answer: types.TaskCreated = await self._call(
+            Call(
+                "POST",
+                "/6/tasks/exporter",
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
+    async def tasks_linker_create(
+        self,
+        body: types.LinkerTaskBodyRequest,
+    ) -> types.TaskCreated:
+        """Create a task of the type linker
+
+        `POST /6/tasks/linker`
+        """
+        answer: types.TaskCreated = await self._call(
+            Call(
+                "POST",
+                "/6/tasks/linker",
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
+    async def tasks_reporter_create(
+        self,
+        body: types.ReporterTaskBodyRequest,
+    ) -> types.TaskCreated:
+        """Create a task of the type reporter
+
+        `POST /6/tasks/reporter`
+        """
+        answer: types.TaskCreated = await self._call(
+            Call(
+                "POST",
+                "/6/tasks/reporter",
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
     async def get_tokens(
         self,
         *,

@@ -663,6 +663,26 @@ class ChecksRequest(TypedDict):
     face_height: NotRequired[RangeCheckRequest]
 
 
+class ClusteringContentRequest(TypedDict):
+    """Faces or events to cluster. `limit` is accepted, as by LUNA PLATFORM: every pair is compared without it."""
+
+    objects_type: Literal["faces", "events"]
+    filters: NotRequired[ObjectFiltersRequest]
+    account_id: NotRequired[str]
+    threshold: NotRequired[float]
+    descriptor: NotRequired[Literal["face", "body"]]
+    limit: NotRequired[int]
+
+
+class ClusteringTaskBodyRequest(TypedDict):
+    """Body of a new task of the type `clustering`."""
+
+    content: ClusteringContentRequest
+    description: NotRequired[str]
+    result_storage_policy: NotRequired[ResultStoragePolicyRequest]
+    notification_policy: NotRequired[TaskNotificationRequest]
+
+
 class Component(TypedDict):
     name: str
     status: Literal["ok", "failed"]
@@ -715,6 +735,32 @@ class CredentialsBodyRequest(TypedDict):
     password: NotRequired[str]
     token: NotRequired[str]
     account_id: NotRequired[str]
+
+
+class CrossFiltersRequest(TypedDict):
+    """The objects that are compared."""
+
+    reference_filters: list[CandidateFiltersRequest]
+    candidate_filters: list[CandidateFiltersRequest]
+
+
+class CrossMatchContentRequest(TypedDict):
+    """References and candidates. The result has the `limit` most similar candidates with at least `threshold`."""
+
+    descriptor_type: NotRequired[Literal["face", "body"]]
+    filters: CrossFiltersRequest
+    limit: NotRequired[int]
+    threshold: NotRequired[float]
+    account_id: NotRequired[str]
+
+
+class CrossMatchTaskBodyRequest(TypedDict):
+    """Body of a new task of the type `cross_match`."""
+
+    content: CrossMatchContentRequest
+    description: NotRequired[str]
+    result_storage_policy: NotRequired[ResultStoragePolicyRequest]
+    notification_policy: NotRequired[TaskNotificationRequest]
 
 
 class Deepfake(TypedDict):
@@ -973,6 +1019,77 @@ class Exif(TypedDict):
     digitalZoomRatio: NotRequired[float]
     flash: NotRequired[int]
     uid: NotRequired[str]
+
+
+class ExporterContentRequest(TypedDict):
+    """Objects, their filters and the columns of the table. Default: all columns, no pictures, comma."""
+
+    objects_type: Literal["faces", "events"]
+    filters: NotRequired[ObjectFiltersRequest]
+    account_id: NotRequired[str]
+    columns: NotRequired[
+        list[
+            Literal[
+                "account_id",
+                "age",
+                "apparent_age",
+                "apparent_gender",
+                "area",
+                "attach_result",
+                "avatar",
+                "backpack_state",
+                "body_detections",
+                "city",
+                "create_time",
+                "deepfake",
+                "district",
+                "emotion",
+                "end_time",
+                "ethnic_group",
+                "event_id",
+                "external_id",
+                "face_detections",
+                "face_id",
+                "gender",
+                "handler_id",
+                "headwear_apparent_color",
+                "headwear_state",
+                "house_number",
+                "insert_time",
+                "last_update_time",
+                "latitude",
+                "lists",
+                "liveness",
+                "longitude",
+                "lower_garment_colors",
+                "lower_garment_type",
+                "mask",
+                "match_result",
+                "meta",
+                "shoes_apparent_color",
+                "sleeve_length",
+                "source",
+                "stream_id",
+                "street",
+                "tags",
+                "top_match",
+                "track_id",
+                "upper_clothing_colors",
+                "user_data",
+            ]
+        ]
+    ]
+    save_images: NotRequired[int]
+    csv_delimiter: NotRequired[Literal[",", ";", "|", "	", ":", " ", "~", "^", "#"]]
+
+
+class ExporterTaskBodyRequest(TypedDict):
+    """Body of a new task of the type `exporter`."""
+
+    content: ExporterContentRequest
+    description: NotRequired[str]
+    result_storage_policy: NotRequired[ResultStoragePolicyRequest]
+    notification_policy: NotRequired[TaskNotificationRequest]
 
 
 class ExtractPolicy(TypedDict):
@@ -1636,6 +1753,26 @@ class LinkPolicyRequest(TypedDict):
     filters: NotRequired[FiltersRequest]
 
 
+class LinkerContentRequest(TypedDict):
+    """Faces, or events of which faces are made, and the list that they enter."""
+
+    objects_type: Literal["faces", "events"]
+    filters: NotRequired[ObjectFiltersRequest]
+    account_id: NotRequired[str]
+    list_id: NotRequired[str]
+    create_list: NotRequired[int]
+    user_data: NotRequired[str]
+
+
+class LinkerTaskBodyRequest(TypedDict):
+    """Body of a new task of the type `linker`."""
+
+    content: LinkerContentRequest
+    description: NotRequired[str]
+    result_storage_policy: NotRequired[ResultStoragePolicyRequest]
+    notification_policy: NotRequired[TaskNotificationRequest]
+
+
 class ListBodyRequest(TypedDict):
     """The description of a list."""
 
@@ -1891,6 +2028,70 @@ class ObjectCreated(TypedDict):
     object_id: str
     url: str
     external_url: str
+
+
+class ObjectFiltersRequest(TypedDict):
+    """Filters of faces or of events, by `objects_type`; each accepts its own filters only. Times can be relative."""
+
+    meta: NotRequired[Literal["null"]]
+    origin_longitude: NotRequired[float | None]
+    origin_latitude: NotRequired[float | None]
+    longitude_delta: NotRequired[float]
+    latitude_delta: NotRequired[float]
+    account_id: NotRequired[str]
+    event_ids: NotRequired[list[str]]
+    event_id__gte: NotRequired[str]
+    event_id__lt: NotRequired[str]
+    handler_ids: NotRequired[list[str]]
+    face_ids: NotRequired[list[str]]
+    external_ids: NotRequired[list[str]]
+    user_data: NotRequired[str]
+    create_time__gte: NotRequired[str]
+    create_time__lt: NotRequired[str]
+    end_time__gte: NotRequired[str]
+    end_time__lt: NotRequired[str]
+    insert_time__gte: NotRequired[str]
+    insert_time__lt: NotRequired[str]
+    sources: NotRequired[list[str | None]]
+    stream_ids: NotRequired[list[str | None]]
+    track_ids: NotRequired[list[str | None]]
+    tags: NotRequired[list[str]]
+    top_matching_candidates_label: NotRequired[list[str]]
+    top_similar_object_ids: NotRequired[list[str]]
+    top_similar_external_ids: NotRequired[list[str]]
+    top_similar_object_similarity__gte: NotRequired[float]
+    top_similar_object_similarity__gt: NotRequired[float]
+    top_similar_object_similarity__lt: NotRequired[float]
+    top_similar_object_similarity__lte: NotRequired[float]
+    gender: NotRequired[list[int | None]]
+    age__gte: NotRequired[int]
+    age__lt: NotRequired[int]
+    ethnic_groups: NotRequired[list[int | None]]
+    emotions: NotRequired[list[int | None]]
+    masks: NotRequired[list[int | None]]
+    liveness: NotRequired[list[int | None]]
+    deepfake: NotRequired[list[int | None]]
+    apparent_gender: NotRequired[list[int | None]]
+    apparent_age__gte: NotRequired[int]
+    apparent_age__lt: NotRequired[int]
+    headwear_states: NotRequired[list[int | None]]
+    headwear_apparent_colors: NotRequired[list[int | None]]
+    sleeve_lengths: NotRequired[list[int | None]]
+    upper_clothing_colors: NotRequired[list[int | None]]
+    backpack_states: NotRequired[list[int | None]]
+    lower_garment_types: NotRequired[list[int | None]]
+    lower_garment_colors: NotRequired[list[int | None]]
+    shoes_apparent_colors: NotRequired[list[int | None]]
+    cities: NotRequired[list[str | None]]
+    areas: NotRequired[list[str | None]]
+    districts: NotRequired[list[str | None]]
+    streets: NotRequired[list[str | None]]
+    house_numbers: NotRequired[list[str | None]]
+    event_id: NotRequired[str]
+    list_id: NotRequired[str]
+    face_id__gte: NotRequired[str]
+    face_id__lt: NotRequired[str]
+    face_id__lte: NotRequired[str]
 
 
 class ObjectIdsBodyRequest(TypedDict):
@@ -2295,6 +2496,29 @@ class RejectedFaceSample(TypedDict):
 
 class RejectedFaces(TypedDict):
     face_detections: list[RejectedFace]
+
+
+class ReporterContentRequest(TypedDict):
+    """The clustering task and the columns of the table. Default: all columns, no pictures, comma."""
+
+    task_id: int
+    columns: NotRequired[list[str]]
+    save_images: NotRequired[int]
+    csv_delimiter: NotRequired[Literal[",", ";", "|", "	", ":", " ", "~", "^", "#"]]
+    account_id: NotRequired[str]
+
+
+class ReporterTaskBodyRequest(TypedDict):
+    """Body of a new task of the type `reporter`."""
+
+    content: ReporterContentRequest
+    description: NotRequired[str]
+    result_storage_policy: NotRequired[ResultStoragePolicyRequest]
+    notification_policy: NotRequired[TaskNotificationRequest]
+
+
+class ResultStoragePolicyRequest(TypedDict):
+    ttl: NotRequired[Literal[-1, 1, 2, 3, 4, 5, 6, 7, 14, 30, 60, 90, 180, 365]]
 
 
 class RightEyeCheck(TypedDict):
@@ -2725,6 +2949,69 @@ class TargetRequest(TypedDict):
             "month",
         ]
     ]
+
+
+class Task(TypedDict):
+    """A task. `content` has a mask instead of each secret."""
+
+    task_id: int
+    task_type: int
+    task_status: Literal[0, 1, 2, 3, 4, 5]
+    account_id: str | None
+    schedule_id: int | None
+    description: str
+    content: dict[str, Any]
+    create_time: str
+    last_update_time: str
+    end_time: str | None
+    result_id: str | None
+    count_task_parts_done: int
+    count_task_parts_all: int
+
+
+class TaskAuthorizationRequest(TypedDict):
+    """Credentials: `login` and `password` of a URL, or the `token` of a Telegram bot."""
+
+    type: NotRequired[Literal["basic"]]
+    login: NotRequired[str]
+    password: NotRequired[str]
+    token: NotRequired[str]
+
+
+class TaskCallbackRequest(TypedDict):
+    """A callback to a URL, or to a chat of a Telegram bot. Its value is the target."""
+
+    type: Literal["http", "telegram"]
+    url: NotRequired[str]
+    authorization: NotRequired[TaskAuthorizationRequest]
+    params: NotRequired[TaskParamsRequest]
+
+
+class TaskCreated(TypedDict):
+    """A new task."""
+
+    task_id: int
+    url: str
+    external_url: str
+
+
+class TaskNotificationRequest(TypedDict):
+    """Callbacks about changed statuses of a task, and of its subtasks."""
+
+    task_callbacks: NotRequired[list[TaskCallbackRequest]]
+    subtask_callbacks: NotRequired[list[TaskCallbackRequest]]
+
+
+class TaskParamsRequest(TypedDict):
+    timeout: NotRequired[int]
+    content_type: NotRequired[Literal["application/json", "application/msgpack"]]
+    headers: NotRequired[dict[str, str]]
+    secret: NotRequired[str]
+    chat_id: NotRequired[str]
+
+
+class Tasks(TypedDict):
+    tasks: list[Task]
 
 
 class Ticket(TypedDict):
