@@ -14,5 +14,10 @@ _ERRORS = {
 
 def part_check(part: str) -> None:
     """Check that a part is on. Raises LunaError EVENTS_DISABLED, HANDLERS_DISABLED or IMAGE_STORE_DISABLED."""
-    if not getattr(config(AdditionalServices), part):
+    if not part_is_on(part):
         raise LunaError(_ERRORS[part])
+
+
+def part_is_on(part: str) -> bool:
+    """Return whether a part is on."""
+    return bool(getattr(config(AdditionalServices), part))

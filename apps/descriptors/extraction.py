@@ -12,6 +12,7 @@ from uuid import UUID
 from apps.accounts.audit import audit_write
 from apps.common.descriptors import Descriptor, DescriptorVersion, Kind, Sampled, versions
 from apps.common.errors import LunaError
+from apps.common.parts import IMAGE_STORE, part_check
 from apps.common.scope import Scope
 from apps.events.descriptors import event_descriptors_add, events_lacking, events_lacking_after
 from apps.faces.descriptors import face_descriptors_add, faces_lacking, faces_lacking_after
@@ -66,8 +67,10 @@ class AdditionalExtraction:
     def check(self) -> None:
         """Check that an installed network extracts the version.
 
-        Raises LunaError UNSUPPORTED_DESCRIPTOR_VERSION or ESTIMATOR_NOT_INITIALIZED if none does.
+        Raises LunaError UNSUPPORTED_DESCRIPTOR_VERSION or ESTIMATOR_NOT_INITIALIZED if none does, IMAGE_STORE_DISABLED
+        if there are no samples.
         """
+        part_check(IMAGE_STORE)
         recognise([], self._plan)
 
     def count(self) -> int:

@@ -9,6 +9,7 @@ from apps.common import errors
 from apps.common.config import PlatformLimits, config
 from apps.common.descriptors import DescriptorVersion, versions
 from apps.common.errors import LunaError
+from apps.common.parts import IMAGE_STORE, part_check
 from apps.common.scope import Scope
 from apps.handlers.models import Verifier
 from apps.handlers.pipeline.run import Run, execute
@@ -58,11 +59,14 @@ def verifications_make(
     """Compare each face of the inputs with all candidates, and store samples and attributes by the policies.
 
     The candidates are objects of the principal's account. They are read before the pictures are recognised. Raises
-    LunaError NO_CANDIDATES, TOO_MANY_CANDIDATES, ESTIMATOR_NOT_INITIALIZED without a network for face descriptors, the
-    errors of `candidates_resolve`, and those of the stages `recognise`, `screen` and `write`.
+    LunaError NO_CANDIDATES, TOO_MANY_CANDIDATES, ESTIMATOR_NOT_INITIALIZED without a network for face descriptors,
+    IMAGE_STORE_DISABLED for a policy that stores samples, the errors of `candidates_resolve`, and those of the stages
+    `recognise`, `screen` and `write`.
     """
     if not candidates:
         raise LunaError(errors.NO_CANDIDATES)
+    if policies.storage_policy.needs_image_store:
+        part_check(IMAGE_STORE)
     version = versions.default("face")
     resolved = candidates_resolve(
         scope=Scope(principal.account_id), references=candidates, version=version, limit=candidate_limit()

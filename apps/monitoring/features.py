@@ -41,6 +41,7 @@ def features() -> Mapping[str, object]:
     components = {component: is_routed(route) for component, route in ROUTES.items()}
     # Websocket routes are not Django routes.
     components["events"] &= config(AdditionalServices).luna_events
+    components["image_store"] &= config(AdditionalServices).luna_image_store
     components["handlers"] &= config(AdditionalServices).luna_handlers
     components["sender"] = apps.is_installed("apps.sender") and config(AdditionalServices).luna_sender
     return {

@@ -288,11 +288,16 @@ def _flag(passes: int, description: str) -> Any:
     return setting(passes, description, ge=0, le=1)
 
 
+def _minimum(description: str) -> Any:
+    return setting(0.5, description, ge=0, le=1)
+
+
 @group("FACE_QUALITY_SETTINGS", scope=Scope.LIVE)
 class FaceQuality(Settings):
     """Default thresholds of the image checks `face_quality`; a request can override them.
 
-    `/6/iso` always uses the thresholds of the standard. Lengths are in pixels; those of the head are relative to the
+    `/6/iso` always uses the thresholds of the standard, and also the scores `…_min`, which decide whether a property is
+    present. Lengths are in pixels; those of the head are relative to the
     picture.
     """
 
@@ -345,5 +350,9 @@ class FaceQuality(Settings):
     fish_eye: int = _flag(0, "0: absence of radial distortion passes; 1: presence passes.")
     red_eye: int = _flag(0, "0: absence of red eyes passes; 1: presence passes.")
     color_type: tuple[Literal["color", "grayscale", "infrared"], ...] = _words("Colour type of the face.", "color")
+    natural_light_min: float = _minimum("Score of natural light from which the light counts as natural.")
+    fish_eye_min: float = _minimum("Score of radial distortion from which a picture counts as distorted.")
+    red_eye_min: float = _minimum("Score of red eyes from which eyes count as red.")
+    color_type_min: float = _minimum("Score of colour from which a face counts as in colour, else as greyscale.")
     background_lightness: ScoreRange = _score(0.2, 1, "Lightness of the background.")
     background_uniformity: ScoreRange = _score(0.5, 1, "Uniformity of the background.")

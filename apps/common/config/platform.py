@@ -343,14 +343,15 @@ class AdditionalServices(Settings):
     luna_handlers: bool = setting(
         True, "Whether requests to handlers, verifiers, detector and extractor are accepted. Otherwise: 403 11071."
     )
+    luna_image_store: bool = setting(
+        True,
+        "Whether samples, images, objects and buckets are stored and read. Otherwise: 403 11070, also for detector, "
+        "extractor and policies that ask for samples or source images; handlers without such policies store none. Of "
+        "tasks only garbage collection, linker and estimator are accepted, and have no results.",
+    )
     luna_events: bool = setting(
         True,
         "Whether events are generated, read and matched. Otherwise: 403 11040; handlers can be stored.",
-    )
-    luna_image_store: bool = setting(
-        True,
-        "Whether tasks store results. Otherwise only garbage collection, linker and estimator are accepted, and have "
-        "no results: others get 403 11070.",
     )
 
 

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from apps.accounts.auth.access import actor_of, principal_of_request
 from apps.common.api.views import LunaView
-from apps.common.parts import HANDLERS
+from apps.common.parts import HANDLERS, IMAGE_STORE
 from apps.common.validation import checked_data, checked_query
 from apps.handlers.api.sample_serializers import (
     DetectorQuery,
@@ -29,7 +29,7 @@ SAMPLE_IDS = {"type": "array", "items": {"type": "string", "format": "uuid"}}
 
 
 class DetectorView(LunaView):
-    parts = (HANDLERS,)
+    parts = (HANDLERS, IMAGE_STORE)
     permissions: ClassVar = {"POST": ("face_sample", "creation")}
 
     @extend_schema(
@@ -53,7 +53,7 @@ class DetectorView(LunaView):
 
 
 class ExtractorView(LunaView):
-    parts = (HANDLERS,)
+    parts = (HANDLERS, IMAGE_STORE)
     permissions: ClassVar = {"POST": ("attribute", "creation")}
 
     @extend_schema(

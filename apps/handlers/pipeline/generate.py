@@ -6,6 +6,7 @@ from apps.accounts.auth.principal import Principal
 from apps.common import errors
 from apps.common.config import AdditionalServices, config
 from apps.common.errors import LunaError
+from apps.common.parts import IMAGE_STORE, part_check
 from apps.handlers.pipeline.enrolment import enrolling
 from apps.handlers.pipeline.run import Run, execute
 from apps.handlers.pipeline.stages.decide import decide
@@ -31,11 +32,13 @@ def generate_events(
 
     Each person gives an event; a request that aggregates gives one event of all persons. An invalid picture does not
     affect the other pictures. Its error is raised only if it is the single picture of the request. Raises LunaError
-    SENDER_DISABLED for policies that need the disabled Sender, and the errors of `recognise`, `screen`, `match` and
-    `write`.
+    SENDER_DISABLED or IMAGE_STORE_DISABLED for policies that need what is disabled, and the errors of `recognise`,
+    `screen`, `match` and `write`.
     """
     if policies.storage_policy.needs_sender and not config(AdditionalServices).luna_sender:
         raise LunaError(errors.SENDER_DISABLED)
+    if policies.storage_policy.needs_image_store:
+        part_check(IMAGE_STORE)
     run = Run(principal=principal, policies=policies, inputs=inputs, params=params, handler_id=handler_id)
     screened = execute(run, RECOGNITION)
     with enrolling(screened, execute(screened, DECISION)) as decided:

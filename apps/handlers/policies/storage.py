@@ -17,8 +17,12 @@ from apps.imagestore.types import KEEP, TTL_DAYS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplePolicy:
-    """Storage of face or body samples. `ttl`: days, None for the bucket's own lifetime."""
+    """Storage of face or body samples. `ttl`: days, None for the bucket's own lifetime.
 
+    `given`: whether a client asked for it, instead of taking the default.
+    """
+
+    given: bool = field(default=False, compare=False)
     store_sample: bool = True
     ttl: int | None = None
     filters: Filters = field(default_factory=dict)
@@ -95,13 +99,19 @@ class StoragePolicy:
         by_callback = any(each.enable and each.target is None for each in self.callbacks)
         return (notification.given and notification.send_notification) or by_callback
 
+    @property
+    def needs_image_store(self) -> bool:
+        """Whether a client asked for samples or source images."""
+        samples = (self.face_sample_policy, self.body_sample_policy)
+        return self.image_origin_policy.store_image or any(each.given and each.store_sample for each in samples)
+
 
 def days_field() -> serializers.ChoiceField:
     return serializers.ChoiceField(choices=(KEEP, *TTL_DAYS), required=False)
 
 
 class SamplePolicySerializer(PolicySerializer):
-    policy = SamplePolicy
+    policy = partial(SamplePolicy, given=True)  # type: ignore[assignment]
     store_sample = FlagField(required=False)
     ttl = days_field()
     filters = FiltersSerializer(required=False)

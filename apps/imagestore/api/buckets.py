@@ -14,6 +14,7 @@ from apps.common.addresses import address
 from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
 from apps.common.links import links, location
+from apps.common.parts import IMAGE_STORE
 from apps.common.times import format_time
 from apps.common.validation import checked_query
 from apps.imagestore import buckets
@@ -67,6 +68,8 @@ def bucket_shape(bucket: StoredBucket) -> dict[str, Any]:
 class BucketsView(LunaView):
     """The buckets of the platform and of clients."""
 
+    parts = (IMAGE_STORE,)
+
     @extend_schema(summary="List buckets", responses=BucketsSerializer)
     def get(self, request: Request) -> Response:
         require_admin(request)
@@ -88,6 +91,8 @@ class BucketsView(LunaView):
 
 class BucketView(LunaView):
     """A bucket."""
+
+    parts = (IMAGE_STORE,)
 
     @extend_schema(summary="Get a bucket", responses=BucketSerializer)
     def get(self, request: Request, bucket: str) -> Response:

@@ -19,6 +19,7 @@ from apps.common.config import Images, config
 from apps.common.errors import LunaError
 from apps.common.limits import image_too_large
 from apps.common.links import links
+from apps.common.parts import IMAGE_STORE
 from apps.common.validation import checked_body, checked_query
 from apps.imagestore.api.content import (
     META_PREFIX,
@@ -57,6 +58,7 @@ PICTURES_FORM = {
 class ImagesView(LunaView):
     """Source images."""
 
+    parts = (IMAGE_STORE,)
     bucket: str = Bucket.IMAGES
     route = "image"  # of one of them
     place: tuple[str, ...] = ()  # ids in its path before its own

@@ -15,6 +15,7 @@ from apps.common.addresses import address
 from apps.common.api.responses import created
 from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
+from apps.common.parts import IMAGE_STORE
 from apps.common.validation import checked_body, checked_query
 from apps.imagestore.api.content import BodyStream, content_response, head_response, header_safe
 from apps.imagestore.api.serializers import ObjectCreated, ObjectTtlBody, TtlQuery
@@ -31,6 +32,7 @@ ANY_BYTES = dict.fromkeys(("application/octet-stream", "*/*"), OpenApiTypes.BINA
 class ObjectsView(LunaView):
     """Objects of any content type, such as archives, reports and texts."""
 
+    parts = (IMAGE_STORE,)
     bucket: str = Bucket.OBJECTS
     route = "object"  # of one of them
     place: tuple[str, ...] = ()  # ids in its path before its own

@@ -11,6 +11,7 @@ from apps.accounts.auth.access import write_account
 from apps.common.addresses import address
 from apps.common.api.responses import created
 from apps.common.api.views import LunaView
+from apps.common.parts import IMAGE_STORE
 from apps.common.validation import checked_body, checked_query
 from apps.imagestore.api.content import content_response, head_response, image_read
 from apps.imagestore.api.serializers import SampleCreated, SampleIdsBody, SampleTtlBody, TtlQuery
@@ -34,6 +35,7 @@ from apps.imagestore.services import object_store
 class SamplesView(LunaView):
     """Face or body warps, made by the platform or by a client."""
 
+    parts = (IMAGE_STORE,)
     bucket: ClassVar[Bucket]
     size: ClassVar[tuple[int, int]]  # width, height in pixels
     route: ClassVar[str]  # of one of them

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from apps.accounts.auth.access import actor_of, read_scope, write_account
 from apps.common import errors
 from apps.common.api.views import LunaView, path_uuid
+from apps.common.parts import IMAGE_STORE
 from apps.imagestore.buckets import objects_ttl_set
 from apps.imagestore.choices import holds_pictures
 from apps.imagestore.image_headers import CONTENT_TYPES
@@ -39,6 +40,7 @@ PICTURES = dict.fromkeys(sorted(CONTENT_TYPES), OpenApiTypes.BINARY)
 class StoredView(LunaView):
     """A stored object of a bucket."""
 
+    parts = (IMAGE_STORE,)
     bucket: str
 
     def key(self, text: str) -> UUID:

@@ -28,7 +28,7 @@ from apps.recognition.estimators.dynamic_range import DynamicRange
 from apps.recognition.estimators.eye_distance import eye_distance
 from apps.recognition.estimators.eyebrows import EYEBROW_STATES, Eyebrows
 from apps.recognition.estimators.eyes_attributes import EyesAttributes, EyeState
-from apps.recognition.estimators.face_color_type import FACE_COLOR_TYPES, FaceColorType
+from apps.recognition.estimators.face_color_type import COLOR, FACE_COLOR_TYPES, GRAYSCALE, FaceColorType
 from apps.recognition.estimators.gaze import Gaze
 from apps.recognition.estimators.glasses import Glasses
 from apps.recognition.estimators.head_pose import HeadPose
@@ -124,6 +124,17 @@ def _score(name: str, kind: type[Result], field: str) -> Callable[[Evidence], Va
     return _of(name, kind, lambda estimation: getattr(estimation, field))
 
 
+def _present(
+    name: str, kind: type[Result], score: Callable[[Result], float], minimum: str
+) -> Callable[[Evidence], Value]:
+    """Return a measure that is 1 if the score reaches the setting `minimum`, else 0."""
+    return _of(name, kind, lambda estimation: int(score(estimation) >= getattr(config(FaceQuality), minimum)))
+
+
+def _color_type(face: FaceColorType) -> str:
+    return COLOR if face.color_score >= config(FaceQuality).color_type_min else GRAYSCALE
+
+
 _ALL = (
     Check("head_yaw", Between(-5, 5, ANGLE), _score("head_pose", HeadPose, "yaw"), "head_pose"),
     Check("head_pitch", Between(-5, 5, ANGLE), _score("head_pose", HeadPose, "pitch"), "head_pose"),
@@ -172,17 +183,17 @@ _ALL = (
     Check(
         "glasses", OneOf(("no_glasses", "eyeglasses"), GLASSES), _score("glasses", Glasses, "predominant"), "glasses"
     ),
-    Check("red_eyes", Flag(0), _of("red_eyes", RedEyes, lambda eyes: int(eyes.red)), "red_eyes"),
+    Check("red_eyes", Flag(0), _present("red_eyes", RedEyes, lambda eyes: eyes.score, "red_eye_min"), "red_eyes"),
     Check(
         "natural_light",
         Flag(1),
-        _of("natural_light", NaturalLight, lambda light: int(light.natural)),
+        _present("natural_light", NaturalLight, lambda light: light.score, "natural_light_min"),
         "natural_light",
     ),
     Check(
         "radial_distortion",
         Flag(0),
-        _of("radial_distortion", RadialDistortion, lambda lens: int(lens.distorted)),
+        _present("radial_distortion", RadialDistortion, lambda lens: lens.score, "fish_eye_min"),
         "radial_distortion",
     ),
     Check("eyebrows_state", OneOf(("neutral",), EYEBROW_STATES), _score("eyebrows", Eyebrows, "state"), "eyebrows"),
@@ -190,7 +201,7 @@ _ALL = (
     Check(
         "face_color_type",
         OneOf(("color",), FACE_COLOR_TYPES),
-        _score("face_color_type", FaceColorType, "predominant"),
+        _of("face_color_type", FaceColorType, _color_type),
         "face_color_type",
     ),
     Check(

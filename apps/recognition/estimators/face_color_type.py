@@ -27,6 +27,11 @@ class FaceColorType:
     predominant: str
     chroma: float
 
+    @property
+    def color_score(self) -> float:
+        """Score of a face in colour, 0..1: .5 for a chroma of `GREY_BELOW`."""
+        return min(1.0, self.chroma / (2 * GREY_BELOW))
+
 
 class FaceColorTypeEstimator(Estimator):
     """Estimator by image statistics inside the hull of the mesh, without a network of its own."""

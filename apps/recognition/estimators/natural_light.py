@@ -15,7 +15,6 @@ from apps.recognition.estimators.skin import cheek_pixels, cielab
 
 SKIN_A, SKIN_B = (5.0, 25.0), (5.0, 35.0)
 DISTANCE_WIDTH = 10.0
-NATURAL_FROM = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +22,6 @@ class NaturalLight:
     """Natural light. `score`: 0..1, 1 is natural."""
 
     score: float
-
-    @property
-    def natural(self) -> bool:
-        """Whether the light is more natural than not."""
-        return self.score >= NATURAL_FROM
 
 
 class NaturalLightEstimator(Estimator):

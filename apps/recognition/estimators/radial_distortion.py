@@ -40,9 +40,9 @@ class RadialDistortion:
     bending: float
 
     @property
-    def distorted(self) -> bool:
-        """Whether the picture is distorted."""
-        return self.bending >= DISTORTED_FROM
+    def score(self) -> float:
+        """Score of a distortion, 0..1: .5 for a `bending` of `DISTORTED_FROM`."""
+        return min(1.0, max(0.0, self.bending / (2 * DISTORTED_FROM)))
 
 
 class RadialDistortionEstimator(Estimator):

@@ -26,9 +26,9 @@ class RedEyes:
     share: float
 
     @property
-    def red(self) -> bool:
-        """Whether one of the eyes is red."""
-        return self.share >= RED_SHARE
+    def score(self) -> float:
+        """Score of red eyes, 0..1: .5 for a share of `RED_SHARE`."""
+        return min(1.0, self.share / (2 * RED_SHARE))
 
 
 class RedEyesEstimator(Estimator):

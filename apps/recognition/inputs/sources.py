@@ -13,6 +13,7 @@ from apps.common.budget import Budget
 from apps.common.config import ExternalAddress, Images, OutgoingRequests, config
 from apps.common.errors import LunaError
 from apps.common.fetch import Fetched, FetchError, Timeouts, fetch
+from apps.common.parts import IMAGE_STORE, part_check, part_is_on
 from apps.common.scope import Scope
 from apps.imagestore.addresses import object_of_address
 from apps.imagestore.choices import Bucket, audit_type, holds_pictures
@@ -74,7 +75,11 @@ def load_urls(urls: Sequence[str], account_id: UUID | None, readable: Readable =
 def load_samples(
     sample_ids: Sequence[UUID], account_id: UUID | None, readable: Readable = everything
 ) -> list[Loaded]:  # fmt: skip
-    """Return stored face samples, in this order. The error of a missing sample is LunaError SAMPLE_NOT_FOUND."""
+    """Return stored face samples, in this order.
+
+    The error of a missing sample is LunaError SAMPLE_NOT_FOUND. Raises LunaError IMAGE_STORE_DISABLED.
+    """
+    part_check(IMAGE_STORE)
     rows = {}
     if account_id is not None and readable(audit_type(Bucket.FACE_SAMPLES)):
         rows = objects_get(scope=Scope(account_id), bucket=Bucket.FACE_SAMPLES, object_ids=sample_ids)
@@ -101,6 +106,8 @@ def own_object(url: str) -> tuple[str, UUID] | None:
 
 
 def _own(url: str, bucket: str, object_id: UUID, account_id: UUID | None, readable: Readable) -> Loaded:
+    if not part_is_on(IMAGE_STORE):
+        return Loaded(error=LunaError(errors.IMAGE_STORE_DISABLED))
     try:
         if account_id is None or not readable(audit_type(bucket)):
             raise LunaError(errors.IMAGE_DOWNLOAD_FAILED, url)

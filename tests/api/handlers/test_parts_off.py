@@ -7,10 +7,12 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
+from apps.accounts.choices import AccountType
 from apps.common.config import AdditionalServices, override_config
 from tests.api.handlers.helpers import JPEG, JSON, astronaut, make_handler
 from tests.api.handlers.requests import Count, error_of
-from tests.api.handlers.test_verifications import verifier
+from tests.api.handlers.test_verifications import verifier, verify
+from tests.factories import basic_client, make_account
 
 pytestmark = pytest.mark.django_db
 ID = str(uuid4())
@@ -41,6 +43,49 @@ def test_without_events(client: Client, stored: Count) -> None:
         assert client.post("/6/faces", {}, JSON).status_code == 201
         assert client.get("/6/features").json()["components"]["events"] is False
     assert stored() == replace(before, faces=before.faces + 1)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/6/samples/faces", f"/6/samples/faces/{ID}", f"/6/samples/bodies/{ID}", "/6/images", f"/6/images/{ID}",
+     "/6/objects", f"/6/objects/{ID}", "/1/buckets", "/1/buckets/visionlabs-samples",
+     f"/1/buckets/visionlabs-samples/images/{ID}", "/6/detector", "/6/extractor"],
+)  # fmt: skip
+def test_without_the_image_store(client: Client, path: str) -> None:
+    posted = path in ("/6/samples/faces", "/6/images", "/6/objects", "/6/detector", "/6/extractor")
+    with override_config(AdditionalServices, luna_image_store=False):
+        if path.count("/") < 4 and path.startswith("/1/buckets"):
+            client = basic_client(make_account(AccountType.ADMIN))
+        send = client.post if posted else client.get
+        assert error_of(send(path)) == (403, 11070), path
+
+
+def test_policies_without_the_image_store(client: Client, stored: Count) -> None:
+    silent, own_verifier = make_handler(client, {}), verifier(client)
+    policies: list[dict[str, Any]] = [
+        {"face_sample_policy": {"store_sample": 1}}, {"body_sample_policy": {}},
+        {"image_origin_policy": {"store_image": 1}},
+    ]  # fmt: skip
+    asking = [make_handler(client, {"storage_policy": policy}) for policy in policies]
+    refusing = make_handler(client, {"storage_policy": {"face_sample_policy": {"store_sample": 0},
+                                                        "face_policy": {"store_face": 1}}})  # fmt: skip
+    sample = client.post("/6/detector", astronaut(), JPEG).json()["images"][0]["detections"]["samples"][0]
+    sample_id, url = sample["face"]["sample_id"], sample["face"]["url"]
+    before = stored()
+    with override_config(AdditionalServices, luna_image_store=False):
+        for handler in asking:
+            assert error_of(client.post(f"{handler}/events", astronaut(), JPEG)) == (403, 11070)
+        assert error_of(client.post("/6/sdk", {"samples": [sample_id]}, JSON)) == (403, 11070)
+        assert b'"error_code":11070' in client.post("/6/sdk", {"urls": [url]}, JSON).content
+        assert stored() == before
+        for handler in (silent, refusing):
+            event = client.post(f"{handler}/events", astronaut(), JPEG).json()["events"][0]
+            assert event["detections"][0]["samples"]["face"]["sample_id"] is None
+            assert event["detections"][0]["samples"]["face"]["url"] is None
+        assert not event["face"]["avatar"]
+        verify(client, own_verifier, f"face_ids={event['face']['face_id']}")
+        assert client.get("/6/features").json()["components"]["image_store"] is False
+    assert stored().files == before.files
 
 
 @pytest.mark.parametrize("send", ["get", "post"])

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 from apps.common.config import AdditionalServices, config
 from apps.common.filters import accepts
+from apps.common.parts import IMAGE_STORE, part_is_on
 from apps.faces.config import max_ttl_s
 from apps.faces.types import AttributeData, FaceDraft
 from apps.handlers.pipeline.attributes import attribute_of, basic_of
@@ -78,8 +79,9 @@ def decided(event: GeneratedEvent, policy: StoragePolicy, objects: Objects) -> G
     """Return the event with its decision; its samples and source images are added to `objects`."""
     facts = event.draft.facts()
     faces, bodies, origins = policy.face_sample_policy, policy.body_sample_policy, policy.image_origin_policy
-    with_samples = faces.store_sample and accepts(faces.filters, facts)
-    with_body_samples = bodies.store_sample and accepts(bodies.filters, facts)
+    stores = part_is_on(IMAGE_STORE)
+    with_samples = stores and faces.store_sample and accepts(faces.filters, facts)
+    with_body_samples = stores and bodies.store_sample and accepts(bodies.filters, facts)
     with_origins = origins.store_image and accepts(origins.filters, facts)
     persons = []
     for person in event.persons:

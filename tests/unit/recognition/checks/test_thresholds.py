@@ -1,9 +1,18 @@
 """Thresholds: accepted values, and their JSON."""
 
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
-from apps.recognition.checks.table import CHECKS, ISO_THRESHOLDS, own_thresholds
+from apps.recognition.checks.table import CHECKS, ISO_THRESHOLDS, Evidence, own_thresholds
 from apps.recognition.checks.thresholds import Between, Flag, OneOf, Value
+from apps.recognition.config import FaceQuality
+from apps.recognition.estimators.face_color_type import FaceColorType
+from apps.recognition.estimators.natural_light import NaturalLight
+from apps.recognition.estimators.radial_distortion import RadialDistortion
+from apps.recognition.estimators.red_eyes import RedEyes
 
 
 @pytest.mark.parametrize(("value", "passes"), [(-5, True), (5.0, True), (5.0001, False), (-6, False), (None, False)])
@@ -23,6 +32,32 @@ def test_words_and_flags() -> None:
     assert (words.accepts("open"), words.accepts("closed"), words.accepts(None)) == (True, False, False)
     assert (Flag(1).accepts(1), Flag(1).accepts(0), Flag(0).accepts(None)) == (True, False, False)
     assert (words.json(), Flag(1).json(), Between(90, None).json()) == (["open"], 1, {"min": 90, "max": None})
+
+
+@pytest.mark.parametrize(
+    ("check", "minimum", "estimator", "weak", "strong", "values"),
+    [
+        ("natural_light", "natural_light_min", "natural_light", NaturalLight(0.49), NaturalLight(0.5), (0, 1)),
+        ("red_eyes", "red_eye_min", "red_eyes", RedEyes(0.29), RedEyes(0.3), (0, 1)),
+        ("radial_distortion", "fish_eye_min", "radial_distortion", RadialDistortion(0.09), RadialDistortion(0.1),
+         (0, 1)),
+        ("face_color_type", "color_type_min", "face_color_type", FaceColorType("grayscale", 2.9),
+         FaceColorType("color", 3.0), ("grayscale", "color")),
+    ],
+)  # fmt: skip
+def test_settings_decide_from_which_score_a_property_is_present(
+    check: str, minimum: str, estimator: str, weak: object, strong: object, values: tuple[Value, Value],
+    configure: Callable[..., None],
+) -> None:  # fmt: skip
+    def measured() -> tuple[Value, ...]:
+        faces: list[Any] = [SimpleNamespace(estimations={estimator: each}) for each in (weak, strong)]
+        return tuple(CHECKS[check].measure(Evidence(cast(Any, None), cast(Any, None), face)) for face in faces)
+
+    assert measured() == values
+    configure(FaceQuality, **{minimum: 0.4})
+    assert measured() == (values[1], values[1])
+    configure(FaceQuality, **{minimum: 0.6})
+    assert measured() == (values[0], values[0])
 
 
 def test_own_bounds_take_the_extreme_value_for_the_side_that_is_missing() -> None:
