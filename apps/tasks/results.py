@@ -44,6 +44,13 @@ class TaskErrorJson(TypedDict):
     error_time: TimeJson
 
 
+class TaskResultJson(TypedDict):
+    """A result. The type of the task defines `result`."""
+
+    result: object
+    errors: list[TaskErrorJson]
+
+
 def error_body(error: TaskError) -> TaskErrorJson:
     """Return the JSON of an error, in results and responses."""
     return {

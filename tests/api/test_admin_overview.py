@@ -144,7 +144,7 @@ def test_deleting_an_account_shows_everything_that_goes_with_it(site: Client, ow
     assert counts == {
         "log entries": "0", "tokens": "1", "stored objects": "1", "faces": "3", "lists": "1", "list deletions": "0",
         "events": "1", "handlers": "1", "verifiers": "1", "callbacks": "0", "kept responses": "0",
-        "temporary attributes": "1",
+        "temporary attributes": "1", "tasks": "0",
         "copies of event descriptors": "0", "copies of face descriptors": "0",
     }  # fmt: skip
     assert 500 < size < 50_000

@@ -91,6 +91,8 @@ class _Builder:
 def _fits(value: Any, schema: Schema) -> bool:
     if value is None or ("enum" in schema and value not in schema["enum"]):
         return False
+    if isinstance(value, dict) and not value.keys() >= {*schema.get("required", ())}:
+        return False
     return isinstance(value, TYPES.get(schema.get("type", ""), ()))
 
 

@@ -31,6 +31,7 @@ from apps.tasks.api.serializers import (
     body_of,
 )
 from apps.tasks.api.shapes import task_body
+from apps.tasks.results import TaskResultJson
 from apps.tasks.types.base import JSON_TYPE, ZIP_TYPE, TaskType
 
 NOTHING = OpenApiResponse(description="Done.")
@@ -122,7 +123,7 @@ class TaskResultView(LunaView):
     @extend_schema(
         summary="get task result",
         parameters=[TaskAccountQuery],
-        responses={(200, JSON_TYPE): OpenApiTypes.OBJECT, (200, ZIP_TYPE): OpenApiTypes.BINARY},
+        responses={(200, JSON_TYPE): TaskResultJson, (200, ZIP_TYPE): OpenApiTypes.BINARY},
     )
     def get(self, request: Request, task_id: str) -> HttpResponseBase:
         key = path_task_id(task_id)
