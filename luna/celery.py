@@ -23,6 +23,14 @@ def check_start(**kwargs: object) -> None:
     require_checks()
 
 
+@worker_init.connect
+def leave_processors_to_requests(**kwargs: object) -> None:
+    """Give recognition in tasks of this process what requests leave."""
+    from apps.recognition.run.share import recognise_in_background  # Django is set up now
+
+    recognise_in_background()
+
+
 @worker_ready.connect
 def build_lists(**kwargs: object) -> None:
     """Keep the lists in memory up to date from this process, unless another one does."""

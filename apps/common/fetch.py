@@ -9,7 +9,8 @@ import math
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -37,6 +38,10 @@ class RefusedError(FetchError):
     """The URL or its address is not allowed; a retry would fail too."""
 
 
+class TooLargeError(FetchError):
+    """The body is larger than allowed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Time limits in seconds: of opening a connection, of a read or write without data, and of the whole request."""
@@ -52,6 +57,24 @@ class Fetched:
 
     data: bytes
     content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A body that is being received. `declared`: its size in bytes by the header, None when missing."""
+
+    chunks: Iterator[bytes]
+    content_type: str
+    declared: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole response. Names of `headers` are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
 
 
 def is_public(address: Address) -> bool:
@@ -157,17 +180,58 @@ def fetch(url: str, *, max_bytes: int, timeouts: Timeouts, allow_private: bool =
     is not public (unless `allow_private`), a status other than 200, a compressed body, a body larger than `max_bytes`,
     and network failures.
     """
+    with stream(url, max_bytes=max_bytes, timeouts=timeouts, accept="image/*", allow_private=allow_private) as body:
+        return Fetched(b"".join(body.chunks), body.content_type)
+
+
+@contextmanager
+def stream(
+    url: str, *, max_bytes: int, timeouts: Timeouts, accept: str = "*/*", allow_private: bool = False
+) -> Iterator[Stream]:
+    """GET a URL as `fetch` does, and yield its body while it is received.
+
+    Iterating over the chunks raises FetchError too, TooLargeError once the body exceeds `max_bytes`.
+    """
     backend = GuardedBackend(timeouts, allow_private=allow_private)
+    headers = [("User-Agent", "luna"), ("Accept", accept), ("Accept-Encoding", "identity")]
     try:
         with httpcore.ConnectionPool(ssl_context=ssl_context(), network_backend=backend) as pool:
             for _ in range(MAX_REDIRECTS + 1):
-                answer = _get(pool, url, max_bytes)
-                if isinstance(answer, Fetched):
-                    return answer
-                url = answer
+                with pool.stream("GET", _checked_url(url), headers=headers) as response:
+                    answered = _headers(response)
+                    if response.status not in REDIRECTS or "location" not in answered:
+                        yield _received(url, response, answered, max_bytes)
+                        return
+                url = _redirected(url, answered["location"])
     except FAILURES as error:
         raise FetchError(f"{shown_url(url)}: {error!r}") from error
     raise FetchError(f"{shown_url(url)}: more than {MAX_REDIRECTS} redirects")
+
+
+def send(
+    method: str,
+    url: str,
+    *,
+    body: bytes,
+    headers: Mapping[str, str],
+    max_bytes: int,
+    timeouts: Timeouts,
+    allow_private: bool = False,
+) -> Answer:
+    """Send a request and return the response of any status. Redirects are not followed.
+
+    Raises FetchError as `stream` does for addresses, sizes and network failures.
+    """
+    backend = GuardedBackend(timeouts, allow_private=allow_private)
+    try:
+        with (
+            httpcore.ConnectionPool(ssl_context=ssl_context(), network_backend=backend) as pool,
+            pool.stream(method, _checked_url(url), headers=list(headers.items()), content=body) as response,
+        ):
+            answered = _headers(response)
+            return Answer(response.status, answered, b"".join(_chunks(url, response, answered, max_bytes)))
+    except FAILURES as error:
+        raise FetchError(f"{shown_url(url)}: {error!r}") from error
 
 
 def post(
@@ -193,27 +257,35 @@ def post(
         raise FetchError(f"{shown_url(url)}: {error!r}") from error
 
 
-def _get(pool: httpcore.ConnectionPool, url: str, max_bytes: int) -> Fetched | str:
-    """Send one GET request. Return the response, or the URL that it redirects to."""
-    target = _checked_url(url)
-    headers = [("User-Agent", "luna"), ("Accept", "image/*"), ("Accept-Encoding", "identity")]
-    with pool.stream("GET", target, headers=headers) as response:
-        answered = {name.lower(): value.decode("latin-1") for name, value in response.headers}
-        if response.status in REDIRECTS and b"location" in answered:
-            return _redirected(url, answered[b"location"])
-        if response.status != 200:
-            raise FetchError(f"{shown_url(url)}: HTTP {response.status}")
-        if answered.get(b"content-encoding", "identity").lower() != "identity":
-            raise FetchError(f"{shown_url(url)}: compressed")
-        declared = answered.get(b"content-length", "0")
-        body = bytearray()
-        if declared.isdigit() and int(declared) > max_bytes:
-            raise FetchError(f"{shown_url(url)}: {declared} bytes")
-        for chunk in response.iter_stream():
-            body += chunk
-            if len(body) > max_bytes:
-                raise FetchError(f"{shown_url(url)}: more than {max_bytes} bytes")
-        return Fetched(bytes(body), answered.get(b"content-type", "").partition(";")[0].strip().lower())
+def _headers(response: httpcore.Response) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+
+
+def _received(url: str, response: httpcore.Response, answered: Mapping[str, str], max_bytes: int) -> Stream:
+    """Return the body of a 200 response. Raises FetchError for another status and for a compressed body."""
+    if response.status != 200:
+        raise FetchError(f"{shown_url(url)}: HTTP {response.status}")
+    if answered.get("content-encoding", "identity").lower() != "identity":
+        raise FetchError(f"{shown_url(url)}: compressed")
+    content_type = answered.get("content-type", "").partition(";")[0].strip().lower()
+    return Stream(_chunks(url, response, answered, max_bytes), content_type, _declared(answered))
+
+
+def _chunks(url: str, response: httpcore.Response, answered: Mapping[str, str], max_bytes: int) -> Iterator[bytes]:
+    """Yield the body. Raises TooLargeError if its declared or its actual size exceeds `max_bytes`."""
+    declared, received = _declared(answered), 0
+    if declared is not None and declared > max_bytes:
+        raise TooLargeError(f"{shown_url(url)}: {declared} bytes")
+    for chunk in response.iter_stream():
+        received += len(chunk)
+        if received > max_bytes:
+            raise TooLargeError(f"{shown_url(url)}: more than {max_bytes} bytes")
+        yield chunk
+
+
+def _declared(answered: Mapping[str, str]) -> int | None:
+    text = answered.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 def _redirected(url: str, location: str) -> str:

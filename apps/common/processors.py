@@ -1,10 +1,13 @@
-"""The processors that this process may use: its affinity, and the CPU quota of its control group."""
+"""The processors that this process may use, by its affinity and CPU quota, and the priority of its threads."""
 
+import logging
 import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUPS = Path("/proc/self/cgroup")
@@ -50,3 +53,13 @@ def _quota(directory: Path, *files: str) -> Iterator[float]:
         quota, period = " ".join((directory / file).read_text() for file in files).split()
         if quota != "max" and int(quota) > 0:
             yield int(quota) / int(period)
+
+
+def lower_priority(niceness: int) -> None:
+    """Set the niceness of the calling thread, if it is lower. Linux only: elsewhere it would apply to the process."""
+    if niceness <= 0 or not hasattr(os, "sched_getaffinity"):
+        return
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, max(niceness, os.getpriority(os.PRIO_PROCESS, 0)))
+    except OSError as error:
+        logger.warning("the priority of recognition in tasks cannot be lowered: %s", error)

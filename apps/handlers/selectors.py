@@ -1,5 +1,6 @@
 """Reads of handlers and verifiers."""
 
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -11,8 +12,10 @@ from apps.common.paging import Page
 from apps.common.prepared import prepared_cursor
 from apps.common.rows import columns_of, instance_of
 from apps.common.scope import Scope
+from apps.handlers.choices import HandlerType
 from apps.handlers.filters import HANDLER_TERMS, VERIFIER_TERMS
 from apps.handlers.models import Handler, Verifier
+from apps.handlers.policies import Policies, policies_cached
 
 # Every event runs this query. It is hand-written SQL because the ORM builds it slower than PostgreSQL executes it.
 COLUMNS = columns_of(Handler)
@@ -45,6 +48,35 @@ def handler_get(*, scope: Scope, handler_id: UUID) -> Handler:
 
 def handler_exists(*, scope: Scope, handler_id: UUID) -> bool:
     return bool(Handler.objects.for_scope(scope).filter(handler_id=handler_id).exists())
+
+
+def policies_of(handler: Handler, given: Any) -> Policies:
+    """Return the stored policies of a static handler, or the given policies (decoded JSON) for a dynamic handler.
+
+    `given`: None for none. Raises LunaError DYNAMIC_HANDLER_REQUIRED for policies that are given to a static handler,
+    JSON_FIELD_NOT_FOUND if none are given to a dynamic handler, INVALID_JSON for invalid given policies,
+    FOREIGN_ACCOUNT_ID if they name candidates of other accounts, HANDLER_CORRUPTED for invalid stored policies.
+    """
+    if handler.handler_type == HandlerType.DYNAMIC:
+        if given is None:
+            raise LunaError(errors.JSON_FIELD_NOT_FOUND, "policies")
+        return own_account_only(policies_cached(given), handler.account_id)
+    if given is not None:
+        raise LunaError(errors.DYNAMIC_HANDLER_REQUIRED)
+    try:
+        return policies_cached(handler.policies, stored=True)
+    except LunaError as error:
+        raise LunaError(errors.HANDLER_CORRUPTED, handler.handler_id) from error
+
+
+def own_account_only(policies: Policies, account_id: UUID) -> Policies:
+    """Return policies that a request supplies.
+
+    Raises LunaError FOREIGN_ACCOUNT_ID for candidates of other accounts.
+    """
+    if any(policy.candidates.account_id not in (None, account_id) for policy in policies.match_policy):
+        raise LunaError(errors.FOREIGN_ACCOUNT_ID, "match_policy")
+    return policies
 
 
 def verifiers_filter(*, account_id: UUID, filters: Filters) -> QuerySet[Verifier]:

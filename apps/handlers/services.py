@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import transaction
 
@@ -45,10 +45,14 @@ def handler_check(*, principal: Principal, draft: HandlerDraft) -> None:
 
 
 @transaction.atomic
-def handler_create(*, principal: Principal, draft: HandlerDraft, actor: Actor | None = None) -> Handler:
+def handler_create(
+    *, principal: Principal, draft: HandlerDraft, actor: Actor | None = None, handler_id: UUID | None = None
+) -> Handler:
     """Create a handler. Raises the errors of `handler_check`, and LunaError INVALID_JSON for a masked secret."""
     handler_check(principal=principal, draft=draft)
-    handler: Handler = Handler.objects.create(account_id=principal.account_id, **_columns(draft))
+    handler: Handler = Handler.objects.create(
+        account_id=principal.account_id, handler_id=handler_id or uuid4(), **_columns(draft)
+    )
     _audit("create", "handler", principal.account_id, handler.handler_id, actor)
     return handler
 

@@ -69,6 +69,28 @@ class Runtime(Settings):
         return self
 
 
+@group("LUNA_TASKS_RECOGNITION", scope=Scope.ENGINE)
+class BackgroundRecognition(Settings):
+    """Recognition in background tasks, which leaves processors and GPU to requests."""
+
+    niceness: int = setting(
+        19,
+        "Niceness of the threads of recognition in workers; 0: that of requests. At 19, they get 1 to 2 % of a "
+        "processor that requests use, and all of an idle one.",
+        env="LUNA_TASKS_NICENESS",
+        ge=0,
+        le=19,
+    )
+    num_threads: int = setting(
+        0,
+        "Networks that run concurrently in a worker; 0: the processors that affinity and CPU quota allow, or one with "
+        "CUDA, so that a request waits for one batch of a task at most.",
+        env="LUNA_TASKS_ENGINE_THREADS",
+        ge=0,
+        le=1024,
+    )
+
+
 class FaceDetection(Section):
     """Parameters of face detection."""
 

@@ -1,6 +1,19 @@
 """Settings of background tasks."""
 
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator
+
 from apps.common.config import PluginNames, Scope, Settings, group, setting
+
+GIB = 1024**3
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or ".." in PurePosixPath(path).parts:
+        raise ValueError(f"{path!r} must be an absolute path without `..`")
+    return path
 
 
 @group("LUNA_TASK_TYPES", scope=Scope.START)
@@ -38,3 +51,48 @@ class Tasks(Settings):
         ge=0,
         le=1,
     )
+
+
+@group("LUNA_TASKS_SOURCES", scope=Scope.LIVE)
+class Sources(Settings):
+    """Sources of pictures of estimator tasks."""
+
+    archive_max_size: int = setting(
+        100 * GIB,
+        "Largest archive in bytes. An archive at a foreign address also needs free space in the var directory of the "
+        "worker.",
+        env="ARCHIVE_MAX_SIZE",
+        ge=1,
+    )
+    archive_max_files: int = setting(
+        1_000_000,
+        "Files in one archive, directories included. The worker needs 700 bytes of memory for each.",
+        env="LUNA_TASKS_ARCHIVE_MAX_FILES",
+        ge=1,
+        le=10_000_000,
+    )
+    disk_directories: tuple[Annotated[str, AfterValidator(_absolute)], ...] = setting(
+        (),
+        "Directories of the workers whose pictures all accounts may read with `network_disk`. Default: none.",
+        env="LUNA_TASKS_DISK_DIRECTORIES",
+        accepts='a JSON array of absolute paths, such as `["/srv/images"]`',
+    )
+    silence_s: int = setting(
+        60,
+        "Seconds without an answer after which a source counts as lost.",
+        env="LUNA_TASKS_SOURCE_SILENCE_S",
+        ge=1,
+        le=3600,
+    )
+
+
+@group("LUNA_TASKS_LOAD_EXTERNAL_ARCHIVE_TIMEOUTS", scope=Scope.LIVE)
+class ArchiveDownloads(Settings):
+    """Time limits, in seconds, of downloads of archives from foreign addresses."""
+
+    connect: int = setting(
+        20, "Time until a connection is open. The lower value of it and `sock_connect` applies.", ge=1, le=600
+    )
+    request: int = setting(100, "Time until the response begins.", ge=1, le=3600)
+    sock_connect: int = setting(10, "Time until the socket is connected.", ge=1, le=600)
+    sock_read: int = setting(100, "Time without data. The lower value of it and `request` applies.", ge=1, le=3600)

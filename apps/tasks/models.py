@@ -115,3 +115,13 @@ class TaskError(models.Model):
 
     def __str__(self) -> str:
         return f"{self.error_code} {self.additional_info}".strip()
+
+
+class SubtaskOutput(models.Model):
+    """A piece of the result of a running subtask. `items`: JSON values, separated by commas."""
+
+    subtask = models.ForeignKey(Subtask, on_delete=models.CASCADE, related_name="outputs")
+    items = models.TextField()
+
+    def __str__(self) -> str:
+        return f"{self.subtask_id}/{self.pk}"

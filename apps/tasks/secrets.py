@@ -12,7 +12,8 @@ from apps.common.errors import LunaError
 from apps.common.secrets import MASK, SEALED, Secret, UnreadableSecretError
 from apps.tasks.types.base import TaskType
 
-Holder = tuple[dict[str, Any], str]
+Holder = tuple[Any, Any]  # an object or array, and the key of its member
+EVERY = "*"  # in a path: all members of an object or array
 
 
 def content_seal(kind: TaskType, content: Any, kept: Any = None) -> Any:
@@ -54,11 +55,23 @@ def content_mask(kind: TaskType | None, content: Any) -> Any:
 
 def _places(kind: TaskType, content: Any) -> Iterator[tuple[tuple[str, ...], Holder]]:
     for path in kind.secrets:
-        holder = content
-        for name in path[:-1]:
-            holder = holder.get(name) if isinstance(holder, dict) else None
-        if isinstance(holder, dict) and holder.get(path[-1]) is not None:
-            yield path, (holder, path[-1])
+        yield from _below(content, path, ())
+
+
+def _below(value: Any, path: tuple[str, ...], before: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Holder]]:
+    """Yield the secrets of a path below `value`, which is at the path `before`. `*` stands for all members."""
+    step, *rest = path
+    if isinstance(value, list):
+        members: dict[Any, Any] = dict(enumerate(value))
+    else:
+        members = value if isinstance(value, dict) else {}
+    for key in [*members] if step == EVERY else [step]:
+        if members.get(key) is None:
+            continue
+        if rest:
+            yield from _below(members[key], tuple(rest), (*before, str(key)))
+        else:
+            yield (*before, str(key)), (value, key)
 
 
 def _kept(kind: TaskType, content: Any, kept: Any, path: tuple[str, ...]) -> Any:

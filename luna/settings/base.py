@@ -323,7 +323,10 @@ LOGGING = {
         # Exceptions of pages; the API's exception handler logs its own.
         "django.request": {"level": "ERROR", "filters": ["exceptions"]},
         # Their lines of lower levels contain queries of websockets, headers with credentials, and URLs; httpx writes a
-        # line per call of an inference server.
-        **{name: {"level": "WARNING"} for name in ("uvicorn", "httpx", "httpcore", "urllib3", "botocore", "boto3")},
+        # line per call of an inference server, smbprotocol one per message.
+        **{
+            name: {"level": "WARNING"}
+            for name in ("uvicorn", "httpx", "httpcore", "urllib3", "botocore", "boto3", "smbprotocol", "spnego")
+        },
     },
 }

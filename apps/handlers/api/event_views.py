@@ -3,7 +3,6 @@
 from collections import Counter
 from datetime import datetime
 from typing import Any, ClassVar
-from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
@@ -21,15 +20,12 @@ from apps.common.scope import Scope
 from apps.common.times import parse_time
 from apps.common.validation import checked_query
 from apps.handlers.api.event_serializers import EventsForm, EventsQuery
-from apps.handlers.api.shapes import GenerationJson, generation_body
 from apps.handlers.api.stream_inputs import PARTS, StreamForm, StreamQuery, stream_references
-from apps.handlers.choices import HandlerType
 from apps.handlers.config import HandlersLimits
-from apps.handlers.models import Handler
 from apps.handlers.pipeline.generate import generate_events
 from apps.handlers.pipeline.run import Run
-from apps.handlers.policies import Policies, policies_cached
-from apps.handlers.selectors import handler_get
+from apps.handlers.selectors import handler_get, policies_of
+from apps.handlers.shapes import GenerationJson, generation_body
 from apps.handlers.types import EventParams
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request
@@ -91,7 +87,7 @@ class EventGenerationView(LunaView):
         run = generate_events(
             principal=principal,
             handler_id=key,
-            policies=_policies(handler, inputs.parts),
+            policies=policies_of(handler, inputs.parts.get(POLICIES)),
             inputs=inputs,
             params=params,
         )
@@ -120,35 +116,6 @@ class StreamEventsView(EventGenerationView):
     )
     def post(self, request: Request, handler_id: str) -> Response:
         return self.generate(request, handler_id)
-
-
-def _policies(handler: Handler, parts: Any) -> Policies:
-    """Return the stored policies of a static handler, or the request's policies for a dynamic handler.
-
-    Raises LunaError DYNAMIC_HANDLER_REQUIRED if the request sends policies to a static handler, JSON_FIELD_NOT_FOUND
-    if it sends none to a dynamic handler, INVALID_JSON for invalid policies in the request, HANDLER_CORRUPTED for
-    invalid stored policies.
-    """
-    if handler.handler_type == HandlerType.DYNAMIC:
-        if POLICIES not in parts:
-            raise LunaError(errors.JSON_FIELD_NOT_FOUND, POLICIES)
-        return own_account_only(policies_cached(parts[POLICIES]), handler.account_id)
-    if POLICIES in parts:
-        raise LunaError(errors.DYNAMIC_HANDLER_REQUIRED)
-    try:
-        return policies_cached(handler.policies, stored=True)
-    except LunaError as error:
-        raise LunaError(errors.HANDLER_CORRUPTED, handler.handler_id) from error
-
-
-def own_account_only(policies: Policies, account_id: UUID) -> Policies:
-    """Return the policies of a dynamic handler.
-
-    Raises LunaError FOREIGN_ACCOUNT_ID for candidates of other accounts.
-    """
-    if any(policy.candidates.account_id not in (None, account_id) for policy in policies.match_policy):
-        raise LunaError(errors.FOREIGN_ACCOUNT_ID, "match_policy")
-    return policies
 
 
 def _time(request: Request, header: str) -> datetime | None:

@@ -16,10 +16,10 @@ from apps.handlers.api.sample_serializers import (
     ExtractorQuery,
     SampleIds,
 )
-from apps.handlers.api.shapes import DetectionsJson, detections_body
 from apps.handlers.messages import GeneratedAttributeJson, face_attributes_block
 from apps.handlers.policies.extract import ExtractPolicy
 from apps.handlers.samples import attributes_extract, faces_detect
+from apps.handlers.shapes import DetectionsJson, detections_body
 from apps.handlers.types import EventParams
 from apps.recognition.api.inputs import read_inputs
 from apps.recognition.api.openapi import image_request

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import TypedDict, cast
 
 from apps.faces.shapes import FACE_TARGETS
-from apps.handlers.api.shapes import (
+from apps.handlers.messages import FaceSampleJson, GeneratedAttributeJson, face_attributes_block, sample_block
+from apps.handlers.shapes import (
     ImageOutcomeJson,
     RejectedFacesJson,
     image_block,
     picture_image,
     rejected_faces,
 )
-from apps.handlers.messages import FaceSampleJson, GeneratedAttributeJson, face_attributes_block, sample_block
 from apps.handlers.types import GeneratedEvent
 from apps.handlers.verification import Verification
 from apps.matching.api.shapes import RawMatchJson

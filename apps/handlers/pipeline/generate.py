@@ -1,5 +1,7 @@
 """Event generation: the stages in their order."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from uuid import UUID
 
 from apps.accounts.auth.principal import Principal
@@ -23,6 +25,7 @@ from apps.recognition.inputs.types import Inputs
 
 RECOGNITION = (recognise, screen, fill)
 DECISION = (match, tag, decide)
+NO_CONTEXT = nullcontext()
 
 
 def generate_events(
@@ -35,12 +38,30 @@ def generate_events(
     SENDER_DISABLED or IMAGE_STORE_DISABLED for policies that need what is disabled, and the errors of `recognise`,
     `screen`, `match` and `write`.
     """
-    if policies.storage_policy.needs_sender and not config(AdditionalServices).luna_sender:
-        raise LunaError(errors.SENDER_DISABLED)
-    if policies.storage_policy.needs_image_store:
-        part_check(IMAGE_STORE)
     run = Run(principal=principal, policies=policies, inputs=inputs, params=params, handler_id=handler_id)
-    screened = execute(run, RECOGNITION)
-    with enrolling(screened, execute(screened, DECISION)) as decided:
+    return events_store(events_recognise(run))
+
+
+def events_recognise(run: Run) -> Run:
+    """Recognise and screen the pictures of a run, without writing. Raises the errors of `generate_events`."""
+    storage = run.policies.storage_policy
+    if storage.needs_sender and not config(AdditionalServices).luna_sender:
+        raise LunaError(errors.SENDER_DISABLED)
+    if storage.needs_image_store:
+        part_check(IMAGE_STORE)
+    return execute(run, RECOGNITION)
+
+
+def events_store(
+    screened: Run, *, within: AbstractContextManager[None] = NO_CONTEXT, also: Callable[[Run], None] | None = None
+) -> Run:
+    """Match, decide and store the events of a run of `events_recognise`, and notify their receivers.
+
+    `within`: a transaction that the writes join. `also`: further writes of it, which get the stored run. Raises the
+    errors of `generate_events`.
+    """
+    with enrolling(screened, execute(screened, DECISION)) as decided, within:
         written = execute(decided, (write,))
+        if also is not None:
+            also(written)
     return execute(written, (notify,))

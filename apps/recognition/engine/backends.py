@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from apps.common.processors import usable_processors
+from apps.common.processors import lower_priority, usable_processors
 from apps.recognition.engine.batching import Batcher
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.open_inference import connect
@@ -75,6 +75,7 @@ class LocalBackend:
             workers=self.threads,
             queue_rows=config.queue_rows,
             empty=pinned.empty if pinned else None,
+            prepare=partial(lower_priority, config.niceness),
         )
 
     @property

@@ -67,7 +67,7 @@ class Batcher:
     """Queue with workers. `batch_sizes`: batch sizes of each network, ascending.
 
     `empty`: allocator of the memory into which a worker copies each batch; the worker reuses it after the run. None: a
-    batch of one chunk is run without a copy.
+    batch of one chunk is run without a copy. `prepare`: called once in each worker.
     """
 
     def __init__(
@@ -78,9 +78,11 @@ class Batcher:
         workers: int,
         queue_rows: int,
         empty: Allocator | None = None,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
         self._runner = runner
         self._empty = empty
+        self._prepare = prepare
         self._batch_sizes = batch_sizes
         self._queue_rows = queue_rows
         self._queue: deque[_Chunk] = deque()
@@ -169,6 +171,8 @@ class Batcher:
             worker.join()
 
     def _work(self, errands: deque[_Errand]) -> None:
+        if self._prepare is not None:
+            self._prepare()
         while True:
             with self._changed:
                 while not (self._queue or errands or self._closed):

@@ -11,6 +11,7 @@ class EngineConfig:
     `device`: cpu, cuda or cuda:N. `threads`: number of concurrent networks; 0: the processors divided by
     `processes`, the number of engines that share them (CPU), or two (CUDA).
     `run_threads`: threads of one run of a network on a CPU; at most the usable processors.
+    `niceness`: that of the engine's threads; 0: unchanged.
     `gpu_memory_bytes`: limit of the CUDA memory arena of each network; 0: no limit. `inference_url`: Open Inference
     Protocol server that runs the networks instead of this process.
 
@@ -23,6 +24,7 @@ class EngineConfig:
 
     networks_dir: Path
     device: str = "cpu"
+    niceness: int = 0
     gpu_memory_bytes: int = 0
     inference_url: str = ""
     threads: int = 0

@@ -6,15 +6,25 @@ Each process creates its engine at first use: `warm_up` at start, or the first r
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 from apps.common.config import Directories, Images, config, web_processes
 from apps.common.process import PerProcess
-from apps.recognition.config import BodyDetector, DeepfakeEstimator, FaceDetector, LivenessEstimator, Runtime, Switches
+from apps.recognition.config import (
+    BackgroundRecognition,
+    BodyDetector,
+    DeepfakeEstimator,
+    FaceDetector,
+    LivenessEstimator,
+    Runtime,
+    Switches,
+)
 from apps.recognition.engine.config import EngineConfig
 from apps.recognition.engine.core import Engine
 from apps.recognition.estimators.registry import available, ordered, without_network
 from apps.recognition.request.thresholds import PredictionThresholds
 from apps.recognition.run.pipeline import Pipeline
+from apps.recognition.run.share import DEADLINE_S, in_background, yielding
 from apps.recognition.switches import BODY_DETECTOR, FACE_DETECTOR, HUMAN_DETECTOR, names_off
 from apps.recognition.types import ImageInput, ImageResult, Plan
 
@@ -100,7 +110,7 @@ def _side_by_side(pipeline: Pipeline, images: Sequence[ImageInput]) -> Iterator[
 
 def _config() -> EngineConfig:
     runtime, faces = config(Runtime), config(FaceDetector).estimator_settings
-    return EngineConfig(
+    engine_config = EngineConfig(
         networks_dir=config(Directories).networks,
         device=runtime.global_device_class,
         gpu_memory_bytes=runtime.gpu_memory_bytes,
@@ -117,6 +127,21 @@ def _config() -> EngineConfig:
         face_tiles=faces.tiles,
         off=names_off(config(Switches).all()),
     )
+    return _in_background(engine_config) if in_background() else engine_config
+
+
+def _in_background(engine_config: EngineConfig) -> EngineConfig:
+    """Return the configuration of a worker's engine, see `share`."""
+    limits = config(BackgroundRecognition)
+    on_gpu = engine_config.device != "cpu"
+    return replace(
+        engine_config,
+        threads=limits.num_threads or (1 if on_gpu else 0),
+        run_threads=1,  # idle processors are the exception
+        processes=1,
+        niceness=limits.niceness,
+        deadline_s=DEADLINE_S,
+    )
 
 
 def _close_pictures(pool: ThreadPoolExecutor) -> None:
@@ -126,6 +151,6 @@ def _close_pictures(pool: ThreadPoolExecutor) -> None:
 _engine = PerProcess("recognition engine", lambda: Engine(_config()), close=Engine.close, status=Engine.status)
 _pictures = PerProcess(
     "pictures",
-    lambda: ThreadPoolExecutor(PICTURES_AT_ONCE * 2, thread_name_prefix="luna-pictures"),
+    lambda: ThreadPoolExecutor(PICTURES_AT_ONCE * 2, thread_name_prefix="luna-pictures", initializer=yielding),
     close=_close_pictures,
 )

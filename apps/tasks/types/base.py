@@ -131,7 +131,8 @@ class TaskType(ABC):
 
     `name`: part of the address `/6/tasks/<name>`. `number`: see `TaskKind`. `Content`: the serializer of `content`,
     which rejects unknown keys; all its declared filters accept relative times. `secrets`: paths of secrets within
-    `content`, such as `("source", "authorization", "password")`; they are stored sealed and shown masked.
+    `content`, such as `("source", "authorization", "password")`; they are stored sealed and shown masked. `*` in a path
+    stands for all members of an object or array.
     `operators_only`: created through Admin only. `schedulable`: whether schedules may create such tasks.
     """
 

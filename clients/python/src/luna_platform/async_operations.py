@@ -2677,13 +2677,13 @@ class AsyncOperations(ABC):
         *,
         account_id: str | None = None,
         params: Mapping[str, object] | None = None,
-    ) -> dict[str, Any]:
+    ) -> types.TaskResult:
         """get task result
 
         `GET /6/tasks/{task_id}/result`
         `account_id`: Account of the objects, within the client's scope. Default: its own.
         """
-        answer: dict[str, Any] = await self._call(
+        answer: types.TaskResult = await self._call(
             Call(
                 "GET",
                 path_of("/6/tasks/{task_id}/result", task_id=task_id),
@@ -2723,6 +2723,24 @@ class AsyncOperations(ABC):
             Call(
                 "POST",
                 "/6/tasks/cross_match",
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
+    async def tasks_estimator_create(
+        self,
+        body: types.EstimatorTaskBodyRequest,
+    ) -> types.TaskCreated:
+        """Create a task of the type estimator
+
+        `POST /6/tasks/estimator`
+        """
+        answer: types.TaskCreated = await self._call(
+            Call(
+                "POST",
+                "/6/tasks/estimator",
                 body=body,
                 answer=JSON,
             )

@@ -944,6 +944,28 @@ class EstimationsBodyRequest(TypedDict):
     attributes: NotRequired[dict[str, Any]]
 
 
+class EstimatorContentRequest(TypedDict):
+    source: PictureSourceRequest
+    handler: EstimatorHandlerRequest
+    account_id: NotRequired[str]
+
+
+class EstimatorHandlerRequest(TypedDict):
+    """A static handler by its id, a dynamic handler by its id with policies, or policies of a new static handler."""
+
+    handler_id: NotRequired[str]
+    policies: NotRequired[GivenPoliciesFieldRequest]
+
+
+class EstimatorTaskBodyRequest(TypedDict):
+    """Body of a new task of the type `estimator`."""
+
+    content: EstimatorContentRequest
+    description: NotRequired[str]
+    result_storage_policy: NotRequired[ResultStoragePolicyRequest]
+    notification_policy: NotRequired[TaskNotificationRequest]
+
+
 class Ethnicities(TypedDict):
     predominant_ethnicity: Literal["african_american", "indian", "asian", "caucasian"]
     estimations: dict[str, Any]
@@ -1451,6 +1473,16 @@ class GeoPosition(TypedDict):
 class GeoPositionBodyRequest(TypedDict):
     longitude: float
     latitude: float
+
+
+class GivenPoliciesFieldRequest(TypedDict):
+    """Policies that are validated and returned as the client sent them; `policies_of` parses them."""
+
+    detect_policy: NotRequired[DetectPolicyRequest]
+    extract_policy: NotRequired[ExtractPolicyRequest]
+    match_policy: NotRequired[list[MatchPolicyRequest]]
+    conditional_tags_policy: NotRequired[list[ConditionalTagRequest]]
+    storage_policy: NotRequired[StoragePolicyRequest]
 
 
 class Glasses(TypedDict):
@@ -2180,6 +2212,35 @@ PermissionsBodyRequest = TypedDict(
         "emit_events": "NotRequired[EmitEventsBodyRequest]",
     },
 )
+
+
+class PictureSourceAuthorizationRequest(TypedDict):
+    user: NotRequired[str]
+    password: NotRequired[str]
+    public_access_key: NotRequired[str]
+    secret_access_key: NotRequired[str]
+    signature_version: NotRequired[Literal["s3v2", "s3v4"]]
+
+
+class PictureSourceRequest(TypedDict):
+    """A place of pictures. Members of other types of sources are rejected."""
+
+    source_type: Literal["zip", "s3", "network_disk", "ftp", "samba"]
+    image_type: NotRequired[Literal[0, 1, 2]]
+    prefix: NotRequired[str]
+    postfix: NotRequired[str]
+    recursive: NotRequired[int]
+    authorization: NotRequired[PictureSourceAuthorizationRequest]
+    reference: NotRequired[str]
+    bucket_name: NotRequired[str]
+    endpoint: NotRequired[str]
+    region: NotRequired[str]
+    save_origin: NotRequired[int]
+    path: NotRequired[str]
+    follow_links: NotRequired[int]
+    host: NotRequired[str]
+    port: NotRequired[int]
+    max_sessions: NotRequired[int]
 
 
 class PlaceInPicture(TypedDict):
@@ -2995,6 +3056,19 @@ class TaskCreated(TypedDict):
     external_url: str
 
 
+class TaskError(TypedDict):
+    """An error of a task, mostly of one object."""
+
+    error_id: int
+    task_id: int
+    subtask_id: int | None
+    error_code: int
+    description: str
+    detail: str
+    additional_info: str
+    error_time: str
+
+
 class TaskNotificationRequest(TypedDict):
     """Callbacks about changed statuses of a task, and of its subtasks."""
 
@@ -3008,6 +3082,13 @@ class TaskParamsRequest(TypedDict):
     headers: NotRequired[dict[str, str]]
     secret: NotRequired[str]
     chat_id: NotRequired[str]
+
+
+class TaskResult(TypedDict):
+    """A result. The type of the task defines `result`."""
+
+    result: Any
+    errors: list[TaskError]
 
 
 class Tasks(TypedDict):

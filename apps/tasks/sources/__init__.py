@@ -1,0 +1,1 @@
+"""Places of pictures outside the platform, which the estimator reads: one module each."""

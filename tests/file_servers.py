@@ -1,0 +1,118 @@
+"""File servers on loopback for tests: FTP (pyftpdlib), SMB 2 (impacket) and HTTP, each in threads of this process."""
+
+import functools
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from impacket.ntlm import compute_lmhash, compute_nthash
+from impacket.smbserver import SimpleSMBServer
+from pyftpdlib.authorizers import DummyAuthorizer
+from pyftpdlib.handlers import FTPHandler
+from pyftpdlib.ioloop import IOLoop
+from pyftpdlib.servers import FTPServer
+
+from tests.storages import free_port
+
+USER, PASSWORD = "anna", "secret"
+SHARE = "PICTURES"
+
+
+class _NoMlsd(FTPHandler):
+    """A server without MLSD, as vsftpd."""
+
+    proto_cmds = {name: value for name, value in FTPHandler.proto_cmds.items() if name not in ("MLSD", "MLST")}
+
+
+@contextmanager
+def ftp_server(folder: Path, *, mlsd: bool = True, sessions: int = 0) -> Iterator[int]:
+    """The port of a server of `folder`. `sessions`: the most connections, 0 for any number."""
+    authorizer = DummyAuthorizer()
+    authorizer.add_user(USER, PASSWORD, str(folder))
+    kind = type("Handler", (FTPHandler if mlsd else _NoMlsd,), {"authorizer": authorizer, "auth_failed_timeout": 0.1})
+    server = FTPServer(("127.0.0.1", 0), kind, ioloop=IOLoop())  # the default loop is shared
+    server.max_cons = sessions
+    ended = threading.Event()
+
+    def serve() -> None:
+        while not ended.is_set():
+            server.serve_forever(timeout=0.01, blocking=False)
+        server.close_all()
+
+    with _served(serve, ended.set):
+        yield server.address[1]
+
+
+@contextmanager
+def smb_server(folder: Path, *, guests: bool = False) -> Iterator[int]:
+    """The port of a server with the share `SHARE`. `guests`: whether anybody may read it; else `USER` only."""
+    port = free_port()
+    server = SimpleSMBServer(listenAddress="127.0.0.1", listenPort=port)
+    server.addShare(SHARE, str(folder), "")
+    server.setSMB2Support(True)
+    if not guests:
+        server.addCredential(USER, 0, compute_lmhash(PASSWORD), compute_nthash(PASSWORD))
+    tcp: Any = server._SimpleSMBServer__server
+    with _served(tcp.serve_forever, lambda: (tcp.shutdown(), tcp.server_close())):
+        yield port
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        """Silent."""
+
+
+@contextmanager
+def http_server(folder: Path) -> Iterator[str]:
+    """The address of a server of `folder`."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
+    with _served(server.serve_forever, lambda: (server.shutdown(), server.server_close())):
+        yield f"http://127.0.0.1:{server.server_port}"
+
+
+@contextmanager
+def silent_server(*greetings: bytes) -> Iterator[int]:
+    """The port of a server that sends the greetings, each after a line of the client, and then nothing more."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    held: list[socket.socket] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            held.append(client)
+            threading.Thread(target=talk, args=(client,), daemon=True).start()
+
+    def talk(client: socket.socket) -> None:
+        for number, greeting in enumerate(greetings):
+            try:
+                if number and not client.recv(4096):
+                    return
+                client.sendall(greeting)
+            except OSError:
+                return
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.close()
+        for client in held:
+            client.close()
+
+
+@contextmanager
+def _served(serve: Any, close: Any) -> Iterator[None]:
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        close()
+        thread.join(5)
