@@ -46,8 +46,7 @@ class MilvusCopy(DecidedCopy):
         scan_floats(state.keys[fits], state.rows[fits], vectors, best)
         for place, (keys, cosines) in enumerate(near):
             valid = ~np.isin(keys, state.dead)
-            rows = np.full(int(valid.sum()), place)
-            best.add(keys[valid], cosines[valid] - TOLERANCE, cosines[valid] + TOLERANCE, rows)
+            best.add(place, keys[valid], cosines[valid] - TOLERANCE, cosines[valid] + TOLERANCE)
         for floor, (keys, cosines) in zip(best.floor, near, strict=True):
             if len(keys) == wanted and cosines[-1] + TOLERANCE >= floor:
                 return None

@@ -1,8 +1,12 @@
 """Scan of codes: the rows that can be among the nearest ones, with the proof that no other row can.
 
-For a row x = x̂ + r and a unit vector q with code q̂, all in the segment's coordinates, |q·x − q̂·x̂| ≤ ‖r‖ +
-‖q − q̂‖·‖x̂‖. The scan keeps a row as long as its upper bound reaches the k-th best lower bound found so far, and the
-request's threshold. The rows that remain contain all nearest ones. Their exact cosines decide, elsewhere.
+For a row x = x̂ + r and a unit vector q = q̂ + e with code q̂, all in the segment's coordinates, q·x − q̂·x̂ = q·r + e·x̂.
+Cauchy–Schwarz bounds the head and the tail of e·x̂ each: |q·x − q̂·x̂| ≤ ‖r‖ + ‖e head‖·‖x̂ head‖ + ‖e tail‖·‖x̂ tail‖.
+Without the tail's product, |q tail · x tail| ≤ ‖q tail‖·‖x tail‖. ‖x̂ head‖ ≤ 1 + ‖r‖ and ‖x̂ tail‖ ≤ ‖x tail‖ + ‖r‖, so
+both bounds are a sum of 1, ‖r‖ and ‖x tail‖ with factors of the vector (`Query.slack`).
+
+The scan keeps a row as long as its upper bound reaches the k-th best lower bound found so far, and the request's
+threshold. The rows that remain contain all nearest ones. Their exact cosines decide, elsewhere.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,6 +30,8 @@ HEAD_PROBE_ROWS = 4096
 HEAD_MIN_ROWS = 16_384  # of a step, below which the probe takes longer than it saves
 TILE_COLUMNS = 16 if any(numkong.get_capabilities().get(name) for name in ("sapphireamx", "graniteamx")) else 1
 GATHERED_VALUES = 2**14  # rows of a filter are copied before they are compared
+REFINED_ROWS = 4096  # at once: their floats stay in the processor's cache
+_NO_KEYS: Keys = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -64,29 +70,31 @@ class Best:
     """The rows that may be among the `limit` nearest of each vector.
 
     `floor`: float64 [m], the value that the upper bound of a row must reach. `lower`: float64 [m, limit], the best
-    lower bounds so far. `kept`: keys, upper bounds and places of the vectors.
+    lower bounds so far. `kept`: keys and upper bounds of each vector.
     """
 
     limit: int
     floor: NDArray[np.float64]
     lower: NDArray[np.float64]
-    kept: list[tuple[Keys, NDArray[np.float64], NDArray[np.intp]]] = field(default_factory=list)
+    kept: list[list[tuple[Keys, NDArray[np.float64]]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.kept = [[] for _ in self.floor]
 
     @classmethod
     def of(cls, vectors: int, limit: int, threshold: float) -> "Best":
         return cls(limit, np.full(vectors, threshold, np.float64), np.full((vectors, limit), -np.inf))
 
-    def add(self, keys: Keys, lower: NDArray[np.float64], upper: NDArray[np.float64], places: NDArray[np.intp]) -> None:
-        """Add pairs of a row and a vector: key, bounds of the cosine and place of the vector, each [p]."""
-        fits = upper >= self.floor[places]
-        keys, lower, upper, places = keys[fits], lower[fits], upper[fits], places[fits]
+    def add(self, place: int, keys: Keys, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> None:
+        """Add rows for the vector at `place`: keys and bounds of the cosine, each [n]."""
+        fits = upper >= self.floor[place]
+        keys, lower, upper = keys[fits], lower[fits], upper[fits]
         if not len(keys):
             return
-        self.kept.append((keys, upper, places))
-        for place in np.unique(places):
-            best = np.concatenate((self.lower[place], lower[places == place]))
-            self.lower[place] = np.partition(best, -self.limit)[-self.limit :]
-            self.floor[place] = max(self.floor[place], self.lower[place].min())
+        self.kept[place].append((keys, upper))
+        best = np.concatenate((self.lower[place], lower))
+        self.lower[place] = best = np.partition(best, -self.limit)[-self.limit :]
+        self.floor[place] = max(self.floor[place], best[0])
 
     def part(self, places: slice) -> "Best":
         """Return a copy for some of the vectors, with their floors and without their rows."""
@@ -95,17 +103,16 @@ class Best:
     def take(self, places: slice, part: "Best") -> None:
         """Add what `part` of these vectors found."""
         self.floor[places], self.lower[places] = part.floor, part.lower
-        start = places.start or 0
-        self.kept += [(keys, upper, own + start) for keys, upper, own in part.kept]
+        for kept, found in zip(self.kept[places], part.kept, strict=True):
+            kept += found
 
     def result(self) -> list[Proposed]:
         """Return what remains for each vector."""
-        if not self.kept:
-            return [Proposed(np.empty(0, np.int64), float(floor)) for floor in self.floor]
-        keys, upper, places = (np.concatenate(parts) for parts in zip(*self.kept, strict=True))
-        fits = upper >= self.floor[places]
-        keys, places = keys[fits], places[fits]
-        return [Proposed(np.unique(keys[places == place]), float(floor)) for place, floor in enumerate(self.floor)]
+        proposed = []
+        for kept, floor in zip(self.kept, self.floor, strict=True):
+            keys = [_NO_KEYS, *(keys[upper >= floor] for keys, upper in kept)]
+            proposed.append(Proposed(np.unique(np.concatenate(keys)), float(floor)))
+        return proposed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,16 +155,21 @@ class Multiplier:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
-    """Vectors in a segment's coordinates. `wide`: float32 [m, d], for products with codes."""
+    """Vectors in a segment's coordinates.
+
+    `wide`: float32 [m, d], for products with codes. `step`, `lost`: [m], the steps of the vectors' codes, and the norms
+    of what the codes lose. `slack`: float64 [3, m]; a cosine differs from the product of the codes by at most the sum
+    of these factors with 1, ‖r‖ and ‖x tail‖ of the row. `head_…`: the same of the head alone, unused without head.
+    """
 
     wide: Floats
-    step: Floats  # [m]
-    lost: Floats  # [m], the norm that the codes of the vectors lose
+    step: Floats
+    lost: Floats
+    slack: NDArray[np.float64]
     codes: Multiplier
     head_step: Floats
-    head_lost: Floats
-    head_codes: Multiplier  # not used without head
-    tail_norm: Floats
+    head_slack: NDArray[np.float64]
+    head_codes: Multiplier
 
 
 def scan(segment: Segment, vectors: Floats, best: Best, *, without: Rows, only: Rows | None = None) -> None:
@@ -173,7 +185,7 @@ def scan(segment: Segment, vectors: Floats, best: Best, *, without: Rows, only: 
     start, length = 0, FIRST_ROWS
     while start < rows:
         stop = min(rows, start + length)
-        head = length > HEAD_MIN_ROWS and _head_pays(segment, query, best)
+        head = stop - start > HEAD_MIN_ROWS and _head_pays(segment, query, best)
         found = [
             (row, place)
             for block in _blocks(start, stop, len(vectors), only is not None)
@@ -190,26 +202,29 @@ def query_of(basis: Basis, vectors: Floats) -> Query:
     rotated = basis.rotated(vectors)
     weights = basis.weights()
     wide = rotated / weights
-    step, codes, lost = _coded(wide, weights)
     head = basis.head or basis.dimension
-    head_step, head_codes, head_lost = _coded(wide[:, :head], weights[:head])
+    step, codes, error = _coded(wide, weights)
+    near, far = np.linalg.norm(error[:, :head], axis=1), np.linalg.norm(error[:, head:], axis=1)
+    head_step, head_codes, head_error = _coded(wide[:, :head], weights[:head])
+    head_lost = np.linalg.norm(head_error, axis=1)
+    rounded = rounding(basis.dimension)
     return Query(
         wide,
         step,
-        lost,
+        np.hypot(near, far),
+        np.stack((near + rounded, 1 + near + far, far)).astype(np.float64),
         Multiplier.of(codes),
         head_step,
-        head_lost,
+        np.stack((head_lost + rounded, 1 + head_lost, np.linalg.norm(rotated[:, head:], axis=1))).astype(np.float64),
         Multiplier.of(head_codes),
-        np.linalg.norm(rotated[:, basis.head :], axis=1),
     )
 
 
 def _coded(wide: Floats, weights: Floats) -> tuple[Floats, Codes, Floats]:
-    """Return steps [m], codes [m, d] and the norms [m] of what the codes lose, in unweighted coordinates."""
+    """Return steps [m], codes [m, d] and what the codes lose [m, d], in unweighted coordinates."""
     step = np.maximum(np.abs(wide).max(axis=1), 1e-30) / MAX_CODE
     codes = np.rint(wide / step[:, None]).astype(np.int8)
-    return step, codes, np.linalg.norm((wide - codes * step[:, None]) * weights, axis=1)
+    return step, codes, (wide - codes * step[:, None]) * weights
 
 
 def _blocks(start: int, stop: int, vectors: int, gathered: bool) -> Iterator[slice]:
@@ -224,30 +239,27 @@ def _head_pays(segment: Segment, query: Query, best: Best) -> bool:
         return False
     rows = slice(None, None, max(1, len(segment.keys) // HEAD_PROBE_ROWS))
     dots = query.head_codes.products(np.ascontiguousarray(segment.head[rows]))
-    passing = _passing_head(segment, query, best, rows, dots)
+    passing = dots.astype(np.float32) >= _least(segment, rows, best.floor, query.head_step, query.head_slack)
     return bool(passing.any(axis=1).mean() <= HEAD_USEFUL_SHARE)
 
 
-def _slack(segment: Segment, rows: Rows | slice, lost: Floats) -> Floats:
-    """Return the largest difference of a cosine of these rows and the product of its codes, for each vector."""
-    residual = float(segment.residual[rows].max())
-    return lost * (1 + residual) + (residual + rounding(segment.basis.dimension))
+def _least(
+    segment: Segment, rows: Rows | slice, floor: NDArray[np.float64], step: Floats, slack: NDArray[np.float64]
+) -> Floats:
+    """Return the products of codes from which on the upper bounds reach the floors: float32 [n, m].
 
-
-def _passing_head(
-    segment: Segment, query: Query, best: Best, rows: Rows | slice, dots: NDArray[np.int32]
-) -> NDArray[np.bool_]:
-    """Return which rows can reach the floors, from the products of their heads: bool [n, m].
-
-    ‖q tail‖·‖x tail‖ bounds the rest of a row. One bound for all rows of a block excludes far fewer: of a million 512-d
-    rows 13 % instead of 2 % reach a cosine of .5. float32 holds the products without rounding (below 2²⁴).
+    product · scale · step + slack · (1, ‖r‖, ‖x tail‖) ≥ floor, solved for the product. Each row has its own bound: one
+    for all rows of a block lets many more pass, because scales and residuals differ by a factor of two. `rounding`
+    covers 32-bit sums here too, and float32 holds the products without rounding (below 2²⁴).
     """
-    least: Floats = segment.tail[rows][:, None] * -query.tail_norm
-    least += (best.floor - _slack(segment, rows, query.head_lost)).astype(np.float32)
-    least /= segment.scale[rows][:, None]
-    least /= query.head_step
-    passing: NDArray[np.bool_] = dots.astype(np.float32) >= least
-    return passing
+    terms = np.empty((3, len(segment.scale[rows])), np.float32)
+    np.divide(1, segment.scale[rows], out=terms[0])
+    np.multiply(segment.residual[rows], terms[0], out=terms[1])
+    np.multiply(segment.tail[rows], terms[0], out=terms[2])
+    factors = -slack / step
+    factors[0] += floor / step
+    least: Floats = terms.T @ factors.astype(np.float32)
+    return least
 
 
 def _passing(
@@ -265,28 +277,20 @@ def _passing(
     rows: Rows | slice = block if only is None else only[block]
     absent = _within(without, block, only)
     if head:
-        passing = _passing_head(segment, query, best, rows, query.head_codes.products(segment.head[rows]))
+        dots = query.head_codes.products(segment.head[rows])
+        passing = dots.astype(np.float32) >= _least(segment, rows, best.floor, query.head_step, query.head_slack)
         passing[absent] = False
         passed = np.flatnonzero(passing.any(axis=1))
         if not len(passed):
             return passed, passed
         passed = passed + block.start if only is None else only[passed + block.start]
         return _passing(segment, query, best, slice(0, len(passed)), passed, without, head=False, first=False)
-    scale, slack = segment.scale[rows], _slack(segment, rows, query.lost)
-    least, most = float(scale.min()), float(scale.max())
     dots = query.codes.products(segment.codes[rows])
     if first:
-        _first_floor(dots, scale, query.step, slack, absent, best)
-    # A row passes where dot · scale · step + slack ≥ floor. The extreme scales of the block turn that into a comparison
-    # of integers that no passing row fails.
-    wanted = (best.floor - slack) / query.step
-    least_dots = np.floor(np.where(wanted > 0, wanted / most, wanted / least))
-    passing = dots >= np.clip(least_dots, -(2**31), 2**31 - 1).astype(np.int32)
+        _first_floor(segment, rows, query, dots, absent, best)
+    passing = dots.astype(np.float32) >= _least(segment, rows, best.floor, query.step, query.slack)
     passing[absent] = False
-    flat = np.flatnonzero(passing)
-    row, place = np.divmod(flat, dots.shape[1])
-    exact = dots.ravel()[flat] * scale[row].astype(np.float64) * query.step[place] + slack[place] >= best.floor[place]
-    row, place = row[exact], place[exact]
+    row, place = np.divmod(np.flatnonzero(passing), dots.shape[1])
     return (row + block.start if only is None else only[row + block.start]), place
 
 
@@ -301,35 +305,38 @@ def _within(without: Rows, block: slice, only: Rows | None) -> Rows:
     return inside
 
 
-def _first_floor(dots: NDArray[np.int32], scale: Floats, step: Floats, slack: Floats, absent: Rows, best: Best) -> None:
+def _first_floor(
+    segment: Segment, rows: Rows | slice, query: Query, dots: NDArray[np.int32], absent: Rows, best: Best
+) -> None:
     """Raise the floor to the `limit`-th best lower bound of a block."""
     if len(dots) - len(absent) < best.limit:
         return
-    values = dots * scale[:, None].astype(np.float64) * step
-    values[absent] = -np.inf
-    lower = np.partition(values, -best.limit, axis=0)[-best.limit] - slack
-    best.floor = np.maximum(best.floor, lower)
+    lower = (dots.T * segment.scale[rows]) * query.step[:, None].astype(np.float64)
+    lower -= query.slack[0][:, None] + query.slack[1:].T @ np.stack((segment.residual[rows], segment.tail[rows]))
+    lower[:, absent] = -np.inf
+    best.floor = np.maximum(best.floor, np.partition(lower, -best.limit, axis=1)[:, -best.limit])
 
 
 def refine(segment: Segment, query: Query, best: Best, rows: Rows, places: Rows) -> None:
     """Bound the pairs with the vectors' floats instead of their codes, and add them."""
-    for start in range(0, len(rows), 4096):
-        row, place = rows[start : start + 4096], places[start : start + 4096]
-        codes = segment.codes[row].astype(np.float32)
-        products = codes @ query.wide[0] if len(query.wide) == 1 else np.einsum("ij,ij->i", codes, query.wide[place])
-        cosines = products.astype(np.float64) * segment.scale[row]
-        slack = segment.residual[row].astype(np.float64) + rounding(segment.basis.dimension)
-        best.add(segment.keys[row], cosines - slack, cosines + slack, place)
+    order = np.argsort(places, kind="stable")
+    ends = np.cumsum(np.bincount(places, minlength=len(query.wide)))
+    for place, own in enumerate(np.split(rows[order], ends[:-1])):
+        for start in range(0, len(own), REFINED_ROWS):
+            some = own[start : start + REFINED_ROWS]
+            products = segment.codes[some].astype(np.float32) @ query.wide[place]
+            cosines = products.astype(np.float64) * segment.scale[some]
+            slack = segment.residual[some].astype(np.float64) + rounding(segment.basis.dimension)
+            best.add(place, segment.keys[some], cosines - slack, cosines + slack)
 
 
 def scan_floats(keys: Keys, rows: Floats, vectors: Floats, best: Best) -> None:
     """Add rows that are known as floats to `best`: `keys` int64 [n], `rows` float32 [n, d]."""
     if not len(keys):
         return
-    cosines = (rows @ vectors.T).astype(np.float64)
     slack = rounding(rows.shape[1])
-    row, place = np.divmod(np.arange(cosines.size), len(vectors))
-    best.add(keys[row], cosines.ravel() - slack, cosines.ravel() + slack, place)
+    for place, cosines in enumerate((vectors @ rows.T).astype(np.float64)):
+        best.add(place, keys, cosines - slack, cosines + slack)
 
 
 class Scan(Protocol):

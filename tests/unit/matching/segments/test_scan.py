@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from apps.matching.segments import codes as codes_module
 from apps.matching.segments import scan as scan_module
 from apps.matching.segments.codes import Basis, Floats, basis_of, encode
-from apps.matching.segments.scan import Segment, proposals
+from apps.matching.segments.scan import Rows, Segment, proposals
 
 NOTHING = np.empty(0, np.int64), np.empty((0, 0), np.float32)
+MAX_PAIRS = 150  # of a vector
 NONE = np.empty(0, np.intp)
 
 
@@ -102,6 +103,37 @@ def test_products_are_exact(columns: int, monkeypatch: pytest.MonkeyPatch) -> No
         right = random.integers(-127, 128, (vectors, dimension), dtype=np.int8)
         found = scan_module.Multiplier.of(right).products(left)
         assert (found == left.astype(np.int64) @ right.T.astype(np.int64)).all()
+
+
+def test_products_bound_cosines(large: tuple[Floats, Basis]) -> None:
+    rows, basis = large
+    segment, vectors = segment_of(rows[:5000], basis), rows[::9000]
+    query = scan_module.query_of(basis, vectors)
+    terms = np.stack((np.ones(5000), segment.residual, segment.tail), axis=1).astype(np.float64)
+    cosines = rows[:5000].astype(np.float64) @ vectors.T
+    for codes, multiplier, step, slack, mean in (
+        (segment.codes, query.codes, query.step, query.slack, 0.035),
+        (segment.head, query.head_codes, query.head_step, query.head_slack, 0.15),
+    ):
+        found = multiplier.products(codes) * segment.scale[:, None].astype(np.float64) * step
+        bounds = terms @ slack
+        assert (np.abs(cosines - found) <= bounds).all()
+        assert bounds.mean() < mean
+
+
+def test_few_rows_pass_the_first_bound(large: tuple[Floats, Basis], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound of the whole ‖q − q̂‖ and one residual for all rows of a block let three times as many pass."""
+    rows, basis = large
+    pairs: list[int] = []
+    refine = scan_module.refine
+
+    def counted(segment: Segment, query: scan_module.Query, best: scan_module.Best, found: Rows, places: Rows) -> None:
+        pairs.append(len(found))
+        refine(segment, query, best, found, places)
+
+    monkeypatch.setattr(scan_module, "refine", counted)
+    proposals([(segment_of(rows, basis), NONE, None)], NOTHING, rows[::5000], 5, -1.0)
+    assert 14 * 5 <= sum(pairs) < 14 * MAX_PAIRS
 
 
 def test_coordinates_keep_distances(large: tuple[Floats, Basis]) -> None:
