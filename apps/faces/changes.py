@@ -143,6 +143,15 @@ def lists_of_at_least(*, faces: int, include: Sequence[UUID] | None, exclude: Se
         return [ListKeys(*row) for row in cursor.fetchall()]
 
 
+def lists_existing(list_ids: Sequence[UUID]) -> set[UUID]:
+    """Return the ids that lists of any account have."""
+    if not list_ids:
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT list_id FROM faces_list WHERE list_id = ANY(%s)", [list(list_ids)])
+        return {list_id for (list_id,) in cursor.fetchall()}
+
+
 class Decision(NamedTuple):
     """Exact cosines of proposed faces and the state of the list in the same snapshot.
 
@@ -258,10 +267,18 @@ def keys_of(members: Sequence[Members]) -> Keys:
 
 
 @contextmanager
+def one_snapshot() -> Iterator[None]:
+    """Read within one snapshot of the database, which the first read takes; not inside another transaction."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield
+
+
+@contextmanager
 def snapshot(*, list_key: int) -> Iterator[Mark | None]:
     """Read within one snapshot of the database; yield the state of a list in it, None for a deleted list."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    with one_snapshot(), connection.cursor() as cursor:
         cursor.execute(f"SELECT link_key, unlink_key, {XMIN} FROM faces_list WHERE id = %s", [list_key])  # noqa: S608
         row = cursor.fetchone()
         yield None if row is None else Mark(*row)

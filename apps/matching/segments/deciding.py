@@ -20,7 +20,7 @@ from apps.common.descriptors import Vector
 from apps.common.filters import Filters
 from apps.common.nearest import Members
 from apps.common.scope import Scope
-from apps.faces.changes import Decision, Delta, GapError, Keys, Mark, cluster, decide, delta, keys_of
+from apps.faces.changes import Decision, Delta, GapError, Keys, Mark, cluster, decide, delta, keys_of, one_snapshot
 from apps.faces.nearest import members_of
 from apps.matching.segments.codes import Floats, rounding
 from apps.matching.segments.files import OUTGROWN
@@ -114,18 +114,16 @@ class DecidedCopy(ABC):
 
         `filters`: filters beside the list.
         """
+        asked = np.stack(vectors)
         if not filters:
-            return self._search(np.stack(vectors), limit, threshold, (), None)
+            return self._search(asked, limit, threshold, ())
         try:
             members = tuple(members_of(scope=scope, filters=filters))
         except EmptyResultSet:  # an empty list of ids matches no face
             return [[] for _ in vectors]
         nearest = max(FILTERED_MIN, FILTERED_PER_RESULT * limit)
-        found = self._search(np.stack(vectors), nearest, threshold, members, None, wanted=limit)
-        if found is not None:
-            return found
-        keys = keys_of(members)
-        return self._search(np.stack(vectors), limit, threshold, members, keys) if len(keys) > FEW else None
+        found = self._search(asked, nearest, threshold, members, wanted=limit)
+        return self._search_passing(asked, limit, threshold, members) if found is None else found
 
     def _search(
         self,
@@ -133,7 +131,6 @@ class DecidedCopy(ABC):
         limit: int,
         threshold: float,
         members: Sequence[Members],
-        only: Keys | None,
         wanted: int | None = None,
     ) -> list[Near] | None:
         """Propose, decide, and repeat as long as the list changes.
@@ -146,19 +143,12 @@ class DecidedCopy(ABC):
                 return None
             before, state = state, self.state
             if proposed is not None:
-                proposed = extended(proposed, before, state, vectors, only)
+                proposed = extended(proposed, before, state, vectors)
             if proposed is None:
-                proposed = self._proposals(state, vectors, limit, threshold, only)
-            if proposed is None or max(len(each.keys) for each in proposed) > MAX_PROPOSALS:
+                proposed = self._proposals(state, vectors, limit, threshold, None)
+            if proposed is None or _too_many(proposed):
                 return None
-            decision = decide(
-                list_key=self.described.list_key,
-                version=self.described.version,
-                mark=state.mark,
-                proposed=[each.keys for each in proposed],
-                vectors=list(vectors),
-                members=members,
-            )
+            decision = self._decision(state, vectors, members, proposed)
             if not self._is_of_this_history(decision):
                 return None
             if self._is_current(state, decision):
@@ -166,6 +156,46 @@ class DecidedCopy(ABC):
             if not self._catch_up(state, decision):
                 return None
         return None
+
+    def _search_passing(
+        self, vectors: Floats, limit: int, threshold: float, members: Sequence[Members]
+    ) -> list[Near] | None:
+        """Propose among all faces that pass the filters, decide, and repeat as long as the list changes.
+
+        The keys and the decision are read in one snapshot. Without it, a face that stops passing in between would leave
+        a result without the farther faces that it has excluded.
+        """
+        if connection.in_atomic_block:
+            return None
+        for _ in range(ATTEMPTS):
+            if not self.intact:
+                return None
+            state = self.state  # before the snapshot, which therefore is not older
+            with one_snapshot():
+                keys = keys_of(members)
+                proposed = self._proposals(state, vectors, limit, threshold, keys) if len(keys) > FEW else None
+                if proposed is None or _too_many(proposed):
+                    return None
+                decision = self._decision(state, vectors, members, proposed)
+            if not self._is_of_this_history(decision):
+                return None
+            if self._is_current(state, decision):
+                return self._ranked(state, decision, proposed, members, threshold, limit, prove=False)
+            if not self._catch_up(state, decision):
+                return None
+        return None
+
+    def _decision(
+        self, state: State, vectors: Floats, members: Sequence[Members], proposed: Sequence[Proposed]
+    ) -> Decision:
+        return decide(
+            list_key=self.described.list_key,
+            version=self.described.version,
+            mark=state.mark,
+            proposed=[each.keys for each in proposed],
+            vectors=list(vectors),
+            members=members,
+        )
 
     def _is_of_this_history(self, decision: Decision) -> bool:
         """Return whether the database is the one that was copied: not a restored one."""
@@ -259,9 +289,11 @@ class DecidedCopy(ABC):
         logger.error("The copy of list %s is dropped: %s", self.described.list_id, reason)
 
 
-def extended(
-    proposed: Sequence[Proposed], before: State, state: State, vectors: Floats, only: Keys | None
-) -> list[Proposed] | None:
+def _too_many(proposed: Sequence[Proposed]) -> bool:
+    return max(len(each.keys) for each in proposed) > MAX_PROPOSALS
+
+
+def extended(proposed: Sequence[Proposed], before: State, state: State, vectors: Floats) -> list[Proposed] | None:
     """Return the proposals of a later state of the same copy without a scan; None if it needs a scan.
 
     If no proposed face has changed, the nearest faces are among the proposals and the faces that have entered or been
@@ -270,7 +302,7 @@ def extended(
     touched = np.unique(state.touched[len(before.touched) :])
     if any(np.isin(each.keys, touched, assume_unique=True).any() for each in proposed):
         return None
-    entered = np.isin(state.keys, touched if only is None else np.intersect1d(touched, only))
+    entered = np.isin(state.keys, touched)
     keys, rows = state.keys[entered], state.rows[entered]
     cosines = rows @ vectors.T + rounding(rows.shape[1])
     return [

@@ -1,6 +1,7 @@
 """The matcher in memory gives the answers of the database, whatever happens to lists, faces and files."""
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -161,6 +162,42 @@ def test_filters(filled: Cached, asked: Vector, monkeypatch: pytest.MonkeyPatch)
                 filled.check(asked, limit, threshold, memory=memory, **chosen)
     filled.add(asked[:1], user_data="seventh")
     assert filled.check(asked, user_data="seventh")[0][0].cosine == pytest.approx(1)
+
+
+def test_filters_and_the_decision_see_one_snapshot(
+    filled: Cached, asked: Vector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A face that stops passing a filter during a search must not hide the next one, nor a new one be half seen."""
+    monkeypatch.setattr(deciding, "FEW", 2)
+    for name in ("FILTERED_MIN", "FILTERED_PER_RESULT"):
+        monkeypatch.setattr(deciding, name, 1)
+    near = [hit.key for hit in filled.check(asked[1:2], 30)[0]]
+    faces = Face.objects.unscoped()
+    faces.filter(pk__in=near[10:]).update(user_data="chosen")
+    arguments = (filled.candidates(user_data="chosen"), versions.get(VERSION), list(asked[1:2]), 1, -1.0)
+    before = DatabaseMatcher().search(*arguments)
+    read: list[int] = []
+
+    def change() -> None:
+        with transaction.atomic():
+            faces.filter(pk=near[10]).update(user_data="")
+            faces.filter(pk=near[0]).update(user_data="chosen")
+        connection.close()
+
+    def keys_then_change(members: Any) -> Any:
+        keys = changes.keys_of(members)
+        if not read:
+            thread = threading.Thread(target=change)
+            thread.start()
+            thread.join()
+        read.append(len(keys))
+        return keys
+
+    monkeypatch.setattr(deciding, "keys_of", keys_then_change)
+    assert CachedMatcher().search(*arguments) == before
+    assert read == [20]
+    (after,) = filled.check(asked[1:2], 1, user_data="chosen")
+    assert [hit.key for hit in after] == near[:1]
 
 
 def test_accounts_are_apart(filled: Cached, asked: Vector) -> None:
