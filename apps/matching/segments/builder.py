@@ -45,7 +45,7 @@ from apps.matching.segments.codes import (
     basis_of,
     encode,
 )
-from apps.matching.segments.fast_wanted import fast_bytes_per_row, wants_fast
+from apps.matching.segments.fast_wanted import fast_bytes_per_row, forget_deleted, wants_fast
 from apps.matching.segments.files import (
     MANIFEST,
     OUTGROWN,
@@ -106,6 +106,7 @@ class Builder:
         for path in self.root.glob("*-*"):
             if path.is_dir() and path.name not in kept:
                 shutil.rmtree(path, ignore_errors=True)
+        forget_deleted(self.root)
         if self._clock() - self._purged > MARK_AFTER_S:
             changes_purge()
             self._purged = self._clock()

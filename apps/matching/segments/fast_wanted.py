@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 from apps.common.config import config, web_processes
+from apps.faces.changes import lists_existing
 from apps.matching.config import MatchingSpeed
 from apps.matching.segments.files import FAST_SUFFIX, MANIFEST, SegmentError, manifest_read, writing
 
@@ -30,6 +31,16 @@ def ask(root: Path, list_id: UUID) -> None:
     """Ask for the fast codes of a list, whatever the settings say."""
     (root / ASKED).mkdir(mode=0o700, parents=True, exist_ok=True)
     (root / ASKED / str(list_id)).touch(mode=0o600)
+
+
+def forget_deleted(root: Path) -> None:
+    """Take back `ask` for lists that were deleted."""
+    asked = {}
+    for path in (root / ASKED).glob("*"):
+        with suppress(ValueError):
+            asked[UUID(path.name)] = path
+    for list_id in asked.keys() - lists_existing(list(asked)):
+        asked[list_id].unlink(missing_ok=True)
 
 
 def fast_bytes_per_row(dimension: int) -> int:

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from apps.common.descriptors import Vector, versions
 from apps.faces.models import Face
-from apps.faces.services import face_delete, list_detach_faces
+from apps.faces.services import face_delete, list_delete, list_detach_faces
 from apps.matching.config import DescriptorsCache, MatchingSpeed
 from apps.matching.engine.cached import can_serve_fast, service
 from apps.matching.engine.database import DatabaseMatcher
@@ -19,6 +19,7 @@ from apps.matching.segments import fast, fast_building, fast_making
 from apps.matching.segments.builder import lists_wanted
 from apps.matching.segments.fast_building import FastBuilder, fast_build_once, fast_lock
 from apps.matching.segments.fast_making import fast_make, recall_of
+from apps.matching.segments.fast_wanted import ASKED
 from tests.factories import unit_vectors
 from tests.unit.matching.segments.conftest import DIMENSION, VERSION, Cached
 from tests.unit.matching.segments.test_scan import NOTHING, decaying, nearest, segment_of, unit
@@ -224,6 +225,14 @@ class TestLists:
             call_command("index", "build")
         with pytest.raises(CommandError, match="is not in memory"):
             call_command("index", "build", "00000000-0000-4000-8000-000000000000")
+
+    def test_deleted_lists_are_forgotten(self, coded: Cached) -> None:
+        call_command("index", "build", str(coded.row.list_id), stdout=StringIO())
+        coded.build()
+        (asked,) = (coded.root / ASKED).iterdir()
+        list_delete(account_id=coded.account.account_id, list_id=coded.row.list_id)
+        coded.build()
+        assert not asked.exists()
 
     def test_memory_limit_counts_them(self, coded: Cached, configure: Callable[..., None]) -> None:
         size = 120 * (DIMENSION + DIMENSION // 4 + 28)
