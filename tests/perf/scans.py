@@ -1,4 +1,5 @@
-"""CPU time of scans of one list: the platform's codes, FAISS, USearch and a read of the codes, in the same turns."""
+"""CPU time of scans of one list in the same turns: the platform's codes and fast codes, FAISS, USearch, and a read of
+the codes."""
 
 import os
 import time
@@ -13,13 +14,18 @@ import usearch.index
 from numpy.typing import NDArray
 from usearch.compiled import MetricKind
 
+from apps.common.config import config
+from apps.matching.config import MatchingSpeed
 from apps.matching.segments.codes import Floats
 from apps.matching.segments.copies import ListCopy
-from apps.matching.segments.scan import proposals
+from apps.matching.segments.fast import FastCodes, proposals_fast
+from apps.matching.segments.fast_making import Made, fast_make
+from apps.matching.segments.scan import Proposed, proposals
 from tests.perf.report import Row, percentile
 
 ROUNDS = int(os.environ.get("LUNA_BENCH_ROUNDS", "9"))
 BATCH = 30
+PROBES = 100  # strangers and known people each
 LIMITS = (5, 100)
 ANY = -1.0  # threshold of similarity 0
 GOALS = {  # of a million 512-d faces; (vectors, limit, threshold of similarity .8)
@@ -28,6 +34,8 @@ GOALS = {  # of a million 512-d faces; (vectors, limit, threshold of similarity 
     (BATCH, 5, False): "<= .125",
     (1, 100, False): "<= .33",
 }
+FAST_GOALS = {(1, 5): "<= .05"}  # of the same; (vectors, limit)
+FAST_STRANGERS, FAST_KNOWN = ">= .98", ">= .999"
 GOAL_VALUES = 1_000_000 * 512
 Places = NDArray[np.int64]
 
@@ -63,7 +71,10 @@ def scans(name: str, stored: Floats, copy: ListCopy, probes: Probes, cosine: flo
     faiss.omp_set_num_threads(1)
     flat = faiss.IndexFlatIP(stored.shape[1])
     flat.add(stored)
-    ways = _libraries(stored, flat, copy, probes) | _own(copy, probes, cosine)
+    made = fast_make(
+        copy.segments[0].segment, target=config(MatchingSpeed).recall, known_cosine=min(0.95, max(0.3, cosine))
+    )
+    ways = _libraries(stored, flat, copy, probes) | _own(copy, probes, cosine) | _fast(copy, made.fast, probes, cosine)
     times: dict[str, list[float]] = {way: [] for way in ways}
     for turn in range(ROUNDS + 1):
         for way, each in ways.items():
@@ -76,6 +87,7 @@ def scans(name: str, stored: Floats, copy: ListCopy, probes: Probes, cosine: flo
         ratio = percentile([mine / other for mine, other in zip(times[way], times[each.base], strict=True)], 50)
         yield Row(f"{name}: {way}", value, "ms", baseline, ratio, each.goal if stored.size >= GOAL_VALUES else "")
     yield from _recall(name, flat, copy, probes)
+    yield from _recall_fast(f"{name}: fast, {_shape(made)}", flat, copy, made, probes, cosine)
 
 
 def _base(vectors: int, limit: int) -> str:
@@ -130,11 +142,35 @@ def _own(copy: ListCopy, probes: Probes, cosine: float) -> dict[str, Way]:
     return ways
 
 
-def proposed(copy: ListCopy, vectors: Floats, limit: int, threshold: float) -> Sequence[Any]:
+def _fast(copy: ListCopy, codes: FastCodes, probes: Probes, cosine: float) -> dict[str, Way]:
+    def scan(vectors: Floats, limit: int, threshold: float) -> Callable[[], Any]:
+        return lambda: proposed_fast(copy, codes, vectors, limit, threshold)
+
+    ways = {}
+    for vectors, limit, bounded in product((1, BATCH), LIMITS, (False, True)):
+        threshold, suffix = (cosine, ", similarity .8") if bounded else (ANY, "")
+        call = scan(_asked(probes, vectors), limit, threshold)
+        goal = FAST_GOALS.get((vectors, limit), "")
+        ways[f"fast, top {limit}{suffix}{_of(vectors)}"] = Way(call, _base(vectors, limit), goal)
+    return ways
+
+
+def proposed_fast(
+    copy: ListCopy, codes: FastCodes, vectors: Floats, limit: int, threshold: float
+) -> Sequence[Proposed]:
+    """Scan the fast codes of a list of one segment, without loose rows."""
+    parts = [(copy.segments[0].segment, copy.state.dead[0], codes)]
+    return proposals_fast(parts, _no_rows(vectors), vectors, limit, threshold)
+
+
+def _no_rows(vectors: Floats) -> tuple[Places, Floats]:
+    return np.empty(0, np.int64), np.empty((0, vectors.shape[1]), np.float32)
+
+
+def proposed(copy: ListCopy, vectors: Floats, limit: int, threshold: float) -> Sequence[Proposed]:
     """Scan a list without loose rows."""
     parts = [(each.segment, dead, None) for each, dead in zip(copy.segments, copy.state.dead, strict=True)]
-    loose = np.empty(0, np.int64), np.empty((0, vectors.shape[1]), np.float32)
-    return proposals(parts, loose, vectors, limit, threshold)
+    return proposals(parts, _no_rows(vectors), vectors, limit, threshold)
 
 
 def _recall(name: str, flat: Any, copy: ListCopy, probes: Probes) -> Iterator[Row]:
@@ -147,3 +183,27 @@ def _recall(name: str, flat: Any, copy: ListCopy, probes: Probes) -> Iterator[Ro
         yield Row(f"{name}: exact, top {limit}: recall", float(np.mean(right)), "", goal="1.000")
         rows = float(np.mean([len(each.keys) for each in found]))
         yield Row(f"{name}: exact, top {limit}: rows that PostgreSQL decides", rows, "")
+
+
+def _shape(made: Made) -> str:
+    return f"{made.shape.pieces} pieces of {made.shape.components}, {made.fast.candidates} candidates"
+
+
+def _recall_fast(name: str, flat: Any, copy: ListCopy, made: Made, probes: Probes, cosine: float) -> Iterator[Row]:
+    """Yield the shares that fast codes propose: of strangers' 5 nearest rows, and of known people's matches.
+
+    A match is a row at or above the cosine, at most 100 for each vector.
+    """
+    keys, (few, many) = copy.segments[0].segment.keys, LIMITS
+    places: Places = flat.search(probes.strangers, few)[1]
+    found = proposed_fast(copy, made.fast, probes.strangers, few, ANY)
+    right = [np.isin(keys[row], each.keys).mean() for row, each in zip(places, found, strict=True)]
+    yield Row(f"{name}: recall of strangers' top {few}", float(np.mean(right)), "", goal=FAST_STRANGERS)
+    cosines, places = flat.search(probes.known, many)
+    found = proposed_fast(copy, made.fast, probes.known, many, cosine)
+    matches = [
+        np.isin(keys[row[near >= cosine]], each.keys) for row, near, each in zip(places, cosines, found, strict=True)
+    ]
+    yield Row(f"{name}: recall of matches of known people", float(np.concatenate(matches).mean()), "", goal=FAST_KNOWN)
+    yield Row(f"{name}: recall measured at the making, strangers", made.recall.strangers, "")
+    yield Row(f"{name}: recall measured at the making, known people", made.recall.known, "")

@@ -37,7 +37,7 @@ from apps.matching.types import FaceCandidates
 from tests.perf.filling import faces_fill, list_fill, version_register
 from tests.perf.people import MATCH_COSINE, Population, population
 from tests.perf.report import Row, percentile
-from tests.perf.scans import ANY, BATCH, LIMITS, Probes, scans
+from tests.perf.scans import ANY, BATCH, LIMITS, PROBES, Probes, scans
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def measure(faces: int, dimension: int) -> list[Row]:
     version = version_register(dimension)
     people, random = population(dimension), np.random.default_rng(2026)
     stored = people.people(random, faces)
-    probes = Probes(people.people(random, BATCH), people.again(random, stored[:: max(1, faces // BATCH)][:BATCH]))
+    probes = Probes(people.people(random, PROBES), people.again(random, stored[:: max(1, faces // PROBES)][:PROBES]))
     cosine = match_cosine(people)
     account = account_create(login=f"{uuid4().hex}@luna.test", password="benchmark")
     name = f"{faces:,} × {dimension}"
