@@ -1,7 +1,7 @@
 """Cross-matching: every reference is compared with every candidate."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from django.db.models import QuerySet
@@ -39,6 +39,15 @@ class CrossFilters(StrictSerializer):
 class CrossMatchContent(StrictSerializer):
     """References and candidates. The result has the `limit` most similar candidates with at least `threshold`."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "descriptor_type": "face",
+        "filters": {
+            "reference_filters": [{"origin": "events", "sources": ["entrance camera"]}],
+            "candidate_filters": [{"origin": "faces", "user_data": "employee"}],
+        },
+        "limit": 3,
+        "threshold": 0.6,
+    }
     descriptor_type = serializers.ChoiceField(choices=("face", "body"), default="face")
     filters = CrossFilters()
     limit = serializers.IntegerField(min_value=1, max_value=2**31 - 1, default=DEFAULT_LIMIT)

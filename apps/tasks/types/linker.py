@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID, uuid5
 
 import orjson
@@ -38,6 +38,12 @@ class LinkerContent(ObjectsContent):
     A list that does not exist is created with `user_data`; without `list_id` it gets a new id.
     """
 
+    example: ClassVar[dict[str, Any]] = {
+        "objects_type": "events",
+        "filters": {"sources": ["entrance camera"], "create_time__gte": "now-1d"},
+        "create_list": 1,
+        "user_data": "visitors",
+    }
     list_id = UUIDField(required=False)
     create_list = FlagField(default=False)
     user_data = TextField(max_length=128, help_text="User data of a list that the task creates.")

@@ -2801,6 +2801,24 @@ class AsyncOperations(ABC):
         )
         return answer
 
+    async def tasks_roc_create(
+        self,
+        body: types.RocTaskBodyRequest,
+    ) -> types.TaskCreated:
+        """Create a task of the type roc
+
+        `POST /6/tasks/roc`
+        """
+        answer: types.TaskCreated = await self._call(
+            Call(
+                "POST",
+                "/6/tasks/roc",
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
     async def get_tokens(
         self,
         *,

@@ -2801,6 +2801,24 @@ class Operations(ABC):
         )
         return answer
 
+    def tasks_roc_create(
+        self,
+        body: types.RocTaskBodyRequest,
+    ) -> types.TaskCreated:
+        """Create a task of the type roc
+
+        `POST /6/tasks/roc`
+        """
+        answer: types.TaskCreated = self._call(
+            Call(
+                "POST",
+                "/6/tasks/roc",
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
     def get_tokens(
         self,
         *,

@@ -1933,6 +1933,15 @@ class LowerGarment(TypedDict):
     ]
 
 
+class MarkedRequest(TypedDict):
+    """An object by one of the three ids, and its label: a number or a string."""
+
+    face_id: NotRequired[str]
+    event_id: NotRequired[str]
+    attribute_id: NotRequired[str]
+    label: Any
+
+
 class Mask(TypedDict):
     """Mask, or another cover of mouth and nose."""
 
@@ -2594,6 +2603,32 @@ class RightEyeCheckRequest(TypedDict):
 
     estimate: NotRequired[int]
     threshold: NotRequired[list[Literal["open", "closed", "occluded"]]]
+
+
+class RocContentRequest(TypedDict):
+    """Labelled objects. `limit`: the largest N of hits into the top N."""
+
+    markup: list[MarkedRequest]
+    limit: NotRequired[int]
+    threshold_hit_top: NotRequired[float]
+    key_FPRs: NotRequired[list[float]]
+    filters: NotRequired[RocFiltersRequest]
+    account_id: NotRequired[str]
+
+
+class RocFiltersRequest(TypedDict):
+    """The account of the objects."""
+
+    account_id: NotRequired[str]
+
+
+class RocTaskBodyRequest(TypedDict):
+    """Body of a new task of the type `roc`."""
+
+    content: RocContentRequest
+    description: NotRequired[str]
+    result_storage_policy: NotRequired[ResultStoragePolicyRequest]
+    notification_policy: NotRequired[TaskNotificationRequest]
 
 
 class Sample(TypedDict):
