@@ -70,7 +70,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole response. Names of `headers` are in lower case."""
+    """A response. Names of `headers` are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -241,8 +241,8 @@ def post(
     headers: Mapping[str, str],
     timeouts: Timeouts,
     allow_private: bool = False,
-) -> int:
-    """POST to an http or https URL and return the status. Redirects are not followed, the response body is not read.
+) -> Answer:
+    """POST to an http or https URL and return status and headers. Redirects are not followed, the body is not read.
 
     Raises FetchError as `fetch` does, except that every status is accepted.
     """
@@ -252,7 +252,7 @@ def post(
             httpcore.ConnectionPool(ssl_context=ssl_context(), network_backend=backend) as pool,
             pool.stream("POST", _checked_url(url), headers=list(headers.items()), content=body) as response,
         ):
-            return response.status
+            return Answer(response.status, _headers(response), b"")
     except FAILURES as error:
         raise FetchError(f"{shown_url(url)}: {error!r}") from error
 

@@ -5,7 +5,6 @@ from typing import Any
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -63,7 +62,6 @@ class ImagesView(LunaView):
     route = "image"  # of one of them
     place: tuple[str, ...] = ()  # ids in its path before its own
     permissions = {"POST": ("image", "creation"), "PUT": ("image", "deletion")}
-    parser_classes = (*LunaView.parser_classes, MultiPartParser)
 
     @extend_schema(
         summary="Store an image, or the images of a multipart body",

@@ -56,7 +56,11 @@ class Courier:
         try:
             with self._breaker(claimed.server).guard():
                 TARGETS[claimed.kind].unpacked(claimed.target).deliver(claimed.callback_id, claimed.payload)
-        except (TransientError, AwayError) as error:
+        except TransientError as error:
+            # A target cannot delay a retry by more than the longest delay of our own.
+            wait_s = min(error.wait_s, config(Callbacks).retry_longest)
+            return Attempt(claimed, Failed(claimed, max(wait_s, _delay_s(claimed.attempts)), str(error)))
+        except AwayError as error:
             return Attempt(claimed, Failed(claimed, _delay_s(claimed.attempts), str(error)))
         except PermanentError as error:
             return Attempt(claimed, Failed(claimed, NEVER, str(error)))

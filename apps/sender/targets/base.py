@@ -18,7 +18,14 @@ class DeliveryError(Exception):
 
 
 class TransientError(DeliveryError):
-    """A retry may succeed: the target did not answer, or answered that it cannot work now."""
+    """A retry may succeed: the target did not answer, or answered that it cannot work now.
+
+    `wait_s`: the seconds after which the target wants the retry.
+    """
+
+    def __init__(self, text: str, *, wait_s: float = 0.0) -> None:
+        super().__init__(text)
+        self.wait_s = wait_s
 
 
 class PermanentError(DeliveryError):

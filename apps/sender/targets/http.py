@@ -3,19 +3,40 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from apps.common.config import OutgoingRequests, config
-from apps.common.fetch import FetchError, RefusedError, Timeouts, post, shown_url
+from apps.common.fetch import Answer, FetchError, RefusedError, Timeouts, post, shown_url
 from apps.common.secrets import Secret, UnreadableSecretError
+from apps.common.times import utc_now
 from apps.sender.config import Callbacks
 from apps.sender.signatures import signed_headers
 from apps.sender.targets.base import JSON, PermanentError, Target, TransientError, encoded
 
 PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 SECRETS = ("login", "password", "secret")
+
+
+def answer_check(answer: Answer) -> None:
+    """Raise TransientError for a status that may pass, PermanentError for any other failure."""
+    if answer.status in PASSING_STATUSES:
+        raise TransientError(f"HTTP {answer.status}", wait_s=retry_after_s(answer.headers))
+    if answer.status >= 300:
+        raise PermanentError(f"HTTP {answer.status}")
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float:
+    """Return the seconds of a header `Retry-After` (RFC 9110: seconds, or a date); 0 without a valid one."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdecimal():
+        return float(text[:9])
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - utc_now()).total_seconds())
+    except (ValueError, TypeError):  # TypeError: a date without time zone
+        return 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +81,7 @@ class Webhook(Target):
     def deliver(self, callback_id: UUID, payload: str) -> None:
         body = encoded(payload.encode(), self.content_type)
         try:
-            status = post(
+            answer = post(
                 self.url,
                 body=body,
                 headers=self._headers() | signed_headers(callback_id, body, self._signing_secret()),
@@ -71,8 +92,7 @@ class Webhook(Target):
             raise PermanentError(str(error)) from error
         except FetchError as error:
             raise TransientError(str(error)) from error
-        if status >= 300:
-            raise (TransientError if status in PASSING_STATUSES else PermanentError)(f"HTTP {status}")
+        answer_check(answer)
 
     def _headers(self) -> dict[str, str]:
         headers = {name: value.reveal() for name, value in self.headers.items()}

@@ -12,7 +12,7 @@ from apps.common.fetch import FetchError, RefusedError, Timeouts, post
 from apps.common.secrets import MASK, Secret, UnreadableSecretError
 from apps.sender.config import Callbacks
 from apps.sender.targets.base import JSON, PermanentError, Target, TransientError
-from apps.sender.targets.http import PASSING_STATUSES
+from apps.sender.targets.http import answer_check
 
 MAX_CHARACTERS = 4096  # of a message, in the Bot API
 
@@ -50,7 +50,7 @@ class TelegramChat(Target):
         token = ""
         try:
             token = self.token.reveal()
-            status = post(
+            answer = post(
                 f"{config(Callbacks).telegram_url}/bot{token}/sendMessage",
                 body=orjson.dumps(message),
                 headers={"Content-Type": JSON, "User-Agent": "luna"},
@@ -62,5 +62,4 @@ class TelegramChat(Target):
         except FetchError as error:  # its text contains the address with the token, and so does its chain
             kind = PermanentError if isinstance(error, RefusedError) else TransientError
             raise kind(str(error).replace(token, MASK)) from None
-        if status >= 300:
-            raise (TransientError if status in PASSING_STATUSES else PermanentError)(f"HTTP {status}")
+        answer_check(answer)

@@ -18,6 +18,7 @@ from django.test import Client
 
 from apps.common.config import AdditionalServices, OutgoingRequests, Services, override_config
 from apps.common.secrets import MASK, Secret
+from apps.common.times import utc_now
 from apps.events.models import Event
 from apps.handlers.models import Handler
 from apps.sender.config import Callbacks
@@ -104,6 +105,13 @@ def test_attempts_are_the_same_until_one_succeeds(generate: Any, hook: Any, monk
     assert (first.path, first.body) == (second.path, second.body)
     assert UUID(first.headers["webhook-id"]) == UUID(second.headers["webhook-id"])
     assert not Callback.objects.unscoped().exists()
+
+
+def test_a_server_asks_for_a_later_attempt(generate: Any, hook: Any) -> None:
+    generate({"type": "http", "url": f"{hook[0]}/busy"}, attempts=1)
+    waiting = Callback.objects.unscoped().get()
+    assert waiting.error == "HTTP 429"
+    assert 100 < (waiting.due_time - utc_now()).total_seconds() <= 120
 
 
 @pytest.mark.parametrize("path", ["/moved", "/refused"])

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from apps.sender.delivery.courier import Courier
 from apps.sender.delivery.queue import MARGIN_S
 from apps.sender.models import Callback
 from apps.sender.targets import PermanentError, TransientError
+from apps.sender.targets.http import retry_after_s
 from tests.factories import make_account, make_callback
 from tests.unit.sender.targets import Noted, delivered, errors
 
@@ -91,6 +93,38 @@ def test_a_failure_is_retried_later(account: Account, configure: Callable[..., N
     make_due()
     assert work(courier) == 1
     assert len({callback_id for _, callback_id, _ in delivered}) == 1
+
+
+@pytest.mark.parametrize(("wait_s", "delay_s"), [(0, 2), (30, 30), (1e9, 60)])
+def test_a_target_determines_the_next_attempt_within_bounds(
+    account: Account, configure: Callable[..., None], wait_s: float, delay_s: float
+) -> None:
+    configure(Callbacks, retry_first=2, retry_longest=60)
+    make(account, "a")
+    errors["a"] = TransientError("HTTP 429", wait_s=wait_s)
+    work(Courier())
+    delay = Callback.objects.unscoped().get().due_time - utc_now()
+    assert timedelta(seconds=delay_s / 2 - 1) < delay <= timedelta(seconds=delay_s)
+    assert wait_s != 30 or delay > timedelta(seconds=28)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("120", 120),
+        (" 7 ", 7),
+        ("-1", 0),
+        ("soon", 0),
+        ("", 0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("9" * 50, 999999999),
+    ],
+)  # fmt: skip
+def test_retry_after(text: str, seconds: float) -> None:
+    assert retry_after_s({"retry-after": text}) == seconds
+    assert retry_after_s({}) == 0
+    in_a_minute = format_datetime(utc_now() + timedelta(seconds=60), usegmt=True)
+    assert 58 < retry_after_s({"retry-after": in_a_minute}) <= 60
 
 
 @pytest.mark.parametrize("error", [PermanentError("HTTP 403"), TransientError("HTTP 500")])
