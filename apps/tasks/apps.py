@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 from django.core.checks import register
 
+from apps.common.holdings import Holding, holdings
 from apps.common.rotation import SealedColumn, register_sealed
 
 
@@ -9,7 +10,16 @@ class TasksConfig(AppConfig):
     verbose_name = "Tasks"
 
     def ready(self) -> None:
+        from apps.tasks import consistency, erasure
         from apps.tasks.types.registry import types_check
 
         register(types_check)
         register_sealed(SealedColumn("tasks.Task", "content"), SealedColumn("tasks.Task", "notification_policy"))
+        holdings.register(
+            self.label,
+            Holding(
+                account=erasure.results_erase,
+                person=erasure.PersonTasks,
+                checks={"results of tasks": consistency.results_check, "tasks": consistency.tasks_check},
+            ),
+        )

@@ -36,7 +36,13 @@ class ReceiptSerializer(serializers.Serializer[Receipt]):
     )
     mentions = serializers.IntegerField(help_text="Number of other events whose matches with the person are erased.")
     callbacks = serializers.IntegerField(help_text="Number of undelivered callbacks about the person that are erased.")
-    objects = serializers.ListField(child=serializers.CharField(), help_text="Names of erased samples and images.")
+    tasks = serializers.ListField(
+        child=serializers.CharField(), help_text="Tasks that name the person: running ones are cancelled."
+    )
+    task_errors = serializers.IntegerField(help_text="Number of erased errors of tasks.")
+    objects = serializers.ListField(
+        child=serializers.CharField(), help_text="Names of erased samples, images and results."
+    )
     list_segments = serializers.IntegerField(
         help_text="Number of erased files with codes of descriptors of whole lists; the platform writes them anew."
     )

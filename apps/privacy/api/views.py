@@ -30,6 +30,8 @@ RECEIPT = {
     "events": ["d85d5057-1c0f-4f0e-9a55-2d5e5f0f7a11"],
     "mentions": 0,
     "callbacks": 0,
+    "tasks": [],
+    "task_errors": 0,
     "objects": ["visionlabs-samples/5a44/5a44bab9-5d6f-4b43-9d4a-0a7f2b6f3c5d.jpg"],
     "list_segments": 1,
     "files_left": [],

@@ -1,0 +1,152 @@
+"""Erasure of a person or an account from tasks: results, checkpoints, errors and contents that name the person."""
+
+import io
+import re
+import zipfile
+from collections.abc import Collection, Iterator
+from typing import IO, Any
+from uuid import UUID
+
+import orjson
+from django.db import connection
+from django.db.models import Q
+
+from apps.accounts.models import Account
+from apps.common import errors
+from apps.common.errors import LunaError
+from apps.common.holdings import Erasure, Report, Trace
+from apps.imagestore.erasure import object_reference
+from apps.imagestore.models import StoredObject
+from apps.imagestore.services import object_open
+from apps.tasks.choices import UNFINISHED, TaskStatus
+from apps.tasks.machine.ends import task_stop
+from apps.tasks.machine.wakeup import wake
+from apps.tasks.models import Subtask, Task, TaskError
+from apps.tasks.results import BUCKET, TASK_KEY, results_remove
+from apps.tasks.types.base import ZIP_TYPE
+
+CHUNK_BYTES = 1024 * 1024
+TABLES = (".csv", ".json", ".txt")
+ID_BYTES = 36
+FORM = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+UUIDS = re.compile(FORM.encode())
+ERRORS = """
+SELECT error_id FROM tasks_taskerror WHERE task_id = ANY(%(tasks)s)
+    AND (substring(additional_info FROM %(form)s) = ANY(%(ids)s) OR substring(detail FROM %(form)s) = ANY(%(ids)s))
+"""
+KINDS = ("face", "event", "mention", "attribute")
+
+
+def results_erase(account_id: UUID, erasure: Erasure) -> None:
+    """Remove the results of tasks of all accounts since the account exists: they may contain its objects.
+
+    Those of the account's own tasks are erased with its other objects. Raises LunaError when the storage fails.
+    """
+    since = Account.objects.filter(account_id=account_id).values_list("create_time", flat=True).first()
+    rows = Task.objects.unscoped().filter(account=None, result_id__isnull=False)
+    ids = [*rows.filter(create_time__gte=since).values_list("result_id", flat=True)] if since else []
+    stored = StoredObject.objects.unscoped().filter(bucket=BUCKET, object_id__in=ids).count()
+    results_remove(ids)
+    erasure.went(StoredObject._meta.db_table, stored)
+
+
+class PersonTasks:
+    """Results with an id of the person's objects are erased as objects of the Image Store. Their rows all have one.
+
+    A running task whose content or checkpoint names the person, also by the external id, is cancelled, and the content
+    is emptied. Errors that name the person are deleted.
+    """
+
+    def __init__(self) -> None:
+        self.tasks: dict[int, Task] = {}
+        self.error_ids: list[int] = []
+        self._searched: set[tuple[UUID, frozenset[str]]] = set()
+
+    def find(self, trace: Trace) -> None:
+        needles = frozenset(object_id for kind in KINDS for ids in trace.of(kind).values() for object_id in ids)
+        accounts = {account_id for kind in KINDS for account_id in trace.of(kind)}
+        if needles:
+            mine = Q(account_id__in=accounts) | Q(account=None)
+            self._find_results(trace, needles, mine)
+            self._find_rows(needles, mine, trace.external_id)
+
+    def _find_results(self, trace: Trace, needles: frozenset[str], mine: Q) -> None:
+        ids = Task.objects.unscoped().filter(mine).values_list("task_id", flat=True)
+        results = StoredObject.objects.unscoped().filter(bucket=BUCKET, **{f"meta__{TASK_KEY}__in": [*ids]})
+        for row in results.iterator():
+            if (row.object_id, needles) in self._searched:
+                continue
+            self._searched.add((row.object_id, needles))
+            if _names(row, needles):
+                trace.named.add(object_reference(row.account_id, row.bucket, row.object_id))
+
+    def _find_rows(self, needles: Collection[str], mine: Q, external_id: str | None) -> None:
+        quoted = None if external_id is None else orjson.dumps(external_id)
+
+        def names(*values: Any) -> bool:
+            texts = [value if isinstance(value, bytes) else orjson.dumps(value) for value in values]
+            return any(_ids(text) & needles or (quoted is not None and quoted in text) for text in texts)
+
+        tasks = Task.objects.unscoped().filter(mine)
+        running = Subtask.objects.filter(task__in=tasks, subtask_status__in=UNFINISHED)
+        found = {key for key, content in tasks.values_list("task_id", "content").iterator() if names(content)}
+        found |= {row.task_id for row in running.iterator() if names(row.content, row.state, bytes(row.blob or b""))}
+        self.tasks = {task.task_id: task for task in tasks.filter(task_id__in=found)}
+        with connection.cursor() as cursor:
+            cursor.execute(
+                ERRORS, {"ids": [*needles], "form": FORM, "tasks": [*tasks.values_list("task_id", flat=True)]}
+            )
+            self.error_ids = [error_id for (error_id,) in cursor]
+
+    def erase(self, trace: Trace) -> None:
+        ids = [*self.tasks]
+        for task in Task.objects.unscoped().select_for_update(no_key=True).filter(task_id__in=ids).order_by("task_id"):
+            if task.task_status in UNFINISHED:
+                task_stop(task, TaskStatus.CANCELLED, LunaError(errors.TASK_CANCELLED, task.task_id))
+        Task.objects.unscoped().filter(task_id__in=ids).update(content={})
+        Subtask.objects.filter(task_id__in=ids).update(content={}, state={}, blob=None)
+        TaskError.objects.filter(error_id__in=self.error_ids).delete()
+
+    def clean(self, trace: Trace) -> None:
+        """Stop the cancelled tasks; the Image Store removes the files of results."""
+        if self.tasks:
+            wake()
+
+    def report(self) -> Report:
+        return {"tasks": sorted(map(str, self.tasks)), "task_errors": len(self.error_ids)}
+
+
+def _ids(data: bytes) -> set[str]:
+    return {each.decode() for each in UUIDS.findall(data)}
+
+
+def _names(row: StoredObject, needles: Collection[str]) -> bool:
+    """Return whether a result contains one of the ids. A result that cannot be read counts as one that does."""
+    try:
+        with object_open(stored=row) as file:
+            if row.content_type == ZIP_TYPE:
+                return any(_contains(each, needles) for each in _members(file))
+            return _contains(file, needles)
+    except (LunaError, OSError, zipfile.BadZipFile):
+        return True
+
+
+def _members(file: Any) -> Iterator[IO[bytes]]:
+    """Yield the names of an archive's members, and its tables. Pictures are not searched."""
+    with zipfile.ZipFile(file) as archive:
+        yield io.BytesIO("\n".join(archive.namelist()).encode())
+        for member in archive.infolist():
+            if member.filename.endswith(TABLES):
+                with archive.open(member) as opened:
+                    yield opened
+
+
+def _contains(file: Any, needles: Collection[str]) -> bool:
+    """Search a stream in chunks, which overlap by the length of an id."""
+    tail = b""
+    while chunk := file.read(CHUNK_BYTES):
+        window = tail + chunk
+        if not _ids(window).isdisjoint(needles):
+            return True
+        tail = window[1 - ID_BYTES :]
+    return False
