@@ -80,7 +80,7 @@ class PersonTasks:
             if _names(row, needles):
                 trace.named.add(object_reference(row.account_id, row.bucket, row.object_id))
 
-    def _find_rows(self, needles: Collection[str], mine: Q, external_id: str | None) -> None:
+    def _find_rows(self, needles: frozenset[str], mine: Q, external_id: str | None) -> None:
         quoted = None if external_id is None else orjson.dumps(external_id)
 
         def names(*values: Any) -> bool:
