@@ -256,6 +256,7 @@ OBJECT_PAGES = {
     **dict.fromkeys(("account", *Way), "accounts_account"),
     "token": "accounts_token",
     "event": "events_event",
+    "person_group": "people_person",
     "handler": "handlers_handler",
     "callback": "sender_callback",
     "verifier": "handlers_verifier",

@@ -26,6 +26,7 @@ PERMISSIONS: Mapping[Role, frozenset[str] | None] = {  # None: all
             "faces.view_face", "faces.change_face", "faces.delete_face", "faces.view_listface",
             "faces.view_list", "faces.add_list", "faces.change_list", "faces.delete_list",
             "events.view_event", "imagestore.view_storedobject",
+            "people.view_person", "people.change_person",
         }
     ),
     Role.AUDITOR: frozenset({"accounts.view_auditrecord"}),

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from apps.common.config import Directories, config
 from apps.common.descriptors import DescriptorVersion
 from apps.events.descriptors import events_tracks
-from apps.matching.cross import PAGE_ROWS, Keys, stored_vectors
-from apps.matching.engine.components import STRIPE_ROWS, CodedVectors, Components, Places
+from apps.matching.cross import PAGE_ROWS, Keys, Sets, sets_of, stored_vectors
+from apps.matching.engine.components import STRIPE_ROWS, CodedVectors, Places
 from apps.matching.types import Candidates, EventCandidates
 
 Check = Callable[[], None]
@@ -45,10 +45,13 @@ class Objects:
 
 
 @contextmanager
-def stored_objects(candidates: Candidates, version: DescriptorVersion, *, check: Check) -> Iterator[Objects]:
-    """Read the objects that have a descriptor of the version. `check` is called regularly, and may raise an error."""
+def stored_objects(sets: Sets, version: DescriptorVersion, *, check: Check) -> Iterator[Objects]:
+    """Read the objects of disjoint sets of one kind that have a descriptor of the version.
+
+    `check` is called regularly, and may raise an error.
+    """
     with (
-        stored_vectors(candidates, version, check) as (keys, ids, vectors),
+        stored_vectors(sets, version, check) as (keys, ids, vectors),
         tempfile.TemporaryFile(dir=config(Directories).tmp) as file,
     ):
         digest = blake2b(keys.tobytes(), digest_size=16)
@@ -58,29 +61,40 @@ def stored_objects(candidates: Candidates, version: DescriptorVersion, *, check:
         codes: NDArray[np.int8] = (
             np.memmap(file, np.int8, "w+", shape=vectors.shape) if len(keys) else np.empty(vectors.shape, np.int8)
         )
-        yield Objects(candidates, keys, ids, CodedVectors.of(vectors, codes, check), digest.hexdigest())
+        yield Objects(sets_of(sets)[0], keys, ids, CodedVectors.of(vectors, codes, check), digest.hexdigest())
 
 
-def join_tracks(objects: Objects, components: Components, *, check: Check) -> None:
-    """Join the events of each track: all of them are of one person. Tracks of different streams are different.
+def tracks(objects: Objects, *, check: Check) -> Places:
+    """Return for each object the smallest place of an event of the same track: all of them are of one person.
 
-    Faces have no tracks.
+    Tracks of different streams are different. Faces and events without a track have their own places.
     """
+    first = np.arange(len(objects.keys))
     if not isinstance(objects.candidates, EventCandidates):
-        return
-    tracks, places = bytearray(), bytearray()
+        return first
+    names, places = bytearray(), bytearray()
     for start in range(0, len(objects.keys), PAGE_ROWS):
         check()
         keys = objects.keys[start : start + PAGE_ROWS]
         found = events_tracks(scope=objects.candidates.scope, keys=keys.tolist())
-        tracks += b"".join(
+        names += b"".join(
             blake2b(f"{account} {stream} {track}".encode(), digest_size=TRACK_BYTES).digest()
             for _, account, stream, track in found
         )
-        places += (np.searchsorted(keys, [key for key, *_ in found]) + start).astype(np.intp).tobytes()
-    names, places_of = np.frombuffer(tracks, f"S{TRACK_BYTES}"), np.frombuffer(places, np.intp)
-    _, first, inverse = np.unique(names, return_index=True, return_inverse=True)
-    components.join(places_of[first[inverse]], places_of)
+        order = np.argsort(keys)
+        within = np.searchsorted(keys, np.array([key for key, *_ in found], np.int64), sorter=order)
+        places += (order[within] + start).astype(np.intp).tobytes()
+    places_of = np.frombuffer(places, np.intp)
+    _, inverse = np.unique(np.frombuffer(names, f"S{TRACK_BYTES}"), return_inverse=True)
+    first[places_of] = smallest_places(inverse, places_of)
+    return first
+
+
+def smallest_places(groups_of: NDArray[np.int64], places: Places) -> Places:
+    """Return for each of `places` the smallest one of its group. `groups_of`: numbers of groups from 0, [n]."""
+    smallest = np.full(int(groups_of.max(initial=-1)) + 1, np.iinfo(np.intp).max, np.intp)
+    np.minimum.at(smallest, groups_of, places)
+    return smallest[groups_of]
 
 
 def groups(labels: NDArray[np.int32]) -> Iterator[Places]:

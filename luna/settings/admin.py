@@ -55,6 +55,7 @@ UNFOLD = {
                     _page("Faces", "face", "faces_face"),
                     _page("Lists", "groups", "faces_list"),
                     _page("Events", "visibility", "events_event"),
+                    _page("Unknown people", "person_search", "people_person"),
                 ],
             },
             {

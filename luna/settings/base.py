@@ -94,6 +94,7 @@ INSTALLED_APPS = [
     "apps.descriptors",
     "apps.privacy",
     "apps.tasks",
+    "apps.people",
 ]
 discover(app for app in INSTALLED_APPS if app.partition(".")[0] in ("apps", "luna"))
 check_all()  # bad values end the process before anything starts
@@ -196,6 +197,7 @@ CELERY_BEAT_SCHEDULE = {
     "deleted accounts": {"task": "accounts.erase", "schedule": crontab(minute="*/10")},
     "queued events of ended processes": {"task": "events.recover", "schedule": 60.0},
     "partitions of events": {"task": "events.partitions", "schedule": crontab(hour=0, minute=20)},
+    "groups of people": {"task": "people.clean_up", "schedule": crontab(hour=1, minute=30)},
     "audit log retention": {"task": "accounts.audit_prune", "schedule": crontab(hour=2, minute=0)},
 }
 

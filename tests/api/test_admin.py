@@ -30,6 +30,7 @@ from apps.imagestore.choices import Bucket
 from apps.imagestore.files import data_name
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import object_store
+from apps.people.models import Person, PersonEvent
 from tests.factories import PASSWORD, make_account, make_callback, make_event, make_version, token_client, unit_vectors
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +42,7 @@ PAGES = [
     "faces_face",
     "faces_list",
     "events_event",
+    "people_person",
     "handlers_handler",
     "sender_callback",
     "handlers_verifier",
@@ -80,6 +82,8 @@ def one_of_each(owner: Account, list_id: UUID) -> tuple[Face, Event]:
         match_result=[{"label": "vip", "candidates": [candidate]}],
         face_detections=[{"sample_id": str(sample_id), "detection": {"rect": {"x": 1}}}],
     )
+    person = Person.objects.create(account=owner, name="<b>Ada</b>", event_count=1, cover_event_id=event.event_id)
+    PersonEvent.objects.create(person=person, event_id=event.event_id)
     Handler.objects.create(account=owner, description="gate", policies={"match_policy": []})
     make_callback(owner)
     Verifier.objects.create(account=owner, description="gate", policies={})

@@ -32,6 +32,8 @@ from apps.imagestore.buckets import bucket_create
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.services import object_store
+from apps.people.models import Person, PersonDecision, PersonEvent
+from apps.people.rows import people_refresh
 from apps.sender.models import Callback
 from apps.sender.targets import Webhook
 from tests.factories import PASSWORD, make_callback, make_event, token_client
@@ -125,12 +127,30 @@ def make_rows(names: tuple[str, ...], login: str) -> Account:
             match_result=[{"label": names[1][:36], "candidates": matches}],
             face_detections=[{"sample_id": str(samples[known]), "detection": {"rect": {"x": 12, "y": 7}}}],
         )
+    person = Person.objects.create(account=owner, name=names[1][:128], decided=True)
+    events = Event.objects.for_account(owner.pk).values_list("event_id", flat=True)
+    PersonEvent.objects.bulk_create(PersonEvent(person=person, event_id=each) for each in events)
+    people_refresh(owner.pk)
+    PersonDecision.objects.create(account=owner, kind="name", people=[person.pk], before={"people": [], "members": []})
     return admin
 
 
 def addresses() -> dict[str, str]:
     """Return the pages to visit by name."""
-    models = (Account, Token, AuditRecord, Face, List, Event, Handler, Verifier, Callback, StoredObject, StoredBucket)
+    models = (
+        Account,
+        Token,
+        AuditRecord,
+        Face,
+        List,
+        Event,
+        Person,
+        Handler,
+        Verifier,
+        Callback,
+        StoredObject,
+        StoredBucket,
+    )
     found = {"overview": "/admin/", "versions": "/admin/descriptor-versions/", "missing": "/admin/missing/"}
     for model in models:
         name = f"{model._meta.app_label}_{model._meta.model_name}"

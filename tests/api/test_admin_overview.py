@@ -90,10 +90,10 @@ def test_a_large_table_shows_an_estimate(site: Client, owner: Account, monkeypat
 @pytest.mark.parametrize(
     ("role", "names"),
     [
-        (Role.OPERATOR, {"faces", "lists", "events", "stored objects"}),
+        (Role.OPERATOR, {"faces", "lists", "events", "people", "stored objects"}),
         (Role.AUDITOR, {"audit lines"}),
-        (Role.ADMINISTRATOR, {"faces", "lists", "events", "stored objects", "buckets", "audit lines", "accounts",
-                              "tokens", "handlers", "verifiers", "callbacks"}),
+        (Role.ADMINISTRATOR, {"faces", "lists", "events", "people", "stored objects", "buckets", "audit lines",
+                              "accounts", "tokens", "handlers", "verifiers", "callbacks"}),
     ],
 )  # fmt: skip
 def test_the_overview_shows_what_its_reader_may_view(owner: Account, role: Role, names: set[str]) -> None:
@@ -144,7 +144,7 @@ def test_deleting_an_account_shows_everything_that_goes_with_it(site: Client, ow
     assert counts == {
         "log entries": "0", "tokens": "1", "stored objects": "1", "faces": "3", "lists": "1", "list deletions": "0",
         "events": "1", "handlers": "1", "verifiers": "1", "callbacks": "0", "kept responses": "0",
-        "temporary attributes": "1", "tasks": "0",
+        "temporary attributes": "1", "people": "0", "person decisions": "0", "tasks": "0",
         "copies of event descriptors": "0", "copies of face descriptors": "0",
     }  # fmt: skip
     assert 500 < size < 50_000

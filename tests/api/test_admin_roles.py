@@ -26,11 +26,12 @@ from apps.imagestore.buckets import bucket_create
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.services import object_store
+from apps.people.models import Person
 from apps.sender.models import Callback
 from tests.factories import PASSWORD, header_client, make_account, make_callback, make_event
 
 pytestmark = pytest.mark.django_db
-OURS = [Account, Token, AuditRecord, Face, List, Event, Handler, Verifier, Callback, StoredObject, StoredBucket]
+OURS = [Account, Token, AuditRecord, Face, List, Event, Person, Handler, Verifier, Callback, StoredObject, StoredBucket]
 VIEW, ADD, CHANGE, DELETE = "view", "add", "change", "delete"
 # Actions of each page for a user with all permissions.
 OFFERED = {
@@ -40,6 +41,7 @@ OFFERED = {
     Face: {VIEW, CHANGE, DELETE},
     List: {VIEW, ADD, CHANGE, DELETE},
     Event: {VIEW},
+    Person: {VIEW, CHANGE},
     Handler: {VIEW, DELETE},
     Callback: {VIEW, DELETE},
     Verifier: {VIEW, DELETE},
@@ -51,6 +53,7 @@ ALLOWED: dict[str, dict[Any, set[str]]] = {
         Face: {VIEW, CHANGE, DELETE},
         List: {VIEW, ADD, CHANGE, DELETE},
         Event: {VIEW},
+        Person: {VIEW, CHANGE},
         StoredObject: {VIEW},
     },
     "auditor": {AuditRecord: {VIEW}},
@@ -91,6 +94,7 @@ def rows(db: None) -> dict[Any, Any]:
         Face: face_create(account_id=owner.pk, draft=FaceDraft()),
         List: list_create(account_id=owner.pk),
         Event: make_event(owner),
+        Person: Person.objects.create(account=owner),
         Handler: Handler.objects.create(account=owner, policies={}),
         Callback: make_callback(owner),
         Verifier: Verifier.objects.create(account=owner, policies={}),
@@ -183,7 +187,7 @@ def test_account_choices_are_for_those_who_see_accounts(rows: dict[Any, Any], ro
 @pytest.mark.parametrize(
     ("role", "links"),
     [
-        ("operator", {"Overview", "Faces", "Lists", "Events", "Stored pictures"}),
+        ("operator", {"Overview", "Faces", "Lists", "Events", "Unknown people", "Stored pictures"}),
         ("auditor", {"Overview", "Audit log"}),
         ("administrator", {"Overview", "Faces", "Handlers", "Descriptor versions", "Accounts", "Audit log"}),
     ],
@@ -279,7 +283,7 @@ def test_migrate_gives_the_roles_back_what_the_table_says() -> None:
     operator.delete()
     call_command("migrate", verbosity=0)
     assert list(auditor.permissions.values_list("codename", flat=True)) == ["view_auditrecord"]
-    assert Group.objects.get(name=Role.OPERATOR).permissions.count() == 10
+    assert Group.objects.get(name=Role.OPERATOR).permissions.count() == 12
 
 
 def test_an_unknown_row_is_no_error(rows: dict[Any, Any]) -> None:

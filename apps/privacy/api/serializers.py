@@ -43,6 +43,12 @@ class ReceiptSerializer(serializers.Serializer[Receipt]):
     objects = serializers.ListField(
         child=serializers.CharField(), help_text="Names of erased samples, images and results."
     )
+    person_groups = serializers.ListField(
+        child=serializers.UUIDField(), help_text="Erased groups of unknown people with an event or face of the person."
+    )
+    enrolled_faces = serializers.ListField(
+        child=serializers.UUIDField(), help_text="Faces of these groups, erased as well."
+    )
     list_segments = serializers.IntegerField(
         help_text="Number of erased files with codes of descriptors of whole lists; the platform writes them anew."
     )

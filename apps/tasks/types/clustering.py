@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import orjson
 from rest_framework import serializers
 
@@ -13,7 +14,7 @@ from apps.common.descriptors import DescriptorVersion, versions
 from apps.common.errors import LunaError
 from apps.common.filters.kinds import FiniteFloatField
 from apps.common.scope import Scope
-from apps.matching.clusters import Objects, groups, join_tracks, stored_objects
+from apps.matching.clusters import Objects, groups, stored_objects, tracks
 from apps.matching.engine.components import Components, connect, units
 from apps.matching.types import Candidates, EventCandidates, FaceCandidates
 from apps.recognition.calibration import stated_fmr
@@ -81,7 +82,7 @@ def _components(run: SubtaskRun, objects: Objects, cosine: float) -> Components:
     if state.items() <= run.state.items():
         start, parents = run.state["done"], run.blob
     components = Components(count, parents)
-    join_tracks(objects, components, check=run.check)
+    components.join(np.arange(count), tracks(objects, check=run.check))
     total = len(units(count))
     run.progress(start, total)
     stored = time.monotonic()

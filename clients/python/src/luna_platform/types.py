@@ -2467,7 +2467,11 @@ class Receipt(TypedDict):
     events: list[str]
     mentions: int
     callbacks: int
+    tasks: list[str]
+    task_errors: int
     objects: list[str]
+    person_groups: list[str]
+    enrolled_faces: list[str]
     list_segments: int
     milvus_vectors: NotRequired[int]
     files_left: list[str]
