@@ -35,8 +35,8 @@ class Tasks(Settings):
 
     subtask_threads: int = setting(
         3,
-        "Subtasks that a worker process executes at a time. The last free thread takes no subtask of an account with "
-        "others in that process, so that no account occupies all threads.",
+        "Stages of tasks that a worker process executes at a time. Of several threads, the subtasks of one account get "
+        "all but one.",
         env="LUNA_SUBTASK_THREADS",
         ge=1,
         le=256,

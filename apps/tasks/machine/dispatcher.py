@@ -3,6 +3,8 @@
 import logging
 import threading
 import time
+from collections import Counter
+from uuid import UUID
 
 from django.db import close_old_connections, connection
 
@@ -11,7 +13,7 @@ from apps.common.process import PerProcess, Status
 from apps.common.wakeups import Listener
 from apps.tasks.config import Tasks
 from apps.tasks.machine import queue, runner
-from apps.tasks.machine.queue import NO_PROGRESS, Progress, Stage
+from apps.tasks.machine.queue import NO_PROGRESS, Progress, Stage, Unit
 from apps.tasks.machine.runs import Lease
 from apps.tasks.machine.wakeup import CHANNEL, wake
 from apps.tasks.types.base import LeaseLost
@@ -97,11 +99,8 @@ class Dispatcher:
             self._cleaned_at = time.monotonic()
             queue.sweep()
             runner.directories_clean()
-        free = config(Tasks).subtask_threads - len(mine)
-        unit = None
-        if free > 0:
-            excluded = {each.account_id for each in mine if each.stage is Stage.PROCESS} if free == 1 else set()
-            unit = runner.claim(excluded=excluded)
+        threads = config(Tasks).subtask_threads
+        unit = runner.claim(excluded=_with_enough(mine, threads)) if len(mine) < threads else None
         if unit is not None:
             self._start(Lease(unit))
             return
@@ -170,6 +169,12 @@ def heartbeat(leases: list[Lease], *, renews: bool = True) -> None:
         queue.renew({lease.unit: progress for lease, progress in chosen.items()})
         for lease in chosen:
             lease.renewed(asked)
+
+
+def _with_enough(units: list[Unit], threads: int) -> set[UUID | None]:
+    """Return the accounts that have all threads but one; of several threads, no account's subtasks get all."""
+    counts = Counter(unit.account_id for unit in units if unit.stage is Stage.PROCESS)
+    return {account_id for account_id, count in counts.items() if count >= threads - 1}
 
 
 def _progress(lease: Lease) -> Progress:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import orjson
 import pytest
-from django.db import OperationalError, connection
+from django.db import DataError, OperationalError, connection
 
 from apps.accounts.auth.principal import Actor
 from apps.accounts.models import Account
@@ -293,6 +293,25 @@ class TestFailures:
                 expire_leases()
         assert fresh(task).task_status == TaskStatus.FAILED
         assert TaskError.objects.get().error_code == errors.TASK_PROGRESS_UPDATE_FAILED
+
+    @pytest.mark.parametrize(("subtasks", "code"), [(1, errors.SUBTASK_STATUS_UPDATE_FAILED), (2, 28006)])
+    def test_an_end_that_cannot_be_stored(
+        self, owner: Account, monkeypatch: pytest.MonkeyPatch, subtasks: int, code: int
+    ) -> None:
+        task = make_task(Numbers(), {"until": 1, "subtasks": subtasks}, account_id=owner.pk)
+
+        def changed(task: Task) -> None:
+            if task.task_status == TaskStatus.DONE:
+                raise DataError
+
+        monkeypatch.setattr("apps.tasks.machine.ends.task_changed", changed)
+        with installed(Numbers()):
+            for _ in range(subtasks + 1 + MAX_ATTEMPTS):
+                run_next()
+                expire_leases()
+        assert fresh(task).task_status == TaskStatus.FAILED
+        assert [each.error_code for each in TaskError.objects.all()] == [code]
+        assert stored_results() == subtasks - (subtasks == 1)
 
     def test_the_limit_of_stored_errors(self, owner: Account, configure: Callable[..., None]) -> None:
         configure(Tasks, max_error_count_per_task=3)
