@@ -129,12 +129,12 @@ class FakeSubtaskRun(FakeTaskRun):
 
     @contextmanager
     def checkpoint(
-        self, state: Mapping[str, Any], *, blob: bytes | None = None, parts_done: int | None = None
+        self, state: Mapping[str, Any], *, blob: bytes | bytearray | None = None, parts_done: int | None = None
     ) -> Iterator[None]:
-        packed = orjson.dumps(state)
         self.places.check()
         with transaction.atomic():
             yield
+            packed = orjson.dumps(state)
             self.places.place()
         self.state = self.stored["state"] = orjson.loads(packed)
         if blob is not None:

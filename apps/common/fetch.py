@@ -246,11 +246,20 @@ def post(
 
     Raises FetchError as `fetch` does, except that every status is accepted.
     """
+    return _status("POST", url, timeouts, allow_private, headers=list(headers.items()), content=body)
+
+
+def delete(url: str, *, timeouts: Timeouts, allow_private: bool = False) -> int:
+    """Send a DELETE request and return the status, as `post` does."""
+    return _status("DELETE", url, timeouts, allow_private, headers=[("User-Agent", "luna")])
+
+
+def _status(method: str, url: str, timeouts: Timeouts, allow_private: bool, **request: Any) -> int:
     backend = GuardedBackend(timeouts, allow_private=allow_private)
     try:
         with (
             httpcore.ConnectionPool(ssl_context=ssl_context(), network_backend=backend) as pool,
-            pool.stream("POST", _checked_url(url), headers=list(headers.items()), content=body) as response,
+            pool.stream(method, _checked_url(url), **request) as response,
         ):
             return Answer(response.status, _headers(response), b"")
     except FAILURES as error:

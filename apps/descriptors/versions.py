@@ -1,6 +1,6 @@
 """Descriptor versions: their use by faces and events, and the deletion of their descriptors."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from apps.accounts.audit import audit_write
+from apps.accounts.auth.principal import Actor
 from apps.common.config import Directories, config
 from apps.common.descriptors import DescriptorVersion, versions
 from apps.common.scope import Scope
@@ -105,24 +106,49 @@ def descriptors_drop(*, objects: Objects, scope: Scope, number: int, force: bool
     `force` also deletes the only descriptor of a face or event. Writes an audit line first. Raises ValueError for a
     default version.
     """
+    default_check(number)
+    drop_audit(objects=objects, scope=scope, number=number)
+    owners = owners_of(objects=objects, scope=scope, number=number)
+    last = 0
+    while keys := list(owners.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH_ROWS]):
+        last = keys[-1]
+        yield descriptors_remove(objects=objects, number=number, keys=keys, force=force)
+
+
+def default_check(number: int) -> None:
+    """Raise ValueError for a default version."""
     if is_default(number):
         raise ValueError(f"descriptor version {number} is the default; select another one with `networks use` first")
+
+
+def owners_of(*, objects: Objects, scope: Scope, number: int) -> QuerySet[Any]:
+    """Return the faces or events of the scope that have a descriptor of the version, unordered."""
+    rows: QuerySet[Any] = MODELS[objects][1].objects.for_scope(scope).filter(descriptors__version=number)
+    return rows
+
+
+def drop_audit(*, objects: Objects, scope: Scope, number: int, actor: Actor | None = None) -> None:
+    """Write the audit line of a deletion of all descriptors of a version."""
     audit_write(
         action="delete",
         object_type=f"{objects[:-1]}_descriptor",
         object_id=f"version {number}",
         account_id=scope.account_id,
+        actor=actor,
     )
+
+
+@transaction.atomic
+def descriptors_remove(*, objects: Objects, number: int, keys: Sequence[int], force: bool) -> int:
+    """Delete the descriptors of a version of some faces or events, and return their number.
+
+    `force` also deletes their only descriptor. Raises ValueError for a default version.
+    """
+    default_check(number)
     model, owner, name = MODELS[objects]
-    key = f"{name}_id"  # unique within a version
-    chosen = descriptors_of(objects=objects, scope=scope, number=number).order_by(key)
-    last = 0
-    while keys := list(chosen.filter(**{f"{key}__gt": last}).values_list(key, flat=True)[:BATCH_ROWS]):
-        last = keys[-1]
-        with transaction.atomic():
-            # The lock prevents two concurrent drops from deleting both descriptors of an object.
-            owners = owner.objects.unscoped().filter(pk__in=keys).order_by("id")
-            list(owners.select_for_update(no_key=True).values_list("pk", flat=True))
-            going = model.objects.filter(version=number, **{f"{key}__in": keys})
-            removed, _ = (going if force else going.filter(Exists(_others(objects, number)))).delete()
-        yield removed
+    # The lock prevents two concurrent drops from deleting both descriptors of an object.
+    owners = owner.objects.unscoped().filter(pk__in=keys).order_by("id")
+    list(owners.select_for_update(no_key=True).values_list("pk", flat=True))
+    going = model.objects.filter(version=number, **{f"{name}_id__in": keys})
+    removed, _ = (going if force else going.filter(Exists(_others(objects, number)))).delete()
+    return int(removed)

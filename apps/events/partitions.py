@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection, transaction
 
 from apps.accounts.audit import audit_write
+from apps.accounts.auth.principal import Actor
 from apps.common.config import config
 from apps.common.locks import advisory_lock
 from apps.common.times import utc_now
@@ -165,7 +166,6 @@ def partitions_expire(*, now: datetime | None = None) -> list[str]:
     descriptors. An interrupted run leaves the rest to the next one. Each dropped partition leaves an audit line.
     """
     days = config(EventsStorage).retention_days
-    days = config(EventsStorage).retention_days
     cutoff = key_at((now or utc_now()) - timedelta(days=days)) if days else None
     dropped = []
     with advisory_lock(LOCK) as ours:
@@ -178,6 +178,21 @@ def partitions_expire(*, now: datetime | None = None) -> list[str]:
                 _drop(table, name)
                 dropped.append(name)
     return dropped
+
+
+def partition_drop(*, low: int | None, high: int, actor: Actor | None = None) -> None:
+    """Drop the events of a partition, from key `low` to key `high`, with what follows them. Idempotent.
+
+    Works as `partitions_expire` and outside a transaction; an interrupted call is continued by the next one, or by the
+    next retention. Waits for statements that read the partition.
+    """
+    with advisory_lock(LOCK, wait=True):
+        for table in TABLES:
+            for each in partitions_of(table):
+                if (each.low, each.high) == (low, high):
+                    _detach(table, each)
+            for name in _detached(table):
+                _drop(table, name, actor)
 
 
 def _detach(table: str, partition: Partition) -> None:
@@ -195,7 +210,7 @@ def _detached(table: str) -> list[str]:
 
 
 @transaction.atomic
-def _drop(table: str, name: str) -> None:
+def _drop(table: str, name: str, actor: Actor | None = None) -> None:
     """Drop a detached partition. If it holds events, the rows of other tables that follow them are deleted first."""
     with connection.cursor() as cursor:
         if table == EVENTS:
@@ -203,6 +218,6 @@ def _drop(table: str, name: str) -> None:
             keys = cursor.fetchone()
             for follower, key in FOLLOWERS.items():
                 cursor.execute(f"DELETE FROM {follower} WHERE {key} BETWEEN %s AND %s", keys)  # noqa: S608 - our names
-            audit_write(action="delete", object_type="events", object_id=name)
+            audit_write(action="delete", object_type="events", object_id=name, actor=actor)
         cursor.execute(f"DROP TABLE {name}")
-    logger.info("Retention: %s is dropped", name)
+    logger.info("%s is dropped", name)

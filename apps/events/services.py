@@ -1,4 +1,4 @@
-"""Writes of events. Events are immutable, so no function updates them."""
+"""Writes of events: they are created and deleted. Events are immutable, so no function updates them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -7,10 +7,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import IntegrityError, OperationalError, connection
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.models import QuerySet
 from pgvector import Vector as PgVector
 from psycopg.errors import LockNotAvailable, QueryCanceled
 
+from apps.accounts.audit import audit_owned
+from apps.accounts.auth.principal import Actor
 from apps.common import errors
 from apps.common.config import config
 from apps.common.errors import LunaError
@@ -18,6 +21,7 @@ from apps.common.prepared import prepared_cursor
 from apps.common.times import utc_now
 from apps.events.config import EventsStorage
 from apps.events.copying import events_copy
+from apps.events.models import Event, EventDescriptor
 from apps.events.types import EventDraft, EventRecord
 
 COLUMNS = ", ".join(field.name for field in fields(EventDraft))
@@ -116,3 +120,15 @@ def _insert(account_id: UUID, records: Sequence[EventRecord]) -> None:
     rows = ", ".join([DESCRIPTOR] * len(descriptors))
     with prepared_cursor() as cursor:
         cursor.execute(WITH_DESCRIPTORS.format(descriptors=rows) if rows else INSERT, parameters)
+
+
+def events_delete(*, events: "QuerySet[Event]", actor: Actor | None = None) -> list[Event]:
+    """Delete the events of a query with their descriptors, and return them. Writes an audit line for each."""
+    with transaction.atomic():
+        found = list(events.order_by("pk").select_for_update())
+        owners = {event.event_id: event.account_id for event in found}
+        audit_owned(action="delete", object_type="event", owners=owners, actor=actor)
+        keys = [event.pk for event in found]
+        EventDescriptor.objects.filter(event_id__in=keys).delete()
+        Event.objects.unscoped().filter(pk__in=keys).delete()
+    return found

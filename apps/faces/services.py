@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
 
 from apps.accounts.audit import audit_owned, audit_write
 from apps.accounts.auth.principal import Actor
@@ -106,6 +107,21 @@ def faces_delete(
         ids = [face.face_id for face in faces]
         audit_write(action=action, object_type="face", object_ids=ids, account_id=account_id, actor=actor)
         _faces_delete([face.pk for face in faces])
+
+
+def faces_delete_passing(*, faces: "QuerySet[Face]", keys: Sequence[int], actor: Actor | None = None) -> list[Face]:
+    """Delete those of `keys` that are in `faces`, a query with filters, and return them with their attributes.
+
+    The filters are checked under the lock of the faces: a face that has left a list meanwhile is kept. Writes an audit
+    line for each face.
+    """
+    with transaction.atomic():
+        locked = list(Face.objects.unscoped().filter(pk__in=keys).order_by("id").select_for_update().values_list("pk"))
+        found = list(faces.filter(pk__in=[pk for (pk,) in locked]).select_related("attribute").order_by("pk"))
+        owners = {face.face_id: face.account_id for face in found}
+        audit_owned(action="delete", object_type="face", owners=owners, actor=actor)
+        _faces_delete([face.pk for face in found])
+    return found
 
 
 def _faces_delete(keys: Sequence[int]) -> None:

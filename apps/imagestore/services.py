@@ -270,6 +270,13 @@ def objects_delete(*, account_id: UUID, bucket: str, object_ids: Sequence[UUID],
     _delete(list(rows.values()), actor)
 
 
+def objects_remove(*, account_id: UUID, bucket: str, object_ids: Sequence[UUID], actor: Actor | None = None) -> int:
+    """Delete the existing ones of objects, and return their number."""
+    rows = objects_get(scope=Scope(account_id), bucket=bucket, object_ids=object_ids)
+    _delete(list(rows.values()), actor)
+    return len(rows)
+
+
 def _delete(rows: Sequence[StoredObject], actor: Actor | None) -> None:
     with transaction.atomic():
         objects_audit(action="delete", rows=rows, actor=actor)

@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 import orjson
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from apps.accounts.audit import audit_owned
 from apps.accounts.auth.principal import Actor
@@ -103,8 +104,11 @@ def callbacks_drop(*, callback_ids: Collection[UUID], actor: Actor | None = None
     return len(owners)
 
 
-def callbacks_forget(*, account_id: UUID, object_ids: Collection[UUID]) -> int:
-    """Delete the callbacks that report deleted objects. Return how many there were."""
+def callbacks_forget(*, account_id: UUID, object_ids: "Collection[UUID] | QuerySet[Any, Any]") -> int:
+    """Delete the callbacks that report deleted objects. Return how many there were.
+
+    `object_ids`: ids, or a query for them.
+    """
     return Callback.objects.for_account(account_id).filter(object_id__in=object_ids).delete()[0]
 
 

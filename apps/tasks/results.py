@@ -5,7 +5,7 @@ knows the object that a killed worker may have left, and deletes it.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypedDict
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from apps.common.scope import Scope
 from apps.common.times import format_time
 from apps.imagestore.choices import Bucket
 from apps.imagestore.selectors import objects_get
-from apps.imagestore.services import object_bytes, object_store, objects_delete
+from apps.imagestore.services import object_bytes, object_open, object_store, objects_delete
 from apps.tasks.models import Task, TaskError
 from apps.tasks.types.base import JSON_TYPE, Result, ResultFile
 
@@ -101,19 +101,23 @@ def result_store(*, task: Task, result_id: UUID, result: Result, task_errors: It
     return result_id
 
 
-def result_json(result_id: UUID | None) -> Any:
-    """Return the member `result` of a stored result; None for no result, or for a file.
+@contextmanager
+def result_open(result_id: UUID | None) -> Iterator[Any]:
+    """Open a stored result: its decoded member `result`, the file of a `ResultFile`, or None for no result.
 
-    Raises LunaError TASK_RESULT_NOT_FOUND for a result that is gone, and those of `object_bytes`.
+    Raises LunaError TASK_RESULT_NOT_FOUND for a result that is gone, and those of `object_open`.
     """
     if result_id is None:
-        return None
+        yield None
+        return
     stored = objects_get(scope=WHOLE, bucket=BUCKET, object_ids=[result_id]).get(result_id)
     if stored is None:
         raise LunaError(errors.TASK_RESULT_NOT_FOUND, result_id)
-    if stored.content_type != JSON_TYPE:
-        return None
-    return orjson.loads(object_bytes(stored=stored))["result"]
+    if stored.content_type == JSON_TYPE:
+        yield orjson.loads(object_bytes(stored=stored))["result"]
+        return
+    with object_open(stored=stored) as file:
+        yield file
 
 
 def results_remove(result_ids: Collection[UUID], *, actor: Actor | None = None) -> None:

@@ -18,6 +18,7 @@ from apps.accounts.models import Account, AuditRecord, Token
 from apps.accounts.services import account_delete, token_delete
 from apps.common.descriptors import Descriptor
 from apps.common.scope import Scope
+from apps.events import services as events
 from apps.faces import attributes
 from apps.faces import services as faces
 from apps.faces.models import Face, List
@@ -101,6 +102,7 @@ SERVICES: dict[Callable[..., Any], tuple[str, str, Callable[[Mine], Any]]] = {
 }
 OF_THE_PLATFORM = {buckets.expired_delete}  # not called by a request; it has a test of its own
 OF_RESULTS = {tasks.task_result_view}  # the line names the result; the conformance test of reads has it
+OF_QUERIES = {events.events_delete}  # it deletes the events of a query; the tests of garbage collection have its lines
 OF_PAGES = {imagestore.pictures_view}  # of the admin site: one line for all pictures of a list (`test_admin_pictures`)
 
 
@@ -153,7 +155,7 @@ def services() -> Iterator[Callable[..., Any]]:
 
 
 def test_every_service_that_deletes_or_shows_is_tested() -> None:
-    tested: set[Callable[..., Any]] = {*SERVICES, *OF_THE_PLATFORM, *OF_RESULTS, *OF_PAGES}
+    tested: set[Callable[..., Any]] = {*SERVICES, *OF_THE_PLATFORM, *OF_RESULTS, *OF_QUERIES, *OF_PAGES}
     assert set(map(service_name, services())) == set(map(service_name, tested))
 
 

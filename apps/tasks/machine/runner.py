@@ -19,7 +19,7 @@ from apps.tasks.machine import ends, queue
 from apps.tasks.machine.queue import MAX_ATTEMPTS, Stage, Unit
 from apps.tasks.machine.runs import Lease, StageRun, SubtaskStageRun, error_ids_assign
 from apps.tasks.models import Subtask, Task, TaskError
-from apps.tasks.results import TaskErrorJson, error_body, result_json, result_store, results_are_stored, results_remove
+from apps.tasks.results import TaskErrorJson, error_body, result_open, result_store, results_are_stored, results_remove
 from apps.tasks.types.base import LeaseLost, Result, StageCancelled, TaskType
 from apps.tasks.types.registry import task_types
 
@@ -147,7 +147,8 @@ def _results(run: StageRun) -> Iterator[Any]:
     ids = Subtask.objects.filter(task_id=run.task_id).order_by("subtask_id").values_list("result_id", flat=True)
     for result_id in [*ids]:
         run.check()
-        yield result_json(result_id)
+        with result_open(result_id) as result:
+            yield result
 
 
 def _stored(run: StageRun, result: Result) -> Any:

@@ -135,27 +135,24 @@ class SubtaskStageRun(StageRun):
 
     @contextmanager
     def checkpoint(
-        self, state: Mapping[str, Any], *, blob: bytes | None = None, parts_done: int | None = None
+        self, state: Mapping[str, Any], *, blob: bytes | bytearray | None = None, parts_done: int | None = None
     ) -> Iterator[None]:
         """Store a checkpoint with the writes within. Raises LunaError TASK_PROGRESS_UPDATE_FAILED for a bad one."""
         self.check()
-        try:
-            packed = orjson.dumps(state).decode()
-        except orjson.JSONEncodeError as error:
-            raise self._unwritable(parts_done) from error
         with transaction.atomic(durable=True):
             self.hold()
             yield
             count = self.store_errors()
             try:
+                packed, data = orjson.dumps(state).decode(), None if blob is None else bytes(blob)
                 with connection.cursor() as cursor:
-                    cursor.execute(CHECKPOINT, [packed, blob, parts_done, count, self.subtask_id])
-            except (DataError, IntegrityError) as error:
+                    cursor.execute(CHECKPOINT, [packed, data, parts_done, count, self.subtask_id])
+            except (orjson.JSONEncodeError, DataError, IntegrityError) as error:
                 raise self._unwritable(parts_done) from error
         self.errors_stored()
         self.state = orjson.loads(packed)
-        if blob is not None:
-            self.blob = bytes(blob)
+        if data is not None:
+            self.blob = data
         if parts_done is not None:
             self._progress = (None, self._progress[1])
 

@@ -110,13 +110,14 @@ class SubtaskRun(TaskRun, Protocol):
     blob: bytes | None
 
     def checkpoint(
-        self, state: Mapping[str, Any], *, blob: bytes | None = None, parts_done: int | None = None
+        self, state: Mapping[str, Any], *, blob: bytes | bytearray | None = None, parts_done: int | None = None
     ) -> AbstractContextManager[None]:
         """Open a transaction that stores a checkpoint, the errors so far and the writes within, or nothing.
 
         Use: `with run.checkpoint({"after": key}, parts_done=n): services…`. The transaction locks the subtask, and
-        raises LeaseLost if another worker has it, so that no write happens twice. `blob`: None keeps the
-        stored one. `state` and `blob` of the run have the new values afterwards.
+        raises LeaseLost if another worker has it, so that no write happens twice. `state` and `blob` are read when the
+        block ends: the writes within may fill a dictionary and a bytearray. `blob`: None keeps the stored one. `state`
+        and `blob` of the run have the new values afterwards.
         """
 
     def progress(self, done: int, total: int | None = None) -> None:

@@ -2765,6 +2765,24 @@ class Operations(ABC):
         )
         return answer
 
+    def tasks_gc_create(
+        self,
+        body: types.GcTaskBodyRequest,
+    ) -> types.TaskCreated:
+        """Create a task of the type gc
+
+        `POST /6/tasks/gc`
+        """
+        answer: types.TaskCreated = self._call(
+            Call(
+                "POST",
+                "/6/tasks/gc",
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
     def tasks_linker_create(
         self,
         body: types.LinkerTaskBodyRequest,

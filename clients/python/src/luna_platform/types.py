@@ -1419,6 +1419,32 @@ class Gaze(TypedDict):
     yaw: float
 
 
+class GcContentRequest(TypedDict):
+    """What to delete. Descriptors: tasks of all accounts only, with their version and no filters but the account."""
+
+    target: Literal["faces", "events", "face_descriptors", "event_descriptors", "descriptors"]
+    filters: NotRequired[ObjectFiltersRequest]
+    account_id: NotRequired[str]
+    remove_samples: NotRequired[int]
+    remove_image_origins: NotRequired[int]
+    store_results: NotRequired[int]
+    descriptor_type: NotRequired[Literal["face", "body"]]
+    options: NotRequired[GcOptionsRequest]
+
+
+class GcOptionsRequest(TypedDict):
+    descriptor_version: int
+
+
+class GcTaskBodyRequest(TypedDict):
+    """Body of a new task of the type `gc`."""
+
+    content: GcContentRequest
+    description: NotRequired[str]
+    result_storage_policy: NotRequired[ResultStoragePolicyRequest]
+    notification_policy: NotRequired[TaskNotificationRequest]
+
+
 class GeneratedAttribute(TypedDict):
     """Temporary attribute with its samples. Id and addresses are null if it is not stored."""
 
