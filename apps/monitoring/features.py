@@ -42,6 +42,7 @@ def features() -> Mapping[str, object]:
     # Websocket routes are not Django routes.
     components["events"] &= config(AdditionalServices).luna_events
     components["image_store"] &= config(AdditionalServices).luna_image_store
+    components["tasks"] &= config(AdditionalServices).luna_tasks
     components["handlers"] &= config(AdditionalServices).luna_handlers
     components["sender"] = apps.is_installed("apps.sender") and config(AdditionalServices).luna_sender
     return {

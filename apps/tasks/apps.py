@@ -14,7 +14,13 @@ class TasksConfig(AppConfig):
         from apps.tasks.types.registry import types_check
 
         register(types_check)
-        register_sealed(SealedColumn("tasks.Task", "content"), SealedColumn("tasks.Task", "notification_policy"))
+        register_sealed(
+            *(
+                SealedColumn(f"tasks.{model}", column)
+                for model in ("Task", "Schedule")
+                for column in ("content", "notification_policy")
+            )
+        )
         holdings.register(
             self.label,
             Holding(

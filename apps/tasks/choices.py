@@ -29,3 +29,15 @@ class TaskStatus(models.IntegerChoices):
 
 
 UNFINISHED = (TaskStatus.PENDING, TaskStatus.IN_PROGRESS, TaskStatus.COLLECTING)
+
+
+class ScheduleStatus(models.IntegerChoices):
+    STARTED = 1
+    STOPPED = 2
+
+
+class CronZone(models.TextChoices):
+    """The time zone of a schedule. LOCAL: that of the account."""
+
+    UTC = "UTC"
+    LOCAL = "LOCAL"

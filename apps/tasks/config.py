@@ -1,7 +1,7 @@
 """Settings of background tasks."""
 
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
@@ -96,3 +96,15 @@ class ArchiveDownloads(Settings):
     request: int = setting(100, "Time until the response begins.", ge=1, le=3600)
     sock_connect: int = setting(10, "Time until the socket is connected.", ge=1, le=600)
     sock_read: int = setting(100, "Time without data. The lower value of it and `request` applies.", ge=1, le=3600)
+
+
+@group("LUNA_SCHEDULES", scope=Scope.LIVE)
+class Schedules(Settings):
+    """Schedules of background tasks."""
+
+    missed_runs: Literal["once", "skip"] = setting(
+        "once",
+        "Runs that were missed because the platform was down: `once` creates one task in place of all that a schedule "
+        "missed, `skip` creates none.",
+    )
+    missed_after: float = setting(60.0, "Seconds by which a run must be late to count as missed.", ge=0, le=86_400)

@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.db import models
 
 from apps.accounts.models import Account, AccountOwned
-from apps.tasks.choices import UNFINISHED, TaskStatus
+from apps.tasks.choices import UNFINISHED, CronZone, ScheduleStatus, TaskStatus
 
 
 class Task(AccountOwned):
@@ -125,3 +125,43 @@ class SubtaskOutput(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subtask_id}/{self.pk}"
+
+
+class Schedule(AccountOwned):
+    """A cron expression that creates tasks.
+
+    `account`, `content`, `notification_policy`, `creator_id`, `token_id`, `remote_address`: those of its tasks. Each
+    task counts relative times from its own creation. `time_zone`: the zone of `trigger`, which `trigger_timezone`
+    denoted when the schedule was written. `next_run_at`: None while stopped.
+    """
+
+    account = models.ForeignKey(  # type: ignore[assignment]  # nullable, unlike that of other rows
+        Account, on_delete=models.CASCADE, null=True, related_name="+", db_index=False
+    )
+    schedule_id = models.BigAutoField(primary_key=True)
+    create_time = models.DateTimeField()
+    last_update_time = models.DateTimeField()
+    status = models.PositiveSmallIntegerField(choices=ScheduleStatus.choices, default=ScheduleStatus.STARTED)
+    trigger = models.CharField(max_length=128)
+    trigger_timezone = models.CharField(max_length=16, choices=CronZone.choices, default=CronZone.UTC)
+    time_zone = models.CharField(max_length=64, default="UTC")
+    task_type = models.PositiveIntegerField()
+    content = models.JSONField(default=dict)
+    description = models.CharField(max_length=128, blank=True, default="")
+    result_ttl_days = models.SmallIntegerField(null=True)
+    notification_policy = models.JSONField(null=True)
+    next_run_at = models.DateTimeField(null=True)
+    creator_id = models.UUIDField(null=True)
+    token_id = models.UUIDField(null=True)
+    remote_address = models.CharField(max_length=64, null=True)  # noqa: DJ001 (unknown is not empty)
+
+    class Meta(AccountOwned.Meta):
+        indexes: ClassVar = [
+            models.Index(fields=("account", "-schedule_id"), name="schedule_account"),
+            models.Index(
+                fields=("next_run_at",), condition=models.Q(status=ScheduleStatus.STARTED), name="schedule_due"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.schedule_id)

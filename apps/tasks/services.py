@@ -21,10 +21,18 @@ from apps.tasks.contents import content_check
 from apps.tasks.machine.ends import task_stop
 from apps.tasks.machine.wakeup import wake
 from apps.tasks.models import Subtask, Task, TaskError
-from apps.tasks.notifications import policy_seal
+from apps.tasks.notifications import policy_check, policy_seal
 from apps.tasks.results import BUCKET, results_remove
 from apps.tasks.secrets import content_seal
-from apps.tasks.selectors import result_errors, task_get, task_result_id
+from apps.tasks.selectors import (
+    result_errors,
+    subtask_get,
+    subtask_name,
+    subtask_result_id,
+    task_error_get,
+    task_get,
+    task_result_id,
+)
 from apps.tasks.types.base import TaskType
 
 ATTEMPTS = 3  # a checkpoint may store errors while the rows of its task are deleted
@@ -129,3 +137,39 @@ def task_result_view(*, scope: Scope, task_id: int, actor: Actor) -> StoredObjec
     task = task_get(scope=scope, task_id=task_id)
     with result_errors(task_id):
         return object_view(scope=Scope(None), bucket=BUCKET, object_id=task_result_id(task), actor=actor)
+
+
+def subtask_result_view(*, scope: Scope, task_id: int, subtask_id: int, actor: Actor) -> StoredObject:
+    """Return the stored result of a subtask that `actor` reads, and write the audit line.
+
+    Raises LunaError TASK_NOT_FOUND, and those of `task_result_id`.
+    """
+    subtask = subtask_get(scope=scope, task_id=task_id, subtask_id=subtask_id)
+    with result_errors(subtask_name(subtask)):
+        return object_view(scope=Scope(None), bucket=BUCKET, object_id=subtask_result_id(subtask), actor=actor)
+
+
+def task_policy_replace(*, scope: Scope, task_id: int, policy: Any) -> None:
+    """Replace the notification policy of a task; masks keep its secrets. None removes it.
+
+    Raises LunaError TASK_NOT_FOUND, INVALID_JSON, CREDENTIALS_DECRYPTION_FAILED for kept secrets of another key.
+    """
+    task_get(scope=scope, task_id=task_id)
+    with transaction.atomic():
+        task = Task.objects.for_scope(scope).select_for_update(no_key=True).filter(task_id=task_id).first()
+        if task is None:
+            raise LunaError(errors.TASK_NOT_FOUND, task_id)
+        task.notification_policy = policy_seal(policy, task.notification_policy)
+        policy_check(task.notification_policy)
+        task.last_update_time = utc_now()
+        task.save(update_fields=("notification_policy", "last_update_time"))
+
+
+@transaction.atomic
+def task_error_delete(*, scope: Scope, error_id: int, actor: Actor) -> None:
+    """Delete an error of a task. Raises LunaError TASK_ERROR_NOT_FOUND."""
+    error = task_error_get(scope=scope, error_id=error_id)
+    error.delete()
+    audit_write(
+        action="delete", object_type="task_error", object_id=error_id, account_id=error.task.account_id, actor=actor
+    )

@@ -63,6 +63,8 @@ UNFOLD = {
                 "items": [
                     _page("Handlers", "account_tree", "handlers_handler"),
                     _page("Verifiers", "verified_user", "handlers_verifier"),
+                    _page("Tasks", "task", "tasks_task"),
+                    _page("Schedules", "schedule", "tasks_schedule"),
                     _page("Callbacks", "outgoing_mail", "sender_callback"),
                     _page("Stored pictures", "photo_library", "imagestore_storedobject"),
                     _page("Buckets", "inventory_2", "imagestore_storedbucket"),

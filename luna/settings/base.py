@@ -198,6 +198,7 @@ CELERY_BEAT_SCHEDULE = {
     "queued events of ended processes": {"task": "events.recover", "schedule": 60.0},
     "partitions of events": {"task": "events.partitions", "schedule": crontab(hour=0, minute=20)},
     "groups of people": {"task": "people.clean_up", "schedule": crontab(hour=1, minute=30)},
+    "schedules of tasks": {"task": "tasks.schedules", "schedule": 5.0, "options": {"expires": 15.0}},
     "audit log retention": {"task": "accounts.audit_prune", "schedule": crontab(hour=2, minute=0)},
 }
 

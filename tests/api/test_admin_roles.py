@@ -13,10 +13,12 @@ from django.test import Client
 from django.urls import reverse
 from PIL import Image
 
+from apps.accounts.auth.principal import Actor
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord, Token
 from apps.accounts.roles import Role
 from apps.accounts.services import account_close, account_delete, account_update
+from apps.common.times import utc_now
 from apps.events.models import Event
 from apps.faces.models import Face, List
 from apps.faces.services import face_create, list_create
@@ -28,10 +30,18 @@ from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.services import object_store
 from apps.people.models import Person
 from apps.sender.models import Callback
+from apps.tasks.choices import TaskKind
+from apps.tasks.models import Schedule, Task, TaskError
+from apps.tasks.schedules.services import ScheduleDraft, schedule_create
+from apps.tasks.types.registry import task_types
 from tests.factories import PASSWORD, header_client, make_account, make_callback, make_event
+from tests.tasks import make_task
 
 pytestmark = pytest.mark.django_db
-OURS = [Account, Token, AuditRecord, Face, List, Event, Person, Handler, Verifier, Callback, StoredObject, StoredBucket]
+OURS = [
+    Account, Token, AuditRecord, Face, List, Event, Person, Handler, Verifier, Callback, StoredObject, StoredBucket,
+    Task, TaskError, Schedule,
+]  # fmt: skip
 VIEW, ADD, CHANGE, DELETE = "view", "add", "change", "delete"
 # Actions of each page for a user with all permissions.
 OFFERED = {
@@ -47,6 +57,9 @@ OFFERED = {
     Verifier: {VIEW, DELETE},
     StoredObject: {VIEW, DELETE},
     StoredBucket: {VIEW, DELETE},
+    Task: {VIEW, ADD, DELETE},
+    TaskError: {VIEW, DELETE},
+    Schedule: {VIEW, ADD, DELETE},
 }
 ALLOWED: dict[str, dict[Any, set[str]]] = {
     "operator": {
@@ -100,6 +113,18 @@ def rows(db: None) -> dict[Any, Any]:
         Verifier: Verifier.objects.create(account=owner, policies={}),
         StoredObject: stored,
         StoredBucket: bucket_create(name="an-own-bucket"),
+        **task_rows(owner),
+    }
+
+
+def task_rows(owner: Account) -> dict[Any, Any]:
+    kind, content = task_types()[TaskKind.CLUSTERING], {"objects_type": "faces"}
+    task = make_task(kind, content, account_id=owner.pk)
+    draft = ScheduleDraft(task_type=kind, content=content, trigger="0 3 * * *")
+    return {
+        Task: task,
+        TaskError: TaskError.objects.create(task=task, error_code=0, error_time=utc_now()),
+        Schedule: schedule_create(account_id=owner.pk, draft=draft, actor=Actor()),
     }
 
 

@@ -62,6 +62,8 @@ DELETIONS = [
     one("/6/samples/bodies/{body_sample_id}", "body_sample", "body_sample_id"),
     several("/6/samples/faces", "face_sample", "sample_id"),
     one("/6/samples/faces/{sample_id}", "face_sample", "sample_id"),
+    one("/6/tasks/errors/{error_id}", "task_error", "error_id"),
+    one("/6/tasks/schedules/{schedule_id}", "schedule", "schedule_id"),
     Route("/6/tasks/{task_id}", (("task", "task_id"), ("task_result", "result_id"))),
     one("/6/tokens/{token_id}", "token", "token_id"),
     one("/6/verifiers/{verifier_id}", "verifier", "verifier_id"),
@@ -77,6 +79,7 @@ READS = [
     one("/6/samples/bodies/{body_sample_id}", "body_sample", "body_sample_id"),
     one("/6/samples/faces/{sample_id}", "face_sample", "sample_id"),
     one("/6/tasks/{task_id}/result", "task_result", "result_id"),
+    one("/6/tasks/{task_id}/subtasks/{subtask_id}/result", "task_result", "result_id"),
 ]
 ALWAYS_READ = {read.path for read in READS if not read.query}
 URLS, SAMPLES = {"urls": ["/6/images/{image_id}"]}, {"samples": ["{sample_id}"]}

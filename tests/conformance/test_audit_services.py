@@ -18,6 +18,7 @@ from apps.accounts.models import Account, AuditRecord, Token
 from apps.accounts.services import account_delete, token_delete
 from apps.common.descriptors import Descriptor
 from apps.common.scope import Scope
+from apps.common.times import utc_now
 from apps.events import services as events
 from apps.faces import attributes
 from apps.faces import services as faces
@@ -31,6 +32,8 @@ from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
 from apps.tasks import services as tasks
 from apps.tasks.choices import TaskKind
+from apps.tasks.models import TaskError
+from apps.tasks.schedules import services as schedules
 from apps.tasks.types.registry import task_types
 from tests.conformance.audit import lines_of
 from tests.factories import NOON, make_account, unit_vectors
@@ -76,6 +79,16 @@ class Mine:
         content = {"objects_type": "faces"}
         return make_task(task_types()[TaskKind.CLUSTERING], content, account_id=self.account.pk).task_id
 
+    def task_error(self) -> int:
+        values = {"error_code": 0, "description": "", "detail": "", "error_time": utc_now()}
+        return TaskError.objects.create(task_id=self.task(), **values).error_id
+
+    def schedule(self) -> int:
+        draft = schedules.ScheduleDraft(
+            task_type=task_types()[TaskKind.CLUSTERING], content={"objects_type": "faces"}, trigger="0 3 * * *"
+        )
+        return schedules.schedule_create(account_id=self.account.pk, draft=draft, actor=Actor()).schedule_id
+
     def bucket(self) -> str:
         return buckets.bucket_create(name="an-empty-one").name
 
@@ -98,10 +111,13 @@ SERVICES: dict[Callable[..., Any], tuple[str, str, Callable[[Mine], Any]]] = {
     imagestore.objects_delete: ("image", "object_ids", Mine.image),
     imagestore.object_view: ("image", "object_id", Mine.image),
     tasks.task_delete: ("task", "task_id", Mine.task),
+    tasks.task_error_delete: ("task_error", "error_id", Mine.task_error),
+    schedules.schedule_delete: ("schedule", "schedule_id", Mine.schedule),
     buckets.bucket_delete: ("bucket", "name", Mine.bucket),
 }
 OF_THE_PLATFORM = {buckets.expired_delete}  # not called by a request; it has a test of its own
-OF_RESULTS = {tasks.task_result_view}  # the line names the result; the conformance test of reads has it
+# The line names the result; the conformance test of reads has it.
+OF_RESULTS: set[Callable[..., Any]] = {tasks.task_result_view, tasks.subtask_result_view}
 OF_QUERIES = {events.events_delete}  # it deletes the events of a query; the tests of garbage collection have its lines
 OF_PAGES = {imagestore.pictures_view}  # of the admin site: one line for all pictures of a list (`test_admin_pictures`)
 

@@ -108,12 +108,14 @@ def test_objects_have_typed_members() -> None:
     assert untyped <= CLIENTS_OWN
 
 
-def test_every_parameter_is_described_and_every_id_is_a_uuid() -> None:
+def test_every_parameter_is_described_and_ids_are_uuids_or_numbers() -> None:
     for method, path, operation in OPERATIONS:
         for parameter in operation.get("parameters", ()):
             assert parameter.get("description"), (method, path, parameter["name"])
             if parameter["in"] == "path" and parameter["name"].endswith("_id"):
-                assert parameter["schema"] == {"type": "string", "format": "uuid"}, (method, path)
+                number = parameter["name"] in ("task_id", "subtask_id", "error_id", "schedule_id")
+                kind = {"type": "integer", "minimum": 1} if number else {"type": "string", "format": "uuid"}
+                assert parameter["schema"] == kind, (method, path)
 
 
 def test_tags_are_resources_in_the_order_of_the_document() -> None:

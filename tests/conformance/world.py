@@ -12,12 +12,18 @@ from django.conf import settings
 from django.db import models
 from django.test import Client
 
+from apps.common.times import utc_now
 from apps.imagestore.buckets import bucket_create
+from apps.tasks.models import TaskError
 from tests.api.handlers.helpers import astronaut
 from tests.tasks import run_all
 
 JSON, JPEG = "application/json", "image/jpeg"
 MARK = "known-to-the-owner-only"
+SCHEDULE = {
+    "task": {"task_type": "clustering", "content": {"objects_type": "faces"}, "description": MARK},
+    "trigger": {"cron": "0 3 * * *"},
+}
 POLICIES = {
     "extract_policy": {"extract_basic_attributes": 1},
     "storage_policy": {
@@ -56,18 +62,28 @@ def make_world(client: Client) -> dict[str, str]:
         "bucket": bucket,
         "attribute_id": event["face_attributes"]["attribute_id"],
         **done_task(client),
+        "schedule_id": str(made(client, "/6/tasks/schedules", SCHEDULE)["schedule_id"]),
         "token_id": made(client, "/6/tokens", {"description": MARK, "permissions": {}})["token_id"],
     }
 
 
 def done_task(client: Client) -> dict[str, str]:
-    """Return the ids of a task and of its result."""
+    """Return the ids of a task, its result, its subtask and an error."""
     content = {"objects_type": "faces"}
     task = made(client, "/6/tasks/clustering", {"content": content, "description": MARK})
     run_all()
     result_id = client.get(task["url"]).json()["result_id"]
     assert result_id
-    return {"task_id": str(task["task_id"]), "result_id": result_id}
+    (subtask,) = client.get(f"{task['url']}/subtasks").json()["subtasks"]
+    error = TaskError.objects.create(
+        task_id=task["task_id"], error_code=0, description=MARK, detail=MARK, error_time=utc_now()
+    )
+    return {
+        "task_id": str(task["task_id"]),
+        "result_id": result_id,
+        "subtask_id": str(subtask["subtask_id"]),
+        "error_id": str(error.error_id),
+    }
 
 
 def made(client: Client, path: str, body: Any, media_type: str = JSON, query: Any = None) -> dict[str, Any]:

@@ -34,6 +34,8 @@ ON_CHANGES = {
 }
 ERROR_TEXTS = ALWAYS | WITH_CREDENTIALS | ON_CHANGES
 SERVICE = "service"
+NUMBERED = frozenset({"task_id", "subtask_id", "error_id", "schedule_id"})  # ids that are numbers
+NUMBER = {"type": "integer", "minimum": 1}
 TAGS = {
     "detector": "Detection of faces; it stores their samples.",
     "extractor": "Temporary attributes from stored face samples.",
@@ -145,7 +147,7 @@ class LunaSchema(AutoSchema):
             kind, is_id, _ = parameter["name"].partition("_id")
             parameter["description"] = f"Id of the {kind}." if is_id else f"Name of the {kind}."
             if is_id:
-                parameter["schema"] = {"type": "string", "format": "uuid"}
+                parameter["schema"] = NUMBER if parameter["name"] in NUMBERED else {"type": "string", "format": "uuid"}
         return parameters
 
     def get_request_serializer(self) -> Any:

@@ -353,6 +353,11 @@ class AdditionalServices(Settings):
         True,
         "Whether events are generated, read and matched. Otherwise: 403 11040; handlers can be stored.",
     )
+    luna_tasks: bool = setting(
+        True,
+        "Whether requests to tasks are accepted. Otherwise: 403 11039; schedules create no tasks, and tasks that wait "
+        "are not executed.",
+    )
 
 
 @group("LUNA_PLUGINS", scope=Scope.START)

@@ -6,15 +6,27 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.common.fields import account_field
-from apps.common.json_types import IdJson, Json, OneOf, TimeJson
+from apps.common.json_types import Example, IdJson, Json, OneOf, TimeJson
 from apps.common.paging import PageQuery
 from apps.common.validation import StrictSerializer
 from apps.imagestore.types import KEEP, TTL_DAYS
 from apps.tasks.choices import TaskStatus
 from apps.tasks.notifications import TaskNotificationSerializer
+from apps.tasks.results import TaskErrorJson
+from apps.tasks.terms import ErrorFilterSerializer, TaskFilterSerializer
 from apps.tasks.types.base import TaskType
 
 DESCRIPTION_CHARACTERS = 128
+ERROR = {
+    "error_id": 1,
+    "task_id": 1,
+    "subtask_id": 1,
+    "error_code": 22002,
+    "description": "Object not found",
+    "detail": 'Face with id "0193a5c2-7c1e-7d55-9d0c-3f0a4b8c1d2e" not found',
+    "additional_info": "0193a5c2-7c1e-7d55-9d0c-3f0a4b8c1d2e",
+    "error_time": "2026-03-14T09:26:53.589793Z",
+}
 
 
 class ResultStoragePolicySerializer(StrictSerializer):
@@ -82,14 +94,61 @@ class TaskJson(TypedDict):
     result_id: IdJson | None
     count_task_parts_done: int
     count_task_parts_all: int
+    notification_policy: Annotated[Json, TaskNotificationSerializer] | None
 
 
 class TasksJson(TypedDict):
     tasks: list[TaskJson]
 
 
-class TasksQuery(PageQuery):
-    """Paging of tasks."""
+class SubtaskJson(TypedDict):
+    """A part of a task. `content`: the part, as the type of the task defined it."""
+
+    subtask_id: int
+    task_id: int
+    subtask_status: Annotated[int, OneOf(tuple(TaskStatus.values))]
+    content: Json
+    create_time: TimeJson
+    end_time: TimeJson | None
+    result_id: IdJson | None
+
+
+class SubtasksJson(TypedDict):
+    subtasks: list[SubtaskJson]
+
+
+class TaskErrorsJson(TypedDict):
+    errors: Annotated[list[TaskErrorJson], Example([ERROR])]
+
+
+class PolicyBody(StrictSerializer):
+    """Body of a notification policy; null removes it."""
+
+    notification_policy = NotificationPolicyField(allow_null=True)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Accept the policy itself, too: the body of older clients."""
+        if isinstance(data, dict) and "notification_policy" not in data:
+            data = {"notification_policy": data}
+        return super().to_internal_value(data)
+
+
+class PolicyJson(TypedDict):
+    """A notification policy, with a mask instead of each secret; null without one."""
+
+    notification_policy: Annotated[Json, TaskNotificationSerializer] | None
+
+
+class TasksQuery(TaskFilterSerializer, PageQuery):
+    """Filters and paging of tasks."""
+
+
+class ErrorsQuery(ErrorFilterSerializer, PageQuery):
+    """Filters and paging of errors of tasks."""
+
+
+class PartsQuery(PageQuery):
+    """Paging of the subtasks or the errors of a task."""
 
     account_id = account_field()
 

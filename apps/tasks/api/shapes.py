@@ -1,8 +1,9 @@
 """JSON of tasks."""
 
 from apps.common.times import format_time
-from apps.tasks.api.serializers import TaskJson
-from apps.tasks.models import Task
+from apps.tasks.api.serializers import SubtaskJson, TaskJson
+from apps.tasks.models import Subtask, Task
+from apps.tasks.notifications import policy_mask
 from apps.tasks.secrets import content_mask
 from apps.tasks.types.registry import task_types
 
@@ -22,4 +23,17 @@ def task_body(task: Task) -> TaskJson:
         "result_id": None if task.result_id is None else str(task.result_id),
         "count_task_parts_done": task.count_task_parts_done,
         "count_task_parts_all": task.count_task_parts_all,
+        "notification_policy": policy_mask(task.notification_policy),
+    }
+
+
+def subtask_body(subtask: Subtask) -> SubtaskJson:
+    return {
+        "subtask_id": subtask.subtask_id,
+        "task_id": subtask.task_id,
+        "subtask_status": subtask.subtask_status,
+        "content": subtask.content,
+        "create_time": format_time(subtask.create_time),
+        "end_time": format_time(subtask.end_time),
+        "result_id": None if subtask.result_id is None else str(subtask.result_id),
     }

@@ -12,16 +12,22 @@ from rest_framework.response import Response
 from apps.accounts.auth.access import actor_of, principal_of_request, read_scope, write_account
 from apps.common import errors
 from apps.common.addresses import address
+from apps.common.api.responses import count_serializer
 from apps.common.api.views import LunaView
 from apps.common.errors import LunaError
 from apps.common.links import links, location
 from apps.common.paging import Page
+from apps.common.parts import TASKS
 from apps.common.scope import Scope
 from apps.common.validation import checked_body, checked_query
 from apps.imagestore.api.content import content_response, head_response
 from apps.imagestore.models import StoredObject
 from apps.tasks import selectors, services
 from apps.tasks.api.serializers import (
+    PartsQuery,
+    PolicyBody,
+    PolicyJson,
+    SubtasksJson,
     TaskAccountQuery,
     TaskBody,
     TaskCreatedJson,
@@ -30,21 +36,34 @@ from apps.tasks.api.serializers import (
     TasksQuery,
     body_of,
 )
-from apps.tasks.api.shapes import task_body
+from apps.tasks.api.shapes import subtask_body, task_body
+from apps.tasks.notifications import policy_check, policy_mask
 from apps.tasks.results import TaskResultJson
+from apps.tasks.terms import TaskFilterSerializer
 from apps.tasks.types.base import JSON_TYPE, ZIP_TYPE, TaskType
 
 NOTHING = OpenApiResponse(description="Done.")
 
 
-def path_task_id(text: str) -> int:
-    """Parse the id of a task in a path. Raises LunaError TASK_NOT_FOUND if it is not a whole number."""
+def path_number(text: str, error_code: int) -> int:
+    """Parse an id in a path. Raises LunaError `error_code` (a 404) if it is not a whole number."""
     if not (text.isascii() and text.isdigit()):
-        raise LunaError(errors.TASK_NOT_FOUND, text)
+        raise LunaError(error_code, text)
     return int(text[:20])
 
 
-class TaskCreateView(LunaView):
+def path_task_id(text: str) -> int:
+    """Parse the id of a task in a path. Raises LunaError TASK_NOT_FOUND if it is not a whole number."""
+    return path_number(text, errors.TASK_NOT_FOUND)
+
+
+class TaskBaseView(LunaView):
+    """The base of views of tasks."""
+
+    parts = (TASKS,)
+
+
+class TaskCreateView(TaskBaseView):
     """Creates tasks of one type; `created_by` makes the views."""
 
     task_type: TaskType
@@ -83,19 +102,32 @@ def created_by(task_type: TaskType) -> type[TaskCreateView]:
     return type(f"{task_type.name}_view", (TaskCreateView,), {"task_type": task_type, "post": post})
 
 
-class TasksView(LunaView):
+class TasksView(TaskBaseView):
     permissions: ClassVar = {"GET": ("task", "view")}
 
     @extend_schema(summary="get tasks", parameters=[TasksQuery], responses={200: TasksJson})
     def get(self, request: Request) -> Response:
         query = checked_query(TasksQuery, request)
         page = Page(query["page"], query["page_size"])
-        return Response(
-            {"tasks": [task_body(each) for each in selectors.tasks_page(scope=read_scope(request), page=page)]}
-        )
+        tasks = selectors.tasks_page(scope=read_scope(request), filters=query["filters"], page=page)
+        return Response({"tasks": [task_body(each) for each in tasks]})
 
 
-class TaskView(LunaView):
+class TasksCountView(TaskBaseView):
+    permissions: ClassVar = {"GET": ("task", "view")}
+
+    @extend_schema(
+        summary="get tasks count",
+        parameters=[TaskFilterSerializer],
+        responses={200: count_serializer("tasks_count")},
+    )
+    def get(self, request: Request) -> Response:
+        query = checked_query(TaskFilterSerializer, request)
+        tasks = selectors.tasks_filter(scope=read_scope(request), filters=query["filters"])
+        return Response({"tasks_count": tasks.count()})
+
+
+class TaskView(TaskBaseView):
     permissions: ClassVar = {
         "GET": ("task", "view"),
         "PATCH": ("task", "modification"),
@@ -108,16 +140,16 @@ class TaskView(LunaView):
 
     @extend_schema(summary="cancel task", request=None, responses={204: NOTHING})
     def patch(self, request: Request, task_id: str) -> Response:
-        services.task_cancel(scope=_own(request), task_id=path_task_id(task_id))
+        services.task_cancel(scope=own_scope(request), task_id=path_task_id(task_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(summary="delete task", responses={204: NOTHING})
     def delete(self, request: Request, task_id: str) -> Response:
-        services.task_delete(scope=_own(request), task_id=path_task_id(task_id), actor=actor_of(request))
+        services.task_delete(scope=own_scope(request), task_id=path_task_id(task_id), actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class TaskResultView(LunaView):
+class TaskResultView(TaskBaseView):
     permissions: ClassVar = {"GET": ("task", "view")}
 
     @extend_schema(
@@ -128,21 +160,70 @@ class TaskResultView(LunaView):
     def get(self, request: Request, task_id: str) -> HttpResponseBase:
         key = path_task_id(task_id)
         stored = services.task_result_view(scope=read_scope(request), task_id=key, actor=actor_of(request))
-        return content_response(request, stored, _name(key, stored))
+        return content_response(request, stored, result_headers(stored, f"task_{key}"))
 
     def head(self, request: Request, task_id: str) -> HttpResponseBase:
         key = path_task_id(task_id)
         stored = selectors.task_result(scope=read_scope(request), task_id=key)
-        return head_response(stored, _name(key, stored))
+        return head_response(stored, result_headers(stored, f"task_{key}"))
 
 
-def _name(task_id: int, stored: StoredObject) -> dict[str, str]:
-    """Return the headers that name an archive."""
+class SubtasksView(TaskBaseView):
+    permissions: ClassVar = {"GET": ("task", "view")}
+
+    @extend_schema(summary="get subtasks", parameters=[PartsQuery], responses={200: SubtasksJson})
+    def get(self, request: Request, task_id: str) -> Response:
+        query = checked_query(PartsQuery, request)
+        page = Page(query["page"], query["page_size"])
+        found = selectors.subtasks_page(scope=read_scope(request), task_id=path_task_id(task_id), page=page)
+        return Response({"subtasks": [subtask_body(each) for each in found]})
+
+
+class SubtaskResultView(TaskBaseView):
+    permissions: ClassVar = {"GET": ("task", "view")}
+
+    @extend_schema(
+        summary="get subtask result",
+        parameters=[TaskAccountQuery],
+        responses={(200, JSON_TYPE): TaskResultJson, (200, ZIP_TYPE): OpenApiTypes.BINARY},
+    )
+    def get(self, request: Request, task_id: str, subtask_id: str) -> HttpResponseBase:
+        key, part = path_task_id(task_id), path_task_id(subtask_id)
+        stored = services.subtask_result_view(
+            scope=read_scope(request), task_id=key, subtask_id=part, actor=actor_of(request)
+        )
+        return content_response(request, stored, result_headers(stored, f"task_{key}_{part}"))
+
+    def head(self, request: Request, task_id: str, subtask_id: str) -> HttpResponseBase:
+        key, part = path_task_id(task_id), path_task_id(subtask_id)
+        stored = selectors.subtask_result(scope=read_scope(request), task_id=key, subtask_id=part)
+        return head_response(stored, result_headers(stored, f"task_{key}_{part}"))
+
+
+class TaskPolicyView(TaskBaseView):
+    permissions: ClassVar = {"GET": ("task", "view"), "PUT": ("task", "modification")}
+
+    @extend_schema(summary="get task notification policy", parameters=[TaskAccountQuery], responses={200: PolicyJson})
+    def get(self, request: Request, task_id: str) -> Response:
+        task = selectors.task_get(scope=read_scope(request), task_id=path_task_id(task_id))
+        policy_check(task.notification_policy)
+        return Response({"notification_policy": policy_mask(task.notification_policy)})
+
+    @extend_schema(summary="replace task notification policy", request=PolicyBody, responses={204: NOTHING})
+    def put(self, request: Request, task_id: str) -> Response:
+        key = path_task_id(task_id)
+        policy = checked_body(PolicyBody, request)["notification_policy"]
+        services.task_policy_replace(scope=own_scope(request), task_id=key, policy=policy)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def result_headers(stored: StoredObject, name: str) -> dict[str, str]:
+    """Return the headers that make an archive an attachment of this name."""
     if stored.content_type != ZIP_TYPE:
         return {}
-    return {"Content-Disposition": f'attachment; filename="task_{task_id}.zip"'}
+    return {"Content-Disposition": f'attachment; filename="{name}.zip"'}
 
 
-def _own(request: Request) -> Scope:
-    """Return the scope of changes: those of the client's account."""
+def own_scope(request: Request) -> Scope:
+    """Return the scope of changes: that of the client's account."""
     return Scope(principal_of_request(request).account_id)

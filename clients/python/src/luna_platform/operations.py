@@ -2596,22 +2596,62 @@ class Operations(ABC):
         self,
         *,
         account_id: str | None = None,
+        create_time__gte: str | None = None,
+        create_time__lt: str | None = None,
+        description: str | None = None,
+        end_time__gte: str | None = None,
+        end_time__lt: str | None = None,
+        last_update_time__gte: str | None = None,
+        last_update_time__lt: str | None = None,
         page: int | None = None,
         page_size: int | None = None,
+        schedule_id: Sequence[int] | None = None,
+        task_ids: Sequence[int] | None = None,
+        task_status: Sequence[int] | None = None,
+        task_type: Sequence[str] | None = None,
         params: Mapping[str, object] | None = None,
     ) -> types.Tasks:
         """get tasks
 
         `GET /6/tasks`
         `account_id`: Account of the objects, within the client's scope. Default: its own.
+        `create_time__gte`: Create time: from this value on. RFC 3339, or relative such as `now-7d`.
+        `create_time__lt`: Create time: below this value. RFC 3339, or relative such as `now-7d`.
+        `description`: Description: equal to this value.
+        `end_time__gte`: End time: from this value on. RFC 3339, or relative such as `now-7d`.
+        `end_time__lt`: End time: below this value. RFC 3339, or relative such as `now-7d`.
+        `last_update_time__gte`: Last update time: from this value on. RFC 3339, or relative such as `now-7d`.
+        `last_update_time__lt`: Last update time: below this value. RFC 3339, or relative such as `now-7d`.
         `page`: Number of the page.
         `page_size`: Objects of a page.
+        `schedule_id`: Schedule id: one of these values.
+        `task_ids`: Task id: one of these values.
+        `task_status`: Task status: one of these values. 0 pending, 1 in_progress, 2 cancelled, 3 failed, 4
+            collecting, 5 done; or the word.
+        `task_type`: Task type: one of these values. 0 unknown, 1 linker, 2 clustering, 3 reporter, 4 gc, 5
+            additional_extract, 6 cross_match, 7 roc, 8 exporter, 9 estimator, 10 lambda; or the word.
         """
         answer: types.Tasks = self._call(
             Call(
                 "GET",
                 "/6/tasks",
-                params={"account_id": account_id, "page": page, "page_size": page_size, **(params or {})},
+                params={
+                    "account_id": account_id,
+                    "create_time__gte": create_time__gte,
+                    "create_time__lt": create_time__lt,
+                    "description": description,
+                    "end_time__gte": end_time__gte,
+                    "end_time__lt": end_time__lt,
+                    "last_update_time__gte": last_update_time__gte,
+                    "last_update_time__lt": last_update_time__lt,
+                    "page": page,
+                    "page_size": page_size,
+                    "schedule_id": schedule_id,
+                    "task_ids": task_ids,
+                    "task_status": task_status,
+                    "task_type": task_type,
+                    **(params or {}),
+                },
                 answer=JSON,
             )
         )
@@ -2671,6 +2711,72 @@ class Operations(ABC):
             )
         )
 
+    def get_task_errors(
+        self,
+        task_id: str,
+        *,
+        account_id: str | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.TaskErrors:
+        """get errors of task
+
+        `GET /6/tasks/{task_id}/errors`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        `page`: Number of the page.
+        `page_size`: Objects of a page.
+        """
+        answer: types.TaskErrors = self._call(
+            Call(
+                "GET",
+                path_of("/6/tasks/{task_id}/errors", task_id=task_id),
+                params={"account_id": account_id, "page": page, "page_size": page_size, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_task_policy(
+        self,
+        task_id: str,
+        *,
+        account_id: str | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.Policy:
+        """get task notification policy
+
+        `GET /6/tasks/{task_id}/notification_policy`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        """
+        answer: types.Policy = self._call(
+            Call(
+                "GET",
+                path_of("/6/tasks/{task_id}/notification_policy", task_id=task_id),
+                params={"account_id": account_id, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def put_task_policy(
+        self,
+        task_id: str,
+        body: types.PolicyBodyRequest,
+    ) -> None:
+        """replace task notification policy
+
+        `PUT /6/tasks/{task_id}/notification_policy`
+        """
+        self._call(
+            Call(
+                "PUT",
+                path_of("/6/tasks/{task_id}/notification_policy", task_id=task_id),
+                body=body,
+                answer=NOTHING,
+            )
+        )
+
     def get_task_result(
         self,
         task_id: str,
@@ -2687,6 +2793,55 @@ class Operations(ABC):
             Call(
                 "GET",
                 path_of("/6/tasks/{task_id}/result", task_id=task_id),
+                params={"account_id": account_id, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_subtasks(
+        self,
+        task_id: str,
+        *,
+        account_id: str | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.Subtasks:
+        """get subtasks
+
+        `GET /6/tasks/{task_id}/subtasks`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        `page`: Number of the page.
+        `page_size`: Objects of a page.
+        """
+        answer: types.Subtasks = self._call(
+            Call(
+                "GET",
+                path_of("/6/tasks/{task_id}/subtasks", task_id=task_id),
+                params={"account_id": account_id, "page": page, "page_size": page_size, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_subtask_result(
+        self,
+        subtask_id: str,
+        task_id: str,
+        *,
+        account_id: str | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.TaskResult:
+        """get subtask result
+
+        `GET /6/tasks/{task_id}/subtasks/{subtask_id}/result`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        """
+        answer: types.TaskResult = self._call(
+            Call(
+                "GET",
+                path_of("/6/tasks/{task_id}/subtasks/{subtask_id}/result", subtask_id=subtask_id, task_id=task_id),
                 params={"account_id": account_id, **(params or {})},
                 answer=JSON,
             )
@@ -2711,6 +2866,65 @@ class Operations(ABC):
         )
         return answer
 
+    def get_tasks_count(
+        self,
+        *,
+        account_id: str | None = None,
+        create_time__gte: str | None = None,
+        create_time__lt: str | None = None,
+        description: str | None = None,
+        end_time__gte: str | None = None,
+        end_time__lt: str | None = None,
+        last_update_time__gte: str | None = None,
+        last_update_time__lt: str | None = None,
+        schedule_id: Sequence[int] | None = None,
+        task_ids: Sequence[int] | None = None,
+        task_status: Sequence[int] | None = None,
+        task_type: Sequence[str] | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.TasksCountAnswer:
+        """get tasks count
+
+        `GET /6/tasks/count`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        `create_time__gte`: Create time: from this value on. RFC 3339, or relative such as `now-7d`.
+        `create_time__lt`: Create time: below this value. RFC 3339, or relative such as `now-7d`.
+        `description`: Description: equal to this value.
+        `end_time__gte`: End time: from this value on. RFC 3339, or relative such as `now-7d`.
+        `end_time__lt`: End time: below this value. RFC 3339, or relative such as `now-7d`.
+        `last_update_time__gte`: Last update time: from this value on. RFC 3339, or relative such as `now-7d`.
+        `last_update_time__lt`: Last update time: below this value. RFC 3339, or relative such as `now-7d`.
+        `schedule_id`: Schedule id: one of these values.
+        `task_ids`: Task id: one of these values.
+        `task_status`: Task status: one of these values. 0 pending, 1 in_progress, 2 cancelled, 3 failed, 4
+            collecting, 5 done; or the word.
+        `task_type`: Task type: one of these values. 0 unknown, 1 linker, 2 clustering, 3 reporter, 4 gc, 5
+            additional_extract, 6 cross_match, 7 roc, 8 exporter, 9 estimator, 10 lambda; or the word.
+        """
+        answer: types.TasksCountAnswer = self._call(
+            Call(
+                "GET",
+                "/6/tasks/count",
+                params={
+                    "account_id": account_id,
+                    "create_time__gte": create_time__gte,
+                    "create_time__lt": create_time__lt,
+                    "description": description,
+                    "end_time__gte": end_time__gte,
+                    "end_time__lt": end_time__lt,
+                    "last_update_time__gte": last_update_time__gte,
+                    "last_update_time__lt": last_update_time__lt,
+                    "schedule_id": schedule_id,
+                    "task_ids": task_ids,
+                    "task_status": task_status,
+                    "task_type": task_type,
+                    **(params or {}),
+                },
+                answer=JSON,
+            )
+        )
+        return answer
+
     def tasks_cross_match_create(
         self,
         body: types.CrossMatchTaskBodyRequest,
@@ -2724,6 +2938,134 @@ class Operations(ABC):
                 "POST",
                 "/6/tasks/cross_match",
                 body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_tasks_errors(
+        self,
+        *,
+        account_id: str | None = None,
+        error_code: Sequence[int] | None = None,
+        error_ids: Sequence[int] | None = None,
+        error_time__gte: str | None = None,
+        error_time__lt: str | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+        subtask_id: Sequence[int] | None = None,
+        task_id: Sequence[int] | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.TaskErrors:
+        """get errors of tasks
+
+        `GET /6/tasks/errors`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        `error_code`: Error code: one of these values.
+        `error_ids`: Error id: one of these values.
+        `error_time__gte`: Error time: from this value on. RFC 3339, or relative such as `now-7d`.
+        `error_time__lt`: Error time: below this value. RFC 3339, or relative such as `now-7d`.
+        `page`: Number of the page.
+        `page_size`: Objects of a page.
+        `subtask_id`: Subtask id: one of these values.
+        `task_id`: Task id: one of these values.
+        """
+        answer: types.TaskErrors = self._call(
+            Call(
+                "GET",
+                "/6/tasks/errors",
+                params={
+                    "account_id": account_id,
+                    "error_code": error_code,
+                    "error_ids": error_ids,
+                    "error_time__gte": error_time__gte,
+                    "error_time__lt": error_time__lt,
+                    "page": page,
+                    "page_size": page_size,
+                    "subtask_id": subtask_id,
+                    "task_id": task_id,
+                    **(params or {}),
+                },
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_task_error(
+        self,
+        error_id: str,
+        *,
+        account_id: str | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.TaskError:
+        """get error of task
+
+        `GET /6/tasks/errors/{error_id}`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        """
+        answer: types.TaskError = self._call(
+            Call(
+                "GET",
+                path_of("/6/tasks/errors/{error_id}", error_id=error_id),
+                params={"account_id": account_id, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def delete_task_error(
+        self,
+        error_id: str,
+    ) -> None:
+        """delete error of task
+
+        `DELETE /6/tasks/errors/{error_id}`
+        """
+        self._call(
+            Call(
+                "DELETE",
+                path_of("/6/tasks/errors/{error_id}", error_id=error_id),
+                answer=NOTHING,
+            )
+        )
+
+    def get_task_errors_count(
+        self,
+        *,
+        account_id: str | None = None,
+        error_code: Sequence[int] | None = None,
+        error_ids: Sequence[int] | None = None,
+        error_time__gte: str | None = None,
+        error_time__lt: str | None = None,
+        subtask_id: Sequence[int] | None = None,
+        task_id: Sequence[int] | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.TaskErrorCountAnswer:
+        """get errors of tasks count
+
+        `GET /6/tasks/errors/count`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        `error_code`: Error code: one of these values.
+        `error_ids`: Error id: one of these values.
+        `error_time__gte`: Error time: from this value on. RFC 3339, or relative such as `now-7d`.
+        `error_time__lt`: Error time: below this value. RFC 3339, or relative such as `now-7d`.
+        `subtask_id`: Subtask id: one of these values.
+        `task_id`: Task id: one of these values.
+        """
+        answer: types.TaskErrorCountAnswer = self._call(
+            Call(
+                "GET",
+                "/6/tasks/errors/count",
+                params={
+                    "account_id": account_id,
+                    "error_code": error_code,
+                    "error_ids": error_ids,
+                    "error_time__gte": error_time__gte,
+                    "error_time__lt": error_time__lt,
+                    "subtask_id": subtask_id,
+                    "task_id": task_id,
+                    **(params or {}),
+                },
                 answer=JSON,
             )
         )
@@ -2836,6 +3178,138 @@ class Operations(ABC):
             )
         )
         return answer
+
+    def get_schedules(
+        self,
+        *,
+        account_id: str | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+        schedule_ids: Sequence[int] | None = None,
+        status: Sequence[int] | None = None,
+        task_type: Sequence[str] | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.Schedules:
+        """get tasks schedules
+
+        `GET /6/tasks/schedules`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        `page`: Number of the page.
+        `page_size`: Objects of a page.
+        `schedule_ids`: Schedule id: one of these values.
+        `status`: Status: one of these values. 1 started, 2 stopped; or the word.
+        `task_type`: Task type: one of these values. 0 unknown, 1 linker, 2 clustering, 3 reporter, 4 gc, 5
+            additional_extract, 6 cross_match, 7 roc, 8 exporter, 9 estimator, 10 lambda; or the word.
+        """
+        answer: types.Schedules = self._call(
+            Call(
+                "GET",
+                "/6/tasks/schedules",
+                params={
+                    "account_id": account_id,
+                    "page": page,
+                    "page_size": page_size,
+                    "schedule_ids": schedule_ids,
+                    "status": status,
+                    "task_type": task_type,
+                    **(params or {}),
+                },
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def post_schedules(
+        self,
+        body: types.ScheduleBodyRequest,
+    ) -> types.ScheduleCreated:
+        """create tasks schedule
+
+        `POST /6/tasks/schedules`
+        """
+        answer: types.ScheduleCreated = self._call(
+            Call(
+                "POST",
+                "/6/tasks/schedules",
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_schedule(
+        self,
+        schedule_id: str,
+        *,
+        account_id: str | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.Schedule:
+        """get tasks schedule
+
+        `GET /6/tasks/schedules/{schedule_id}`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        """
+        answer: types.Schedule = self._call(
+            Call(
+                "GET",
+                path_of("/6/tasks/schedules/{schedule_id}", schedule_id=schedule_id),
+                params={"account_id": account_id, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def put_schedule(
+        self,
+        schedule_id: str,
+        body: types.ScheduleBodyRequest,
+    ) -> None:
+        """replace tasks schedule
+
+        `PUT /6/tasks/schedules/{schedule_id}`
+        """
+        self._call(
+            Call(
+                "PUT",
+                path_of("/6/tasks/schedules/{schedule_id}", schedule_id=schedule_id),
+                body=body,
+                answer=NOTHING,
+            )
+        )
+
+    def patch_schedule(
+        self,
+        schedule_id: str,
+        body: types.ScheduleActionRequest,
+    ) -> None:
+        """patch tasks schedule
+
+        `PATCH /6/tasks/schedules/{schedule_id}`
+        """
+        self._call(
+            Call(
+                "PATCH",
+                path_of("/6/tasks/schedules/{schedule_id}", schedule_id=schedule_id),
+                body=body,
+                answer=NOTHING,
+            )
+        )
+
+    def delete_schedule(
+        self,
+        schedule_id: str,
+    ) -> None:
+        """delete tasks schedule
+
+        `DELETE /6/tasks/schedules/{schedule_id}`
+        """
+        self._call(
+            Call(
+                "DELETE",
+                path_of("/6/tasks/schedules/{schedule_id}", schedule_id=schedule_id),
+                answer=NOTHING,
+            )
+        )
 
     def get_tokens(
         self,

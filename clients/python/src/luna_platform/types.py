@@ -173,6 +173,11 @@ class BasicBodyRequest(TypedDict):
     ethnicity: NotRequired[int | None]
 
 
+class BehaviourRequest(TypedDict):
+    start_immediately: NotRequired[bool]
+    create_stopped: NotRequired[bool]
+
+
 class BodiesFormRequest(TypedDict):
     """Images, and rectangles of faces and bodies by file name."""
 
@@ -2303,6 +2308,18 @@ class PoliciesRequest(TypedDict):
     storage_policy: NotRequired[StoragePolicyRequest]
 
 
+class Policy(TypedDict):
+    """A notification policy, with a mask instead of each secret; null without one."""
+
+    notification_policy: TaskNotification | None
+
+
+class PolicyBodyRequest(TypedDict):
+    """Body of a notification policy; null removes it."""
+
+    notification_policy: TaskNotificationRequest | None
+
+
 class Prediction(TypedDict):
     """`prediction` is 2 if the quality is too low."""
 
@@ -2617,6 +2634,10 @@ class ReporterTaskBodyRequest(TypedDict):
     notification_policy: NotRequired[TaskNotificationRequest]
 
 
+class ResultStoragePolicy(TypedDict):
+    ttl: NotRequired[Literal[-1, 1, 2, 3, 4, 5, 6, 7, 14, 30, 60, 90, 180, 365]]
+
+
 class ResultStoragePolicyRequest(TypedDict):
     ttl: NotRequired[Literal[-1, 1, 2, 3, 4, 5, 6, 7, 14, 30, 60, 90, 180, 365]]
 
@@ -2721,6 +2742,61 @@ class Samples(TypedDict):
 class SamplesOfDetection(TypedDict):
     face: FaceSample | None
     body: BodySample | None
+
+
+class Schedule(TypedDict):
+    """A schedule. `content` and `notification_policy` have a mask instead of each secret."""
+
+    schedule_id: int
+    account_id: str | None
+    status: Literal[1, 2]
+    trigger: str
+    trigger_timezone: Literal["UTC", "LOCAL"]
+    time_zone: str
+    next_run_at: str | None
+    task_type: int
+    content: dict[str, Any]
+    description: str
+    result_storage_policy: ResultStoragePolicy
+    notification_policy: TaskNotification | None
+    create_time: str
+    last_update_time: str
+
+
+class ScheduleActionRequest(TypedDict):
+    """Body that starts or stops a schedule."""
+
+    action: Literal["start", "stop"]
+
+
+class ScheduleBodyRequest(TypedDict):
+    """Body of a schedule."""
+
+    task: ScheduledTaskRequest
+    trigger: TriggerRequest
+    behaviour: NotRequired[BehaviourRequest]
+
+
+class ScheduleCreated(TypedDict):
+    """A new schedule."""
+
+    schedule_id: int
+    url: str
+    external_url: str
+
+
+class ScheduledTaskRequest(TypedDict):
+    """The tasks that a schedule creates: a type, and the body of a new task."""
+
+    content: dict[str, Any]
+    description: NotRequired[str]
+    result_storage_policy: NotRequired[ResultStoragePolicyRequest]
+    notification_policy: NotRequired[TaskNotificationRequest]
+    task_type: str
+
+
+class Schedules(TypedDict):
+    schedules: list[Schedule]
 
 
 class SdkAnswer(TypedDict):
@@ -3051,6 +3127,22 @@ class StreamFormRequest(TypedDict):
     image_origin: NotRequired[str]
 
 
+class Subtask(TypedDict):
+    """A part of a task. `content`: the part, as the type of the task defined it."""
+
+    subtask_id: int
+    task_id: int
+    subtask_status: Literal[0, 1, 2, 3, 4, 5]
+    content: dict[str, Any]
+    create_time: str
+    end_time: str | None
+    result_id: str | None
+
+
+class Subtasks(TypedDict):
+    subtasks: list[Subtask]
+
+
 class TargetRequest(TypedDict):
     """An aggregate of a column, or with the aggregator `group_by` a grouping."""
 
@@ -3093,6 +3185,16 @@ class Task(TypedDict):
     result_id: str | None
     count_task_parts_done: int
     count_task_parts_all: int
+    notification_policy: TaskNotification | None
+
+
+class TaskAuthorization(TypedDict):
+    """Credentials: `login` and `password` of a URL, or the `token` of a Telegram bot."""
+
+    type: NotRequired[Literal["basic"]]
+    login: NotRequired[str]
+    password: NotRequired[str]
+    token: NotRequired[str]
 
 
 class TaskAuthorizationRequest(TypedDict):
@@ -3102,6 +3204,15 @@ class TaskAuthorizationRequest(TypedDict):
     login: NotRequired[str]
     password: NotRequired[str]
     token: NotRequired[str]
+
+
+class TaskCallback(TypedDict):
+    """A callback to a URL, or to a chat of a Telegram bot. Its value is the target."""
+
+    type: Literal["http", "telegram"]
+    url: NotRequired[str]
+    authorization: NotRequired[TaskAuthorization]
+    params: NotRequired[TaskParams]
 
 
 class TaskCallbackRequest(TypedDict):
@@ -3134,11 +3245,34 @@ class TaskError(TypedDict):
     error_time: str
 
 
+class TaskErrorCountAnswer(TypedDict):
+    task_error_count: int
+
+
+class TaskErrors(TypedDict):
+    errors: list[TaskError]
+
+
+class TaskNotification(TypedDict):
+    """Callbacks about changed statuses of a task, and of its subtasks."""
+
+    task_callbacks: NotRequired[list[TaskCallback]]
+    subtask_callbacks: NotRequired[list[TaskCallback]]
+
+
 class TaskNotificationRequest(TypedDict):
     """Callbacks about changed statuses of a task, and of its subtasks."""
 
     task_callbacks: NotRequired[list[TaskCallbackRequest]]
     subtask_callbacks: NotRequired[list[TaskCallbackRequest]]
+
+
+class TaskParams(TypedDict):
+    timeout: NotRequired[int]
+    content_type: NotRequired[Literal["application/json", "application/msgpack"]]
+    headers: NotRequired[dict[str, str]]
+    secret: NotRequired[str]
+    chat_id: NotRequired[str]
 
 
 class TaskParamsRequest(TypedDict):
@@ -3158,6 +3292,10 @@ class TaskResult(TypedDict):
 
 class Tasks(TypedDict):
     tasks: list[Task]
+
+
+class TasksCountAnswer(TypedDict):
+    tasks_count: int
 
 
 class Ticket(TypedDict):
@@ -3208,6 +3346,13 @@ class TopMatch(TypedDict):
     face_id: str | None
     event_id: str | None
     external_id: str | None
+
+
+class TriggerRequest(TypedDict):
+    """Times of runs. Where day of month and day of week are both restricted, both must hold."""
+
+    cron: str
+    cron_timezone: NotRequired[Literal["utc", "local"]]
 
 
 class Unhealthy(TypedDict):

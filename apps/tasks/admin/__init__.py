@@ -1,7 +1,11 @@
-"""The admin site without the pages of django-celery-beat: schedules get pages of their own with the tasks."""
+"""Tasks and schedules in the admin site, in place of the pages of django-celery-beat."""
 
 from django.contrib import admin
 from django_celery_beat import models
+
+from apps.tasks.admin import schedules, tasks
+
+__all__ = ["schedules", "tasks"]
 
 for model in (
     models.PeriodicTask,

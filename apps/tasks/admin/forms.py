@@ -1,0 +1,128 @@
+"""Forms of new tasks and schedules. The services check contents; their refusals are shown at the form."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django import forms
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.widgets import (
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
+
+from apps.accounts.adminbase.filters import by_words
+from apps.accounts.models import Account
+from apps.common.errors import LunaError
+from apps.common.fields import parse_uuid
+from apps.common.scope import Scope
+from apps.common.times import utc_now
+from apps.imagestore.types import KEEP, TTL_DAYS
+from apps.tasks.choices import CronZone, TaskKind
+from apps.tasks.contents import content_check
+from apps.tasks.models import Schedule, Task
+from apps.tasks.schedules.cron import trigger_problem
+from apps.tasks.types.registry import task_types
+
+TYPE_NAMES: dict[int, str] = {kind.value: kind.label.lower() for kind in TaskKind}
+
+
+def type_name(number: int) -> str:
+    """Return the name of a type of tasks."""
+    kind = task_types().get(number)
+    return TYPE_NAMES.get(number, f"type {number}") if kind is None else kind.name.replace("_", " ")
+
+
+def type_filter() -> type[ChoicesDropdownFilter]:
+    """Return a filter by the type of tasks."""
+    return by_words({str(number): name for number, name in TYPE_NAMES.items()})
+
+
+class NewTaskForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A new task of an account, or of all accounts."""
+
+    scheduled: ClassVar[bool] = False
+
+    account_id = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        label="Account id",
+        help_text="Empty: a task of all accounts.",
+    )
+    task_type = forms.TypedChoiceField(coerce=int, widget=UnfoldAdminSelectWidget, label="Type")
+    content = forms.JSONField(widget=UnfoldAdminTextareaWidget, initial=dict, help_text="JSON, as in the API.")
+    description = forms.CharField(required=False, max_length=128, widget=UnfoldAdminTextInputWidget)
+    result_ttl_days = forms.TypedChoiceField(
+        coerce=int,
+        empty_value=None,
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        label="Days until the result is removed",
+        choices=[("", "as the bucket"), (KEEP, "never"), *((days, days) for days in TTL_DAYS)],
+    )
+
+    class Meta:
+        model = Task
+        fields = ("account_id", "task_type", "content", "description", "result_ttl_days")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["task_type"].choices = [  # type: ignore[attr-defined]
+            (each.number, type_name(each.number))
+            for each in sorted(task_types().values(), key=lambda each: each.name)
+            if each.schedulable or not self.scheduled
+        ]
+
+    def clean_account_id(self) -> UUID | None:
+        text = self.cleaned_data["account_id"].strip()
+        if not text:
+            return None
+        account_id = parse_uuid(text)
+        if account_id is None or not Account.objects.filter(pk=account_id, is_active=True).exists():
+            raise forms.ValidationError("There is no active account with this id.")
+        return account_id
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        if not self.errors:
+            kind = task_types()[values["task_type"]]
+            scope = Scope(values["account_id"])
+            try:
+                content_check(kind, values["content"], scope=scope, now=utc_now(), scheduled=self.scheduled)
+            except LunaError as error:
+                self.add_error("content", str(error.detail))
+        return values
+
+    def _post_clean(self) -> None:
+        """Leave the row as it is: a service creates it."""
+
+
+class NewScheduleForm(NewTaskForm):
+    """A new schedule."""
+
+    scheduled = True
+
+    trigger = forms.CharField(
+        max_length=128,
+        widget=UnfoldAdminTextInputWidget,
+        label="Cron expression",
+        help_text="Minute, hour, day of month, month and day of week (0 is Sunday). Both days must hold.",
+    )
+    trigger_timezone = forms.ChoiceField(
+        choices=[(CronZone.UTC, "UTC"), (CronZone.LOCAL, "that of the account")],
+        widget=UnfoldAdminSelectWidget,
+        label="Time zone",
+    )
+    start_immediately = forms.BooleanField(required=False, widget=UnfoldBooleanSwitchWidget)
+    create_stopped = forms.BooleanField(required=False, widget=UnfoldBooleanSwitchWidget)
+
+    class Meta:
+        model = Schedule
+        fields = (*NewTaskForm.Meta.fields, "trigger", "trigger_timezone", "start_immediately", "create_stopped")
+
+    def clean_trigger(self) -> str:
+        text: str = self.cleaned_data["trigger"]
+        if problem := trigger_problem(text):
+            raise forms.ValidationError(problem)
+        return text

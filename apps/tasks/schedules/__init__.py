@@ -1,0 +1,1 @@
+"""Schedules: cron expressions that create tasks."""

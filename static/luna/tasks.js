@@ -1,0 +1,26 @@
+// Refreshes the progress of unfinished tasks. Elements of ended tasks have no `data-task`.
+(() => {
+  const INTERVAL_MS = 2000;
+
+  async function refresh() {
+    const bars = [...document.querySelectorAll("[data-task]")];
+    if (!bars.length) return;
+    if (!document.hidden) {
+      const ids = [...new Set(bars.map((bar) => bar.dataset.task))];
+      try {
+        const answer = await fetch(`${bars[0].dataset.url}?ids=${ids.join(",")}`, { redirect: "error" });
+        if (!answer.ok) return;
+        const progress = await answer.json();
+        for (const bar of bars) {
+          if (progress[bar.dataset.task] === undefined) bar.removeAttribute("data-task");
+          else bar.outerHTML = progress[bar.dataset.task];
+        }
+      } catch {
+        // The platform restarts, or the network is away: the next refresh tries again.
+      }
+    }
+    setTimeout(refresh, INTERVAL_MS);
+  }
+
+  setTimeout(refresh, INTERVAL_MS);
+})();
