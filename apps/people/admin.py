@@ -150,7 +150,7 @@ class PersonAdmin(PicturesAdmin):
             "members": [
                 {
                     "event_id": each.event.event_id,
-                    "picture": thumbnail(shown.get(each.event.event_id), each.event, user=request.user),
+                    "picture": thumbnail(shown.get(each.event.event_id), each.event, user=request.user, large=True),
                     "link": found_by_id("events_event", each.event.event_id, each.event, viewer=request.user),
                     "decided": each.decided,
                 }
