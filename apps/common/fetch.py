@@ -246,15 +246,16 @@ def post(
 
     Raises FetchError as `fetch` does, except that every status is accepted.
     """
-    return _status("POST", url, timeouts, allow_private, headers=list(headers.items()), content=body)
+    return _unread("POST", url, timeouts, allow_private, headers=list(headers.items()), content=body)
 
 
-def delete(url: str, *, timeouts: Timeouts, allow_private: bool = False) -> int:
-    """Send a DELETE request and return the status, as `post` does."""
-    return _status("DELETE", url, timeouts, allow_private, headers=[("User-Agent", "luna")])
+def delete(url: str, *, timeouts: Timeouts, allow_private: bool = False) -> Answer:
+    """Send a DELETE request, and return what `post` returns."""
+    return _unread("DELETE", url, timeouts, allow_private, headers=[("User-Agent", "luna")])
 
 
-def _status(method: str, url: str, timeouts: Timeouts, allow_private: bool, **request: Any) -> int:
+def _unread(method: str, url: str, timeouts: Timeouts, allow_private: bool, **request: Any) -> Answer:
+    """Send a request and return status and headers; the body is not read."""
     backend = GuardedBackend(timeouts, allow_private=allow_private)
     try:
         with (

@@ -111,9 +111,8 @@ def _done(run: TaskRun, future: "Future[bool]", url: str, event_id: UUID) -> boo
 
 def _deleted(url: str) -> bool:
     try:
-        status = delete(
-            url, timeouts=download_timeouts(), allow_private=config(OutgoingRequests).allow_private_urls
-        )  # fmt: skip
+        allow_private = config(OutgoingRequests).allow_private_urls
+        status = delete(url, timeouts=download_timeouts(), allow_private=allow_private).status
     except FetchError as error:
         logger.info("An image origin is not deleted: %s", error)
         return False
