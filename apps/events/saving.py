@@ -7,7 +7,7 @@ Concurrent requests share syncs of the file and transactions of the database.
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from uuid import UUID
@@ -71,12 +71,24 @@ def _store_or_reject(saving: Saving) -> None:
             logger.exception("Event %s cannot be stored; it is kept in %s", record.draft.event_id, reject(saving))
 
 
+Recovered = Callable[[Sequence[Saving]], None]
+_on_recovered: list[Recovered] = []
+
+
+def register_recovered(call: Recovered) -> None:
+    """Register a function that is called with events that `spool_recover` has stored."""
+    _on_recovered[:] = [call]
+
+
 def spool_recover() -> int:
     """Store the events of processes that have ended, and return their number. Propagates errors of the database."""
     count = 0
     for path, savings in spool_files():
         for start in range(0, len(savings), BATCH_EVENTS):
-            savings_store(savings[start : start + BATCH_EVENTS], known=True)
+            batch = savings[start : start + BATCH_EVENTS]
+            savings_store(batch, known=True)
+            for call in _on_recovered:
+                call(batch)
         path.unlink()
         count += len(savings)
         logger.info("%s events of an ended process are stored", len(savings))

@@ -9,9 +9,12 @@ class SenderConfig(AppConfig):
     verbose_name = "Sender"
 
     def ready(self) -> None:
+        from apps.events.saving import register_recovered
         from apps.sender.consistency import callbacks_check
         from apps.sender.erasure import PersonCallbacks
+        from apps.sender.resuming import recovered_publish
         from apps.sender.targets import sealed_places
 
         holdings.register(self.label, Holding(person=PersonCallbacks, checks={"callbacks": callbacks_check}))
         register_sealed(SealedColumn("sender.Callback", "target", sealed_places))
+        register_recovered(recovered_publish)

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 Facts = Mapping[str, object]
 
+PROBE_S = 1.0  # between two probes of the subscription
+PROBE_TIMEOUT_S = 2.0
 SKIPPED_S = 60.0  # time after a replay in which its events may arrive once more
 
 
@@ -39,6 +41,7 @@ class Close:
 
 SLOW_READER = Close(4008, "slow reader: events arrive faster than they are read")
 UNREADABLE = Close(4000, "29003: a notification cannot be processed; continue with last_event_id")
+REDIS_LOST = Close(4000, "Redis was away, notifications may be lost; continue with last_event_id")
 CREDENTIALS_CHANGED = Close(4001, "the credentials were changed, revoked or have expired: connect again")
 
 
@@ -158,12 +161,13 @@ class _Room:
 
 
 class Hub:
-    """The rooms of one event loop, and the task that rechecks their members' credentials."""
+    """The rooms of one event loop, and the tasks that check credentials of members and the subscription to Redis."""
 
     def __init__(self) -> None:
         self._rooms: dict[UUID, _Room] = {}
         self._lock = asyncio.Lock()
-        self._watch: asyncio.Task[None] | None = None
+        self._watches: tuple[asyncio.Task[None], ...] = ()
+        self._probe_channel = ""
 
     @property
     def rooms(self) -> tuple[_Room, ...]:
@@ -179,8 +183,11 @@ class Hub:
                 await room.open()
                 self._rooms[account_id] = room
             room.members.add(subscription)
-            if self._watch is None:
-                self._watch = asyncio.create_task(self._watch_credentials(), name="sender credentials")
+            if not self._watches:
+                self._watches = (
+                    asyncio.create_task(self._watch_credentials(), name="sender credentials"),
+                    asyncio.create_task(self._watch_redis(), name="sender probes"),
+                )
 
     async def leave(self, subscription: Subscription) -> None:
         account_id = subscription.account_id
@@ -190,9 +197,41 @@ class Hub:
             if not room.members:
                 del self._rooms[account_id]
                 await room.close()
-            if not self._rooms and self._watch is not None:
-                self._watch.cancel()
-                self._watch = None
+            if not self._rooms:
+                for watch in self._watches:
+                    watch.cancel()
+                self._watches = ()
+
+    async def _watch_redis(self) -> None:
+        """Close all websockets once the subscription works again after an outage, because events may be lost.
+
+        The channel layer subscribes again by itself, but does not report it. A probe that returns shows that it works.
+        """
+        interrupted = False
+        while True:
+            await asyncio.sleep(PROBE_S)
+            try:
+                async with asyncio.timeout(PROBE_TIMEOUT_S):
+                    await self._probe()
+            except Exception as error:
+                if not interrupted:
+                    logger.error("The subscription to notifications is interrupted: %r", error)
+                interrupted = True
+                continue
+            if interrupted:
+                interrupted = False
+                for member in [member for room in self.rooms for member in room.members]:
+                    member.close(REDIS_LOST)
+
+    async def _probe(self) -> None:
+        """Send a message to this hub through Redis and receive it."""
+        layer = get_channel_layer()
+        if not self._probe_channel:
+            self._probe_channel = await layer.new_channel("probe")
+        await layer.send(self._probe_channel, {"type": "probe"})
+        channel, self._probe_channel = self._probe_channel, ""  # an interrupted `receive` removes the channel
+        await layer.receive(channel)
+        self._probe_channel = channel
 
     async def _watch_credentials(self) -> None:
         """Recheck the credentials of all sockets of the process, with two queries each time."""

@@ -6,6 +6,7 @@ if a process ends between the commit and the notification. Without Redis's order
 count as missed from shortly before the last event, and those may be repeated.
 """
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from django.db.models import QuerySet
 
 from apps.common import errors
 from apps.common.addresses import address
@@ -27,6 +29,7 @@ from apps.common.times import format_time, utc_now
 from apps.events.models import Event
 from apps.events.partitions import key_at, time_of
 from apps.events.shapes import BODY_ATTRIBUTES, StoredDetectionJson, location_shape, top_match_shape
+from apps.events.spool import Saving
 from apps.events.types import EventDraft
 from apps.faces.selectors import faces_page
 from apps.faces.shapes import face_shape
@@ -34,7 +37,8 @@ from apps.faces.types import FaceRow
 from apps.imagestore.addresses import object_address
 from apps.imagestore.choices import Bucket
 from apps.sender.config import Sender
-from apps.sender.sent import known_since_us, sent_time_us, sent_times_us
+from apps.sender.publisher import publisher
+from apps.sender.sent import Notification, known_since_us, sent_time_us, sent_times_us
 from apps.sender.services import REQUEST_ID_KEY
 
 COLUMNS = tuple(field.name for field in fields(EventDraft))
@@ -42,6 +46,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 # Between the key of an event, which it receives before its transaction ends, and its notification.
 LATE = timedelta(seconds=30)
+QUEUED_US, QUEUED_CHECK_S, QUEUED_CHECKS = 5_000_000, 0.1, 10
 LATE_WITHOUT_ORDER = timedelta(seconds=2)
 FACE_MEMBERS = ("face_id", "external_id", "user_data", "avatar", "event_id", "lists")
 
@@ -78,11 +83,38 @@ def missed_events(*, account_id: UUID, last_event_id: UUID) -> Sequence[Missed]:
         start = max(moment - LATE, EPOCH + known_since_us(account_id=account_id) * MICROSECOND)
     order = sent_times_us(account_id=account_id, since_us=(start - LATE - EPOCH) // MICROSECOND)
     rows = own.filter(notified=True, pk__gte=key_at(start)).order_by("pk").values_list("pk", "event_id")
+    if sent_us is not None:
+        _wait_for_queued(own, [each for each, time_us in order.items() if time_us > max(sent_us, _recent_us())])
     before = {each for each, time_us in order.items() if sent_us is not None and time_us <= sent_us} | {last_event_id}
     found = [Missed(*row) for row in rows[: limits.resume_events + len(before) + 1] if row[1] not in before]
     if len(found) > limits.resume_events:
         raise _too_late(f"more than {limits.resume_events} events followed")
     return sorted(found, key=lambda each: order.get(each.event_id, (time_of(each.key) - EPOCH) // MICROSECOND))
+
+
+def _recent_us() -> int:
+    return (utc_now() - EPOCH) // MICROSECOND - QUEUED_US
+
+
+def _wait_for_queued(own: QuerySet[Event], sent: Sequence[UUID]) -> None:
+    """Wait until events that were sent without `wait_saving` are stored. Some of them may never be stored."""
+    for _ in range(QUEUED_CHECKS):
+        if not sent or own.filter(event_id__in=sent).count() == len(sent):
+            return
+        time.sleep(QUEUED_CHECK_S)
+
+
+def recovered_publish(savings: Sequence[Saving]) -> None:
+    """Notify websockets of events that were stored after the end of their process, perhaps for the second time."""
+    by_account: dict[UUID, list[UUID]] = {}
+    for account_id, record in savings:
+        by_account.setdefault(account_id, []).append(record.draft.event_id)
+    for account_id, event_ids in by_account.items():
+        events = Event.objects.for_account(account_id).filter(event_id__in=event_ids, notified=True).order_by("pk")
+        faces = _faces(account_id, {event.face_id for event in events if event.face_id is not None})
+        for event in events:
+            facts, text = orjson.dumps(_facts(event)), orjson.dumps(_message(event, faces)).decode()
+            publisher().submit(Notification(account_id, event.event_id, facts, text))
 
 
 def _too_late(reason: str) -> LunaError:

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
 
 from apps.common.config import Directories, config
 from apps.recognition.networks.samples import sample_photographs
@@ -78,9 +81,41 @@ def receiver() -> Iterator[Receiver]:
         server.shutdown()
 
 
-def make_handler(client: httpx.Client, callback_port: int) -> tuple[str, str]:
+class Listener(threading.Thread):
+    """A websocket that continues after the last event that it received, however often it is interrupted."""
+
+    def __init__(self, platform: Platform, client: httpx.Client) -> None:
+        super().__init__(daemon=True)
+        self.received: list[str] = []
+        self.done = threading.Event()
+        self.opened = 0
+        self._url = f"{platform.url.replace('http', 'ws', 1)}/6/ws"
+        assert client.auth is not None
+        request = next(client.auth.sync_auth_flow(client.build_request("GET", "/")))
+        self._headers = {"Authorization": request.headers["Authorization"]}
+
+    def run(self) -> None:
+        while not self.done.is_set():
+            query = f"?last_event_id={self.received[-1]}" if self.received else ""
+            try:
+                with connect(self._url + query, additional_headers=self._headers, proxy=None) as socket:
+                    self.opened += 1
+                    while not self.done.is_set():
+                        with suppress(TimeoutError):
+                            self.received.append(orjson.loads(socket.recv(timeout=1))["event"]["event_id"])
+            except (WebSocketException, OSError):
+                time.sleep(0.2)
+
+    def wait_for(self, event_ids: set[str], timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while event_ids - set(self.received) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+def make_handler(client: httpx.Client, callback_port: int, *, wait_saving: int = 1) -> tuple[str, str]:
     list_id = client.post("/6/lists", json={"user_data": "seen"}).json()["list_id"]
     storage = {
+        "event_policy": {"wait_saving": wait_saving},
         "face_policy": {"store_face": 1, "link_to_lists_policy": [{"list_id": list_id}]},
         "callbacks": [{"type": "http", "url": f"http://127.0.0.1:{callback_port}", "params": {"timeout": 5}}],
     }
@@ -123,8 +158,13 @@ def kill_in_turn(platform: Platform, done: threading.Event, killed: list[str]) -
 @pytest.mark.slow
 def test_acknowledged_events_survive_kills(platform: Platform, account: httpx.Client, receiver: Receiver) -> None:
     handler_id, list_id = make_handler(account, receiver.server_port)
+    queueing, queueing_list_id = make_handler(account, receiver.server_port, wait_saving=0)
     photograph = sample_photographs(config(Directories).cache)[0].read_bytes()
-    tally, done = Tally(), threading.Event()
+    listener = Listener(platform, account)
+    listener.start()
+    while not listener.opened:
+        time.sleep(0.05)
+    tally, queued, done = Tally(), Tally(), threading.Event()
     killed: list[str] = []
     killer = threading.Thread(target=kill_in_turn, args=(platform, done, killed))
     killer.start()
@@ -136,7 +176,10 @@ def test_acknowledged_events_survive_kills(platform: Platform, account: httpx.Cl
         while len(tracks) < EVENTS or (not set(KILLED) <= set(killed) and time.monotonic() < end):
             track = str(uuid.uuid4())
             tracks.append(track)
-            generate(account, handler_id, photograph, track, tally)
+            if len(tracks) % 4:
+                generate(account, handler_id, photograph, track, tally)
+            else:
+                generate(account, queueing, photograph, track, queued)
 
     with ThreadPoolExecutor(CONCURRENCY) as pool:
         for working in [pool.submit(clients_work) for _ in range(CONCURRENCY)]:
@@ -148,10 +191,29 @@ def test_acknowledged_events_survive_kills(platform: Platform, account: httpx.Cl
     print(f"{len(tally.acknowledged)} events acknowledged, {tally.failed} requests failed, killed {killed}")
     assert set(KILLED) <= set(killed)
     assert tally.acknowledged
+    assert queued.acknowledged
+    wait_stored(account, [event["event_id"] for event in queued.acknowledged])
     for event in tally.acknowledged:
         check_event(account, event, list_id)
+    for event in queued.acknowledged:
+        check_event(account, event, queueing_list_id)
     check_nothing_twice(account, tracks)
-    check_callbacks(receiver, {event["event_id"] for event in tally.acknowledged})
+    acknowledged = {event["event_id"] for event in (*tally.acknowledged, *queued.acknowledged)}
+    check_callbacks(receiver, acknowledged)
+    listener.wait_for(acknowledged, 30)
+    listener.done.set()
+    listener.join(10)
+    repeated = len(listener.received) - len(set(listener.received))
+    print(f"{len(listener.received)} notifications by {listener.opened} websockets, {repeated} repeated")
+    assert acknowledged <= set(listener.received)
+
+
+def wait_stored(client: httpx.Client, event_ids: list[str]) -> None:
+    """Events without `wait_saving` of a killed process are stored by another one within a minute."""
+    deadline = time.monotonic() + 90
+    for event_id in event_ids:
+        while client.get(f"/6/events/{event_id}").status_code == 404 and time.monotonic() < deadline:
+            time.sleep(0.2)
 
 
 def check_event(client: httpx.Client, event: dict[str, Any], list_id: str) -> None:

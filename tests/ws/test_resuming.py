@@ -1,20 +1,27 @@
 """Websockets that continue after the last event that their client received."""
 
 import json
+import os
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
+from threading import Timer
 from uuid import UUID, uuid4
 
 import pytest
 import redis
+from django.db import connection
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from apps.common.descriptors import Descriptor
 from apps.common.times import utc_now
+from apps.events import saving
 from apps.events.models import Event
 from apps.events.partitions import key_at
 from apps.events.services import events_create
 from apps.events.types import EventDraft, EventRecord
+from apps.sender import hub
 from apps.sender.config import Sender
 from apps.sender.publisher import publisher
 from apps.sender.services import event_publish
@@ -156,3 +163,51 @@ def test_erased_events_are_not_sent_again(listen: Listen, user: User) -> None:
     first, erased, kept = save(user), save(user), save(user)
     Event.objects.unscoped().filter(event_id=UUID(erased)).update(notified=False)  # as an erasure does
     assert received(listen(user.basic, f"last_event_id={first}"), 1) == [kept]
+
+
+def test_websockets_are_closed_when_redis_was_away(
+    listen: Listen, user: User, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Live listeners would miss events silently. They continue where they were."""
+    monkeypatch.setattr(hub, "PROBE_S", 0.1)
+    monkeypatch.setattr(hub, "PROBE_TIMEOUT_S", 0.3)
+    client = listen(user.basic)
+    first = save(user)
+    assert received_id(client) == first
+    redis_client.client_kill_filter(_type="pubsub")
+    missed = save(user)
+    with pytest.raises(ConnectionClosed) as closed:
+        any(client.recv(timeout=10) is None for _ in range(3))  # the event may arrive before
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason[:5]) == (4000, "Redis")
+    assert received(listen(user.basic, f"last_event_id={first}"), 1) == [missed]
+
+
+def test_events_that_are_stored_after_a_crash_are_notified(
+    listen: Listen, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ended before it could store them, and perhaps before it could notify."""
+    client = listen(user.basic)
+    record = EventRecord(EventDraft(create_time=utc_now(), notified=True))
+    monkeypatch.setattr(saving, "spool_files", lambda: iter([(Path(os.devnull), [(user.account_id, record)])]))
+    monkeypatch.setattr(Path, "unlink", lambda self: None)
+    assert saving.spool_recover() == 1
+    assert received_id(client) == str(record.draft.event_id)
+
+
+def test_a_resume_waits_for_events_that_are_stored_after_the_answer(listen: Listen, user: User) -> None:
+    first = save(user)
+    slow = EventDraft(create_time=utc_now(), notified=True)
+    publish(user, slow)
+    storing = Timer(0.3, lambda: _stored_by_thread(user, slow))
+    storing.start()
+    client = listen(user.basic, f"last_event_id={first}")
+    storing.join()
+    assert received(client, 1) == [str(slow.event_id)]
+
+
+def _stored_by_thread(user: User, draft: EventDraft) -> None:
+    try:
+        events_create(account_id=user.account_id, records=[EventRecord(draft)])
+    finally:
+        connection.close()
