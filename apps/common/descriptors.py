@@ -18,7 +18,7 @@ import itertools
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -92,7 +92,7 @@ class Descriptor:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A stored face or event that lacks a descriptor version, with the samples to extract it from.
+    """A stored face or event that lacks a descriptor or basic attributes, with the samples to extract it from.
 
     `generation` is the generation of a face's attribute.
     """
@@ -102,6 +102,16 @@ class Sampled:
     account_id: UUID
     samples: tuple[UUID, ...]
     generation: int = 0
+
+
+class Added(NamedTuple):
+    """Result of adding what was extracted from samples: the number of objects, and conflicts by id of the object.
+
+    Objects that were deleted, or that received the same from another process, are in neither.
+    """
+
+    objects: int
+    conflicts: tuple[tuple[UUID, LunaError], ...] = ()
 
 
 class DescriptorRegistry:

@@ -1,84 +1,142 @@
-"""Additional extraction: descriptors of another version, extracted from stored samples of faces and events.
+"""Additional extraction: descriptors of another version, or basic attributes, from stored samples of faces and events.
 
-Descriptors of other versions are kept. Objects that have the version are skipped, and each batch is a transaction of
-its own. A repeated run therefore resumes an interrupted one.
+Descriptors of other versions are kept. Objects that have the version or the attributes are skipped, and each batch is a
+transaction of its own. A repeated run therefore resumes an interrupted one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, cast
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from apps.accounts.audit import audit_write
-from apps.common.descriptors import Descriptor, DescriptorVersion, Kind, Sampled, versions
+from apps.accounts.auth.principal import Actor
+from apps.common import errors
+from apps.common.descriptors import Added, Descriptor, DescriptorVersion, Kind, Sampled, versions
 from apps.common.errors import LunaError
-from apps.common.parts import IMAGE_STORE, part_check
+from apps.common.filters import Filters
 from apps.common.scope import Scope
-from apps.events.descriptors import event_descriptors_add, events_lacking, events_lacking_after
-from apps.faces.descriptors import face_descriptors_add, faces_lacking, faces_lacking_after
+from apps.events.descriptors import (
+    event_basic_add,
+    event_descriptors_add,
+    events_lacking,
+    events_sampled,
+    events_without_basic,
+)
+from apps.faces.descriptors import (
+    face_basic_add,
+    face_descriptors_add,
+    faces_lacking,
+    faces_sampled,
+    faces_without_basic,
+)
+from apps.faces.types import BasicData
 from apps.imagestore.choices import Bucket
 from apps.imagestore.models import StoredObject
 from apps.imagestore.selectors import objects_get
 from apps.imagestore.services import object_bytes
 from apps.recognition.estimators.face_descriptor import mean_descriptor
 from apps.recognition.inputs.sources import stored_landmarks5
+from apps.recognition.request.aggregation import aggregate, event_columns
 from apps.recognition.request.build import recognition_request
 from apps.recognition.run.facade import recognise
 from apps.recognition.types import ImageInput, ImageResult, ImageType, Plan
 
 Objects = Literal["faces", "events"]
 
+BASIC = "basic_attributes"
 BATCH_OBJECTS = 100
 BUCKETS: Mapping[Kind, Bucket] = {"face": Bucket.FACE_SAMPLES, "body": Bucket.BODY_SAMPLES}
 
 
+Value = Descriptor | Mapping[str, Any]
+Failures = tuple[tuple[UUID, LunaError], ...]
+"""Errors by id of the object."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Result of a batch of faces or events. Objects that were not extracted are unchanged."""
+    """Result of a batch of faces or events. Objects that were not extracted are unchanged.
+
+    `conflicts`: those of the changed objects whose attribute was replaced.
+    """
 
     extracted: int = 0  # in a dry run: objects with samples
     changed: int = 0  # concurrently deleted, given another attribute, or extracted by another process
-    without_samples: int = 0
-    failed: tuple[tuple[UUID, str], ...] = ()  # id and reason
+    without_samples: tuple[UUID, ...] = ()
+    failed: Failures = ()
+    conflicts: Failures = ()
 
     @property
     def size(self) -> int:
-        return self.extracted + self.changed + self.without_samples + len(self.failed)
+        return self.extracted + self.changed + len(self.without_samples) + len(self.failed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """Objects with their samples as inputs of the engine, and objects that have none."""
+
+    objects: tuple[tuple[Sampled, tuple[ImageInput, ...]], ...]
+    without_samples: tuple[UUID, ...]
+    failed: Failures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extracted:
+    """Objects with what was extracted from their samples: a descriptor, or basic attributes by column of events."""
+
+    values: tuple[tuple[Sampled, Value], ...]
+    without_samples: tuple[UUID, ...]
+    failed: Failures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdditionalExtraction:
-    """Extraction of `version` for the faces or events of `scope`. `list_id` restricts faces only.
+    """Extraction of `version`, or of basic attributes without one, for faces or events of `scope` that lack it.
 
-    Missing samples are ignored if another sample of the object exists. The descriptors of several samples are averaged,
+    Missing samples are ignored if another sample of the object exists. The results of several samples are averaged,
     as at the creation of the object. Raises ValueError for a body version of faces, because only events have bodies.
     """
 
     objects: Objects
-    version: DescriptorVersion
+    version: DescriptorVersion | None
     scope: Scope
-    list_id: UUID | None = None
+    filters: Filters = field(default_factory=dict)
     batch_objects: int = BATCH_OBJECTS
 
     def __post_init__(self) -> None:
-        if self.objects == "faces" and self.version.kind != "face":
+        if self.version is not None and self.objects == "faces" and self.kind != "face":
             raise ValueError(f"descriptor version {self.version.version} describes bodies; faces have no bodies")
 
-    def check(self) -> None:
-        """Check that an installed network extracts the version.
+    @property
+    def kind(self) -> Kind:
+        return "face" if self.version is None else self.version.kind
 
-        Raises LunaError UNSUPPORTED_DESCRIPTOR_VERSION or ESTIMATOR_NOT_INITIALIZED if none does, IMAGE_STORE_DISABLED
-        if there are no samples.
+    def check(self) -> None:
+        """Check that an installed network extracts the version or the basic attributes.
+
+        Raises LunaError UNSUPPORTED_DESCRIPTOR_VERSION or ESTIMATOR_NOT_INITIALIZED if none does.
         """
-        part_check(IMAGE_STORE)
         recognise([], self._plan)
 
-    def count(self) -> int:
-        """Count the objects that lack the version."""
-        number = self.version.version
+    def lacking(self) -> "QuerySet[Any]":
+        """Return the objects to extract from, unordered."""
+        given: dict[str, Any] = {"scope": self.scope, "filters": self.filters}
         if self.objects == "faces":
-            return faces_lacking(scope=self.scope, version=number, list_id=self.list_id).count()
-        return events_lacking(scope=self.scope, version=number, others=self._others).count()
+            if self.version is None:
+                return faces_without_basic(**given)
+            return faces_lacking(version=self.version.version, **given)
+        if self.version is None:
+            return events_without_basic(**given)
+        return events_lacking(version=self.version.version, others=self._others, **given)
+
+    def after(self, key: int, until: int | None = None) -> list[Sampled]:
+        """Return the next objects with a key above `key`, up to `until`, ordered by key, with one query."""
+        rows = self.lacking().filter(pk__gt=key, **({} if until is None else {"pk__lte": until}))
+        page = rows.order_by("pk")[: self.batch_objects]
+        return faces_sampled(page) if self.objects == "faces" else events_sampled(page, self.kind)
 
     def run(self, *, dry_run: bool = False) -> Iterator[Batch]:
         """Extract batch by batch; a caller that stops iterating cancels the rest.
@@ -88,89 +146,110 @@ class AdditionalExtraction:
         """
         self.check()
         if not dry_run:
-            audit_write(
-                action="additional_extract",
-                object_type=f"{self.objects[:-1]}_descriptor",
-                object_id=f"version {self.version.version}",
-                account_id=self.scope.account_id,
-            )
+            self.audit()
         key = 0
-        while found := self._after(key):
+        while found := self.after(key):
             key = found[-1].key
-            yield self._batch(found, dry_run)
+            samples = self.read(found)
+            if dry_run:
+                yield Batch(extracted=len(samples.objects), without_samples=samples.without_samples)
+            else:
+                yield self.store(self.extract(samples))
 
-    def _batch(self, found: Sequence[Sampled], dry_run: bool) -> Batch:
-        stored = _stored(found, self.version.kind)
-        sampled = [each for each in found if stored[each.key]]
-        lacking = len(found) - len(sampled)
-        if dry_run:
-            return Batch(extracted=len(sampled), without_samples=lacking)
-        described, failed = self._described(sampled, stored)
-        added = self._add(described) if described else 0
-        return Batch(
-            extracted=added, changed=len(described) - added, without_samples=lacking, failed=tuple(failed)
-        )  # fmt: skip
+    def audit(self, actor: Actor | None = None) -> None:
+        """Write the audit line of a run."""
+        target = "attribute" if self.version is None else "descriptor"
+        audit_write(
+            action="additional_extract",
+            object_type=f"{self.objects[:-1]}_{target}",
+            object_id="basic attributes" if self.version is None else f"version {self.version.version}",
+            account_id=self.scope.account_id,
+            actor=actor,
+        )
 
-    def _described(
-        self, sampled: Sequence[Sampled], stored: Mapping[int, Sequence[StoredObject]]
-    ) -> tuple[list[tuple[Sampled, Descriptor]], list[tuple[UUID, str]]]:
-        """Return the descriptors by object, and the objects that failed with the reason."""
-        failed: list[tuple[UUID, str]] = []
-        pictures: dict[int, list[ImageInput]] = {}
-        for each in sampled:
+    def read(self, found: Sequence[Sampled]) -> Samples:
+        """Return the samples of the objects."""
+        stored = _stored(found, self.kind)
+        objects, failed = [], []
+        for each in found:
             try:
-                pictures[each.key] = [_picture(row, self.version.kind) for row in stored[each.key]]
+                if rows := stored[each.key]:
+                    objects.append((each, tuple(_picture(row, self.kind) for row in rows)))
             except LunaError as error:
-                failed.append((each.object_id, error.detail))
-        results = iter(recognise([picture for of_one in pictures.values() for picture in of_one], self._plan))
-        described = []
-        for each in sampled:
-            if each.key in pictures:
-                own = [next(results) for _ in pictures[each.key]]
-                try:
-                    described.append((each, _descriptor([_estimated(result, self.version.kind) for result in own])))
-                except LunaError as error:
-                    failed.append((each.object_id, error.detail))
-        return described, failed
+                failed.append((each.object_id, error))
+        without = tuple(each.object_id for each in found if not stored[each.key])
+        return Samples(objects=tuple(objects), without_samples=without, failed=tuple(failed))
+
+    def extract(self, samples: Samples) -> Extracted:
+        """Return what the engine extracts from the samples; it reads no database.
+
+        Raises LunaError with status 503 if the engine is overloaded or not available.
+        """
+        results = iter(recognise([picture for _, pictures in samples.objects for picture in pictures], self._plan))
+        values, failed = [], list(samples.failed)
+        for each, pictures in samples.objects:
+            own = [next(results) for _ in pictures]
+            try:
+                values.append((each, self._value([_estimations(result, self.kind) for result in own])))
+            except LunaError as error:
+                failed.append((each.object_id, error))
+        return Extracted(values=tuple(values), without_samples=samples.without_samples, failed=tuple(failed))
+
+    def store(self, extracted: Extracted) -> Batch:
+        """Store what was extracted, in one transaction."""
+        added = self._add(extracted.values) if extracted.values else Added(0)
+        return Batch(
+            extracted=added.objects,
+            changed=len(extracted.values) - added.objects,
+            without_samples=extracted.without_samples,
+            failed=extracted.failed,
+            conflicts=added.conflicts,
+        )
+
+    @property
+    def _name(self) -> str:
+        """Name of the estimation."""
+        return BASIC if self.version is None else f"{self.kind}_descriptor"
 
     @property
     def _plan(self) -> Plan:
-        kind = self.version.kind
         return recognition_request(
-            faces=kind == "face",
-            bodies=kind == "body",
-            estimations={f"{kind}_descriptor"},
-            descriptor_version=self.version.version,
+            faces=self.kind == "face",
+            bodies=self.kind == "body",
+            estimations={self._name},
+            descriptor_version=None if self.version is None else self.version.version,
         ).plan
 
     @property
     def _others(self) -> list[int]:
-        known = (version for version in versions.all() if version.kind == self.version.kind)
+        known = (version for version in versions.all() if version.kind == self.kind)
         return [version.version for version in known if version != self.version]
 
-    def _after(self, key: int) -> list[Sampled]:
-        number, limit = self.version.version, self.batch_objects
-        if self.objects == "faces":
-            return faces_lacking_after(
-                scope=self.scope, version=number, list_id=self.list_id, key=key, limit=limit
-            )  # fmt: skip
-        return events_lacking_after(
-            scope=self.scope, kind=self.version.kind, version=number, others=self._others, key=key, limit=limit
-        )
+    def _value(self, found: Sequence[Mapping[str, object]]) -> Value:
+        """Return the mean of the estimations of an object's samples."""
+        if self.version is None:
+            mean = aggregate(found).get(BASIC)
+            if mean is None:
+                raise LunaError(errors.EMPTY_ATTRIBUTE)
+            return event_columns({BASIC: mean})
+        descriptors = [cast(Descriptor, each[self._name]) for each in found]  # the plan asks for them
+        descriptor = descriptors[0] if len(descriptors) == 1 else mean_descriptor(descriptors)
+        # A body's score is the detection score, which a sample lacks.
+        return descriptor if self.kind == "face" else replace(descriptor, score=None)
 
-    def _add(self, described: Sequence[tuple[Sampled, Descriptor]]) -> int:
+    def _add(self, found: Sequence[tuple[Sampled, Any]]) -> Added:
+        if self.version is None:
+            if self.objects == "events":
+                return event_basic_add(found=found)
+            return face_basic_add(found=[(face, _basic(columns)) for face, columns in found])
         number = self.version.version
         if self.objects == "faces":
-            return face_descriptors_add(version=number, found=described)
-        return event_descriptors_add(
-            kind=self.version.kind,
-            version=number,
-            found=[(event, self._scored(descriptor)) for event, descriptor in described],
-        )
+            return face_descriptors_add(version=number, found=found)
+        return event_descriptors_add(kind=self.kind, version=number, found=found)
 
-    def _scored(self, descriptor: Descriptor) -> Descriptor:
-        """Return the descriptor; a body's has no score, because that is the detection score, which a sample lacks."""
-        return descriptor if self.version.kind == "face" else replace(descriptor, score=None)
+
+def _basic(columns: Mapping[str, Any]) -> BasicData:
+    return BasicData(age=columns["age"], gender=columns["gender"], ethnicity=columns["ethnic_group"])
 
 
 def _stored(found: Sequence[Sampled], kind: Kind) -> dict[int, list[StoredObject]]:
@@ -192,15 +271,8 @@ def _picture(row: StoredObject, kind: Kind) -> ImageInput:
     return ImageInput(object_bytes(stored=row), str(row.object_id), image_type, landmarks5=stored_landmarks5(row.meta))
 
 
-def _estimated(result: ImageResult, kind: Kind) -> Descriptor:
-    """Return the descriptor of a sample. Raises LunaError for a sample that cannot be recognised."""
+def _estimations(result: ImageResult, kind: Kind) -> Mapping[str, object]:
+    """Return the estimations of a sample. Raises LunaError for a sample that cannot be recognised."""
     if result.error is not None:
         raise result.error
-    found = result.faces if kind == "face" else result.bodies
-    descriptor = found[0].estimations[f"{kind}_descriptor"]
-    assert isinstance(descriptor, Descriptor)  # noqa: S101 (the plan asks for it)
-    return descriptor
-
-
-def _descriptor(found: Sequence[Descriptor]) -> Descriptor:
-    return found[0] if len(found) == 1 else mean_descriptor(found)
+    return (result.faces if kind == "face" else result.bodies)[0].estimations

@@ -6,12 +6,15 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from apps.common.descriptors import Descriptor, DescriptorVersion, Sampled
+from apps.common import errors
+from apps.common.descriptors import Added, Descriptor, DescriptorVersion, Sampled
+from apps.common.errors import LunaError
 from apps.common.filters import Filters
 from apps.common.scope import Scope
 from apps.common.vectors import VectorPage, descriptors_by_owner, vectors_page
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor
 from apps.faces.selectors import faces_filter
+from apps.faces.types import BasicData
 
 
 def faces_vectors(
@@ -41,48 +44,45 @@ def faces_descriptors(*, keys: Sequence[int]) -> dict[int, list[Descriptor]]:
     return descriptors_by_owner(FaceDescriptor.objects.filter(face__in=keys), owner="face_id")
 
 
-def faces_lacking(*, scope: Scope, version: int, list_id: UUID | None = None) -> QuerySet[FaceAttribute]:
+def faces_lacking(*, scope: Scope, version: int, filters: Filters | None = None) -> QuerySet[FaceAttribute]:
     """Return the attributes of faces without a descriptor of `version` that have or had another one, unordered."""
     descriptors = FaceDescriptor.objects.filter(face=OuterRef("pk"))
     rows = FaceAttribute.objects.filter(
         Exists(descriptors) | ~Q(descriptor_samples=[]), ~Exists(descriptors.filter(version=version))
     )
-    if scope.account_id is None and list_id is None:
+    return _of_faces(rows, scope, filters)
+
+
+def faces_without_basic(*, scope: Scope, filters: Filters | None = None) -> QuerySet[FaceAttribute]:
+    """Return the attributes of faces with samples of descriptors, but without any basic attribute, unordered."""
+    rows = FaceAttribute.objects.filter(age=None, gender=None, ethnicity=None).exclude(descriptor_samples=[])
+    return _of_faces(rows, scope, filters)
+
+
+def _of_faces(rows: QuerySet[FaceAttribute], scope: Scope, filters: Filters | None) -> QuerySet[FaceAttribute]:
+    if scope.account_id is None and not filters:
         return rows
-    return rows.filter(face__in=faces_filter(scope=scope, filters={} if list_id is None else {"list_id": list_id}))
+    return rows.filter(face__in=faces_filter(scope=scope, filters=filters or {}))
 
 
-def faces_lacking_after(
-    *, scope: Scope, version: int, list_id: UUID | None = None, key: int, limit: int
-) -> list[Sampled]:
-    """Return the faces of `faces_lacking` with a key above `key`, ordered by key, with one query."""
-    rows = faces_lacking(scope=scope, version=version, list_id=list_id).filter(pk__gt=key).order_by("pk")
+def faces_sampled(rows: QuerySet[FaceAttribute]) -> list[Sampled]:
+    """Return the faces of attributes with their samples, with one query."""
     columns = rows.values_list("pk", "face__face_id", "face__account_id", "descriptor_samples", "generation")
     return [
         Sampled(key, face_id, account_id, tuple(samples), generation)
-        for key, face_id, account_id, samples, generation in columns[:limit]
+        for key, face_id, account_id, samples, generation in columns
     ]
 
 
-def face_descriptors_add(*, version: int, found: Sequence[tuple[Sampled, Descriptor]]) -> int:
-    """Add descriptors that were extracted from samples, in one transaction, and return their number.
+def face_descriptors_add(*, version: int, found: Sequence[tuple[Sampled, Descriptor]]) -> Added:
+    """Add descriptors that were extracted from samples, in one transaction.
 
-    Skips a face that was deleted, whose attribute was replaced, or that received the version concurrently. Samples are
-    compared as well, because a new attribute after a deletion restarts at generation 0.
+    Skips a face that was deleted, whose attribute was replaced, or that received the version concurrently.
     """
     with transaction.atomic():
-        keys = [face.key for face, _ in found]
-        faces = Face.objects.unscoped().filter(pk__in=keys).order_by("id").select_for_update(no_key=True)
-        locked = list(faces.values_list("pk", flat=True))
-        there = {
-            key: (generation, tuple(samples))
-            for key, generation, samples in FaceAttribute.objects.filter(pk__in=locked).values_list(
-                "pk", "generation", "descriptor_samples"
-            )
-        }
-        described = FaceDescriptor.objects.filter(face__in=locked, version=version).values_list("face_id", flat=True)
-        for key in described:
-            there.pop(key, None)
+        unchanged, conflicts = _unchanged([face for face, _ in found])
+        described = FaceDescriptor.objects.filter(face__in=unchanged, version=version)
+        unchanged -= set(described.values_list("face_id", flat=True))
         rows = [
             FaceDescriptor(
                 face_id=face.key,
@@ -92,7 +92,50 @@ def face_descriptors_add(*, version: int, found: Sequence[tuple[Sampled, Descrip
                 generation=face.generation,
             )
             for face, descriptor in found
-            if there.get(face.key) == (face.generation, face.samples)
+            if face.key in unchanged
         ]
         FaceDescriptor.objects.bulk_create(rows)
-    return len(rows)
+    return Added(len(rows), conflicts)
+
+
+def face_basic_add(*, found: Sequence[tuple[Sampled, BasicData]]) -> Added:
+    """Add basic attributes that were estimated from samples of descriptors, in one transaction.
+
+    Skips a face that was deleted, whose attribute was replaced, or that received basic attributes concurrently.
+    """
+    with transaction.atomic():
+        unchanged, conflicts = _unchanged([face for face, _ in found])
+        lacking = faces_without_basic(scope=Scope(None)).filter(pk__in=unchanged).in_bulk()
+        rows = [lacking[face.key] for face, _ in found if face.key in lacking]
+        basic = {face.key: data for face, data in found}
+        for row in rows:
+            data = basic[row.pk]
+            row.age, row.gender, row.ethnicity = data.age, data.gender, data.ethnicity
+            row.basic_attributes_samples = row.descriptor_samples
+        FaceAttribute.objects.bulk_update(rows, ("age", "gender", "ethnicity", "basic_attributes_samples"))
+    return Added(len(rows), conflicts)
+
+
+def _unchanged(found: Sequence[Sampled]) -> tuple[set[int], tuple[tuple[UUID, LunaError], ...]]:
+    """Lock faces; return the keys of those with the given samples, and the conflicts of those with others.
+
+    Samples are compared as well, because a new attribute after a deletion restarts at generation 0. Faces and
+    attributes that were deleted have no conflict.
+    """
+    faces = Face.objects.unscoped().filter(pk__in=[each.key for each in found]).order_by("id")
+    locked = list(faces.select_for_update(no_key=True).values_list("pk", flat=True))
+    attributes = FaceAttribute.objects.filter(pk__in=locked).values_list("pk", "generation", "descriptor_samples")
+    there = {key: (generation, tuple(samples)) for key, generation, samples in attributes}
+    unchanged, conflicts = set(), []
+    for each in found:
+        generation, samples = there.get(each.key, (None, ()))
+        if generation is None:
+            continue
+        if generation != each.generation:
+            error = LunaError(errors.ATTRIBUTE_GENERATION_CONFLICT, each.object_id, generation, each.generation)
+            conflicts.append((each.object_id, error))
+        elif samples != each.samples:
+            conflicts.append((each.object_id, LunaError(errors.ATTRIBUTE_SAMPLES_MISMATCH, each.object_id)))
+        else:
+            unchanged.add(each.key)
+    return unchanged, tuple(conflicts)

@@ -59,7 +59,7 @@ class TestFaces:
     def test_several_samples_are_averaged_and_lost_ones_left_out(self, account: Account) -> None:
         red, green = stored_sample(account, "red"), stored_sample(account, "lime")
         both, one = stored_face(account, red, green), stored_face(account, red, uuid4())
-        assert [(batch.extracted, batch.without_samples) for batch in run()] == [(2, 0)]
+        assert [(batch.extracted, batch.without_samples) for batch in run()] == [(2, ())]
         vectors = {row.face_id: np.array(row.vector) for row in FaceDescriptor.objects.filter(version=SECOND)}
         assert vectors[both.pk][0] == pytest.approx(vectors[both.pk][1], abs=0.01)
         assert vectors[one.pk][0] > 0.6 > 0 > vectors[one.pk][1]
@@ -77,7 +77,7 @@ class TestFaces:
 
     def test_other_peoples_samples_are_not_used(self, account: Account) -> None:
         face = stored_face(account, stored_sample(make_account(), "red"))
-        assert [batch.without_samples for batch in run()] == [1]
+        assert [batch.without_samples for batch in run()] == [(face.face_id,)]
         assert numbers(str(face.face_id)) == [FIRST]
 
     def test_what_fails_is_said_with_its_reason_and_the_rest_goes_on(self, account: Account) -> None:
@@ -141,7 +141,7 @@ class TestInterruption:
             objects="faces", version=versions.get(SECOND), scope=Scope(None), batch_objects=2
         )  # fmt: skip
         batches = extraction.run()
-        assert (next(batches).extracted, extraction.count()) == (2, 3)
+        assert (next(batches).extracted, extraction.lacking().count()) == (2, 3)
         with monkeypatch.context() as patch:
             patch.setattr(reextraction, "face_descriptors_add", _dies)
             with pytest.raises(RuntimeError):
@@ -185,7 +185,10 @@ class TestInterruption:
             return results
 
         monkeypatch.setattr(reextraction, "recognise", recognise)
-        assert [(batch.extracted, batch.changed) for batch in run()] == [(1, 1)]
+        (batch,) = run()
+        assert (batch.extracted, batch.changed) == (1, 1)
+        code = {"replaced": [22015], "anew": [22025]}.get(change, [])
+        assert [(each, error.code) for each, error in batch.conflicts] == [(face.face_id, each) for each in code]
         left = {"described": [FIRST, SECOND], "deleted": [], "gone": []}.get(change, [FIRST])
         assert numbers(str(face.face_id)) == left
         assert numbers(str(other.face_id)) == [FIRST, SECOND]
@@ -228,7 +231,7 @@ class TestEvents:
 
         monkeypatch.setattr(reextraction, "recognise", recognise)
         assert [(batch.extracted, batch.changed) for batch in run(objects="events")] == [(0, 1)]
-        assert [batch.without_samples for batch in run(objects="events")] == [1]
+        assert [batch.without_samples for batch in run(objects="events")] == [(event.event_id,)]
 
     @pytest.mark.parametrize("words", [(), ("--list", uuid4()), ("--list", uuid4(), "--events")])
     def test_bodies_are_of_events(self, words: tuple[object, ...]) -> None:

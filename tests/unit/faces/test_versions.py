@@ -15,7 +15,7 @@ from apps.common.descriptors import Descriptor
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.faces import services
-from apps.faces.descriptors import face_descriptors_add, faces_lacking, faces_lacking_after
+from apps.faces.descriptors import face_descriptors_add, faces_lacking, faces_sampled
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor
 from apps.faces.types import AttributeData, FaceDraft
 
@@ -42,13 +42,13 @@ def extract(seed: int, first: int) -> int:
     chance, added = random.Random(seed), 0
     try:
         for _ in range(15):
-            found = faces_lacking_after(
-                scope=Scope(None), version=NEW, key=first + chance.randrange(-1, FACES), limit=8
-            )
+            key = first + chance.randrange(-1, FACES)
+            rows = faces_lacking(scope=Scope(None), version=NEW).filter(pk__gt=key).order_by("pk")
+            found = faces_sampled(rows[:8])
             time.sleep(chance.random() / 20)  # duration of an extraction
             added += face_descriptors_add(
                 version=NEW, found=[(face, vector_of(face.samples[0], NEW)) for face in found]
-            )
+            ).objects
     finally:
         connection.close()
     return added

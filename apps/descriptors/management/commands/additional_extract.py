@@ -41,7 +41,9 @@ class Command(BaseCommand):
     def _run(self, extraction: AdditionalExtraction, *, dry_run: bool) -> int:
         extraction.check()
         total: Counter[str] = Counter()
-        with tqdm(total=extraction.count(), unit=extraction.objects[:-1], desc=extraction.objects, disable=None) as bar:
+        with tqdm(
+            total=extraction.lacking().count(), unit=extraction.objects[:-1], desc=extraction.objects, disable=None
+        ) as bar:
             for batch in extraction.run(dry_run=dry_run):
                 self._note(batch, total)
                 bar.update(batch.size)
@@ -56,11 +58,11 @@ class Command(BaseCommand):
         total.update(
             extracted=batch.extracted,
             changed=batch.changed,
-            without_samples=batch.without_samples,
+            without_samples=len(batch.without_samples),
             failed=len(batch.failed),
         )
-        for object_id, reason in batch.failed:
-            self.stderr.write(f"{object_id}: {reason}")
+        for object_id, error in batch.failed:
+            self.stderr.write(f"{object_id}: {error.detail}")
 
 
 def _extractions(options: dict[str, Any]) -> list[AdditionalExtraction]:
@@ -84,7 +86,11 @@ def _extractions(options: dict[str, Any]) -> list[AdditionalExtraction]:
         raise ValueError(f"descriptor version {version.version} describes bodies, which only events have: add --events")
     return [
         AdditionalExtraction(
-            objects=each, version=version, scope=scope, list_id=list_id, batch_objects=options["batch"]
+            objects=each,
+            version=version,
+            scope=scope,
+            filters={} if list_id is None else {"list_id": list_id},
+            batch_objects=options["batch"],
         )
         for each in objects
     ]  # fmt: skip
