@@ -22,6 +22,7 @@ from apps.tasks.choices import UNFINISHED, TaskStatus
 from apps.tasks.machine.ends import task_stop
 from apps.tasks.machine.wakeup import wake
 from apps.tasks.models import Subtask, Task, TaskError
+from apps.tasks.outputs import outputs_erase, outputs_where
 from apps.tasks.results import BUCKET, TASK_KEY, results_remove
 from apps.tasks.types.base import ZIP_TYPE
 
@@ -54,12 +55,14 @@ class PersonTasks:
     """Results with an id of the person's objects are erased as objects of the Image Store. Their rows all have one.
 
     A running task whose content or checkpoint names the person, also by the external id, is cancelled, and the content
-    is emptied. Errors that name the person are deleted.
+    is emptied. Errors that name the person are deleted, and such items of the result of a running subtask.
     """
 
     def __init__(self) -> None:
         self.tasks: dict[int, Task] = {}
         self.error_ids: list[int] = []
+        self.output_keys: list[int] = []
+        self._needles: frozenset[str] = frozenset()
         self._searched: set[tuple[UUID, frozenset[str]]] = set()
 
     def find(self, trace: Trace) -> None:
@@ -97,6 +100,11 @@ class PersonTasks:
                 ERRORS, {"ids": [*needles], "form": FORM, "tasks": [*tasks.values_list("task_id", flat=True)]}
             )
             self.error_ids = [error_id for (error_id,) in cursor]
+        self._needles = needles
+        self.output_keys = outputs_where(tasks=tasks, matches=self._names)
+
+    def _names(self, item: bytes) -> bool:
+        return not _ids(item).isdisjoint(self._needles)
 
     def erase(self, trace: Trace) -> None:
         ids = [*self.tasks]
@@ -106,6 +114,7 @@ class PersonTasks:
         Task.objects.unscoped().filter(task_id__in=ids).update(content={})
         Subtask.objects.filter(task_id__in=ids).update(content={}, state={}, blob=None)
         TaskError.objects.filter(error_id__in=self.error_ids).delete()
+        outputs_erase(keys=self.output_keys, matches=self._names)
 
     def clean(self, trace: Trace) -> None:
         """Stop the cancelled tasks; the Image Store removes the files of results."""

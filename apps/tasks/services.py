@@ -20,7 +20,7 @@ from apps.tasks.choices import UNFINISHED, TaskStatus
 from apps.tasks.contents import content_check
 from apps.tasks.machine.ends import task_stop
 from apps.tasks.machine.wakeup import wake
-from apps.tasks.models import Subtask, Task, TaskError
+from apps.tasks.models import Subtask, SubtaskOutput, Task, TaskError
 from apps.tasks.notifications import policy_check, policy_seal
 from apps.tasks.results import BUCKET, results_remove
 from apps.tasks.secrets import content_seal
@@ -125,6 +125,7 @@ def tasks_erase(task_ids: Iterable[int], *, actor: Actor | None) -> None:
     result_ids = {*subtasks.values_list("result_id", flat=True), *tasks.values_list("result_id", flat=True)}
     results_remove([each for each in result_ids if each is not None], actor=actor)
     TaskError.objects.filter(task_id__in=ids)._raw_delete("default")
+    SubtaskOutput.objects.filter(subtask__in=subtasks)._raw_delete("default")
     subtasks._raw_delete("default")
     tasks._raw_delete("default")
 

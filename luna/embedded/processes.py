@@ -84,9 +84,17 @@ def log_path(var: Path, name: str) -> Path:
 
 
 def spawn(
-    command: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, **options: Any
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    own_session: bool = True,
+    **options: Any,
 ) -> subprocess.Popen[bytes]:
-    """Start a process in its own session, so that it outlives the caller. Append both its outputs to `log`."""
+    """Start a process, and append both its outputs to `log`. `own_session`: whether it outlives the caller's session.
+
+    Without its own session, it has a process group: signals of the terminal do not reach it. `options`: of `Popen`.
+    """
     bound_log(log)
     with open(log, "ab") as output:
         return subprocess.Popen(  # noqa: S603 - fixed commands
@@ -94,7 +102,8 @@ def spawn(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,
+            start_new_session=own_session,
+            process_group=None if own_session else 0,
             env=env,
             **options,
         )

@@ -84,7 +84,11 @@ class Child:
             return False
         self.started_at = now
         environment = children_environment(self.url)
-        self.process = spawn(self.command, log=self.log, env=environment, cwd=CHECKOUT, pass_fds=self.fds)
+        # One session for all: Linux may share processors between sessions (autogroups), and then priorities of threads
+        # apply within a session only. Recognition in the worker would not yield to the web process.
+        self.process = spawn(
+            self.command, log=self.log, env=environment, own_session=False, cwd=CHECKOUT, pass_fds=self.fds
+        )
         return True
 
 

@@ -87,6 +87,8 @@ def process_end(run: StageRun, result_id: UUID | None) -> None:
         count = run.store_errors()
         done = {"subtask_status": TaskStatus.DONE, "end_time": now, "result_id": result_id, "attempts": 0}
         mine = Subtask.objects.filter(subtask_id=key)
+        if (parts := run.progress_of()[1]) is not None:  # that no heartbeat has stored yet
+            mine.update(parts_all=parts)
         mine.update(**done, **NO_CHECKPOINT, parts_done=F("parts_all"), count_errors=F("count_errors") + count)
         subtasks_changed(task, mine)
         subtasks = Subtask.objects.filter(task_id=run.task_id)

@@ -247,3 +247,34 @@ def test_bad_addresses_are_refused(url: str) -> None:
 )  # fmt: skip
 def test_which_addresses_are_public(address: str, public: bool) -> None:
     assert is_public(ipaddress.ip_address(address)) is public
+
+
+class TestSend:
+    """Requests whose whole response matters, whatever its status."""
+
+    def send(self, url: str, **arguments: Any) -> Any:
+        given = {"max_bytes": 1000, "timeouts": Timeouts(5), "allow_private": True, **arguments}
+        return fetch_module.send("GET", url, body=b"", headers={"User-Agent": "luna"}, **given)
+
+    def test_response(self, origin: str) -> None:
+        answer = self.send(f"{origin}/image")
+        assert (answer.status, answer.data, answer.headers["content-type"]) == (200, b"picture", "Image/PNG; q=1")
+        assert self.send(f"{origin}/missing").status == 404
+        assert self.send(f"{origin}/redirect/http://127.0.0.1/").status == 302  # not followed
+
+    @pytest.mark.parametrize("path", ["large", "endless"])
+    def test_too_large(self, origin: str, path: str) -> None:
+        with pytest.raises(fetch_module.TooLargeError):
+            self.send(f"{origin}/{path}")
+
+    def test_private_addresses(self, origin: str) -> None:
+        with pytest.raises(fetch_module.RefusedError):
+            self.send(f"{origin}/image", allow_private=False)
+
+
+def test_stream_yields_a_body_while_it_is_received(origin: str) -> None:
+    with fetch_module.stream(f"{origin}/slow", max_bytes=1000, timeouts=Timeouts(5), allow_private=True) as body:
+        started = time.monotonic()
+        assert next(body.chunks)
+        assert time.monotonic() - started < 2  # the whole body takes 5 s
+    assert body.declared is None

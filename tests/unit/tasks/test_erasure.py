@@ -22,7 +22,8 @@ from apps.privacy.erasure import person_erase
 from apps.tasks.choices import TaskStatus
 from apps.tasks.consistency import results_check, tasks_check
 from apps.tasks.erasure import _contains, results_erase
-from apps.tasks.models import Subtask, Task, TaskError
+from apps.tasks.models import Subtask, SubtaskOutput, Task, TaskError
+from apps.tasks.outputs import output_add, output_bytes
 from apps.tasks.types.base import Part, Result, ResultFile, SubtaskRun, TaskRun
 from tests.factories import make_account
 from tests.tasks import installed, make_task, run_all, run_next
@@ -144,3 +145,16 @@ def test_results_without_tasks_and_tasks_without_results() -> None:
     assert [*results_check(False), *tasks_check(False)] == []
     assert results() == 1
     assert Task.objects.unscoped().get(pk=whole.pk).result_id is not None
+
+
+def test_pieces_of_the_result_of_a_running_subtask() -> None:
+    """Only the items that name the person go."""
+    account = make_account()
+    face, other = (face_create(account_id=account.pk, draft=FaceDraft(external_id=name)) for name in ("ada", "bob"))
+    task = make_task(Numbers(), {"until": 1}, account_id=account.pk)
+    subtask = Subtask.objects.create(task=task, create_time=utc_now())
+    for items in ([str(face.face_id), str(other.face_id)], [str(face.face_id)]):
+        output_add(subtask_id=subtask.pk, items=items)
+    person_erase(trace=Trace(external_id="ada", account_id=account.pk), dry_run=False)
+    assert b"".join(output_bytes(subtask_id=subtask.pk)) == f'["{other.face_id}"]'.encode()
+    assert SubtaskOutput.objects.count() == 1
