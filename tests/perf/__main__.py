@@ -24,7 +24,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 HERE = Path(__file__).parent
-NOT_BENCHMARKS = {"__main__", "filling", "people", "report", "scans", "web"}
+NOT_BENCHMARKS = {"__main__", "filling", "listeners", "people", "report", "scans", "web"}
 LONG = {
     "indexes",
     "events_table",

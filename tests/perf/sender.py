@@ -18,6 +18,7 @@ from tests.perf.report import Row, percentile
 
 EVENTS = 500
 INTERVAL_S = 0.01
+CLIENTS, RATE, STEADY, BURST, SIZE = 1000, 5, 50, 200, 200
 PASSWORD = "benchmark password"
 ROOT = Path(__file__).parent.parent.parent
 
@@ -48,6 +49,7 @@ def bench() -> list[Row]:
         headers = {"Authorization": f"Basic {credentials}"}
         with connect(f"ws://127.0.0.1:{port}/6/ws", additional_headers=headers, proxy=None, open_timeout=30) as client:
             delays_ms = [_delay_ms(account.account_id, client) for _ in range(EVENTS)]
+        steady, burst = _crowd(account.account_id, port, headers["Authorization"])
     finally:
         process.terminate()
         process.wait(10)
@@ -57,7 +59,29 @@ def bench() -> list[Row]:
     return [
         Row("websocket delay, commit to arrival, p50", percentile(delays_ms, 50), "ms"),
         Row("websocket delay, commit to arrival, p95", percentile(delays_ms, 95), "ms", goal=goal),
+        Row(f"the same to {CLIENTS} clients at {RATE} events/s, p50", steady[1], "ms"),
+        Row(f"the same to {CLIENTS} clients at {RATE} events/s, p95", steady[2], "ms", goal="p95 <= 55 ms"),
+        Row(f"deliveries to {CLIENTS} clients in a burst", CLIENTS * BURST / burst[0], "/s", goal=">= 60,000 /s"),
     ]
+
+
+def _crowd(account_id: UUID, port: int, basic: str) -> list[list[float]]:
+    """Return seconds, p50 and p95 in ms of a steady rate and of a burst, which arrive at all clients of a process."""
+    command = [sys.executable, "-m", "tests.perf.listeners", str(port), basic, str(CLIENTS)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    found = []
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as crowd:  # type: ignore[call-overload]
+        assert crowd.stdout.readline() == "ready\n"
+        for events, interval_s in ((STEADY, 1 / RATE), (BURST, 0.0)):
+            crowd.stdin.write(f"{events}\n")
+            crowd.stdin.flush()
+            for _ in range(events):
+                event = {"event_id": str(uuid4()), "user_data": f"{time.time()} {'x' * SIZE}"}
+                event_publish(account_id=account_id, facts={}, message={"event": event})
+                time.sleep(interval_s)
+            found.append([float(each) for each in crowd.stdout.readline().split()])
+        crowd.stdin.close()
+    return found
 
 
 def _delay_ms(account_id: UUID, client: ClientConnection) -> float:
