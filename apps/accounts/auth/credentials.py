@@ -108,8 +108,8 @@ def _verify(login: str, password: str, key: str, attempts: Attempts, way: Way) -
         account = _still_right(remembered)
         if account is not None and remembered is not None:
             return account, remembered
+        account = selectors.account_by_login(login)  # before the count: no login fails because the database is away
         attempts.begin()
-        account = selectors.account_by_login(login)
         if not _password_fits(account, password) or account is None or not account.is_active:
             caches["process"].delete(_last_pair(attempts))
             login_failed(account=account, way=way, attempts=attempts)

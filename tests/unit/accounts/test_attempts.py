@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 import redis
 from django.contrib.auth.hashers import check_password
-from django.db import connection
+from django.db import OperationalError, connection
 from pytest_django import Settings
 
 from apps.accounts.auth import credentials
@@ -107,6 +107,23 @@ def test_right_logins_do_not_count(db: None, configure: Callable[..., None]) -> 
     for _ in range(4):
         account = make_account()
         assert password_verify(login=account.login, password=PASSWORD, address="192.0.2.1") == account
+
+
+def test_logins_do_not_count_while_the_database_is_away(
+    db: None, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(Logins, failed_logins=2)
+    account = make_account()
+
+    def away(login: str) -> None:
+        raise OperationalError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("apps.accounts.selectors.account_by_login", away)
+        for _ in range(3):
+            with pytest.raises(OperationalError):
+                password_verify(login=account.login, password=PASSWORD, address="192.0.2.1")
+    assert password_verify(login=account.login, password=PASSWORD, address="192.0.2.1") == account
 
 
 @pytest.mark.parametrize(
