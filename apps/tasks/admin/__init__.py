@@ -4,8 +4,12 @@ from django.contrib import admin
 from django_celery_beat import models
 
 from apps.tasks.admin import schedules, tasks
+from apps.tasks.admin.roc import roc_panel
+from apps.tasks.choices import TaskKind
 
 __all__ = ["schedules", "tasks"]
+
+tasks.PANELS[TaskKind.ROC] = roc_panel
 
 for model in (
     models.PeriodicTask,

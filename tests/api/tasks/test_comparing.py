@@ -1,17 +1,20 @@
 """Linker, cross-matching and ROC over HTTP, executed by the machine."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from apps.accounts.models import Account
 from apps.common.config import AdditionalServices, override_config
 from apps.common.descriptors import Descriptor, versions
 from apps.faces.models import Face, FaceDescriptor, List, ListFace
 from apps.faces.services import list_create
+from apps.imagestore.services import object_delete
 from apps.tasks.choices import TaskStatus
+from apps.tasks.results import BUCKET
 from tests.factories import client_of, make_account, make_event, make_version, unit_vectors
 from tests.tasks import run_all
 
@@ -87,6 +90,19 @@ def test_roc(client: Client, face_ids: list[str]) -> None:
     task, body = done(client, "roc", markup=markup, key_FPRs=[0.5])
     assert (task["task_status"], body["result"]["positive_pairs"]) == (TaskStatus.DONE, 2)
     assert 0 <= body["result"]["auc"] <= 1
+
+
+def test_the_page_of_a_roc_task_shows_its_curve(
+    site: Client, client: Client, account: Account, face_ids: list[str]
+) -> None:
+    markup = [{"face_id": each, "label": label} for each, label in zip(face_ids, "aabb", strict=True)]
+    task, _ = done(client, "roc", markup=markup)
+    url = reverse("admin:tasks_task_change", args=(task["task_id"],))
+    shown = site.get(url).content.decode()
+    assert "<polyline" in shown
+    assert "equal errors: FPR" in shown
+    object_delete(bucket=BUCKET, account_id=account.pk, object_id=UUID(task["result_id"]))
+    assert "<polyline" not in site.get(url).content.decode()
 
 
 def test_failures_are_errors_of_the_task(client: Client, face_ids: list[str]) -> None:

@@ -20,7 +20,7 @@ from apps.faces.models import Face, FaceDescriptor
 from apps.faces.types import AttributeData
 from apps.matching.engine import roc as engine
 from apps.matching.engine.roc import Curve, PairCounts, codes_of
-from apps.tasks.roc_picture import roc_svg
+from apps.tasks.admin.roc import roc_svg
 from apps.tasks.types import roc
 from apps.tasks.types.base import StageCancelled
 from apps.tasks.types.roc import TYPE

@@ -1,4 +1,4 @@
-"""Picture of a ROC curve, for the page of a task in the admin site."""
+"""Picture of a ROC curve on the page of its task."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,8 +6,22 @@ from typing import Any
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from apps.accounts.adminbase.display import NOTHING
+from apps.common.errors import LunaError
+from apps.tasks.models import Task
+from apps.tasks.results import result_open
+
 SIDE, LEFT, TOP = 400, 56, 16
 TICKS = tuple(tick / 10 for tick in range(0, 11, 2))
+
+
+def roc_panel(task: Task) -> SafeString:
+    """Return the picture of a task's result; a dash without a result or without a curve."""
+    try:
+        with result_open(task.result_id) as result:
+            return (result and roc_svg(result)) or NOTHING
+    except LunaError:  # the result has expired
+        return NOTHING
 
 
 def roc_svg(result: Mapping[str, Any]) -> SafeString:
