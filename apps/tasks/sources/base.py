@@ -4,7 +4,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from apps.common import errors
 from apps.common.config import Images, config
@@ -179,7 +178,3 @@ def position(name: str) -> str:
 def name_at(text: str) -> str:
     """Return the name of a position."""
     return text.encode("ascii").decode("unicode_escape")
-
-
-Options = dict[str, Any]
-"""Validated `source` of a content."""
