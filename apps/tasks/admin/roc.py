@@ -83,5 +83,5 @@ def _labels(result: Mapping[str, Any]) -> list[tuple[float, float, str, str]]:
         *found,
         (LEFT + SIDE / 2, TOP + SIDE + 36, "middle", "False positive rate"),
         (LEFT + 4, TOP - 4, "start", "True positive rate"),
-        (LEFT + SIDE - 8, TOP + SIDE - 12, "end", facts),
+        (LEFT + SIDE * 0.25, TOP + SIDE - 12, "start", facts),
     ]
