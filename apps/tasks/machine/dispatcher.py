@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import close_old_connections, connection
 
 from apps.common.config import config
+from apps.common.parts import TASKS, part_is_on
 from apps.common.process import PerProcess, Status
 from apps.common.wakeups import Listener
 from apps.tasks.config import Tasks
@@ -100,7 +101,8 @@ class Dispatcher:
             queue.sweep()
             runner.directories_clean()
         threads = config(Tasks).subtask_threads
-        unit = runner.claim(excluded=_with_enough(mine, threads)) if len(mine) < threads else None
+        free = len(mine) < threads and part_is_on(TASKS)
+        unit = runner.claim(excluded=_with_enough(mine, threads)) if free else None
         if unit is not None:
             self._start(Lease(unit))
             return

@@ -8,6 +8,7 @@ import pytest
 import redis
 from django.db import connection
 
+from apps.common.config import AdditionalServices
 from apps.common.scope import Scope
 from apps.tasks.choices import TaskStatus
 from apps.tasks.config import Tasks
@@ -89,6 +90,17 @@ def test_tasks_are_executed_and_cancelled_within_a_second(
         held.go.set()
         wait_for(lambda: {status(each) for each in (second, third, fourth)} == {TaskStatus.DONE})
     assert status(first) == TaskStatus.CANCELLED
+
+
+def test_tasks_wait_while_they_are_off(start: Callable[[], Dispatcher], configure: Callable[..., None]) -> None:
+    configure(AdditionalServices, luna_tasks=False)
+    with installed(Numbers()):
+        task = make_task(Numbers(), {"until": 2}, account_id=make_account().pk)
+        worker = start()
+        time.sleep(0.2)
+        assert worker.status()["executed"] == 0
+        configure(AdditionalServices, luna_tasks=True)
+        wait_for(lambda: status(task) == TaskStatus.DONE)
 
 
 def test_a_closed_worker_gives_its_stages_back(
