@@ -28,6 +28,7 @@ NOT_BENCHMARKS = {"__main__", "filling", "listeners", "people", "report", "scans
 LONG = {
     "indexes",
     "events_table",
+    "exporter",
     "joined",
     "list_among_many",
     "list_memory",
