@@ -27,12 +27,12 @@ from apps.common.times import utc_now
 from apps.events.config import EventsSearch
 from apps.events.meta_index import meta_indexes
 from apps.events.models import Event, EventDescriptor
-from apps.events.partitions import key_at
+from apps.events.partitions import EPOCH, key_at
 from apps.events.positions import Order, Positions
 
 DESCRIPTORS = Descriptors(table="events_eventdescriptor", owner="event_id")
 INDEXED_LIFETIME_S = 60
-STORING = timedelta(hours=1)  # at most between the time of a key and `insert_time`
+STORING = key_at(EPOCH + timedelta(hours=1))  # an hour in keys: `insert_time` is at most so far from the key's time
 WINDOW_TERMS = frozenset({"event_ids", "event_id__gte", "event_id__lt", "create_time__gte", "create_time__lt"})
 
 
@@ -45,9 +45,9 @@ def events_filter(*, scope: Scope, filters: Filters) -> QuerySet[Event]:
 def _partitions(filters: Filters) -> Iterator[Q]:
     """Yield the keys between bounds of `insert_time`, which select partitions."""
     if "insert_time__gte" in filters:
-        yield Q(pk__gte=key_at(filters["insert_time__gte"] - STORING))
+        yield Q(pk__gte=key_at(filters["insert_time__gte"]) - STORING)
     if "insert_time__lt" in filters:
-        yield Q(pk__lt=key_at(filters["insert_time__lt"] + STORING))
+        yield Q(pk__lt=key_at(filters["insert_time__lt"]) + STORING)
 
 
 def events_page(

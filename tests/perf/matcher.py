@@ -127,7 +127,7 @@ Clients = Mapping[str, Callable[[], Client]]
 
 def alone(each: Filled, version: DescriptorVersion, clients: Clients) -> Iterator[Row]:
     """One client: the servers and the scan of the codes in turns."""
-    copy = service().copies.get(each.list_id)
+    copy = service().copies.get(each.list_id, version.version)
     if copy is None:
         raise RuntimeError("the list is not in memory")
     opened = {name: client() for name, client in clients.items()}

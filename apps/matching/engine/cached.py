@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import Error, connection
 
 from apps.common.config import config, web_processes
-from apps.common.descriptors import DescriptorVersion, Vector, versions
+from apps.common.descriptors import DescriptorVersion, Vector
 from apps.common.process import PerProcess, Status
 from apps.common.processors import usable_processors
 from apps.common.scope import Scope
@@ -68,7 +68,7 @@ class Service:
         if self.loaded:
             return
         wanted, _ = lists_wanted()
-        missing = [row for row, _ in wanted if self.copies.get(row.list_id) is None]
+        missing = [row for row, version in wanted if self.copies.get(row.list_id, version.version) is None]
         if missing:
             raise RuntimeError(f"{len(missing)} of {len(wanted)} lists are not in memory yet")
         self.loaded = True
@@ -91,7 +91,9 @@ class Service:
             "fast_bytes": sum(each.bytes for each in described),
             "fast_searches": self.answers["fast"],
             "fast_least_recall_of_strangers": min((each.strangers for each in described), default=None),
-            "fast_least_recall_of_known": min((each.known for each in described), default=None),
+            "fast_least_recall_of_known": min(
+                (each.known for each in described if each.known is not None), default=None
+            ),
             "searches": self.joiner.items,
             "scans": self.joiner.batches,
             **({} if device is None else device.status()),
@@ -120,7 +122,7 @@ def list_cache_check() -> None:
 class CachedMatcher:
     """Exact implementation of `protocol.Matcher`: the answers are those of the database.
 
-    Candidates are searched in memory if they are faces of one list that is cached, in the default version. All others,
+    Candidates are searched in memory if they are faces of one list that is cached in this version. All others,
     and every search that memory cannot prove, are searched in the database. With `fast`, fast codes propose in lists
     that have them: the hits are right, but some may be missing.
     """
@@ -138,17 +140,22 @@ class CachedMatcher:
         threshold: float,
     ) -> list[list[Hit]]:
         if vectors and isinstance(candidates, FaceCandidates) and can_serve(candidates, version):
-            found = self._from_memory(candidates, vectors, limit, threshold)
+            found = self._from_memory(candidates, version, vectors, limit, threshold)
             if found is not None:
                 return found
         return self.database.search(candidates, version, vectors, limit, threshold)
 
     def _from_memory(
-        self, candidates: FaceCandidates, vectors: Sequence[Vector], limit: int, threshold: float
+        self,
+        candidates: FaceCandidates,
+        version: DescriptorVersion,
+        vectors: Sequence[Vector],
+        limit: int,
+        threshold: float,
     ) -> list[list[Hit]] | None:
         others = {name: value for name, value in candidates.filters.items() if name != "list_id"}
         answers = service().answers
-        copy = service().copies.get(cast(UUID, candidates.filters["list_id"]))
+        copy = service().copies.get(cast(UUID, candidates.filters["list_id"]), version.version)
         if copy is None or not candidates.scope.allows(UUID(copy.manifest.account_id)):
             return None
         if self.fast and copy.fast is not None:
@@ -187,7 +194,7 @@ def _joined(copy: ListCopy, vectors: Sequence[Vector], limit: int, threshold: fl
 
 
 def can_serve(candidates: FaceCandidates, version: DescriptorVersion) -> bool:
-    """Return whether faces of one list in the default version are asked for, and the list can be in memory."""
+    """Return whether faces of one list are asked for in the version of its copy in memory."""
     settings = config(DescriptorsCache)
     list_id = candidates.filters.get("list_id")
     lists = settings.cached_data.faces_lists
@@ -197,8 +204,7 @@ def can_serve(candidates: FaceCandidates, version: DescriptorVersion) -> bool:
         and list_id not in lists.exclude
         and (lists.include is None or list_id in lists.include)
         and not OF_FEW & candidates.filters.keys()
-        and version.version in versions.defaults()
-        and service().copies.get(list_id) is not None
+        and service().copies.get(list_id, version.version) is not None
     )
 
 
@@ -206,5 +212,5 @@ def can_serve_fast(candidates: FaceCandidates, version: DescriptorVersion) -> bo
     """Return whether `can_serve` holds, the list has fast codes, and fast matching is asked for."""
     if (candidates.speed or config(MatchingSpeed).default_speed) != "fast" or not can_serve(candidates, version):
         return False
-    copy = service().copies.get(cast(UUID, candidates.filters["list_id"]))
+    copy = service().copies.get(cast(UUID, candidates.filters["list_id"]), version.version)
     return copy is not None and copy.fast is not None

@@ -132,16 +132,19 @@ def fast_copy_of(copy: ListCopy) -> FastCopy | None:
 
 
 class Copies:
-    """The copies of all lists that this process has mapped."""
+    """The copies of all lists that this process has mapped, by list and descriptor version.
+
+    A list has copies in two versions after a change of the default version, until the builder deletes the old one.
+    """
 
     def __init__(self, root: Path, device: "MatchingDevice | None" = None) -> None:
         self.root, self.device = root, device
-        self._copies: dict[UUID, ListCopy] = {}
+        self._copies: dict[tuple[UUID, int], ListCopy] = {}
         self._read: dict[str, tuple[int, int]] = {}  # directory: inode and time of its manifest
         self._lock = threading.Lock()
 
-    def get(self, list_id: UUID) -> ListCopy | None:
-        return self._copies.get(list_id)
+    def get(self, list_id: UUID, version: int) -> ListCopy | None:
+        return self._copies.get((list_id, version))
 
     def all(self) -> Sequence[ListCopy]:
         return tuple(self._copies.values())
@@ -149,7 +152,7 @@ class Copies:
     def refresh(self) -> None:
         """Map new segments and drop those of removed directories. Damaged ones are dropped and made anew."""
         with self._lock:
-            copies: dict[UUID, ListCopy] = {}
+            copies: dict[tuple[UUID, int], ListCopy] = {}
             known = {each.directory.name: each for each in self._copies.values()}
             read: dict[str, tuple[int, int]] = {}
             for path in sorted(self.root.glob(f"*/{MANIFEST}")):
@@ -167,14 +170,14 @@ class Copies:
                         copy.fast = fast
                     if not copy.intact:
                         raise SegmentError(f"{name}: a segment is damaged")
-                    copies[UUID(copy.manifest.list_id)] = copy
+                    copies[_place(copy)] = copy
                 except FileNotFoundError:
                     read.pop(name, None)
                     if _unchanged(path, stat):
                         path.unlink(missing_ok=True)
                         logger.error("%s: a segment is missing; the builder makes it anew", name)
                     elif known_copy := known.get(name):
-                        copies[UUID(known_copy.manifest.list_id)] = known_copy
+                        copies[_place(known_copy)] = known_copy
                 except SegmentError as error:
                     read.pop(name, None)
                     path.unlink(missing_ok=True)
@@ -186,6 +189,10 @@ class Copies:
                     segments = [each.segment for each in copy.segments]
                     copy.scan = self.device.scan_of(segments, copy.dead, copy.scan)
             self._copies, self._read = copies, read
+
+
+def _place(copy: ListCopy) -> tuple[UUID, int]:
+    return UUID(copy.manifest.list_id), copy.manifest.version
 
 
 def _unchanged(path: Path, before: os.stat_result | None) -> bool:

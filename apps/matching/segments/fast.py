@@ -17,6 +17,7 @@ import numpy as np
 from apps.matching.segments.codes import Floats
 from apps.matching.segments.scan import Best, Keys, Proposed, Rows, Segment, scan, scan_floats
 
+NEVER = 2**31  # vectors of one search
 PER_RESULT = 40  # candidates for each result, if that is more than the number that was measured for 5 results
 
 
@@ -25,12 +26,14 @@ class FastCodes:
     """Fast codes of all rows of a segment.
 
     `projection`: float32 [c, d], orthonormal rows in the coordinates of the segment. `index`: FAISS's index of the
-    projected rows, in their order. `candidates`: rows to propose for five results.
+    projected rows, in their order. `candidates`: rows to propose for five results. `exact_from`: vectors of one search
+    from which it is faster to compare all rows completely.
     """
 
     projection: Floats
     index: Any
     candidates: int
+    exact_from: int
 
     @property
     def rows(self) -> int:
@@ -64,16 +67,20 @@ def proposals_fast(
 ) -> list[Proposed]:
     """Return for each vector the rows that probably contain its `limit` nearest rows.
 
-    `segments`: each with the rows to skip; those without fast codes are compared completely. `loose`: keys and vectors
-    outside of segments. The floor of a result holds for the rows that fast codes propose, not for all.
+    `segments`: each with the rows to skip; those without fast codes are compared completely, and so are all if there
+    are so many vectors that this is faster. `loose`: keys and vectors outside of segments. The floor of a result holds
+    for the rows that fast codes propose, not for all.
     """
-    best = [Best.of(1, limit, threshold) for _ in vectors]
-    for place, each in enumerate(best):
-        scan_floats(*loose, vectors[place : place + 1], each)
+    best = Best.of(len(vectors), limit, threshold)
+    scan_floats(*loose, vectors, best)
     for segment, without, fast in segments:
-        only: Sequence[Rows | None] = [None] * len(vectors)
-        if fast is not None:
-            only = fast.near(segment.basis.rotated(vectors), max(fast.candidates, PER_RESULT * limit))
-        for place, rows in enumerate(only):
-            scan(segment, vectors[place : place + 1], best[place], without=without, only=rows)
-    return [each.result()[0] for each in best]
+        if fast is None or len(vectors) >= fast.exact_from:
+            scan(segment, vectors, best, without=without)
+            continue
+        near = fast.near(segment.basis.rotated(vectors), max(fast.candidates, PER_RESULT * limit))
+        for place, rows in enumerate(near):
+            own = slice(place, place + 1)
+            part = best.part(own)
+            scan(segment, vectors[own], part, without=without, only=rows)
+            best.take(own, part)
+    return best.result()

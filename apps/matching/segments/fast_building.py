@@ -98,12 +98,11 @@ class FastBuilder:
                 described = fast_write(path, made, rows=file.rows, known_cosine=known_cosine)
             (directory / FAST_STATE).unlink(missing_ok=True)
             logger.info(
-                "List %s has fast codes: %d rows in %.0f s, recall %.4f of strangers, %.4f of known people",
+                "List %s has fast codes: %d rows in %.0f s, %s",
                 manifest.list_id,
                 file.rows,
                 time.monotonic() - started,
-                described.strangers,
-                described.known,
+                described.recall,
             )
         except (SegmentError, FileNotFoundError):  # the builder of lists makes the segment anew
             return

@@ -18,7 +18,7 @@ from apps.matching.segments.fast import FastCodes
 from apps.matching.segments.fast_making import Made
 from apps.matching.segments.files import FAST_SUFFIX, SegmentError, replaced
 
-FAST_FORMAT = 1
+FAST_FORMAT = 2
 MAX_HEAD_BYTES = 4096
 
 
@@ -26,7 +26,7 @@ MAX_HEAD_BYTES = 4096
 class FastDescription:
     """What the first line of a file says: its rows, shape and size, and what was measured when it was made.
 
-    `strangers`, `known`: see `Recall`. `made_at`: seconds since 1970.
+    `strangers`, `known`: see `Recall`. `exact_from`: see `FastCodes`. `made_at`: seconds since 1970.
     """
 
     rows: int
@@ -34,12 +34,19 @@ class FastDescription:
     pieces: int
     components: int
     candidates: int
+    exact_from: int
     strangers: float
-    known: float
+    known: float | None
     known_cosine: float
     made_at: float
     bytes: int
     crc: int
+
+    @property
+    def recall(self) -> str:
+        """The measured recall as a part of a sentence."""
+        known = "not measurable" if self.known is None else f"{self.known:.4f}"
+        return f"recall {self.strangers:.4f} of strangers, {known} of known people"
 
 
 def fast_path(directory: Path, segment: str) -> Path:
@@ -58,6 +65,7 @@ def fast_write(path: Path, made: Made, *, rows: int, known_cosine: float) -> Fas
         pieces=made.shape.pieces,
         components=len(projection),
         candidates=made.shape.candidates,
+        exact_from=made.fast.exact_from,
         strangers=made.recall.strangers,
         known=made.recall.known,
         known_cosine=known_cosine,
@@ -111,4 +119,4 @@ def fast_read(path: Path, described: FastDescription, rows: int, dimension: int)
         raise SegmentError(f"{path.name}: FAISS cannot read it") from error
     if index.ntotal != rows:
         raise SegmentError(f"{path.name}: of another segment")
-    return FastCodes(projection, index, described.candidates)
+    return FastCodes(projection, index, described.candidates, described.exact_from)

@@ -3,8 +3,10 @@
 Both are decided by searches with the list's own descriptors, whose right answers an exact scan knows.
 """
 
+import math
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -12,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.matching.segments.codes import Floats
-from apps.matching.segments.fast import PER_RESULT, FastCodes, with_one_thread
-from apps.matching.segments.scan import Rows, Segment, proposals
+from apps.matching.segments.fast import NEVER, PER_RESULT, FastCodes, proposals_fast, with_one_thread
+from apps.matching.segments.scan import Keys, Proposed, Rows, Segment, proposals
 
 PIECES = (16, 32, 64, 96, 128)
 COMPONENTS_PER_PIECE = (2, 4)
@@ -25,20 +27,30 @@ BATCH_ROWS = 16_384
 EXACT_AT_ONCE = 30
 PIECE_NS, CANDIDATE_NS = 0.04, 350.0  # to compare one piece of a row, and one candidate completely
 SEED = 2026
+TIMED = 3  # times that each scan is measured
+NO_ROWS: Rows = np.empty(0, np.intp)
 TRIES = 3  # shapes that are made and measured, if their recall stays below the estimate
 
 Progress = Callable[[float], None]
 
 
 class Recall(NamedTuple):
-    """Shares that fast codes find: of the 5 nearest faces of strangers, and of the stored faces of known people."""
+    """Shares that fast codes find: of the 5 nearest faces of strangers, and of the stored faces of known people.
+
+    `known` is None if strangers are nearer than all known people, so that there is nothing to find.
+    """
 
     strangers: float
-    known: float
+    known: float | None
 
     def reaches(self, target: float) -> bool:
         """Return whether strangers have the target, and a tenth of its misses is missed of known people."""
-        return self.strangers >= target and self.known >= 1 - (1 - target) / 10
+        return self.strangers >= target and (self.known is None or self.known >= 1 - (1 - target) / 10)
+
+    @classmethod
+    def of(cls, strangers: NDArray[np.bool_], known: NDArray[np.bool_]) -> "Recall":
+        """Return the shares of searches whose right row was found."""
+        return cls(float(strangers.mean()), float(known.mean()) if known.size else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +74,14 @@ class Made(NamedTuple):
 class Questions:
     """Searches with descriptors of the segment, in its coordinates.
 
-    `strangers`: the rows `own`, float32 [m, d]. `nearest`: their 5 nearest other rows, int [m, 5]. `known`: new
-    descriptors of the same people, float32 [m, d].
+    `strangers`: stored descriptors, float32 [m, d]. `nearest`: their 5 nearest other rows, int [m, 5]. `known`: new
+    descriptors of stored people, float32 [k, d], k ≤ m. `stored`: the rows of these people, all among the 5 nearest.
     """
 
-    own: Rows
     strangers: Floats
     nearest: NDArray[np.intp]
     known: Floats
+    stored: Rows
 
 
 def decoded(segment: Segment, rows: Rows | slice) -> Floats:
@@ -83,37 +95,51 @@ def questions_of(segment: Segment, known_cosine: float, random: np.random.Genera
     """Draw rows of the segment, and find their nearest rows exactly.
 
     `known_cosine`: cosine of a new descriptor of a person with the stored one. It has the stored one's part of that
-    size, and for the rest another person's descriptor.
+    size, and for the rest another person's descriptor. Where strangers are nearer, exact scans do not find the person
+    either, and the question is left out.
     """
     count = len(segment.keys)
     own = np.sort(random.choice(count, min(ASKED, count), replace=False))
     strangers = decoded(segment, own)
-    wanted = min(TOP, count - 1)
-    nearest = np.empty((len(own), wanted), np.intp)
-    loose = np.empty(0, np.int64), np.empty((0, strangers.shape[1]), np.float32)
-    for start in range(0, len(own), EXACT_AT_ONCE):
-        asked = strangers[start : start + EXACT_AT_ONCE]
-        turned = asked if segment.basis.rotation is None else asked @ segment.basis.rotation
-        found = proposals([(segment, np.empty(0, np.intp), None)], loose, turned, wanted + 1, -1.0)
-        for place, each in enumerate(found, start=start):
-            rows = np.setdiff1d(segment.places(each.keys), own[place : place + 1])
-            cosines = decoded(segment, rows) @ strangers[place]
-            nearest[place] = rows[np.argsort(-cosines, kind="stable")[:wanted]]
+    near = _nearest(segment, strangers, TOP + 1)
+    nearest = np.array([rows[rows != row][:TOP] for row, rows in zip(own, near, strict=True)])
     others = np.roll(strangers, 1, axis=0)
     beside = others - (others * strangers).sum(axis=1, keepdims=True) * strangers
     beside /= np.maximum(np.linalg.norm(beside, axis=1, keepdims=True), np.float32(1e-30))
-    known = known_cosine * strangers + (1 - known_cosine**2) ** 0.5 * beside
-    return Questions(own, strangers, nearest, known.astype(np.float32))
+    known = (known_cosine * strangers + (1 - known_cosine**2) ** 0.5 * beside).astype(np.float32)
+    met = np.array([row in rows for row, rows in zip(own, _nearest(segment, known, TOP), strict=True)])
+    return Questions(strangers, nearest, known[met], own[met])
+
+
+def _nearest(segment: Segment, vectors: Floats, limit: int) -> Iterator[Rows]:
+    """Yield the `limit` nearest rows of each vector in the coordinates of the segment, nearest first."""
+    for start in range(0, len(vectors), EXACT_AT_ONCE):
+        some = vectors[start : start + EXACT_AT_ONCE]
+        for vector, each in zip(some, _proposed(segment, _turned(segment, some), limit), strict=True):
+            rows = segment.places(each.keys)
+            yield rows[np.argsort(-(decoded(segment, rows) @ vector), kind="stable")[:limit]]
+
+
+def _proposed(segment: Segment, vectors: Floats, limit: int) -> list[Proposed]:
+    return proposals([(segment, NO_ROWS, None)], _no_loose(vectors), vectors, limit, -1.0)
+
+
+def _turned(segment: Segment, vectors: Floats) -> Floats:
+    """Return vectors in the coordinates of the segment as descriptors."""
+    return vectors if segment.basis.rotation is None else vectors @ segment.basis.rotation
+
+
+def _no_loose(vectors: Floats) -> tuple[Keys, Floats]:
+    return np.empty(0, np.int64), vectors[:0]
 
 
 def recall_of(fast: FastCodes, questions: Questions) -> Recall:
     """Return what fast codes find of the right rows."""
     candidates = max(fast.candidates, PER_RESULT * TOP)
     proposed = fast.near(questions.strangers, candidates)
-    strangers = [np.isin(right, rows) for right, rows in zip(questions.nearest, proposed, strict=True)]
-    met = fast.near(questions.known, candidates)
-    known = [row in rows for row, rows in zip(questions.own, met, strict=True)]
-    return Recall(float(np.mean(strangers)) if questions.nearest.size else 1.0, float(np.mean(known)))
+    strangers = np.array([np.isin(right, rows) for right, rows in zip(questions.nearest, proposed, strict=True)])
+    met = fast.near(questions.known, candidates) if len(questions.known) else []
+    return Recall.of(strangers, np.array([row in rows for row, rows in zip(questions.stored, met, strict=True)], bool))
 
 
 def fast_make(
@@ -139,12 +165,39 @@ def fast_make(
         projection = np.ascontiguousarray(components[_allocated(spread, shape)])
         fast = _made(segment, projection, shape, sample @ projection.T, progress)
         made = Made(fast, shape, recall_of(fast, questions))
-        if best is None or made.recall > best.recall:
+        if best is None or (made.recall.strangers, made.recall.known or 0) > (
+            best.recall.strangers,
+            best.recall.known or 0,
+        ):
             best = made
         if made.recall.reaches(target):
             break
     assert best is not None  # noqa: S101 - the largest shape always follows
-    return best
+    return best._replace(fast=replace(best.fast, exact_from=_exact_from(segment, best.fast, questions)))
+
+
+def _exact_from(segment: Segment, fast: FastCodes, questions: Questions) -> int:
+    """Return the number of vectors from which an exact scan takes less CPU time than fast codes.
+
+    One exact scan reads all codes for all of its vectors. Its time is interpolated between one vector and a batch.
+    """
+    vectors = _turned(segment, questions.strangers[:EXACT_AT_ONCE])
+    many = len(vectors)
+    batch_s = _cpu_s(lambda: proposals_fast([(segment, NO_ROWS, fast)], _no_loose(vectors), vectors, TOP, -1.0))
+    exact_s = _cpu_s(lambda: _proposed(segment, vectors, TOP))
+    one_s = _cpu_s(lambda: _proposed(segment, vectors[:1], TOP))
+    fast_s, more_s = batch_s / many, (exact_s - one_s) / (many - 1)  # for each vector, for each further vector
+    return NEVER if fast_s <= more_s else max(1, math.ceil((one_s - more_s) / (fast_s - more_s)))
+
+
+def _cpu_s(call: Callable[[], object]) -> float:
+    """Return the least CPU time of this thread that a call takes."""
+    times = []
+    for _ in range(TIMED):
+        started = time.thread_time()
+        call()
+        times.append(time.thread_time() - started)
+    return min(times)
 
 
 def _shapes(rows: int, dimension: int) -> list[Shape]:
@@ -177,14 +230,14 @@ def _shapes_that_suffice(
             seen = _quantised(sample @ projection.T, shape)
             strangers = questions.strangers @ projection.T
             known = questions.known @ projection.T
-            own = seen(strangers)
+            stored = seen(decoded(segment, questions.stored) @ projection.T)
             nearest = seen(right @ projection.T).reshape(*questions.nearest.shape, -1)
             others = seen(sample @ projection.T).T
             ranks[size] = (
                 _share_above(strangers @ others, np.einsum("mc,mtc->mt", strangers, nearest)) * rows,
-                _share_above(known @ others, np.einsum("mc,mc->m", known, own)[:, None]) * rows,
+                _share_above(known @ others, np.einsum("mc,mc->m", known, stored)[:, None]) * rows,
             )
-        found = Recall(*(float((each < shape.candidates).mean()) if each.size else 1.0 for each in ranks[size]))
+        found = Recall.of(*(each < shape.candidates for each in ranks[size]))
         if found.reaches(target):
             yield shape
     yield max(shapes, key=lambda each: (each.pieces, each.candidates))
@@ -241,4 +294,4 @@ def _made(segment: Segment, projection: Floats, shape: Shape, training: Floats, 
     for start in range(0, count, BATCH_ROWS):
         index.add(np.ascontiguousarray(decoded(segment, slice(start, start + BATCH_ROWS)) @ projection.T))
         progress(start / count)
-    return FastCodes(projection, index, shape.candidates)
+    return FastCodes(projection, index, shape.candidates, NEVER)

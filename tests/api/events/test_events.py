@@ -339,6 +339,9 @@ def test_insert_time_selects_partitions(client: Client, account: Account) -> Non
     assert found(client, insert_time__gte=stored.isoformat()) == [event.event_id]
     assert found(client, insert_time__lt=after, insert_time__gte=before) == [event.event_id]
     assert found(client, insert_time__gte=after) == found(client, insert_time__lt=stored.isoformat()) == []
+    assert found(client, insert_time__gte="0001-01-01T00:00:00Z", insert_time__lt="9999-12-31T23:59:59.999999Z") == [
+        event.event_id
+    ]
 
 
 def test_searches_of_meta_read_pages_in_order(client: Client, account: Account) -> None:

@@ -111,6 +111,29 @@ def test_every_origin(client: Client, account: Account) -> None:
     assert answer[0]["matches"][3]["result"][0]["event"] == {"event_id": str(event.event_id)}
 
 
+def test_events_by_area_and_id(client: Client, account: Account) -> None:
+    places = ((10.0, 60.0), (10.5, 60.0), (-170.0, 60.0))
+    near, edge, far = (make_matched_event(account, VECTORS[0], longitude=x, latitude=y) for x, y in places)
+    make_matched_event(account, VECTORS[0])
+    area: dict[str, Any] = {
+        "origin_longitude": 10.0,
+        "origin_latitude": 60.0,
+        "longitude_delta": 0.5,
+        "latitude_delta": 0.01,
+    }
+    first, second, third = sorted(str(each.event_id) for each in (near, edge, far))
+    ids: dict[str, Any] = {"event_ids": [first, second, third]}
+    blocks = [area, ids | {"event_id__gte": second}, ids | {"event_id__gte": second, "event_id__lt": third}]
+    answer = matched(
+        client, raw(VECTORS[0]), *({"filters": {"origin": "events", **each}, "limit": 5} for each in blocks)
+    )
+    assert found_ids(answer, "event", 0) == [str(near.event_id), str(edge.event_id)]
+    assert sorted(found_ids(answer, "event", 1)) == [second, third]
+    assert found_ids(answer, "event", 2) == [second]
+    for wrong in (area | {"longitude_delta": 91}, area | {"origin_latitude": 91}, {"event_id__gte": "1"}):
+        failed(client, body(raw(VECTORS[0]), {"filters": {"origin": "events", **wrong}}), 400, 12027)
+
+
 def test_limit_and_threshold(client: Client, account: Account, version: DescriptorVersion) -> None:
     for vector in VECTORS[:10]:
         make_face(account, vector)

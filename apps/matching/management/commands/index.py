@@ -67,6 +67,6 @@ def described(root: Path, directory: Path, manifest: Manifest) -> str:
         return start + ("waiting" if wants_fast(root, UUID(manifest.list_id), manifest.rows) else "exact only")
     made = datetime.fromtimestamp(codes.made_at, UTC)
     return (
-        f"{start}whole: {codes.rows} rows, {codes.bytes:,} bytes in each process, recall {codes.strangers:.4f} of "
-        f"strangers, {codes.known:.4f} of known people, made {made:%Y-%m-%d %H:%M:%S} UTC"
+        f"{start}whole: {codes.rows} rows, {codes.bytes:,} bytes in each process, {codes.recall}, "
+        f"made {made:%Y-%m-%d %H:%M:%S} UTC"
     )

@@ -28,7 +28,7 @@ from apps.matching.segments import codes, files
 from apps.matching.segments.builder import builder_lock
 from apps.matching.segments.running import running
 from tests.factories import make_account, unit_vectors
-from tests.unit.matching.segments.conftest import DIMENSION, Cached
+from tests.unit.matching.segments.conftest import DIMENSION, VERSION, Cached
 
 
 class KilledError(BaseException):
@@ -209,7 +209,7 @@ def test_a_list_that_outgrows_its_coordinates(
     for _ in range(2):
         cached_list.build(later_s=builder_module.TAIL_AFTER_S + 1)
         cached_list.check(asked, 100)
-    copy = service().copies.get(cached_list.row.list_id)
+    copy = service().copies.get(cached_list.row.list_id, VERSION)
     assert copy is not None
     assert [each.segment.basis.head for each in copy.segments] == [8]
 
@@ -237,7 +237,7 @@ def test_many_changes_are_read_as_a_list(filled: Cached, asked: Vector, monkeypa
     monkeypatch.setattr(builder_module, "MAX_TAIL_ROWS", 10)
     filled.add(unit_vectors(12, DIMENSION, seed=9))
     filled.build()
-    copy = service().copies.get(filled.row.list_id)
+    copy = service().copies.get(filled.row.list_id, VERSION)
     assert copy is not None
     assert [len(each.segment.keys) for each in copy.segments] == [312]
     filled.check(asked, 1000)
@@ -288,7 +288,7 @@ def test_the_thread(cached_list: Cached, asked: Vector, configure: Callable[...,
     running()
     try:
         deadline = time.monotonic() + 20
-        while service().copies.get(cached_list.row.list_id) is None and time.monotonic() < deadline:
+        while service().copies.get(cached_list.row.list_id, VERSION) is None and time.monotonic() < deadline:
             time.sleep(0.05)
         cached_list.check(asked)
         assert running.status() == {"builds": True, "lists_over_memory_limit": 0}

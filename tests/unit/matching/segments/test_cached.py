@@ -17,7 +17,7 @@ from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.faces import changes
 from apps.faces.changes import changes_purge
-from apps.faces.models import Face
+from apps.faces.models import Face, FaceDescriptor
 from apps.faces.services import (
     face_attribute_delete,
     face_delete,
@@ -25,7 +25,7 @@ from apps.faces.services import (
     list_detach_faces,
 )
 from apps.matching.config import DescriptorsCache
-from apps.matching.engine.cached import CachedMatcher, list_cache_check, service
+from apps.matching.engine.cached import CachedMatcher, can_serve, list_cache_check, service
 from apps.matching.engine.database import DatabaseMatcher
 from apps.matching.segments import builder as builder_module
 from apps.matching.segments import copies, deciding, scan
@@ -33,7 +33,7 @@ from apps.matching.segments.builder import builder_lock
 from apps.matching.segments.codes import Basis
 from apps.matching.segments.files import manifest_read, manifest_write, segment_write
 from apps.matching.types import FaceCandidates
-from tests.factories import make_account, unit_vectors
+from tests.factories import make_account, make_version, unit_vectors
 from tests.unit.matching.segments.conftest import DIMENSION, VERSION, Cached
 
 
@@ -43,6 +43,25 @@ def test_answers_of_the_database(filled: Cached, asked: Vector) -> None:
             filled.check(asked, limit, threshold)
     filled.check(unit_vectors(30, DIMENSION, seed=3))
     filled.check(unit_vectors(300, DIMENSION)[:1], 30)  # twenty-one equal descriptors: in the order of making
+
+
+def test_versions_do_not_mix(cached_list: Cached, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a change of the default version, the copy of the old one does not answer for the new one."""
+    newer = make_version(9803, DIMENSION)
+    faces = cached_list.add(unit_vectors(20, DIMENSION))
+    cached_list.build()
+    vectors = unit_vectors(20, DIMENSION, seed=5)
+    for face, vector in zip(faces, vectors, strict=True):
+        FaceDescriptor.objects.create(face=face, version=newer.version, vector=vector)
+    monkeypatch.setitem(versions._defaults, "face", newer.version)
+    arguments = cached_list.candidates(), newer, [vectors[7]], 5, -1.0
+    for built in (False, True):
+        if built:
+            cached_list.build()
+        found = CachedMatcher().search(*arguments)
+        assert found == DatabaseMatcher().search(*arguments)
+        assert found[0][0].key == faces[7].pk
+        assert can_serve(cached_list.candidates(), newer) == built
 
 
 def test_changes_are_seen_at_once(filled: Cached, asked: Vector) -> None:
@@ -130,7 +149,7 @@ def test_changes_are_written(filled: Cached, asked: Vector, merge: bool, monkeyp
         before = manifest_read(filled.directory).mark
         filled.build(later_s=builder_module.TAIL_AFTER_S + 1)
         assert manifest_read(filled.directory).mark != before
-        copy = service().copies.get(filled.row.list_id)
+        copy = service().copies.get(filled.row.list_id, VERSION)
         assert copy is not None
         filled.check(asked, 1000)
         assert not len(copy.state.keys)  # nothing beside the segments
@@ -242,7 +261,7 @@ def test_a_deleted_list(filled: Cached, asked: Vector) -> None:
     assert filled.check(asked, memory=False) == [[], [], []]
     filled.build()
     assert not list(filled.root.glob("*-*"))
-    assert service().copies.get(filled.row.list_id) is None
+    assert service().copies.get(filled.row.list_id, VERSION) is None
 
 
 def damage_truncate(cached: Cached) -> None:
@@ -367,13 +386,13 @@ def test_files_are_private(filled: Cached) -> None:
 def test_removed_faces_leave_the_disk(filled: Cached, asked: Vector, direction: int) -> None:
     face_delete(account_id=filled.account.account_id, face_id=Face.objects.unscoped().order_by("pk")[0].face_id)
     filled.build(later_s=builder_module.TAIL_AFTER_S + 1)
-    copy = service().copies.get(filled.row.list_id)
+    copy = service().copies.get(filled.row.list_id, VERSION)
     assert copy is not None
     assert sum(len(each.segment.keys) for each in copy.segments) == 300
     oldest = filled.directory / copy.segments[0].name
     os.utime(oldest, (0, oldest.stat().st_mtime - direction * (builder_module.FORGET_AFTER_S + 60)))
     filled.build()
-    copy = service().copies.get(filled.row.list_id)
+    copy = service().copies.get(filled.row.list_id, VERSION)
     assert copy is not None
     assert [len(each.segment.keys) for each in copy.segments] == [299]
     filled.check(asked, 1000)

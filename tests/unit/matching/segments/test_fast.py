@@ -1,6 +1,7 @@
 """Fast codes: what they find, and that whatever they find is right."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 
 import numpy as np
@@ -16,6 +17,7 @@ from apps.matching.engine.database import DatabaseMatcher
 from apps.matching.engine.protocol import Hit
 from apps.matching.plugins.router import Router
 from apps.matching.segments import fast, fast_building, fast_making
+from apps.matching.segments import scan as scan_module
 from apps.matching.segments.builder import lists_wanted
 from apps.matching.segments.fast_building import FastBuilder, fast_build_once, fast_lock
 from apps.matching.segments.fast_making import fast_make, recall_of
@@ -31,12 +33,13 @@ def test_recall_is_measured_and_reached() -> None:
     segment = segment_of(rows)
     made = fast_make(segment, target=0.97, known_cosine=0.6)
     assert made.recall.reaches(0.97)
+    assert made.recall.known is not None
     strangers = decaying(100, 64, 9, 0.5)
     own = np.arange(100) * 100
     known = unit(0.6 * rows[own] + 0.8 * np.roll(rows[own], 1, axis=0))
     right = [nearest(segment.keys, rows, vector, 5, -1.0) for vector in strangers]
     proposed = fast.proposals_fast(
-        [(segment, np.empty(0, np.intp), made.fast)],
+        [(segment, np.empty(0, np.intp), replace(made.fast, exact_from=fast.NEVER))],
         (NOTHING[0], rows[:0]),
         strangers,
         5,
@@ -59,11 +62,49 @@ def test_a_low_recall_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert recall_of(made.fast, questions).strangers == pytest.approx(made.recall.strangers, abs=0.1)
 
 
+def test_people_behind_strangers_are_not_counted() -> None:
+    """Only known people whom an exact scan finds are asked for: others would not be missed by fast codes."""
+    segment = segment_of(decaying(3000, 64, 3, 0.5))
+    rows = fast_making.decoded(segment, slice(None))
+    questions = fast_making.questions_of(segment, 0.45, np.random.default_rng(3))
+    assert 0 < len(questions.known) < fast_making.ASKED
+    for vector, row in zip(questions.known, questions.stored, strict=True):
+        assert np.sum(rows @ vector > rows[row] @ vector + 0.01) < fast_making.TOP  # codes are off by .007
+    made = fast_make(segment, target=0.9, known_cosine=0.45)
+    assert made.recall.known is not None
+    assert made.recall.known > 0.95
+    assert fast_make(segment, target=0.9, known_cosine=-0.5).recall.known is None
+
+
+def test_large_batches_are_scanned_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the measured number of vectors on, a search scans all rows; below, it uses fast codes."""
+    rows = decaying(3000, 64, 3, 0.5)
+    segment = segment_of(rows)
+    seconds = {"exact": 0.0, "one": 0.0, "batch": 0.0}
+    measured = iter(("batch", "exact", "one") * 3)
+    monkeypatch.setattr(fast_making, "_cpu_s", lambda call: seconds[next(measured)])
+    for batch, exact, one, expected in ((60, 39, 10, 9), (30, 39, 10, fast.NEVER), (360, 39, 10, 1)):
+        seconds.update(batch=batch, exact=exact, one=one)
+        made = fast_make(segment, target=0.9, known_cosine=0.6)
+        assert made.fast.exact_from == expected
+    vectors = decaying(12, 64, 9, 0.5)
+    coded = [(segment, np.arange(7), replace(made.fast, exact_from=10, candidates=6))]
+    monkeypatch.setattr(fast, "PER_RESULT", 1)
+    loose = np.array([9_999_999]), vectors[:1]
+    right = scan_module.proposals([(segment, np.arange(7), None)], loose, vectors, 5, -1.0)
+    for some in (vectors, vectors[:10]):
+        found = fast.proposals_fast(coded, loose, some, 5, -1.0)
+        assert all((a.keys == b.keys).all() for a, b in zip(found, right, strict=False))
+    few = fast.proposals_fast(coded, loose, vectors[:9], 5, -1.0)
+    assert any(len(a.keys) != len(b.keys) or (a.keys != b.keys).any() for a, b in zip(few, right, strict=False))
+
+
 @pytest.fixture
 def coded(cached_list: Cached, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Cached:
     """A list of 120 faces with fast codes that propose few of them."""
     configure(MatchingSpeed, fast_from=1, default_speed="fast")
     monkeypatch.setattr(fast_making, "CANDIDATES", (40,))
+    monkeypatch.setattr(fast_making, "_exact_from", lambda *_: fast.NEVER)
     monkeypatch.setattr(fast, "PER_RESULT", 4)
     cached_list.add(unit_vectors(120, DIMENSION))
     cached_list.build()
