@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from django.db.models import Count, Max
 from rest_framework import serializers
 
 from apps.common.fields import FlagField
@@ -11,8 +12,8 @@ from apps.tasks.archives import Archive, archives_join
 from apps.tasks.choices import TaskKind
 from apps.tasks.filters import ObjectsContent, content_scope, source_check
 from apps.tasks.pictures import picture_sources, pictures_of
-from apps.tasks.ranges import key_ranges
-from apps.tasks.tables import DELIMITERS, KINDS, Form, objects_of, objects_rows
+from apps.tasks.ranges import KeyRange, key_ranges
+from apps.tasks.tables import DELIMITERS, KINDS, Form, objects_of, objects_rows, watched
 from apps.tasks.types.base import Part, ResultFile, SubtaskRun, TaskRun, TaskType
 
 TABLE = "export.csv"
@@ -52,7 +53,13 @@ class Exporter(TaskType):
 
     def split(self, run: TaskRun) -> Iterable[Part]:
         size = ROWS_WITH_PICTURES if run.content["save_images"] else ROWS
-        for after, until, count in key_ranges(_objects(run), size=size, check=run.check):
+        objects = _objects(run)
+        with watched(run):  # PostgreSQL counts a million rows ten times as fast as `key_ranges` reads their keys
+            found = objects.aggregate(count=Count("pk"), last=Max("pk"))
+        ranges = [KeyRange(0, found["last"] or 0, found["count"] or 0)]
+        if ranges[0].objects > size:
+            ranges = key_ranges(objects, size=size, check=run.check)
+        for after, until, count in ranges:
             yield Part(content={"after": after, "until": until}, parts=max(count, 1))
 
     def process(self, run: SubtaskRun) -> ResultFile:
