@@ -18,6 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 from skimage import data
 
+from apps.accounts.auth.principal import Actor
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account, AuditRecord, Token
 from apps.accounts.roles import Role
@@ -36,6 +37,10 @@ from apps.people.models import Person, PersonDecision, PersonEvent
 from apps.people.rows import people_refresh
 from apps.sender.models import Callback
 from apps.sender.targets import Webhook
+from apps.tasks.choices import UNFINISHED, TaskKind, TaskStatus
+from apps.tasks.models import Schedule, Subtask, Task, TaskError
+from apps.tasks.schedules.services import ScheduleDraft, schedule_create
+from apps.tasks.types.registry import task_types
 from tests.factories import PASSWORD, make_callback, make_event, token_client
 from tests.platform import platform
 
@@ -132,7 +137,35 @@ def make_rows(names: tuple[str, ...], login: str) -> Account:
     PersonEvent.objects.bulk_create(PersonEvent(person=person, event_id=each) for each in events)
     people_refresh(owner.pk)
     PersonDecision.objects.create(account=owner, kind="name", people=[person.pk], before={"people": [], "members": []})
+    make_tasks(owner, names)
     return admin
+
+
+def make_tasks(owner: Account, names: tuple[str, ...]) -> None:
+    """Create tasks of every status, with an error and a schedule."""
+    now, content = utc_now(), {"objects_type": "events", "filters": {"user_data": names[0]}}
+    for number, status in enumerate(TaskStatus):
+        task = Task.objects.create(
+            account=owner,
+            task_type=TaskKind(number + 1),
+            task_status=status,
+            create_time=now - timedelta(minutes=9 * number),
+            last_update_time=now,
+            end_time=None if status in UNFINISHED else now,
+            content=content,
+            description=names[number % len(names)],
+            count_task_parts_done=1200 * number,
+            count_task_parts_all=9000,
+            count_errors=number,
+        )
+        Subtask.objects.create(task=task, subtask_status=status, create_time=now, parts_all=9000)
+    TaskError.objects.create(
+        task=task, error_code=22002, description=names[1], detail=names[1] * 9, additional_info=names[2], error_time=now
+    )
+    draft = ScheduleDraft(
+        task_type=task_types()[TaskKind.CLUSTERING], content=content, trigger="0 9 1,15 * 1", description=names[3]
+    )
+    schedule_create(account_id=owner.pk, draft=draft, actor=Actor())
 
 
 def addresses() -> dict[str, str]:
@@ -150,6 +183,9 @@ def addresses() -> dict[str, str]:
         Callback,
         StoredObject,
         StoredBucket,
+        Task,
+        TaskError,
+        Schedule,
     )
     found = {"overview": "/admin/", "versions": "/admin/descriptor-versions/", "missing": "/admin/missing/"}
     for model in models:
@@ -161,6 +197,8 @@ def addresses() -> dict[str, str]:
     found["account-delete"] = reverse("admin:accounts_account_delete", args=(owner.pk,))
     found["face-delete"] = reverse("admin:faces_face_delete", args=(Face.everything.first().pk,))
     found["account-add"] = reverse("admin:accounts_account_add")
+    found["task-add"] = reverse("admin:tasks_task_add")
+    found["schedule-add"] = reverse("admin:tasks_schedule_add")
     found["list-add"] = reverse("admin:faces_list_add")
     found["password"] = "/admin/password_change/"
     found["pictures-line"] = reverse("admin:accounts_auditrecord_change", args=(_pictures_line(owner).pk,))
