@@ -8,20 +8,22 @@ from typing import IO, Any
 from uuid import UUID
 
 import orjson
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q
 
 from apps.accounts.models import Account
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.holdings import Erasure, Report, Trace
+from apps.common.times import utc_now
 from apps.imagestore.erasure import object_reference
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import object_open
-from apps.tasks.choices import UNFINISHED, TaskStatus
+from apps.tasks.choices import UNFINISHED, ScheduleStatus, TaskStatus
 from apps.tasks.machine.ends import task_stop
+from apps.tasks.machine.queue import revoke
 from apps.tasks.machine.wakeup import wake
-from apps.tasks.models import Subtask, Task, TaskError
+from apps.tasks.models import Schedule, Subtask, Task, TaskError
 from apps.tasks.outputs import outputs_erase, outputs_where
 from apps.tasks.results import BUCKET, TASK_KEY, results_remove
 from apps.tasks.types.base import ZIP_TYPE
@@ -55,21 +57,25 @@ class PersonTasks:
     """Results with an id of the person's objects are erased as objects of the Image Store. Their rows all have one.
 
     A running task whose content or checkpoint names the person, also by the external id, is cancelled, and the content
-    is emptied. Errors that name the person are deleted, and such items of the result of a running subtask.
+    is emptied. A schedule whose content names the person is stopped, and its content is emptied. Errors that name the
+    person are deleted, and such items of the result of a running subtask. After the erasure, stages that were running
+    continue from their last checkpoint, and what they stored in the meantime is searched again.
     """
 
     def __init__(self) -> None:
         self.tasks: dict[int, Task] = {}
+        self.schedule_ids: list[int] = []
         self.error_ids: list[int] = []
         self.output_keys: list[int] = []
         self._needles: frozenset[str] = frozenset()
+        self._accounts: set[UUID] = set()
         self._searched: set[tuple[UUID, frozenset[str]]] = set()
 
     def find(self, trace: Trace) -> None:
         needles = frozenset(object_id for kind in KINDS for ids in trace.of(kind).values() for object_id in ids)
-        accounts = {account_id for kind in KINDS for account_id in trace.of(kind)}
+        self._accounts = {account_id for kind in KINDS for account_id in trace.of(kind)}
         if needles:
-            mine = Q(account_id__in=accounts) | Q(account=None)
+            mine = Q(account_id__in=self._accounts) | Q(account=None)
             self._find_results(trace, needles, mine)
             self._find_rows(needles, mine, trace.external_id)
 
@@ -95,6 +101,8 @@ class PersonTasks:
         found = {key for key, content in tasks.values_list("task_id", "content").iterator() if names(content)}
         found |= {row.task_id for row in running.iterator() if names(row.content, row.state, bytes(row.blob or b""))}
         self.tasks = {task.task_id: task for task in tasks.filter(task_id__in=found)}
+        schedules = Schedule.objects.unscoped().filter(mine).values_list("schedule_id", "content")
+        self.schedule_ids = [key for key, content in schedules.iterator() if names(content)]
         with connection.cursor() as cursor:
             cursor.execute(
                 ERRORS, {"ids": [*needles], "form": FORM, "tasks": [*tasks.values_list("task_id", flat=True)]}
@@ -113,16 +121,40 @@ class PersonTasks:
                 task_stop(task, TaskStatus.CANCELLED, LunaError(errors.TASK_CANCELLED, task.task_id))
         Task.objects.unscoped().filter(task_id__in=ids).update(content={})
         Subtask.objects.filter(task_id__in=ids).update(content={}, state={}, blob=None)
+        Schedule.objects.unscoped().filter(schedule_id__in=self.schedule_ids).update(
+            content={}, status=ScheduleStatus.STOPPED, next_run_at=None, last_update_time=utc_now()
+        )
         TaskError.objects.filter(error_id__in=self.error_ids).delete()
         outputs_erase(keys=self.output_keys, matches=self._names)
 
     def clean(self, trace: Trace) -> None:
-        """Stop the cancelled tasks; the Image Store removes the files of results."""
-        if self.tasks:
-            wake()
+        """Restart the running stages, and erase what they stored between the search and the erasure.
+
+        The Image Store removes the files of the results that were found before.
+        """
+        if not self._needles:
+            return
+        revoke(self._accounts)
+        late = PersonTasks()
+        late._searched, known = self._searched, set(trace.named)
+        late.find(trace)
+        results_remove([UUID(each.object_id.rpartition("/")[2]) for each in trace.named - known], actor=trace.actor)
+        with transaction.atomic():
+            late.erase(trace)
+        self._add(late)
+        wake()
+
+    def _add(self, late: "PersonTasks") -> None:
+        self.tasks |= late.tasks
+        self.schedule_ids += late.schedule_ids
+        self.error_ids += late.error_ids
 
     def report(self) -> Report:
-        return {"tasks": sorted(map(str, self.tasks)), "task_errors": len(self.error_ids)}
+        return {
+            "tasks": sorted(map(str, self.tasks)),
+            "schedules": sorted(map(str, self.schedule_ids)),
+            "task_errors": len(self.error_ids),
+        }
 
 
 def _ids(data: bytes) -> set[str]:

@@ -39,6 +39,9 @@ class ReceiptSerializer(serializers.Serializer[Receipt]):
     tasks = serializers.ListField(
         child=serializers.CharField(), help_text="Tasks that name the person: running ones are cancelled."
     )
+    schedules = serializers.ListField(
+        child=serializers.CharField(), help_text="Schedules that name the person: they are stopped and emptied."
+    )
     task_errors = serializers.IntegerField(help_text="Number of erased errors of tasks.")
     objects = serializers.ListField(
         child=serializers.CharField(), help_text="Names of erased samples, images and results."

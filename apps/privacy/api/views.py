@@ -31,6 +31,7 @@ RECEIPT = {
     "mentions": 0,
     "callbacks": 0,
     "tasks": [],
+    "schedules": [],
     "task_errors": 0,
     "objects": ["visionlabs-samples/5a44/5a44bab9-5d6f-4b43-9d4a-0a7f2b6f3c5d.jpg"],
     "person_groups": [],

@@ -249,6 +249,28 @@ def release(unit: Unit, *, failed: bool = False) -> None:
     )
 
 
+def revoke(account_ids: Collection[UUID]) -> None:
+    """End the leases of these accounts and of tasks of all accounts: their stages continue from the last checkpoint.
+
+    What a stage has read since then is neither stored nor part of a result.
+    """
+    ids = [*account_ids]
+    _execute(
+        f"""UPDATE tasks_subtask AS subtask SET lease_token = NULL, lease_time = NULL
+        FROM tasks_task AS task
+        WHERE task.task_id = subtask.task_id AND (task.account_id = ANY(%s) OR task.account_id IS NULL)
+            AND subtask_status = {IN_PROGRESS} AND subtask.lease_token IS NOT NULL""",  # noqa: S608 (our own constants)
+        [ids],
+    )
+    _execute(
+        f"""UPDATE tasks_task SET lease_token = NULL, lease_time = NULL,
+            task_status = CASE task_status WHEN {IN_PROGRESS} THEN {PENDING} ELSE task_status END
+        WHERE (account_id = ANY(%s) OR account_id IS NULL)
+            AND task_status IN ({IN_PROGRESS}, {COLLECTING}) AND lease_token IS NOT NULL""",  # noqa: S608
+        [ids],
+    )
+
+
 def sweep() -> None:
     """Cancel unfinished subtasks of ended tasks, which were locked when their task ended.
 

@@ -18,11 +18,12 @@ from apps.faces.models import Face
 from apps.faces.services import face_create
 from apps.faces.types import FaceDraft
 from apps.imagestore.models import StoredObject
+from apps.imagestore.services import object_bytes
 from apps.privacy.erasure import person_erase
-from apps.tasks.choices import TaskStatus
+from apps.tasks.choices import ScheduleStatus, TaskStatus
 from apps.tasks.consistency import results_check, tasks_check
-from apps.tasks.erasure import _contains, results_erase
-from apps.tasks.models import Subtask, SubtaskOutput, Task, TaskError
+from apps.tasks.erasure import UUIDS, _contains, results_erase
+from apps.tasks.models import Schedule, Subtask, SubtaskOutput, Task, TaskError
 from apps.tasks.outputs import output_add, output_bytes
 from apps.tasks.types.base import Part, Result, ResultFile, SubtaskRun, TaskRun
 from tests.factories import make_account
@@ -37,9 +38,9 @@ class Faces(Numbers):
 
     name, number = "faces", 1003
 
-    def __init__(self, *, archive: bool = False) -> None:
+    def __init__(self, *, archive: bool = False, checkpoint: bool = True) -> None:
         super().__init__()
-        self.archive = archive
+        self.archive, self.checkpoint = archive, checkpoint
 
     def split(self, run: TaskRun) -> Iterator[Part]:
         yield Part(parts=2)
@@ -48,8 +49,9 @@ class Faces(Numbers):
         found = sorted(map(str, Face.objects.for_scope(run.scope).values_list("face_id", flat=True)))
         for face_id in found:
             run.error(LunaError(errors.FACE_NOT_FOUND, face_id), info=face_id)
-        with run.checkpoint({"faces": found}):
-            pass
+        if self.checkpoint:
+            with run.checkpoint({"faces": found}):
+                pass
         if run.content["until"] == 2:
             raise KeyboardInterrupt  # the worker dies
         if not self.archive:
@@ -100,6 +102,60 @@ def test_an_erased_person_is_in_no_result(archive: bool) -> None:
     assert Subtask.objects.get(task=running).state == {}
     assert not TaskError.objects.filter(additional_info=str(ada.face_id)).exists()
     assert TaskError.objects.filter(additional_info=str(bob.face_id)).count() == 2
+
+
+class ErasedWhileRead(Faces):
+    """The person is erased after the first attempt has read the faces, and before it ends."""
+
+    name, number = "erased_while_read", 1004
+    attempts = 0
+
+    def process(self, run: SubtaskRun) -> Result:
+        found = super().process(run)
+        self.attempts += 1
+        if self.attempts == 1:
+            person_erase(trace=Trace(external_id="ada", account_id=run.account_id), dry_run=False)
+        return found
+
+
+@pytest.mark.parametrize("archive", [False, True])
+@pytest.mark.parametrize("checkpoint", [False, True])
+def test_a_person_who_is_erased_while_a_task_reads_is_in_no_result(archive: bool, checkpoint: bool) -> None:
+    owner = make_account()
+    face_create(account_id=owner.pk, draft=FaceDraft(external_id="ada"))
+    bob = face_create(account_id=owner.pk, draft=FaceDraft(external_id="bob"))
+    kind = ErasedWhileRead(archive=archive, checkpoint=checkpoint)
+    task = make_task(kind, {"until": 1}, account_id=owner.pk)
+    with installed(kind):
+        run_all()
+    task = Task.objects.unscoped().get(pk=task.pk)
+    if checkpoint:  # it names the person
+        assert (task.task_status, results()) == (TaskStatus.CANCELLED, 0)
+        return
+    assert (task.task_status, kind.attempts, results()) == (TaskStatus.DONE, 2, 1)
+    (row,) = StoredObject.objects.unscoped().filter(bucket="task-result")
+    data = object_bytes(stored=row)
+    if archive:
+        with zipfile.ZipFile(io.BytesIO(data)) as opened:
+            data = opened.read("faces.csv")
+    assert {each.decode() for each in UUIDS.findall(data)} == {str(bob.face_id)}
+
+
+def test_a_schedule_that_names_an_erased_person_is_stopped() -> None:
+    owner = make_account()
+    ada = face_create(account_id=owner.pk, draft=FaceDraft(external_id="ada"))
+    times = {"create_time": utc_now(), "last_update_time": utc_now(), "next_run_at": utc_now()}
+    content = {"objects_type": "faces", "filters": {"face_ids": [str(ada.face_id)]}}
+    named, other = (
+        Schedule.objects.create(account=owner, task_type=8, trigger="0 3 * * *", content=each, **times)
+        for each in (content, {"objects_type": "faces", "filters": {}})
+    )
+    receipt = person_erase(trace=Trace(face_id=ada.face_id, account_id=owner.pk), dry_run=False)
+    assert receipt.found["schedules"] == [str(named.schedule_id)]
+    named.refresh_from_db()
+    other.refresh_from_db()
+    assert (named.status, named.content, named.next_run_at) == (ScheduleStatus.STOPPED, {}, None)
+    assert (other.status, other.next_run_at) == (ScheduleStatus.STARTED, times["next_run_at"])
 
 
 def test_an_erased_account_is_in_no_result_of_all_accounts() -> None:

@@ -2511,6 +2511,7 @@ class Receipt(TypedDict):
     mentions: int
     callbacks: int
     tasks: list[str]
+    schedules: list[str]
     task_errors: int
     objects: list[str]
     person_groups: list[str]
