@@ -7,10 +7,12 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import psycopg
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 from pgvector import Vector as PgVector
 from psycopg.errors import LockNotAvailable, QueryCanceled
+from psycopg.pq import ExecStatus, TransactionStatus
 
 from apps.accounts.audit import audit_owned
 from apps.accounts.auth.principal import Actor
@@ -49,6 +51,7 @@ SELECT id FROM given
 """
 EXISTING = "SELECT event_id FROM events_event WHERE event_id = ANY(%s)"
 LIMIT = "SELECT set_config('statement_timeout', %s, true)"
+BEGIN_WITH_LIMIT = "BEGIN; SET LOCAL statement_timeout = {limit_ms:.0f}"
 COPY_MIN = 8  # events; below, one prepared statement is faster than two COPY commands
 
 
@@ -84,13 +87,27 @@ def _timely() -> Iterator[None]:
         return
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        connection.connection.execute(LIMIT, [f"{limit_s * 1000:.0f}"], prepare=True)
+        _limit_statements(connection.connection, limit_ms=limit_s * 1000)
     try:
         yield
     except OperationalError as error:
         if isinstance(error.__cause__, QueryCanceled | LockNotAvailable):
             raise LunaError(errors.EVENTS_SAVE_TIMEOUT, f"{limit_s:g}") from error
         raise
+
+
+def _limit_statements(driver: "psycopg.Connection[Any]", *, limit_ms: float) -> None:
+    """Limit the later statements of the transaction, and begin the transaction if psycopg has not yet done so.
+
+    psycopg begins with the first statement, in a round trip of its own. One message for both saves 0.2 of 1.3 ms of
+    CPU for an event. Raises psycopg.OperationalError if the connection is lost.
+    """
+    if driver.pgconn.transaction_status != TransactionStatus.IDLE:
+        driver.execute(LIMIT, [f"{limit_ms:.0f}"], prepare=True)
+        return
+    result = driver.pgconn.exec_(BEGIN_WITH_LIMIT.format(limit_ms=limit_ms).encode())
+    if result.status != ExecStatus.COMMAND_OK:
+        raise psycopg.OperationalError(result.get_error_message())
 
 
 def events_taken(event_ids: Iterable[UUID]) -> set[UUID]:

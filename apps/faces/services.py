@@ -18,7 +18,7 @@ from apps.common.integrity import is_taken
 from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.faces.attributes import attribute_check
-from apps.faces.inserts import attribute_row, faces_insert, faces_link
+from apps.faces.inserts import BATCH, attribute_row, faces_insert, faces_link
 from apps.faces.links import batches, faces_lock, faces_lock_of_lists, link, lists_lock, unlink, unlink_everywhere
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListDeletion, ListFace
 from apps.faces.selectors import face_attribute_get
@@ -56,7 +56,7 @@ def faces_create(*, account_id: UUID, drafts: Sequence[FaceDraft]) -> list[Face]
         for list_id in dict.fromkeys(draft.lists):
             members.setdefault(list_id, []).append(face)
     # Without lists it is a single statement, which needs no transaction; this saves two round trips.
-    alone = not members and connection.get_autocommit()
+    alone = not members and len(faces) <= BATCH and connection.get_autocommit()
     with nullcontext() if alone else transaction.atomic():
         try:
             faces_insert(faces, drafts)

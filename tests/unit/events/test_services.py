@@ -5,11 +5,13 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from apps.common.config import override_config
 from apps.common.descriptors import Descriptor
 from apps.common.errors import LunaError
+from apps.events.config import EventsStorage
 from apps.events.models import Event, EventDescriptor
 from apps.events.partitions import partitions_of
 from apps.events.services import COPY_MIN, events_create
@@ -139,3 +141,51 @@ def test_a_given_id_is_compared_with_all_partitions() -> None:
         assert raised.value.code == 23003
     events_create(account_id=account.account_id, records=[EventRecord(EventDraft(create_time=NOON))], given_ids=True)
     assert Event.objects.unscoped().count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_saving_is_limited_until_its_transaction_ends() -> None:
+    account = make_account()
+
+    def save(begun: bool) -> None:
+        with transaction.atomic():
+            if begun:
+                Event.objects.unscoped().exists()
+            events_create(account_id=account.account_id, records=[EventRecord(EventDraft(create_time=NOON))])
+
+    other = connection.copy()
+    try:
+        with other.cursor() as locking, override_config(EventsStorage, save_events_timeout=0.1):
+            for begun in (False, True):
+                locking.execute("BEGIN; LOCK TABLE events_event IN SHARE MODE")
+                with pytest.raises(LunaError) as raised:
+                    save(begun)
+                assert raised.value.code == 23006
+                locking.execute("ROLLBACK")
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_sleep(0.15)")
+                assert Event.objects.unscoped().count() == begun
+                save(begun)
+    finally:
+        other.close()
+    assert Event.objects.unscoped().count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lost_connection_is_an_operational_error() -> None:
+    account = make_account()
+
+    def save() -> None:
+        with transaction.atomic():
+            with other.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.connection.info.backend_pid])
+            events_create(account_id=account.account_id, records=[EventRecord(EventDraft(create_time=NOON))])
+
+    other = connection.copy()
+    try:
+        with pytest.raises(OperationalError):
+            save()
+    finally:
+        other.close()
+    connection.close()
+    assert Event.objects.unscoped().count() == 0

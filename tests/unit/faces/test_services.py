@@ -10,7 +10,7 @@ from apps.common.errors import LunaError
 from apps.common.filters import Filters
 from apps.common.paging import Page
 from apps.common.scope import Scope
-from apps.faces import links, selectors, services
+from apps.faces import inserts, links, selectors, services
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListDeletion, ListFace, ListUnlink
 from apps.faces.types import AttributeData, BasicData, FaceDraft
 from tests.unit.faces.helpers import VERSION, attribute_data, unit_vector
@@ -64,6 +64,23 @@ def test_lists_of_a_new_face_come_in_the_order_given(account: UUID, order: int) 
     lists = [services.list_create(account_id=account).list_id for _ in range(8)][::order]
     face = services.face_create(account_id=account, draft=FaceDraft(lists=lists))
     assert selectors.face_get(scope=Scope(account), face_id=face.face_id).lists == lists
+
+
+@pytest.mark.django_db(transaction=True)
+def test_faces_of_several_statements_are_created_all_or_none(account: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inserts, "BATCH", 2)
+    monkeypatch.setattr(services, "BATCH", 2)
+    drafts = [FaceDraft(external_id=f"e{n}", attribute=attribute_data(n)) for n in range(3)]
+    made = services.faces_create(account_id=account, drafts=drafts)
+    for number, face in enumerate(made):
+        assert Face.objects.unscoped().get(face_id=face.face_id).external_id == f"e{number}"
+        vector = face.descriptors.get(version=VERSION).vector
+        np.testing.assert_array_equal(np.asarray(vector, np.float32), unit_vector(number))
+    taken = FaceDraft(attribute=attribute_data(9), attribute_id=uuid4())
+    services.face_create(account_id=account, draft=taken)
+    with pytest.raises(LunaError):
+        services.faces_create(account_id=account, drafts=[*drafts, taken])
+    assert Face.objects.unscoped().count() == 4
 
 
 def test_many_faces_cost_as_many_queries_as_one(
