@@ -326,10 +326,20 @@ LOGGING = {
         # Exceptions of pages; the API's exception handler logs its own.
         "django.request": {"level": "ERROR", "filters": ["exceptions"]},
         # Their lines of lower levels contain queries of websockets, headers with credentials, and URLs; httpx writes a
-        # line per call of an inference server, smbprotocol one per message.
+        # line per call of an inference server, smbprotocol one per message, FAISS several about the processor.
         **{
             name: {"level": "WARNING"}
-            for name in ("uvicorn", "httpx", "httpcore", "urllib3", "botocore", "boto3", "smbprotocol", "spnego")
+            for name in (
+                "uvicorn",
+                "httpx",
+                "httpcore",
+                "urllib3",
+                "botocore",
+                "boto3",
+                "smbprotocol",
+                "spnego",
+                "faiss.loader",
+            )
         },
     },
 }
