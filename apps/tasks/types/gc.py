@@ -182,7 +182,7 @@ def _whole_partitions(run: TaskRun, rows: "QuerySet[Any]") -> Iterator[tuple[Bou
     reading = ("remove_samples", "remove_image_origins", "store_results")
     if content["target"] != "events" or any(content[name] for name in reading):
         return
-    past = key_at(utc_now() - STORING)  # events may still be stored in later partitions
+    past = key_at(utc_now()) - STORING  # events may still be stored in later partitions
     for each in partitions_of(EVENTS):
         if each.high is None or each.high > past or each.detaching:
             continue

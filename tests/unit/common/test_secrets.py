@@ -91,8 +91,8 @@ def test_rotation_reaches_every_stored_secret_and_reports_those_without_a_key(ke
     assert Secret(token_of(kept)).reveal() == "p"
     stored = {row.kind: row.target for row in Callback.objects.for_account(account.pk)}
     assert Webhook.unpacked(stored["http"]).headers["X"].reveal() == "h"
-    assert Webhook.unpacked(stored["http"]).secret.reveal() == "s" * 24  # type: ignore[union-attr]
-    assert MqttTopic.unpacked(stored["mqtt"]).login.reveal() == "m"  # type: ignore[union-attr]
+    assert Webhook.unpacked(stored["http"]).secret.reveal() == "s" * 24
+    assert MqttTopic.unpacked(stored["mqtt"]).login.reveal() == "m"
     assert TelegramChat.unpacked(stored["telegram"]).token.reveal() == "1:t"
     before = token_of(kept)
     lost.delete()
