@@ -19,7 +19,7 @@ from apps.common.process import PerProcess
 from apps.sender import selectors
 from apps.sender.config import Sender
 from apps.sender.selectors import Session
-from apps.sender.sent import group_name
+from apps.sender.sent import FIRST, UNORDERED, group_name
 from apps.sender.threads import in_thread
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ class Close:
 SLOW_READER = Close(4008, "slow reader: events arrive faster than they are read")
 UNREADABLE = Close(4000, "29003: a notification cannot be processed; continue with last_event_id")
 REDIS_LOST = Close(4000, "Redis was away, notifications may be lost; continue with last_event_id")
+LOST = Close(4000, "notifications were lost; continue with last_event_id")
 CREDENTIALS_CHANGED = Close(4001, "the credentials were changed, revoked or have expired: connect again")
 
 
@@ -122,6 +123,8 @@ class _Room:
         self.members: set[Subscription] = set()
         self.channel = ""
         self.task: asyncio.Task[None] | None = None
+        self._last: object = UNORDERED  # id of the last event in the order
+        self._last_at = 0.0
 
     async def open(self) -> None:
         """Subscribe to the channel layer. Raises its errors when Redis is not available."""
@@ -154,10 +157,26 @@ class _Room:
 
     def _fan_out(self, message: Mapping[str, object]) -> None:
         facts: Facts = orjson.loads(message["facts"])  # type: ignore[arg-type]
-        text = str(message["text"])
+        text, previous = str(message["text"]), message["previous"]
+        if previous != UNORDERED:
+            if self._misses(previous):
+                logger.error("Notifications of %s were lost: its websockets are closed", self.group)
+                for member in tuple(self.members):
+                    member.close(LOST)
+            self._last, self._last_at = message["event_id"], time.monotonic()
         for member in tuple(self.members):
             if member.accepts(facts):
                 member.offer(text, facts.get("event_id"))
+
+    def _misses(self, previous: object) -> bool:
+        """Return whether notifications were lost before one that follows the event `previous`.
+
+        The channel layer subscribes again after an outage of Redis and then delivers, before the next probe.
+        """
+        if self._last == UNORDERED:
+            return False
+        expired = time.monotonic() - self._last_at > config(Sender).resume_s
+        return previous != self._last and not (previous == FIRST and expired)
 
 
 class Hub:

@@ -69,12 +69,12 @@ def missed_events(*, account_id: UUID, last_event_id: UUID) -> Sequence[Missed]:
     own = Event.objects.for_account(account_id)
     key = own.filter(event_id=last_event_id).values_list("pk", flat=True).first()
     sent_us = sent_time_us(account_id=account_id, event_id=last_event_id)
-    if key is not None:
-        moment = time_of(key)
-    elif sent_us is not None:
-        moment = EPOCH + sent_us * MICROSECOND  # an event that is not stored
-    else:
+    # Without `wait_saving` an event is stored after its notification, after an outage of the database much later.
+    known = [] if sent_us is None else [EPOCH + sent_us * MICROSECOND]
+    moments = known if key is None else [*known, time_of(key)]
+    if not moments:
         raise LunaError(errors.EVENT_NOT_FOUND, last_event_id)
+    moment = min(moments)
     if utc_now() - moment > timedelta(seconds=limits.resume_s):
         raise _too_late(f"the event is older than {limits.resume_s:g} s")
     if sent_us is None:
@@ -83,10 +83,14 @@ def missed_events(*, account_id: UUID, last_event_id: UUID) -> Sequence[Missed]:
         start = max(moment - LATE, EPOCH + known_since_us(account_id=account_id) * MICROSECOND)
     order = sent_times_us(account_id=account_id, since_us=(start - LATE - EPOCH) // MICROSECOND)
     rows = own.filter(notified=True, pk__gte=key_at(start)).order_by("pk").values_list("pk", "event_id")
-    if sent_us is not None:
-        _wait_for_queued(own, [each for each, time_us in order.items() if time_us > max(sent_us, _recent_us())])
+    after = [] if sent_us is None else [each for each, time_us in order.items() if time_us > sent_us]
+    _wait_for_queued(own, [each for each in after if order[each] > _recent_us()])
     before = {each for each, time_us in order.items() if sent_us is not None and time_us <= sent_us} | {last_event_id}
     found = [Missed(*row) for row in rows[: limits.resume_events + len(before) + 1] if row[1] not in before]
+    # Events of a crashed process are sent when they are recovered, so their keys may be older.
+    if early := set(after) - {each.event_id for each in found}:
+        earlier = own.filter(notified=True, pk__lt=key_at(start), event_id__in=early)
+        found += [Missed(*row) for row in earlier.values_list("pk", "event_id")]
     if len(found) > limits.resume_events:
         raise _too_late(f"more than {limits.resume_events} events followed")
     return sorted(found, key=lambda each: order.get(each.event_id, (time_of(each.key) - EPOCH) // MICROSECOND))

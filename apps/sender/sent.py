@@ -23,17 +23,24 @@ GROUP = "events.{}"
 CHANNEL = "asgi__group__events.{}"  # the channel of this group in channels_redis, whose prefix is `asgi`
 SENT = "luna:sent:{}"
 MARGIN_S = 120  # that an event is known for longer than a websocket can resume after it
-# Times are microseconds since 1970 of Redis's clock, increased where two events have the same one.
+# What a message has in place of the id of the event before it:
+UNORDERED = bytes(16)  # the order does not have the message, or had it already
+FIRST = b"\xff" * 16  # the order was empty
+# Times are microseconds since 1970 of Redis's clock, increased where two events have the same one. The last 16 bytes of
+# a message are the id of the event before it, so that listeners notice messages that they have not received.
 SEND = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
 if last[2] and tonumber(last[2]) >= now then now = tonumber(last[2]) + 1 end
-redis.call('ZADD', KEYS[1], 'NX', string.format('%.0f', now), ARGV[3])
+local message = ARGV[2]
+if redis.call('ZADD', KEYS[1], 'NX', string.format('%.0f', now), ARGV[3]) == 1 then
+    message = string.sub(message, 1, -17) .. (last[1] or ARGV[6])
+end
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[4] - 1)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, string.format('(%.0f', now - ARGV[5] * 1000000))
 redis.call('EXPIRE', KEYS[1], ARGV[5])
-return redis.call('PUBLISH', ARGV[1], ARGV[2])
+return redis.call('PUBLISH', ARGV[1], message)
 """
 
 
@@ -70,14 +77,16 @@ def notification_send(notification: Notification) -> None:
 
 
 def _send(notification: Notification) -> None:
-    body = get_channel_layer().serialize({"type": "event", "facts": notification.facts, "text": notification.text})
+    event_id = UNORDERED if notification.event_id is None else notification.event_id.bytes
+    message = {"type": "event", "facts": notification.facts, "text": notification.text}
+    body = get_channel_layer().serialize({**message, "event_id": event_id, "previous": UNORDERED})
     channel = CHANNEL.format(notification.account_id)
     if notification.event_id is None:
         client().publish(channel, body)
         return
-    kept = _kept_events(), int(config(Sender).resume_s) + MARGIN_S
+    key, kept = SENT.format(notification.account_id), (_kept_events(), int(config(Sender).resume_s) + MARGIN_S)
     try:
-        client().eval(SEND, 1, SENT.format(notification.account_id), channel, body, notification.event_id.bytes, *kept)
+        client().eval(SEND, 1, key, channel, body, event_id, *kept, FIRST)
     except RedisAwayError as error:
         if not isinstance(error.__cause__, ResponseError):
             raise
@@ -106,8 +115,11 @@ def known_since_us(*, account_id: UUID) -> int:
 
 
 def _kept_events() -> int:
-    """Return the length of the order: twice what a websocket may miss, so that the events before them are known."""
-    return 2 * config(Sender).resume_events
+    """Return the length of the order: twice what a websocket may miss, so that the events before them are known.
+
+    It has at least the last event, to which the next message refers.
+    """
+    return max(1, 2 * config(Sender).resume_events)
 
 
 def event_id_of(message: Mapping[str, object]) -> UUID | None:

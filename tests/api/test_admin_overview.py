@@ -93,7 +93,8 @@ def test_a_large_table_shows_an_estimate(site: Client, owner: Account, monkeypat
         (Role.OPERATOR, {"faces", "lists", "events", "people", "stored objects"}),
         (Role.AUDITOR, {"audit lines"}),
         (Role.ADMINISTRATOR, {"faces", "lists", "events", "people", "stored objects", "buckets", "audit lines",
-                              "accounts", "tokens", "handlers", "verifiers", "callbacks"}),
+                              "accounts", "tokens", "handlers", "verifiers", "callbacks", "tasks", "task errors",
+                              "schedules"}),
     ],
 )  # fmt: skip
 def test_the_overview_shows_what_its_reader_may_view(owner: Account, role: Role, names: set[str]) -> None:

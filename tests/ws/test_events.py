@@ -205,7 +205,7 @@ def test_a_notification_that_cannot_be_read_closes_the_websockets(
     listen: Listen, user: User, redis_client: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = listen(user.basic), listen(user.basic)
-    body = get_channel_layer().serialize({"type": "event", "facts": b"{", "text": ""})
+    body = get_channel_layer().serialize({"type": "event", "facts": b"{", "text": "", "previous": sent.UNORDERED})
     redis_client.publish(sent.CHANNEL.format(user.account_id), body)
     for client in (first, second):
         with pytest.raises(ConnectionClosed) as closed:

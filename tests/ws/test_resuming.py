@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 import redis
 from django.db import connection
+from django.db.models import QuerySet
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
@@ -181,6 +183,70 @@ def test_websockets_are_closed_when_redis_was_away(
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason[:5]) == (4000, "Redis")
     assert received(listen(user.basic, f"last_event_id={first}"), 1) == [missed]
+
+
+def test_a_notification_after_lost_ones_closes_websockets(
+    listen: Listen, user: User, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an outage the channel layer subscribes again before a probe shows the outage."""
+    monkeypatch.setattr(hub, "PROBE_S", 60)
+    client = listen(user.basic)
+    first = save(user)
+    assert received_id(client) == first
+    redis_client.delete(f"luna:sent:{user.account_id}")  # as a restart does
+    lost = store(user)
+    redis_client.zadd(f"luna:sent:{user.account_id}", {lost.event_id.bytes: time.time() * 1e6})
+    later = save(user)
+    with pytest.raises(ConnectionClosed) as closed:
+        client.recv(timeout=10)
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason[:21]) == (4000, "notifications were lo")
+    resumed = listen(user.basic, f"last_event_id={first}")
+    live = save(user)
+    assert received(resumed, 3) == [str(lost.event_id), later, live]
+    redis_client.delete(f"luna:sent:{user.account_id}")
+    save(user)
+    with pytest.raises(ConnectionClosed):
+        resumed.recv(timeout=10)
+
+
+def test_repeated_unstored_and_expired_notifications_close_nothing(
+    listen: Listen, user: User, redis_client: redis.Redis, configure: Callable[..., None]
+) -> None:
+    client = listen(user.basic)
+    first, second = store(user), store(user)
+    for draft in (first, second, first):
+        publish(user, draft)
+    unstored = user.publish()
+    third = save(user)
+    ids = [str(first.event_id), str(second.event_id)]
+    assert received(client, 5) == [*ids, ids[0], unstored, third]
+    configure(Sender, resume_s=0)
+    redis_client.delete(f"luna:sent:{user.account_id}")
+    fourth = save(user)
+    configure(Sender, resume_events=0)
+    others = [save(user) for _ in range(2)]
+    assert received(client, 3) == [fourth, *others]
+
+
+def test_events_that_are_stored_late_or_sent_late_are_missed(listen: Listen, user: User) -> None:
+    """Events of queues are stored after an outage of the database, and sent after a crash, minutes later."""
+    recovered, first, stored_before, missed = (store(user) for _ in range(4))
+    now = utc_now()
+    ages = {recovered: 600, stored_before: 300}
+    for draft, age_s in ages.items():
+        _own(draft).update(id=key_at(now - timedelta(seconds=age_s)))
+    publish(user, first)
+    for draft in (recovered, stored_before, missed):
+        publish(user, draft)
+    expected = [str(each.event_id) for each in (recovered, stored_before, missed)]
+    assert received(listen(user.basic, f"last_event_id={first.event_id}"), 3) == expected
+    _own(first).update(id=key_at(now + timedelta(seconds=600)))  # the queue of its process was stored last
+    assert received(listen(user.basic, f"last_event_id={first.event_id}"), 3) == expected
+
+
+def _own(draft: EventDraft) -> QuerySet[Event]:
+    return Event.objects.unscoped().filter(event_id=draft.event_id)
 
 
 def test_events_that_are_stored_after_a_crash_are_notified(
