@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from secrets import token_urlsafe
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -136,7 +137,7 @@ def _queued(account_id: UUID) -> float:
 
 def bench() -> list[Row]:
     """One event a transaction, batches of 50 a transaction, and the bare COPY before and after them."""
-    account_id = account_create(login=f"{uuid4().hex}@example.com", password=uuid4().hex).account_id
+    account_id = account_create(login=f"{uuid4().hex}@example.com", password=token_urlsafe()).account_id
 
     def save(batch: list[EventRecord]) -> None:
         with transaction.atomic():
