@@ -67,7 +67,7 @@ class Services(Settings):
     secret_key_old: SecretStr = setting(
         SecretStr(""),
         "The former `LUNA_SECRET_KEY`: stored secrets that it encrypted stay readable until "
-        "`manage.py rotate_secrets`.",
+        "`.venv/bin/python manage.py rotate_secrets`.",
         env="LUNA_SECRET_KEY_OLD",
     )
     fernet_passphrase: SecretStr = setting(
@@ -79,7 +79,7 @@ class Services(Settings):
     fernet_passphrase_old: SecretStr = setting(
         SecretStr(""),
         "The former `FERNET_PASSPHRASE`: stored secrets that it encrypted stay readable until "
-        "`manage.py rotate_secrets`.",
+        "`.venv/bin/python manage.py rotate_secrets`.",
         env="FERNET_PASSPHRASE_OLD",
     )
     salt_old: SecretStr = setting(SecretStr(""), "Salt of `FERNET_PASSPHRASE_OLD`.", env="SALT_OLD")
