@@ -13,6 +13,7 @@ from channels.routing import URLRouter  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
 from apps.common.config import Http, Web, config  # noqa: E402
+from apps.common.process import PerProcess  # noqa: E402
 from apps.sender.routing import websocket_urlpatterns  # noqa: E402
 from luna.config import Connections, Database, Processes  # noqa: E402
 from luna.http.access import LoggedWebsockets  # noqa: E402
@@ -42,6 +43,8 @@ limits = Limits(
     body_s=config(Connections).body_s,
 )
 http = WSGIPool(http_application, limits, check=check_request)
+lanes = PerProcess("http", lambda: http, status=WSGIPool.status)
+lanes()  # it has a status from the start
 # Channels routes to ASGI applications where Django's types expect views.
 websocket = LoggedWebsockets(
     URLRouter([*websocket_urlpatterns, re_path("", refuse)]),  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -71,6 +72,7 @@ class Publisher:
 
     def start(self, role: str) -> None:
         self.role = role
+        resources()
         self._thread.start()
 
     def _run(self) -> None:
@@ -90,3 +92,18 @@ class Publisher:
 
 
 publisher = PerProcess("status publisher", Publisher, close=Publisher.close)
+
+
+def _resources(started_at: float) -> Status:
+    """Return CPU time, resident memory, open files, threads and start of this process."""
+    resident_pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return {
+        "cpu_s": time.process_time(),
+        "resident_bytes": resident_pages * os.sysconf("SC_PAGE_SIZE"),
+        "open_files": len(os.listdir("/proc/self/fd")),
+        "threads": threading.active_count(),
+        "start_time": started_at,
+    }
+
+
+resources = PerProcess("process", time.time, status=_resources)

@@ -10,10 +10,13 @@ class TasksConfig(AppConfig):
     verbose_name = "Tasks"
 
     def ready(self) -> None:
+        from apps.monitoring.metrics.sources import sources
         from apps.tasks import consistency, erasure
+        from apps.tasks.metrics import SOURCE
         from apps.tasks.types.registry import types_check
 
         register(types_check)
+        sources.register(SOURCE)
         register_sealed(
             *(
                 SealedColumn(f"tasks.{model}", column)

@@ -4,7 +4,9 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -106,6 +108,7 @@ class Supervisor:
         """Keep all processes running until a signal, then stop web, worker and beat. `down` stops the services."""
         for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(each, self._stop)
+        shutil.rmtree(self.var / "metrics" / socket.gethostname(), ignore_errors=True)  # counts begin at the start
         try:
             while not self.stopping:
                 self._keep_services()

@@ -1,4 +1,4 @@
-"""The access log: one line per HTTP request and per websocket.
+"""The access log: one line per HTTP request and per websocket. The same place counts requests for metrics.
 
 A line has method, route, status, duration, account and, as every line, the request id. It has no path, query string,
 header or body, because these contain ids of people and secrets.
@@ -14,14 +14,18 @@ from typing import Any
 from django.urls import Resolver404, resolve
 from django.utils.functional import LazyObject
 
+from apps.common.config import config
 from apps.common.plugins.contract import Point
 from apps.common.plugins.services import plugins
 from apps.common.request_id import current_request_id
 from apps.common.times import utc_now
+from apps.monitoring.config import ServiceMetrics
+from apps.monitoring.metrics.requests import request_metrics
 
 logger = logging.getLogger("luna.access")
 
 ROUTE, ACCOUNT = "luna.route", "luna.account"  # keys in the WSGI environment
+ERROR_CODE = "luna.error_code"  # key in the notes of a request
 NOTES = "luna.notes"  # key in the scope of a websocket: a dict that the application fills with `ACCOUNT`
 NONE = "-"
 CLIENT_LEFT_STATUS = 499  # as in nginx: the client closed the connection before the response
@@ -32,17 +36,23 @@ _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 def write_access(
     *, method: str, path: str, status: int, started_s: float, notes: Mapping[str, Any] | None = None
 ) -> None:
-    """Write the line of a request, and pass it to the plugins of its service.
+    """Write the line of a request, count it for metrics, and pass it to the plugins of its service.
 
     `path` is used to find the route when `notes` has none, `started_s`: its start in seconds of `time.perf_counter`.
     """
     observed = plugins.value  # created at the start of a web process
-    if not logger.isEnabledFor(logging.INFO) and (observed is None or not observed.runners):
+    is_counted = config(ServiceMetrics).enabled
+    if not logger.isEnabledFor(logging.INFO) and (observed is None or not observed.runners) and not is_counted:
         return
     notes = notes or {}
     route = notes.get(ROUTE) or route_of(path)
     account = notes.get(ACCOUNT)
-    ms = round((time.perf_counter() - started_s) * 1000, 1)
+    duration_s = time.perf_counter() - started_s
+    ms = round(duration_s * 1000, 1)
+    if is_counted:
+        request_metrics().count(
+            method=method, route=route, status=status, duration_s=duration_s, error_code=notes.get(ERROR_CODE)
+        )
     if observed is not None and observed.runners:
         observed.answered(_point(method, route, status, ms, account))
     logger.info(

@@ -75,6 +75,17 @@ class Answer:
         """Return whether the body is complete and fits one piece."""
         return self.source is None and len(self.body) <= CHUNK_BYTES
 
+    @property
+    def error_code(self) -> int | None:
+        """The code in an error body; None for other bodies."""
+        if (b"content-type", b"application/json") not in self.headers:
+            return None
+        try:
+            code = orjson.loads(self.body).get("error_code")
+        except (ValueError, AttributeError):
+            return None
+        return code if isinstance(code, int) else None
+
     def _start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
         """WSGI's callback: keeps the status and headers. Django never uses the `write` that it may return."""
         self.status = int(status.split(" ", 1)[0])

@@ -28,7 +28,7 @@ from luna.http.limits import Limits
 logger = logging.getLogger(__name__)
 
 # Answered by threads of their own: they tell what is wrong when everything else is busy.
-RESERVED_PATHS = frozenset({"/healthcheck", "/version", "/6/healthcheck", "/6/version"})
+RESERVED_PATHS = frozenset({"/healthcheck", "/version", "/6/healthcheck", "/6/version", "/metrics"})
 # Requests with pictures take up to seconds. They have threads of their own: any number of them, or of slow servers that
 # pictures are downloaded from, leaves threads for other requests.
 RECOGNITION = re.compile(
@@ -84,13 +84,30 @@ class WSGIPool:
         except ClientLeftError:
             return access.CLIENT_LEFT_STATUS
         except LunaError as error:
+            notes[access.ERROR_CODE] = error.code
             await send_error(send, receive, error, unread=unread)
             return error.status
+        if answer.status >= 400:
+            notes[access.ERROR_CODE] = answer.error_code
         notes.update((key, environ[key]) for key in (access.ROUTE, access.ACCOUNT) if key in environ)
         respond = scope.get("luna.respond")
         if respond is None or not answer.is_small or not respond(answer.status, answer.headers, answer.body):
             await answer.deliver(send, left, self.readers)
         return answer.status
+
+    def status(self) -> dict[str, object]:
+        """Return threads, busy threads, waiting and refused requests of each lane."""
+        lanes = {"api": self.lane, "recognition": self.recognition, "reserved": self.reserved}
+        return {
+            f"{name}_{key}": value
+            for name, lane in lanes.items()
+            for key, value in (
+                ("threads", lane.threads),
+                ("busy", lane.busy),
+                ("waiting", lane.waiting),
+                ("refused", lane.refused),
+            )
+        }
 
     def close(self) -> None:
         """End the threads."""

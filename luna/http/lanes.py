@@ -66,7 +66,8 @@ class Lane:
     """
 
     def __init__(self, name: str, threads: int, *, length: int, wait_s: float) -> None:
-        self.length, self.wait_s = length, wait_s
+        self.threads, self.length, self.wait_s = threads, length, wait_s
+        self.refused = 0  # requests that got no thread
         self._queue: deque[Job] = deque()
         self._changed = threading.Condition()
         self._idle, self._closed = threads, False
@@ -78,6 +79,11 @@ class Lane:
         """The number of requests that no thread has taken yet."""
         return len(self._queue)
 
+    @property
+    def busy(self) -> int:
+        """The number of threads that execute a request."""
+        return self.threads - self._idle
+
     async def run(self, function: Callable[..., T], *arguments: Any, left: Left) -> T:
         """Return the result of `function`, which runs in a thread.
 
@@ -88,6 +94,7 @@ class Lane:
         with self._changed:
             surplus = len(self._queue) - self._idle  # requests that find no idle thread
             if surplus >= self.length:
+                self.refused += 1
                 raise _busy(f"{self.length} requests are waiting")
             self._queue.append(job)
             self._changed.notify()
@@ -109,6 +116,7 @@ class Lane:
 
     def _expire(self, job: Job) -> None:
         if self._withdraw(job):
+            self.refused += 1
             job.finish(None, _busy(f"no thread became free within {self.wait_s:g} seconds"))
 
     def _withdraw(self, job: Job) -> bool:

@@ -6,6 +6,7 @@ of `luna.embedded` is used.
 
 import os
 import re
+import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ _hosts = config(Processes).hosts
 _on_loopback = all(map(is_loopback, _hosts))
 installation_defaults(Web, allowed_hosts=() if _on_loopback else (ANY,))
 installation_defaults(Registration, open=_on_loopback and is_private())
+# Containers that share the var directory may have processes of the same id.
+os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(_var / "metrics" / socket.gethostname()))
 LUNA_VERSION = __version__
 LUNA_WEB_PROCESSES = config(Processes).workers
 

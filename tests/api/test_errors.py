@@ -310,6 +310,7 @@ CASES: dict[int, Case] = {
     12044: ask("post", "/6/faces", b"no gzip", headers={"Content-Encoding": "gzip"}),
     12045: ask("post", "/6/faces", b"no deflate", headers={"Content-Encoding": "deflate"}),
     12046: ask("post", "/6/images", picture(), JPEG, headers={"X-Luna-Meta-a b": "v"}),
+    12049: ask("get", "/metrics"),
     12047: ask("post", "/6/faces", b"\xc1", "application/msgpack"),
     13003: ask("get", f"/6/images/{NOBODY}"),
     13004: ask("delete", "/6/samples/faces", {"sample_ids": TOO_MANY}),

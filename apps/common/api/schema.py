@@ -62,7 +62,13 @@ TAGS = {
     SERVICE: "Version, features and health of the platform.",
 }
 """Resources with their descriptions, in the order of the document. The first name in a path is the resource."""
-OTHER_TAGS = {"account": "accounts", "version": SERVICE, "features": SERVICE, "healthcheck": SERVICE}
+OTHER_TAGS = {
+    "account": "accounts",
+    "version": SERVICE,
+    "features": SERVICE,
+    "healthcheck": SERVICE,
+    "metrics": SERVICE,
+}
 JSON_TYPE = "application/json"
 CHOICE = re.compile(r"\* `(.*)` - (.*)")
 

@@ -3,7 +3,10 @@
 import time
 from typing import Annotated, Any, Literal, TypedDict
 
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,6 +19,7 @@ from apps.common.json_types import Example
 from apps.common.validation import checked_query
 from apps.monitoring.features import features
 from apps.monitoring.health import CheckResult, checks
+from apps.monitoring.metrics.exposition import exposition, require_reader
 from apps.monitoring.service_versions import versions
 
 
@@ -99,6 +103,19 @@ class HealthView(LunaView):
             error = LunaError(errors.HEALTH_CHECK_FAILED, "; ".join(failed))
             return Response({**error.body(), "components": components}, status=error.status)
         return Response({"execution_time": round(time.perf_counter() - start_s, 6), "components": components})
+
+
+class MetricsView(LunaView):
+    public = True
+
+    @extend_schema(
+        summary="Metrics for Prometheus",
+        description="Off by default (403). Readers need the token of the setting, or are on the same machine.",
+        responses={(200, "text/plain"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request) -> HttpResponse:
+        require_reader(request.META)
+        return HttpResponse(exposition(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def component(result: CheckResult) -> ComponentJson:

@@ -39,6 +39,10 @@ class Backend(Protocol):
         """Number of queued inputs."""
 
     @property
+    def counts(self) -> Mapping[str, float]:
+        """`Batcher.counts`; empty where another process makes the batches."""
+
+    @property
     def loaded(self) -> list[str]:
         """Names of the loaded networks."""
 
@@ -82,6 +86,11 @@ class LocalBackend:
     def waiting_rows(self) -> int:
         """Number of inputs in the queue."""
         return self._batcher.waiting_rows
+
+    @property
+    def counts(self) -> Mapping[str, float]:
+        """Batches, their inputs and the waiting time of these."""
+        return self._batcher.counts
 
     @property
     def loaded(self) -> list[str]:
@@ -141,6 +150,11 @@ class RemoteBackend:
     def waiting_rows(self) -> int:
         """Always 0, because the server queues requests."""
         return 0
+
+    @property
+    def counts(self) -> Mapping[str, float]:
+        """Always empty, because the server makes the batches."""
+        return {}
 
     @property
     def loaded(self) -> list[str]:

@@ -87,6 +87,7 @@ class Batcher:
         self._queue_rows = queue_rows
         self._queue: deque[_Chunk] = deque()
         self._waiting_rows = 0
+        self._batches, self._rows, self._wait_s = 0, 0, 0.0
         self._changed = threading.Condition()
         self._closed = False
         self._errands: list[deque[_Errand]] = [deque() for _ in range(workers)]
@@ -101,6 +102,11 @@ class Batcher:
     def waiting_rows(self) -> int:
         """Number of inputs in the queue."""
         return self._waiting_rows
+
+    @property
+    def counts(self) -> Mapping[str, float]:
+        """Batches since the start, their inputs, and the time in seconds that these have waited, summed."""
+        return {"batches": self._batches, "rows": self._rows, "wait_s": self._wait_s}
 
     def run(self, network: str, tensor: Tensor, deadline: float) -> list[Tensor]:
         """Return the network's outputs for all rows of `tensor`, in order; blocks the calling thread.
@@ -223,6 +229,9 @@ class Batcher:
                 )
             else:
                 alive.append(chunk)
+                self._rows += chunk.rows
+                self._wait_s += chunk.rows * (now - chunk.request.submitted)
+        self._batches += bool(alive)
         return alive
 
     def _run(self, batch: list[_Chunk]) -> None:

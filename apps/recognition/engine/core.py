@@ -93,6 +93,7 @@ class Engine:
             "threads": self._backend.threads,
             "queue_rows": self._backend.waiting_rows,
             "queue_limit": self.config.queue_rows,
+            **self._backend.counts,
             "networks": dict(self._tasks),
             "loaded": self._backend.loaded,
         }

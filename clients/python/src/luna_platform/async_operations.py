@@ -3679,6 +3679,22 @@ class AsyncOperations(ABC):
         )
         return answer
 
+    async def get_metrics_unversioned(
+        self,
+    ) -> bytes:
+        """Metrics for Prometheus
+
+        `GET /metrics`
+        """
+        answer: bytes = await self._call(
+            Call(
+                "GET",
+                "/metrics",
+                answer=BYTES,
+            )
+        )
+        return answer
+
     async def get_version_unversioned(
         self,
     ) -> dict[str, dict[str, int]]:

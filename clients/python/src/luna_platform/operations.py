@@ -3679,6 +3679,22 @@ class Operations(ABC):
         )
         return answer
 
+    def get_metrics_unversioned(
+        self,
+    ) -> bytes:
+        """Metrics for Prometheus
+
+        `GET /metrics`
+        """
+        answer: bytes = self._call(
+            Call(
+                "GET",
+                "/metrics",
+                answer=BYTES,
+            )
+        )
+        return answer
+
     def get_version_unversioned(
         self,
     ) -> dict[str, dict[str, int]]:

@@ -1,0 +1,51 @@
+"""Settings of monitoring."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, SecretStr
+
+from apps.common.config import Scope, Settings, group, setting
+
+MIN_TOKEN = 16
+OWN_LABELS = frozenset({
+    "path", "route", "status_code", "error_code", "le", "process", "lane", "source", "task_type", "status", "state",
+    "job", "instance",
+})  # fmt: skip
+_LABEL = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,63})=([^\x00-\x1f\x7f]{1,128})")
+
+
+def _label(text: str) -> str:
+    matched = _LABEL.fullmatch(text)
+    if matched is None or matched[1].startswith("__"):
+        raise ValueError("a label is `name=value`: letters, digits and `_`, then 1 to 128 characters")
+    if matched[1] in OWN_LABELS:
+        raise ValueError(f"metrics have a label `{matched[1]}` already")
+    return text
+
+
+def _token(token: SecretStr) -> SecretStr:
+    if 0 < len(token.get_secret_value()) < MIN_TOKEN:
+        raise ValueError(f"a token has at least {MIN_TOKEN} characters")
+    return token
+
+
+@group("LUNA_SERVICE_METRICS", scope=Scope.START)
+class ServiceMetrics(Settings):
+    """Metrics for Prometheus at `GET /metrics`."""
+
+    enabled: bool = setting(False, "Whether requests are counted and `/metrics` responds.")
+    metrics_format: Literal["prometheus"] = setting("prometheus", "Format of the metrics.")
+    extra_labels: tuple[Annotated[str, AfterValidator(_label)], ...] = setting(
+        (), "Labels of every metric.", accepts="a list of `label_name=label_value`"
+    )
+    token: Annotated[SecretStr, AfterValidator(_token)] = setting(
+        SecretStr(""),
+        f"Token that `/metrics` requires as `Authorization: Bearer`, at least {MIN_TOKEN} characters. Without it, only "
+        "clients on the same machine can read metrics, and no request of a proxy.",
+    )
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """`extra_labels` by name."""
+        return dict(text.split("=", 1) for text in self.extra_labels)

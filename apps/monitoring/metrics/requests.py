@@ -1,0 +1,65 @@
+"""Counters and histogram of requests, with the names, labels and buckets of LUNA PLATFORM.
+
+Each process counts in files of its own, in the directory `PROMETHEUS_MULTIPROC_DIR`; `/metrics` adds the files. A
+process that ends leaves its counts, so that no sum decreases. Counts in Redis would decrease, and Prometheus would take
+this for a restart of all counters.
+"""
+
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from apps.common.errors import CATALOGUE
+from apps.common.process import PerProcess
+
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # of prometheus_client, which reads it at its import
+BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
+           7.5, 10.0)  # fmt: skip
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+WEBSOCKET = "WS"
+UNKNOWN = "unknown"
+_VERSION = re.compile(r"\A/[0-9]+(?=/)")
+
+
+class RequestMetrics:
+    """The metrics of requests of this process."""
+
+    def __init__(self) -> None:
+        Path(os.environ[DIRECTORY]).mkdir(mode=0o700, parents=True, exist_ok=True)
+        registry = CollectorRegistry()
+        self._requests = Counter("request_count", "Counter of requests", ("path", "status_code"), registry=registry)
+        self._errors = Counter("request_errors", "Counter of request errors", ("error_code", "path"), registry=registry)
+        self._durations = Histogram(
+            "requests", "Histogram of request time metrics", ("route", "status_code"), buckets=BUCKETS,
+            registry=registry,
+        )  # fmt: skip
+        self._of = lru_cache(4096)(self._children)
+
+    def count(self, *, method: str, route: str, status: int, duration_s: float, error_code: int | None) -> None:
+        """Count a request. The duration of a websocket is that of its connection, so it has none in the histogram."""
+        name = path_label(method, route)
+        requests, durations = self._of(name, str(status))
+        requests.inc()
+        if method != WEBSOCKET:
+            durations.observe(duration_s)
+        if status >= 400:
+            code = str(error_code) if error_code in CATALOGUE else UNKNOWN
+            self._errors.labels(code, name).inc()
+
+    def _children(self, name: str, status: str) -> tuple[Counter, Histogram]:
+        return self._requests.labels(name, status), self._durations.labels(name, status)
+
+
+def path_label(method: str, route: str) -> str:
+    """Return `METHOD:/route`, without the version of the API. Methods that HTTP does not define are one."""
+    if method == WEBSOCKET:
+        method = "GET"
+    elif method not in METHODS:
+        method = UNKNOWN
+    return f"{method}:{_VERSION.sub('', route, count=1)}"
+
+
+request_metrics = PerProcess("request metrics", RequestMetrics)
