@@ -47,14 +47,17 @@ def checked_body(serializer_class: type[serializers.BaseSerializer[Any]], reques
 
 
 def checked_data(
-    serializer_class: type[serializers.BaseSerializer[Any]], data: Any, **context: object
+    serializer_class: type[serializers.BaseSerializer[Any]], data: Any, *, path: str = "", **context: object
 ) -> dict[str, Any]:
-    """Validate decoded JSON; `context` is passed to the serializer. Raises LunaError INVALID_JSON."""
+    """Validate decoded JSON; `context` is passed to the serializer.
+
+    `path`: the place of `data` in its body. Raises LunaError INVALID_JSON.
+    """
     serializer = serializer_class(context=context) if context else kept(serializer_class)  # type: ignore[arg-type]
     try:
         return dict(serializer.run_validation(data))
     except serializers.ValidationError as error:
-        raise LunaError(errors.INVALID_JSON, describe_validation(error.detail)) from error
+        raise LunaError(errors.INVALID_JSON, describe_validation(error.detail, path)) from error
 
 
 def refuse_unknown(data: Any, known: set[str]) -> None:

@@ -10,13 +10,15 @@ from apps.common.validation import checked_data
 from apps.tasks.secrets import content_open
 from apps.tasks.types.base import TaskType
 
+PATH = "content"  # of a content in the body of a request
+
 
 def content_read(task_type: TaskType, content: Mapping[str, Any], *, now: datetime) -> Any:
     """Validate a stored content, with its secrets opened. Limits that were lowered later do not apply.
 
     Relative times count from `now`. Raises LunaError INVALID_JSON, CREDENTIALS_DECRYPTION_FAILED.
     """
-    return checked_data(task_type.Content, content_open(task_type, content), now=now, stored=True)
+    return checked_data(task_type.Content, content_open(task_type, content), path=PATH, now=now, stored=True)
 
 
 def content_check(
@@ -31,4 +33,4 @@ def content_check(
         part_check(IMAGE_STORE)
     if task_type.needs.handlers:
         part_check(HANDLERS)
-    task_type.check(checked_data(task_type.Content, content, now=now), scope=scope, scheduled=scheduled)
+    task_type.check(checked_data(task_type.Content, content, path=PATH, now=now), scope=scope, scheduled=scheduled)

@@ -20,14 +20,16 @@ def content_seal(kind: TaskType, content: Any, kept: Any = None) -> Any:
     """Return a client's checked content with sealed secrets. `kept`: the stored content that it replaces.
 
     A mask keeps the stored secret if the member of `content` that holds it is unchanged otherwise: a client cannot
-    send a secret to another address. Raises LunaError INVALID_JSON for other masks.
+    send a secret to another address. Raises LunaError INVALID_JSON for other masks, and for values that are no texts.
     """
     sealed = deepcopy(content)
     for path, (holder, key) in _places(kind, sealed):
+        if not isinstance(holder[key], str):
+            raise LunaError(errors.INVALID_JSON, f"Not a valid string. Path: 'content.{'.'.join(path)}'")
         if holder[key] == MASK:
             holder[key] = _kept(kind, content, kept, path)
         else:
-            holder[key] = {SEALED: Secret.seal(str(holder[key])).token}
+            holder[key] = {SEALED: Secret.seal(holder[key]).token}
     return sealed
 
 

@@ -25,9 +25,11 @@ class InstalledTypeField(serializers.Field[TaskType, Any, Any, Any]):
     """The name or the number of an installed type of tasks."""
 
     def to_internal_value(self, data: Any) -> TaskType:
-        text = str(data)
-        found = task_type_named(text) or (task_types().get(int(text)) if text.isascii() and text.isdigit() else None)
-        if isinstance(data, bool) or found is None:
+        text = "" if isinstance(data, bool) else str(data)
+        found = task_type_named(text) or next(
+            (each for each in task_types().values() if str(each.number) == text), None
+        )
+        if found is None:
             known = ", ".join(sorted(each.name for each in task_types().values() if each.schedulable))
             raise serializers.ValidationError(f"There is no such type of tasks. Types with schedules: {known}.")
         return found

@@ -134,6 +134,12 @@ class TaskView(TaskBaseView):
         "DELETE": ("task", "deletion"),
     }
 
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
+        """Raise PAGE_NOT_FOUND instead of METHOD_NOT_ALLOWED for the creation of a task of an unknown type."""
+        if request.method == "POST" and not (str(kwargs["task_id"]).isascii() and str(kwargs["task_id"]).isdigit()):
+            raise LunaError(errors.PAGE_NOT_FOUND)
+        super().initial(request, *args, **kwargs)
+
     @extend_schema(summary="get task", parameters=[TaskAccountQuery], responses={200: TaskJson})
     def get(self, request: Request, task_id: str) -> Response:
         return Response(task_body(selectors.task_get(scope=read_scope(request), task_id=path_task_id(task_id))))

@@ -120,7 +120,7 @@ class Estimator(TaskType):
         account_id = _account_id(content, scope)
         source, handler = content["source"], content["handler"]
         if scheduled and source["source_type"] == ZIP:
-            raise LunaError(errors.INVALID_JSON, "A schedule cannot read archives. Path: 'source.source_type'")
+            raise LunaError(errors.INVALID_JSON, "A schedule cannot read archives. Path: 'content.source.source_type'")
         if source["source_type"] == DISK:
             check_path(source["path"])
         if "handler_id" in handler:
@@ -268,7 +268,7 @@ def _account_id(content: Mapping[str, Any], scope: Scope) -> UUID:
     """
     account_id = scope_narrowed(scope, [content.get("account_id")]).account_id
     if account_id is None:
-        raise LunaError(errors.INVALID_JSON, "Events need an account. Path: 'account_id'")
+        raise LunaError(errors.INVALID_JSON, "Events need an account. Path: 'content.account_id'")
     return account_id
 
 

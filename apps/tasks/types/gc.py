@@ -120,10 +120,10 @@ class Gc(TaskType):
         _samples_check(content)
         if content["target"] in DESCRIPTORS:
             if scope.account_id is not None:
-                raise LunaError(errors.INVALID_JSON, "Only operators delete descriptors. Path: 'target'")
+                raise LunaError(errors.INVALID_JSON, "Only operators delete descriptors. Path: 'content.target'")
             _default_check(content)
         elif not content["filters"].filters and (content["target"] == "faces" or narrowed.account_id is None):
-            raise LunaError(errors.INVALID_JSON, "At least one filter is required. Path: 'filters'")
+            raise LunaError(errors.INVALID_JSON, "At least one filter is required. Path: 'content.filters'")
 
     def split(self, run: TaskRun) -> Iterator[Part]:
         content, scope = run.content, content_scope(run.content, run.scope)
@@ -165,7 +165,7 @@ def _default_check(content: Any) -> None:
     try:
         default_check(content["options"]["descriptor_version"])
     except ValueError as error:
-        raise LunaError(errors.INVALID_JSON, f"{error}. Path: 'options.descriptor_version'") from error
+        raise LunaError(errors.INVALID_JSON, f"{error}. Path: 'content.options.descriptor_version'") from error
 
 
 def _parts(run: TaskRun, rows: "QuerySet[Any]", kind: ObjectsType) -> Iterator[Part]:

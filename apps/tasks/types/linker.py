@@ -138,7 +138,7 @@ def _account(content: Mapping[str, Any], scope: Scope, list_id: UUID) -> UUID:
 
 
 def _account_required() -> LunaError:
-    return LunaError(errors.INVALID_JSON, "A new list needs the account that it belongs to. Path: 'account_id'")
+    return LunaError(errors.INVALID_JSON, "A new list needs the account that it belongs to. Path: 'content.account_id'")
 
 
 def _rows(run: TaskRun, account_id: UUID) -> "QuerySet[Any]":

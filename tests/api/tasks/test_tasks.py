@@ -69,6 +69,17 @@ class TestCreation:
         assert code(create(client, **body)) == (400, errors.INVALID_JSON)
         assert not Task.objects.unscoped().exists()
 
+    def test_errors_name_the_place_in_the_body(self, client: Client) -> None:
+        for content, place in (({"objects_type": "cats"}, "objects_type"), (CONTENT | {"filters": 5}, "filters")):
+            detail = create(client, content=content).json()["detail"]
+            assert detail.endswith(f"Path: 'content.{place}'")
+
+    def test_unknown_types(self, client: Client) -> None:
+        for name in ("nothing", "additional_extract", "clustering1", "٣"):
+            response = client.post(f"/6/tasks/{name}", {"content": CONTENT}, content_type="application/json")
+            assert code(response) == (404, errors.PAGE_NOT_FOUND)
+        assert code(client.post("/6/tasks/1", {}, content_type="application/json")) == (405, errors.METHOD_NOT_ALLOWED)
+
     def test_without_the_image_store(self, client: Client, configure: Callable[..., None]) -> None:
         configure(AdditionalServices, luna_image_store=False)
         assert code(create(client)) == (403, errors.IMAGE_STORE_DISABLED)
