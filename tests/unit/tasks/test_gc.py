@@ -36,6 +36,8 @@ from tests.factories import NOON, make_account, make_callback, make_event, make_
 from tests.tasks_run import Outcome, Places, run_task, runs_killed
 from tests.unit.tasks.archive_tasks import sample
 
+SOME_ID = "0193a5c2-7c1e-7d55-9d0c-3f0a4b8c1d2e"  # equal in all processes of pytest-xdist
+
 pytestmark = pytest.mark.django_db
 
 Configure = Callable[..., None]
@@ -498,10 +500,10 @@ OPTIONS = {"descriptor_version": 7}
         {"target": "events", "filters": "all"},
         {"target": "events", "filters": {"handler_id": 5}},
         {"target": "events", "filters": {"handler_id": [1]}},
-        {"target": "events", "filters": {"handler_id": str(uuid4()), "handler_ids": [str(uuid4())]}},
+        {"target": "events", "filters": {"handler_id": SOME_ID, "handler_ids": [SOME_ID]}},
         {"target": "events", "filters": {"create_time__lt": {"a": 1}}},
-        {"target": "events", "filters": {"list_id": str(uuid4())}},
-        {"target": "faces", "filters": {"handler_id": str(uuid4())}},
+        {"target": "events", "filters": {"list_id": SOME_ID}},
+        {"target": "faces", "filters": {"handler_id": SOME_ID}},
         {"target": "faces", "filters": {"user_data": ["x"]}},
         {"target": "faces", "filters": {"user_data": "x"}, "remove_samples": "yes"},
         {"target": "faces", "filters": {"user_data": "x"}, "remove_samples": [1]},
