@@ -54,6 +54,8 @@ class LabelField(serializers.Field[Label, Any, Any, Any]):
         finite = isinstance(data, int) or (isinstance(data, float) and np.isfinite(data))
         if isinstance(data, bool) or not (finite or (isinstance(data, str) and len(data) <= LABEL_CHARACTERS)):
             raise serializers.ValidationError(f"a number, or a string of at most {LABEL_CHARACTERS} characters.")
+        if isinstance(data, str) and "\x00" in data:
+            raise serializers.ValidationError("Null characters are not allowed.")
         return data  # type: ignore[no-any-return]
 
 

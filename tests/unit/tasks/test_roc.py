@@ -186,6 +186,7 @@ def test_contents() -> None:
     [
         ([], "markup"),
         ([{"label": "a"}], "markup.0"),
+        ([{"face_id": str(uuid4()), "label": "a\x00"}], "markup.0"),
         ([{"face_id": str(uuid4())}], "markup.0"),
         ([{"face_id": str(uuid4()), "event_id": str(uuid4()), "label": 1}], "markup.0"),
         ([{"face_id": str(uuid4()), "label": 1}, {"face_id": "1", "label": 1}], "markup.1.face_id"),

@@ -55,6 +55,13 @@ def test_a_mask_keeps_the_secret_of_the_same_source_only() -> None:
         content_seal(KIND, {"token": MASK}, content_seal(KIND, {"token": "t"}))
 
 
+@pytest.mark.parametrize("value", [5, True, ["p4ss"], {"sealed": "p4ss"}])
+def test_a_secret_that_is_no_text_is_refused(value: Any) -> None:
+    with pytest.raises(LunaError, match=r"content\.source\.authorization\.password") as refused:
+        content_seal(KIND, content(value))
+    assert refused.value.code == errors.INVALID_JSON
+
+
 def test_a_secret_of_another_key_is_28041(configure: Callable[..., None]) -> None:
     sealed = content_seal(KIND, content())
     configure(Services, secret_key=SecretStr("k" * 50))
