@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioFilter, RangeDateTimeFilter
 from unfold.decorators import action, display
 
 from apps.accounts.adminbase import refusals_shown
@@ -42,7 +42,7 @@ class PersonAdmin(PicturesAdmin):
     list_select_related = ("account",)
     list_filter = (
         ("account", AutocompleteSelectFilter),
-        "decided",
+        ("decided", BooleanRadioFilter),
         ("last_seen", RangeDateTimeFilter),
     )
     search_fields = ("name", "account__login")

@@ -33,6 +33,7 @@ from tests.unit.imagestore.test_s3 import deaf_server
 
 ROOMS = [range(12000, 13000), range(13000, 14000), range(19000, 20000), range(20000, 20100), range(22000, 23000),
          range(41000, 42000)]  # fmt: skip
+IN_TASKS = {12043, 22015, 22025}  # errors of single objects of tasks: tests/unit/tasks produce them
 LINE = re.compile(r'^\| <a id="(\d+)"></a>\d+ \| (?:(\d{3}) \| )?([^|]+) \|', re.MULTILINE)
 JSON, JPEG, ZIP = "application/json", "image/jpeg", "application/zip"
 NOBODY = str(uuid4())
@@ -378,5 +379,7 @@ def test_the_page_lists_every_code_once() -> None:
     assert len(listed) == len(set(listed))
     ours = {code for code in CATALOGUE if any(code in room for room in ROOMS)}
     assert ours <= set(listed)
-    produced = {int(code): (int(status), desc) for code, status, desc in lines if status and int(code) in ours}
+    produced = {
+        int(code): (int(status), desc) for code, status, desc in lines if status and int(code) in ours - IN_TASKS
+    }
     assert produced == {code: (CATALOGUE[code].status, CATALOGUE[code].desc) for code in CASES}

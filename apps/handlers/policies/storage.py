@@ -112,6 +112,7 @@ def days_field() -> serializers.ChoiceField:
 
 class SamplePolicySerializer(PolicySerializer):
     policy = partial(SamplePolicy, given=True)  # type: ignore[assignment]
+    defaults = SamplePolicy
     store_sample = FlagField(required=False)
     ttl = days_field()
     filters = FiltersSerializer(required=False)

@@ -68,7 +68,7 @@ class TriggerSerializer(StrictSerializer):
     cron = CronField(
         max_length=MAX_CHARACTERS, help_text="Minute, hour, day of month, month and day of week (0 is Sunday)."
     )
-    cron_timezone = CronZoneField(default=CronZone.UTC)
+    cron_timezone = CronZoneField(required=False, help_text="`utc` (default) or `local`.")
 
 
 class BehaviourSerializer(StrictSerializer):

@@ -27,6 +27,7 @@ from apps.tasks.api.schedule_serializers import (
 )
 from apps.tasks.api.serializers import TaskAccountQuery
 from apps.tasks.api.views import NOTHING, TaskBaseView, own_scope, path_number
+from apps.tasks.choices import CronZone
 from apps.tasks.models import Schedule
 from apps.tasks.notifications import policy_mask
 from apps.tasks.schedules import selectors, services
@@ -69,7 +70,7 @@ def _draft(request: Request) -> services.ScheduleDraft:
         task_type=kind,
         content=task["content"],
         trigger=trigger["cron"],
-        trigger_timezone=trigger["cron_timezone"],
+        trigger_timezone=trigger.get("cron_timezone", CronZone.UTC),
         time_zone=account_get(write_account(request)).time_zone,
         description=task["description"],
         result_ttl_days=task.get("result_storage_policy", {}).get("ttl"),
