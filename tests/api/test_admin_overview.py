@@ -143,7 +143,8 @@ def test_deleting_an_account_shows_everything_that_goes_with_it(site: Client, ow
     counts: dict[str, Any] = dict(response.context["model_count"])
     size = int(counts.pop("bytes of files").replace(",", ""))
     assert counts == {
-        "log entries": "0", "schedules": "0", "tokens": "1", "stored objects": "1", "faces": "3", "lists": "1", "list deletions": "0",
+        "log entries": "0", "schedules": "0",
+        "tokens": "1", "stored objects": "1", "faces": "3", "lists": "1", "list deletions": "0",
         "events": "1", "handlers": "1", "verifiers": "1", "callbacks": "0", "kept responses": "0",
         "temporary attributes": "1", "people": "0", "person decisions": "0", "tasks": "0",
         "copies of event descriptors": "0", "copies of face descriptors": "0",
