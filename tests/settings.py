@@ -31,6 +31,7 @@ os.environ.setdefault("LUNA_VAR_DIR", str(VAR / "test"))
 worker = os.environ.get("PYTEST_XDIST_WORKER")
 if worker and not os.environ["LUNA_VAR_DIR"].endswith(f"-{worker}"):
     os.environ["LUNA_VAR_DIR"] += f"-{worker}"
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # the first process's, inherited
 
 from apps.common.config import Directories, config  # noqa: E402
 from luna.settings import *  # noqa: E402, F403

@@ -311,9 +311,7 @@ def test_alerts_fire() -> None:
 def test_the_files_are_in_the_var_directory() -> None:
     from apps.common.config import Directories
 
-    assert Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).is_relative_to(
-        config(Directories).var.parent
-    )  # workers of pytest-xdist inherit it
+    assert Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).is_relative_to(config(Directories).var)
 
 
 @pytest.mark.usefixtures("enabled")
