@@ -108,7 +108,7 @@ class ImagesAtMost(ItemsAtMost):
         ItemsAtMost(lambda: field.context.get(MAX_IMAGES, self.limit_value))(value)
 
 
-def images_context(rules: Rules) -> dict[str, int]:
+def images_context(rules: Rules) -> dict[str, Any]:
     """Return the serializer context of a resource with its own limit.
 
     It is empty for the default limit, because serializers without context are cached.
