@@ -2,7 +2,7 @@
 
 from apps.common.config import Scope, Settings, group, setting
 from luna.embedded import defaults
-from luna.embedded.listeners import split_hosts
+from luna.embedded.listeners import SERVICES, split_hosts
 
 
 @group("LUNA_PROCESSES", scope=Scope.START)
@@ -17,10 +17,26 @@ class Processes(Settings):
     port: int = setting(
         defaults.PORT, "The port that the web processes listen on.", env="LUNA_PORT", ge=1, le=defaults.MAX_PORT
     )
+    admin_port: int = setting(
+        0,
+        "A further port, with the resources of Admin only: `/4`, the admin site, its documentation, version and "
+        "health. 0: none, because `LUNA_PORT` has all resources. Clients of LUNA PLATFORM use 5010.",
+        env="LUNA_ADMIN_PORT",
+        ge=0,
+        le=defaults.MAX_PORT,
+    )
+    configurator_port: int = setting(
+        0,
+        "A further port, with the resources of the Configurator only: `/1`, version and health. 0: none, because "
+        "`LUNA_PORT` has all resources. Clients of LUNA PLATFORM use 5070.",
+        env="LUNA_CONFIGURATOR_PORT",
+        ge=0,
+        le=defaults.MAX_PORT,
+    )
     sender_port: int = setting(
         0,
-        "A second port, with the resources of the Sender only: `/1/ws`, `/6/ws`, tickets, version and health. 0: none, "
-        "because `LUNA_PORT` has all resources. Clients of LUNA PLATFORM use 5080.",
+        "A further port, with the resources of the Sender only: `/1/ws`, `/6/ws`, tickets, version and health. 0: "
+        "none, because `LUNA_PORT` has all resources. Clients of LUNA PLATFORM use 5080.",
         env="LUNA_SENDER_PORT",
         ge=0,
         le=defaults.MAX_PORT,
@@ -49,6 +65,12 @@ class Processes(Settings):
     def hosts(self) -> tuple[str, ...]:
         """The addresses of `host`."""
         return split_hosts(self.host)
+
+    @property
+    def urls(self) -> dict[int, str]:
+        """The URL modules of the ports that have some of the resources only."""
+        ports = {name: getattr(self, f"{name}_port") for name in SERVICES}
+        return {port: f"luna.urls.{name}" for name, port in ports.items() if port}
 
 
 @group("LUNA_CONNECTIONS", scope=Scope.START)

@@ -1,4 +1,4 @@
-"""The sockets that the web processes listen on: one per address of LUNA_HOST and port (LUNA_PORT, LUNA_SENDER_PORT)."""
+"""The sockets that the web processes listen on: one per address of LUNA_HOST and port (LUNA_PORT, and `SERVICES`)."""
 
 import errno
 import os
@@ -11,6 +11,9 @@ from luna.embedded.defaults import PORT as DEFAULT_PORT
 from luna.embedded.processes import EmbeddedError, number
 
 BACKLOG = 2048
+# Services of LUNA PLATFORM that can have a port besides LUNA_PORT. The variable of the port is LUNA_<NAME>_PORT, its
+# field `<name>_port` of `luna.config.Processes`, and the URL module of the port `luna.urls.<name>`.
+SERVICES = ("admin", "configurator", "sender")
 _ANY_IPV4, _ANY_IPV6 = "0.0.0.0", "::"  # noqa: S104 - only if LUNA_HOST names it
 # An address family that this machine does not have, or a name's address that belongs to another machine.
 _ABSENT = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
@@ -19,10 +22,10 @@ _ABSENT = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 def listen(*, any_port: bool = False) -> tuple[list[socket.socket], str]:
     """Return sockets that listen on all addresses of LUNA_HOST and on LUNA_PORT, and the URL of the first address.
 
-    The last ones listen on LUNA_SENDER_PORT, unless it is 0. With `any_port`, a free port is chosen if LUNA_PORT is not
-    set and the default port is in use. Raises EmbeddedError.
+    The last ones listen on the ports of `SERVICES` that are not 0. With `any_port`, a free port is chosen if LUNA_PORT
+    is not set and the default port is in use. Raises EmbeddedError.
     """
-    hosts, port, sender_port = _hosts(), number("LUNA_PORT", DEFAULT_PORT, MAX_PORT), _sender_port()
+    hosts, port, ports = _hosts(), number("LUNA_PORT", DEFAULT_PORT, MAX_PORT), _service_ports()
     try:
         listeners = _bound(hosts, port)
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that no DNS server could know
@@ -31,21 +34,20 @@ def listen(*, any_port: bool = False) -> tuple[list[socket.socket], str]:
             raise EmbeddedError(_problem(hosts, port, error)) from None
         listeners = _bound(hosts, 0)
     url = f"http://{_shown(hosts[0])}:{listeners[0].getsockname()[1]}"
-    if sender_port:
+    for variable, service_port in ports.items():
         try:
-            listeners += _bound(hosts, sender_port)
+            listeners += _bound(hosts, service_port)
         except OSError as error:
             for listener in listeners:
                 listener.close()
-            raise EmbeddedError(_problem(hosts, sender_port, error, "LUNA_SENDER_PORT")) from None
+            raise EmbeddedError(_problem(hosts, service_port, error, variable)) from None
     return listeners, url
 
 
-def _sender_port() -> int:
-    """Return the port of the Sender, 0 for none. Raises EmbeddedError."""
-    if (os.environ.get("LUNA_SENDER_PORT") or "0") == "0":
-        return 0
-    return number("LUNA_SENDER_PORT", 0, MAX_PORT)
+def _service_ports() -> dict[str, int]:
+    """Return the ports of `SERVICES` by their variables, without those that are 0. Raises EmbeddedError."""
+    variables = [f"LUNA_{name.upper()}_PORT" for name in SERVICES]
+    return {each: number(each, 0, MAX_PORT) for each in variables if (os.environ.get(each) or "0") != "0"}
 
 
 def require_same_address(url: str) -> None:

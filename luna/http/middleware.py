@@ -29,7 +29,7 @@ class ListenerMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        sender_port = config(Processes).sender_port
-        if sender_port and request.META.get("SERVER_PORT") == str(sender_port):
-            request.urlconf = "luna.urls.sender"
+        urls = config(Processes).urls
+        if urls:
+            request.urlconf = urls.get(int(request.META["SERVER_PORT"]))
         return self.get_response(request)

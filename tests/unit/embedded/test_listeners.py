@@ -3,11 +3,12 @@
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from luna.embedded import listeners
-from luna.embedded.listeners import listen, require_same_address
+from luna.embedded.listeners import SERVICES, listen, require_same_address
 from luna.embedded.processes import EmbeddedError
 
 
@@ -113,18 +114,31 @@ def test_a_free_port_is_taken_only_when_asked_for(monkeypatch: pytest.MonkeyPatc
         listen(any_port=True)
 
 
-def test_the_sender_has_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch, free_port: int, taken_port: int) -> None:
+def test_services_have_ports_of_their_own(monkeypatch: pytest.MonkeyPatch, free_port: int, taken_port: int) -> None:
     monkeypatch.setenv("LUNA_PORT", str(free_port))
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        sender_port = server.getsockname()[1]
-    monkeypatch.setenv("LUNA_SENDER_PORT", str(sender_port))
+    with ExitStack() as servers:
+        ports = [servers.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in SERVICES]
+    for name, port in zip(SERVICES, ports, strict=True):
+        monkeypatch.setenv(f"LUNA_{name.upper()}_PORT", str(port))
     sockets, url = listen()
-    assert [each.getsockname()[1] for each in sockets] == [free_port, sender_port]
+    assert [each.getsockname()[1] for each in sockets] == [free_port, *ports]
     assert url == f"http://127.0.0.1:{free_port}"
     for each in sockets:
         each.close()
-    monkeypatch.setenv("LUNA_SENDER_PORT", str(taken_port))
-    with pytest.raises(EmbeddedError, match=f"port {taken_port} .*LUNA_SENDER_PORT"):
+    for name in SERVICES:
+        monkeypatch.setenv(f"LUNA_{name.upper()}_PORT", "0")
+    for name in SERVICES:
+        with monkeypatch.context() as patch:
+            patch.setenv(f"LUNA_{name.upper()}_PORT", str(taken_port))
+            with pytest.raises(EmbeddedError, match=f"port {taken_port} .*LUNA_{name.upper()}_PORT"):
+                listen()
+    assert not answers("127.0.0.1", free_port), "no socket is left open"
+
+
+def test_two_services_cannot_share_a_port(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    monkeypatch.setenv("LUNA_PORT", str(free_port))
+    monkeypatch.setenv("LUNA_ADMIN_PORT", str(free_port))
+    with pytest.raises(EmbeddedError, match=f"port {free_port} .*LUNA_ADMIN_PORT"):
         listen()
     assert not answers("127.0.0.1", free_port), "no socket is left open"
 
