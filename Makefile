@@ -42,7 +42,7 @@ networks: $(SERVE) ## build the default networks into var/networks, and fetch th
 	@$(BIN)/python manage.py networks build
 
 test: networks .venv/dev.stamp ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 coverage: networks .venv/dev.stamp ## run the tests and print which lines and branches of apps they do not reach
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term

@@ -16,7 +16,7 @@ from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.ioloop import IOLoop
 from pyftpdlib.servers import FTPServer
 
-from tests.storages import free_port
+from tests.ports import free_port
 
 USER, PASSWORD = "anna", "secret"
 SHARE = "PICTURES"

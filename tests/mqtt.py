@@ -11,7 +11,7 @@ from iotcore import Broker
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.certificates import make_certificate
-from tests.storages import free_port
+from tests.ports import free_port
 
 LOGIN, PASSWORD = "door", "pa55w0rd"
 CONFIG = """

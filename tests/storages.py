@@ -11,15 +11,11 @@ from typing import Any
 import boto3
 from django.core.files.storage import default_storage
 
+from tests.ports import free_port
+
 BUCKET = "luna-test"
 KEYS = {"access_key": "test", "secret_key": "test"}
 START_S = 30
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @contextmanager

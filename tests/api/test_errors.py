@@ -28,7 +28,8 @@ from apps.imagestore.models import StoredObject
 from tests.api.accounts.helpers import issue
 from tests.api.imagestore.helpers import picture
 from tests.factories import basic_client, client_of, make_account, make_version, unit_vectors
-from tests.storages import free_port, options, use_storage
+from tests.ports import free_port
+from tests.storages import options, use_storage
 from tests.unit.imagestore.test_s3 import deaf_server
 
 ROOMS = [range(12000, 13000), range(13000, 14000), range(19000, 20000), range(20000, 20100), range(22000, 23000),

@@ -3,7 +3,6 @@
 import os
 import re
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from luna.embedded.addresses import CHECKOUT, networks_dir, var_dir
+from tests.ports import free_port
 
 ADMIN_LOGIN = "admin@luna.test"
 
@@ -68,12 +68,6 @@ def wait_healthy(platform: Platform, within_s: float = 60) -> None:
             pass
         time.sleep(0.3)
     raise AssertionError(f"not healthy within {within_s} s")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

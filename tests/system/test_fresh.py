@@ -21,7 +21,7 @@ from apps.common.config import Directories, config
 from apps.recognition.networks.samples import sample_photographs
 from luna.embedded.addresses import CHECKOUT
 from luna.embedded.supervisor import read_state
-from tests.system.helpers import free_port
+from tests.ports import free_port
 from tests.system.quickstart import steps
 
 pytestmark = pytest.mark.slow

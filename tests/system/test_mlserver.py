@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from apps.recognition.engine.heads.base import LONGER_SIDE_PX
 from apps.recognition.networks.registry import Registry
 from apps.recognition.run.pipeline import Pipeline
 from apps.recognition.types import ImageInput, ImageResult, Plan
+from tests.ports import free_port
 from tests.unit.recognition.helpers import told
 from tests.unit.recognition.pictures import astronaut, encoded
 
@@ -30,16 +30,6 @@ PLAN = Plan(estimators=frozenset({"face_descriptor"}))
 START_TIMEOUT_S, RECOVERY_S = 90, 5
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="MLServer is not installed: make mlserver")
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 class MLServer:
@@ -57,7 +47,7 @@ class MLServer:
                 "parameters": {"uri": str(network.path)},
             }
             (folder / "model-settings.json").write_text(json.dumps(model))
-        http, grpc = free_ports(2)
+        http, grpc = free_port(), free_port()
         server = {
             "host": "127.0.0.1", "http_port": http, "grpc_port": grpc, "grpc_max_message_length": -1,
             "metrics_endpoint": None, "parallel_workers": 0,

@@ -22,7 +22,8 @@ from luna.embedded.addresses import CHECKOUT
 from luna.embedded.processes import wait_until
 from tests.api.handlers.helpers import astronaut
 from tests.certificates import make_certificate
-from tests.system.helpers import ADMIN_LOGIN, Platform, free_port, started
+from tests.ports import free_port
+from tests.system.helpers import ADMIN_LOGIN, Platform, started
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 OPERATIONS = CHECKOUT / "docs" / "operations.md"

@@ -10,6 +10,7 @@ import pytest
 from luna.embedded import listeners
 from luna.embedded.listeners import SERVICES, listen, require_same_address
 from luna.embedded.processes import EmbeddedError
+from tests import ports
 
 
 def has_ipv6() -> bool:
@@ -31,8 +32,7 @@ def taken_port() -> Iterator[int]:
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    return ports.free_port()
 
 
 def answers(host: str, port: int) -> bool:

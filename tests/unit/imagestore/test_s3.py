@@ -24,7 +24,8 @@ from apps.imagestore.models import StoredObject
 from apps.imagestore.services import object_delete, object_open, object_store
 from apps.imagestore.types import TTL_DAYS
 from tests.factories import stored_bytes
-from tests.storages import client, free_port, options, stored_names, use_storage
+from tests.ports import free_port
+from tests.storages import client, options, stored_names, use_storage
 
 BIG = os.urandom(1024) * 20 * 1024  # 20 MiB: three parts
 

@@ -15,7 +15,8 @@ from apps.common.config import Images, OutgoingRequests
 from apps.tasks.config import Sources
 from apps.tasks.sources.base import MAX_DEPTH, SourceError, name_at, position, shown
 from tests.file_servers import PASSWORD, SHARE, USER, ftp_server, silent_server, smb_server
-from tests.storages import BUCKET, client, free_port, s3_server
+from tests.ports import free_port
+from tests.storages import BUCKET, client, s3_server
 from tests.unit.tasks.sources.helpers import FILES, ORDER, read_all, source, write_files
 
 Configure = Callable[..., None]
