@@ -98,6 +98,7 @@ INSTALLED_APPS = [
     "apps.privacy",
     "apps.tasks",
     "apps.people",
+    "apps.workbench",
 ]
 discover(app for app in INSTALLED_APPS if app.partition(".")[0] in ("apps", "luna"))
 check_all()  # bad values end the process before anything starts

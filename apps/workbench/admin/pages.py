@@ -1,0 +1,111 @@
+"""What all pages of the workbench share: permissions, refusals as messages, the chosen account, the common context."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from apps.accounts.auth.access import actor_of
+from apps.accounts.auth.principal import Principal
+from apps.accounts.choices import AccountType
+from apps.accounts.models import Account
+from apps.common import errors
+from apps.common.errors import LunaError
+from apps.common.fields import parse_uuid
+from apps.people.grouping import PeopleError
+from apps.workbench.errors import WorkbenchError
+
+__all__ = ["account_chosen", "actor_of", "page", "principal_of", "refusal_text", "show"]
+
+View = Callable[..., HttpResponse]
+REFUSALS = (LunaError, PeopleError, WorkbenchError)
+ACCOUNT_KEY = "workbench_account"  # of the session
+ACCOUNTS_SHOWN = 500
+
+
+def refusal_text(error: Exception) -> str:
+    """Return the sentence of a refusal for an operator."""
+    return error.detail if isinstance(error, LunaError) else str(error)
+
+
+def page(*permissions: str, part: bool = False) -> Callable[[View], View]:
+    """Decorate a view of the workbench: it requires a login of the admin site and all `permissions`.
+
+    A refusal (LunaError, PeopleError, WorkbenchError) becomes a message: on the page that a form was sent from, on the
+    first page for a page that cannot be shown, and in place of the answer for a `part` that scripts request.
+    The view opens no transaction: services do.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def shown(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not request.user.has_perms(permissions):
+                raise PermissionDenied
+            try:
+                return view(request, *args, **kwargs)
+            except REFUSALS as error:
+                if part:
+                    return render(request, "admin/workbench/refusal.html", {"refusal": refusal_text(error)})
+                messages.error(request, refusal_text(error))
+                return HttpResponseRedirect(_place_before(request))
+
+        wrapped: View = admin.site.admin_view(shown)
+        return wrapped
+
+    return decorate
+
+
+def _place_before(request: HttpRequest) -> str:
+    """Return the page that a form was sent from, else the first page of the site."""
+    before = request.headers.get("Referer", "")
+    own = url_has_allowed_host_and_scheme(before, {request.get_host()}, require_https=request.is_secure())
+    return before if request.method == "POST" and own else reverse("admin:index")
+
+
+def show(request: HttpRequest, template: str, title: str, /, **context: Any) -> HttpResponse:
+    """Render a whole page; `template` extends `admin/workbench/base.html`."""
+    return render(
+        request,
+        template,
+        {
+            **admin.site.each_context(request),
+            "title": title,
+            "account": account_chosen(request),
+            "accounts": Account.objects.filter(is_active=True).order_by("login").only("pk", "login")[:ACCOUNTS_SHOWN],
+            **context,
+        },
+    )
+
+
+def account_chosen(request: HttpRequest) -> Account:
+    """Return the account in which the operator works: the chosen one of the session, else the operator's own."""
+    wanted: UUID | None = parse_uuid(str(request.session.get(ACCOUNT_KEY, "")))
+    found = Account.objects.filter(pk=wanted, is_active=True).first() if wanted else None
+    own: Any = request.user
+    return found or own
+
+
+def principal_of(account: Account) -> Principal:
+    """Return a principal for the pipeline, which reads and writes in `account` only."""
+    return Principal(account_id=account.pk, account_type=AccountType.USER, login=account.login)
+
+
+@page("faces.view_face")
+@require_POST
+def account_choose(request: HttpRequest) -> HttpResponse:
+    """Remember the account of the form in the session."""
+    wanted = parse_uuid(request.POST.get("account", ""))
+    if wanted is None or not Account.objects.filter(pk=wanted, is_active=True).exists():
+        raise LunaError(errors.ACCOUNT_NOT_FOUND, request.POST.get("account", ""))
+    request.session[ACCOUNT_KEY] = str(wanted)
+    messages.success(request, _("You work in this account now."))
+    return HttpResponseRedirect(_place_before(request))
