@@ -101,6 +101,7 @@ class FakeTaskRun:
     create_time: datetime
     task_id: int = TASK_ID
     unstored: list[RecordedError] = field(default_factory=list)
+    ending: list[Callable[[], object]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.account_id: UUID | None = self.scope.account_id
@@ -111,6 +112,14 @@ class FakeTaskRun:
     def error(self, error: LunaError, *, info: str = "") -> None:
         assert len(info) <= 128
         self.unstored.append(RecordedError(error.code, info, error.detail))
+
+    def at_end(self, write: Callable[[], object]) -> None:
+        self.ending.append(write)
+
+    def end(self) -> None:
+        self.store_errors()
+        for write in self.ending:
+            write()
 
     def store_errors(self) -> None:
         self.outcome.errors.extend(self.unstored)
@@ -180,7 +189,7 @@ def run_task(
         parts = [
             Part(content=orjson.loads(orjson.dumps(part.content)), parts=part.parts) for part in task_type.split(run)
         ]
-        run.store_errors()
+        run.end()
         return parts
 
     outcome.parts = _until_whole(split)
@@ -193,7 +202,7 @@ def run_task(
         def merge(directory: Path) -> tuple[Any, bytes | None, str | None]:
             run = FakeTaskRun(directory=directory, **common)
             kept = _kept(task_type.merge(run, iter([_for_merge(*each) for each in results])))
-            run.store_errors()
+            run.end()
             return kept
 
         _store(outcome, _until_whole(merge))
@@ -234,7 +243,7 @@ def _process(
             **common,
         )
         kept = _kept(task_type.process(run))
-        run.store_errors()
+        run.end()
         return kept
 
     return _until_whole(process)

@@ -53,7 +53,24 @@ class ItemsAtMost(MaxLengthValidator):
         return self.limit()
 
 
-class SettingIntegerField(serializers.IntegerField):
+class PlainNumber(serializers.Field[Any, Any, Any, Any]):
+    """A mixin of number fields: rejects booleans, digits of other scripts and `1_000`, which `int` reads as numbers."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, bool) or (isinstance(data, str) and ("_" in data or not data.isascii())):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class WholeNumberField(PlainNumber, serializers.IntegerField):
+    """A whole number, also as a text of digits."""
+
+    def to_internal_value(self, data: Any) -> int:
+        value: int = super().to_internal_value(data)
+        return value
+
+
+class SettingIntegerField(WholeNumberField):
     """A whole number from 1 to `limit`; `limit` and `default` are read from the settings at each validation."""
 
     _limit: Callable[[], int] | None = None
@@ -127,7 +144,7 @@ class UUIDField(serializers.UUIDField):
         return value
 
 
-class FlagField(serializers.IntegerField):
+class FlagField(WholeNumberField):
     """A boolean of the platform: 0 or 1."""
 
     def __init__(self, **kwargs: Any) -> None:

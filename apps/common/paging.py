@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rest_framework import serializers
 
 from apps.common.config import Paging, config
-from apps.common.fields import SettingIntegerField
+from apps.common.fields import SettingIntegerField, WholeNumberField
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Page:
 class PageQuery(serializers.Serializer[Page]):
     """Query parameters of paging; the base of all list queries."""
 
-    page = serializers.IntegerField(min_value=1, max_value=2**31 - 1, default=1, help_text="Number of the page.")
+    page = WholeNumberField(min_value=1, max_value=2**31 - 1, default=1, help_text="Number of the page.")
     page_size = SettingIntegerField(
         limit=lambda: config(Paging).max_page_size,
         default=lambda: config(Paging).default_page_size,

@@ -1,6 +1,7 @@
 """Validation of query parameters and bodies, with the platform's error codes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -58,6 +59,18 @@ def checked_data(
         return dict(serializer.run_validation(data))
     except serializers.ValidationError as error:
         raise LunaError(errors.INVALID_JSON, describe_validation(error.detail, path)) from error
+
+
+@contextmanager
+def paths_within(member: str) -> Iterator[None]:
+    """Complete the paths of INVALID_JSON by the member of the body to which they are relative."""
+    try:
+        yield
+    except LunaError as error:
+        if error.code == errors.INVALID_JSON:
+            message, place, path = error.detail.rpartition("Path: '")
+            error.detail = f"{message}{place}{member}.{path}" if place else error.detail
+        raise
 
 
 def refuse_unknown(data: Any, known: set[str]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apps.common.fields import WholeNumberField
 from apps.common.filters import enums
 from apps.common.filters.kinds import NumberField
 
@@ -35,7 +36,7 @@ class _Place:
 
 
 def _age(*path: str) -> _Place:
-    field = serializers.IntegerField(min_value=0, max_value=MAX_AGE)
+    field = WholeNumberField(min_value=0, max_value=MAX_AGE)
     return _Place(path, field, {"type": "integer", "minimum": 0, "maximum": MAX_AGE})
 
 

@@ -14,7 +14,7 @@ from apps.tasks.machine.queue import live_tokens
 from apps.tasks.models import Subtask, Task
 from apps.tasks.results import BUCKET, TASK_KEY, results_remove
 
-YOUNG = timedelta(hours=1)  # results whose end is being stored
+YOUNG = timedelta(minutes=10)  # results whose end is being stored
 
 
 def results_check(deep: bool) -> Iterator[Fault]:

@@ -1,5 +1,6 @@
 """Callbacks about changed statuses of tasks and subtasks: their policy, and the callbacks of a change."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from apps.sender.targets import Target, TelegramChat
 from apps.tasks.choices import TaskStatus
 from apps.tasks.models import Subtask, Task
 from apps.tasks.types.registry import task_types
+
+logger = logging.getLogger(__name__)
 
 TELEGRAM = "telegram"
 TASK_CALLBACKS, SUBTASK_CALLBACKS = "task_callbacks", "subtask_callbacks"
@@ -229,7 +232,11 @@ class _Message:
 
 def _create(task: Task, callbacks: Sequence[Any], messages: Sequence[_Message]) -> None:
     policy = {TASK_CALLBACKS: callbacks}
-    parsed = checked_data(_Envelope, {"notification_policy": policy}, stored=True)["notification_policy"]
+    try:
+        parsed = checked_data(_Envelope, {"notification_policy": policy}, stored=True)["notification_policy"]
+    except LunaError:  # of an older release: it must not stop the tasks, whose claims create callbacks
+        logger.exception("The notification policy of task %d is not valid: nothing is sent", task.task_id)
+        return
     targets: Sequence[Target] = parsed[TASK_CALLBACKS]
     new = [NewCallback(target=each, payload=message.payload(each)) for message in messages for each in targets]
     callbacks_create(account_id=task.account_id, callbacks=new)

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYetError
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -14,7 +15,6 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
-from apps.accounts.auth.principal import Actor
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.fetch import FetchError, RefusedError
@@ -94,7 +94,7 @@ class Pictures:
     """Reads pictures for a stage, a few at a time, in order.
 
     A picture that cannot be read is an error of the task: EXPORTER_DOWNLOAD_FAILED, or EXPORTER_DOWNLOAD_RETRIES_FAILED
-    if repeated downloads failed. Each read of a stored picture leaves an audit line.
+    if repeated downloads failed. At the end of the stage, each stored picture leaves an audit line.
     """
 
     def __init__(self, run: TaskRun, pool: ThreadPoolExecutor) -> None:
@@ -104,7 +104,8 @@ class Pictures:
 
     def read(self, sources: Sequence[Source]) -> Iterator[NamedPicture]:
         """Yield the pictures of a page of sources that can be read."""
-        rows = _stored(sources, self._run.actor)
+        rows = _stored(sources)
+        self._run.at_end(partial(objects_audit, action="view", rows=[*rows.values()], actor=self._run.actor))
         waiting: deque[tuple[Source, Future[NamedPicture]]] = deque()
         for source in sources:
             waiting.append((source, self._pool.submit(self._load, source, rows)))
@@ -165,20 +166,18 @@ def pictures_of(run: TaskRun) -> Iterator[Pictures]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _stored(sources: Iterable[Source], actor: Actor) -> dict[tuple[str, UUID], StoredObject]:
-    """Return the rows of the stored pictures of a page, and write an audit line for each."""
+def _stored(sources: Iterable[Source]) -> dict[tuple[str, UUID], StoredObject]:
+    """Return the rows of the stored pictures of a page."""
     wanted: dict[tuple[UUID, str], list[UUID]] = {}
     for each in sources:
         if each.stored is not None:
             bucket, object_id = each.stored
             wanted.setdefault((each.account_id, bucket), []).append(object_id)
-    found = {
+    return {
         (bucket, object_id): row
         for (account_id, bucket), ids in wanted.items()
         for object_id, row in objects_get(scope=Scope(account_id), bucket=bucket, object_ids=ids).items()
     }
-    objects_audit(action="view", rows=[*found.values()], actor=actor)
-    return found
 
 
 def _name(source: Source, content_type: str) -> str:

@@ -4,9 +4,8 @@ from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
-from rest_framework import serializers
 
-from apps.common.fields import account_field
+from apps.common.fields import WholeNumberField, account_field
 from apps.common.filters.kinds import TIME_KIND, Kind, text, whole
 from apps.common.filters.operators import EQUAL, ONE_OF
 from apps.common.filters.serializers import FilterSerializer, Terms
@@ -19,7 +18,7 @@ NAMES = {kind.name.lower(): kind.value for kind in TaskKind}
 SCHEDULE_STATUSES = {"started": ScheduleStatus.STARTED, "stopped": ScheduleStatus.STOPPED}
 
 
-class WordField(serializers.IntegerField):
+class WordField(WholeNumberField):
     """A number, or its word."""
 
     def __init__(self, *, words: dict[str, int], **kwargs: Any) -> None:

@@ -203,6 +203,7 @@ CELERY_BEAT_SCHEDULE = {
     "partitions of events": {"task": "events.partitions", "schedule": crontab(hour=0, minute=20)},
     "groups of people": {"task": "people.clean_up", "schedule": crontab(hour=1, minute=30)},
     "schedules of tasks": {"task": "tasks.schedules", "schedule": 5.0, "options": {"expires": 15.0}},
+    "results without a task": {"task": "tasks.results", "schedule": crontab(minute="5-59/10")},
     "audit log retention": {"task": "accounts.audit_prune", "schedule": crontab(hour=2, minute=0)},
 }
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from apps.common.fields import FilterTimeField, TextField, UUIDField
+from apps.common.fields import FilterTimeField, PlainNumber, TextField, UUIDField, WholeNumberField
 from apps.common.filters.enums import Number
 from apps.common.times import parse_time
 
@@ -17,11 +17,11 @@ UNKNOWN, UNDEFINED = "unknown", "undefined"
 AnyField = serializers.Field[Any, Any, Any, Any]
 
 
-class FiniteFloatField(serializers.FloatField):
+class FiniteFloatField(PlainNumber, serializers.FloatField):
     """A finite number. NaN and infinities are rejected: they order differently in SQL and Python."""
 
     def to_internal_value(self, data: Any) -> float:
-        value = super().to_internal_value(data)
+        value: float = super().to_internal_value(data)
         if not math.isfinite(value):
             raise serializers.ValidationError("a finite number is required.")
         return value
@@ -40,14 +40,14 @@ def text(max_length: int, *, blank: bool = False) -> Kind:
 
 
 def whole(low: int, high: int) -> Kind:
-    return Kind(lambda **kwargs: serializers.IntegerField(min_value=low, max_value=high, **kwargs))
+    return Kind(lambda **kwargs: WholeNumberField(min_value=low, max_value=high, **kwargs))
 
 
 def real(low: float, high: float) -> Kind:
     return Kind(lambda **kwargs: FiniteFloatField(min_value=low, max_value=high, **kwargs))
 
 
-class NumberField(serializers.IntegerField):
+class NumberField(WholeNumberField):
     """A member of an enumeration, as its number or its word. `undefined` is another word for `unknown`."""
 
     def __init__(self, *, numbers: type[Number], **kwargs: Any) -> None:

@@ -11,6 +11,7 @@ from apps.common.fields import (
     SettingIntegerField,
     TextField,
     UUIDField,
+    WholeNumberField,
     account_field,
     ids_field,
     targets_field,
@@ -33,9 +34,9 @@ MAX_DESCRIPTORS = 16
 class BasicBody(StrictSerializer):
     """Age in years. Gender: 0 female, 1 male. Ethnicity: 1 african american, 2 indian, 3 asian, 4 caucasian."""
 
-    age = serializers.IntegerField(min_value=0, max_value=150, required=False, allow_null=True)
-    gender = serializers.IntegerField(min_value=0, max_value=1, required=False, allow_null=True)
-    ethnicity = serializers.IntegerField(min_value=1, max_value=4, required=False, allow_null=True)
+    age = WholeNumberField(min_value=0, max_value=150, required=False, allow_null=True)
+    gender = WholeNumberField(min_value=0, max_value=1, required=False, allow_null=True)
+    ethnicity = WholeNumberField(min_value=1, max_value=4, required=False, allow_null=True)
 
 
 class BasicAttributesBody(StrictSerializer):
@@ -53,7 +54,7 @@ class DescriptorBody(StrictSerializer):
 
     type = serializers.ChoiceField(choices=(RAW, SDK, XPK))
     data = TextField(required=True)  # type: ignore[assignment]  # DRF takes a declared field out
-    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False)
+    version = WholeNumberField(min_value=1, max_value=2**31 - 1, required=False)
     score = FiniteFloatField(min_value=0, max_value=1, required=False, allow_null=True)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.common.fields import FlagField, SettingIntegerField, UUIDField
+from apps.common.fields import FlagField, SettingIntegerField, UUIDField, WholeNumberField
 from apps.common.filters.kinds import FiniteFloatField
 from apps.faces.config import max_ttl_s
 from apps.handlers.api.event_serializers import ImageQuery
@@ -54,7 +54,7 @@ class DetectorQuery(ImageQuery):
 
 class ExtractorQuery(serializers.Serializer[Any]):
     extract_descriptor = FlagField(default=True, help_text="Extract a descriptor.")
-    descriptor_version = serializers.IntegerField(
+    descriptor_version = WholeNumberField(
         min_value=1, required=False, help_text="Default: the version of new descriptors."
     )
     extract_basic_attributes = FlagField(default=False, help_text="Estimate age, gender and ethnicity.")

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from apps.common.fields import FlagField
+from apps.common.fields import FlagField, WholeNumberField
 from apps.common.filters import Filters
 from apps.common.secrets import MASK, SEALED, Secret
 from apps.common.validation import StrictSerializer
@@ -91,7 +91,7 @@ class AuthorizationSerializer(StrictSerializer):
 
 
 class HttpParamsSerializer(StrictSerializer):
-    timeout = serializers.IntegerField(min_value=1, max_value=MAX_TIMEOUT_S, default=MAX_TIMEOUT_S)
+    timeout = WholeNumberField(min_value=1, max_value=MAX_TIMEOUT_S, default=MAX_TIMEOUT_S)
     content_type = serializers.ChoiceField(choices=(JSON, MESSAGEPACK), default=JSON)
     headers = HeadersField(default=dict)
     secret = SigningSecretField(max_length=512, required=False)
@@ -99,7 +99,7 @@ class HttpParamsSerializer(StrictSerializer):
 
 class ParamsSerializer(HttpParamsSerializer):
     topic = TopicField(max_length=512, trim_whitespace=False, required=False)
-    qos = serializers.IntegerField(min_value=0, max_value=2, required=False)
+    qos = WholeNumberField(min_value=0, max_value=2, required=False)
     retain = FlagField(required=False)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.common.fields import FlagField
+from apps.common.fields import FlagField, WholeNumberField
 from apps.common.filters.enums import Deepfake, Liveness, Mask, Number
 from apps.common.filters.kinds import FiniteFloatField, NumberField
 from apps.handlers.policies.base import PolicySerializer
@@ -130,7 +130,7 @@ class DeepfakePolicySerializer(PolicySerializer):
     policy = DeepfakePolicy
     estimate = FlagField(required=False)
     real_threshold = score_field()
-    mode = serializers.IntegerField(min_value=1, max_value=FULL_MODE, required=False)
+    mode = WholeNumberField(min_value=1, max_value=FULL_MODE, required=False)
     deepfake_states = StatesField(Deepfake)
 
 

@@ -9,7 +9,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import Direction
 from rest_framework import serializers
 
-from apps.common.fields import FlagField
+from apps.common.fields import FlagField, WholeNumberField
 from apps.common.filters.kinds import FiniteFloatField
 from apps.common.validation import StrictSerializer
 from apps.handlers.policies.base import PolicySerializer
@@ -84,7 +84,7 @@ class ThresholdField(serializers.Field[Threshold, Any, Any, Any]):
         if isinstance(own, OneOf):
             words = serializers.MultipleChoiceField(choices=own.words, allow_empty=False).run_validation(data)
             return replace(own, accepted=tuple(word for word in own.words if word in words))
-        return Flag(serializers.IntegerField(min_value=0, max_value=1).run_validation(data))
+        return Flag(WholeNumberField(min_value=0, max_value=1).run_validation(data))
 
 
 class ThresholdFieldExtension(OpenApiSerializerFieldExtension):

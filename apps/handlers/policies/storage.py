@@ -7,7 +7,7 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from apps.common.fields import FlagField, SettingIntegerField, UUIDField
+from apps.common.fields import FlagField, SettingIntegerField, UUIDField, WholeNumberField
 from apps.common.filters import Filters
 from apps.faces.config import default_ttl_s, max_ttl_s
 from apps.handlers.policies.base import MAX_ITEMS, FiltersSerializer, PolicySerializer
@@ -122,7 +122,7 @@ class ImageOriginPolicySerializer(PolicySerializer):
     policy = ImageOriginPolicy
     store_image = FlagField(required=False)
     image_format = serializers.ChoiceField(choices=("jpg", "png"), required=False)
-    image_quality = serializers.IntegerField(min_value=1, max_value=100, required=False)
+    image_quality = WholeNumberField(min_value=1, max_value=100, required=False)
     use_external_references = FlagField(required=False)
     ttl = days_field()
     filters = FiltersSerializer(required=False)

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from apps.common import errors
 from apps.common.api.examples import ID
 from apps.common.errors import LunaError
-from apps.common.fields import TextField, account_field, parse_uuid
+from apps.common.fields import TextField, WholeNumberField, account_field, parse_uuid
 from apps.common.filters.kinds import FiniteFloatField
 from apps.common.validation import StrictSerializer
 from apps.faces.attribute_input import RAW, SDK, XPK
@@ -28,7 +28,7 @@ class ReferenceBody(StrictSerializer):
     type = serializers.ChoiceField(choices=(*STORED, *DESCRIPTORS))
     id = TextField(max_length=128)
     data = TextField()  # type: ignore[assignment]  # DRF takes a declared field out
-    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False)
+    version = WholeNumberField(min_value=1, max_value=2**31 - 1, required=False)
 
     def to_internal_value(self, data: Any) -> Reference:
         """Raises LunaError BAD_REFERENCE for a reference of no known kind."""
@@ -77,7 +77,7 @@ class CandidateBody(StrictSerializer):
 
     filters = CandidateFiltersField()
     targets = serializers.ListField(child=serializers.CharField(), max_length=MAX_TARGETS, default=list)
-    limit = serializers.IntegerField(min_value=1, max_value=2**31 - 1, default=DEFAULT_LIMIT)
+    limit = WholeNumberField(min_value=1, max_value=2**31 - 1, default=DEFAULT_LIMIT)
     threshold = FiniteFloatField(min_value=0, max_value=1, default=0.0)
 
 
@@ -107,7 +107,7 @@ class BodyMatchBody(StrictSerializer):
 
 class MatchQuery(serializers.Serializer[Any]):
     account_id = account_field()
-    descriptor_version = serializers.IntegerField(
+    descriptor_version = WholeNumberField(
         min_value=1,
         required=False,
         help_text="A version of the compared kind (face or body). Default: the version of new descriptors.",

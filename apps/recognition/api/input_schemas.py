@@ -6,7 +6,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.common.config import config
-from apps.common.fields import FlagField, ItemsAtMost, UUIDField
+from apps.common.fields import FlagField, ItemsAtMost, UUIDField, WholeNumberField
+from apps.common.filters.kinds import FiniteFloatField
 from apps.common.meta import check_meta
 from apps.common.times import parse_time
 from apps.common.validation import StrictSerializer
@@ -25,10 +26,10 @@ BOXES = ("face_bounding_boxes", "body_bounding_boxes")
 class RectSerializer(StrictSerializer):
     """Rectangle in pixels of the decoded picture after its EXIF orientation."""
 
-    x = serializers.IntegerField(min_value=-MAX_COORDINATE, max_value=MAX_COORDINATE)
-    y = serializers.IntegerField(min_value=-MAX_COORDINATE, max_value=MAX_COORDINATE)
-    width = serializers.IntegerField(min_value=1, max_value=MAX_COORDINATE)
-    height = serializers.IntegerField(min_value=1, max_value=MAX_COORDINATE)
+    x = WholeNumberField(min_value=-MAX_COORDINATE, max_value=MAX_COORDINATE)
+    y = WholeNumberField(min_value=-MAX_COORDINATE, max_value=MAX_COORDINATE)
+    width = WholeNumberField(min_value=1, max_value=MAX_COORDINATE)
+    height = WholeNumberField(min_value=1, max_value=MAX_COORDINATE)
 
     def to_internal_value(self, data: Any) -> Rect:
         return Rect(**super().to_internal_value(data))
@@ -65,7 +66,7 @@ def detail_fields() -> dict[str, Any]:
     return {
         "meta": MetaField(required=False),
         "detect_time": TimeField(required=False),
-        "detect_ts": serializers.FloatField(min_value=0, max_value=1e12, required=False),
+        "detect_ts": FiniteFloatField(min_value=0, max_value=1e12, required=False),
         "image_origin": serializers.CharField(max_length=MAX_ORIGIN_CHARACTERS, required=False),
     }
 

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from apps.common.api.views import LunaView
 from apps.common.config import config
 from apps.common.descriptors import base64_encode
-from apps.common.fields import CommaListField, FlagField
+from apps.common.fields import CommaListField, FlagField, WholeNumberField
 from apps.common.filters.enums import Deepfake, Liveness, Mask, Number
 from apps.common.filters.kinds import FiniteFloatField, NumberField
 from apps.common.json_types import Json, Members
@@ -91,7 +91,7 @@ class SdkQuery(serializers.Serializer[Any]):
     score_threshold = FiniteFloatField(
         min_value=0, max_value=1, required=False, help_text="Detections with a lower score are omitted."
     )
-    descriptor_version = serializers.IntegerField(
+    descriptor_version = WholeNumberField(
         min_value=1, required=False, help_text="Default: the version of new descriptors."
     )
     face_descriptor_score_threshold = FiniteFloatField(

@@ -15,7 +15,7 @@ from apps.common.api.responses import created
 from apps.common.errors import LunaError
 from apps.common.paging import Page
 from apps.common.times import format_time
-from apps.common.validation import checked_body, checked_query
+from apps.common.validation import checked_body, checked_query, paths_within
 from apps.tasks.api.schedule_serializers import (
     START,
     ScheduleAction,
@@ -85,9 +85,9 @@ class SchedulesView(TaskBaseView):
 
     @extend_schema(summary="create tasks schedule", request=ScheduleBody, responses={201: ScheduleCreatedJson})
     def post(self, request: Request) -> Response:
-        schedule = services.schedule_create(
-            account_id=write_account(request), draft=_draft(request), actor=actor_of(request)
-        )
+        draft, account_id = _draft(request), write_account(request)
+        with paths_within("task"):
+            schedule = services.schedule_create(account_id=account_id, draft=draft, actor=actor_of(request))
         return created("schedule_id", schedule.schedule_id, address("schedule", str(schedule.schedule_id)))
 
     @extend_schema(summary="get tasks schedules", parameters=[SchedulesQuery], responses={200: SchedulesJson})
@@ -115,9 +115,9 @@ class ScheduleView(TaskBaseView):
     def put(self, request: Request, schedule_id: str) -> Response:
         key = path_schedule_id(schedule_id)
         selectors.schedule_get(scope=own_scope(request), schedule_id=key)  # an unknown one, whatever the body is
-        services.schedule_replace(
-            scope=own_scope(request), schedule_id=key, draft=_draft(request), actor=actor_of(request)
-        )
+        draft, scope = _draft(request), own_scope(request)
+        with paths_within("task"):
+            services.schedule_replace(scope=scope, schedule_id=key, draft=draft, actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(summary="patch tasks schedule", request=ScheduleAction, responses={204: NOTHING})

@@ -13,7 +13,7 @@ from apps.common.parts import TASKS, part_is_on
 from apps.common.process import PerProcess, Status
 from apps.common.wakeups import Listener
 from apps.tasks.config import Tasks
-from apps.tasks.machine import queue, runner
+from apps.tasks.machine import ends, queue, runner
 from apps.tasks.machine.queue import NO_PROGRESS, Progress, Stage, Unit
 from apps.tasks.machine.runs import Lease
 from apps.tasks.machine.wakeup import CHANNEL, wake
@@ -98,7 +98,8 @@ class Dispatcher:
             mine = [lease.unit for lease in self._leases]
         if time.monotonic() - self._cleaned_at > CLEAN_S:
             self._cleaned_at = time.monotonic()
-            queue.sweep()
+            ends.subtasks_sweep()
+            queue.outputs_sweep()
             runner.directories_clean()
         threads = config(Tasks).subtask_threads
         free = len(mine) < threads and part_is_on(TASKS)

@@ -6,7 +6,7 @@ while it holds a lock that checkpoints need: locks of tasks leave their key free
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import DataError, IntegrityError, transaction
@@ -22,6 +22,9 @@ from apps.tasks.models import Subtask, Task
 from apps.tasks.notifications import subtasks_changed, task_changed
 from apps.tasks.types.base import Part, StageCancelled
 
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
 BATCH = 1000
 CHANGED = (
     "task_status",
@@ -34,6 +37,7 @@ CHANGED = (
     "lease_token",
     "lease_time",
 )
+STOPPED = (TaskStatus.CANCELLED, TaskStatus.FAILED)
 NO_CHECKPOINT: Mapping[str, Any] = {"state": {}, "blob": None, "lease_token": None}
 
 
@@ -58,6 +62,7 @@ def split_end(run: StageRun, parts: Sequence[Part]) -> None:
     with transaction.atomic(durable=True):
         run.hold()
         count = run.store_errors()
+        run.write_ending()
         try:
             Subtask.objects.bulk_create(rows, batch_size=BATCH)
         except (DataError, IntegrityError, TypeError, ValueError) as error:
@@ -85,6 +90,7 @@ def process_end(run: StageRun, result_id: UUID | None) -> None:
     ):
         run.hold()
         count = run.store_errors()
+        run.write_ending()
         done = {"subtask_status": TaskStatus.DONE, "end_time": now, "result_id": result_id, "attempts": 0}
         mine = Subtask.objects.filter(subtask_id=key)
         if (parts := run.progress_of()[1]) is not None:  # that no heartbeat has stored yet
@@ -115,6 +121,7 @@ def merge_end(run: StageRun, result_id: UUID | None) -> None:
     ):
         run.hold()
         task.count_errors += run.store_errors()
+        run.write_ending()
         task.task_status, task.result_id = TaskStatus.DONE, result_id
         task.end_time = task.last_update_time = utc_now()
         task.lease_token = task.lease_time = None
@@ -134,32 +141,35 @@ def stage_fail(run: StageRun, error: LunaError) -> None:
         task_stop(task, TaskStatus.FAILED, error, subtask_id=run.unit.subtask_id)
 
 
-def subtask_cancel(run: StageRun) -> None:
-    """Cancel the running subtask of an ended task, which was locked when the task ended."""
-    Subtask.objects.filter(
-        subtask_id__in=[run.unit.subtask_id], subtask_status__in=UNFINISHED, lease_token=run.unit.token
-    ).update(subtask_status=TaskStatus.CANCELLED, end_time=utc_now(), **NO_CHECKPOINT)
+def subtasks_sweep(**chosen: Any) -> None:
+    """Cancel unfinished subtasks of ended tasks, which were locked when their task ended. `chosen`: filters of them."""
+    left = Subtask.objects.filter(subtask_status__in=UNFINISHED, **chosen)
+    ids = left.filter(task__task_status__in=STOPPED).values_list("task_id", flat=True).distinct()
+    for task in Task.objects.unscoped().filter(task_id__in=[*ids]):
+        with transaction.atomic(durable=True):
+            _subtasks_cancel(task, left)
 
 
 def task_stop(task: Task, status: TaskStatus, error: LunaError, *, subtask_id: int | None = None) -> None:
     """End a locked task before its work is done: store the reason, and cancel its unfinished subtasks.
 
-    Subtasks that store a checkpoint at this moment are left to their workers, and to `queue.sweep`.
+    Subtasks that store a checkpoint at this moment are left to their workers, and to `subtasks_sweep`.
     """
     now = utc_now()
     error_row(error, task_id=task.task_id, subtask_id=subtask_id).save()
     task.task_status, task.end_time, task.last_update_time = status, now, now
     task.lease_token = task.lease_time = None
     task.save(update_fields=CHANGED)
-    free = (
-        Subtask.objects.filter(task_id=task.task_id, subtask_status__in=UNFINISHED)
-        .select_for_update(skip_locked=True, no_key=True)
-        .values_list("subtask_id", flat=True)
-    )
-    cancelled = Subtask.objects.filter(subtask_id__in=[*free])
-    cancelled.update(subtask_status=TaskStatus.CANCELLED, end_time=now, **NO_CHECKPOINT)
-    subtasks_changed(task, cancelled)
+    _subtasks_cancel(task, Subtask.objects.filter(subtask_status__in=UNFINISHED))
     task_changed(task)
+
+
+def _subtasks_cancel(task: Task, subtasks: "QuerySet[Subtask]") -> None:
+    """Cancel those subtasks of a task that no other transaction locks, with their callbacks."""
+    free = subtasks.filter(task_id=task.task_id).select_for_update(skip_locked=True, no_key=True)
+    cancelled = Subtask.objects.filter(subtask_id__in=[*free.values_list("subtask_id", flat=True)])
+    cancelled.update(subtask_status=TaskStatus.CANCELLED, end_time=utc_now(), **NO_CHECKPOINT)
+    subtasks_changed(task, cancelled)
 
 
 @contextmanager

@@ -271,21 +271,8 @@ def revoke(account_ids: Collection[UUID]) -> None:
     )
 
 
-def sweep() -> None:
-    """Cancel unfinished subtasks of ended tasks, which were locked when their task ended.
-
-    Also delete the pieces of results of ended subtasks.
-    """
-    _execute(
-        f"""UPDATE tasks_subtask AS subtask
-        SET subtask_status = {CANCELLED}, end_time = clock_timestamp(), lease_token = NULL, state = '{{}}', blob = NULL
-        WHERE subtask_id IN (
-            SELECT one.subtask_id FROM tasks_subtask AS one JOIN tasks_task AS task USING (task_id)
-            WHERE one.subtask_status IN ({PENDING}, {IN_PROGRESS}) AND task.task_status IN ({CANCELLED}, {FAILED})
-            FOR NO KEY UPDATE OF one SKIP LOCKED
-        )""",  # noqa: S608 (our own constants)
-        [],
-    )
+def outputs_sweep() -> None:
+    """Delete the pieces of results of ended subtasks."""
     _execute(
         f"""DELETE FROM tasks_subtaskoutput AS output USING tasks_subtask AS subtask
         WHERE output.subtask_id = subtask.subtask_id AND subtask_status NOT IN ({PENDING}, {IN_PROGRESS})""",  # noqa: S608

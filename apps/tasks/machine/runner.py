@@ -77,7 +77,7 @@ def _execute(lease: Lease) -> None:
             _attempt(run)
         except StageCancelled:
             _discard(unit)
-            ends.subtask_cancel(run)
+            ends.subtasks_sweep(lease_token=unit.token)
         except LeaseLost:
             _discard(unit)
             queue.release(unit)
@@ -111,7 +111,7 @@ def _attempt(run: StageRun) -> None:
 
 
 def _discard(unit: Unit) -> None:
-    """Delete the result that was stored under a lease whose end was not. `fsck` finds what is left."""
+    """Delete the result that was stored under a lease whose end was not. The job `tasks.results` finds what is left."""
     with suppress(LunaError):
         results_remove([unit.token])
 

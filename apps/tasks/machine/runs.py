@@ -1,7 +1,7 @@
 """The running stages that types see: `TaskRun` and `SubtaskRun`, on the rows of their lease."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -82,6 +82,7 @@ class StageRun:
         self.directory = directory
         self.found: list[TaskError] = []  # not stored yet
         self.uncounted = 0  # errors since the last checkpoint, also those over the limit
+        self._ending: list[Callable[[], object]] = []
 
     def check(self) -> None:
         """Raise the end of the stage, if it has come."""
@@ -94,6 +95,14 @@ class StageRun:
         self.uncounted += 1
         if len(self.found) < config(Tasks).max_error_count_per_task:
             self.found.append(error_row(error, info=info, task_id=self.task_id, subtask_id=self.unit.subtask_id))
+
+    def at_end(self, write: Callable[[], object]) -> None:
+        self._ending.append(write)
+
+    def write_ending(self) -> None:
+        """Execute the writes of the stage's end in the caller's transaction."""
+        for write in self._ending:
+            write()
 
     def progress_of(self) -> Progress:
         """Return the progress that is not stored yet."""

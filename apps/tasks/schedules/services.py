@@ -117,7 +117,7 @@ def _fill(schedule: Schedule, draft: ScheduleDraft, actor: Actor) -> None:
     kind = draft.task_type
     if not kind.schedulable:
         problem = f"Tasks of the type `{kind.name}` have no schedules."
-        raise LunaError(errors.INVALID_JSON, f"{problem} Path: 'task.task_type'")
+        raise LunaError(errors.INVALID_JSON, f"{problem} Path: 'task_type'")
     check_ttl(draft.result_ttl_days)
     same_type = schedule.task_type == kind.number
     content = content_seal(kind, draft.content, schedule.content if same_type else None)

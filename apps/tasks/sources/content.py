@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.accounts.auth.principal import Actor
-from apps.common.fields import FlagField, TextField
+from apps.common.fields import FlagField, TextField, WholeNumberField
 from apps.common.scope import Scope
 from apps.common.validation import StrictSerializer
 from apps.recognition.types import ImageType
@@ -100,8 +100,8 @@ class PictureSourceSerializer(StrictSerializer):
     )
     follow_links = FlagField(required=False, help_text="Network disk: whether symbolic links count.")
     host = PlainField(HOST, max_length=255, help_text="FTP, Samba: name or IP address.")
-    port = serializers.IntegerField(min_value=1, max_value=65535, required=False, help_text="FTP: 21. Samba: 445.")
-    max_sessions = serializers.IntegerField(
+    port = WholeNumberField(min_value=1, max_value=65535, required=False, help_text="FTP: 21. Samba: 445.")
+    max_sessions = WholeNumberField(
         min_value=1, max_value=MAX_SESSIONS, required=False, help_text=f"FTP: connections. Default: {DEFAULT_SESSIONS}."
     )
 

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from apps.common import errors
 from apps.common.descriptors import Sampled, versions
 from apps.common.errors import LunaError
-from apps.common.fields import account_field
+from apps.common.fields import WholeNumberField, account_field
 from apps.common.scope import Scope
 from apps.common.validation import StrictSerializer
 from apps.descriptors.extraction import AdditionalExtraction, Batch, Extracted, Samples
@@ -42,7 +42,7 @@ class ExtractionFiltersField(ObjectFiltersField):
 
 
 class ExtractionOptions(StrictSerializer):
-    descriptor_version = serializers.IntegerField(
+    descriptor_version = WholeNumberField(
         min_value=1, max_value=2**31 - 1, required=False, help_text="Not for basic attributes."
     )
 
@@ -97,10 +97,10 @@ class AdditionalExtract(TaskType):
         _extraction(content, scope).check()
 
     def split(self, run: TaskRun) -> Iterable[Part]:
-        """Write the audit line, and divide the objects by ranges of keys. Raises the errors of `check`."""
+        """Divide the objects by ranges of keys, with one audit line. Raises the errors of `check`."""
         extraction = _extraction(run.content, run.scope)
         extraction.check()
-        extraction.audit(run.actor)
+        run.at_end(lambda: extraction.audit(run.actor))
         for after, until, objects in key_ranges(extraction.lacking(), size=SUBTASK_OBJECTS, check=run.check):
             yield Part(content={"after": after, "until": until}, parts=objects)
 

@@ -6,7 +6,7 @@ start, `process` with the last checkpoint.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -98,6 +98,12 @@ class TaskRun(Protocol):
 
         `info`: the object, at most 128 characters. The error is stored with the next checkpoint or with the end of the
         stage, exactly once. Errors over `max_error_count_per_task` are counted but not stored.
+        """
+
+    def at_end(self, write: Callable[[], object]) -> None:
+        """Execute `write` in the transaction that ends the stage: audit lines, for example, of what its result shows.
+
+        A stage that is interrupted, fails or is cancelled does not execute it.
         """
 
 

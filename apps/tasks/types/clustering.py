@@ -12,6 +12,7 @@ from apps.common import errors
 from apps.common.config import config
 from apps.common.descriptors import DescriptorVersion, versions
 from apps.common.errors import LunaError
+from apps.common.fields import WholeNumberField
 from apps.common.filters.kinds import FiniteFloatField
 from apps.common.scope import Scope
 from apps.matching.clusters import Objects, groups, stored_objects, tracks
@@ -34,7 +35,7 @@ class ClusteringContent(ObjectsContent):
         min_value=0, max_value=1, required=False, help_text="Similarity above which two objects are joined."
     )
     descriptor = serializers.ChoiceField(choices=("face", "body"), default="face")
-    limit = serializers.IntegerField(min_value=1, required=False, help_text="Without effect.")
+    limit = WholeNumberField(min_value=1, required=False, help_text="Without effect.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["objects_type"] == "faces" and attrs["descriptor"] == "body":

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from apps.common import errors
 from apps.common.descriptors import DescriptorVersion, versions
 from apps.common.errors import LunaError
-from apps.common.fields import account_field
+from apps.common.fields import WholeNumberField, account_field
 from apps.common.filters.kinds import FiniteFloatField
 from apps.common.scope import Scope
 from apps.common.validation import StrictSerializer
@@ -50,7 +50,7 @@ class CrossMatchContent(StrictSerializer):
     }
     descriptor_type = serializers.ChoiceField(choices=("face", "body"), default="face")
     filters = CrossFilters()
-    limit = serializers.IntegerField(min_value=1, max_value=2**31 - 1, default=DEFAULT_LIMIT)
+    limit = WholeNumberField(min_value=1, max_value=2**31 - 1, default=DEFAULT_LIMIT)
     threshold = FiniteFloatField(min_value=0, max_value=1, default=0.0)
     account_id = account_field()
 

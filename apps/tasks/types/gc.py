@@ -13,7 +13,7 @@ from rest_framework import serializers
 from apps.common import errors
 from apps.common.descriptors import versions
 from apps.common.errors import LunaError
-from apps.common.fields import FlagField, account_field
+from apps.common.fields import FlagField, WholeNumberField, account_field
 from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.common.validation import StrictSerializer
@@ -52,7 +52,7 @@ class Bounded(NamedTuple):
 
 
 class GcOptions(StrictSerializer):
-    descriptor_version = serializers.IntegerField(min_value=1, max_value=2**31 - 1)
+    descriptor_version = WholeNumberField(min_value=1, max_value=2**31 - 1)
 
 
 class GcContent(StrictSerializer):

@@ -11,7 +11,7 @@ from rest_framework import serializers
 
 from apps.common import errors
 from apps.common.errors import LunaError
-from apps.common.fields import FlagField, TextField, account_field, parse_uuid
+from apps.common.fields import FlagField, TextField, WholeNumberField, account_field, parse_uuid
 from apps.common.scope import Scope
 from apps.common.validation import StrictSerializer
 from apps.imagestore.choices import Bucket
@@ -37,7 +37,7 @@ class ReporterContent(StrictSerializer):
     """The clustering task and the columns of the table. Default: all columns, no pictures, comma."""
 
     example = {"task_id": 1, "columns": ["user_data", "create_time"], "save_images": 1}
-    task_id = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    task_id = WholeNumberField(min_value=1, max_value=2**63 - 1)
     columns = serializers.ListField(child=TextField(max_length=64), required=False, max_length=MAX_COLUMNS)
     save_images = FlagField(default=False)
     csv_delimiter = serializers.ChoiceField(choices=DELIMITERS, default=",")

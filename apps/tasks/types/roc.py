@@ -16,7 +16,7 @@ from rest_framework import serializers
 from apps.common import errors
 from apps.common.descriptors import DescriptorVersion, versions
 from apps.common.errors import LunaError
-from apps.common.fields import UUIDField, account_field, parse_uuid
+from apps.common.fields import UUIDField, WholeNumberField, account_field, parse_uuid
 from apps.common.filters.kinds import FiniteFloatField
 from apps.common.scope import Scope
 from apps.common.validation import StrictSerializer
@@ -120,7 +120,7 @@ class RocContent(StrictSerializer):
         "key_FPRs": [0.001, 0.01],
     }
     markup = MarkupField()
-    limit = serializers.IntegerField(min_value=1, max_value=2**31 - 1, default=DEFAULT_HITS)
+    limit = WholeNumberField(min_value=1, max_value=2**31 - 1, default=DEFAULT_HITS)
     threshold_hit_top = FiniteFloatField(
         min_value=0, max_value=1, default=0.0, help_text="Lowest similarity of a hit into the top N."
     )

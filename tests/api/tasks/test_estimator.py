@@ -65,7 +65,7 @@ def test_result(client: Client, account: Account) -> None:
     assert [each["event_id"] for each in found["result"][0]["events"]] == [str(event.event_id)]
     assert client.get(f"/6/events/{event.event_id}").status_code == 200
     assert SubtaskOutput.objects.exists()
-    queue.sweep()
+    queue.outputs_sweep()
     assert not SubtaskOutput.objects.exists()
 
 

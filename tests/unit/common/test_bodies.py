@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from apps.common.config import Http
 from apps.common.errors import LunaError
-from apps.common.fields import CommaListField, FlagField, parse_uuid, uuid_list
+from apps.common.fields import CommaListField, FlagField, WholeNumberField, parse_uuid, uuid_list
+from apps.common.filters.kinds import FiniteFloatField
 from apps.common.validation import StrictSerializer, checked_data
 from tests.api.accounts.helpers import JSON
 from tests.api.helpers import refused
@@ -148,6 +149,22 @@ class Query(StrictSerializer):
     flag = FlagField(required=False)
     names = CommaListField(required=False)
     ids = uuid_list()
+
+
+class Numbers(StrictSerializer):
+    whole = WholeNumberField(required=False)
+    real = FiniteFloatField(required=False)
+
+
+@pytest.mark.parametrize("name", ["whole", "real"])
+def test_numbers(name: str) -> None:
+    for value in (12, "12", " 12 ", 12.0, "+12"):
+        assert checked_data(Numbers, {name: value})[name] == 12
+    wrong: Any
+    for wrong in (True, False, "true", "\u0661\u0662", "1_2", "\uff11", "", "x", [], {}, "nan", "1e999"):
+        with pytest.raises(LunaError) as error:
+            checked_data(Numbers, {name: wrong})
+        assert error.value.code == 12027
 
 
 @pytest.mark.parametrize(("value", "flag"), [(0, False), (1, True), ("1", True), (True, True), (False, False)])

@@ -297,6 +297,8 @@ def test_parts_are_joined_and_a_killed_worker_changes_nothing(
         assert members(outcome) == members(undisturbed)
         kills += 1
     assert kills > 3
+    views = AuditRecord.objects.filter(action="view", object_account_id=account.account_id)
+    assert views.count() == 7 * images * (3 + kills)  # one line for each picture of each export
     with pytest.raises(StageCancelled):
         run(Places(cancel_at=undisturbed.checks // 2))
 

@@ -1,6 +1,8 @@
 """Stages, checkpoints, ends and results, without the threads of a worker."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
 
 import orjson
 import pytest
@@ -14,15 +16,17 @@ from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.imagestore.models import StoredObject
+from apps.sender.models import Callback
+from apps.tasks import jobs
 from apps.tasks.choices import TaskStatus
 from apps.tasks.config import Tasks
-from apps.tasks.machine import runner
+from apps.tasks.machine import ends, runner
 from apps.tasks.machine.dispatcher import heartbeat
 from apps.tasks.machine.queue import MAX_ATTEMPTS, Stage
 from apps.tasks.machine.runs import Lease
 from apps.tasks.models import Subtask, Task, TaskError
 from apps.tasks.services import task_cancel, task_delete
-from apps.tasks.types.base import LeaseLost, ResultFile, StageCancelled, SubtaskRun
+from apps.tasks.types.base import LeaseLost, Part, Result, ResultFile, StageCancelled, SubtaskRun, TaskRun
 from tests.factories import make_account, stored_bytes
 from tests.tasks import installed, make_task, next_unit, run_all, run_next
 from tests.unit.tasks.types import Light, Numbers
@@ -373,6 +377,102 @@ class TestCancellation:
         task_delete(scope=Scope(owner.pk), task_id=task.task_id, actor=Actor())
         assert stored_results() == 0
         assert not TaskError.objects.exists()
+
+    @pytest.mark.parametrize("found_by", ["its worker", "the sweep"])
+    def test_a_subtask_that_was_locked_at_the_cancellation(self, owner: Account, found_by: str) -> None:
+        """It is cancelled, and reported, by its worker; if the worker died, by another one."""
+
+        def cancelled(run: SubtaskRun, number: int) -> None:
+            Task.objects.unscoped().update(task_status=TaskStatus.CANCELLED)
+            if found_by == "the sweep":
+                raise Died
+
+        hook = {"type": "http", "url": "http://a/b"}
+        policy = {"subtask_callbacks": [hook]}
+        make_task(Numbers(at=cancelled), {"until": 2}, account_id=owner.pk, notification_policy=policy)
+        with installed(Numbers(at=cancelled)):
+            run_next()
+            if found_by == "its worker":
+                run_next()
+            else:
+                with pytest.raises(Died):
+                    run_next()
+                for _ in range(2):
+                    ends.subtasks_sweep()
+        reported = [orjson.loads(each.payload) for each in Callback.objects.unscoped().order_by("pk")]
+        assert [each["subtask_status"] for each in reported] == [TaskStatus.IN_PROGRESS, TaskStatus.CANCELLED]
+        assert reported[1]["end_time"] is not None
+        assert Subtask.objects.get().subtask_status == TaskStatus.CANCELLED
+
+    def test_the_result_of_a_killed_worker_whose_task_is_cancelled(
+        self, owner: Account, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def die(*arguments: object) -> None:
+            raise Died
+
+        tasks = [make_task(Numbers(), {"until": 2}, account_id=owner.pk) for _ in range(2)]
+        monkeypatch.setattr("apps.tasks.machine.ends.process_end", die)
+        with installed(Numbers()):
+            run_next()
+            run_next()
+            for _ in tasks:
+                with pytest.raises(Died):
+                    run_next()
+        task_cancel(scope=Scope(owner.pk), task_id=tasks[0].task_id)
+        jobs.results()
+        assert stored_results() == 2  # the end of a young one may be on its way
+        StoredObject.objects.unscoped().update(create_time=utc_now() - timedelta(minutes=11))
+        jobs.results()
+        (left,) = StoredObject.objects.unscoped().filter(bucket="task-result")
+        assert left.meta["task_id"] == tasks[1].task_id  # the next holder of the lease removes it
+
+
+def test_an_invalid_policy_of_an_older_release_stops_no_task(owner: Account) -> None:
+    policy = {kind: [{"type": "http", "url": "gopher://a"}] for kind in ("task_callbacks", "subtask_callbacks")}
+    tasks = [make_task(Numbers(), {"until": 1}, account_id=owner.pk) for _ in range(2)]
+    Task.objects.unscoped().filter(task_id=tasks[0].task_id).update(notification_policy=policy)
+    with installed(Numbers()):
+        run_all()
+    assert [fresh(each).task_status for each in tasks] == [TaskStatus.DONE] * 2
+    assert not Callback.objects.unscoped().exists()
+
+
+class TestEnding:
+    def test_writes_of_an_end_happen_once(self, owner: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Also if a worker dies before an end. Not of a stage that is cancelled."""
+        written: list[str] = []
+
+        class Writes(Numbers):
+            def split(self, run: TaskRun) -> Iterator[Part]:
+                run.at_end(lambda: written.append("split"))
+                yield from super().split(run)
+
+            def process(self, run: SubtaskRun) -> Result:
+                run.at_end(lambda: written.append("process"))
+                return super().process(run)
+
+            def merge(self, run: TaskRun, results: Iterator[Any]) -> Result:
+                run.at_end(lambda: written.append("merge"))
+                return super().merge(run, results)
+
+        def die(*arguments: object) -> None:
+            raise Died
+
+        make_task(Writes(), {"until": 1, "subtasks": 2}, account_id=owner.pk)
+        with installed(Writes()):
+            for end in ("split_end", "process_end", "process_end", "merge_end"):
+                with monkeypatch.context() as patched:
+                    patched.setattr(f"apps.tasks.machine.ends.{end}", die)
+                    with pytest.raises(Died):
+                        run_next()
+                expire_leases()
+                run_next()
+        assert written == ["split", "process", "process", "merge"]
+        task = make_task(Writes(), {"until": 1}, account_id=owner.pk)
+        stop = Writes(at=lambda run, number: task_cancel(scope=Scope(owner.pk), task_id=task.task_id))
+        with installed(stop):
+            run_all()
+        assert written == ["split", "process", "process", "merge", "split"]
 
 
 class TestHeartbeat:

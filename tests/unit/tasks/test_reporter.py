@@ -124,8 +124,12 @@ def test_parts_are_joined_and_a_killed_worker_changes_nothing(
     undisturbed = run(Places())
     assert [part.parts for part in undisturbed.parts] == [2, 2, 1]
     assert unpacked(undisturbed, TABLE) == unpacked(whole, TABLE)
+    kills = 0
     for _, outcome in runs_killed(run, checks_too=True, step=5):
         assert members(outcome) == members(undisturbed)
+        kills += 1
+    views = AuditRecord.objects.filter(action="view", object_account_id=account.account_id, object_type="face_sample")
+    assert views.count() == 5 * images * (3 + kills)  # one line for each picture of each report
     with pytest.raises(StageCancelled):
         run(Places(cancel_at=undisturbed.checks // 2))
 

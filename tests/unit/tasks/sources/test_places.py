@@ -12,6 +12,7 @@ import pytest
 
 from apps.common import errors
 from apps.common.config import Images, OutgoingRequests
+from apps.common.errors import LunaError
 from apps.tasks.config import Sources
 from apps.tasks.sources.base import MAX_DEPTH, SourceError, name_at, position, shown
 from tests.file_servers import PASSWORD, SHARE, USER, ftp_server, silent_server, smb_server
@@ -130,6 +131,27 @@ def test_errors_of_places(
     places: dict[str, Any], place: str, members: dict[str, Any], code: int, tmp_path: Path
 ) -> None:
     assert failure({**places[place], **members}, tmp_path).code == code
+
+
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [
+        ("disk", errors.FILE_READ_FAILED),
+        ("ftp", errors.FTP_DOWNLOAD_FAILED),
+        ("samba", errors.SAMBA_DOWNLOAD_FAILED),
+        ("s3v4", errors.FILE_READ_FAILED),
+    ],
+)
+def test_a_file_that_was_deleted_since_the_listing(
+    places: dict[str, Any], place: str, code: int, tmp_path: Path
+) -> None:
+    with source(places[place], tmp_path) as opened:
+        opened.open()
+        for name in ("gone.jpg", "b/gone.jpg"):
+            with pytest.raises(LunaError) as caught:
+                opened.read(name)
+            assert (caught.value.code, name in caught.value.detail) == (code, True)
+        assert opened.read("a.jpg") == FILES["a.jpg"]
 
 
 @pytest.mark.parametrize("place", ["ftp", "samba", "s3v4"])
