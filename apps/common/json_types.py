@@ -27,7 +27,8 @@ class StoredJsonDecoder(json.JSONDecoder):
 
 
 def _whole(text: str) -> int | float:
-    return int(text) if len(text) < len(str(2**63)) else float(text)
+    number = int(text) if len(text) <= len(str(-(2**63))) else None
+    return float(text) if number is None or not -(2**63) <= number < 2**64 else number
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,10 +32,12 @@ CHUNK_BYTES = 1024 * 1024
 TABLES = (".csv", ".json", ".txt")
 ID_BYTES = 36
 FORM = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-UUIDS = re.compile(FORM.encode())
+UUIDS = re.compile(FORM.encode(), re.IGNORECASE)  # contents have ids as clients wrote them
 ERRORS = """
-SELECT error_id FROM tasks_taskerror WHERE task_id = ANY(%(tasks)s)
-    AND (substring(additional_info FROM %(form)s) = ANY(%(ids)s) OR substring(detail FROM %(form)s) = ANY(%(ids)s))
+SELECT error_id FROM tasks_taskerror WHERE task_id = ANY(%(tasks)s) AND EXISTS (
+    SELECT FROM regexp_matches(lower(concat_ws(' ', additional_info, detail)), %(form)s, 'g') AS found(ids)
+    WHERE found.ids[1] = ANY(%(ids)s)
+)
 """
 KINDS = ("face", "event", "mention", "attribute")
 
@@ -158,7 +160,7 @@ class PersonTasks:
 
 
 def _ids(data: bytes) -> set[str]:
-    return {each.decode() for each in UUIDS.findall(data)}
+    return {each.decode().lower() for each in UUIDS.findall(data)}
 
 
 def _names(row: StoredObject, needles: Collection[str]) -> bool:

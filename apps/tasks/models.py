@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.db import models
 
 from apps.accounts.models import Account, AccountOwned
+from apps.common.json_types import StoredJsonDecoder
 from apps.tasks.choices import UNFINISHED, CronZone, ScheduleStatus, TaskStatus
 
 
@@ -31,9 +32,9 @@ class Task(AccountOwned):
     result_ttl_days = models.SmallIntegerField(null=True)
     count_task_parts_done = models.PositiveBigIntegerField(default=0)
     count_task_parts_all = models.PositiveBigIntegerField(default=0)
-    content = models.JSONField(default=dict)
+    content = models.JSONField(default=dict, decoder=StoredJsonDecoder)
     description = models.CharField(max_length=128, blank=True, default="")
-    notification_policy = models.JSONField(null=True)
+    notification_policy = models.JSONField(null=True, decoder=StoredJsonDecoder)
     schedule_id = models.BigIntegerField(null=True)
     count_errors = models.PositiveBigIntegerField(default=0)
     creator_id = models.UUIDField(null=True)
@@ -70,8 +71,8 @@ class Subtask(models.Model):
     create_time = models.DateTimeField()
     end_time = models.DateTimeField(null=True)
     result_id = models.UUIDField(null=True)
-    content = models.JSONField(default=dict)
-    state = models.JSONField(default=dict)
+    content = models.JSONField(default=dict, decoder=StoredJsonDecoder)
+    state = models.JSONField(default=dict, decoder=StoredJsonDecoder)
     blob = models.BinaryField(null=True)
     parts_done = models.PositiveBigIntegerField(default=0)
     parts_all = models.PositiveBigIntegerField(default=1)
@@ -146,10 +147,10 @@ class Schedule(AccountOwned):
     trigger_timezone = models.CharField(max_length=16, choices=CronZone.choices, default=CronZone.UTC)
     time_zone = models.CharField(max_length=64, default="UTC")
     task_type = models.PositiveIntegerField()
-    content = models.JSONField(default=dict)
+    content = models.JSONField(default=dict, decoder=StoredJsonDecoder)
     description = models.CharField(max_length=128, blank=True, default="")
     result_ttl_days = models.SmallIntegerField(null=True)
-    notification_policy = models.JSONField(null=True)
+    notification_policy = models.JSONField(null=True, decoder=StoredJsonDecoder)
     next_run_at = models.DateTimeField(null=True)
     creator_id = models.UUIDField(null=True)
     token_id = models.UUIDField(null=True)

@@ -25,6 +25,8 @@ CHARSETS = frozenset(
     | {f"cp{page}" for page in range(1250, 1259)}
 )
 
+MAX_LEVELS = 128  # of nested objects and arrays: validators are recursive, and `meta` of events has 100 of its own
+
 
 def read_bounded(stream: Any) -> bytes:
     """Read a body into memory. Raises LunaError PAYLOAD_TOO_LARGE above `json_max_size`."""
@@ -35,7 +37,10 @@ def read_bounded(stream: Any) -> bytes:
 
 
 def msgpack_decode(body: bytes) -> Any:
-    """Decode a MessagePack body. Raises LunaError INVALID_MSGPACK, also when bytes follow the object."""
+    """Decode a MessagePack body.
+
+    Raises LunaError INVALID_MSGPACK, also when bytes follow the object, and for more than `MAX_LEVELS`.
+    """
     try:
         decoded = ormsgpack.unpackb(body)
     except ormsgpack.MsgpackDecodeError as error:
@@ -45,21 +50,38 @@ def msgpack_decode(body: bytes) -> Any:
     end.skip()
     if end.tell() != len(body):
         raise LunaError(errors.INVALID_MSGPACK, "", "bytes behind the object")
+    if _is_deep(decoded):
+        raise LunaError(errors.INVALID_MSGPACK, "", f"at most {MAX_LEVELS} levels are allowed")
     return decoded
 
 
 def json_decode(body: bytes, charset: str = "") -> Any:
     """Decode a JSON body in a declared charset (default: UTF-8), with or without BOM.
 
-    Raises LunaError NO_JSON for malformed JSON, BAD_CONTENT_TYPE for an unsupported charset.
+    Raises LunaError NO_JSON for malformed JSON, BAD_CONTENT_TYPE for an unsupported charset, INVALID_JSON for more than
+    `MAX_LEVELS`.
     """
     try:
         charset = _codec(charset)
         if charset == "utf-8" and not body.startswith(BOMS):
-            return orjson.loads(body)
-        return orjson.loads(body.decode(json.detect_encoding(body) if body.startswith(BOMS) else charset))
+            decoded = orjson.loads(body)
+        else:
+            decoded = orjson.loads(body.decode(json.detect_encoding(body) if body.startswith(BOMS) else charset))
     except ValueError as error:
         raise LunaError(errors.NO_JSON) from error
+    if _is_deep(decoded):
+        raise LunaError(errors.INVALID_JSON, f"At most {MAX_LEVELS} levels are allowed. Path: ''")
+    return decoded
+
+
+def _is_deep(decoded: Any) -> bool:
+    """Return whether objects and arrays are nested more deeply than `MAX_LEVELS`."""
+    level, found = 0, [decoded] if isinstance(decoded, dict | list) else []
+    while found and level <= MAX_LEVELS:
+        members = (value.values() if isinstance(value, dict) else value for value in found)
+        found = [inner for each in members for inner in each if isinstance(inner, dict | list)]
+        level += 1
+    return level > MAX_LEVELS
 
 
 def charset_of(content_type: str) -> str:

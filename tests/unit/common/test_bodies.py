@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from apps.common.api.parsers import MAX_LEVELS, json_decode, msgpack_decode
 from apps.common.config import Http
 from apps.common.errors import LunaError
 from apps.common.fields import CommaListField, FlagField, WholeNumberField, parse_uuid, uuid_list
@@ -201,3 +202,24 @@ def test_uuids_have_one_form(text: object) -> None:
 @given(st.uuids())
 def test_uuids_in_any_case(value: Any) -> None:
     assert parse_uuid(str(value)) == parse_uuid(str(value).upper()) == value
+
+
+@pytest.mark.parametrize(("opened", "closed"), [("[", "]"), ('{"a":', "}")])
+@pytest.mark.parametrize(
+    ("levels", "code"), [(MAX_LEVELS, None), (MAX_LEVELS + 1, 12027), (1000, 12027), (9000, 12002)]
+)
+def test_nested_json(opened: str, closed: str, levels: int, code: int | None) -> None:
+    body = (opened * levels + "1" + closed * levels).encode()
+    if code is None:
+        json_decode(body)
+        return
+    with pytest.raises(LunaError) as caught:
+        json_decode(body)
+    assert caught.value.code == code
+
+
+def test_nested_messagepack() -> None:
+    msgpack_decode(b"\x91" * MAX_LEVELS + b"\x01")
+    with pytest.raises(LunaError) as caught:
+        msgpack_decode(b"\x91" * (MAX_LEVELS + 1) + b"\x01")
+    assert caught.value.code == 12047

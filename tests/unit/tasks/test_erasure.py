@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -145,10 +146,10 @@ def test_a_schedule_that_names_an_erased_person_is_stopped() -> None:
     owner = make_account()
     ada = face_create(account_id=owner.pk, draft=FaceDraft(external_id="ada"))
     times = {"create_time": utc_now(), "last_update_time": utc_now(), "next_run_at": utc_now()}
-    content = {"objects_type": "faces", "filters": {"face_ids": [str(ada.face_id)]}}
+    content = {"objects_type": "faces", "filters": {"face_ids": [str(ada.face_id).upper()]}}
     named, other = (
         Schedule.objects.create(account=owner, task_type=8, trigger="0 3 * * *", content=each, **times)
-        for each in (content, {"objects_type": "faces", "filters": {}})
+        for each in (content, {"markup": [{"face_id": str(uuid4()), "label": 1e40}]})  # jsonb has 41 digits
     )
     receipt = person_erase(trace=Trace(face_id=ada.face_id, account_id=owner.pk), dry_run=False)
     assert receipt.found["schedules"] == [str(named.schedule_id)]
