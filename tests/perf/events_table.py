@@ -43,7 +43,7 @@ INSERT INTO {table} (id, account_id, event_id, handler_id, create_time, end_time
     gender, age, emotion, ethnic_group, mask, liveness, deepfake, apparent_gender, apparent_age, headwear_state,
     sleeve_length, upper_clothing_colors, backpack_state, lower_garment_type, shoes_apparent_color,
     top_matching_candidates_label, top_similar_object_id, top_similar_object_type, top_similar_object_similarity,
-    top_similar_external_id, match_result, face_detections, body_detections)
+    top_similar_external_id, match_result, face_detections, body_detections, notified)
 SELECT (floor(extract(epoch FROM stored) * 1000)::bigint << 20) | (n & 1048575),
     (%(accounts)s::uuid[])[1 + least(h1 %% 10, 2)], md5('event' || n)::uuid, md5('handler' || h2 %% 5)::uuid,
     stored - interval '2 s', stored - interval '1 s', stored, 'camera ' || h3 %% 50, md5('stream' || h3 %% 50)::uuid,
@@ -65,7 +65,7 @@ SELECT (floor(extract(epoch FROM stored) * 1000)::bigint << 20) | (n & 1048575),
         'similarity', 0.9, 'event', null)))),
     jsonb_build_array(jsonb_build_object('sample_id', md5('s' || n), 'detect_time', null, 'detect_ts', null,
         'image_origin', null, 'detection', '{{"rect": {{"x": 10, "y": 20, "width": 99, "height": 9}}}}'::jsonb)),
-    '[]'::jsonb
+    '[]'::jsonb, true
 FROM (
     SELECT n, least(greatest(%(start)s + n * %(step)s, %(low)s), %(high)s - interval '1 ms') AS stored,
         abs(hashint4(n)) AS h1, abs(hashint4(n * 7 + 1)) AS h2, abs(hashint4(n * 11 + 2)) AS h3,
