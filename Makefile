@@ -57,10 +57,11 @@ lint: .venv/dev.stamp ## check style, types, layers and migrations
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
-docs: .venv/dev.stamp ## refresh the OpenAPI snapshot, the Python client, the token permissions page and the settings tables
+docs: .venv/dev.stamp ## refresh the OpenAPI snapshot, the Python client, the pages of permissions and services, and the settings tables
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file tests/conformance/openapi.yaml
 	@$(BIN)/python -m tools.client
 	@$(BIN)/python manage.py permissions_page --file docs/permissions.md
+	@$(BIN)/python manage.py services_page --file docs/services.md
 	@$(BIN)/python manage.py settings_page --file docs/operations.md
 
 bench: networks .venv/dev.stamp ## print the benchmark figures

@@ -18,6 +18,7 @@ from apps.accounts.adminbase.filters import NamedFilter, PartFilter, ValueFilter
 from apps.accounts.auth.access import actor_of
 from apps.common.fields import parse_uuid
 from apps.common.filters.enums import Emotion, EthnicGroup, Gender, Liveness, Mask, ObjectType
+from apps.common.parts import EVENTS
 from apps.events.models import Event
 from apps.imagestore.addresses import sample_of_address
 from apps.imagestore.admin import Picture, PicturesAdmin, face_sample, thumbnail
@@ -69,6 +70,7 @@ class HandlerFilter(NamedFilter):
 class EventAdmin(PicturesAdmin):
     """Read-only pages of events; events are immutable."""
 
+    parts = (EVENTS,)
     list_display = ("picture", "name", "account", "person", "top_match", "tag_names", "create_time")
     list_display_links = ("picture", "name")
     list_select_related = ("account",)

@@ -9,6 +9,7 @@ from unfold.decorators import display
 from apps.accounts.adminbase import DeletingAdmin
 from apps.accounts.adminbase.display import json_text, rows_of, similarity_bar
 from apps.accounts.auth.access import actor_of
+from apps.common.parts import HANDLERS
 from apps.handlers.choices import HandlerType
 from apps.handlers.models import Handler, Verifier
 from apps.handlers.policies.verifier import DEFAULT_THRESHOLD
@@ -20,6 +21,7 @@ from apps.handlers.services import handler_delete, verifier_delete
 class HandlerAdmin(DeletingAdmin):
     """Read-only pages of stored handlers, with deletion. Only the API creates and replaces handlers."""
 
+    parts = (HANDLERS,)
     list_display = ("name", "account", "kind", "policy_names", "events", "create_time", "last_update_time")
     list_select_related = ("account",)
     list_filter = (
@@ -64,6 +66,7 @@ class HandlerAdmin(DeletingAdmin):
 class VerifierAdmin(DeletingAdmin):
     """Read-only pages of stored verifiers, with deletion. Only the API creates and replaces verifiers."""
 
+    parts = (HANDLERS,)
     list_display = ("name", "account", "version", "threshold", "create_time", "last_update_time")
     list_select_related = ("account",)
     list_filter = (("account", AutocompleteSelectFilter), ("create_time", RangeDateTimeFilter))

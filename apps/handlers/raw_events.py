@@ -11,11 +11,11 @@ from django.db import transaction
 
 from apps.common import errors
 from apps.common.addresses import address
-from apps.common.config import AdditionalServices, config
 from apps.common.descriptors import Descriptor
 from apps.common.errors import LunaError
 from apps.common.filters.enums import ObjectType
 from apps.common.links import links
+from apps.common.parts import SENDER, part_is_on
 from apps.common.redis_client import client
 from apps.common.scope import Scope
 from apps.events.saving import events_enqueue
@@ -77,7 +77,7 @@ def _record(account_id: UUID, event: RawEvent) -> EventRecord:
     numbers = [each.version for each in descriptors]
     if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
         raise LunaError(errors.DUPLICATE_DESCRIPTOR_VERSIONS, ", ".join(map(str, twice)))
-    return EventRecord(replace(draft, notified=config(AdditionalServices).luna_sender), descriptors)
+    return EventRecord(replace(draft, notified=part_is_on(SENDER)), descriptors)
 
 
 def _with_top_match(draft: EventDraft) -> EventDraft:

@@ -34,7 +34,7 @@ def handler_check(*, principal: Principal, draft: HandlerDraft) -> None:
     Raises LunaError INVALID_JSON for invalid policies, FOREIGN_ACCOUNT_ID for candidates of an account outside the
     principal's scope, LAMBDA_DISABLED for a lambda handler.
     """
-    if draft.handler_type == HandlerType.LAMBDA:
+    if draft.handler_type == HandlerType.LAMBDA:  # whether `luna_lambda` is on or not: there are no lambdas
         raise LunaError(errors.LAMBDA_DISABLED)
     if draft.handler_type == HandlerType.DYNAMIC:
         if draft.policies is not None:

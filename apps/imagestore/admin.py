@@ -24,6 +24,7 @@ from apps.accounts.auth.access import actor_of
 from apps.common.config import Images, config
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
+from apps.common.parts import IMAGE_STORE
 from apps.common.pictures import decoding
 from apps.common.scope import Scope
 from apps.imagestore.buckets import bucket_delete
@@ -122,6 +123,7 @@ class PicturesAdmin(LunaAdmin):
 class StoredObjectAdmin(PicturesAdmin, DeletingAdmin):
     """Samples, source images and objects."""
 
+    parts = (IMAGE_STORE,)
     list_display = ("picture", "object_id", "bucket", "account", "content_type", "size", "create_time", "expiry_time")
     list_select_related = ("account",)
     list_filter = (
@@ -182,6 +184,7 @@ class StoredObjectAdmin(PicturesAdmin, DeletingAdmin):
 class StoredBucketAdmin(DeletingAdmin):
     """Buckets with their time to live. Only the API creates and changes them; an empty one can be deleted."""
 
+    parts = (IMAGE_STORE,)
     list_display = ("name", "time_to_live", "objects", "create_time")
     list_filter = (("create_time", RangeDateTimeFilter),)
     search_fields = ("name",)

@@ -1,8 +1,9 @@
 from django.apps import AppConfig
 from django.core.checks import register
 
-from apps.common.config import AdditionalServices, config
+from apps.common.config import config
 from apps.common.holdings import Holding, holdings
+from apps.common.parts import MATCHER_PROXY, part_is_on
 from apps.matching.config import MatcherProxy
 from apps.monitoring.health import checks
 from apps.monitoring.service_versions import register_matcher
@@ -34,5 +35,5 @@ class MatchingConfig(AppConfig):
 
 def matcher_name() -> str:
     """Return the name of the matcher for clients: the proxy's if active plugins get requests."""
-    proxy = config(AdditionalServices).luna_matcher_proxy and config(MatcherProxy).active_plugins
+    proxy = part_is_on(MATCHER_PROXY) and config(MatcherProxy).active_plugins
     return "luna-matcher-proxy" if proxy else "luna-python-matcher"

@@ -4,9 +4,10 @@ from collections.abc import Callable, Collection, Mapping
 
 from django.apps import apps
 
+from apps.common import parts
 from apps.common.addresses import is_routed
-from apps.common.config import AdditionalServices, config
 from apps.common.limits import request_limits
+from apps.common.parts import part_is_on
 
 ROUTES = {
     "faces": "faces",
@@ -20,6 +21,15 @@ ROUTES = {
     "lambdas": "lambdas",
 }
 """Route names by component: a component is available if its route exists."""
+SWITCHES = {
+    "events": parts.EVENTS,
+    "handlers": parts.HANDLERS,
+    "image_store": parts.IMAGE_STORE,
+    "lambdas": parts.LAMBDA,
+    "sender": parts.SENDER,
+    "tasks": parts.TASKS,
+}
+"""Services by component: a component is not available while its service is off."""
 ESTIMATIONS = ("people_counter", "face_quality", "body_attributes", "liveness", "deepfake")
 
 Names = Callable[[], Collection[str]]
@@ -39,12 +49,9 @@ def features() -> Mapping[str, object]:
     """Return `license`, `estimations` and `components` as booleans, `unavailable_estimations` and `limits`."""
     available = {name for names in _available for name in names()}
     components = {component: is_routed(route) for component, route in ROUTES.items()}
-    # Websocket routes are not Django routes.
-    components["events"] &= config(AdditionalServices).luna_events
-    components["image_store"] &= config(AdditionalServices).luna_image_store
-    components["tasks"] &= config(AdditionalServices).luna_tasks
-    components["handlers"] &= config(AdditionalServices).luna_handlers
-    components["sender"] = apps.is_installed("apps.sender") and config(AdditionalServices).luna_sender
+    components["sender"] = apps.is_installed("apps.sender")  # websocket routes are not Django routes
+    for component, part in SWITCHES.items():
+        components[component] &= part_is_on(part)
     return {
         "license": True,
         "estimations": {name: name in available for name in ESTIMATIONS},

@@ -18,6 +18,7 @@ from apps.accounts.adminbase import refusals_shown
 from apps.accounts.adminbase.display import found_by_id, may_view, page_named
 from apps.accounts.auth.access import actor_of
 from apps.common.fields import parse_uuid
+from apps.common.parts import EVENTS
 from apps.faces.models import List
 from apps.imagestore.admin import Picture, PicturesAdmin, thumbnail
 from apps.imagestore.models import StoredObject
@@ -35,6 +36,7 @@ LISTS_SHOWN = 500
 class PersonAdmin(PicturesAdmin):
     """Groups of events, largest first. Selected groups are merged; a group's page names and splits it."""
 
+    parts = (EVENTS,)
     may_change = True
 
     list_display = ("picture", "title", "account", "event_count", "state", "last_seen")

@@ -20,7 +20,7 @@ from django.http import HttpRequest, QueryDict
 from apps.accounts.auth.access import require_right
 from apps.accounts.auth.authentication import ACCOUNT_HEADER, log_invoker, principal_of
 from apps.common import errors
-from apps.common.config import AdditionalServices, QueryParameters, Web, config
+from apps.common.config import QueryParameters, Web, config
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.filters import Filters, SubscriptionSerializer, accepts
@@ -28,6 +28,7 @@ from apps.common.hosts import check_host
 from apps.common.networks import parse_address
 from apps.common.parameters import HEADER as UNKNOWN_PARAMETERS
 from apps.common.parameters import unknown_names
+from apps.common.parts import SENDER, part_check
 from apps.common.redis_client import AWAY
 from apps.common.request_id import HEADER, accept_request_id, current_request_id
 from apps.common.validation import checked_parameters
@@ -183,8 +184,7 @@ async def _subscribe(handshake: Handshake) -> tuple[Subscription, Sequence[Misse
 
     Raises LunaError, SENDER_DISABLED if the Sender is disabled.
     """
-    if not config(AdditionalServices).luna_sender:
-        raise LunaError(errors.SENDER_DISABLED)
+    part_check(SENDER)
     handshake.check_host()
     handshake.check_origin()
     listener, last_event_id = await in_thread(handshake.authenticate)(), handshake.last_event_id()

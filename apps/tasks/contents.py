@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from apps.common.parts import HANDLERS, IMAGE_STORE, part_check
+from apps.common.parts import HANDLERS, IMAGE_STORE, TASKS, part_check
 from apps.common.scope import Scope
 from apps.common.validation import checked_data
 from apps.tasks.secrets import content_open
@@ -27,8 +27,9 @@ def content_check(
     """Check a content, and that the services which its type requires are on, for a new task or schedule.
 
     Relative times count from `now`. Raises LunaError INVALID_JSON, IMAGE_STORE_DISABLED, HANDLERS_DISABLED and those of
-    the type.
+    the type. TASKS_DISABLED while tasks are off.
     """
+    part_check(TASKS)
     if task_type.needs.image_store:
         part_check(IMAGE_STORE)
     if task_type.needs.handlers:

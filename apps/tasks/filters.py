@@ -8,13 +8,13 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.common import errors, parts
-from apps.common.config import AdditionalServices, config
+from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.fields import account_field
 from apps.common.filters import EventFilterSerializer, Filters
 from apps.common.filters.kinds import FiniteFloatField
 from apps.common.filters.serializers import SEARCH_TERMS
+from apps.common.parts import EVENTS, part_is_on
 from apps.common.scope import Scope
 from apps.common.validation import StrictSerializer
 from apps.faces.filters import FACE_TERMS, FaceFilterSerializer
@@ -121,5 +121,5 @@ def content_scope(content: Mapping[str, Any], scope: Scope) -> Scope:
 
 def source_check(objects_type: str) -> None:
     """Check that the objects of a task exist. Raises LunaError EVENTS_SOURCE_DISABLED for events that are off."""
-    if objects_type == "events" and not getattr(config(AdditionalServices), parts.EVENTS):
+    if objects_type == "events" and not part_is_on(EVENTS):
         raise LunaError(errors.EVENTS_SOURCE_DISABLED)

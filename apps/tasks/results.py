@@ -15,9 +15,9 @@ from apps.accounts.auth.principal import Actor
 from apps.accounts.choices import AccountType
 from apps.accounts.models import Account
 from apps.common import errors
-from apps.common.config import AdditionalServices, config
 from apps.common.errors import LunaError
 from apps.common.json_types import TimeJson
+from apps.common.parts import IMAGE_STORE, part_is_on
 from apps.common.scope import Scope
 from apps.common.times import format_time
 from apps.imagestore.choices import Bucket
@@ -67,7 +67,7 @@ def error_body(error: TaskError) -> TaskErrorJson:
 
 def results_are_stored() -> bool:
     """Return whether the Image Store is on, so that tasks have results."""
-    return config(AdditionalServices).luna_image_store
+    return part_is_on(IMAGE_STORE)
 
 
 def result_store(*, task: Task, result_id: UUID, result: Result, task_errors: Iterable[TaskErrorJson]) -> UUID | None:

@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from psycopg.errors import QueryCanceled
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
@@ -24,6 +25,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from apps.accounts.adminbase.display import NOTHING, may_view
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
+from apps.common.parts import PARTS, part_is_on
 
 View = Callable[..., HttpResponse]
 SEARCH_S = 5  # parts of texts are found by reading all rows: PostgreSQL's core has no index for them
@@ -64,6 +66,7 @@ class LunaAdmin(ModelAdmin):
     list_fullwidth = True
     compressed_fields = True
     id_search_fields: ClassVar[tuple[str, ...]] = ()
+    parts: ClassVar[tuple[str, ...]] = ()  # services (`common.parts`) without which the API rejects these rows
 
     may_add: ClassVar[bool] = False
     may_change: ClassVar[bool] = False
@@ -105,6 +108,7 @@ class LunaAdmin(ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list. A search or filter ends after `SEARCH_S` with a message."""
         context = {"title": capfirst(str(self.opts.verbose_name_plural)), **(extra_context or {})}
+        self._name_parts_off(request)
         try:
             with transaction.atomic():
                 if request.GET:
@@ -128,6 +132,13 @@ class LunaAdmin(ModelAdmin):
         found: HttpResponse = response
         return found
 
+    def _name_parts_off(self, request: HttpRequest) -> None:
+        """Show a message for each service of the page that is off. The rows are kept and stay visible."""
+        for part in self.parts:
+            if not part_is_on(part):
+                text = _("The service %(service)s is off (ADDITIONAL_SERVICES_USAGE): the API rejects its requests.")
+                messages.warning(request, text % {"service": PARTS[part].title})
+
     def rows_shown(self, request: HttpRequest, rows: list[Any]) -> None:
         """Prepare the rows of a list before they are rendered."""
 
@@ -139,6 +150,8 @@ class LunaAdmin(ModelAdmin):
 
     @refusals_shown
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method == "GET":
+            self._name_parts_off(request)
         response: HttpResponse = super().changeform_view(request, *args, **kwargs)
         return response
 

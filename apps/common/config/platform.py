@@ -358,6 +358,11 @@ class AdditionalServices(Settings):
         "Whether requests to tasks are accepted. Otherwise: 403 11039; schedules create no tasks, and tasks that wait "
         "are not executed.",
     )
+    luna_lambda: bool = setting(
+        True,
+        "Accepted for settings of LUNA PLATFORM. Luna has no lambdas: lambda handlers are rejected (403 11072) in "
+        "either case.",
+    )
 
 
 @group("LUNA_PLUGINS", scope=Scope.START)

@@ -5,10 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from uuid import UUID
 
 from apps.accounts.auth.principal import Principal
-from apps.common import errors
-from apps.common.config import AdditionalServices, config
-from apps.common.errors import LunaError
-from apps.common.parts import IMAGE_STORE, part_check
+from apps.common.parts import IMAGE_STORE, SENDER, part_check
 from apps.handlers.pipeline.enrolment import enrolling
 from apps.handlers.pipeline.run import Run, execute
 from apps.handlers.pipeline.stages.decide import decide
@@ -45,8 +42,8 @@ def generate_events(
 def events_recognise(run: Run) -> Run:
     """Recognise and screen the pictures of a run, without writing. Raises the errors of `generate_events`."""
     storage = run.policies.storage_policy
-    if storage.needs_sender and not config(AdditionalServices).luna_sender:
-        raise LunaError(errors.SENDER_DISABLED)
+    if storage.needs_sender:
+        part_check(SENDER)
     if storage.needs_image_store:
         part_check(IMAGE_STORE)
     return execute(run, RECOGNITION)

@@ -14,10 +14,11 @@ from uuid import UUID
 
 from django.db import close_old_connections
 
-from apps.common.config import AdditionalServices, config
+from apps.common.config import config
 from apps.common.descriptors import DescriptorVersion, versions
 from apps.common.errors import LunaError
 from apps.common.locks import advisory_lock
+from apps.common.parts import MATCHER_PROXY, part_is_on
 from apps.common.process import PerProcess, Status
 from apps.common.scope import Scope
 from apps.faces.changes import GapError, ListKeys, Mark, cluster, decide, delta, lists_of_at_least, snapshot
@@ -197,7 +198,7 @@ def _default_version() -> DescriptorVersion | None:
 
 def is_active() -> bool:
     """Return whether the plugin gets requests."""
-    return config(AdditionalServices).luna_matcher_proxy and NAME in config(MatcherProxy).active_plugins
+    return part_is_on(MATCHER_PROXY) and NAME in config(MatcherProxy).active_plugins
 
 
 class Running:

@@ -5,8 +5,9 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from apps.common.config import AdditionalServices, config
+from apps.common.config import config
 from apps.common.descriptors import DescriptorVersion, Vector
+from apps.common.parts import MATCHER_PROXY, part_is_on
 from apps.common.process import PerProcess, Status
 from apps.matching.config import MatcherProxy
 from apps.matching.engine.database import DatabaseMatcher
@@ -33,7 +34,7 @@ class Plugins:
 
     def used(self) -> tuple[Runner, ...]:
         """Return the plugins that get sub-requests."""
-        return self.built_in + (self.active if config(AdditionalServices).luna_matcher_proxy else ())
+        return self.built_in + (self.active if part_is_on(MATCHER_PROXY) else ())
 
     def close(self) -> None:
         for runner in self.built_in + self.active:

@@ -10,8 +10,8 @@ from rest_framework.response import Response
 from apps.accounts.auth.access import principal_of_request
 from apps.common import errors
 from apps.common.api.views import LunaView
-from apps.common.config import AdditionalServices, config
 from apps.common.errors import LunaError
+from apps.common.parts import SENDER
 from apps.sender.selectors import listener_of
 from apps.sender.tickets import LIFETIME_S, ticket_create
 
@@ -23,6 +23,7 @@ class TicketJson(TypedDict):
 
 class TicketView(LunaView):
     permissions: ClassVar = {"POST": ("event", "view")}
+    parts = (SENDER,)
 
     @extend_schema(
         summary="create ticket of a websocket",
@@ -33,8 +34,6 @@ class TicketView(LunaView):
         responses={201: TicketJson},
     )
     def post(self, request: Request) -> Response:
-        if not config(AdditionalServices).luna_sender:
-            raise LunaError(errors.SENDER_DISABLED)
         listener = listener_of(principal_of_request(request))
         if listener is None:
             raise LunaError(errors.SUBSCRIPTION_NEEDS_ACCOUNT)

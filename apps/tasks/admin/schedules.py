@@ -14,6 +14,7 @@ from apps.accounts.adminbase import DeletingAdmin
 from apps.accounts.adminbase.display import json_text, rows_of
 from apps.accounts.auth.access import actor_of
 from apps.accounts.selectors import account_get
+from apps.common.parts import TASKS
 from apps.common.scope import Scope
 from apps.tasks.admin.forms import NewScheduleForm, type_filter, type_name
 from apps.tasks.choices import CronZone, ScheduleStatus
@@ -36,6 +37,7 @@ WHOLE = Scope(None)
 class ScheduleAdmin(DeletingAdmin):
     """Schedules of all accounts. New ones may belong to one account or to all; the API replaces schedules."""
 
+    parts = (TASKS,)
     may_add = True
 
     form = NewScheduleForm

@@ -21,6 +21,7 @@ from apps.accounts.adminbase import DeletingAdmin
 from apps.accounts.adminbase.display import NOTHING, json_text, may_view, rows_of
 from apps.accounts.auth.access import actor_of
 from apps.common.errors import LunaError
+from apps.common.parts import TASKS
 from apps.common.scope import Scope
 from apps.imagestore.api.content import content_response
 from apps.tasks.admin.forms import NewTaskForm, type_filter, type_name
@@ -59,6 +60,7 @@ def status_shown(task: Task) -> SafeString:
 class TaskAdmin(DeletingAdmin):
     """Tasks of all accounts with their progress. New ones may belong to one account or to all."""
 
+    parts = (TASKS,)
     may_add = True
 
     form = NewTaskForm
@@ -214,6 +216,7 @@ class TaskAdmin(DeletingAdmin):
 class TaskErrorAdmin(DeletingAdmin):
     """Errors of tasks, mostly of single objects."""
 
+    parts = (TASKS,)
     list_display = ("error_id", "task", "error_code", "detail", "additional_info", "error_time")
     list_filter = (("error_time", RangeDateTimeFilter),)
     search_fields = ("=task__task_id", "=error_code", "additional_info")

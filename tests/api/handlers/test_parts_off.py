@@ -35,6 +35,7 @@ def test_without_events(client: Client, stored: Count) -> None:
             client.post("/6/matcher/faces", EVENT_REFERENCE, JSON),
             client.post(verifications, astronaut(), JPEG),
             client.post("/6/faces", {"event_id": ID}, JSON),
+            client.patch(f"/6/faces/{ID}", {"event_id": ID}, JSON),
         ):
             assert error_of(answer) == (403, 11040)
         kept = {"match_policy": [{"label": "a", "candidates": {"origin": "events"}}],
@@ -100,3 +101,38 @@ def test_without_handlers(client: Client, send: str) -> None:
             assert error_of(getattr(client, send)(path)) == (403, 11071), path
         assert client.get("/6/faces").status_code == client.get("/6/events").status_code == 200
         assert client.get("/6/features").json()["components"]["handlers"] is False
+
+
+def test_without_the_sender(client: Client, stored: Count) -> None:
+    policies = {"storage_policy": {"notification_policy": {"send_notification": 1}}}
+    notifying, silent = make_handler(client, policies), make_handler(client, {})
+    before = stored()
+    with override_config(AdditionalServices, luna_sender=False):
+        assert error_of(client.post(f"{notifying}/events", astronaut(), JPEG)) == (403, 35001)
+        assert error_of(client.post("/6/ws/ticket")) == (403, 35001)
+        assert stored() == before
+        assert client.post(f"{silent}/events", astronaut(), JPEG).status_code == 201
+        assert client.get("/6/features").json()["components"]["sender"] is False
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_lambdas(client: Client, on: bool) -> None:
+    with override_config(AdditionalServices, luna_lambda=on):
+        body = {"handler_type": 2, "description": "", "lambda_id": ID}
+        assert error_of(client.post("/6/handlers", body, JSON)) == (403, 11072)
+        assert client.get("/6/features").json()["components"]["lambdas"] is False
+
+
+@pytest.mark.parametrize(
+    ("page", "service"),
+    [("events/event", "Events"), ("people/person", "Events"), ("handlers/handler", "Handlers"),
+     ("handlers/verifier", "Handlers"), ("imagestore/storedobject", "Image Store"), ("tasks/task", "Tasks"),
+     ("tasks/schedule", "Tasks")],
+)  # fmt: skip
+def test_pages_state_that_their_service_is_off(page: str, service: str) -> None:
+    site = Client()
+    site.force_login(make_account(AccountType.ADMIN))
+    notice = f"The service {service} is off"
+    assert notice not in site.get(f"/admin/{page}/").content.decode()
+    with override_config(AdditionalServices, **{f"luna_{service.lower().replace(' ', '_')}": False}):
+        assert notice in site.get(f"/admin/{page}/").content.decode()

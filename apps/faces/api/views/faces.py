@@ -143,6 +143,8 @@ class FaceView(LunaView):
         changes = checked_body(FacePatch, request)
         if not changes:
             raise LunaError(errors.EMPTY_JSON)
+        if changes.get("event_id"):
+            part_check(EVENTS)
         services.face_update(account_id=write_account(request), face_id=key, changes=changes, actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
-from apps.common.config import AdditionalServices, config
 from apps.common.filters import accepts
-from apps.common.parts import IMAGE_STORE, part_is_on
+from apps.common.parts import IMAGE_STORE, SENDER, part_is_on
 from apps.faces.config import max_ttl_s
 from apps.faces.types import AttributeData, FaceDraft
 from apps.handlers.pipeline.attributes import attribute_of, basic_of
@@ -144,7 +143,7 @@ def _decision(event: GeneratedEvent, policy: StoragePolicy) -> Decision:
     callbacks = [each for each in policy.callbacks if each.enable and accepts(each.filters, facts)]
     targets = tuple(each.target for each in callbacks if each.target is not None)
     notified = of_notification.send_notification and accepts(of_notification.filters, facts)
-    sender = config(AdditionalServices).luna_sender
+    sender = part_is_on(SENDER)
     return Decision(
         store_event=of_event.store_event and accepts(of_event.filters, facts),
         wait_saving=of_event.wait_saving,
