@@ -26,7 +26,7 @@ from apps.tasks.api.schedule_serializers import (
     SchedulesQuery,
 )
 from apps.tasks.api.serializers import TaskAccountQuery
-from apps.tasks.api.views import NOTHING, TaskBaseView, own_scope, path_number
+from apps.tasks.api.views import NOTHING, TaskBaseView, account_of_body, own_scope, path_number
 from apps.tasks.choices import CronZone
 from apps.tasks.models import Schedule
 from apps.tasks.notifications import policy_mask
@@ -60,18 +60,19 @@ def schedule_body(schedule: Schedule) -> ScheduleJson:
 
 
 def _draft(request: Request) -> services.ScheduleDraft:
-    """Return the draft in a body. Raises LunaError ACCESS_DENIED for a type of operators."""
+    """Return the draft in a body. Raises LunaError ACCESS_DENIED for a type of operators, FOREIGN_ACCOUNT_ID."""
     body: Any = checked_body(ScheduleBody, request)
     task, trigger, behaviour = body["task"], body["trigger"], body.get("behaviour", {})
     kind = task["task_type"]
     if kind.operators_only:
         raise LunaError(errors.ACCESS_DENIED)
+    account_id = account_of_body(request, task)
     return services.ScheduleDraft(
         task_type=kind,
         content=task["content"],
         trigger=trigger["cron"],
         trigger_timezone=trigger.get("cron_timezone", CronZone.UTC),
-        time_zone=account_get(write_account(request)).time_zone,
+        time_zone=account_get(account_id).time_zone,
         description=task["description"],
         result_ttl_days=task.get("result_storage_policy", {}).get("ttl"),
         notification_policy=task.get("notification_policy"),

@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypedDict
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.common.fields import account_field
+from apps.common.fields import UUIDField, account_field
 from apps.common.json_types import Example, IdJson, Json, OneOf, TimeJson
 from apps.common.paging import PageQuery
 from apps.common.validation import StrictSerializer
@@ -56,6 +56,7 @@ class TaskBody(StrictSerializer):
     )
     result_storage_policy = ResultStoragePolicySerializer(required=False)
     notification_policy = NotificationPolicyField(required=False)
+    account_id = UUIDField(required=False, help_text="The client's own account; other values are rejected.")
 
 
 def body_of(task_type: TaskType) -> type[TaskBody]:

@@ -1,6 +1,8 @@
 """Views of /6/tasks."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from uuid import UUID
 
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
@@ -37,6 +39,7 @@ from apps.tasks.api.serializers import (
     body_of,
 )
 from apps.tasks.api.shapes import subtask_body, task_body
+from apps.tasks.filters import scope_narrowed
 from apps.tasks.notifications import policy_check, policy_mask
 from apps.tasks.results import TaskResultJson
 from apps.tasks.terms import TaskFilterSerializer
@@ -73,7 +76,7 @@ class TaskCreateView(TaskBaseView):
         body = checked_body(TaskBody, request)
         task = services.task_create(
             task_type=self.task_type,
-            account_id=write_account(request),
+            account_id=account_of_body(request, body),
             draft=services.TaskDraft(
                 content=body["content"],
                 description=body["description"],
@@ -228,6 +231,13 @@ def result_headers(stored: StoredObject, name: str) -> dict[str, str]:
     if stored.content_type != ZIP_TYPE:
         return {}
     return {"Content-Disposition": f'attachment; filename="{name}.zip"'}
+
+
+def account_of_body(request: Request, body: Mapping[str, Any]) -> UUID:
+    """Return the client's account. Raises LunaError FOREIGN_ACCOUNT_ID if the body of a task names another one."""
+    account_id = write_account(request)
+    scope_narrowed(Scope(account_id), [body.get("account_id")])
+    return account_id
 
 
 def own_scope(request: Request) -> Scope:

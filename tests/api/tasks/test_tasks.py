@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -68,6 +69,18 @@ class TestCreation:
     def test_bad_bodies(self, client: Client, body: dict[str, Any]) -> None:
         assert code(create(client, **body)) == (400, errors.INVALID_JSON)
         assert not Task.objects.unscoped().exists()
+
+    def test_a_body_can_name_the_own_account_only(self, client: Client, account: Account) -> None:
+        task = {"task_type": "exporter", "content": CONTENT}
+        trigger = {"cron": "0 3 * * *"}
+        for account_id, statuses in ((str(account.pk), (202, 201)), (str(uuid4()), (403, 403))):
+            schedule = {"task": {**task, "account_id": account_id}, "trigger": trigger}
+            answers = (
+                create(client, account_id=account_id),
+                client.post("/6/tasks/schedules", schedule, content_type="application/json"),
+            )
+            assert tuple(each.status_code for each in answers) == statuses
+            assert {each.json().get("error_code") for each in answers} == {None if statuses[0] == 202 else 11069}
 
     def test_errors_name_the_place_in_the_body(self, client: Client) -> None:
         for content, place in (({"objects_type": "cats"}, "objects_type"), (CONTENT | {"filters": 5}, "filters")):

@@ -686,6 +686,7 @@ class ClusteringTaskBodyRequest(TypedDict):
     description: NotRequired[str]
     result_storage_policy: NotRequired[ResultStoragePolicyRequest]
     notification_policy: NotRequired[TaskNotificationRequest]
+    account_id: NotRequired[str]
 
 
 class Component(TypedDict):
@@ -766,6 +767,7 @@ class CrossMatchTaskBodyRequest(TypedDict):
     description: NotRequired[str]
     result_storage_policy: NotRequired[ResultStoragePolicyRequest]
     notification_policy: NotRequired[TaskNotificationRequest]
+    account_id: NotRequired[str]
 
 
 class Deepfake(TypedDict):
@@ -969,6 +971,7 @@ class EstimatorTaskBodyRequest(TypedDict):
     description: NotRequired[str]
     result_storage_policy: NotRequired[ResultStoragePolicyRequest]
     notification_policy: NotRequired[TaskNotificationRequest]
+    account_id: NotRequired[str]
 
 
 class Ethnicities(TypedDict):
@@ -1117,6 +1120,7 @@ class ExporterTaskBodyRequest(TypedDict):
     description: NotRequired[str]
     result_storage_policy: NotRequired[ResultStoragePolicyRequest]
     notification_policy: NotRequired[TaskNotificationRequest]
+    account_id: NotRequired[str]
 
 
 class ExtractPolicy(TypedDict):
@@ -1448,6 +1452,7 @@ class GcTaskBodyRequest(TypedDict):
     description: NotRequired[str]
     result_storage_policy: NotRequired[ResultStoragePolicyRequest]
     notification_policy: NotRequired[TaskNotificationRequest]
+    account_id: NotRequired[str]
 
 
 class GeneratedAttribute(TypedDict):
@@ -1834,6 +1839,7 @@ class LinkerTaskBodyRequest(TypedDict):
     description: NotRequired[str]
     result_storage_policy: NotRequired[ResultStoragePolicyRequest]
     notification_policy: NotRequired[TaskNotificationRequest]
+    account_id: NotRequired[str]
 
 
 class ListBodyRequest(TypedDict):
@@ -2633,6 +2639,7 @@ class ReporterTaskBodyRequest(TypedDict):
     description: NotRequired[str]
     result_storage_policy: NotRequired[ResultStoragePolicyRequest]
     notification_policy: NotRequired[TaskNotificationRequest]
+    account_id: NotRequired[str]
 
 
 class ResultStoragePolicy(TypedDict):
@@ -2681,6 +2688,7 @@ class RocTaskBodyRequest(TypedDict):
     description: NotRequired[str]
     result_storage_policy: NotRequired[ResultStoragePolicyRequest]
     notification_policy: NotRequired[TaskNotificationRequest]
+    account_id: NotRequired[str]
 
 
 class Sample(TypedDict):
@@ -2793,6 +2801,7 @@ class ScheduledTaskRequest(TypedDict):
     description: NotRequired[str]
     result_storage_policy: NotRequired[ResultStoragePolicyRequest]
     notification_policy: NotRequired[TaskNotificationRequest]
+    account_id: NotRequired[str]
     task_type: str
 
 
