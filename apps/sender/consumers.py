@@ -29,7 +29,7 @@ from apps.common.networks import parse_address
 from apps.common.parameters import HEADER as UNKNOWN_PARAMETERS
 from apps.common.parameters import unknown_names
 from apps.common.parts import SENDER, part_check
-from apps.common.redis_client import AWAY
+from apps.common.redis_client import AWAY, RedisAwayError
 from apps.common.request_id import HEADER, accept_request_id, current_request_id
 from apps.common.validation import checked_parameters
 from apps.sender import selectors
@@ -199,7 +199,7 @@ async def _subscribe(handshake: Handshake) -> tuple[Subscription, Sequence[Misse
         await hub().join(subscription)
     except Exception as error:
         logger.exception("Cannot subscribe a websocket of account %s", subscription.account_id)
-        if isinstance(error, (*AWAY, OSError)):
+        if isinstance(error, (*AWAY, OSError, RedisAwayError)):
             raise LunaError(errors.REDIS_DISCONNECTED) from error
         raise LunaError(errors.CHANNEL_SUBSCRIPTION_FAILED, group_name(subscription.account_id)) from error
     if last_event_id is None:

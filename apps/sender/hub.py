@@ -19,8 +19,8 @@ from apps.common.process import PerProcess
 from apps.sender import selectors
 from apps.sender.config import Sender
 from apps.sender.selectors import Session
-from apps.sender.sent import FIRST, UNORDERED, group_name
-from apps.sender.threads import in_thread
+from apps.sender.sent import FIRST, MARK_TYPE, UNORDERED, group_name, marks_send
+from apps.sender.threads import in_mark_thread, in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ Facts = Mapping[str, object]
 
 PROBE_S = 1.0  # between two probes of the subscription
 PROBE_TIMEOUT_S = 2.0
+MARK_TIMEOUT_S = 5.0
+MARK_PROBES = 5  # probes in which each account's notifications are compared with Redis's order once
 SKIPPED_S = 60.0  # time after a replay in which its events may arrive once more
 
 
@@ -119,19 +121,33 @@ class _Room:
     """The subscriptions of one account and the task that feeds them."""
 
     def __init__(self, account_id: UUID) -> None:
+        self.account_id = account_id
         self.group = group_name(account_id)
         self.members: set[Subscription] = set()
         self.channel = ""
         self.task: asyncio.Task[None] | None = None
         self._last: object = UNORDERED  # id of the last event in the order
         self._last_at = 0.0
+        self._marked = asyncio.Event()
 
     async def open(self) -> None:
-        """Subscribe to the channel layer. Raises its errors when Redis is not available."""
+        """Subscribe to the channel layer. Raises its errors and REDIS_DISCONNECTED when Redis is not available."""
         layer = get_channel_layer()
         self.channel = await layer.new_channel("sender")
-        await layer.group_add(self.group, self.channel)
         self.task = asyncio.create_task(self._pump(), name=f"sender {self.group}")
+        try:
+            await layer.group_add(self.group, self.channel)
+            await in_mark_thread(marks_send, [self.mark])
+            async with asyncio.timeout(MARK_TIMEOUT_S):  # from this mark on, a lost notification is noticed
+                await self._marked.wait()
+        except BaseException:
+            await self.close()
+            raise
+
+    @property
+    def mark(self) -> tuple[UUID, str]:
+        """The account and the channel of `marks_send`."""
+        return self.account_id, self.channel
 
     async def close(self) -> None:
         if self.task is None:
@@ -148,30 +164,45 @@ class _Room:
         while True:
             message = await layer.receive(self.channel)
             try:
-                self._fan_out(message)
+                self._take(message)
             except Exception:
                 error = LunaError(errors.MESSAGE_PROCESSING_FAILED)
                 logger.exception("Cannot deliver a notification of %s: %s", self.group, error)
                 for member in tuple(self.members):
                     member.close(UNREADABLE)
 
-    def _fan_out(self, message: Mapping[str, object]) -> None:
-        facts: Facts = orjson.loads(message["facts"])  # type: ignore[arg-type]
-        text, previous = str(message["text"]), message["previous"]
+    def _take(self, message: Mapping[str, object]) -> None:
+        previous = message["previous"]
+        if message["type"] == MARK_TYPE:
+            self._follow(previous, last=previous)
+            self._marked.set()
+            return
         if previous != UNORDERED:
-            if self._misses(previous):
-                logger.error("Notifications of %s were lost: its websockets are closed", self.group)
-                for member in tuple(self.members):
-                    member.close(LOST)
-            self._last, self._last_at = message["event_id"], time.monotonic()
+            self._follow(previous, last=message["event_id"])
+        if not message["facts"]:
+            self._lose()
+            return
+        facts: Facts = orjson.loads(message["facts"])  # type: ignore[arg-type]
+        text = str(message["text"])
         for member in tuple(self.members):
             if member.accepts(facts):
                 member.offer(text, facts.get("event_id"))
 
+    def _follow(self, previous: object, *, last: object) -> None:
+        """Close the websockets if the order has events before this message that have not been received."""
+        if self._misses(previous):
+            self._lose()
+        self._last, self._last_at = last, time.monotonic()
+
+    def _lose(self) -> None:
+        logger.error("Notifications of %s were lost: its websockets are closed", self.group)
+        for member in tuple(self.members):
+            member.close(LOST)
+
     def _misses(self, previous: object) -> bool:
         """Return whether notifications were lost before one that follows the event `previous`.
 
-        The channel layer subscribes again after an outage of Redis and then delivers, before the next probe.
+        The channel layer subscribes again after a short outage of Redis, perhaps between two probes.
         """
         if self._last == UNORDERED:
             return False
@@ -226,12 +257,14 @@ class Hub:
 
         The channel layer subscribes again by itself, but does not report it. A probe that returns shows that it works.
         """
-        interrupted = False
+        interrupted, turn = False, 0
         while True:
             await asyncio.sleep(PROBE_S)
             try:
                 async with asyncio.timeout(PROBE_TIMEOUT_S):
                     await self._probe()
+                turn = (turn + 1) % MARK_PROBES
+                await in_mark_thread(marks_send, [room.mark for room in self.rooms[turn::MARK_PROBES]])
             except Exception as error:
                 if not interrupted:
                     logger.error("The subscription to notifications is interrupted: %r", error)

@@ -4,10 +4,10 @@ The order is a sorted set of event ids by the time of sending. A script writes b
 receive events in the order of the set.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from channels.layers import get_channel_layer
 from redis.exceptions import ResponseError
@@ -23,6 +23,7 @@ GROUP = "events.{}"
 CHANNEL = "asgi__group__events.{}"  # the channel of this group in channels_redis, whose prefix is `asgi`
 SENT = "luna:sent:{}"
 MARGIN_S = 120  # that an event is known for longer than a websocket can resume after it
+EVENT_TYPE, MARK_TYPE = "event", "mark"  # `type` of a message
 # What a message has in place of the id of the event before it:
 UNORDERED = bytes(16)  # the order does not have the message, or had it already
 FIRST = b"\xff" * 16  # the order was empty
@@ -42,6 +43,12 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, string.format('(%.0f', now - ARGV[5] 
 redis.call('EXPIRE', KEYS[1], ARGV[5])
 return redis.call('PUBLISH', ARGV[1], message)
 """
+# The last 16 bytes of a mark are the id of the last event in the order, which lives on while websockets listen.
+MARK = """
+local last = redis.call('ZRANGE', KEYS[1], -1, -1)
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return redis.call('PUBLISH', ARGV[1], string.sub(ARGV[2], 1, -17) .. (last[1] or ARGV[4]))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,11 @@ class Notification:
     @property
     def size_bytes(self) -> int:
         return len(self.facts) + len(self.text)
+
+
+def lost_notification(account_id: UUID) -> Notification:
+    """Return a place in the order for notifications that were dropped: listeners notice it, even if it is lost, too."""
+    return Notification(account_id, uuid4(), b"", "")
 
 
 def group_name(account_id: UUID) -> str:
@@ -78,19 +90,30 @@ def notification_send(notification: Notification) -> None:
 
 def _send(notification: Notification) -> None:
     event_id = UNORDERED if notification.event_id is None else notification.event_id.bytes
-    message = {"type": "event", "facts": notification.facts, "text": notification.text}
+    message = {"type": EVENT_TYPE, "facts": notification.facts, "text": notification.text}
     body = get_channel_layer().serialize({**message, "event_id": event_id, "previous": UNORDERED})
     channel = CHANNEL.format(notification.account_id)
     if notification.event_id is None:
         client().publish(channel, body)
         return
-    key, kept = SENT.format(notification.account_id), (_kept_events(), int(config(Sender).resume_s) + MARGIN_S)
+    key = SENT.format(notification.account_id)
     try:
-        client().eval(SEND, 1, key, channel, body, event_id, *kept, FIRST)
+        client().eval(SEND, 1, key, channel, body, event_id, _kept_events(), _kept_s(), FIRST)
     except RedisAwayError as error:
         if not isinstance(error.__cause__, ResponseError):
             raise
         client().publish(channel, body)  # a full Redis stores no order, but passes messages on
+
+
+def marks_send(marks: Sequence[tuple[UUID, str]]) -> None:
+    """Send the end of an account's order to a channel, for each account and channel.
+
+    The mark follows all messages that Redis passed to the subscriber of the channel before. Raises LunaError
+    REDIS_DISCONNECTED.
+    """
+    body = get_channel_layer().serialize({"type": MARK_TYPE, "previous": UNORDERED})
+    for account_id, channel in marks:
+        client().eval(MARK, 1, SENT.format(account_id), channel, body, _kept_s(), FIRST)
 
 
 def sent_time_us(*, account_id: UUID, event_id: UUID) -> int | None:
@@ -112,6 +135,10 @@ def known_since_us(*, account_id: UUID) -> int:
         return 0
     first: Any = client().zrange(key, 0, 0, withscores=True)
     return next((int(time_us) for _, time_us in first), 0)
+
+
+def _kept_s() -> int:
+    return int(config(Sender).resume_s) + MARGIN_S
 
 
 def _kept_events() -> int:

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 
 from apps.common.redis_client import Client
 from apps.common.request_id import PATTERN, current_request_id
-from apps.sender import sent
+from apps.sender import hub, sent
 from apps.sender.publisher import publisher
 from apps.sender.services import event_publish
 from tests.ws.helpers import Listen, User, received_id
@@ -161,18 +161,21 @@ def test_the_server_subscribes_once_for_an_account(listen: Listen, user: User, r
     assert redis_client.pubsub_numsub(channels[0])[0][1] == 1
 
 
-def test_a_dead_redis_neither_fails_nor_delays_the_request(
-    user: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_notifications_wait_for_a_dead_redis_and_requests_do_not(
+    listen: Listen, user: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    client, present = listen(user.basic), sent.client
     away = Client.from_url("redis://127.0.0.1:1/0")
+    monkeypatch.setattr(hub, "PROBE_S", 60)  # the connection of the subscription is not interrupted
     monkeypatch.setattr(sent, "client", lambda: away)
     started = time.perf_counter()
-    user.publish()
+    expected = [user.publish(), user.publish()]
     elapsed_s = time.perf_counter() - started
-    publisher().drain(10)
+    publisher().drain(0.5)
+    monkeypatch.setattr(sent, "client", present)
 
     assert elapsed_s < 0.1
-    assert "Lost a notification" in caplog.text
+    assert [received_id(client), received_id(client)] == expected
     assert "29005" in caplog.text
 
 

@@ -24,6 +24,7 @@ from apps.events.partitions import key_at
 from apps.events.services import events_create
 from apps.events.types import EventDraft, EventRecord
 from apps.sender import hub
+from apps.sender import publisher as publishing
 from apps.sender.config import Sender
 from apps.sender.publisher import publisher
 from apps.sender.services import event_publish
@@ -208,6 +209,41 @@ def test_a_notification_after_lost_ones_closes_websockets(
     save(user)
     with pytest.raises(ConnectionClosed):
         resumed.recv(timeout=10)
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["after an event", "before the first event"])
+def test_lost_notifications_are_noticed_although_no_other_follows(
+    listen: Listen, user: User, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, heard: bool
+) -> None:
+    """Redis was away for less than the time between two probes."""
+    monkeypatch.setattr(hub, "PROBE_S", 0.2)
+    first = save(user)
+    client = listen(user.basic)
+    if heard:
+        first = save(user)
+        assert received_id(client) == first
+    lost = store(user)
+    redis_client.zadd(f"luna:sent:{user.account_id}", {lost.event_id.bytes: time.time() * 1e6})
+    with pytest.raises(ConnectionClosed) as closed:
+        client.recv(timeout=10)
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason[:21]) == (4000, "notifications were lo")
+    assert received(listen(user.basic, f"last_event_id={first}"), 1) == [str(lost.event_id)]
+
+
+def test_dropped_notifications_close_websockets(listen: Listen, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, first = listen(user.basic), save(user)
+    assert received_id(client) == first
+    dropped = store(user)
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, "PENDING_BYTES", 1)
+        publish(user, dropped)
+    later = save(user)
+    with pytest.raises(ConnectionClosed) as closed:
+        any(client.recv(timeout=10) is None for _ in range(2))
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4000
+    assert received(listen(user.basic, f"last_event_id={first}"), 2) == [str(dropped.event_id), later]
 
 
 def test_repeated_unstored_and_expired_notifications_close_nothing(
