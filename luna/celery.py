@@ -42,6 +42,15 @@ def build_lists(**kwargs: object) -> None:
 
 
 @worker_ready.connect
+@beat_init.connect
+def follow_settings(**kwargs: object) -> None:
+    """Apply changed settings in this process."""
+    from apps.configurator.reloading import reloader  # Django is set up now
+
+    reloader().start()
+
+
+@worker_ready.connect
 def publish_status(**kwargs: object) -> None:
     """Publish the status of this process for operators."""
     from apps.monitoring.processes import publisher  # Django is set up now

@@ -5,7 +5,7 @@ from luna.embedded import defaults
 from luna.embedded.listeners import SERVICES, split_hosts
 
 
-@group("LUNA_PROCESSES", scope=Scope.START)
+@group("LUNA_PROCESSES", scope=Scope.START, stored=False)
 class Processes(Settings):
     """Processes that `make up` starts. Each web process holds one recognition engine in memory."""
 

@@ -30,6 +30,7 @@ def serve(fds: list[int]) -> None:
         server = configuration()
         server.load()
     from apps.common.plugins.services import plugins as service_plugins  # Django is set up now
+    from apps.configurator.reloading import reloader
     from apps.events.saving import saver
     from apps.matching.engine import cached
     from apps.matching.plugins.router import plugins
@@ -50,6 +51,7 @@ def serve(fds: list[int]) -> None:
         sys.exit(f"Matching cannot start: {error}")
     plugins()
     saver()  # stores the queued events of a process that was killed
+    reloader().start()
     publisher().start("web")
     service_plugins().start()
     gc.collect()

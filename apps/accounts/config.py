@@ -10,7 +10,7 @@ from apps.common.config import IpNetwork, Scope, Settings, group, setting
 EMAIL = r"^[^@\s]+@[^@\s]+$"
 
 
-@group("LUNA_ADMINISTRATOR", scope=Scope.START)
+@group("LUNA_ADMINISTRATOR", scope=Scope.START, stored=False)
 class Administrator(Settings):
     """The administrator that the first start creates."""
 
@@ -140,7 +140,7 @@ class KeptAnswers(Settings):
     )
 
 
-@group("LUNA_TOKEN_SIGNATURE", scope=Scope.START)
+@group("LUNA_TOKEN_SIGNATURE", scope=Scope.START, stored=False)
 class TokenSignature(Settings):
     """The ES256 key that signs tokens. Without it, tokens are signed by HS256 with a key derived from `secret_key`."""
 

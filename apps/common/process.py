@@ -53,6 +53,12 @@ class PerProcess(Generic[T]):
         if value is not None and self._close is not None:
             self._close(value)
 
+    def replace(self, value: T) -> T | None:
+        """Put another object in place of the present one and return the latter, which the caller closes."""
+        with self._lock:
+            former, self.value = self.value, value
+        return former
+
     def status(self) -> Status | None:
         """Return the object's status, or None if the object does not exist yet."""
         value = self.value

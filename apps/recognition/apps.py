@@ -5,7 +5,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, register
 
-from apps.common.config import Directories, config
+from apps.common.config import Directories, after_refresh, config
 from apps.common.descriptors import DescriptorRegistry, versions
 from apps.monitoring.features import register_estimations
 from apps.monitoring.health import checks
@@ -19,12 +19,14 @@ class RecognitionConfig(AppConfig):
     verbose_name = "Recognition"
 
     def ready(self) -> None:
-        """Register the known descriptor versions, the health check and the check of the networks' directory."""
+        """Register descriptor versions, health check, check of the networks and the renewal of the engine."""
         from apps.recognition.health import estimations_unavailable, features_available, recognition_check
+        from apps.recognition.run.facade import renew
 
         checks.register("recognition", recognition_check, reason="pictures cannot be recognised")
         register_estimations(features_available, unavailable=estimations_unavailable)
         register(networks_check)
+        after_refresh.append(renew)
         with suppress(NetworkError):  # `networks_check` reports it
             register_versions(Registry(config(Directories).networks), versions)
 

@@ -9,3 +9,5 @@ REDIS_MAXMEMORY = "256mb"
 REDIS_MAXMEMORY_PATTERN = r"^[0-9]+([kKmMgG][bB]?|[bB])?$"
 MAX_PORT = 65535
 MAX_PROCESSES = 1024  # web processes; also threads of each process
+
+SUPERVISED_ADDRESS = "SUPERVISED_ADDRESS"  # the variable that tells processes the address of their supervisor's sockets

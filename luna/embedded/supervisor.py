@@ -16,7 +16,7 @@ from pathlib import Path
 
 from luna.embedded import services
 from luna.embedded.addresses import CHECKOUT
-from luna.embedded.defaults import TASK_THREADS, WORKERS
+from luna.embedded.defaults import SUPERVISED_ADDRESS, TASK_THREADS, WORKERS
 from luna.embedded.processes import (
     EmbeddedError,
     bound_log,
@@ -46,7 +46,7 @@ def children_environment(url: str) -> dict[str, str]:
     OpenMP and OpenBLAS get one thread each: with two each on two cores they stalled each other for 16 to 24 ms (p95).
     The engine sets its own number of threads.
     """
-    defaults = {"DJANGO_SETTINGS_MODULE": "luna.settings", "LUNA_EXTERNAL_ADDRESS": url}
+    defaults = {"DJANGO_SETTINGS_MODULE": "luna.settings", SUPERVISED_ADDRESS: url}
     return defaults | os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 

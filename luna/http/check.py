@@ -6,7 +6,6 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.db import close_old_connections
 from django.urls import Resolver404, resolve
 
-from apps.accounts.auth.authentication import principal_of_headers
 from apps.common import errors
 from apps.common.api.views import LunaView, methods_of
 from apps.common.errors import LunaError
@@ -17,8 +16,8 @@ def check_request(environ: dict[str, Any]) -> None:
     """Refuse a request whose body need not be received.
 
     Raises LunaError INVALID_REQUEST (a host that is not allowed), PAGE_NOT_FOUND, METHOD_NOT_ALLOWED,
-    CREDENTIALS_REQUIRED, PAYLOAD_TOO_LARGE (a page that is no resource of the API), and those of
-    `principal_of_headers` for wrong credentials.
+    CREDENTIALS_REQUIRED, PAYLOAD_TOO_LARGE (a page that is no resource of the API), and those of the
+    view's authentication for wrong credentials.
     """
     request = WSGIRequest(environ)
     check_host(request)
@@ -35,5 +34,6 @@ def check_request(environ: dict[str, Any]) -> None:
     if view.is_public(method) and not view.resource:
         return
     close_old_connections()
-    if principal_of_headers(request) is None and not view.is_public(method):
+    [authentication] = view.authentication_classes
+    if authentication().principal(request) is None and not view.is_public(method):
         raise LunaError(errors.CREDENTIALS_REQUIRED)

@@ -18,6 +18,7 @@ from celery.schedules import crontab
 from apps.accounts.config import Passwords, Registration
 from apps.common.config import (
     Directories,
+    ExternalAddress,
     Logger,
     Pages,
     Services,
@@ -26,13 +27,17 @@ from apps.common.config import (
     config,
     discover,
     installation_defaults,
+    use_stored,
 )
 from apps.common.hosts import ANY, is_loopback, is_private, listed_hosts
+from apps.configurator.config import Configurator
+from apps.configurator.stored import KEPT, StartValues, snapshot_at_start
 from apps.imagestore.config import S3, ImageStore
 from apps.matching.config import MatcherDevice
 from luna import __version__
 from luna.config import Processes
 from luna.embedded.addresses import celery_broker_url, database_url, networks_dir, redis_url, var_dir
+from luna.embedded.defaults import SUPERVISED_ADDRESS
 from luna.embedded.secrets import secret_key
 from luna.settings.admin import UNFOLD  # noqa: F401
 
@@ -45,6 +50,17 @@ installation_defaults(
     redis_url=redis_url(),
     secret_key=os.environ.get("LUNA_SECRET_KEY") or secret_key(_var),
 )
+use_stored(
+    StartValues(
+        snapshot_at_start(
+            database_url=config(Services).database_url.get_secret_value(),
+            tags=config(Configurator).tags_by_name,
+            kept=_var / KEPT,
+        )
+    )
+)
+if _supervised := os.environ.get(SUPERVISED_ADDRESS):
+    installation_defaults(ExternalAddress, origin=_supervised)
 installation_defaults(ImageStore, local_storage=_var / "image-store")
 _device = os.environ.get("LUNA_DEVICE", "")  # an invalid one is reported for this variable alone
 installation_defaults(MatcherDevice, device=_device if re.fullmatch(r"cuda(:[0-9]{1,2})?", _device) else "cpu")
@@ -87,6 +103,7 @@ INSTALLED_APPS = [
     "luna",
     "apps.common",
     "apps.monitoring",
+    "apps.configurator",
     "apps.imagestore",
     "apps.faces",
     "apps.events",

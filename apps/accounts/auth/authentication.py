@@ -46,13 +46,17 @@ class LunaAuthentication(BaseAuthentication):
     """The authentication of all API resources; the websocket uses the same `principal_of`."""
 
     def authenticate(self, request: Request) -> tuple[Principal, None] | None:
-        if REFUSED in request.META:
-            raise request.META[REFUSED]
-        principal = principal_of_headers(request)
+        principal = self.principal(request)
         if principal is None:
             return None
         log_invoker(principal)
         return principal, None
+
+    def principal(self, request: HttpRequest | Request) -> Principal | None:
+        """Return the principal of a request. Raises the errors of `principal_of`."""
+        if REFUSED in request.META:
+            raise request.META[REFUSED]
+        return principal_of_headers(request)
 
     def authenticate_header(self, request: Request) -> str:
         return BASIC_CHALLENGE

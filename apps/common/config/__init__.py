@@ -5,16 +5,22 @@ read the environment or `django.conf.settings`.
 """
 
 from apps.common.config.door import (
+    Changed,
+    Stored,
+    after_refresh,
     check_all,
     config,
     discover,
     installation_defaults,
+    loaded,
     override_config,
     refresh,
+    stored_source,
     use_stored,
+    waiting_groups,
 )
 from apps.common.config.errors import SettingsError
-from apps.common.config.groups import GROUPS, Scope, Section, Settings, group, ordered, setting
+from apps.common.config.groups import GROUPS, Group, Scope, Section, Settings, group, ordered, setting
 from apps.common.config.installation import version, web_processes
 from apps.common.config.platform import (
     AdditionalServices,
@@ -41,10 +47,12 @@ from apps.common.config.platform import (
 __all__ = [
     "GROUPS",
     "AdditionalServices",
+    "Changed",
     "Decoding",
     "Directories",
     "ErrorLinks",
     "ExternalAddress",
+    "Group",
     "Http",
     "Images",
     "IpNetwork",
@@ -62,17 +70,22 @@ __all__ = [
     "Settings",
     "SettingsError",
     "StorageTime",
+    "Stored",
     "Web",
+    "after_refresh",
     "check_all",
     "config",
     "discover",
     "group",
     "installation_defaults",
+    "loaded",
     "ordered",
     "override_config",
     "refresh",
     "setting",
+    "stored_source",
     "use_stored",
     "version",
+    "waiting_groups",
     "web_processes",
 ]

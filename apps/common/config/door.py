@@ -16,6 +16,10 @@ from apps.common.config.sentences import problems
 
 S = TypeVar("S", bound=Settings)
 Stored = Callable[[str], Mapping[str, Any]]
+Changed = frozenset[type[Settings]]
+
+after_refresh: list[Callable[[Changed], None]] = []
+"""Functions that make changed groups take effect where reading them is not enough, such as in the engine."""
 
 _current: dict[type[Settings], Any] = {}  # per process; a dict's reads and writes are atomic
 _installation: dict[type[Settings], Mapping[str, Any]] = {}
@@ -55,7 +59,21 @@ def use_stored(stored: Stored) -> None:
     _stored = stored
 
 
-def refresh() -> frozenset[type[Settings]]:
+def stored_source() -> Stored:
+    """Return the registered source of stored values."""
+    return _stored
+
+
+def waiting_groups() -> frozenset[str]:
+    """Return the names of groups of scope `start` whose stored values differ from those in use.
+
+    Raises SettingsError for an invalid value.
+    """
+    kept = [model for model in _current if GROUPS[model].stored and GROUPS[model].scope is Scope.START]
+    return frozenset(GROUPS[model].name for model in kept if _load(GROUPS[model]) != _current[model])
+
+
+def refresh() -> Changed:
     """Reload stored values and return the groups that have changed.
 
     Groups of scope `start` keep their values. The caller creates a new engine when a group of scope `engine` changed.
@@ -98,17 +116,23 @@ def check_all() -> None:
         raise SettingsError(" ".join(wrong))
 
 
-def _load(group: Group) -> Settings:
-    names = {variable.path: name for variable, name in variables_set(group, os.environ)}
-    stored = _stored(group.name)
+def loaded(group: Group, stored: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
+    """Return a group with these stored values and this environment. Raises SettingsError."""
+    names = {variable.path: name for variable, name in variables_set(group, environment)}
     _refuse_secrets(group, stored)
+    if stored and not group.stored:
+        raise SettingsError(f"{group.name} must not be stored: the environment sets it, before the database is read.")
     values = _installation.get(group.model, {})
-    for above in (stored, environment_values(group, os.environ)):
+    for above in (stored, environment_values(group, environment)):
         values = _merged(group.model, values, above)
     try:
         return group.model.model_validate(values)
     except ValidationError as error:
         raise SettingsError(" ".join(problems(group, error, names))) from None
+
+
+def _load(group: Group) -> Settings:
+    return loaded(group, _stored(group.name), os.environ)
 
 
 def _refuse_secrets(group: Group, stored: Mapping[str, Any]) -> None:

@@ -80,6 +80,7 @@ class Group:
     name: str
     scope: Scope
     model: type[Settings]
+    stored: bool = True  # False: read before the database can be reached, so the environment alone sets it
 
     @cached_property
     def variables(self) -> tuple[Variable, ...]:
@@ -113,11 +114,14 @@ S = TypeVar("S", bound=type[Settings])
 M = TypeVar("M", bound=Settings)
 
 
-def group(name: str, *, scope: Scope) -> Callable[[S], S]:
-    """Register a model as the group `name`. Raises ValueError for a duplicate name or environment variable."""
+def group(name: str, *, scope: Scope, stored: bool = True) -> Callable[[S], S]:
+    """Register a model as the group `name`. Raises ValueError for a duplicate name or environment variable.
+
+    `stored`: whether its values may be stored. A group that is read before the database can be reached has none.
+    """
 
     def register(model: S) -> S:
-        added = Group(name, scope, model)
+        added = Group(name, scope, model, stored)
         taken = {variable: known.name for known in GROUPS.values() for variable in variable_names(known)}
         twice = [f"{each} ({taken[each]})" for each in variable_names(added) if each in taken]
         if twice or name in {known.name for known in GROUPS.values()}:

@@ -22,7 +22,7 @@ IpNetwork = Annotated[str, AfterValidator(lambda text: _network(text))]
 PluginNames = tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...]
 
 
-@group("LUNA_DIRECTORIES", scope=Scope.START)
+@group("LUNA_DIRECTORIES", scope=Scope.START, stored=False)
 class Directories(Settings):
     """Directories of this installation. Relative paths start at the working directory."""
 
@@ -42,7 +42,7 @@ class Directories(Settings):
         return self.var / "tmp"
 
 
-@group("LUNA_SERVICES", scope=Scope.START)
+@group("LUNA_SERVICES", scope=Scope.START, stored=False)
 class Services(Settings):
     """PostgreSQL, Redis and the secrets of this installation."""
 

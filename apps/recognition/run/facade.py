@@ -3,12 +3,13 @@
 Each process creates its engine at first use: `warm_up` at start, or the first request. A forked child creates its own.
 """
 
+import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
-from apps.common.config import Directories, Images, config, web_processes
+from apps.common.config import Changed, Directories, Images, config, web_processes
 from apps.common.process import PerProcess
 from apps.recognition.config import (
     BackgroundRecognition,
@@ -30,6 +31,7 @@ from apps.recognition.types import ImageInput, ImageResult, Plan
 
 # Pictures of one request that are processed concurrently; more would only keep decoded pixels in memory.
 PICTURES_AT_ONCE = 4
+CLOSING_S = 30.0  # after the deadline of a request, until its last network has run
 FACE_TASKS, BODY_TASKS = {"face_detector", "face_mesh"}, {"object_detector", "body_pose"}
 
 
@@ -65,9 +67,13 @@ def warm_up() -> None:
 
     Call it at process start. Raises EngineError if the device or a network is missing.
     """
-    running = engine()
+    _warm(engine())
+
+
+def _warm(running: Engine) -> None:
     off = running.config.off
-    used = {task for each in ordered(available_estimators(), running.tasks, off) for task in each.tasks}
+    estimators = available(running.tasks, off)
+    used = {task for each in ordered(estimators, running.tasks, off) for task in each.tasks}
     for tasks, detector in (FACE_TASKS, FACE_DETECTOR), (BODY_TASKS, BODY_DETECTOR):
         if not {detector, HUMAN_DETECTOR} <= off:
             used |= tasks
@@ -90,6 +96,23 @@ def engine_status() -> dict[str, object]:
     """Return the engine's device, threads, queue, networks by task, loaded networks and available estimators."""
     running = engine()
     return running.status() | {"estimators": sorted(available_estimators())}
+
+
+def renew(changed: Changed = frozenset()) -> None:
+    """Replace the engine by one with the current settings, if they differ from its own.
+
+    Requests that run finish on the former engine, which is closed when the last of them must have ended. Until then
+    the networks of both are in memory. Raises EngineError; then the former engine stays.
+    """
+    running = _engine.value
+    if running is None or running.config == _config():
+        return
+    renewed = Engine(_config())
+    _warm(renewed)
+    if former := _engine.replace(renewed):
+        closing = threading.Timer(former.config.deadline_s + CLOSING_S, former.close)
+        closing.daemon = True
+        closing.start()
 
 
 def shut_down() -> None:

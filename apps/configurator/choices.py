@@ -1,0 +1,16 @@
+"""Constants of the Configurator."""
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+NAME_LENGTH = 128  # of names, tags, and descriptions of settings and limitations
+TEXT_LENGTH = 256  # of descriptions of groups
+MAX_VALUE_BYTES = 256 * 1024  # of a value or a schema as JSON
+
+
+class Kind(TextChoices):
+    """What a change has changed."""
+
+    SETTING = "setting", _("setting")
+    LIMITATION = "limitation", _("limitation")
+    GROUP = "group", _("group")
