@@ -69,9 +69,9 @@ def bounded() -> Iterator[BaseDatabaseWrapper]:
     bound_statements(statement_s=0.2, lock_s=0.1)
     made = connections.create_connection("default")
     made.connect()
+    connection_created.disconnect(dispatch_uid="luna.postgresql.timeouts")  # the tests' own connection has no limits
     yield made
     made.close()
-    connection_created.disconnect(dispatch_uid="luna.postgresql.timeouts")
 
 
 def test_a_statement_ends_in_time(bounded: BaseDatabaseWrapper) -> None:
