@@ -10,6 +10,7 @@ from apps.common.config import Images, config
 from apps.common.errors import LunaError
 
 MAX_DEPTH = 64  # nested directories
+MAX_CHILDREN, MAX_CHARACTERS = 1_000_000, 256_000_000  # of the listing of one directory by a server
 
 
 class SourceError(LunaError):
@@ -30,6 +31,24 @@ class Child:
 
     name: str
     is_directory: bool
+
+
+class Listing:
+    """The members of a directory that a server lists. `place`, `code`: of the error for too many members."""
+
+    def __init__(self, place: str, code: int) -> None:
+        self._place, self._code = place, code
+        self.children: list[Child] = []
+        self._characters = 0
+
+    def add(self, child: Child) -> None:
+        """Add a member. Raises SourceError for more than fit into the memory of a worker."""
+        self.children.append(child)
+        self._characters += len(child.name)
+        if len(self.children) > MAX_CHILDREN or self._characters > MAX_CHARACTERS:
+            raise SourceError(
+                self._code, f"{self._place}: a directory has more than {MAX_CHILDREN} files, or too long names"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

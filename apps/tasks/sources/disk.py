@@ -23,9 +23,12 @@ LINKED = (errno.ELOOP, errno.ENOTDIR)  # what opening a link gives
 AWAY = (errno.ESTALE, errno.EIO, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EREMOTEIO)
 
 
-def check_path(path: str) -> None:
-    """Check a client's path without the disk. Raises LunaError NETWORK_DISK_UNAVAILABLE outside allowed directories."""
-    if _root_of(os.path.normpath(path)) is None:
+def check_path(path: str, *, target: str | None = None) -> None:
+    """Check a client's path without the disk, or the `target` of its links, which the error does not name.
+
+    Raises LunaError NETWORK_DISK_UNAVAILABLE outside allowed directories.
+    """
+    if _root_of(os.path.normpath(path) if target is None else target) is None:
         raise SourceError(errors.NETWORK_DISK_UNAVAILABLE, f"{shown(path)}: it is not in an allowed directory")
 
 
@@ -48,7 +51,7 @@ class Disk(Source):
         """Raises SourceError NETWORK_DISK_UNAVAILABLE outside allowed directories, DIRECTORY_READ_FAILED."""
         check_path(self._path)
         self._base = os.path.realpath(self._path)
-        check_path(self._base)
+        check_path(self._path, target=self._base)
         try:
             os.close(_opened(self._base, FOLDER))
         except OSError as error:

@@ -12,24 +12,41 @@ from apps.common import errors
 from apps.common.config import Images, config
 from apps.common.errors import LunaError
 from apps.tasks.config import Sources
-from apps.tasks.sources.base import Child, Choice, Entry, Source, SourceError, shown, too_large, walk
+from apps.tasks.sources.base import Child, Choice, Entry, Listing, Source, SourceError, shown, too_large, walk
 from apps.tasks.sources.network import checked_address
 
 T = TypeVar("T")
 
 ATTEMPTS = 2
-MAX_CHILDREN = 2_000_000  # of a directory
+MAX_REPLY_CHARACTERS = 64 * 1024  # of the reply to a command
 NOT_LOGGED_IN = "530"
 UNKNOWN = ("500", "501", "502", "504")  # replies to a command that the server does not have
 FOLDERS, FILES = frozenset({"dir"}), frozenset({"file"})  # of MLSD; links and special files have other types
 # Lines of LIST: `drwxr-xr-x 2 owner group 4096 Jan 01 12:00 name` of Unix, `01-01-26 12:00PM <DIR> name` of Windows.
 UNIX = re.compile(r"([-d])\S{9}\S*\s+\d+\s+\S+\s+\S+\s+\d+\s+\S+\s+\S+\s+\S+\s(.+)")
 WINDOWS = re.compile(r"\d\d-\d\d-\d\d(?:\d\d)?\s+\S+\s+(<DIR>|\d+)\s+(.+)")
-NETWORK = (OSError, EOFError, ftplib.error_temp, ftplib.error_proto, ftplib.error_reply)
+NETWORK = (OSError, EOFError, ftplib.Error)  # `error_perm` is an answer of the server: handle it first
 
 
 class _TooLargeError(Exception):
     """The file has more bytes than a picture may have."""
+
+
+class _Client(ftplib.FTP):
+    """A client that ends connections whose replies are too long; the library would read them without end."""
+
+    _received = 0
+
+    def putcmd(self, line: str) -> None:
+        self._received = 0
+        super().putcmd(line)
+
+    def getline(self) -> str:
+        line = super().getline()
+        self._received += len(line) + 1
+        if self._received > MAX_REPLY_CHARACTERS:
+            raise ftplib.error_proto("the reply is too long")  # noqa: S321 (an exception)
+        return line
 
 
 class Ftp(Source):
@@ -95,44 +112,39 @@ class Ftp(Source):
 
     def _listed(self, ftp: ftplib.FTP, folder: str) -> list[Child]:
         """List a directory with MLSD, or with LIST where the server does not have it."""
-        found: list[Child] = []
+        listing = Listing(self.place, errors.FTP_LISTING_FAILED)
+
+        def add(name: str, is_directory: bool, is_file: bool) -> None:
+            self.alive()
+            if (is_directory or is_file) and "/" not in name and name not in (".", ".."):
+                listing.add(Child(_decoded(name), is_directory))
+
+        def take_mlsd(line: str) -> None:
+            facts, _, name = line.partition(" ")
+            kinds = {fact.removeprefix("type=") for fact in facts.lower().split(";") if fact.startswith("type=")}
+            add(name, bool(kinds & FOLDERS), bool(kinds & FILES))
+
+        def take_list(line: str) -> None:
+            if match := UNIX.fullmatch(line):
+                add(match[2], match[1] == "d", match[1] == "-")
+            elif match := WINDOWS.fullmatch(line):
+                add(match[2], match[1] == "<DIR>", match[1] != "<DIR>")
+
+        path = self._full(folder)
         if self._has_mlsd:
             try:
-                for name, facts in ftp.mlsd(self._full(folder)):
-                    self._add(
-                        found, name, facts.get("type", "").lower() in FOLDERS, facts.get("type", "").lower() in FILES
-                    )
-                return found
+                ftp.retrlines(f"MLSD {path}" if path else "MLSD", take_mlsd)
+                return listing.children
             except ftplib.error_perm as error:
                 if not str(error).startswith(UNKNOWN):
                     raise
                 self._has_mlsd = False
-        lines: list[str] = []
         home = ftp.pwd()
-        if directory := self._full(folder):
-            ftp.cwd(directory)  # LIST may take a name for options
-
-        def take(line: str) -> None:
-            self.alive()
-            lines.append(line)
-
-        ftp.retrlines("LIST", take)
+        if path:
+            ftp.cwd(path)  # LIST may take a name for options
+        ftp.retrlines("LIST", take_list)
         ftp.cwd(home)
-        for line in lines:
-            if match := UNIX.fullmatch(line):
-                self._add(found, match[2], match[1] == "d", match[1] == "-")
-            elif match := WINDOWS.fullmatch(line):
-                self._add(found, match[2], match[1] == "<DIR>", match[1] != "<DIR>")
-        return found
-
-    def _add(self, found: list[Child], name: str, is_directory: bool, is_file: bool) -> None:
-        self.alive()
-        if len(found) == MAX_CHILDREN:
-            raise SourceError(
-                errors.FTP_LISTING_FAILED, f"{self.place}: a directory has more than {MAX_CHILDREN} files"
-            )
-        if (is_directory or is_file) and "/" not in name and name not in (".", ".."):
-            found.append(Child(_decoded(name), is_directory))
+        return listing.children
 
     def _full(self, name: str) -> str:
         """Return the path of a file for commands; a relative one begins at the directory of the login."""
@@ -179,7 +191,7 @@ class Ftp(Source):
     def _connected(self) -> ftplib.FTP:
         address = checked_address(self._host, self._port, unreachable=errors.FTP_SERVER_UNREACHABLE)
         # latin-1 keeps all bytes of names, whatever the server's encoding.
-        ftp = ftplib.FTP(timeout=float(config(Sources).silence_s), encoding="latin-1")  # noqa: S321 (what the client asks for)
+        ftp = _Client(timeout=float(config(Sources).silence_s), encoding="latin-1")
         with self._lock:
             self._all.add(ftp)
         try:

@@ -40,7 +40,7 @@ from apps.common import errors
 from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.tasks.config import Sources
-from apps.tasks.sources.base import Child, Choice, Entry, Source, SourceError, bounded, shown, walk
+from apps.tasks.sources.base import Child, Choice, Entry, Listing, Source, SourceError, bounded, shown, walk
 from apps.tasks.sources.network import checked_address
 
 T = TypeVar("T")
@@ -118,9 +118,12 @@ class Samba(Source):
 
     def _children(self, folder: str) -> list[Child]:
         self.alive()
+        listing = Listing(self.place, errors.SAMBA_UNKNOWN_ERROR)
         try:
             with self._opened(folder, is_directory=True) as directory:
-                return [*_listed(directory, self.alive)]
+                for child in _listed(directory, self.alive):
+                    listing.add(child)
+                return listing.children
         except (SMBException, OSError, ValueError) as error:
             raise self._of_file(error, errors.SAMBA_UNKNOWN_ERROR, folder) from error
 

@@ -205,6 +205,31 @@ def test_ftp_that_hangs_within_a_listing(configure: Configure, tmp_path: Path) -
             assert failure(place, tmp_path).code == errors.FTP_LISTING_FAILED
 
 
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [
+        ("ftp", errors.FTP_LISTING_FAILED),
+        ("ftp without MLSD", errors.FTP_LISTING_FAILED),
+        ("samba", errors.SAMBA_UNKNOWN_ERROR),
+    ],
+)
+@pytest.mark.parametrize("bound", ["MAX_CHILDREN", "MAX_CHARACTERS"])
+def test_a_listing_is_bounded(
+    places: dict[str, Any], place: str, code: int, bound: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(f"apps.tasks.sources.base.{bound}", 3)
+    assert failure(places[place], tmp_path).code == code
+
+
+@pytest.mark.parametrize("reply", [b"220-x\r\n" * 20_000, b"220 " + b"x" * 9000 + b"\r\n"])
+def test_replies_of_ftp_are_bounded(reply: bytes, tmp_path: Path) -> None:
+    with silent_server(reply) as port:
+        place = {"source_type": "ftp", "host": "127.0.0.1", "port": port, "authorization": LOGIN}
+        started = time.monotonic()
+        assert failure(place, tmp_path).code == errors.FTP_SERVER_UNREACHABLE
+    assert time.monotonic() - started < 2
+
+
 class CancelledError(BaseException):
     """The task was cancelled."""
 
@@ -286,7 +311,11 @@ class TestDisk:
             )
         outside = f"{root}x"
         Path(outside).mkdir()
-        assert failure({"source_type": "network_disk", "path": outside}, root).code == errors.NETWORK_DISK_UNAVAILABLE
+        (root / "link").symlink_to(outside)
+        for path in (outside, f"{root}/link"):
+            error = failure({"source_type": "network_disk", "path": path}, root)
+            assert error.code == errors.NETWORK_DISK_UNAVAILABLE
+            assert f" {path}:" in error.detail  # not the target of the link
 
     def test_names_that_are_not_utf_8(self, root: Path) -> None:
         Path(os.fsdecode(bytes(root) + b"/\xff.jpg")).write_bytes(b"1")
