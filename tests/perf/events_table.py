@@ -20,13 +20,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.services import account_create
+from apps.common.filters import Filters
 from apps.common.filters.conditions import Box
 from apps.common.filters.meta import meta_condition
 from apps.common.paging import Page
 from apps.common.scope import Scope
 from apps.common.times import utc_now
+from apps.events.meta_index import meta_index_create
 from apps.events.partitions import EVENTS, TABLES, boundary_after, key_at
 from apps.events.selectors import event_get, events_page
+from apps.events.statistics import Grouping, Interval, Question, Target, events_statistics
 from tests.perf.report import Row, percentile
 
 ROWS = int(os.environ.get("LUNA_BENCH_EVENTS", "1000000"))
@@ -223,10 +226,39 @@ def bench() -> list[Row]:
             first = percentile([timed(year | some, 1, order)[0] for _ in range(REPEATS)], 95)
             rows.append(Row(f"page {DEEP_PAGE}, {name}, {order}", begun, "ms", first, begun / first, GOAL))
             rows.append(Row("  of an unknown position", skipped, "ms", first, skipped / first, GOAL))
+    rows += statistics(scope, now)
     write_plans(scope, now)
+    begun = time.perf_counter()
+    meta_index_create("gate")
+    rows.append(Row("indexing meta.gate", time.perf_counter() - begun, "s"))
+    rare = dict(searches(now))["meta, rare"]
+    indexed = percentile([timed(rare(choice))[0] for _ in range(REPEATS)], 95)
+    rows.append(Row("meta, rare, indexed", indexed, "ms", goal=GOAL))
     event_id = events_page(scope=scope, filters={}, page=Page(1, 1))[0].event_id
     by_id = [_timed_get(scope, event_id) for _ in range(REPEATS)]
     rows.append(Row("GET /6/events/{event_id}", percentile(by_id, 95), "ms"))
+    return rows
+
+
+def statistics(scope: Scope, now: datetime) -> list[Row]:
+    """Measure statistics of one month, in the account's time zone."""
+    month: Filters = {"create_time__gte": now - timedelta(days=30)}
+    count, age = Target("event_id", "count"), Target("age", "avg")
+    rows = []
+    for name, groupings in (
+        ("in all", ()),
+        ("by day and source", (Grouping("create_time", Interval(1, "day")), Grouping("source"))),
+        ("by hour of day", (Grouping("create_time", frequency="hour_of_day"),)),
+        ("by tag", (Grouping("tags"),)),
+    ):
+        question = Question(targets=(count, age), groupings=groupings, filters=month, time_zone="Europe/Berlin")
+        measured = []
+        for _ in range(5):
+            begun = time.perf_counter()
+            groups = len(events_statistics(scope=scope, question=question))
+            measured.append((time.perf_counter() - begun) * 1e3)
+        row = Row(f"statistics of a month, {name} ({groups} rows)", percentile(measured, 95), "ms", goal="<= 1500 ms")
+        rows.append(row)
     return rows
 
 
