@@ -29,7 +29,7 @@ REPLAYED = "Idempotency-Replayed"
 MAX_KEY_CHARACTERS = 255
 MAX_ANSWER_BYTES = 1024**2
 HASHED_CHUNK_BYTES = 1024**2
-SECRET_ROUTES = ("accounts", "account", "tokens", "credentials")
+SECRET_ROUTES = ("accounts", "account", "tokens", "credentials", "admin_accounts")
 KEPT_HEADERS = ("Content-Type", "Location")
 
 

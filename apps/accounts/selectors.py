@@ -49,6 +49,11 @@ def accounts_page(*, page: Page) -> QuerySet[Account]:
     return Account.objects.filter(deletion_time__isnull=True).order_by("-create_time", "account_id")[page.slice]
 
 
+def accounts_count() -> int:
+    """Return the number of the accounts that are not being deleted."""
+    return Account.objects.filter(deletion_time__isnull=True).count()
+
+
 def token_find(token_id: UUID) -> Token | None:
     """Return a token of any account, with the account. For authentication only.
 

@@ -7,8 +7,8 @@ from uuid import UUID
 from django.urls import NoReverseMatch, get_resolver
 
 API = "/6/"
-ROOTS = (API, "/1/")
-"""Prefixes of the API's paths; `/1/` serves the buckets."""
+ROOTS = (API, "/1/", "/4/")
+"""Prefixes of the API's paths; `/1/` serves the buckets, `/4/` Admin."""
 
 _ID = "~id~"  # `reverse` does not escape these characters
 

@@ -10,7 +10,7 @@ import numpy as np
 from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import Exists, FilteredRelation, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
 
 from apps.common import errors
 from apps.common.descriptors import Vector
@@ -247,6 +247,12 @@ _NEWEST_LISTS = PreparedQuery(
 
 def lists_count(*, scope: Scope, filters: Filters) -> int:
     return lists_filter(scope=scope, filters=filters).count()
+
+
+def list_sizes(*, scope: Scope, list_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Return the numbers of faces of lists of the scope, by id."""
+    rows = List.objects.for_scope(scope).filter(list_id__in=list_ids)
+    return dict(rows.values_list("list_id", F("link_key") - F("unlink_key")))
 
 
 def list_get(*, scope: Scope, list_id: UUID) -> List:

@@ -5,7 +5,7 @@ The resource is public, so it does not name Luna's own version, which would show
 
 from collections.abc import Callable
 
-API_VERSION = 6
+API_VERSION, ADMIN_API_VERSION = 6, 4
 PLATFORM = (5, 67, 0)  # clients derive supported features from it
 PARTS = (
     "luna-api", "luna-faces", "luna-events", "luna-handlers", "luna-remote-sdk",
@@ -27,3 +27,8 @@ def versions() -> dict[str, dict[str, int]]:
         "LUNA PLATFORM": platform,
         **{part: {"api": API_VERSION, **platform} for part in (*PARTS, *(name() for name in _matcher))},
     }
+
+
+def admin_versions() -> dict[str, dict[str, int]]:
+    """Return the implemented version of the service Admin."""
+    return {"Version": {"api": ADMIN_API_VERSION, **dict(zip(("major", "minor", "patch"), PLATFORM, strict=True))}}

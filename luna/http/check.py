@@ -1,6 +1,6 @@
 """What is known of a request before its body: whether its resource, method and credentials can be right."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.core.handlers.wsgi import WSGIRequest
 from django.db import close_old_connections
@@ -34,6 +34,6 @@ def check_request(environ: dict[str, Any]) -> None:
     if view.is_public(method) and not view.resource:
         return
     close_old_connections()
-    [authentication] = view.authentication_classes
+    [authentication] = cast(Any, view.authentication_classes)
     if authentication().principal(request) is None and not view.is_public(method):
         raise LunaError(errors.CREDENTIALS_REQUIRED)

@@ -116,6 +116,7 @@ INSTALLED_APPS = [
     "apps.tasks",
     "apps.people",
     "apps.workbench",
+    "apps.administration",
 ]
 discover(app for app in INSTALLED_APPS if app.partition(".")[0] in ("apps", "luna"))
 check_all()  # bad values end the process before anything starts

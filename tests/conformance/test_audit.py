@@ -43,6 +43,10 @@ def several(path: str, kind: str, name: str) -> Route:
 
 
 DELETIONS = [
+    one("/4/accounts/{account_id}", "account", "account_id"),
+    one("/4/tasks/errors/{error_id}", "task_error", "error_id"),
+    one("/4/tasks/schedules/{schedule_id}", "schedule", "schedule_id"),
+    Route("/4/tasks/{task_id}", (("task", "task_id"), ("task_result", "result_id"))),
     one("/1/buckets/{empty_bucket}", "bucket", "empty_bucket"),
     several("/1/buckets/{bucket}/images", "image", "image_id"),
     one("/1/buckets/{bucket}/images/{image_id}", "image", "image_id"),
@@ -71,6 +75,8 @@ DELETIONS = [
     one("/6/verifiers/{verifier_id}", "verifier", "verifier_id"),
 ]
 READS = [
+    one("/4/tasks/{task_id}/result", "task_result", "result_id"),
+    one("/4/tasks/{task_id}/subtasks/{subtask_id}/result", "task_result", "result_id"),
     one("/1/buckets/{bucket}/images/{image_id}", "image", "image_id"),
     one("/1/buckets/{bucket}/objects/{object_id}", "object", "object_id"),
     one("/6/attributes", "attribute_descriptor", "attribute_id", "attribute_ids={attribute_id}&" + DESCRIPTORS),

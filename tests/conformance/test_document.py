@@ -76,7 +76,8 @@ JAVASCRIPT = {"Array", "Blob", "Boolean", "Date", "Error", "Event", "File", "Fun
               "Object", "Promise", "Proxy", "Request", "Response", "Set", "String", "Symbol"}  # fmt: skip
 # Words of code, not of the API.
 INTERNAL = re.compile(r"DRF|LunaError|LunaView|[Ss]erializer|mixin|Wrapper|docstring|selector|queryset")
-CLIENTS_OWN = {"content", "meta", "statistic"}  # objects whose members the client, or the type of a task, names
+# Objects whose members the client, the type of a task, or the group of a setting names.
+CLIENTS_OWN = {"content", "meta", "statistic", "settings"}
 
 
 def nodes(node: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

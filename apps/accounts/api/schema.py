@@ -21,3 +21,11 @@ class LunaAuthenticationScheme(OpenApiAuthenticationExtension):
             {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The JWT of a token."},
             {"type": "apiKey", "in": "header", "name": ACCOUNT_HEADER, "description": "Deprecated: an account's id."},
         ]
+
+
+class AdministratorAuthenticationScheme(OpenApiAuthenticationExtension):
+    target_class = "apps.accounts.api.administrators.AdministratorAuthentication"
+    name = "AdminAuth"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {"type": "http", "scheme": "basic", "description": "Login and password of an account of type `admin`."}

@@ -1,5 +1,6 @@
 """Responses that several resources share, and their OpenAPI shapes."""
 
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ def created(name: str, object_id: UUID | str | int, path: str, **extra: Any) -> 
     return Response(body, status=status.HTTP_201_CREATED, headers={"Location": location(path)})
 
 
+@cache
 def created_serializer(name: str, **extra: serializers.Field[Any, Any, Any, Any]) -> type[serializers.Serializer[Any]]:
     """Return the OpenAPI shape of `created`."""
     fields: dict[str, Any] = {

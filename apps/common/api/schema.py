@@ -33,7 +33,7 @@ ON_CHANGES = {
     501: "Not supported by Luna; the detail names the part.",
 }
 ERROR_TEXTS = ALWAYS | WITH_CREDENTIALS | ON_CHANGES
-SERVICE = "service"
+SERVICE, ADMIN = "service", "admin"
 NUMBERED = frozenset({"task_id", "subtask_id", "error_id", "schedule_id"})  # ids that are numbers
 NUMBER = {"type": "integer", "minimum": 1}
 TAGS = {
@@ -59,9 +59,11 @@ TAGS = {
     "tokens": "Tokens with a part of an account's rights.",
     "credentials": "Verification of credentials.",
     "buckets": "Buckets of the Image Store, below `/1`.",
+    ADMIN: "Accounts, tasks and data of all accounts, below `/4`; for administrators.",
     SERVICE: "Version, features and health of the platform.",
 }
-"""Resources with their descriptions, in the order of the document. The first name in a path is the resource."""
+"""Resources with their descriptions, in the order of the document. The first name in a path is the resource, but all
+of `/4` are one."""
 OTHER_TAGS = {
     "account": "accounts",
     "version": SERVICE,
@@ -143,6 +145,8 @@ class LunaSchema(AutoSchema):
         return f"{self.method.lower()}_{name}{'' if versioned else '_unversioned'}"
 
     def get_tags(self) -> list[str]:
+        if self.path.startswith("/4/"):
+            return [ADMIN]
         resource = re.sub(r"^/(\d+/)?", "", self.path).partition("/")[0]
         return [OTHER_TAGS.get(resource, resource)]
 

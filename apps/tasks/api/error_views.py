@@ -14,7 +14,7 @@ from apps.common.paging import Page
 from apps.common.validation import checked_query
 from apps.tasks import selectors, services
 from apps.tasks.api.serializers import ErrorsQuery, PartsQuery, TaskAccountQuery, TaskErrorsJson
-from apps.tasks.api.views import NOTHING, TaskBaseView, own_scope, path_number, path_task_id
+from apps.tasks.api.views import NOTHING, TaskBaseView, path_number, path_task_id
 from apps.tasks.results import TaskErrorJson, error_body
 from apps.tasks.terms import ErrorFilterSerializer
 
@@ -66,5 +66,5 @@ class TaskErrorView(TaskBaseView):
     @extend_schema(summary="delete error of task", request=None, responses={204: NOTHING})
     def delete(self, request: Request, error_id: str) -> Response:
         key = path_number(error_id, errors.TASK_ERROR_NOT_FOUND)
-        services.task_error_delete(scope=own_scope(request), error_id=key, actor=actor_of(request))
+        services.task_error_delete(scope=self.changed_scope(request), error_id=key, actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)

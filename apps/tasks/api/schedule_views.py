@@ -1,6 +1,7 @@
 """Views of /6/tasks/schedules."""
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -10,7 +11,6 @@ from rest_framework.response import Response
 from apps.accounts.auth.access import actor_of, read_scope, write_account
 from apps.accounts.selectors import account_get
 from apps.common import errors
-from apps.common.addresses import address
 from apps.common.api.responses import created
 from apps.common.errors import LunaError
 from apps.common.paging import Page
@@ -26,7 +26,7 @@ from apps.tasks.api.schedule_serializers import (
     SchedulesQuery,
 )
 from apps.tasks.api.serializers import TaskAccountQuery
-from apps.tasks.api.views import NOTHING, TaskBaseView, account_of_body, own_scope, path_number
+from apps.tasks.api.views import NOTHING, TaskBaseView, path_number
 from apps.tasks.choices import CronZone
 from apps.tasks.models import Schedule
 from apps.tasks.notifications import policy_mask
@@ -59,20 +59,23 @@ def schedule_body(schedule: Schedule) -> ScheduleJson:
     }
 
 
-def _draft(request: Request) -> services.ScheduleDraft:
-    """Return the draft in a body. Raises LunaError ACCESS_DENIED for a type of operators, FOREIGN_ACCOUNT_ID."""
+def _owner_and_draft(request: Request, view: TaskBaseView) -> tuple[UUID | None, services.ScheduleDraft]:
+    """Return the account and the draft in a body.
+
+    Raises LunaError ACCESS_DENIED for a type that operators alone schedule, and the errors of `view.owner`.
+    """
     body: Any = checked_body(ScheduleBody, request)
     task, trigger, behaviour = body["task"], body["trigger"], body.get("behaviour", {})
     kind = task["task_type"]
-    if kind.operators_only:
+    if kind.operators_only and not view.by_operator:
         raise LunaError(errors.ACCESS_DENIED)
-    account_id = account_of_body(request, task)
-    return services.ScheduleDraft(
+    owner = view.owner(request, task)
+    return owner, services.ScheduleDraft(
         task_type=kind,
         content=task["content"],
         trigger=trigger["cron"],
         trigger_timezone=trigger.get("cron_timezone", CronZone.UTC),
-        time_zone=account_get(account_id).time_zone,
+        time_zone=account_get(owner or write_account(request)).time_zone,
         description=task["description"],
         result_ttl_days=task.get("result_storage_policy", {}).get("ttl"),
         notification_policy=task.get("notification_policy"),
@@ -86,10 +89,10 @@ class SchedulesView(TaskBaseView):
 
     @extend_schema(summary="create tasks schedule", request=ScheduleBody, responses={201: ScheduleCreatedJson})
     def post(self, request: Request) -> Response:
-        draft, account_id = _draft(request), write_account(request)
+        owner, draft = _owner_and_draft(request, self)
         with paths_within("task"):
-            schedule = services.schedule_create(account_id=account_id, draft=draft, actor=actor_of(request))
-        return created("schedule_id", schedule.schedule_id, address("schedule", str(schedule.schedule_id)))
+            schedule = services.schedule_create(account_id=owner, draft=draft, actor=actor_of(request))
+        return created("schedule_id", schedule.schedule_id, self.address_of("schedule", schedule.schedule_id))
 
     @extend_schema(summary="get tasks schedules", parameters=[SchedulesQuery], responses={200: SchedulesJson})
     def get(self, request: Request) -> Response:
@@ -115,8 +118,9 @@ class ScheduleView(TaskBaseView):
     @extend_schema(summary="replace tasks schedule", request=ScheduleBody, responses={204: NOTHING})
     def put(self, request: Request, schedule_id: str) -> Response:
         key = path_schedule_id(schedule_id)
-        selectors.schedule_get(scope=own_scope(request), schedule_id=key)  # an unknown one, whatever the body is
-        draft, scope = _draft(request), own_scope(request)
+        scope = self.changed_scope(request)
+        selectors.schedule_get(scope=scope, schedule_id=key)  # an unknown one, whatever the body is
+        _, draft = _owner_and_draft(request, self)
         with paths_within("task"):
             services.schedule_replace(scope=scope, schedule_id=key, draft=draft, actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -126,11 +130,11 @@ class ScheduleView(TaskBaseView):
         key = path_schedule_id(schedule_id)
         action = checked_body(ScheduleAction, request)["action"]
         switch = services.schedule_start if action == START else services.schedule_stop
-        switch(scope=own_scope(request), schedule_id=key, actor=actor_of(request))
+        switch(scope=self.changed_scope(request), schedule_id=key, actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(summary="delete tasks schedule", request=None, responses={204: NOTHING})
     def delete(self, request: Request, schedule_id: str) -> Response:
         key = path_schedule_id(schedule_id)
-        services.schedule_delete(scope=own_scope(request), schedule_id=key, actor=actor_of(request))
+        services.schedule_delete(scope=self.changed_scope(request), schedule_id=key, actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -1,5 +1,6 @@
 """Bodies, queries and responses of tasks."""
 
+from functools import cache
 from typing import Annotated, Any, TypedDict
 
 from drf_spectacular.utils import extend_schema_field
@@ -56,9 +57,12 @@ class TaskBody(StrictSerializer):
     )
     result_storage_policy = ResultStoragePolicySerializer(required=False)
     notification_policy = NotificationPolicyField(required=False)
-    account_id = UUIDField(required=False, help_text="The client's own account; other values are rejected.")
+    account_id = UUIDField(
+        required=False, help_text="The account of the task. Only Admin accepts others than the client's."
+    )
 
 
+@cache
 def body_of(task_type: TaskType) -> type[TaskBody]:
     """Return the body of a new task of a type, with the schema of its content."""
     title = "".join(part.capitalize() for part in task_type.name.split("_"))

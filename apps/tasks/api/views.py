@@ -11,7 +11,8 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.auth.access import actor_of, principal_of_request, read_scope, write_account
+from apps.accounts.auth.access import actor_of, read_scope, write_account
+from apps.accounts.selectors import account_get
 from apps.common import errors
 from apps.common.addresses import address
 from apps.common.api.responses import count_serializer
@@ -61,9 +62,34 @@ def path_task_id(text: str) -> int:
 
 
 class TaskBaseView(LunaView):
-    """The base of views of tasks."""
+    """The base of views of tasks.
+
+    `by_operator`: the views change tasks of all accounts, and create tasks for any account or for all accounts. Other
+    views change and create tasks of the client's account. `route_prefix`: that of the names of the views' routes.
+    """
 
     parts = (TASKS,)
+    by_operator: ClassVar[bool] = False
+    route_prefix: ClassVar[str] = ""
+
+    def changed_scope(self, request: Request) -> Scope:
+        """Return the scope of changes."""
+        return Scope(None if self.by_operator else write_account(request))
+
+    def owner(self, request: Request, body: Mapping[str, Any]) -> UUID | None:
+        """Return the account of a new task or schedule; None for one of all accounts.
+
+        Raises LunaError FOREIGN_ACCOUNT_ID if the client's body names another account, ACCOUNT_NOT_FOUND if that of an
+        operator names an unknown one.
+        """
+        owner = scope_narrowed(self.changed_scope(request), [body.get("account_id")]).account_id
+        if owner is not None and self.by_operator:
+            account_get(owner)
+        return owner
+
+    def address_of(self, route: str, number: int) -> str:
+        """Return the path of a new object."""
+        return address(f"{self.route_prefix}{route}", str(number))
 
 
 class TaskCreateView(TaskBaseView):
@@ -76,7 +102,7 @@ class TaskCreateView(TaskBaseView):
         body = checked_body(TaskBody, request)
         task = services.task_create(
             task_type=self.task_type,
-            account_id=account_of_body(request, body),
+            account_id=self.owner(request, body),
             draft=services.TaskDraft(
                 content=body["content"],
                 description=body["description"],
@@ -85,24 +111,24 @@ class TaskCreateView(TaskBaseView):
             ),
             actor=actor_of(request),
         )
-        path = address("task", str(task.task_id))
+        path = self.address_of("task", task.task_id)
         answer: TaskCreatedJson = {"task_id": task.task_id, **links(path)}
         return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": location(path)})
 
 
-def created_by(task_type: TaskType) -> type[TaskCreateView]:
+def created_by(task_type: TaskType, base: type[TaskCreateView] = TaskCreateView) -> type[TaskCreateView]:
     """Return the view that creates tasks of a type."""
 
     @extend_schema(
         summary=f"Create a task of the type {task_type.name}",
-        operation_id=f"tasks_{task_type.name}_create",
+        operation_id=f"{base.route_prefix}tasks_{task_type.name}_create",
         request=body_of(task_type),
         responses={202: TaskCreatedJson},
     )
     def post(self: TaskCreateView, request: Request) -> Response:
         return self.create(request)
 
-    return type(f"{task_type.name}_view", (TaskCreateView,), {"task_type": task_type, "post": post})
+    return type(f"{task_type.name}_view", (base,), {"task_type": task_type, "post": post})
 
 
 class TasksView(TaskBaseView):
@@ -149,12 +175,12 @@ class TaskView(TaskBaseView):
 
     @extend_schema(summary="cancel task", request=None, responses={204: NOTHING})
     def patch(self, request: Request, task_id: str) -> Response:
-        services.task_cancel(scope=own_scope(request), task_id=path_task_id(task_id))
+        services.task_cancel(scope=self.changed_scope(request), task_id=path_task_id(task_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(summary="delete task", responses={204: NOTHING})
     def delete(self, request: Request, task_id: str) -> Response:
-        services.task_delete(scope=own_scope(request), task_id=path_task_id(task_id), actor=actor_of(request))
+        services.task_delete(scope=self.changed_scope(request), task_id=path_task_id(task_id), actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -222,7 +248,7 @@ class TaskPolicyView(TaskBaseView):
     def put(self, request: Request, task_id: str) -> Response:
         key = path_task_id(task_id)
         policy = checked_body(PolicyBody, request)["notification_policy"]
-        services.task_policy_replace(scope=own_scope(request), task_id=key, policy=policy)
+        services.task_policy_replace(scope=self.changed_scope(request), task_id=key, policy=policy)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -231,15 +257,3 @@ def result_headers(stored: StoredObject, name: str) -> dict[str, str]:
     if stored.content_type != ZIP_TYPE:
         return {}
     return {"Content-Disposition": f'attachment; filename="{name}.zip"'}
-
-
-def account_of_body(request: Request, body: Mapping[str, Any]) -> UUID:
-    """Return the client's account. Raises LunaError FOREIGN_ACCOUNT_ID if the body of a task names another one."""
-    account_id = write_account(request)
-    scope_narrowed(Scope(account_id), [body.get("account_id")])
-    return account_id
-
-
-def own_scope(request: Request) -> Scope:
-    """Return the scope of changes: that of the client's account."""
-    return Scope(principal_of_request(request).account_id)

@@ -373,6 +373,919 @@ class Operations(ABC):
             )
         )
 
+    def get_admin_accounts(
+        self,
+        *,
+        page: int | None = None,
+        page_size: int | None = None,
+        targets: Sequence[str] | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.AdminAccounts:
+        """List and count accounts
+
+        `GET /4/accounts`
+        `page`: Number of the page.
+        `page_size`: Objects of a page.
+        `targets`: Members of the response. Default: all.
+        """
+        answer: types.AdminAccounts = self._call(
+            Call(
+                "GET",
+                "/4/accounts",
+                params={"page": page, "page_size": page_size, "targets": targets, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def post_admin_accounts(
+        self,
+        body: types.AdminAccountBodyRequest,
+    ) -> types.AccountCreated:
+        """Create an account of any type
+
+        `POST /4/accounts`
+        """
+        answer: types.AccountCreated = self._call(
+            Call(
+                "POST",
+                "/4/accounts",
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_admin_account(
+        self,
+        account_id: str,
+        *,
+        targets: Sequence[str] | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.Account:
+        """Get an account
+
+        `GET /4/accounts/{account_id}`
+        `targets`: Members of the response. Default: all.
+        """
+        answer: types.Account = self._call(
+            Call(
+                "GET",
+                path_of("/4/accounts/{account_id}", account_id=account_id),
+                params={"targets": targets, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def put_admin_account(
+        self,
+        account_id: str,
+        body: types.AdminAccountPutBodyRequest,
+    ) -> types.AccountCreated:
+        """Create an account with this id
+
+        `PUT /4/accounts/{account_id}`
+        """
+        answer: types.AccountCreated = self._call(
+            Call(
+                "PUT",
+                path_of("/4/accounts/{account_id}", account_id=account_id),
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def delete_admin_account(
+        self,
+        account_id: str,
+    ) -> None:
+        """Delete an account and all its data
+
+        `DELETE /4/accounts/{account_id}`
+        """
+        self._call(
+            Call(
+                "DELETE",
+                path_of("/4/accounts/{account_id}", account_id=account_id),
+                answer=NOTHING,
+            )
+        )
+
+    def patch_admin_authorization(
+        self,
+        body: types.AdminAuthorizationBodyRequest,
+    ) -> None:
+        """Change the own login or password
+
+        `PATCH /4/authorization`
+        """
+        self._call(
+            Call(
+                "PATCH",
+                "/4/authorization",
+                body=body,
+                answer=NOTHING,
+            )
+        )
+
+    def get_admin_faces(
+        self,
+        *,
+        account_id: str | None = None,
+        create_time__gte: str | None = None,
+        create_time__lt: str | None = None,
+        event_id: str | None = None,
+        event_ids: Sequence[str] | None = None,
+        external_ids: Sequence[str] | None = None,
+        face_id__gte: str | None = None,
+        face_id__lt: str | None = None,
+        face_id__lte: str | None = None,
+        face_ids: Sequence[str] | None = None,
+        list_id: str | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+        targets: Sequence[str] | None = None,
+        user_data: str | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.AdminFaces:
+        """Find and count faces of any account
+
+        `GET /4/faces`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        `create_time__gte`: Create time: from this value on. RFC 3339, or relative such as `now-7d`.
+        `create_time__lt`: Create time: below this value. RFC 3339, or relative such as `now-7d`.
+        `event_id`: Event id: equal to this value.
+        `event_ids`: Event id: one of these values.
+        `external_ids`: External id: one of these values.
+        `face_id__gte`: Face id: from this value on.
+        `face_id__lt`: Face id: below this value.
+        `face_id__lte`: Face id: up to this value.
+        `face_ids`: Face id: one of these values.
+        `list_id`: Lists: with this one among them.
+        `page`: Number of the page.
+        `page_size`: Objects of a page.
+        `targets`: Members of the response. Default: all but descriptors.
+        `user_data`: User data: equal to this value.
+        """
+        answer: types.AdminFaces = self._call(
+            Call(
+                "GET",
+                "/4/faces",
+                params={
+                    "account_id": account_id,
+                    "create_time__gte": create_time__gte,
+                    "create_time__lt": create_time__lt,
+                    "event_id": event_id,
+                    "event_ids": event_ids,
+                    "external_ids": external_ids,
+                    "face_id__gte": face_id__gte,
+                    "face_id__lt": face_id__lt,
+                    "face_id__lte": face_id__lte,
+                    "face_ids": face_ids,
+                    "list_id": list_id,
+                    "page": page,
+                    "page_size": page_size,
+                    "targets": targets,
+                    "user_data": user_data,
+                    **(params or {}),
+                },
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_admin_face(
+        self,
+        face_id: str,
+        *,
+        account_id: str | None = None,
+        targets: Sequence[str] | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.Face:
+        """Get a face
+
+        `GET /4/faces/{face_id}`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        `targets`: Members of the response. Default: all but descriptors.
+        """
+        answer: types.Face = self._call(
+            Call(
+                "GET",
+                path_of("/4/faces/{face_id}", face_id=face_id),
+                params={"account_id": account_id, "targets": targets, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_admin_health(
+        self,
+        *,
+        include_luna_services: bool | int | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.Health:
+        """Health of the platform
+
+        `GET /4/healthcheck`
+        `include_luna_services`: 1: also check the parts of the platform, not only its databases.
+        """
+        answer: types.Health = self._call(
+            Call(
+                "GET",
+                "/4/healthcheck",
+                params={"include_luna_services": include_luna_services, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_admin_lists(
+        self,
+        *,
+        account_id: str | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.AdminLists:
+        """Find and count lists of any account
+
+        `GET /4/lists`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        `page`: Number of the page.
+        `page_size`: Objects of a page.
+        """
+        answer: types.AdminLists = self._call(
+            Call(
+                "GET",
+                "/4/lists",
+                params={"account_id": account_id, "page": page, "page_size": page_size, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_admin_list(
+        self,
+        list_id: str,
+    ) -> types.AdminList:
+        """Get a list of any account
+
+        `GET /4/lists/{list_id}`
+        """
+        answer: types.AdminList = self._call(
+            Call(
+                "GET",
+                path_of("/4/lists/{list_id}", list_id=list_id),
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_admin_system_info(
+        self,
+    ) -> types.SystemInfo:
+        """Get the system information
+
+        `GET /4/luna_sys_info`
+        """
+        answer: types.SystemInfo = self._call(
+            Call(
+                "GET",
+                "/4/luna_sys_info",
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_admin_tasks(
+        self,
+        *,
+        account_id: str | None = None,
+        create_time__gte: str | None = None,
+        create_time__lt: str | None = None,
+        description: str | None = None,
+        end_time__gte: str | None = None,
+        end_time__lt: str | None = None,
+        last_update_time__gte: str | None = None,
+        last_update_time__lt: str | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+        schedule_id: Sequence[int] | None = None,
+        task_ids: Sequence[int] | None = None,
+        task_status: Sequence[int] | None = None,
+        task_type: Sequence[str] | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.Tasks:
+        """get tasks
+
+        `GET /4/tasks`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        `create_time__gte`: Create time: from this value on. RFC 3339, or relative such as `now-7d`.
+        `create_time__lt`: Create time: below this value. RFC 3339, or relative such as `now-7d`.
+        `description`: Description: equal to this value.
+        `end_time__gte`: End time: from this value on. RFC 3339, or relative such as `now-7d`.
+        `end_time__lt`: End time: below this value. RFC 3339, or relative such as `now-7d`.
+        `last_update_time__gte`: Last update time: from this value on. RFC 3339, or relative such as `now-7d`.
+        `last_update_time__lt`: Last update time: below this value. RFC 3339, or relative such as `now-7d`.
+        `page`: Number of the page.
+        `page_size`: Objects of a page.
+        `schedule_id`: Schedule id: one of these values.
+        `task_ids`: Task id: one of these values.
+        `task_status`: Task status: one of these values. 0 pending, 1 in_progress, 2 cancelled, 3 failed, 4
+            collecting, 5 done; or the word.
+        `task_type`: Task type: one of these values. 0 unknown, 1 linker, 2 clustering, 3 reporter, 4 gc, 5
+            additional_extract, 6 cross_match, 7 roc, 8 exporter, 9 estimator, 10 lambda; or the word.
+        """
+        answer: types.Tasks = self._call(
+            Call(
+                "GET",
+                "/4/tasks",
+                params={
+                    "account_id": account_id,
+                    "create_time__gte": create_time__gte,
+                    "create_time__lt": create_time__lt,
+                    "description": description,
+                    "end_time__gte": end_time__gte,
+                    "end_time__lt": end_time__lt,
+                    "last_update_time__gte": last_update_time__gte,
+                    "last_update_time__lt": last_update_time__lt,
+                    "page": page,
+                    "page_size": page_size,
+                    "schedule_id": schedule_id,
+                    "task_ids": task_ids,
+                    "task_status": task_status,
+                    "task_type": task_type,
+                    **(params or {}),
+                },
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_admin_task(
+        self,
+        task_id: str,
+        *,
+        account_id: str | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.Task:
+        """get task
+
+        `GET /4/tasks/{task_id}`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        """
+        answer: types.Task = self._call(
+            Call(
+                "GET",
+                path_of("/4/tasks/{task_id}", task_id=task_id),
+                params={"account_id": account_id, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def patch_admin_task(
+        self,
+        task_id: str,
+    ) -> None:
+        """cancel task
+
+        `PATCH /4/tasks/{task_id}`
+        """
+        self._call(
+            Call(
+                "PATCH",
+                path_of("/4/tasks/{task_id}", task_id=task_id),
+                answer=NOTHING,
+            )
+        )
+
+    def delete_admin_task(
+        self,
+        task_id: str,
+    ) -> None:
+        """delete task
+
+        `DELETE /4/tasks/{task_id}`
+        """
+        self._call(
+            Call(
+                "DELETE",
+                path_of("/4/tasks/{task_id}", task_id=task_id),
+                answer=NOTHING,
+            )
+        )
+
+    def get_admin_task_errors(
+        self,
+        task_id: str,
+        *,
+        account_id: str | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.TaskErrors:
+        """get errors of task
+
+        `GET /4/tasks/{task_id}/errors`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        `page`: Number of the page.
+        `page_size`: Objects of a page.
+        """
+        answer: types.TaskErrors = self._call(
+            Call(
+                "GET",
+                path_of("/4/tasks/{task_id}/errors", task_id=task_id),
+                params={"account_id": account_id, "page": page, "page_size": page_size, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_admin_task_policy(
+        self,
+        task_id: str,
+        *,
+        account_id: str | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.Policy:
+        """get task notification policy
+
+        `GET /4/tasks/{task_id}/notification_policy`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        """
+        answer: types.Policy = self._call(
+            Call(
+                "GET",
+                path_of("/4/tasks/{task_id}/notification_policy", task_id=task_id),
+                params={"account_id": account_id, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def put_admin_task_policy(
+        self,
+        task_id: str,
+        body: types.PolicyBodyRequest,
+    ) -> None:
+        """replace task notification policy
+
+        `PUT /4/tasks/{task_id}/notification_policy`
+        """
+        self._call(
+            Call(
+                "PUT",
+                path_of("/4/tasks/{task_id}/notification_policy", task_id=task_id),
+                body=body,
+                answer=NOTHING,
+            )
+        )
+
+    def get_admin_task_result(
+        self,
+        task_id: str,
+        *,
+        account_id: str | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.TaskResult:
+        """get task result
+
+        `GET /4/tasks/{task_id}/result`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        """
+        answer: types.TaskResult = self._call(
+            Call(
+                "GET",
+                path_of("/4/tasks/{task_id}/result", task_id=task_id),
+                params={"account_id": account_id, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_admin_subtasks(
+        self,
+        task_id: str,
+        *,
+        account_id: str | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.Subtasks:
+        """get subtasks
+
+        `GET /4/tasks/{task_id}/subtasks`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        `page`: Number of the page.
+        `page_size`: Objects of a page.
+        """
+        answer: types.Subtasks = self._call(
+            Call(
+                "GET",
+                path_of("/4/tasks/{task_id}/subtasks", task_id=task_id),
+                params={"account_id": account_id, "page": page, "page_size": page_size, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_admin_subtask_result(
+        self,
+        subtask_id: str,
+        task_id: str,
+        *,
+        account_id: str | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.TaskResult:
+        """get subtask result
+
+        `GET /4/tasks/{task_id}/subtasks/{subtask_id}/result`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        """
+        answer: types.TaskResult = self._call(
+            Call(
+                "GET",
+                path_of("/4/tasks/{task_id}/subtasks/{subtask_id}/result", subtask_id=subtask_id, task_id=task_id),
+                params={"account_id": account_id, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def admin_tasks_additional_extract_create(
+        self,
+        body: types.AdditionalExtractTaskBodyRequest,
+    ) -> types.TaskCreated:
+        """Create a task of the type additional_extract
+
+        `POST /4/tasks/additional_extract`
+        """
+        answer: types.TaskCreated = self._call(
+            Call(
+                "POST",
+                "/4/tasks/additional_extract",
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_admin_tasks_count(
+        self,
+        *,
+        account_id: str | None = None,
+        create_time__gte: str | None = None,
+        create_time__lt: str | None = None,
+        description: str | None = None,
+        end_time__gte: str | None = None,
+        end_time__lt: str | None = None,
+        last_update_time__gte: str | None = None,
+        last_update_time__lt: str | None = None,
+        schedule_id: Sequence[int] | None = None,
+        task_ids: Sequence[int] | None = None,
+        task_status: Sequence[int] | None = None,
+        task_type: Sequence[str] | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.TasksCountAnswer:
+        """get tasks count
+
+        `GET /4/tasks/count`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        `create_time__gte`: Create time: from this value on. RFC 3339, or relative such as `now-7d`.
+        `create_time__lt`: Create time: below this value. RFC 3339, or relative such as `now-7d`.
+        `description`: Description: equal to this value.
+        `end_time__gte`: End time: from this value on. RFC 3339, or relative such as `now-7d`.
+        `end_time__lt`: End time: below this value. RFC 3339, or relative such as `now-7d`.
+        `last_update_time__gte`: Last update time: from this value on. RFC 3339, or relative such as `now-7d`.
+        `last_update_time__lt`: Last update time: below this value. RFC 3339, or relative such as `now-7d`.
+        `schedule_id`: Schedule id: one of these values.
+        `task_ids`: Task id: one of these values.
+        `task_status`: Task status: one of these values. 0 pending, 1 in_progress, 2 cancelled, 3 failed, 4
+            collecting, 5 done; or the word.
+        `task_type`: Task type: one of these values. 0 unknown, 1 linker, 2 clustering, 3 reporter, 4 gc, 5
+            additional_extract, 6 cross_match, 7 roc, 8 exporter, 9 estimator, 10 lambda; or the word.
+        """
+        answer: types.TasksCountAnswer = self._call(
+            Call(
+                "GET",
+                "/4/tasks/count",
+                params={
+                    "account_id": account_id,
+                    "create_time__gte": create_time__gte,
+                    "create_time__lt": create_time__lt,
+                    "description": description,
+                    "end_time__gte": end_time__gte,
+                    "end_time__lt": end_time__lt,
+                    "last_update_time__gte": last_update_time__gte,
+                    "last_update_time__lt": last_update_time__lt,
+                    "schedule_id": schedule_id,
+                    "task_ids": task_ids,
+                    "task_status": task_status,
+                    "task_type": task_type,
+                    **(params or {}),
+                },
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_admin_tasks_errors(
+        self,
+        *,
+        account_id: str | None = None,
+        error_code: Sequence[int] | None = None,
+        error_ids: Sequence[int] | None = None,
+        error_time__gte: str | None = None,
+        error_time__lt: str | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+        subtask_id: Sequence[int] | None = None,
+        task_id: Sequence[int] | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.TaskErrors:
+        """get errors of tasks
+
+        `GET /4/tasks/errors`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        `error_code`: Error code: one of these values.
+        `error_ids`: Error id: one of these values.
+        `error_time__gte`: Error time: from this value on. RFC 3339, or relative such as `now-7d`.
+        `error_time__lt`: Error time: below this value. RFC 3339, or relative such as `now-7d`.
+        `page`: Number of the page.
+        `page_size`: Objects of a page.
+        `subtask_id`: Subtask id: one of these values.
+        `task_id`: Task id: one of these values.
+        """
+        answer: types.TaskErrors = self._call(
+            Call(
+                "GET",
+                "/4/tasks/errors",
+                params={
+                    "account_id": account_id,
+                    "error_code": error_code,
+                    "error_ids": error_ids,
+                    "error_time__gte": error_time__gte,
+                    "error_time__lt": error_time__lt,
+                    "page": page,
+                    "page_size": page_size,
+                    "subtask_id": subtask_id,
+                    "task_id": task_id,
+                    **(params or {}),
+                },
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_admin_task_error(
+        self,
+        error_id: str,
+        *,
+        account_id: str | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.TaskError:
+        """get error of task
+
+        `GET /4/tasks/errors/{error_id}`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        """
+        answer: types.TaskError = self._call(
+            Call(
+                "GET",
+                path_of("/4/tasks/errors/{error_id}", error_id=error_id),
+                params={"account_id": account_id, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def delete_admin_task_error(
+        self,
+        error_id: str,
+    ) -> None:
+        """delete error of task
+
+        `DELETE /4/tasks/errors/{error_id}`
+        """
+        self._call(
+            Call(
+                "DELETE",
+                path_of("/4/tasks/errors/{error_id}", error_id=error_id),
+                answer=NOTHING,
+            )
+        )
+
+    def get_admin_task_errors_count(
+        self,
+        *,
+        account_id: str | None = None,
+        error_code: Sequence[int] | None = None,
+        error_ids: Sequence[int] | None = None,
+        error_time__gte: str | None = None,
+        error_time__lt: str | None = None,
+        subtask_id: Sequence[int] | None = None,
+        task_id: Sequence[int] | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.TaskErrorCountAnswer:
+        """get errors of tasks count
+
+        `GET /4/tasks/errors/count`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        `error_code`: Error code: one of these values.
+        `error_ids`: Error id: one of these values.
+        `error_time__gte`: Error time: from this value on. RFC 3339, or relative such as `now-7d`.
+        `error_time__lt`: Error time: below this value. RFC 3339, or relative such as `now-7d`.
+        `subtask_id`: Subtask id: one of these values.
+        `task_id`: Task id: one of these values.
+        """
+        answer: types.TaskErrorCountAnswer = self._call(
+            Call(
+                "GET",
+                "/4/tasks/errors/count",
+                params={
+                    "account_id": account_id,
+                    "error_code": error_code,
+                    "error_ids": error_ids,
+                    "error_time__gte": error_time__gte,
+                    "error_time__lt": error_time__lt,
+                    "subtask_id": subtask_id,
+                    "task_id": task_id,
+                    **(params or {}),
+                },
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def admin_tasks_gc_create(
+        self,
+        body: types.GcTaskBodyRequest,
+    ) -> types.TaskCreated:
+        """Create a task of the type gc
+
+        `POST /4/tasks/gc`
+        """
+        answer: types.TaskCreated = self._call(
+            Call(
+                "POST",
+                "/4/tasks/gc",
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_admin_schedules(
+        self,
+        *,
+        account_id: str | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+        schedule_ids: Sequence[int] | None = None,
+        status: Sequence[int] | None = None,
+        task_type: Sequence[str] | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.Schedules:
+        """get tasks schedules
+
+        `GET /4/tasks/schedules`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        `page`: Number of the page.
+        `page_size`: Objects of a page.
+        `schedule_ids`: Schedule id: one of these values.
+        `status`: Status: one of these values. 1 started, 2 stopped; or the word.
+        `task_type`: Task type: one of these values. 0 unknown, 1 linker, 2 clustering, 3 reporter, 4 gc, 5
+            additional_extract, 6 cross_match, 7 roc, 8 exporter, 9 estimator, 10 lambda; or the word.
+        """
+        answer: types.Schedules = self._call(
+            Call(
+                "GET",
+                "/4/tasks/schedules",
+                params={
+                    "account_id": account_id,
+                    "page": page,
+                    "page_size": page_size,
+                    "schedule_ids": schedule_ids,
+                    "status": status,
+                    "task_type": task_type,
+                    **(params or {}),
+                },
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def post_admin_schedules(
+        self,
+        body: types.ScheduleBodyRequest,
+    ) -> types.ScheduleCreated:
+        """create tasks schedule
+
+        `POST /4/tasks/schedules`
+        """
+        answer: types.ScheduleCreated = self._call(
+            Call(
+                "POST",
+                "/4/tasks/schedules",
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_admin_schedule(
+        self,
+        schedule_id: str,
+        *,
+        account_id: str | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.Schedule:
+        """get tasks schedule
+
+        `GET /4/tasks/schedules/{schedule_id}`
+        `account_id`: Account of the objects, within the client's scope. Default: its own.
+        """
+        answer: types.Schedule = self._call(
+            Call(
+                "GET",
+                path_of("/4/tasks/schedules/{schedule_id}", schedule_id=schedule_id),
+                params={"account_id": account_id, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def put_admin_schedule(
+        self,
+        schedule_id: str,
+        body: types.ScheduleBodyRequest,
+    ) -> None:
+        """replace tasks schedule
+
+        `PUT /4/tasks/schedules/{schedule_id}`
+        """
+        self._call(
+            Call(
+                "PUT",
+                path_of("/4/tasks/schedules/{schedule_id}", schedule_id=schedule_id),
+                body=body,
+                answer=NOTHING,
+            )
+        )
+
+    def patch_admin_schedule(
+        self,
+        schedule_id: str,
+        body: types.ScheduleActionRequest,
+    ) -> None:
+        """patch tasks schedule
+
+        `PATCH /4/tasks/schedules/{schedule_id}`
+        """
+        self._call(
+            Call(
+                "PATCH",
+                path_of("/4/tasks/schedules/{schedule_id}", schedule_id=schedule_id),
+                body=body,
+                answer=NOTHING,
+            )
+        )
+
+    def delete_admin_schedule(
+        self,
+        schedule_id: str,
+    ) -> None:
+        """delete tasks schedule
+
+        `DELETE /4/tasks/schedules/{schedule_id}`
+        """
+        self._call(
+            Call(
+                "DELETE",
+                path_of("/4/tasks/schedules/{schedule_id}", schedule_id=schedule_id),
+                answer=NOTHING,
+            )
+        )
+
+    def get_admin_version(
+        self,
+    ) -> dict[str, dict[str, int]]:
+        """Version of Admin
+
+        `GET /4/version`
+        """
+        answer: dict[str, dict[str, int]] = self._call(
+            Call(
+                "GET",
+                "/4/version",
+                answer=JSON,
+            )
+        )
+        return answer
+
     def get_account(
         self,
         *,

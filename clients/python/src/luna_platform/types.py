@@ -48,6 +48,83 @@ class Accounts(TypedDict):
     accounts: list[Account]
 
 
+class AdditionalExtractContentRequest(TypedDict):
+    """What is extracted, for faces or events that lack it."""
+
+    extraction_target: Literal["face_descriptor", "body_descriptor", "basic_attributes"]
+    options: NotRequired[ExtractionOptionsRequest]
+    filters: ExtractionFiltersRequest
+    account_id: NotRequired[str]
+
+
+class AdditionalExtractTaskBodyRequest(TypedDict):
+    """Body of a new task of the type `additional_extract`."""
+
+    content: AdditionalExtractContentRequest
+    description: NotRequired[str]
+    result_storage_policy: NotRequired[ResultStoragePolicyRequest]
+    notification_policy: NotRequired[TaskNotificationRequest]
+    account_id: NotRequired[str]
+
+
+class AdminAccountBodyRequest(TypedDict):
+    """A new account of any type. `account_id`: its id, if it must have a certain one."""
+
+    login: str
+    password: str
+    account_type: Literal["user", "advanced_user", "admin"]
+    description: NotRequired[str]
+    account_id: NotRequired[str]
+
+
+class AdminAccountPutBodyRequest(TypedDict):
+    """A new account of any type."""
+
+    login: str
+    password: str
+    account_type: Literal["user", "advanced_user", "admin"]
+    description: NotRequired[str]
+
+
+class AdminAccounts(TypedDict):
+    """A page of accounts, and the number of all."""
+
+    accounts: list[Account]
+    account_count: int
+
+
+class AdminAuthorizationBodyRequest(TypedDict):
+    """The new credentials of the client's account."""
+
+    login: NotRequired[str]
+    password: NotRequired[str]
+
+
+class AdminFaces(TypedDict):
+    """A page of faces, and the number of all that pass the filters."""
+
+    faces: list[Face]
+    face_count: int
+
+
+class AdminList(TypedDict):
+    """A list of any account. `face_count`: the number of its faces."""
+
+    list_id: str
+    account_id: str
+    user_data: str
+    create_time: str
+    last_update_time: str
+    face_count: int
+
+
+class AdminLists(TypedDict):
+    """A page of lists, and the number of all."""
+
+    lists: list[AdminList]
+    list_count: int
+
+
 class Aggregate(TypedDict):
     """Estimations of one person in several images; empty without aggregation."""
 
@@ -814,6 +891,14 @@ class DescriptorBodyRequest(TypedDict):
     score: NotRequired[float | None]
 
 
+class DescriptorCount(TypedDict):
+    """Numbers of the faces and events that have a descriptor of a version."""
+
+    descriptor_version: int
+    faces: int
+    events: int
+
+
 class DescriptorReferenceBodyRequest(TypedDict):
     """A descriptor in Base64, or an XPK file with several, and any name for it."""
 
@@ -947,6 +1032,13 @@ class ErrorBody(TypedDict):
     link: str
 
 
+class ErrorUsage(TypedDict):
+    """Answers with an error code."""
+
+    count: int
+    error_code: str
+
+
 class EstimationsBodyRequest(TypedDict):
     attributes: NotRequired[dict[str, Any]]
 
@@ -972,6 +1064,14 @@ class EstimatorTaskBodyRequest(TypedDict):
     result_storage_policy: NotRequired[ResultStoragePolicyRequest]
     notification_policy: NotRequired[TaskNotificationRequest]
     account_id: NotRequired[str]
+
+
+class EstimatorUsage(TypedDict):
+    """Estimations of one kind in a month, such as `2026-11`."""
+
+    name: str
+    count: int
+    month: str
 
 
 class Ethnicities(TypedDict):
@@ -1135,6 +1235,75 @@ class ExtractPolicyRequest(TypedDict):
     extract_body_descriptor: NotRequired[int]
     extract_basic_attributes: NotRequired[int]
     fd_score_threshold: NotRequired[float]
+
+
+class ExtractionFiltersRequest(TypedDict):
+    """Filters of faces or of events, by `object_type`; each accepts its own filters only. Times can be relative."""
+
+    meta: NotRequired[Literal["null"]]
+    origin_longitude: NotRequired[float | None]
+    origin_latitude: NotRequired[float | None]
+    longitude_delta: NotRequired[float]
+    latitude_delta: NotRequired[float]
+    account_id: NotRequired[str]
+    object_type: Literal["faces", "events"]
+    event_ids: NotRequired[list[str]]
+    event_id__gte: NotRequired[str]
+    event_id__lt: NotRequired[str]
+    handler_ids: NotRequired[list[str]]
+    face_ids: NotRequired[list[str]]
+    external_ids: NotRequired[list[str]]
+    user_data: NotRequired[str]
+    create_time__gte: NotRequired[str]
+    create_time__lt: NotRequired[str]
+    end_time__gte: NotRequired[str]
+    end_time__lt: NotRequired[str]
+    insert_time__gte: NotRequired[str]
+    insert_time__lt: NotRequired[str]
+    sources: NotRequired[list[str | None]]
+    stream_ids: NotRequired[list[str | None]]
+    track_ids: NotRequired[list[str | None]]
+    tags: NotRequired[list[str]]
+    top_matching_candidates_label: NotRequired[list[str]]
+    top_similar_object_ids: NotRequired[list[str]]
+    top_similar_external_ids: NotRequired[list[str]]
+    top_similar_object_similarity__gte: NotRequired[float]
+    top_similar_object_similarity__gt: NotRequired[float]
+    top_similar_object_similarity__lt: NotRequired[float]
+    top_similar_object_similarity__lte: NotRequired[float]
+    gender: NotRequired[list[int | None]]
+    age__gte: NotRequired[int]
+    age__lt: NotRequired[int]
+    ethnic_groups: NotRequired[list[int | None]]
+    emotions: NotRequired[list[int | None]]
+    masks: NotRequired[list[int | None]]
+    liveness: NotRequired[list[int | None]]
+    deepfake: NotRequired[list[int | None]]
+    apparent_gender: NotRequired[list[int | None]]
+    apparent_age__gte: NotRequired[int]
+    apparent_age__lt: NotRequired[int]
+    headwear_states: NotRequired[list[int | None]]
+    headwear_apparent_colors: NotRequired[list[int | None]]
+    sleeve_lengths: NotRequired[list[int | None]]
+    upper_clothing_colors: NotRequired[list[int | None]]
+    backpack_states: NotRequired[list[int | None]]
+    lower_garment_types: NotRequired[list[int | None]]
+    lower_garment_colors: NotRequired[list[int | None]]
+    shoes_apparent_colors: NotRequired[list[int | None]]
+    cities: NotRequired[list[str | None]]
+    areas: NotRequired[list[str | None]]
+    districts: NotRequired[list[str | None]]
+    streets: NotRequired[list[str | None]]
+    house_numbers: NotRequired[list[str | None]]
+    event_id: NotRequired[str]
+    list_id: NotRequired[str]
+    face_id__gte: NotRequired[str]
+    face_id__lt: NotRequired[str]
+    face_id__lte: NotRequired[str]
+
+
+class ExtractionOptionsRequest(TypedDict):
+    descriptor_version: NotRequired[int]
 
 
 class Eye(TypedDict):
@@ -1809,6 +1978,12 @@ class LeftEyeCheckRequest(TypedDict):
 
     estimate: NotRequired[int]
     threshold: NotRequired[list[Literal["open", "closed", "occluded"]]]
+
+
+class License(TypedDict):
+    """The licence."""
+
+    license: bool
 
 
 class LinkPolicy(TypedDict):
@@ -2691,6 +2866,16 @@ class RocTaskBodyRequest(TypedDict):
     account_id: NotRequired[str]
 
 
+class RouteUsage(TypedDict):
+    """Requests of one route, such as `GET:/version`, in a month."""
+
+    service: str
+    route: str
+    month: str
+    errors: list[ErrorUsage]
+    request_stats: list[StatusUsage]
+
+
 class Sample(TypedDict):
     """Sample. `type`: 1 for a source of descriptors, 5 for a source of basic attributes."""
 
@@ -2948,6 +3133,13 @@ class StatisticsBodyRequest(TypedDict):
     time_zone: NotRequired[str]
 
 
+class StatusUsage(TypedDict):
+    """Answers with an HTTP status."""
+
+    count: int
+    status_code: str
+
+
 class StoragePolicy(TypedDict):
     face_sample_policy: NotRequired[SamplePolicy]
     body_sample_policy: NotRequired[SamplePolicy]
@@ -3151,6 +3343,18 @@ class Subtask(TypedDict):
 
 class Subtasks(TypedDict):
     subtasks: list[Subtask]
+
+
+class SystemInfo(TypedDict):
+    """The system information. Secrets among the settings are masked."""
+
+    create_time: str
+    luna_version: str
+    versions: dict[str, dict[str, int]]
+    descriptors: list[DescriptorCount]
+    settings: dict[str, Any]
+    license: License
+    stats: Usage
 
 
 class TargetRequest(TypedDict):
@@ -3414,6 +3618,13 @@ class UrlRequest(TypedDict):
     detect_time: NotRequired[str]
     detect_ts: NotRequired[float]
     image_origin: NotRequired[str]
+
+
+class Usage(TypedDict):
+    """Statistics by month. Empty until statistics are gathered."""
+
+    estimators_stats: list[EstimatorUsage]
+    routes_stats: list[RouteUsage]
 
 
 class Verification(TypedDict):

@@ -1,0 +1,76 @@
+"""The system information: what support needs to know about an installation."""
+
+import re
+from typing import Annotated, Any, TypedDict
+
+from apps.common.config import GROUPS, config, version
+from apps.common.json_types import Example, Json, TimeJson
+from apps.common.times import format_time, utc_now
+from apps.descriptors.versions import versions_used
+from apps.monitoring.features import features
+from apps.monitoring.service_versions import versions
+from apps.monitoring.usage import UsageJson, usage
+
+MASK = "**********"
+# A password in a URL within a setting that is no secret as a whole.
+URL_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]+@")
+
+
+class DescriptorCountJson(TypedDict):
+    """Numbers of the faces and events that have a descriptor of a version."""
+
+    descriptor_version: int
+    faces: int
+    events: int
+
+
+class LicenseJson(TypedDict):
+    """The licence."""
+
+    license: Annotated[bool, "Whether the licence is valid."]
+
+
+class SystemInfoJson(TypedDict):
+    """The system information. Secrets among the settings are masked."""
+
+    create_time: TimeJson
+    luna_version: Annotated[str, "The version of Luna."]
+    versions: Annotated[
+        dict[str, dict[str, int]],
+        "The implemented version of LUNA PLATFORM and its services.",
+        Example({"LUNA PLATFORM": {"major": 5, "minor": 67, "patch": 0}}),
+    ]
+    descriptors: list[DescriptorCountJson]
+    settings: Annotated[Json, "The settings of this process by group."]
+    license: LicenseJson
+    stats: UsageJson
+
+
+def system_info() -> SystemInfoJson:
+    """Return the system information. It counts all descriptors: seconds for millions of them."""
+    return {
+        "create_time": format_time(utc_now()),
+        "luna_version": version(),
+        "versions": versions(),
+        "descriptors": [
+            {"descriptor_version": each.number, "faces": each.faces, "events": each.events} for each in versions_used()
+        ],
+        "settings": settings_shown(),
+        "license": {"license": bool(features()["license"])},
+        "stats": usage(),
+    }
+
+
+def settings_shown() -> Json:
+    """Return the values of all settings by group, with masks instead of secrets."""
+    by_name = sorted((group.name, model) for model, group in GROUPS.items())
+    return {name: masked(config(model).model_dump(mode="json")) for name, model in by_name}
+
+
+def masked(value: Any) -> Any:
+    """Return JSON with a mask instead of each password in a URL."""
+    if isinstance(value, dict):
+        return {name: masked(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [masked(each) for each in value]
+    return URL_PASSWORD.sub(rf"\1:{MASK}@", value) if isinstance(value, str) else value
