@@ -23,7 +23,7 @@ from apps.common.filters.columns import (
     column_condition,
 )
 from apps.common.filters.conditions import AREA
-from apps.common.filters.meta import PREFIX, meta_column
+from apps.common.filters.meta import META, PREFIX, meta_column
 from apps.common.validation import StrictSerializer, refuse_unknown
 from apps.events.models import Event
 from apps.events.statistics import DAYS, FREQUENCIES, MONTHS, POSITION, SECONDS, Grouping, Interval, Question, Target
@@ -70,6 +70,8 @@ def _interval(given: str) -> Interval | None:
 def _checked_column(column: str) -> str:
     if column.startswith(PREFIX):
         meta_column(column)
+    elif column == META.name:
+        raise ValidationError(f"'{column}' can only be counted; give a path, such as `meta.door`.")
     elif column not in KINDS and column != POSITION:
         raise ValidationError(f"'{column}' is no column of events.")
     return column
@@ -137,7 +139,10 @@ class TargetSerializer(StrictSerializer):
             raise ValidationError({"aggregator": "interval and frequency belong to 'group_by'."})
         if grouped:
             return _grouping(values)
-        column = _checked_column(values.get("column", "event_id"))
+        column = values.get("column", "event_id")
+        if column == META.name and values["aggregator"] == "count":
+            return Target(column, "count")
+        _checked_column(column)
         if values["aggregator"] != "count" and column not in MEASURED[values["aggregator"]] and PREFIX not in column:
             raise ValidationError({"column": f"'{column}' has no '{values['aggregator']}'."})
         if values["aggregator"] == "avg" and column.startswith(PREFIX) and column.endswith(":string"):

@@ -107,6 +107,7 @@ def test_meta_and_position(client: Client, rows: list[dict[str, Any]]) -> None:
         "north": 12,
         None: 12,
     }
+    assert asked(client, targets=[{"column": "meta", "aggregator": "count"}]) == [{"meta__count": 12}]
     places = asked(client, targets=[COUNT], group_by="geo_position")
     assert [row["geo_position"] for row in places] == [{"longitude": 10.75, "latitude": 59.91}, None]
 
@@ -261,6 +262,8 @@ def test_the_right_to_view_events_is_required(account: Account) -> None:
         {"targets": [COUNT], "group_by": {"column": "age", "interval": "1d"}},
         {"targets": [COUNT], "group_by": ["1d", "1h"]},
         {"targets": [COUNT], "group_by": "meta.a__gt"},
+        {"targets": [COUNT], "group_by": "meta"},
+        {"targets": [{"column": "meta", "aggregator": "max"}]},
         {"targets": [COUNT], "time_zone": "Mars/Base"},
         {"targets": [COUNT], "time_zone": "localtime"},
         {"targets": [COUNT], "time_zone": "UTC'; DROP TABLE x; --"},
