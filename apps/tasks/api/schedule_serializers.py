@@ -30,7 +30,9 @@ class InstalledTypeField(serializers.Field[TaskType, Any, Any, Any]):
             (each for each in task_types().values() if str(each.number) == text), None
         )
         if found is None:
-            known = ", ".join(sorted(each.name for each in task_types().values() if each.schedulable))
+            known = ", ".join(
+                sorted(each.name for each in task_types().values() if each.schedulable and not each.operators_only)
+            )
             raise serializers.ValidationError(f"There is no such type of tasks. Types with schedules: {known}.")
         return found
 

@@ -14,7 +14,7 @@ from apps.common.process import PerProcess, Status
 from apps.common.wakeups import Listener
 from apps.tasks.config import Tasks
 from apps.tasks.machine import ends, queue, runner
-from apps.tasks.machine.queue import NO_PROGRESS, Progress, Stage, Unit
+from apps.tasks.machine.queue import Stage, Unit
 from apps.tasks.machine.runs import Lease
 from apps.tasks.machine.wakeup import CHANNEL, wake
 from apps.tasks.types.base import LeaseLost
@@ -27,6 +27,7 @@ RENEW_S = 2.0
 PAUSE_S = 1.0  # after an error of the database
 CLEAN_S = 10.0
 STOP_S = 5.0
+MAX_SERVED = 256  # accounts whose turn is remembered
 
 
 class Dispatcher:
@@ -42,6 +43,7 @@ class Dispatcher:
         self._closed = False
         self._leases: set[Lease] = set()
         self._executed = 0
+        self._served: dict[UUID | None, None] = {}  # accounts of the last claims, the last one last
         self._cleaned_at = -CLEAN_S
         self._threads = [
             threading.Thread(target=target, name=name, daemon=True)
@@ -103,12 +105,19 @@ class Dispatcher:
             runner.directories_clean()
         threads = config(Tasks).subtask_threads
         free = len(mine) < threads and part_is_on(TASKS)
-        unit = runner.claim(excluded=_with_enough(mine, threads)) if free else None
+        unit = runner.claim(excluded=_with_enough(mine, threads), served=[*self._served]) if free else None
         if unit is not None:
+            self._serve(unit.account_id)
             self._start(Lease(unit))
             return
         with self._changed:
             self._changed.wait_for(lambda: self._woken or self._closed, POLL_S)
+
+    def _serve(self, account_id: UUID | None) -> None:
+        self._served.pop(account_id, None)
+        self._served[account_id] = None
+        if len(self._served) > MAX_SERVED:
+            del self._served[next(iter(self._served))]
 
     def _start(self, lease: Lease) -> None:
         with self._changed:
@@ -178,10 +187,6 @@ def _with_enough(units: list[Unit], threads: int) -> set[UUID | None]:
     """Return the accounts that have all threads but one; of several threads, no account's subtasks get all."""
     counts = Counter(unit.account_id for unit in units if unit.stage is Stage.PROCESS)
     return {account_id for account_id, count in counts.items() if count >= threads - 1}
-
-
-def _progress(lease: Lease) -> Progress:
-    return NO_PROGRESS if lease.run is None else lease.run.progress_of()
 
 
 dispatcher = PerProcess("tasks", Dispatcher, close=Dispatcher.close, status=Dispatcher.status)

@@ -23,7 +23,7 @@ PENDING, IN_PROGRESS, CANCELLED, FAILED, COLLECTING, DONE = (int(status) for sta
 
 
 class Stage(StrEnum):
-    """The stages of a task, in the order of their claims."""
+    """The stages of a task, in the order of their claims for one account."""
 
     SPLIT = "split"
     MERGE = "merge"
@@ -62,17 +62,44 @@ _RUNNING = f"""
         WHERE task_status IN ({IN_PROGRESS}, {COLLECTING}) AND lease_time >= clock_timestamp()
     ) AS unit GROUP BY account_id
 """  # noqa: S608 (our own constants)
+# The position of a task's account among those that were served last, 0 for the others.
+_SERVED = f"coalesce(array_position(%(served)s::uuid[], coalesce(task.account_id, '{NO_ACCOUNT}')), 0)"
+# A task in progress without a lease has been split.
+_SPLITS = f"(task.task_status = {PENDING} OR (task.task_status = {IN_PROGRESS} AND task.lease_token IS NOT NULL))"
+_MERGES = f"task.task_status = {COLLECTING}"
+_PROCESSES = f"""task.task_status = {IN_PROGRESS} AND task.lease_token IS NULL
+    AND coalesce(task.account_id, '{NO_ACCOUNT}') <> ALL(%(excluded)s::uuid[])"""
+# The accounts with the fewest running stages first: tasks of one account never delay all stages of the others.
+DUE = f"""
+WITH running AS ({_RUNNING}),
+task AS MATERIALIZED (
+    SELECT task.*, coalesce(running.number, 0) AS number, {_SERVED} AS served
+    FROM tasks_task AS task LEFT JOIN running ON running.account_id IS NOT DISTINCT FROM task.account_id
+    WHERE task_status IN ({PENDING}, {IN_PROGRESS}, {COLLECTING})
+),
+due AS (
+    SELECT '{Stage.SPLIT}' AS stage, 1 AS place, number, served FROM task WHERE {_SPLITS} AND {_FREE.format("task")}
+    UNION ALL
+    SELECT '{Stage.MERGE}', 2, number, served FROM task WHERE {_MERGES} AND {_FREE.format("task")}
+    UNION ALL
+    SELECT '{Stage.PROCESS}', 3, number, served FROM task WHERE {_PROCESSES} AND EXISTS (
+        SELECT FROM tasks_subtask AS one
+        WHERE one.task_id = task.task_id AND one.subtask_status IN ({PENDING}, {IN_PROGRESS}) AND {_FREE.format("one")}
+    )
+),
+first AS (SELECT DISTINCT ON (place) * FROM due ORDER BY place, number, served)
+SELECT stage FROM first ORDER BY number, served, place
+"""  # noqa: S608 (our own constants)
 
 
 def _claim_of_task(condition: str, status: int) -> str:
-    # A task in progress without a lease has been split.
     return f"""
 WITH running AS ({_RUNNING}),
 chosen AS (
     SELECT task.task_id, task.lease_token FROM tasks_task AS task
     LEFT JOIN running ON running.account_id IS NOT DISTINCT FROM task.account_id
     WHERE {condition} AND {_FREE.format("task")}
-    ORDER BY coalesce(running.number, 0), task.task_id LIMIT 1 FOR NO KEY UPDATE OF task SKIP LOCKED
+    ORDER BY coalesce(running.number, 0), {_SERVED}, task.task_id LIMIT 1 FOR NO KEY UPDATE OF task SKIP LOCKED
 )
 UPDATE tasks_task AS task
 SET task_status = {status}, lease_token = %(token)s, lease_time = {_LEASE}, last_update_time = clock_timestamp(),
@@ -82,16 +109,14 @@ RETURNING task.task_id, task.task_id, task.account_id, chosen.lease_token, task.
 """  # noqa: S608 (our own constants)
 
 
-SPLIT = _claim_of_task(
-    f"(task.task_status = {PENDING} OR (task.task_status = {IN_PROGRESS} AND task.lease_token IS NOT NULL))",
-    IN_PROGRESS,
-)
-MERGE = _claim_of_task(f"task.task_status = {COLLECTING}", COLLECTING)
+SPLIT = _claim_of_task(_SPLITS, IN_PROGRESS)
+MERGE = _claim_of_task(_MERGES, COLLECTING)
 # Candidates are read without locks, a few of each task, so that workers that claim at the same time find others.
 PROCESS = f"""
 WITH running AS ({_RUNNING}),
 candidates AS MATERIALIZED (
-    SELECT subtask.subtask_id, task.task_id, task.account_id, coalesce(running.number, 0) AS number
+    SELECT subtask.subtask_id, task.task_id, task.account_id, coalesce(running.number, 0) AS number,
+        {_SERVED} AS served
     FROM tasks_task AS task
     LEFT JOIN running ON running.account_id IS NOT DISTINCT FROM task.account_id
     CROSS JOIN LATERAL (
@@ -100,15 +125,15 @@ candidates AS MATERIALIZED (
             AND {_FREE.format("one")}
         ORDER BY subtask_id LIMIT 4
     ) AS subtask
-    WHERE task.task_status = {IN_PROGRESS} AND task.lease_token IS NULL
-        AND coalesce(task.account_id, '{NO_ACCOUNT}') <> ALL(%(excluded)s::uuid[])
-    ORDER BY number, task_id, subtask_id LIMIT 32
+    WHERE {_PROCESSES}
+    ORDER BY number, served, task_id, subtask_id LIMIT 32
 ),
 chosen AS (
     SELECT subtask.subtask_id, subtask.lease_token, candidates.account_id
     FROM candidates JOIN tasks_subtask AS subtask USING (subtask_id)
     WHERE subtask.subtask_status IN ({PENDING}, {IN_PROGRESS}) AND {_FREE.format("subtask")}
-    ORDER BY candidates.number, candidates.task_id, subtask_id LIMIT 1 FOR NO KEY UPDATE OF subtask SKIP LOCKED
+    ORDER BY candidates.number, candidates.served, candidates.task_id, subtask_id LIMIT 1
+    FOR NO KEY UPDATE OF subtask SKIP LOCKED
 )
 UPDATE tasks_subtask AS subtask
 SET subtask_status = {IN_PROGRESS}, lease_token = %(token)s, lease_time = {_LEASE},
@@ -119,15 +144,24 @@ RETURNING subtask.task_id, subtask.subtask_id, chosen.account_id, chosen.lease_t
 CLAIMS: Mapping[Stage, str] = {Stage.SPLIT: SPLIT, Stage.MERGE: MERGE, Stage.PROCESS: PROCESS}
 
 
-def claim(*, excluded: Collection[UUID | None] = ()) -> Unit | None:
-    """Claim the most urgent stage, or return None if none is due. `excluded`: accounts whose subtasks are left."""
-    accounts = [each or NO_ACCOUNT for each in excluded]
-    for stage, statement in CLAIMS.items():
+def claim(*, excluded: Collection[UUID | None] = (), served: Sequence[UUID | None] = ()) -> Unit | None:
+    """Claim the most urgent stage, or return None if none is due.
+
+    The account with the fewest running stages is next, then the one that was served least recently, then the stages
+    in their order, then the oldest task. `excluded`: accounts whose subtasks are left. `served`: accounts, that of the
+    last claim last.
+    """
+    accounts = {
+        "excluded": [each or NO_ACCOUNT for each in excluded],
+        "served": [each or NO_ACCOUNT for each in served],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(DUE, accounts)
+        due = [Stage(stage) for (stage,) in cursor]
+    for stage in due:
         token = uuid4()
         with connection.cursor() as cursor:
-            cursor.execute(
-                statement, {"token": token, "excluded": accounts} if stage is Stage.PROCESS else {"token": token}
-            )
+            cursor.execute(CLAIMS[stage], {"token": token, **accounts})
             row = cursor.fetchone()
         if row is not None:
             task_id, key, account_id, former, attempts = row

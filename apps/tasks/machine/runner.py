@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -34,10 +34,10 @@ def work_directory() -> Path:
     return config(Directories).var / "tasks"
 
 
-def claim(*, excluded: Collection[UUID | None] = ()) -> Unit | None:
-    """Claim the most urgent stage, with the callbacks about its new status. `excluded`: see `queue.claim`."""
+def claim(*, excluded: Collection[UUID | None] = (), served: Sequence[UUID | None] = ()) -> Unit | None:
+    """Claim the most urgent stage, with the callbacks about its new status. Parameters: see `queue.claim`."""
     with transaction.atomic():
-        unit = queue.claim(excluded=excluded)
+        unit = queue.claim(excluded=excluded, served=served)
         if unit is not None and unit.former is None and unit.attempts == 0:
             ends.stage_started(unit)
     return unit

@@ -93,9 +93,9 @@ def test_tasks_are_executed_and_cancelled_within_a_second(
 
 
 def test_tasks_wait_while_they_are_off(start: Callable[[], Dispatcher], configure: Callable[..., None]) -> None:
-    configure(AdditionalServices, luna_tasks=False)
     with installed(Numbers()):
         task = make_task(Numbers(), {"until": 2}, account_id=make_account().pk)
+        configure(AdditionalServices, luna_tasks=False)
         worker = start()
         time.sleep(0.2)
         assert worker.status()["executed"] == 0

@@ -511,6 +511,35 @@ class TestFairness:
             assert [run_next().stage for _ in range(2)] == [Stage.SPLIT, Stage.SPLIT]
         assert [next_unit().account_id for _ in range(4)] == [first.pk, second.pk, first.pk, second.pk]
 
+    def test_many_tasks_of_one_account_do_not_delay_the_stages_of_another(self) -> None:
+        many, other = make_account(), make_account()
+        make_task(Numbers(), {"until": 1}, account_id=other.pk)
+        with installed(Numbers()):
+            run_next()
+        for _ in range(4):
+            make_task(Numbers(), {"until": 1}, account_id=many.pk)
+        first = runner.claim(served=[other.pk])  # no account has a running stage: turn by turn
+        second = runner.claim(served=[other.pk])
+        assert first is not None
+        assert second is not None
+        assert (first.stage, first.account_id) == (Stage.SPLIT, many.pk)
+        assert (second.stage, second.account_id) == (Stage.PROCESS, other.pk)
+
+    def test_accounts_take_turns_in_a_worker_of_one_thread(self) -> None:
+        many, other = make_account(), make_account()
+        for owner, number in ((other, 1), (many, 3)):
+            for _ in range(number):
+                make_task(Numbers(), {"until": 1}, account_id=owner.pk)
+        served: list[Any] = []
+        with installed(Numbers()):
+            for _ in range(5):
+                unit = runner.claim(served=served)
+                assert unit is not None
+                served = [*(each for each in served if each != unit.account_id), unit.account_id]
+                runner.execute(Lease(unit))
+        ended = Task.objects.unscoped().filter(task_status=TaskStatus.DONE)
+        assert [task.account_id for task in ended] == [other.pk]
+
     def test_the_last_thread_is_for_others(self) -> None:
         first, second = make_account(), make_account()
         make_task(Numbers(), {"until": 1, "subtasks": 2}, account_id=first.pk)

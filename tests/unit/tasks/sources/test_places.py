@@ -312,10 +312,10 @@ class TestDisk:
         outside = f"{root}x"
         Path(outside).mkdir()
         (root / "link").symlink_to(outside)
-        for path in (outside, f"{root}/link"):
-            error = failure({"source_type": "network_disk", "path": path}, root)
+        for given in (outside, f"{root}/link"):
+            error = failure({"source_type": "network_disk", "path": given}, root)
             assert error.code == errors.NETWORK_DISK_UNAVAILABLE
-            assert f" {path}:" in error.detail  # not the target of the link
+            assert f" {given}:" in error.detail  # not the target of the link
 
     def test_names_that_are_not_utf_8(self, root: Path) -> None:
         Path(os.fsdecode(bytes(root) + b"/\xff.jpg")).write_bytes(b"1")
