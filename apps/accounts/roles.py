@@ -23,7 +23,7 @@ class Role(TextChoices):
 PERMISSIONS: Mapping[Role, frozenset[str] | None] = {  # None: all
     Role.OPERATOR: frozenset(
         {
-            "faces.view_face", "faces.change_face", "faces.delete_face", "faces.view_listface",
+            "faces.view_face", "faces.add_face", "faces.change_face", "faces.delete_face", "faces.view_listface",
             "faces.view_list", "faces.add_list", "faces.change_list", "faces.delete_list",
             "events.view_event", "imagestore.view_storedobject",
             "people.view_person", "people.change_person",

@@ -2,17 +2,21 @@
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import F, Func, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
-from unfold.decorators import display
+from unfold.decorators import action, display
 
 from apps.accounts.adminbase import DeletingAdmin
 from apps.accounts.adminbase.display import NOTHING, found_by_id, may_view, rows_of
@@ -24,6 +28,8 @@ from apps.faces.models import Face, FaceDescriptor, List, ListFace
 from apps.faces.services import face_update, faces_delete, list_create, list_update, lists_delete
 from apps.imagestore.addresses import sample_of_address
 from apps.imagestore.admin import Picture, PicturesAdmin, face_sample
+
+MAX_CHOSEN = 100  # faces of one decision of the workbench
 
 
 def count_of(rows: QuerySet[Any]) -> Coalesce:
@@ -77,11 +83,12 @@ class FaceAdmin(PicturesAdmin, DeletingAdmin):
     search_help_text = "A part of external id, user data or login; or an id of face, event or account"
     date_hierarchy = "create_time"
     ordering = ("-id",)
+    actions = ("choose",)
     inlines = (LinkInline,)
-    readonly_fields = ("large_picture", "face_id", "account", "event", "events", "avatar", "person",
+    readonly_fields = ("large_picture", "face_id", "account", "work", "event", "events", "avatar", "person",
                        "descriptor_versions", "create_time", "last_update_time")  # fmt: skip
     fieldsets = (
-        (None, {"fields": ("large_picture", "external_id", "user_data", "person")}),
+        (None, {"fields": ("large_picture", "work", "external_id", "user_data", "person")}),
         ("Record", {"fields": ("face_id", "account", "event", "events", "avatar", "descriptor_versions",
                                "create_time", "last_update_time")}),
     )  # fmt: skip
@@ -125,6 +132,18 @@ class FaceAdmin(PicturesAdmin, DeletingAdmin):
     @display(description="event")
     def event(self, face: Any) -> SafeString:
         return found_by_id("events_event", face.event_id, viewer=face.viewer)
+
+    @display(description="person")
+    def work(self, face: Face) -> SafeString:
+        url = reverse("workbench:face", args=(face.face_id,))
+        return format_html('<a href="{}" class="luna-link">{}</a>', url, _("lists, similar faces and sightings"))
+
+    @action(description=_("Compare, merge, split or move selected faces"), permissions=["change"])
+    def choose(self, request: HttpRequest, queryset: QuerySet[Face]) -> HttpResponse:
+        """Show the selected faces on the page that merges, splits and moves them."""
+        ids = queryset.values_list("face_id", flat=True)[: MAX_CHOSEN + 1]
+        query = urlencode({"face": list(ids)}, doseq=True)
+        return HttpResponseRedirect(f"{reverse('workbench:selection')}?{query}")
 
     @display(description="events")
     def events(self, face: Face) -> SafeString:

@@ -11,11 +11,12 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioFilter, RangeDateTimeFilter
 from unfold.decorators import action, display
 
 from apps.accounts.adminbase import refusals_shown
-from apps.accounts.adminbase.display import found_by_id, may_view, page_named
+from apps.accounts.adminbase.display import found_by_id, may_view, page_named, similarity_bar
 from apps.accounts.auth.access import actor_of
 from apps.common.fields import parse_uuid
 from apps.common.parts import EVENTS
@@ -24,12 +25,13 @@ from apps.imagestore.admin import Picture, PicturesAdmin, thumbnail
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import pictures_view
 from apps.people.grouping import PeopleError
-from apps.people.models import Person
-from apps.people.selectors import Member, person_last_decision, person_members
-from apps.people.services import decision_undo, people_merge, person_name, person_split
+from apps.people.models import DecisionKind, Person, PersonDecision
+from apps.people.selectors import Member, people_similar, person_last_decision, person_members
+from apps.people.services import decision_undo, people_apart, people_merge, person_name, person_split
 
 MEMBERS_SHOWN = 120
 LISTS_SHOWN = 500
+SIMILAR_SHOWN = 12
 
 
 @admin.register(Person)
@@ -72,20 +74,22 @@ class PersonAdmin(PicturesAdmin):
         return person.decided
 
     @action(description="Merge selected groups", permissions=["change"])
-    def merge(self, request: HttpRequest, queryset: QuerySet[Person]) -> None:
-        """Merge the groups, which must be of one account."""
+    def merge(self, request: HttpRequest, queryset: QuerySet[Person]) -> HttpResponse | None:
+        """Merge the groups, which must be of one account. The page of the result has the button that undoes it."""
         rows = list(queryset)
         accounts = {row.account_id for row in rows}
         if len(accounts) > 1:
-            messages.error(request, "The groups belong to different accounts.")
-            return
-        _decide(
+            messages.error(request, _("The groups belong to different accounts."))
+            return None
+        account_id = accounts.pop()
+        decision = _decide(
             request,
-            "The groups are merged.",
+            _("The groups are merged."),
             lambda: people_merge(
-                account_id=accounts.pop(), person_ids=[row.person_id for row in rows], actor=actor_of(request)
+                account_id=account_id, person_ids=[row.person_id for row in rows], actor=actor_of(request)
             ),
         )
+        return None if decision is None else HttpResponseRedirect(_page_of(decision))
 
     @refusals_shown
     def change_view(
@@ -106,9 +110,10 @@ class PersonAdmin(PicturesAdmin):
     def _decided(self, request: HttpRequest, person: Person) -> HttpResponse:
         form, actor = request.POST, actor_of(request)
         chosen = [event_id for text in form.getlist("event") if (event_id := parse_uuid(text))]
+        others = [person_id for text in form.getlist("other") if (person_id := parse_uuid(text))]
         decisions: dict[str, tuple[str, Callable[[], Any]]] = {
             "name": (
-                "The group is named, and its face is enrolled.",
+                _("The group is named, and its face is enrolled."),
                 lambda: person_name(
                     account_id=person.account_id,
                     person_id=person.person_id,
@@ -119,20 +124,30 @@ class PersonAdmin(PicturesAdmin):
                 ),
             ),
             "split": (
-                "The chosen events are a group of their own.",
+                _("The chosen events are a group of their own."),
                 lambda: person_split(
                     account_id=person.account_id, person_id=person.person_id, event_ids=chosen, actor=actor
                 ),
             ),
+            "merge": (
+                _("The groups are merged."),
+                lambda: people_merge(account_id=person.account_id, person_ids=[person.person_id, *others], actor=actor),
+            ),
+            "apart": (
+                _("The groups are different people: later runs keep them apart."),
+                lambda: people_apart(account_id=person.account_id, person_ids=[person.person_id, *others], actor=actor),
+            ),
             "undo": (
-                "The decision is undone.",
+                _("The decision is undone."),
                 lambda: decision_undo(
                     account_id=person.account_id, decision_id=_number(form.get("decision", "")), actor=actor
                 ),
             ),
         }
         if (decision := decisions.get(form.get("decide", ""))) is not None:
-            _decide(request, *decision)
+            made = _decide(request, *decision)
+            if isinstance(made, PersonDecision) and made.kind == DecisionKind.MERGE:
+                return HttpResponseRedirect(_page_of(made))
         there = Person.everything.filter(pk=person.pk).exists()
         page = reverse("admin:people_person_change", args=(person.pk,))
         return HttpResponseRedirect(page if there else reverse("admin:people_person_changelist"))
@@ -142,6 +157,8 @@ class PersonAdmin(PicturesAdmin):
         members = person_members(person=person, limit=MEMBERS_SHOWN, after=start)
         shown = self._pictures(request, person, members)
         following = start + MEMBERS_SHOWN
+        similar = people_similar(person=person, limit=SIMILAR_SHOWN)
+        covers = self._pictures_of(request, person, [each.person.cover_event_id for each in similar])
         lists = List.objects.for_account(person.account_id).order_by("-pk")[:LISTS_SHOWN]
         return {
             **self.admin_site.each_context(request),
@@ -158,6 +175,15 @@ class PersonAdmin(PicturesAdmin):
                 }
                 for each in members
             ],
+            "similar": [
+                {
+                    "person": each.person,
+                    "picture": thumbnail(covers.get(each.person.cover_event_id), each.person, user=request.user),
+                    "similarity": similarity_bar(each.similarity),
+                    "apart": each.person.decided and person.decided,
+                }
+                for each in similar
+            ],
             "following": following if following < person.event_count else None,
             "lists": lists if may_view(request.user, List) else (),
             "may_decide": self.has_change_permission(request, person),
@@ -166,26 +192,37 @@ class PersonAdmin(PicturesAdmin):
 
     def _pictures(self, request: HttpRequest, person: Person, members: list[Member]) -> dict[UUID, Picture]:
         """Return the pictures of events by id, and write one audit line for them."""
-        if not may_view(request.user, StoredObject):
-            return {}
         page = page_named("events_event")
         found = {each.event.event_id: picture for each in members if (picture := page.picture_of(each.event))}
-        pictures_view(
-            page=f"person group {person.person_id}",
-            pictures={picture.object_id: person.account_id for picture in found.values()},
-            actor=actor_of(request),
-        )
+        return self._seen(request, person, found, f"person group {person.person_id}")
+
+    def _pictures_of(self, request: HttpRequest, person: Person, event_ids: list[UUID | None]) -> dict[Any, Picture]:
+        found = page_named("events_event").pictures_by_id({each for each in event_ids if each}) if event_ids else {}
+        return self._seen(request, person, found, f"people that resemble {person.person_id}")
+
+    def _seen(self, request: HttpRequest, person: Person, found: dict[Any, Picture], page: str) -> dict[Any, Picture]:
+        if not found or not may_view(request.user, StoredObject):
+            return {}
+        pictures = {picture.object_id: person.account_id for picture in found.values()}
+        pictures_view(page=page, pictures=pictures, actor=actor_of(request))
         return found
 
 
-def _decide(request: HttpRequest, done: str, decision: Callable[[], Any]) -> None:
-    """Execute a decision, and show its result or the reason why it is not possible."""
+def _page_of(decision: PersonDecision) -> str:
+    """Return the page of the group that a merge has left."""
+    left = Person.everything.filter(pk__in=decision.people).first()
+    return reverse("admin:people_person_change", args=(left.pk,)) if left else reverse("admin:people_person_changelist")
+
+
+def _decide(request: HttpRequest, done: str, decision: Callable[[], Any]) -> Any:
+    """Execute a decision, and show its result or the reason why it is not possible. Return the decision, or None."""
     try:
-        decision()
+        made = decision()
     except PeopleError as error:
         messages.error(request, str(error))
-    else:
-        messages.success(request, done)
+        return None
+    messages.success(request, done)
+    return made
 
 
 def _number(text: str) -> int:

@@ -16,6 +16,7 @@ class DecisionKind(models.TextChoices):
     NAME = "name"
     MERGE = "merge"
     SPLIT = "split"
+    APART = "apart"
 
 
 class Person(AccountOwned):

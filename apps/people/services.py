@@ -1,4 +1,4 @@
-"""Decisions of operators about groups: name, merge, split, and their undoing.
+"""Decisions of operators about groups: name, merge, split, keep apart, and their undoing.
 
 A decision confirms all events of the groups that it concerns: later runs keep them (`grouping`).
 """
@@ -26,6 +26,7 @@ from apps.tasks.event_faces import EVENT_COLUMNS, event_faces
 
 AUDITED = "person_group"
 KEPT_COLUMNS = ("id", "person_id", "name", "decided", "face_id")
+GONE = "Another operator may have merged it, or a later run replaced it. Nothing was changed."
 KEPT_DECISIONS = 100  # of an account; older ones cannot be undone
 
 
@@ -98,6 +99,18 @@ def person_split(
 
 
 @transaction.atomic
+def people_apart(*, account_id: UUID, person_ids: Sequence[UUID], actor: Actor | None = None) -> PersonDecision:
+    """Confirm groups as those of different people: later runs never join them.
+
+    Raises PeopleError for fewer than two groups.
+    """
+    people = _locked(account_id, person_ids)
+    if len(people) < 2:
+        raise PeopleError("Choose two groups or more.")
+    return _decided(account_id, DecisionKind.APART, people, _before(people), actor)
+
+
+@transaction.atomic
 def decision_undo(*, account_id: UUID, decision_id: int, actor: Actor | None = None) -> list[Person]:
     """Undo a decision, and return its groups. A face that naming has created is deleted.
 
@@ -137,7 +150,7 @@ def _locked(account_id: UUID, person_ids: Sequence[UUID]) -> list[Person]:
     found = {each.person_id: each for each in Person.objects.for_account(account_id).filter(person_id__in=person_ids)}
     for each in person_ids:
         if each not in found:
-            raise PeopleError(f"There is no group {each}. A later run may have replaced it.")
+            raise PeopleError(f"There is no group {each}. {GONE}")
     return [found[each] for each in dict.fromkeys(person_ids)]
 
 

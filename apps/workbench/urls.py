@@ -2,9 +2,20 @@
 
 from django.urls import path
 
-from apps.workbench.admin import pages
+from apps.workbench.admin import faces, pages, photographs
 
 app_name = "workbench"
 urlpatterns = [
     path("account/", pages.account_choose, name="account"),
+    path("try/", photographs.try_page, name="try"),
+    path("try/photograph/", photographs.try_photograph, name="try_photograph"),
+    path("enrol/", photographs.enrol_page, name="enrol"),
+    path("enrol/photographs/", photographs.enrol_photographs, name="enrol_photographs"),
+    path("faces/", faces.selection, name="selection"),
+    path("faces/decide/", faces.selection_decide, name="selection_decide"),
+    path("faces/undo/", faces.undo, name="undo"),
+    path("faces/<uuid:face_id>/", faces.face_page, name="face"),
+    path("faces/<uuid:face_id>/save/", faces.face_save, name="face_save"),
+    path("sightings/<uuid:event_id>/", faces.sighting_page, name="sighting"),
+    path("sightings/<uuid:event_id>/photograph/", faces.sighting_jpeg, name="sighting_jpeg"),
 ]

@@ -50,6 +50,13 @@ UNFOLD = {
         "navigation": [
             {"items": [{"title": "Overview", "icon": "dashboard", "link": reverse_lazy("admin:index")}]},
             {
+                "title": "Work",
+                "items": [
+                    _item("Try photographs", "frame_person", "workbench:try", "faces.view_face"),
+                    _item("Enrol photographs", "person_add", "workbench:enrol", "faces.add_face"),
+                ],
+            },
+            {
                 "title": "People",
                 "items": [
                     _page("Faces", "face", "faces_face"),

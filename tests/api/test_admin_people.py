@@ -153,3 +153,22 @@ def test_pages_of_a_large_group(site: Client, owner: Account, monkeypatch: pytes
     shown = [each["event_id"] for response in (first, second) for each in response.context["members"]]
     assert shown == [each.event_id for each in reversed(events)]
     assert second.context["following"] is None
+
+
+def test_resembling_groups_are_merged_or_kept_apart(site: Client, owner: Account) -> None:
+    """Two operators who merge the same groups: the second one reads that the other group is gone."""
+    person, other = group(owner, 2)[0], group(owner, 1)[0]
+    AuditRecord.objects.all().delete()
+    (similar,) = site.get(page(person)).context["similar"]
+    assert (similar["person"], similar["apart"]) == (other, False)
+    assert AuditRecord.objects.filter(object_type="pictures").count() == 2, "one line for members, one for the others"
+
+    assert "different people" in decide(site, person, decide="apart", other=str(other.person_id))
+    assert site.get(page(person)).context["similar"][0]["apart"]
+    assert decide(site, person, decide="merge", other=str(other.person_id)) == "The groups are merged."
+    assert len(members(person)) == 3
+    assert "Another operator may have merged it" in decide(site, person, decide="merge", other=str(other.person_id))
+    for _ in range(2):
+        decide(site, person, decide="undo", decision=site.get(page(person)).context["decision"].pk)
+    assert len(members(person)) == 2
+    assert len(members(other)) == 1

@@ -212,7 +212,19 @@ def test_account_choices_are_for_those_who_see_accounts(rows: dict[Any, Any], ro
 @pytest.mark.parametrize(
     ("role", "links"),
     [
-        ("operator", {"Overview", "Faces", "Lists", "Events", "Unknown people", "Stored pictures"}),
+        (
+            "operator",
+            {
+                "Overview",
+                "Try photographs",
+                "Enrol photographs",
+                "Faces",
+                "Lists",
+                "Events",
+                "Unknown people",
+                "Stored pictures",
+            },
+        ),
         ("auditor", {"Overview", "Audit log"}),
         ("administrator", {"Overview", "Faces", "Handlers", "Descriptor versions", "Accounts", "Audit log"}),
     ],
@@ -308,7 +320,7 @@ def test_migrate_gives_the_roles_back_what_the_table_says() -> None:
     operator.delete()
     call_command("migrate", verbosity=0)
     assert list(auditor.permissions.values_list("codename", flat=True)) == ["view_auditrecord"]
-    assert Group.objects.get(name=Role.OPERATOR).permissions.count() == 12
+    assert Group.objects.get(name=Role.OPERATOR).permissions.count() == 13
 
 
 def test_an_unknown_row_is_no_error(rows: dict[Any, Any]) -> None:

@@ -24,12 +24,13 @@ from apps.common.fields import parse_uuid
 from apps.people.grouping import PeopleError
 from apps.workbench.errors import WorkbenchError
 
-__all__ = ["account_chosen", "actor_of", "page", "principal_of", "refusal_text", "show"]
+__all__ = ["account_chosen", "account_of_form", "actor_of", "page", "principal_of", "refusal_text", "show"]
 
 View = Callable[..., HttpResponse]
 REFUSALS = (LunaError, PeopleError, WorkbenchError)
 ACCOUNT_KEY = "workbench_account"  # of the session
 ACCOUNTS_SHOWN = 500
+BUSY = 503
 
 
 def refusal_text(error: Exception) -> str:
@@ -42,6 +43,7 @@ def page(*permissions: str, part: bool = False) -> Callable[[View], View]:
 
     A refusal (LunaError, PeopleError, WorkbenchError) becomes a message: on the page that a form was sent from, on the
     first page for a page that cannot be shown, and in place of the answer for a `part` that scripts request.
+    A `part` of a busy platform is answered with 503, so that the script asks again.
     The view opens no transaction: services do.
     """
 
@@ -53,6 +55,8 @@ def page(*permissions: str, part: bool = False) -> Callable[[View], View]:
             try:
                 return view(request, *args, **kwargs)
             except REFUSALS as error:
+                if part and getattr(error, "status", 0) == BUSY:
+                    return HttpResponse(refusal_text(error), status=BUSY, headers=getattr(error, "headers", {}))
                 if part:
                     return render(request, "admin/workbench/refusal.html", {"refusal": refusal_text(error)})
                 messages.error(request, refusal_text(error))
@@ -92,6 +96,17 @@ def account_chosen(request: HttpRequest) -> Account:
     found = Account.objects.filter(pk=wanted, is_active=True).first() if wanted else None
     own: Any = request.user
     return found or own
+
+
+def account_of_form(request: HttpRequest) -> Account:
+    """Return the chosen account, which the form of the page must name: another tab may have chosen another since.
+
+    Raises WorkbenchError for a form of another account.
+    """
+    account = account_chosen(request)
+    if request.POST.get("account") != str(account.pk):
+        raise WorkbenchError(_("You work in another account now. Nothing was changed. Load the page again."))
+    return account
 
 
 def principal_of(account: Account) -> Principal:

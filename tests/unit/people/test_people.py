@@ -24,8 +24,9 @@ from apps.people.grouping import PeopleError, grouped
 from apps.people.jobs import clean_up
 from apps.people.models import Person, PersonDecision, PersonEvent
 from apps.people.proposals import DecisionsChangedError, Proposed, people_propose
-from apps.people.selectors import people_list, person_get, person_last_decision, person_members
-from apps.people.services import decision_undo, people_merge, person_name, person_split
+from apps.people.rows import people_refresh
+from apps.people.selectors import people_list, people_similar, person_get, person_last_decision, person_members
+from apps.people.services import decision_undo, people_apart, people_merge, person_name, person_split
 from apps.privacy.erasure import person_erase
 from tests.factories import make_account, make_event, make_version, unit_vectors
 from tests.unit.matching.test_components import expected, people
@@ -453,3 +454,37 @@ class TestCommand:
     def test_bad_threshold(self, account: Account) -> None:
         with pytest.raises(CommandError, match="0 to 1"):
             self.run("propose", "--account", account.account_id, "--threshold", "1.5")
+
+
+class TestKeepingApart:
+    def test_groups_that_are_not_the_same_person_stay_apart(self, account: Account) -> None:
+        """One proposal is split by two runs; a run with a low threshold does not join the decided groups again."""
+        vectors = same(4, seed=9)
+        first, second = events_of(account, vectors[:2]), events_of(account, vectors[2:])
+        people = []
+        for ids in (first, second):
+            person = Person.objects.create(account=account)
+            PersonEvent.objects.bulk_create(PersonEvent(person=person, event_id=each) for each in ids)
+            people.append(person)
+        people_refresh(account.pk)
+
+        similar = people_similar(person=Person.objects.for_account(account.pk).get(pk=people[0].pk), limit=5)
+        assert [each.person for each in similar] == [people[1]]
+        assert similar[0].similarity > 0.9
+
+        decision = people_apart(account_id=account.pk, person_ids=[each.person_id for each in people])
+        propose(account)
+        assert group_of(first[0]).pk != group_of(second[0]).pk
+        decision_undo(account_id=account.pk, decision_id=decision.pk)
+        propose(account)
+        assert group_of(first[0]).pk == group_of(second[0]).pk
+
+    def test_a_group_without_descriptor_resembles_none(self, account: Account) -> None:
+        person = Person.objects.create(account=account, cover_event_id=uuid4())
+        Person.objects.create(account=account, cover_event_id=uuid4())
+        assert people_similar(person=person, limit=5) == []
+
+    def test_one_group_alone(self, account: Account) -> None:
+        person = Person.objects.create(account=account)
+        with pytest.raises(PeopleError, match="two groups or more"):
+            people_apart(account_id=account.pk, person_ids=[person.person_id])
