@@ -4,8 +4,9 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 
-from django.db import close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from apps.common.process import PerProcess, Status
 from apps.common.wakeups import Listener
@@ -101,9 +102,22 @@ class Deliverer:
     def _settle(self) -> None:
         attempts = [*self._done]
         if attempts:
-            self.courier.settle(attempts)
+            self._store(attempts)
             for _ in attempts:
                 self._done.popleft()
+
+    def _store(self, attempts: Sequence[Attempt]) -> None:
+        """Store results; one that the database rejects does not stop the others: its callback is delivered again."""
+        try:
+            self.courier.settle(attempts)
+        except (OperationalError, InterfaceError, OSError):  # the database is away
+            raise
+        except Exception:
+            if len(attempts) == 1:
+                logger.exception("The result of callback %s cannot be stored", attempts[0].claimed.callback_id)
+                return
+            for each in attempts:
+                self._store([each])
 
     def _sleep(self, seconds: float) -> None:
         with self._changed:

@@ -156,7 +156,7 @@ def failed(failures: Sequence[Failed]) -> list[Refused]:
     columns: list[Any] = [
         [each.claimed.key for each in failures],
         [each.claimed.attempts for each in failures],
-        [min(each.delay_s, 10**9) for each in failures],
+        [min(float(each.delay_s), 1e9) for each in failures],  # psycopg accepts no array of mixed types
         [each.error for each in failures],
     ]
     with connection.cursor() as cursor:

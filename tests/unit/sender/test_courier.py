@@ -143,6 +143,17 @@ def test_dead_letters(account: Account, error: Exception, configure: Callable[..
     assert courier.status() == {"running": 0, "open_servers": 0, "delivered": 0, "failed": 0, "dead": 1}
 
 
+def test_permanent_and_temporary_failures_of_one_round(account: Account) -> None:
+    errors["a"], errors["b"] = PermanentError("400"), TransientError("500")
+    for name in "abc":
+        make(account, name)
+    courier = Courier()
+    work(courier)
+    rows = {row.target["name"]: row.dead_time is None for row in Callback.objects.unscoped()}
+    assert rows == {"a": False, "b": True}
+    assert courier.counts == {"dead": 1, "failed": 1, "delivered": 1}
+
+
 def test_an_unexpected_error_is_logged_and_retried(account: Account, caplog: pytest.LogCaptureFixture) -> None:
     make(account, "a")
     errors["a"] = ZeroDivisionError("of a secret")

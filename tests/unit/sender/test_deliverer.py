@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import DataError, connections
 
 from apps.accounts.models import Account
 from apps.sender.config import Callbacks
@@ -125,6 +125,24 @@ def test_a_database_that_is_away_loses_no_result(
     make_callback(account, Noted(name="a"))
     wait_for(lambda: not count())
     assert len(delivered) == 1
+
+
+def test_a_result_that_the_database_rejects_stops_no_other(
+    account: Account, start: Callable[[], Deliverer], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = start()
+    settle = worker.courier.settle
+
+    def failing(attempts: Any) -> None:
+        if any(each.claimed.target["name"] == "odd" for each in attempts):
+            raise DataError("cannot dump")
+        settle(attempts)
+
+    monkeypatch.setattr(worker.courier, "settle", failing)
+    make_callback(account, Noted(name="odd"))
+    wait_for(lambda: "cannot be stored" in caplog.text)
+    make_callback(account, Noted(name="a"))
+    wait_for(lambda: count() == 1)
 
 
 def test_a_stop_waits_for_running_attempts(
