@@ -17,6 +17,7 @@ from apps.accounts.adminbase.display import found_by_id, may_view, page_named, s
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.filters.enums import ObjectType
+from apps.common.parts import EVENTS, IMAGE_STORE, part_is_on
 from apps.common.scope import Scope
 from apps.events.models import Event
 from apps.faces.models import Face, List, ListFace
@@ -57,9 +58,10 @@ def face_page(request: HttpRequest, face_id: UUID) -> HttpResponse:
     threshold = _threshold(request)
     person = person_faces(account_id=face.account_id, faces=[face]) if face.external_id else [face]
     similar, problem = _similar(face)
+    sees_events = may_view(request.user, Event) and part_is_on(EVENTS)
     sightings = (
         face_sightings(account_id=face.account_id, face_id=face.face_id, threshold=threshold, limit=SIGHTINGS_SHOWN)
-        if may_view(request.user, Event)
+        if sees_events
         else []
     )
     of_faces = page_named("faces_face").pictures_by_id({each.object_id for each in similar})
@@ -102,7 +104,7 @@ def face_page(request: HttpRequest, face_id: UUID) -> HttpResponse:
             }
             for each in sightings
         ],
-        sees_events=may_view(request.user, Event),
+        sees_events=sees_events,
         threshold=f"{threshold:.2f}",
         may_change=request.user.has_perm(CHANGE),
     )
@@ -266,7 +268,7 @@ def undo(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(_place_of([each.face_id for each in change.faces]))
 
 
-@page(EVENTS_VIEW, PICTURES_VIEW)
+@page(EVENTS_VIEW, PICTURES_VIEW, parts=(EVENTS, IMAGE_STORE))
 @require_GET
 def sighting_page(request: HttpRequest, event_id: UUID) -> HttpResponse:
     """Show the source photograph of an event with the box of its face."""
@@ -290,7 +292,7 @@ def _seen_face(event: Event) -> UUID | None:
     return face_id if exists else None
 
 
-@page(EVENTS_VIEW, PICTURES_VIEW)
+@page(EVENTS_VIEW, PICTURES_VIEW, parts=(EVENTS, IMAGE_STORE))
 @require_GET
 @cache_control(no_store=True)
 def sighting_jpeg(request: HttpRequest, event_id: UUID) -> HttpResponse:

@@ -1,6 +1,6 @@
 """What all pages of the workbench share: permissions, refusals as messages, the chosen account, the common context."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,7 @@ from apps.accounts.models import Account
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
+from apps.common.parts import part_check
 from apps.people.grouping import PeopleError
 from apps.workbench.errors import WorkbenchError
 
@@ -38,9 +39,10 @@ def refusal_text(error: Exception) -> str:
     return error.detail if isinstance(error, LunaError) else str(error)
 
 
-def page(*permissions: str, part: bool = False) -> Callable[[View], View]:
+def page(*permissions: str, part: bool = False, parts: Sequence[str] = ()) -> Callable[[View], View]:
     """Decorate a view of the workbench: it requires a login of the admin site and all `permissions`.
 
+    `parts`: the services of the platform that it needs; while one is off, the page is refused with its error.
     A refusal (LunaError, PeopleError, WorkbenchError) becomes a message: on the page that a form was sent from, on the
     first page for a page that cannot be shown, and in place of the answer for a `part` that scripts request.
     A `part` of a busy platform is answered with 503, so that the script asks again.
@@ -53,6 +55,8 @@ def page(*permissions: str, part: bool = False) -> Callable[[View], View]:
             if not request.user.has_perms(permissions):
                 raise PermissionDenied
             try:
+                for each in parts:
+                    part_check(each)
                 return view(request, *args, **kwargs)
             except REFUSALS as error:
                 if part and getattr(error, "status", 0) == BUSY:

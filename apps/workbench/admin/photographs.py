@@ -18,6 +18,7 @@ from apps.common.config import Images, config
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.limits import image_too_large
+from apps.common.parts import HANDLERS
 from apps.faces.models import List
 from apps.handlers.config import HandlersLimits
 from apps.handlers.types import GeneratedEvent
@@ -38,14 +39,14 @@ THRESHOLD = 0.8  # docs/similarity.md: two false matches or fewer in 1,000 compa
 MAX_PIXEL = 1_000_000  # of a coordinate of a box
 
 
-@page(FACES_VIEW)
+@page(FACES_VIEW, parts=(HANDLERS,))
 @require_safe
 def try_page(request: HttpRequest) -> HttpResponse:
     """Show the page on which photographs are dropped."""
     return show(request, "admin/workbench/try.html", _("Try photographs"), **_choices(request))
 
 
-@page(FACES_ADD)
+@page(FACES_ADD, parts=(HANDLERS,))
 @require_safe
 def enrol_page(request: HttpRequest) -> HttpResponse:
     """Show the page on which photographs are enrolled as they are dropped."""
@@ -53,7 +54,7 @@ def enrol_page(request: HttpRequest) -> HttpResponse:
     return show(request, "admin/workbench/enrol.html", _("Enrol photographs"), most=most, **_choices(request))
 
 
-@page(FACES_VIEW, part=True)
+@page(FACES_VIEW, part=True, parts=(HANDLERS,))
 @require_POST
 def try_photograph(request: HttpRequest) -> HttpResponse:
     """Answer with the card of one photograph: boxes, estimations, matches, and forms that enrol its faces."""
@@ -82,7 +83,7 @@ def try_photograph(request: HttpRequest) -> HttpResponse:
     )
 
 
-@page(FACES_ADD, part=True)
+@page(FACES_ADD, part=True, parts=(HANDLERS,))
 @require_POST
 def enrol_photographs(request: HttpRequest) -> HttpResponse:
     """Enrol the photographs of the request as one face, and answer with its card."""

@@ -11,6 +11,7 @@ from django.urls import reverse
 from apps.accounts.models import Account, AuditRecord
 from apps.accounts.roles import Role
 from apps.accounts.services import account_update
+from apps.common.config import AdditionalServices
 from apps.faces.models import Face, FaceDescriptor, List
 from apps.faces.services import list_create
 from apps.imagestore.models import StoredObject
@@ -159,3 +160,11 @@ def test_rights(operator: Account) -> None:
             assert client.get(reverse(f"workbench:{name}")).status_code == expected
         for name in ("try_photograph", "enrol_photographs", "account"):
             assert client.post(reverse(f"workbench:{name}"), {"account": str(operator.pk)}).status_code == expected
+
+
+def test_without_the_service(desk: Client, operator: Account, configure: Any) -> None:
+    configure(AdditionalServices, luna_handlers=False)
+    assert desk.get(reverse("workbench:try")).status_code == 302
+    answer = enrol(desk, operator, ("a.jpg", astronaut()), name="x")
+    assert "wb-refusal" in answer
+    assert not Face.everything.exists()
