@@ -21,17 +21,28 @@ from tests.ws.server import serving
 
 
 @contextmanager
-def platform(threads: int, max_body_bytes: int = 10**6, proxies: Sequence[str] = ()) -> Iterator[int]:
+def platform(
+    threads: int, max_body_bytes: int = 10**6, proxies: Sequence[str] = (), *, websockets: bool = False
+) -> Iterator[int]:
     """Its port on loopback, where it trusts `proxies`. Tests that use it need `transactional_db`."""
     limits = Limits(threads=threads, reserved_threads=1, max_body_bytes=max_body_bytes)
     pool = WSGIPool(get_wsgi_application(), limits, check=check_request)
-    with serving(Proxies(pool, proxies)) as port:
+    with serving(Proxies(_with_websockets(pool) if websockets else pool, proxies)) as port:
         try:
             yield port
         finally:
             for lane, count in ((pool.lane, threads), (pool.reserved, 1)):
                 close_connections(lane, count)
             pool.close()
+
+
+def _with_websockets(pool: WSGIPool) -> Any:
+    from luna.asgi import websocket  # it makes a pool of its own, which no other test needs
+
+    async def by_type(scope: Any, receive: Any, send: Any) -> None:
+        await (websocket if scope["type"] == "websocket" else pool)(scope, receive, send)
+
+    return by_type
 
 
 class Closing:

@@ -8,8 +8,10 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter, RangeNumericFilter
 from unfold.decorators import display
 
@@ -20,12 +22,13 @@ from apps.common.fields import parse_uuid
 from apps.common.filters.enums import Emotion, EthnicGroup, Gender, Liveness, Mask, ObjectType
 from apps.common.parts import EVENTS
 from apps.events.models import Event
-from apps.imagestore.addresses import sample_of_address
-from apps.imagestore.admin import Picture, PicturesAdmin, face_sample, thumbnail
-from apps.imagestore.choices import Bucket
+from apps.imagestore.addresses import object_of_address, sample_of_address
+from apps.imagestore.admin import Box, Picture, PicturesAdmin, face_sample, photograph, thumbnail
+from apps.imagestore.choices import Bucket, holds_pictures
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import pictures_view
 
+RECT = ("x", "y", "width", "height")
 ESTIMATIONS = (
     ("gender", Gender, ""),
     ("emotion", Emotion, ""),
@@ -101,7 +104,7 @@ class EventAdmin(PicturesAdmin):
     date_hierarchy = "create_time"
     ordering = ("-create_time", "-id")
     fieldsets = (
-        (None, {"fields": ("large_picture", "person", "tag_names", "candidates")}),
+        (None, {"fields": ("links", "large_picture", "photographs", "person", "tag_names", "candidates")}),
         ("Where and when", {"fields": ("source", "create_time", "end_time", "insert_time", "track_id", "place")}),
         ("Record", {"fields": ("event_id", "account", "handler", "face", "external_id", "user_data", "lists",
                                "detections", "meta_text")}),
@@ -117,6 +120,18 @@ class EventAdmin(PicturesAdmin):
                     return Picture(bucket, sample_id)
         return None
 
+    def sources_of(self, event: Event) -> dict[Picture, list[Box]]:
+        """Return the stored source images of an event, each with the boxes of its face and body."""
+        found: dict[Picture, list[Box]] = {}
+        for detection in (*event.face_detections, *event.body_detections):
+            stored = object_of_address(str(detection.get("image_origin") or ""), behind_host=True)
+            rect = (detection.get("detection") or {}).get("rect") or {}
+            if stored is not None and holds_pictures(stored[0]):
+                boxes = found.setdefault(Picture(*stored), [])
+                if all(isinstance(rect.get(side), int) for side in RECT):
+                    boxes.append((rect["x"], rect["y"], rect["width"], rect["height"]))
+        return found
+
     def pictures_by_id(self, event_ids: Iterable[UUID]) -> dict[UUID, Picture]:
         """Return the pictures of events by `event_id`."""
         rows = Event.everything.filter(event_id__in=list(event_ids)).only(
@@ -125,9 +140,12 @@ class EventAdmin(PicturesAdmin):
         return {row.event_id: picture for row in rows if (picture := self.picture_of(row))}
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """Pass the candidates to the event. Their pictures leave one audit line."""
+        """Pass the candidates to the event. Their pictures leave one audit line, and so do the source images."""
         if (event := kwargs.get("obj")) is not None:
             event.shown_candidates = self._candidates(request, event)
+            event.shown_sources = self.sources_of(event) if may_view(request.user, StoredObject) else {}
+            pictures = {picture.object_id: event.account_id for picture in event.shown_sources}
+            pictures_view(page=f"source images of {event.event_id}", pictures=pictures, actor=actor_of(request))
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _candidates(self, request: HttpRequest, event: Event) -> list[dict[str, Any]]:
@@ -149,6 +167,22 @@ class EventAdmin(PicturesAdmin):
             }
             for each in found
         ]
+
+    @display(description=_("actions"))
+    def links(self, event: Any) -> SafeString:
+        """Link the pages of the workbench that start from this event."""
+        offered = (("trace", _("Trace this person")), ("match", _("Match")))
+        return format_html_join(
+            " ",
+            '<a class="luna-button" href="{}?event={}">{}</a>',
+            ((reverse(f"workbench:{page}"), event.event_id, text) for page, text in offered),
+        )
+
+    @display(description=_("source images"))
+    def photographs(self, event: Any) -> SafeString:
+        alt = _("source image of %(event)s, with a box around the person") % {"event": event}
+        shown = ((photograph(each, boxes, alt, user=event.viewer),) for each, boxes in event.shown_sources.items())
+        return format_html_join("", "{}", shown) or NOTHING
 
     @display(description="event", header=True)
     def name(self, event: Event) -> list[str]:

@@ -28,7 +28,7 @@ from apps.events.config import EventsSearch
 from apps.events.meta_index import meta_indexes
 from apps.events.models import Event, EventDescriptor
 from apps.events.partitions import EPOCH, key_at
-from apps.events.positions import Order, Positions
+from apps.events.positions import Order, Position, Positions
 
 DESCRIPTORS = Descriptors(table="events_eventdescriptor", owner="event_id")
 INDEXED_LIFETIME_S = 60
@@ -58,8 +58,11 @@ def events_page(
     order: Order = "desc",
     columns: Collection[str] = (),
     now: datetime | None = None,
+    after: Position | None = None,
 ) -> list[Event]:
     """Return a page of events ordered by time, newest first by default, with one query (conditions on `meta`: two).
+
+    `after`: the last event of the page before, if the caller knows it; `page` then only gives the size.
 
     A search without any of `WINDOW_TERMS` covers `default_window_days` before `now`. `columns`: the columns to load,
     empty for all. The query reads the keys of the page first, most often from one index alone, and then 10 to 1000
@@ -72,7 +75,7 @@ def events_page(
     keys = ("-create_time", "-id") if order == "desc" else ("create_time", "id")
     matching = events_filter(scope=scope, filters=filters).order_by(*keys)
     positions = Positions(scope=scope, filters=asked, page=page, order=order)
-    before = positions.before()
+    before = after or positions.before()
     wanted = matching[page.slice] if before is None else matching.filter(before.beyond(order))[: page.size]
     keys_of_page: Any = wanted.values("pk")
     if _searches_meta(filters):
@@ -80,7 +83,7 @@ def events_page(
             keys_of_page = list(wanted.values_list("pk", flat=True))
     events: QuerySet[Event] = Event.objects.for_scope(scope).filter(pk__in=keys_of_page)
     found = list(events.only(*columns, *(("create_time",) if columns else ())).order_by(*keys))
-    if len(found) == page.size:
+    if len(found) == page.size and after is None:
         positions.keep(found[-1])
     return found
 

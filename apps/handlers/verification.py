@@ -63,6 +63,24 @@ def verifications_make(
     IMAGE_STORE_DISABLED for a policy that stores samples, the errors of `candidates_resolve`, and those of the stages
     `recognise`, `screen` and `write`.
     """
+    tried = verifications_try(
+        principal=principal, policies=policies, candidates=candidates, inputs=inputs, params=params
+    )  # fmt: skip
+    return replace(tried, run=execute(tried.run, (write,)))
+
+
+def verifications_try(
+    *,
+    principal: Principal,
+    policies: VerifierPolicies,
+    candidates: Sequence[Reference],
+    inputs: Inputs,
+    params: EventParams,
+) -> Verification:
+    """Compare as `verifications_make` does, and decide what it would store, without writing.
+
+    Raises the errors of `verifications_make` except those of `write`.
+    """
     if not candidates:
         raise LunaError(errors.NO_CANDIDATES)
     if policies.storage_policy.needs_image_store:
@@ -78,7 +96,7 @@ def verifications_make(
     comparisons = verify(
         probes=[_probe(event) for event in run.events], candidates=resolved, threshold=policies.verification_threshold
     )
-    return Verification(run=execute(run, (decide, write)), comparisons=tuple(comparisons))
+    return Verification(run=execute(run, (decide,)), comparisons=tuple(comparisons))
 
 
 def _comparable(inputs: Inputs, version: DescriptorVersion) -> Inputs:

@@ -1,6 +1,8 @@
 """Admin page of stored pictures and objects, and the thumbnails of other pages."""
 
 import io
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -14,6 +16,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import cache_control
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageOps
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
@@ -34,9 +38,15 @@ from apps.imagestore.models import StoredBucket, StoredObject
 from apps.imagestore.selectors import object_get
 from apps.imagestore.services import object_bytes, object_delete, object_view, pictures_view
 
-THUMBNAIL_PIXELS = 480
+THUMBNAIL_PIXELS, PHOTOGRAPH_PIXELS = 480, 1280
+MAX_BOXES = 100
+BOX = re.compile(r"-?[0-9]{1,6}(,-?[0-9]{1,6}){3}")
+BOX_COLOURS = ("white", "#e11d48")  # the outer line is visible on dark pictures, the inner one on light ones
 SEEN_S = 900  # for this time the audit line of a page covers the thumbnails that the page links
 BUCKETS = {bucket.value: readable(audit_type(bucket)) for bucket in Bucket}
+
+
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +68,29 @@ def thumbnail(picture: Picture | None, alt: object, *, user: Any = None, large: 
 
     Loading it leaves an audit line, unless `user` is given: the user of a page with a line for all of its pictures.
     """
+    size = "luna-large" if large else "luna-small"
+    return _image("imagestore_thumbnail", picture, alt, size, {}, user)
+
+
+def photograph(picture: Picture | None, boxes: Iterable[Box], alt: object, *, user: Any = None) -> SafeString:
+    """Return an <img> of a source image with boxes around persons, or a dash without a picture.
+
+    `boxes`: x, y, width and height in pixels of the upright picture. Loading leaves an audit line, as of `thumbnail`.
+    """
+    drawn = [",".join(str(int(side)) for side in box) for box in list(boxes)[:MAX_BOXES]]
+    return _image("imagestore_photograph", picture, alt, "luna-photograph", {"box": drawn}, user)
+
+
+def _image(
+    route: str, picture: Picture | None, alt: object, style: str, query: dict[str, Any], user: Any
+) -> SafeString:  # fmt: skip
     if picture is None:
         return NOTHING
-    url = reverse("admin:imagestore_thumbnail", args=(picture.bucket, picture.object_id))
     if user is not None:
-        url += "?" + urlencode({"seen": _signature(picture, user)})
-    size = "luna-large" if large else "luna-small"
-    return format_html('<img src="{}" loading="lazy" alt="{}" class="luna-thumbnail {}">', url, alt, size)
+        query = {**query, "seen": _signature(picture, user)}
+    address = reverse(f"admin:{route}", args=(picture.bucket, picture.object_id))
+    url = f"{address}?{urlencode(query, doseq=True)}" if query else address
+    return format_html('<img src="{}" loading="lazy" alt="{}" class="luna-thumbnail {}">', url, alt, style)
 
 
 def _signed(picture: Picture, user: Any) -> str:
@@ -153,25 +179,22 @@ class StoredObjectAdmin(PicturesAdmin, DeletingAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.thumbnail_view)
         own = path("<path:bucket>/<uuid:object_id>/thumbnail/", view, name="imagestore_thumbnail")
-        return [own, *super().get_urls()]
+        whole = self.admin_site.admin_view(self.photograph_view)
+        other = path("<path:bucket>/<uuid:object_id>/photograph/", whole, name="imagestore_photograph")
+        return [own, other, *super().get_urls()]
 
     @staticmethod
     @cache_control(no_store=True)
     def thumbnail_view(request: HttpRequest, bucket: str, object_id: UUID) -> HttpResponse:
         """Answer with a small JPEG of a stored picture. Requires the permission to view stored pictures."""
-        if not may_view(request.user, StoredObject):
-            raise PermissionDenied
-        if not holds_pictures(bucket):
-            raise Http404("there is no such picture")
-        try:
-            if _is_seen(Picture(bucket, object_id), request.user, request.GET.get("seen", "")):
-                stored = object_get(scope=Scope(None), bucket=bucket, object_id=object_id)
-            else:
-                stored = object_view(scope=Scope(None), bucket=bucket, object_id=object_id, actor=actor_of(request))
-            jpeg = _small_jpeg(object_bytes(stored=stored))
-        except (LunaError, OSError) as error:
-            raise Http404("there is no such picture") from error
-        return HttpResponse(jpeg, content_type="image/jpeg", headers={"X-Content-Type-Options": "nosniff"})
+        return _picture_answer(request, Picture(bucket, object_id), _small_jpeg)
+
+    @staticmethod
+    @cache_control(no_store=True)
+    def photograph_view(request: HttpRequest, bucket: str, object_id: UUID) -> HttpResponse:
+        """Answer with an upright JPEG of a stored picture with the boxes of the query, `box=x,y,width,height`."""
+        boxes = [box for text in request.GET.getlist("box")[:MAX_BOXES] if (box := _box(text)) is not None]
+        return _picture_answer(request, Picture(bucket, object_id), lambda data: jpeg_of(boxed(upright(data), boxes)))
 
     def delete_rows(self, request: HttpRequest, rows: list[Any]) -> None:
         for row in rows:
@@ -205,12 +228,66 @@ class StoredBucketAdmin(DeletingAdmin):
             bucket_delete(name=bucket.name, actor=actor_of(request))
 
 
+def _picture_answer(request: HttpRequest, picture: Picture, small_of: Callable[[bytes], bytes]) -> HttpResponse:
+    """Answer with a JPEG of a stored picture. The read leaves an audit line unless that of a page covers it.
+
+    Raises PermissionDenied without the permission to view stored pictures, Http404 for a missing or invalid picture.
+    """
+    if not may_view(request.user, StoredObject):
+        raise PermissionDenied
+    if not holds_pictures(picture.bucket):
+        raise Http404("there is no such picture")
+    names: dict[str, Any] = {"scope": Scope(None), "bucket": picture.bucket, "object_id": picture.object_id}
+    try:
+        if _is_seen(picture, request.user, request.GET.get("seen", "")):
+            stored = object_get(**names)
+        else:
+            stored = object_view(**names, actor=actor_of(request))
+        jpeg = small_of(object_bytes(stored=stored))
+    except (LunaError, OSError) as error:
+        raise Http404("there is no such picture") from error
+    return HttpResponse(jpeg, content_type="image/jpeg", headers={"X-Content-Type-Options": "nosniff"})
+
+
+def _box(text: str) -> Box | None:
+    """Return the box of a parameter, None for another text."""
+    if not BOX.fullmatch(text):
+        return None
+    x, y, width, height = map(int, text.split(","))
+    return (x, y, width, height) if width > 0 and height > 0 else None
+
+
 def _small_jpeg(data: bytes) -> bytes:
     """Decode a picture and return a small JPEG. Raises LunaError or OSError for invalid data."""
     with open_image(data) as image, decoding(image, data, max_pixels=config(Images).max_pixels):
         image.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
         small = image.convert("RGB")
         small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+    return jpeg_of(small)
+
+
+def upright(data: bytes) -> Pillow.Image:
+    """Decode a picture and turn it upright. Raises LunaError or OSError for invalid data."""
+    with open_image(data) as image, decoding(image, data, max_pixels=config(Images).max_pixels):
+        turned: Pillow.Image = ImageOps.exif_transpose(image).convert("RGB")
+        return turned
+
+
+def boxed(picture: Pillow.Image, boxes: Iterable[Box]) -> Pillow.Image:
+    """Return a smaller copy with boxes around persons. `boxes`: in pixels of `picture`, which is upright."""
+    small = picture.copy()
+    small.thumbnail((PHOTOGRAPH_PIXELS, PHOTOGRAPH_PIXELS))
+    scale, draw = small.width / picture.width, ImageDraw.Draw(small)
+    for x, y, width, height in boxes:
+        sides = [x * scale, y * scale, (x + width) * scale, (y + height) * scale]
+        for inset, colour in zip((0, 2), BOX_COLOURS, strict=True):
+            left, top, right, bottom = sides[0] - inset, sides[1] - inset, sides[2] + inset, sides[3] + inset
+            draw.rectangle((left, top, max(left, right), max(top, bottom)), outline=colour, width=2)
+    return small
+
+
+def jpeg_of(image: Pillow.Image) -> bytes:
+    """Encode a picture."""
     jpeg = io.BytesIO()
-    small.save(jpeg, "JPEG", quality=85)
+    image.save(jpeg, "JPEG", quality=85)
     return jpeg.getvalue()

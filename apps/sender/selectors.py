@@ -1,7 +1,8 @@
 """Check whether the credentials that opened a websocket are still valid."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 from apps.accounts.auth.authentication import is_trusted
@@ -16,13 +17,14 @@ from apps.common.times import utc_now
 class Session:
     """The account and token that opened a websocket. `digest` changes when their credentials or rights change.
 
-    `verified` is False for a `Luna-Account-Id`.
+    `verified` is False for a `Luna-Account-Id`. `site`: opened by a page of the admin site, whose permission decides.
     """
 
     account_id: UUID
     token_id: UUID | None
     verified: bool
     digest: str
+    site: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,34 @@ def listener_of(principal: Principal) -> Listener | None:
     return next((Listener(session, principal.sees_all_accounts) for session in sessions), None)
 
 
+def site_listener_of(user: Any) -> Listener:
+    """Return a user of the admin site as a listener to all accounts, whose events the site shows to the user.
+
+    The permission to view events is checked again while the websocket is open.
+    """
+    return Listener(Session(user.pk, None, True, _account_digest(user), site=True), sees_all_accounts=True)
+
+
 def valid_sessions(*, sessions: Collection[Session]) -> set[Session]:
-    """Return the sessions whose account and token are valid and unchanged. Two queries."""
+    """Return the sessions whose account and token are valid and unchanged.
+
+    Two queries, and up to three for each user of the site.
+    """
     keys = {(session.account_id, session.token_id, session.verified) for session in sessions}
-    return _current_sessions(keys) & set(sessions)
+    current = _current_sessions(keys)
+    viewers = {account_id for account_id in {each.account_id for each in sessions if each.site}
+               if _may_view_events(account_id)}  # fmt: skip
+    return {
+        each
+        for each in sessions
+        if replace(each, site=False) in current and (not each.site or each.account_id in viewers)
+    }
+
+
+def _may_view_events(account_id: UUID) -> bool:
+    """Return whether an account has a role or type with this permission now."""
+    account = Account.objects.filter(pk=account_id, is_active=True).first()
+    return account is not None and bool(account.is_staff) and bool(account.has_perm("events.view_event"))
 
 
 def _current_sessions(keys: Collection[tuple[UUID, UUID | None, bool]]) -> set[Session]:

@@ -25,7 +25,8 @@ def _key(ticket: str) -> str:
 def ticket_create(*, listener: Listener) -> str:
     """Return a new ticket for the credentials of `listener`. Raises LunaError REDIS_DISCONNECTED."""
     ticket, session = secrets.token_urlsafe(BYTES), listener.session
-    kept = [session.account_id, session.token_id, session.verified, session.digest, listener.sees_all_accounts]
+    kept = [session.account_id, session.token_id, session.verified, session.digest, session.site,
+            listener.sees_all_accounts]  # fmt: skip
     client().set(_key(ticket), orjson.dumps(kept), ex=LIFETIME_S)
     return ticket
 
@@ -38,6 +39,6 @@ def ticket_redeem(*, ticket: str) -> Listener | None:
     kept = client().getdel(_key(ticket))
     if kept is None:
         return None
-    account_id, token_id, verified, digest, sees_all_accounts = orjson.loads(kept)
-    session = Session(UUID(account_id), None if token_id is None else UUID(token_id), verified, digest)
+    account_id, token_id, verified, digest, site, sees_all_accounts = orjson.loads(kept)
+    session = Session(UUID(account_id), None if token_id is None else UUID(token_id), verified, digest, site)
     return Listener(session, sees_all_accounts) if valid_sessions(sessions=[session]) else None

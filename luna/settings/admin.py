@@ -54,6 +54,10 @@ UNFOLD = {
                 "items": [
                     _item("Try photographs", "frame_person", "workbench:try", "faces.view_face"),
                     _item("Enrol photographs", "person_add", "workbench:enrol", "faces.add_face"),
+                    _item("Match", "compare", "workbench:match", "events.view_event"),
+                    _item("Live wall", "live_tv", "workbench:wall", "events.view_event"),
+                    _item("Search events", "search", "workbench:events", "events.view_event"),
+                    _item("Trace a person", "route", "workbench:trace", "events.view_event"),
                 ],
             },
             {

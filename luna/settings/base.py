@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 import environ
 from celery.schedules import crontab
+from xstatic.pkg import leaflet
 
 from apps.accounts.config import Passwords, Registration
 from apps.common.config import (
@@ -166,7 +167,7 @@ TEMPLATES = [
 ]
 
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [BASE_DIR / "static", ("leaflet", leaflet.BASE_DIR)]
 WHITENOISE_USE_FINDERS = True  # serves files from the packages: no `collectstatic`
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 

@@ -57,7 +57,8 @@ BLUR = ".luna-thumbnail { filter: blur(7px); }"
 # Texts that do not fit their cell, pages wider than the screen, and lists wider than their frame.
 CLIPPED = """() => {
   const wide = document.documentElement.scrollWidth - window.innerWidth;
-  const cells = [...document.querySelectorAll('#content td, #content th, .readonly, .luna-panel *')]
+  const places = '#content td, #content th, .readonly, .luna-panel *:not(input, textarea)';
+  const cells = [...document.querySelectorAll(places)]
     .filter(cell => cell.offsetParent && cell.scrollWidth > cell.clientWidth + 1 && cell.clientWidth)
     .filter(cell => getComputedStyle(cell).overflowX !== 'visible' || cell.getBoundingClientRect().left < 0
       || cell.getBoundingClientRect().left + cell.scrollWidth > window.innerWidth)

@@ -31,7 +31,7 @@ View = Callable[..., HttpResponse]
 SEARCH_S = 5  # parts of texts are found by reading all rows: PostgreSQL's core has no index for them
 
 
-def _limit_statements(limit: str) -> None:
+def limit_statements(limit: str) -> None:
     """Set the time limit of each further statement of the transaction."""
     with connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL statement_timeout TO {limit}")
@@ -112,7 +112,7 @@ class LunaAdmin(ModelAdmin):
         try:
             with transaction.atomic():
                 if request.GET:
-                    _limit_statements(f"'{SEARCH_S}s'")
+                    limit_statements(f"'{SEARCH_S}s'")
                 response: Any = super().changelist_view(request, context)
                 if "cl" in (getattr(response, "context_data", None) or {}):
                     listed = response.context_data["cl"]
@@ -121,7 +121,7 @@ class LunaAdmin(ModelAdmin):
                     self.rows_shown(request, list(listed.result_list))
                     response.render()  # may query as well
                 if request.GET:
-                    _limit_statements("DEFAULT")
+                    limit_statements("DEFAULT")
         except OperationalError as error:
             if not request.GET or not isinstance(error.__cause__, QueryCanceled):
                 raise

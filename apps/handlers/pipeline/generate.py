@@ -39,6 +39,17 @@ def generate_events(
     return events_store(events_recognise(run))
 
 
+def events_try(*, principal: Principal, policies: Policies, inputs: Inputs, params: EventParams) -> Run:
+    """Recognise, match, tag and decide as `generate_events` does, without writing or sending anything.
+
+    `events` of the run have their decisions, `objects` what would be stored. Event plugins that fill `meta` do run.
+    Raises the errors of `generate_events` except those of `write`.
+    """
+    screened = events_recognise(Run(principal=principal, policies=policies, inputs=inputs, params=params))
+    with enrolling(screened, execute(screened, DECISION)) as decided:
+        return decided
+
+
 def events_recognise(run: Run) -> Run:
     """Recognise and screen the pictures of a run, without writing. Raises the errors of `generate_events`."""
     storage = run.policies.storage_policy
