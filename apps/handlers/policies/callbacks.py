@@ -20,6 +20,7 @@ HTTP, MQTT, WEBSOCKETS = "http", "mqtt", "luna-ws-notification"
 MAX_URL_CHARACTERS = 2048
 MAX_TIMEOUT_S = 60
 MAX_HEADERS = 30
+MQTT_DEFAULTS = {"qos": 1, "retain": 0}
 HTTP_PARAMS, MQTT_PARAMS = ("headers", "secret"), ("topic", "qos", "retain")
 # Headers that the HTTP client sets; a callback cannot override them.
 OWN_HEADERS = HEADERS | {"authorization", "connection", "content-length", "content-type", "host", "transfer-encoding"}
@@ -122,6 +123,14 @@ class CallbackSerializer(PolicySerializer):
     def policy(**values: Any) -> CallbackPolicy:  # type: ignore[override]
         return CallbackPolicy(target=_target(values), enable=values["enable"], filters=values["filters"])
 
+    @staticmethod
+    def filled(values: dict[str, Any]) -> dict[str, Any]:
+        """Return the values of a response with the parameters of the type."""
+        if values["type"] == MQTT:
+            params = {name: value for name, value in values["params"].items() if name not in HTTP_PARAMS}
+            return {**values, "params": MQTT_DEFAULTS | params}
+        return values
+
 
 def _target(values: Mapping[str, Any]) -> Target | None:
     """Return the target of a callback, None for websockets. Raises ValidationError."""
@@ -143,7 +152,8 @@ def _target(values: Mapping[str, Any]) -> Target | None:
     if "topic" not in params:
         raise serializers.ValidationError({"params": {"topic": "This field is required."}})
     common = _common(url, authorization, params)
-    return MqttTopic(topic=params["topic"], qos=params.get("qos", 1), retain=params.get("retain", False), **common)
+    quality = {name: params.get(name, default) for name, default in MQTT_DEFAULTS.items()}
+    return MqttTopic(topic=params["topic"], qos=quality["qos"], retain=bool(quality["retain"]), **common)
 
 
 def webhook(url: str, authorization: Mapping[str, Any], params: Mapping[str, Any]) -> Webhook:

@@ -13,6 +13,7 @@ from apps.common.filters import FilterSerializer
 from apps.common.filters.serializers import filters_shown
 from apps.common.validation import StrictSerializer
 from apps.handlers.policies import PoliciesSerializer
+from apps.handlers.policies.callbacks import CallbackSerializer
 from apps.handlers.policies.face_quality import ChecksSerializer
 from apps.handlers.policies.match import CandidatesField
 from apps.handlers.policies.verifier import VerifierPoliciesSerializer
@@ -52,7 +53,8 @@ def _value(serializer: StrictSerializer, name: str, given: Any) -> Any:
             return None
         return _filled(field, given or {})
     if isinstance(field, serializers.ListField) and isinstance(field.child, StrictSerializer):
-        return [_filled(field.child, item) for item in given or ()]
+        items = [_filled(field.child, item) for item in given or ()]
+        return [field.child.filled(item) for item in items] if isinstance(field.child, CallbackSerializer) else items
     return _default(serializer, name, field) if given is None else shown(field, given)
 
 

@@ -290,7 +290,10 @@ class TestHandlers:
         policies = {
             "detect_policy": {"estimate_quality": 1, "yaw_threshold": None, "mask_states": [1]},
             "match_policy": [{"label": "vip", "candidates": {"list_id": str(uuid4()), "user_data": None}}],
-            "storage_policy": {"face_policy": {"store_face": 1, "link_to_lists_policy": [{"list_id": str(uuid4())}]}},
+            "storage_policy": {
+                "face_policy": {"store_face": 1, "link_to_lists_policy": [{"list_id": str(uuid4())}]},
+                "callbacks": [{"type": "mqtt", "url": "mqtt://broker", "params": {"topic": "a"}}],
+            },
         }
         path = make_handler(client, policies)
         shown = client.get(path).json()["policies"]
@@ -303,6 +306,8 @@ class TestHandlers:
         storage = shown["storage_policy"]
         assert (storage["event_policy"]["store_event"], storage["attribute_policy"]["ttl"]) == (1, 300)
         assert storage["face_policy"]["link_to_lists_policy"][0]["filters"] == {}
+        common = {"timeout": 60, "content_type": JSON}
+        assert storage["callbacks"][0]["params"] == {"topic": "a", "qos": 1, "retain": 0, **common}
         assert client.get("/6/handlers").json()["handlers"][0]["policies"] == shown
         assert client.put(path, {"policies": shown}, JSON).status_code == 204
         assert client.get(path).json()["policies"] == shown
