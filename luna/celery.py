@@ -3,7 +3,7 @@
 import os
 
 from celery import Celery
-from celery.signals import beat_init, worker_init, worker_ready
+from celery.signals import beat_init, worker_init, worker_ready, worker_shutdown
 from django.conf import settings
 
 from luna.startup import readable_settings, require_checks
@@ -80,3 +80,11 @@ def execute_tasks(**kwargs: object) -> None:
     from apps.tasks.machine.dispatcher import dispatcher  # Django is set up now
 
     dispatcher()
+
+
+@worker_shutdown.connect
+def give_tasks_back(**kwargs: object) -> None:
+    """End the running stages of background tasks, which other workers continue, before what they use is closed."""
+    from apps.tasks.machine.dispatcher import dispatcher  # Django is set up now
+
+    dispatcher.close()

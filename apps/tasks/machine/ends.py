@@ -61,7 +61,7 @@ def split_end(run: StageRun, parts: Sequence[Part]) -> None:
         raise LunaError(errors.SUBTASKS_DISPATCH_FAILED, "the type defines no subtask")
     with transaction.atomic(durable=True):
         run.hold()
-        count = run.store_errors()
+        rows[0].count_errors = run.store_errors()  # so that the task's number is the sum of its subtasks' at any time
         run.write_ending()
         try:
             Subtask.objects.bulk_create(rows, batch_size=BATCH)
@@ -72,7 +72,7 @@ def split_end(run: StageRun, parts: Sequence[Part]) -> None:
             lease_time=None,
             attempts=0,
             count_task_parts_all=sum(part.parts for part in parts),
-            count_errors=F("count_errors") + count,
+            count_errors=rows[0].count_errors,
             last_update_time=now,
         )
 
@@ -100,9 +100,9 @@ def process_end(run: StageRun, result_id: UUID | None) -> None:
         subtasks = Subtask.objects.filter(task_id=run.task_id)
         sums = subtasks.aggregate(done=Sum("parts_done"), total=Sum("parts_all"), errors=Sum("count_errors"))
         task.count_task_parts_done, task.count_task_parts_all = sums["done"], sums["total"]
+        task.count_errors = sums["errors"]
         task.last_update_time = now
         if not subtasks.filter(subtask_status__in=UNFINISHED).exists():
-            task.count_errors += sums["errors"]
             if subtasks.count() == 1:
                 task.task_status, task.end_time, task.result_id = TaskStatus.DONE, now, result_id
             else:
@@ -133,12 +133,14 @@ def stage_fail(run: StageRun, error: LunaError) -> None:
     """Fail the task of a stage with an error; its other subtasks are cancelled. Raises StageCancelled and LeaseLost."""
     with transaction.atomic(durable=True), task_locked(run.task_id) as task:
         run.hold()
-        run.store_errors()
+        count = run.store_errors()
         if run.unit.subtask_id is not None:
             mine = Subtask.objects.filter(subtask_id=run.unit.key)
-            mine.update(subtask_status=TaskStatus.FAILED, end_time=utc_now(), **NO_CHECKPOINT)
+            failed = {"subtask_status": TaskStatus.FAILED, "end_time": utc_now()}
+            mine.update(**failed, **NO_CHECKPOINT, count_errors=F("count_errors") + count)
             subtasks_changed(task, mine)
-        task_stop(task, TaskStatus.FAILED, error, subtask_id=run.unit.subtask_id)
+            count = 0
+        task_stop(task, TaskStatus.FAILED, error, subtask_id=run.unit.subtask_id, uncounted=count)
 
 
 def subtasks_sweep(**chosen: Any) -> None:
@@ -150,15 +152,20 @@ def subtasks_sweep(**chosen: Any) -> None:
             _subtasks_cancel(task, left)
 
 
-def task_stop(task: Task, status: TaskStatus, error: LunaError, *, subtask_id: int | None = None) -> None:
+def task_stop(
+    task: Task, status: TaskStatus, error: LunaError, *, subtask_id: int | None = None, uncounted: int = 0
+) -> None:
     """End a locked task before its work is done: store the reason, and cancel its unfinished subtasks.
 
-    Subtasks that store a checkpoint at this moment are left to their workers, and to `subtasks_sweep`.
+    Subtasks that store a checkpoint at this moment are left to their workers, and to `subtasks_sweep`. `uncounted`: the
+    number of errors of a split or a merge that failed.
     """
     now = utc_now()
     error_row(error, task_id=task.task_id, subtask_id=subtask_id).save()
     task.task_status, task.end_time, task.last_update_time = status, now, now
     task.lease_token = task.lease_time = None
+    subtasks = Subtask.objects.filter(task_id=task.task_id).aggregate(errors=Sum("count_errors"))
+    task.count_errors = (subtasks["errors"] or 0) + uncounted + 1
     task.save(update_fields=CHANGED)
     _subtasks_cancel(task, Subtask.objects.filter(subtask_status__in=UNFINISHED))
     task_changed(task)

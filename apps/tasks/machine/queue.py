@@ -271,12 +271,13 @@ def renew(units: Mapping[Unit, Progress]) -> None:
 def release(unit: Unit, *, failed: bool = False) -> None:
     """Give a stage back, unless it ended or another worker has it.
 
-    `failed`: count an attempt, and let the stage wait before the next one.
+    `failed`: count an attempt, and let the stage wait before the next one. A stage that was given back has at least one
+    attempt, so that its next claim does not report its beginning again.
     """
     pause_s = FIRST_PAUSE_S * 2**unit.attempts if failed else 0.0
     table, key, status = _table(unit)
     _execute(
-        f"""UPDATE {table} SET {status} = %s, lease_token = NULL, attempts = attempts + %s,
+        f"""UPDATE {table} SET {status} = %s, lease_token = NULL, attempts = greatest(attempts + %s, 1),
             lease_time = clock_timestamp() + %s * interval '1 second'
         WHERE {key} = %s AND lease_token = %s""",  # noqa: S608 (names of our own columns)
         [COLLECTING if unit.stage is Stage.MERGE else PENDING, int(failed), pause_s, unit.key, unit.token],
@@ -290,14 +291,15 @@ def revoke(account_ids: Collection[UUID]) -> None:
     """
     ids = [*account_ids]
     _execute(
-        f"""UPDATE tasks_subtask AS subtask SET lease_token = NULL, lease_time = NULL
+        f"""UPDATE tasks_subtask AS subtask
+        SET lease_token = NULL, lease_time = NULL, attempts = greatest(subtask.attempts, 1)
         FROM tasks_task AS task
         WHERE task.task_id = subtask.task_id AND (task.account_id = ANY(%s) OR task.account_id IS NULL)
             AND subtask_status = {IN_PROGRESS} AND subtask.lease_token IS NOT NULL""",  # noqa: S608 (our own constants)
         [ids],
     )
     _execute(
-        f"""UPDATE tasks_task SET lease_token = NULL, lease_time = NULL,
+        f"""UPDATE tasks_task SET lease_token = NULL, lease_time = NULL, attempts = greatest(attempts, 1),
             task_status = CASE task_status WHEN {IN_PROGRESS} THEN {PENDING} ELSE task_status END
         WHERE (account_id = ANY(%s) OR account_id IS NULL)
             AND task_status IN ({IN_PROGRESS}, {COLLECTING}) AND lease_token IS NOT NULL""",  # noqa: S608

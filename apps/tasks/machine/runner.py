@@ -95,6 +95,7 @@ def _attempt(run: StageRun) -> None:
         run.content = content_read(task_type, run.task.content, now=run.create_time)
         STAGES[unit.stage](run, task_type)
     except LunaError as error:
+        run.check()  # an error of a stage that was told to end says nothing about the task
         logger.info("%s of task %s failed: %s", unit.stage, unit.task_id, error)
         _discard(unit)
         if error.status >= MAY_PASS and unit.attempts + 1 < MAX_ATTEMPTS:
@@ -105,6 +106,7 @@ def _attempt(run: StageRun) -> None:
         connection.close()
         raise
     except Exception as error:
+        run.check()
         logger.exception("%s of task %s failed", unit.stage, unit.task_id)
         _discard(unit)
         ends.stage_fail(run, LunaError(errors.INTERNAL_ERROR, type(error).__name__))

@@ -150,6 +150,7 @@ class Estimator(TaskType):
         """Raises LunaError HANDLER_NOT_FOUND for a deleted handler, the errors of sources and of event generation."""
         if not run.state.get("is_whole"):
             _estimate(run)
+        run.progress(run.state["done"], run.state["done"])  # also after a death behind the last checkpoint
         return output_bytes(subtask_id=run.subtask_id) if results_are_stored() else None
 
 
@@ -176,7 +177,6 @@ def _estimate(run: SubtaskRun) -> None:
             recognising.shutdown(wait=False, cancel_futures=True)
     with run.checkpoint({"is_whole": True, "done": done}, parts_done=done):
         pass
-    run.progress(done, done)
 
 
 def _template(run: SubtaskRun) -> Run:

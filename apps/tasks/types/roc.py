@@ -218,6 +218,7 @@ def _counted(run: SubtaskRun, objects: Objects, version: DescriptorVersion) -> P
         start, counts = run.state["row"], PairCounts.unpacked(zlib.decompress(run.blob), limit)
     counts = counts or PairCounts.empty(limit)
     total, stored = len(objects.labels), time.monotonic()
+    run.progress(start, total)
     for rows in row_blocks(total, start):
         run.check()
         counts.add(objects.vectors, objects.labels, rows, version.calibration, run.content["threshold_hit_top"])

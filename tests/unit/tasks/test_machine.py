@@ -20,7 +20,7 @@ from apps.sender.models import Callback
 from apps.tasks import jobs
 from apps.tasks.choices import TaskStatus
 from apps.tasks.config import Tasks
-from apps.tasks.machine import ends, runner
+from apps.tasks.machine import ends, queue, runner
 from apps.tasks.machine.dispatcher import heartbeat
 from apps.tasks.machine.queue import MAX_ATTEMPTS, Stage
 from apps.tasks.machine.runs import Lease
@@ -323,6 +323,57 @@ class TestFailures:
         with installed(Numbers()):
             run_all()
         assert (TaskError.objects.count(), fresh(task).count_errors) == (3, 4)
+
+    @pytest.mark.parametrize("error", [LunaError(errors.FACE_NOT_FOUND, 1), RuntimeError("The engine is closed.")])
+    def test_an_error_of_a_stage_whose_worker_stops(self, owner: Account, error: Exception) -> None:
+        """What the stage uses may be closed already: another worker continues."""
+
+        def stops(run: SubtaskRun, number: int) -> None:
+            if number == 1:
+                run.lease.ended = LeaseLost  # type: ignore[attr-defined]
+                raise error
+
+        hook = {"type": "http", "url": "http://a/b"}
+        policy = {"task_callbacks": [hook], "subtask_callbacks": [hook]}
+        task = make_task(Numbers(at=stops), {"until": 3}, account_id=owner.pk, notification_policy=policy)
+        with installed(Numbers(at=stops)):
+            queue.release(next_unit())
+            run_next()
+            run_next()
+            next_unit()
+            queue.revoke([owner.pk])
+        with installed(Numbers()):
+            run_all()
+        assert (fresh(task).task_status, fresh(task).count_errors) == (TaskStatus.DONE, 1)
+        assert result_of(task)["result"] == [0, 1, 2]
+        reported = [orjson.loads(each.payload) for each in Callback.objects.unscoped().order_by("pk")]
+        names = ("task_status", "subtask_status")
+        assert sorted((name, each[name]) for each in reported for name in names if name in each) == [
+            ("subtask_status", TaskStatus.IN_PROGRESS),
+            ("subtask_status", TaskStatus.DONE),
+            ("task_status", TaskStatus.IN_PROGRESS),
+            ("task_status", TaskStatus.DONE),
+        ]
+
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_errors_are_counted_once(self, owner: Account, fails: bool) -> None:
+        """Those of the split, of checkpoints that a heartbeat has summed up, of the end, and the reason of failure."""
+
+        class Split(Numbers):
+            def split(self, run: TaskRun) -> Iterator[Part]:
+                run.error(LunaError(errors.FACE_NOT_FOUND, 1))
+                yield from super().split(run)
+
+        def beat(run: SubtaskRun, number: int) -> None:
+            heartbeat([run.lease])  # type: ignore[attr-defined]
+            if number == 3 and fails:
+                raise LunaError(errors.CLUSTERING_OBJECTS_NOT_FOUND)
+
+        task = make_task(Split(at=beat), {"until": 4, "subtasks": 2}, account_id=owner.pk)
+        with installed(Split(at=beat)):
+            run_all()
+        assert fresh(task).task_status == (TaskStatus.FAILED if fails else TaskStatus.DONE)
+        assert fresh(task).count_errors == TaskError.objects.count() == (4 if fails else 5)
 
 
 class TestCancellation:
