@@ -2,9 +2,11 @@
 
 import logging
 import textwrap
+import time
 from datetime import UTC, datetime
 from typing import Any
 
+import ecs_logging
 import orjson
 
 from apps.common.request_id import current_request_id
@@ -25,6 +27,17 @@ class ExceptionsFilter(logging.Filter):
         return record.exc_info is not None
 
 
+class LevelFilter(logging.Filter):
+    """Passes lines of one level: ERROR (with CRITICAL), WARNING, INFO or DEBUG."""
+
+    def __init__(self, level: str) -> None:
+        super().__init__()
+        self.level = logging.getLevelNamesMapping()[level]
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return min(record.levelno, logging.ERROR) // 10 * 10 == self.level
+
+
 # Control characters and line separators: text of clients must not begin a line or colour a terminal.
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
     code: f"\\u{code:04x}" for code in (0x2028, 0x2029)
@@ -33,7 +46,19 @@ _ESCAPES_OF_LINES = {code: escape for code, escape in _ESCAPES.items() if chr(co
 
 
 class TextFormatter(logging.Formatter):
-    """Formats a message as one line without control characters. Lines of a traceback follow it, indented."""
+    """Formats a message as one line without control characters.
+
+    Lines of a traceback follow it, indented, or with `multiline` False on the same line. Times are local or in UTC.
+    """
+
+    def __init__(self, fmt: str, *, utc: bool = False, multiline: bool = True) -> None:
+        super().__init__(fmt)
+        self.converter = time.gmtime if utc else time.localtime
+        self.multiline = multiline
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return text if self.multiline else text.replace("\n", "\\n")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (of logging)
         return super().formatMessage(record).translate(_ESCAPES)
@@ -61,3 +86,35 @@ class JSONFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str).decode()
+
+
+class ECSFormatter(ecs_logging.StdlibFormatter):
+    """Formats a line as one JSON object of the Elastic Common Schema.
+
+    The request id is `trace.id`; `extra={"fields": …}` becomes the fields of `ECS_FIELDS`, others are `luna.<name>`.
+    """
+
+    def format_to_ecs(self, record: logging.LogRecord) -> dict[str, Any]:
+        fields = dict(getattr(record, "fields", {}))
+        if "ms" in fields:
+            fields["execution_time"] = fields.pop("ms") / 1000
+        line = super().format_to_ecs(record)
+        line.pop("fields", None)
+        line["trace"] = {"id": line.pop("request_id", None)}
+        for name, value in fields.items():
+            *path, last = ECS_FIELDS.get(name, f"luna.{name}").split(".")
+            place = line
+            for key in path:
+                place = place.setdefault(key, {})
+            place[last] = value
+        return line
+
+
+# `http.response.execution_time` is not part of the schema; LUNA PLATFORM has it, in seconds.
+ECS_FIELDS = {
+    "method": "http.request.method",
+    "route": "url.path",
+    "status": "http.response.status_code",
+    "execution_time": "http.response.execution_time",
+    "error_code": "error.code",
+}

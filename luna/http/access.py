@@ -69,6 +69,7 @@ def write_access(
                 "status": status,
                 "ms": ms,
                 "account_id": str(account) if account else None,
+                **({"error_code": notes[ERROR_CODE]} if notes.get(ERROR_CODE) else {}),
             }
         },
     )

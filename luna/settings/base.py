@@ -41,6 +41,7 @@ from luna.embedded.addresses import celery_broker_url, database_url, networks_di
 from luna.embedded.defaults import SUPERVISED_ADDRESS
 from luna.embedded.secrets import secret_key
 from luna.settings.admin import UNFOLD  # noqa: F401
+from luna.settings.logging import logging_configuration
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 _var = var_dir()
@@ -62,6 +63,7 @@ use_stored(
 )
 if _supervised := os.environ.get(SUPERVISED_ADDRESS):
     installation_defaults(ExternalAddress, origin=_supervised)
+installation_defaults(Logger, folder_with_logs=_var / "log")
 installation_defaults(ImageStore, local_storage=_var / "image-store")
 _device = os.environ.get("LUNA_DEVICE", "")  # an invalid one is reported for this variable alone
 installation_defaults(MatcherDevice, device=_device if re.fullmatch(r"cuda(:[0-9]{1,2})?", _device) else "cpu")
@@ -324,46 +326,4 @@ FILE_UPLOAD_TEMP_DIR = config(Directories).tmp
 FILE_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024**2
 
 # --- Logging --------------------------------------------------------------------------------------------------
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {
-        "request_id": {"()": "apps.common.logs.RequestIdFilter"},
-        "exceptions": {"()": "apps.common.logs.ExceptionsFilter"},
-    },
-    "formatters": {
-        "default": {
-            "()": "apps.common.logs.TextFormatter",
-            "format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s",
-        },
-        "json": {"()": "apps.common.logs.JSONFormatter"},
-    },
-    "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "formatter": config(Logger).format,
-            "filters": ["request_id"],
-        },
-    },
-    "root": {"handlers": ["console"], "level": config(Logger).log_level},
-    "loggers": {
-        # Exceptions of pages; the API's exception handler logs its own.
-        "django.request": {"level": "ERROR", "filters": ["exceptions"]},
-        # Their lines of lower levels contain queries of websockets, headers with credentials, and URLs; httpx writes a
-        # line per call of an inference server, smbprotocol one per message, FAISS several about the processor.
-        **{
-            name: {"level": "WARNING"}
-            for name in (
-                "uvicorn",
-                "httpx",
-                "httpcore",
-                "urllib3",
-                "botocore",
-                "boto3",
-                "smbprotocol",
-                "spnego",
-                "faiss.loader",
-            )
-        },
-    },
-}
+LOGGING = logging_configuration()

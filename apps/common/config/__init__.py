@@ -22,6 +22,7 @@ from apps.common.config.door import (
 from apps.common.config.errors import SettingsError
 from apps.common.config.groups import GROUPS, Group, Scope, Section, Settings, group, ordered, setting
 from apps.common.config.installation import version, web_processes
+from apps.common.config.logger import Logger
 from apps.common.config.platform import (
     AdditionalServices,
     Decoding,
@@ -31,7 +32,6 @@ from apps.common.config.platform import (
     Http,
     Images,
     IpNetwork,
-    Logger,
     OutgoingRequests,
     Pages,
     Paging,

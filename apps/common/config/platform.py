@@ -85,18 +85,6 @@ class Services(Settings):
     salt_old: SecretStr = setting(SecretStr(""), "Salt of `FERNET_PASSPHRASE_OLD`.", env="SALT_OLD")
 
 
-@group("LUNA_API_LOGGER", scope=Scope.START)
-class Logger(Settings):
-    """Log lines of all processes."""
-
-    log_level: Literal["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"] = setting(
-        "INFO", "Lowest level that is logged.", env="LUNA_LOG_LEVEL"
-    )
-    format: Literal["default", "json"] = setting(
-        "default", "Form of the lines: text, or one JSON object per line.", env="LUNA_LOG_FORMAT"
-    )
-
-
 @group("LUNA_WEB", scope=Scope.START)
 class Web(Settings):
     """Host names, origins and proxies that the platform trusts."""
