@@ -86,7 +86,8 @@ def trail_of(*, scope: Scope, reference: Reference, kind: Kind, similarity: floa
     near.sort(key=lambda each: (each[0].create_time, each[0].pk))
     sightings: list[Sighting] = []
     for event, value in near:
-        pause = event.create_time - sightings[-1].event.create_time if sightings else None
+        before = sightings[-1].event.create_time if sightings else None
+        pause = None if before is None else timedelta(seconds=round((event.create_time - before).total_seconds()))
         sightings.append(Sighting(event, value, pause))
     complete = len(found) <= SIGHTINGS_SHOWN
     return Trail(sightings, _by_source(sightings), version, stated_fmr(version, similarity), complete)
