@@ -7,7 +7,8 @@ from apps.common.config import GROUPS, config, version
 from apps.common.json_types import Example, Json, TimeJson
 from apps.common.times import format_time, utc_now
 from apps.descriptors.versions import versions_used
-from apps.monitoring.features import features
+from apps.licenses.selectors import license_state
+from apps.licenses.shapes import LicenseJson, license_shape
 from apps.monitoring.service_versions import versions
 from apps.monitoring.usage import UsageJson, usage
 
@@ -22,12 +23,6 @@ class DescriptorCountJson(TypedDict):
     descriptor_version: int
     faces: int
     events: int
-
-
-class LicenseJson(TypedDict):
-    """The licence."""
-
-    license: Annotated[bool, "Whether the licence is valid."]
 
 
 class SystemInfoJson(TypedDict):
@@ -56,7 +51,7 @@ def system_info() -> SystemInfoJson:
             {"descriptor_version": each.number, "faces": each.faces, "events": each.events} for each in versions_used()
         ],
         "settings": settings_shown(),
-        "license": {"license": bool(features()["license"])},
+        "license": license_shape(license_state()),
         "stats": usage(),
     }
 

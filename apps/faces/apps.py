@@ -9,8 +9,11 @@ class FacesConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.faces import consistency, erasure
+        from apps.faces.selectors import described_count
         from apps.faces.thin import THIN_FACES
+        from apps.licenses.selectors import register_faces
 
+        register_faces(described_count)
         holdings.register(
             self.label,
             Holding(

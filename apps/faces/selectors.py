@@ -160,6 +160,11 @@ def attributes_count(*, scope: Scope, filters: Filters) -> int:
     return faces_filter(scope=scope, filters=filters).filter(attribute__isnull=False).count()
 
 
+def described_count() -> int:
+    """Count the faces with descriptors or basic attributes of all accounts, which the licence limits."""
+    return FaceAttribute.objects.count()
+
+
 def face_get(*, scope: Scope, face_id: UUID) -> FaceRow:
     """Return the face with its lists. Raises LunaError FACE_NOT_FOUND."""
     found = _read(BY_ID, [face_id, scope.account_id, scope.account_id])

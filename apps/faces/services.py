@@ -23,6 +23,7 @@ from apps.faces.links import batches, faces_lock, faces_lock_of_lists, link, lis
 from apps.faces.models import Face, FaceAttribute, FaceDescriptor, List, ListDeletion, ListFace
 from apps.faces.selectors import face_attribute_get
 from apps.faces.types import AttributeData, FaceDraft
+from apps.licenses.services import faces_allow
 
 MAX_AVATAR_CHARACTERS = 256
 DRAFT_COLUMNS = tuple(
@@ -35,13 +36,15 @@ def face_create(*, account_id: UUID, draft: FaceDraft) -> Face:
 
     Raises LunaError LISTS_NOT_FOUND for an unknown list, BAD_AVATAR_URL for an avatar that is not a URL,
     ATTRIBUTE_IN_USE for a temporary attribute of another face, EMPTY_ATTRIBUTE, SAMPLES_WITHOUT_ATTRIBUTE or
-    DUPLICATE_DESCRIPTOR_VERSIONS for an invalid attribute. An error aborts the caller's transaction.
+    DUPLICATE_DESCRIPTOR_VERSIONS for an invalid attribute, and the errors of `faces_allow`. An error aborts the
+    caller's transaction.
     """
     return faces_create(account_id=account_id, drafts=[draft])[0]
 
 
 def faces_create(*, account_id: UUID, drafts: Sequence[FaceDraft]) -> list[Face]:
     """Create several faces, all or none, with as many statements as one. Raises the errors of `face_create`."""
+    faces_allow(sum(draft.attribute is not None for draft in drafts))
     for draft in drafts:
         avatar_check(draft.avatar)
         if draft.attribute is not None:
@@ -141,12 +144,13 @@ def face_attribute_set(
     """Replace the attribute of a face; the new one has the next generation.
 
     Raises LunaError FACE_NOT_FOUND, ATTRIBUTE_IN_USE, EMPTY_ATTRIBUTE, SAMPLES_WITHOUT_ATTRIBUTE,
-    DUPLICATE_DESCRIPTOR_VERSIONS.
+    DUPLICATE_DESCRIPTOR_VERSIONS, and the errors of `faces_allow`.
     """
     attribute_check(attribute)
     with transaction.atomic():
         face = _face_lock(account_id, face_id)
         before = FaceAttribute.objects.filter(face=face).first()
+        faces_allow(0 if before else 1)
         _attribute_delete(face)
         _attribute_create(face, attribute, attribute_id, before.generation + 1 if before else 0)
         face.save(update_fields=("last_update_time",))

@@ -35,6 +35,7 @@ ESTIMATIONS = ("people_counter", "face_quality", "body_attributes", "liveness", 
 Names = Callable[[], Collection[str]]
 _available: list[Names] = []
 _unavailable: list[Names] = []
+_license: list[tuple[Callable[[], bool], Callable[[str], bool]]] = []
 
 
 def register_estimations(names: Names, *, unavailable: Names) -> None:
@@ -45,6 +46,11 @@ def register_estimations(names: Names, *, unavailable: Names) -> None:
     _available[:], _unavailable[:] = [names], [unavailable]
 
 
+def register_license(is_valid: Callable[[], bool], is_licensed: Callable[[str], bool]) -> None:
+    """Register the licence: whether it is in force, and whether it includes an estimation of `ESTIMATIONS`."""
+    _license[:] = [(is_valid, is_licensed)]
+
+
 def features() -> Mapping[str, object]:
     """Return `license`, `estimations` and `components` as booleans, `unavailable_estimations` and `limits`."""
     available = {name for names in _available for name in names()}
@@ -53,8 +59,10 @@ def features() -> Mapping[str, object]:
     for component, part in SWITCHES.items():
         components[component] &= part_is_on(part)
     return {
-        "license": True,
-        "estimations": {name: name in available for name in ESTIMATIONS},
+        "license": all(is_valid() for is_valid, _ in _license),
+        "estimations": {
+            name: name in available and all(is_licensed(name) for _, is_licensed in _license) for name in ESTIMATIONS
+        },
         "unavailable_estimations": sorted(name for names in _unavailable for name in names()),
         "limits": request_limits(),
         "components": components,

@@ -32,6 +32,7 @@ from apps.common.parts import SENDER, part_check
 from apps.common.redis_client import AWAY, RedisAwayError
 from apps.common.request_id import HEADER, accept_request_id, current_request_id
 from apps.common.validation import checked_parameters
+from apps.licenses.selectors import license_require
 from apps.sender import selectors
 from apps.sender.config import Sender
 from apps.sender.hub import Close, Subscription, hub
@@ -182,9 +183,10 @@ async def events_socket(scope: Mapping[str, Any], receive: Receive, send: Send) 
 async def _subscribe(handshake: Handshake) -> tuple[Subscription, Sequence[Missed]]:
     """Authenticate, join the hub, and find the missed events: later ones are queued by the hub already.
 
-    Raises LunaError, SENDER_DISABLED if the Sender is disabled.
+    Raises LunaError, SENDER_DISABLED if the Sender is disabled, LICENSE_PROBLEM.
     """
     part_check(SENDER)
+    await in_thread(license_require)()
     handshake.check_host()
     handshake.check_origin()
     listener, last_event_id = await in_thread(handshake.authenticate)(), handshake.last_event_id()

@@ -7,6 +7,7 @@ from typing import Any
 from apps.common.parts import HANDLERS, IMAGE_STORE, TASKS, part_check
 from apps.common.scope import Scope
 from apps.common.validation import checked_data
+from apps.licenses.selectors import license_require
 from apps.tasks.secrets import content_open
 from apps.tasks.types.base import TaskType
 
@@ -27,9 +28,10 @@ def content_check(
     """Check a content, and that the services which its type requires are on, for a new task or schedule.
 
     Relative times count from `now`. Raises LunaError INVALID_JSON, IMAGE_STORE_DISABLED, HANDLERS_DISABLED and those of
-    the type. TASKS_DISABLED while tasks are off.
+    the type. TASKS_DISABLED while tasks are off, LICENSE_PROBLEM.
     """
     part_check(TASKS)
+    license_require()
     if task_type.needs.image_store:
         part_check(IMAGE_STORE)
     if task_type.needs.handlers:

@@ -107,6 +107,7 @@ INSTALLED_APPS = [
     "apps.common",
     "apps.monitoring",
     "apps.configurator",
+    "apps.licenses",
     "apps.imagestore",
     "apps.faces",
     "apps.events",
@@ -225,6 +226,7 @@ CELERY_BEAT_SCHEDULE = {
     "groups of people": {"task": "people.clean_up", "schedule": crontab(hour=1, minute=30)},
     "schedules of tasks": {"task": "tasks.schedules", "schedule": 5.0, "options": {"expires": 15.0}},
     "results without a task": {"task": "tasks.results", "schedule": crontab(minute="5-59/10")},
+    "notices of the license": {"task": "licenses.watch", "schedule": crontab(hour=0, minute=5)},
     "audit log retention": {"task": "accounts.audit_prune", "schedule": crontab(hour=2, minute=0)},
 }
 

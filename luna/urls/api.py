@@ -21,6 +21,7 @@ urlpatterns = [
     path("6/", include("apps.sender.api.urls")),
     path("4/", include("apps.administration.api.urls")),
     path("1/", include("apps.imagestore.api.bucket_urls")),
+    path("1/", include("apps.licenses.api.urls")),
     path("6/plugins/", include(plugins().urls())),
     path("", include("luna.urls.docs")),
 ]

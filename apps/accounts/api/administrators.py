@@ -53,3 +53,4 @@ class AdministratorView(LunaView):
 
     authentication_classes = (AdministratorAuthentication,)
     permission_classes = (AdministratorPermission,)
+    licensed = False  # a licence is installed with them

@@ -53,6 +53,7 @@ AdminVersionJson = Annotated[
 
 class AdminVersionView(LunaView):
     public = True
+    licensed = False
 
     @extend_schema(summary="Version of Admin", responses={200: AdminVersionJson})
     def get(self, request: Request) -> Response:

@@ -60,6 +60,7 @@ TAGS = {
     "credentials": "Verification of credentials.",
     "buckets": "Buckets of the Image Store, below `/1`.",
     ADMIN: "Accounts, tasks and data of all accounts, below `/4`; for administrators.",
+    "license": "Features and limits of the license, below `/1`.",
     SERVICE: "Version, features and health of the platform.",
 }
 """Resources with their descriptions, in the order of the document. The first name in a path is the resource, but all

@@ -18,6 +18,15 @@ from apps.common.fields import parse_uuid
 from apps.common.parameters import HEADER, unknown_names
 from apps.common.parts import part_check
 
+Gate = Callable[..., None]
+_gates: list[Gate] = []
+
+
+def register_gate(gate: Gate) -> None:
+    """Register a check of every request, after its permissions: `gate(licensed=…, method=…)`."""
+    _gates.append(gate)
+
+
 ALWAYS_KNOWN = frozenset({"account_id"})  # `read_scope` reads it
 BY_BODY: tuple[()] = ()
 """A value of `permissions`: the required rights depend on the body, and the view checks them (`require_right`)."""
@@ -50,7 +59,8 @@ class LunaView(APIView):
     `public = True` opens all methods without credentials, `public = ("POST",)` only the named ones. A public view with
     a `resource` ("sdk", "iso", "liveness") still checks credentials if they are sent, and the token's `resources`.
 
-    `parts`: the optional parts of the platform (`common.parts`) that must be on.
+    `parts`: the optional parts of the platform (`common.parts`) that must be on. `licensed`: whether the resource needs
+    a valid licence where one is required; service resources and the administration work without.
 
     The work of DRF's base class that is the same for all requests is done once per class: a look-up takes a tenth less
     time.
@@ -61,6 +71,7 @@ class LunaView(APIView):
     public: ClassVar[bool | tuple[str, ...]] = False
     resource: ClassVar[str] = ""
     parts: ClassVar[tuple[str, ...]] = ()
+    licensed: ClassVar[bool] = True
     format_kwarg = None  # of DRF: no path names a format
 
     @classmethod
@@ -104,14 +115,16 @@ class LunaView(APIView):
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         """Check the method before authentication. The API has no versions and throttles of DRF.
 
-        Raises LunaError METHOD_NOT_ALLOWED, those of `part_check`, BAD_QUERY_PARAMETERS in the strict mode, and
-        those of authentication and permissions.
+        Raises LunaError METHOD_NOT_ALLOWED, those of gates and of `part_check`, BAD_QUERY_PARAMETERS in the strict
+        mode, and those of authentication and permissions.
         """
         if request.method not in self.allowed_methods:
             raise LunaError(errors.METHOD_NOT_ALLOWED)
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         self.perform_authentication(request)
         self.check_permissions(request)
+        for gate in _gates:
+            gate(licensed=self.licensed, method=str(request.method))
         for part in self.parts:
             part_check(part)
         if (unknown := self._unknown_parameters(request)) and config(QueryParameters).refuse_unknown:

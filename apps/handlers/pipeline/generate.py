@@ -18,6 +18,7 @@ from apps.handlers.pipeline.stages.tag import tag
 from apps.handlers.pipeline.stages.write import write
 from apps.handlers.policies import Policies
 from apps.handlers.types import EventParams
+from apps.licenses.services import faces_allow
 from apps.recognition.inputs.types import Inputs
 
 RECOGNITION = (recognise, screen, fill)
@@ -32,8 +33,8 @@ def generate_events(
 
     Each person gives an event; a request that aggregates gives one event of all persons. An invalid picture does not
     affect the other pictures. Its error is raised only if it is the single picture of the request. Raises LunaError
-    SENDER_DISABLED or IMAGE_STORE_DISABLED for policies that need what is disabled, and the errors of `recognise`,
-    `screen`, `match` and `write`.
+    SENDER_DISABLED or IMAGE_STORE_DISABLED for policies that need what is disabled, those of `faces_allow` for policies
+    that store faces, and the errors of `recognise`, `screen`, `match` and `write`.
     """
     run = Run(principal=principal, policies=policies, inputs=inputs, params=params, handler_id=handler_id)
     return events_store(events_recognise(run))
@@ -50,6 +51,13 @@ def events_try(*, principal: Principal, policies: Policies, inputs: Inputs, para
         return decided
 
 
+def policies_licensed(policies: Policies) -> None:
+    """Check that the licence includes all that policies ask for. Raises the errors of the licence."""
+    if policies.storage_policy.face_policy.store_face:
+        faces_allow(0)
+    policies.recognition_request(use_exif=True, face_warps=False, body_warps=False)
+
+
 def events_recognise(run: Run) -> Run:
     """Recognise and screen the pictures of a run, without writing. Raises the errors of `generate_events`."""
     storage = run.policies.storage_policy
@@ -57,6 +65,8 @@ def events_recognise(run: Run) -> Run:
         part_check(SENDER)
     if storage.needs_image_store:
         part_check(IMAGE_STORE)
+    if storage.face_policy.store_face:
+        faces_allow(0)
     return execute(run, RECOGNITION)
 
 

@@ -56,6 +56,7 @@ VersionsJson = Annotated[
 
 class VersionView(LunaView):
     public = True
+    licensed = False
 
     @extend_schema(
         summary="Versions of the platform and its parts",
@@ -79,6 +80,7 @@ class FeaturesSerializer(serializers.Serializer[Any]):
 
 class FeaturesView(LunaView):
     public = True
+    licensed = False
 
     @extend_schema(summary="Features of this installation", responses=FeaturesSerializer)
     def get(self, request: Request) -> Response:
@@ -87,6 +89,7 @@ class FeaturesView(LunaView):
 
 class HealthView(LunaView):
     public = True
+    licensed = False
 
     @extend_schema(
         summary="Health of the platform",
@@ -107,6 +110,7 @@ class HealthView(LunaView):
 
 class MetricsView(LunaView):
     public = True
+    licensed = False
 
     @extend_schema(
         summary="Metrics for Prometheus",

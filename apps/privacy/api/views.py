@@ -45,6 +45,7 @@ class ErasuresView(LunaView):
     """Erasures of people of the account."""
 
     permissions: ClassVar = {"POST": BY_BODY}
+    licensed = False  # the right of a person does not end with a licence
 
     @extend_schema(
         summary="Erase a person",

@@ -6,7 +6,11 @@ from typing import Any
 
 from apps.common.fields import FlagField
 from apps.common.filters.kinds import FiniteFloatField
+from apps.licenses.document import Feature
+from apps.licenses.requests import ESTIMATIONS as LICENSED
+from apps.licenses.selectors import grant_require, is_open, license_require
 from apps.recognition.checks.thresholds import Threshold
+from apps.recognition.estimators.registry import all_estimators
 from apps.recognition.request.screening import Limits
 from apps.recognition.request.thresholds import PredictionThresholds
 from apps.recognition.types import MultifacePolicy, Plan
@@ -50,7 +54,8 @@ def recognition_request(
     `estimations`: names of the vocabulary. `angles`: largest |pitch|, |roll| and |yaw| in degrees; 180 accepts all.
     `states`: accepted numbers by estimation; an empty sequence accepts all. `optional`: an estimation without an
     installed network is None instead of an error, unless a limit needs it. `descriptor_version` applies only if the
-    estimations include a descriptor. The other arguments are members of `Plan` and `Limits`.
+    estimations include a descriptor. The other arguments are members of `Plan` and `Limits`. Raises the errors of
+    `license_require`, and those of `grant_require` for estimations that the licence excludes.
     """
     limits = Limits(
         angles={angle: limit for angle, limit in (angles or {}).items() if limit < MAX_ANGLE_DEGREES},
@@ -62,6 +67,7 @@ def recognition_request(
         unmeasured_passes=unmeasured_passes,
     )
     wanted = frozenset(estimations) | limits.estimators
+    _require_licensed(wanted, with_checks=bool(checks))
     plan = Plan(
         detect_face=faces,
         detect_body=bodies,
@@ -76,6 +82,17 @@ def recognition_request(
         body_warp=body_warps,
     )
     return RecognitionRequest(plan=plan, limits=limits)
+
+
+def _require_licensed(estimations: frozenset[str], *, with_checks: bool) -> None:
+    """Require the licence for estimations and image checks. Estimators of checks are free outside of checks."""
+    if is_open():
+        return
+    license_require()
+    named = {estimator.feature for name, estimator in all_estimators().items() if name in estimations}
+    features = {LICENSED[name] for name in named if name is not None} - {Feature.ISO}
+    for feature in sorted(features | ({Feature.ISO} if with_checks else set())):
+        grant_require(feature)
 
 
 def angle_field(**options: Any) -> FiniteFloatField:

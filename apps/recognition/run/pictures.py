@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from apps.common import errors
 from apps.common.errors import LunaError
+from apps.licenses.services import Reserved, liveness_reserved
 from apps.recognition.checks.recognise import recognise_checked
 from apps.recognition.inputs.types import Inputs, Picture
 from apps.recognition.request.build import RecognitionRequest
@@ -13,6 +15,8 @@ from apps.recognition.request.screening import Limits, Reason, screen
 from apps.recognition.request.thresholds import judged
 from apps.recognition.run.facade import prediction_thresholds
 from apps.recognition.types import Body, Face, ImageResult
+
+LIVENESS = "liveness"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,12 +63,18 @@ def recognise_pictures(inputs: Inputs, request: RecognitionRequest) -> list[Reco
 def recognise_inputs(inputs: Inputs, request: RecognitionRequest) -> list[ImageResult]:
     """Return a result for each picture, in order. The result of an invalid picture holds its error.
 
-    Raises this error if the picture is the whole body of the request, and the errors of `facade.recognise`.
+    Raises this error if the picture is the whole body of the request, and the errors of `facade.recognise`. Each
+    picture whose liveness is estimated consumes a transaction of the licence: raises those of `liveness_reserved`.
     """
     readable = [picture.image for picture in inputs.pictures if picture.error is None]
     thresholds = request.limits.predictions.over(prediction_thresholds())
     checks, unmeasured_passes = request.limits.checks, request.limits.unmeasured_passes
-    checked = recognise_checked(readable, request.plan, checks, unmeasured_passes=unmeasured_passes) if readable else ()
+    asks_liveness = LIVENESS in request.plan.estimators
+    with liveness_reserved(len(readable)) if asks_liveness else nullcontext(Reserved(0)) as reserved:
+        checked = (
+            recognise_checked(readable, request.plan, checks, unmeasured_passes=unmeasured_passes) if readable else []
+        )
+        reserved.used = sum(map(_has_liveness, checked))
     found = iter(checked)
     results = []
     for picture in inputs.pictures:
@@ -73,6 +83,10 @@ def recognise_inputs(inputs: Inputs, request: RecognitionRequest) -> list[ImageR
             raise result.error
         results.append(judged(result, thresholds))
     return results
+
+
+def _has_liveness(result: ImageResult) -> bool:
+    return any(face.estimations.get(LIVENESS) is not None for face in result.faces)
 
 
 def screen_pictures(

@@ -20,12 +20,13 @@ from apps.common.fields import UUIDField, account_field
 from apps.common.scope import Scope
 from apps.common.validation import StrictSerializer
 from apps.handlers.choices import HandlerType
-from apps.handlers.pipeline.generate import events_recognise, events_store
+from apps.handlers.pipeline.generate import events_recognise, events_store, policies_licensed
 from apps.handlers.pipeline.run import Run
-from apps.handlers.policies import Policies, PoliciesSerializer
+from apps.handlers.policies import Policies, PoliciesSerializer, policies_parse
 from apps.handlers.selectors import handler_exists, handler_get, policies_of
 from apps.handlers.services import HandlerDraft, handler_check, handler_create
 from apps.handlers.shapes import GenerationJson, generation_body
+from apps.licenses.services import charged_once
 from apps.recognition.inputs.types import MAX_ORIGIN_CHARACTERS, Details, Inputs, Picture
 from apps.recognition.run.share import yielding
 from apps.recognition.types import ImageInput, ImageType
@@ -114,8 +115,9 @@ class Estimator(TaskType):
     def check(self, content: Any, *, scope: Scope, scheduled: bool) -> None:
         """Check the handler and the place.
 
-        Raises LunaError HANDLER_NOT_FOUND, the errors of `policies_of` and `handler_check`, NETWORK_DISK_UNAVAILABLE
-        for a directory that is not allowed, INVALID_JSON for an archive in a schedule and for a task of all accounts.
+        Raises LunaError HANDLER_NOT_FOUND, the errors of `policies_of`, `handler_check` and `policies_licensed`,
+        NETWORK_DISK_UNAVAILABLE for a directory that is not allowed, INVALID_JSON for an archive in a schedule and for
+        a task of all accounts.
         """
         account_id = _account_id(content, scope)
         source, handler = content["source"], content["handler"]
@@ -125,9 +127,11 @@ class Estimator(TaskType):
             check_path(source["path"])
         if "handler_id" in handler:
             stored = handler_get(scope=Scope(account_id), handler_id=handler["handler_id"])
-            policies_of(stored, handler.get("policies"))
+            policies = policies_of(stored, handler.get("policies"))
         else:
             handler_check(principal=_principal(account_id), draft=_draft(handler["policies"]))
+            policies = policies_parse(handler["policies"])
+        policies_licensed(policies)
 
     def split(self, run: TaskRun) -> Iterator[Part]:
         """Create the handler of given policies, with an id of its own for each task, and yield one subtask."""
@@ -167,7 +171,9 @@ def _estimate(run: SubtaskRun) -> None:
         try:
             reader.open()
             for batch in _batches(source, reader, after, ImageType(run.content["source"]["image_type"])):
-                running.append((batch, recognising.submit(_recognised, template, batch, reader.stopped)))
+                running.append(
+                    (batch, recognising.submit(_recognised, template, batch, run.subtask_id, reader.stopped))
+                )
                 run.progress(done, done + sum(each.files for each, _ in running) + reader.listed)
                 if len(running) > BATCHES_AT_ONCE:
                     done = _stored(run, *running.popleft(), done=done)
@@ -218,12 +224,17 @@ def _batches(source: Source, reader: Reader, after: str, image_type: ImageType) 
         yield batch
 
 
-def _recognised(template: Run, batch: _Batch, stopped: Event) -> Run:
-    """Recognise a batch, in a thread of its own. An engine with a full queue is tried again until `stopped`."""
+def _recognised(template: Run, batch: _Batch, subtask_id: int, stopped: Event) -> Run:
+    """Recognise a batch, in a thread of its own. An engine with a full queue is tried again until `stopped`.
+
+    A batch that is repeated after a crash consumes the licence once.
+    """
+    key = f"subtask {subtask_id}: {batch.files} files up to {batch.last}"
     try:
         while True:
             try:
-                return events_recognise(replace(template, inputs=Inputs(pictures=tuple(batch.pictures))))
+                with charged_once(key):
+                    return events_recognise(replace(template, inputs=Inputs(pictures=tuple(batch.pictures))))
             except LunaError as error:
                 if error.status != BUSY or stopped.wait(BUSY_S):
                     raise

@@ -373,6 +373,28 @@ class AsyncOperations(ABC):
             )
         )
 
+    async def get_license(
+        self,
+        *,
+        targets: str | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.License:
+        """get license
+
+        `GET /1/license`
+        `targets`: Names of features, separated by commas: expiration_time, faces, liveness, deepfake, iso,
+            body_attributes, people_count, lambda, index, streams. Default: all.
+        """
+        answer: types.License = await self._call(
+            Call(
+                "GET",
+                "/1/license",
+                params={"targets": targets, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
     async def get_admin_accounts(
         self,
         *,

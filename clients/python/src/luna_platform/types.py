@@ -1151,6 +1151,12 @@ class Exif(TypedDict):
     uid: NotRequired[str]
 
 
+class Expiration(TypedDict):
+    value: str | None
+    is_expired: bool
+    license_period_rest: int | None
+
+
 class ExporterContentRequest(TypedDict):
     """Objects, their filters and the columns of the table. Default: all columns, no pictures, comma."""
 
@@ -1514,6 +1520,14 @@ class FacesFormRequest(TypedDict):
 
     image: list[bytes]
     face_bounding_boxes: NotRequired[list[FaceBoundingBoxesOfFileRequest]]
+
+
+class Feature(TypedDict):
+    available: bool
+    limit: int | None
+    used: int | None
+    balance: int | None
+    rate: float | None
 
 
 class Features(TypedDict):
@@ -1981,9 +1995,13 @@ class LeftEyeCheckRequest(TypedDict):
 
 
 class License(TypedDict):
-    """The licence."""
-
-    license: bool
+    license_id: str | None
+    licensee: str | None
+    unlimited: bool
+    installation_id: str
+    expiration_time: Expiration | None
+    features: dict[str, Feature]
+    notices: list[str]
 
 
 class LinkPolicy(TypedDict):
