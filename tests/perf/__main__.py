@@ -35,6 +35,7 @@ LONG = {
     "lists",
     "matcher",
     "memory",
+    "operator",
     "scale",
     "segments",
     "soak",
