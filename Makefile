@@ -63,6 +63,7 @@ docs: .venv/dev.stamp ## refresh the OpenAPI snapshot, the Python client, the pa
 	@$(BIN)/python manage.py permissions_page --file docs/permissions.md
 	@$(BIN)/python manage.py services_page --file docs/services.md
 	@$(BIN)/python manage.py settings_page --file docs/operations.md
+	@$(BIN)/python manage.py manual_settings_page --file docs/settings.md
 
 bench: networks .venv/dev.stamp ## print the benchmark figures
 	$(BIN)/python -m tests.perf

@@ -268,7 +268,10 @@ OBJECT_PAGES = {
         "imagestore_storedobject",
     ),
 }
-OBJECT_TYPES = (*OBJECT_PAGES, "attribute", "attribute_descriptor", "event_descriptor", "network", "fault")
+OBJECT_TYPES = (
+    *OBJECT_PAGES, "attribute", "attribute_descriptor", "event_descriptor", "network", "fault",
+    "setting", "limitation", "setting_group",
+)  # fmt: skip
 ACTIONS = ("view", "create", "update", "delete", "erase", "mend", *LOGIN_ACTIONS)
 
 

@@ -46,11 +46,11 @@ def addresses(value: Any) -> Iterator[Address]:
     elif isinstance(value, str) and "://" in value:
         try:
             parts = urlsplit(value)
-            port = parts.port or PORTS.get(parts.scheme)
+            number = parts.port or PORTS.get(parts.scheme)
         except ValueError:
             return
-        if parts.hostname and port:
-            yield parts.hostname, port
+        if parts.hostname and number:
+            yield parts.hostname, number
 
 
 def _port(value: Any) -> int | None:

@@ -55,3 +55,13 @@ def services_by_group() -> dict[str, list[str]]:
         if parameter.setting:
             found.setdefault(parameter.setting.partition(".")[0], {})[parameter.service] = None
     return {name: list(services) for name, services in found.items()}
+
+
+@cache
+def manual_sections() -> frozenset[str]:
+    """Return the names of the settings of LUNA PLATFORM, as its dumps have them."""
+    return frozenset(
+        name
+        for parameter in parameters()
+        for name in ((parameter.section,) if parameter.section != "Other" else (parameter.name, parameter.name.upper()))
+    )

@@ -274,8 +274,8 @@ def _whole(limitation: Limitation, stored: Any) -> Any:
 
 
 def _require_free_tags(limitation: Limitation, tags: Sequence[str], besides: Setting | None = None) -> None:
-    others = limitation.settings.exclude(pk=None if besides is None else besides.pk).values_list("tags", flat=True)
-    taken = {tag for each in others for tag in each}
+    others = limitation.settings.all() if besides is None else limitation.settings.exclude(pk=besides.pk)
+    taken = {tag for each in others for tag in each.tags}
     for tag in tags:
         if tag in taken:
             raise LunaError(errors.SETTING_EXISTS, limitation.limitation_name, tag)

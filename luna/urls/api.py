@@ -22,6 +22,7 @@ urlpatterns = [
     path("4/", include("apps.administration.api.urls")),
     path("1/", include("apps.imagestore.api.bucket_urls")),
     path("1/", include("apps.licenses.api.urls")),
+    path("1/", include("apps.configurator.api.urls")),
     path("6/plugins/", include(plugins().urls())),
     path("", include("luna.urls.docs")),
 ]

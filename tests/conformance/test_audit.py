@@ -22,6 +22,7 @@ from tests.factories import basic_client, token_client
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 DESCRIPTORS = "targets=face_descriptor"
+OF_EVERYBODY = {"bucket", "setting", "limitation", "setting_group"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,9 @@ DELETIONS = [
     one("/1/buckets/{bucket}/images/{image_id}", "image", "image_id"),
     several("/1/buckets/{bucket}/objects", "object", "object_id"),
     one("/1/buckets/{bucket}/objects/{object_id}", "object", "object_id"),
+    one("/1/settings/groups/{group_name}", "setting_group", "group_name"),
+    one("/1/settings/limitations/{limitation_name}", "limitation", "limitation_name"),
+    one("/1/settings/{setting}", "setting", "setting"),
     one("/6/account", "account", "account_id"),
     one("/6/attributes/{attribute_id}", "attribute", "attribute_id"),
     several("/6/faces", "face", "face_id"),
@@ -147,7 +151,7 @@ def check(admin: Account, expected: list[Line]) -> None:
     assert sorted(lines_of()) == sorted(expected)
     for record in AuditRecord.objects.all():
         assert (record.account_id, record.remote_address) == (admin.pk, "127.0.0.1")
-        assert record.object_account_id == (None if record.object_type == "bucket" else admin.pk)
+        assert record.object_account_id == (None if record.object_type in OF_EVERYBODY else admin.pk)
 
 
 def test_every_deletion_of_the_api_is_tested() -> None:

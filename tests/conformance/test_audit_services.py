@@ -19,6 +19,7 @@ from apps.accounts.services import account_delete, token_delete
 from apps.common.descriptors import Descriptor
 from apps.common.scope import Scope
 from apps.common.times import utc_now
+from apps.configurator import services as settings_services
 from apps.events import services as events
 from apps.faces import attributes
 from apps.faces import services as faces
@@ -92,6 +93,17 @@ class Mine:
     def bucket(self) -> str:
         return buckets.bucket_create(name="an-empty-one").name
 
+    def limitation(self) -> str:
+        draft = settings_services.LimitationDraft(name="QUEUE", schema={}, services=(), default_value=1)
+        return settings_services.limitation_create(draft=draft).limitation_name
+
+    def setting(self) -> int:
+        draft = settings_services.SettingDraft(name=self.limitation(), value=2, tags=["desk"])
+        return settings_services.setting_create(draft=draft).pk
+
+    def setting_group(self) -> str:
+        return settings_services.group_create(name="desk").group_name
+
 
 SERVICES: dict[Callable[..., Any], tuple[str, str, Callable[[Mine], Any]]] = {
     # service: type of the object, argument with its id, function that creates one
@@ -114,6 +126,9 @@ SERVICES: dict[Callable[..., Any], tuple[str, str, Callable[[Mine], Any]]] = {
     tasks.task_error_delete: ("task_error", "error_id", Mine.task_error),
     schedules.schedule_delete: ("schedule", "schedule_id", Mine.schedule),
     buckets.bucket_delete: ("bucket", "name", Mine.bucket),
+    settings_services.setting_delete: ("setting", "setting_id", Mine.setting),
+    settings_services.limitation_delete: ("limitation", "name", Mine.limitation),
+    settings_services.group_delete: ("setting_group", "name", Mine.setting_group),
 }
 OF_THE_PLATFORM = {buckets.expired_delete}  # not called by a request; it has a test of its own
 # The line names the result; the conformance test of reads has it.

@@ -13,6 +13,13 @@ from django.db import models
 from django.test import Client
 
 from apps.common.times import utc_now
+from apps.configurator.services import (
+    LimitationDraft,
+    SettingDraft,
+    group_create,
+    limitation_create,
+    setting_create,
+)
 from apps.imagestore.buckets import bucket_create
 from apps.tasks.models import TaskError
 from tests.api.handlers.helpers import astronaut
@@ -63,7 +70,24 @@ def make_world(client: Client) -> dict[str, str]:
         "attribute_id": event["face_attributes"]["attribute_id"],
         **done_task(client),
         "schedule_id": str(made(client, "/6/tasks/schedules", SCHEDULE)["schedule_id"]),
+        **settings_world(),
         "token_id": made(client, "/6/tokens", {"description": MARK, "permissions": {}})["token_id"],
+    }
+
+
+def settings_world() -> dict[str, str]:
+    """Return the names of a limitation and a group, and the id of a tagged setting. They are everybody's."""
+    group, limitation = "group-of-everybody", "LIMITATION_OF_EVERYBODY"
+    group_create(name=group)
+    limitation_create(
+        draft=LimitationDraft(name=limitation, schema={}, services=["service-of-everybody"], default_value=MARK),
+        groups=[group],
+    )
+    setting = setting_create(draft=SettingDraft(name=limitation, value=MARK, tags=["tag-of-everybody"]))
+    return {
+        "setting": str(setting.pk),
+        "limitation_name": limitation,
+        "group_name": group,
     }
 
 

@@ -61,11 +61,13 @@ TAGS = {
     "buckets": "Buckets of the Image Store, below `/1`.",
     ADMIN: "Accounts, tasks and data of all accounts, below `/4`; for administrators.",
     "license": "Features and limits of the license, below `/1`.",
+    "settings": "Settings of the platform and of other software, below `/1`; for administrators.",
     SERVICE: "Version, features and health of the platform.",
 }
 """Resources with their descriptions, in the order of the document. The first name in a path is the resource, but all
 of `/4` are one."""
 OTHER_TAGS = {
+    "dump": "settings",
     "account": "accounts",
     "version": SERVICE,
     "features": SERVICE,

@@ -373,6 +373,22 @@ class Operations(ABC):
             )
         )
 
+    def get_dump(
+        self,
+    ) -> types.SettingsDump:
+        """Dump all settings
+
+        `GET /1/dump`
+        """
+        answer: types.SettingsDump = self._call(
+            Call(
+                "GET",
+                "/1/dump",
+                answer=JSON,
+            )
+        )
+        return answer
+
     def get_license(
         self,
         *,
@@ -390,6 +406,389 @@ class Operations(ABC):
                 "GET",
                 "/1/license",
                 params={"targets": targets, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_settings(
+        self,
+        *,
+        default: bool | int | None = None,
+        description: str | None = None,
+        groups: Sequence[str] | None = None,
+        name: Sequence[str] | None = None,
+        services: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> list[types.Setting]:
+        """List settings
+
+        `GET /1/settings`
+        `default`: 1: default settings only; 0: settings with tags only.
+        `description`: Part of the description, in any case.
+        `groups`: Groups of the limitation, separated by commas.
+        `name`: Names of settings, separated by commas.
+        `services`: Services that use the setting, separated by commas.
+        `tags`: Tags of which a setting has at least one, separated by commas.
+        """
+        answer: list[types.Setting] = self._call(
+            Call(
+                "GET",
+                "/1/settings",
+                params={
+                    "default": default,
+                    "description": description,
+                    "groups": groups,
+                    "name": name,
+                    "services": services,
+                    "tags": tags,
+                    **(params or {}),
+                },
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def post_settings(
+        self,
+        body: types.SettingBodyRequest,
+        *,
+        check: bool | int | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> types.SettingId:
+        """Create a setting
+
+        `POST /1/settings`
+        `check`: Whether to connect to the addresses in the value first; a failure changes nothing.
+        """
+        answer: types.SettingId = self._call(
+            Call(
+                "POST",
+                "/1/settings",
+                params={"check": check, **(params or {})},
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_setting(
+        self,
+        setting: str,
+    ) -> types.Setting:
+        """Get a setting
+
+        `GET /1/settings/{setting}`
+        """
+        answer: types.Setting = self._call(
+            Call(
+                "GET",
+                path_of("/1/settings/{setting}", setting=setting),
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def post_setting(
+        self,
+        setting: str,
+        body: types.PullBodyRequest,
+    ) -> list[types.Setting]:
+        """Get the settings of a service
+
+        `POST /1/settings/{setting}`
+        """
+        answer: list[types.Setting] = self._call(
+            Call(
+                "POST",
+                path_of("/1/settings/{setting}", setting=setting),
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def put_setting(
+        self,
+        setting: str,
+        body: types.SettingBodyRequest,
+        *,
+        check: bool | int | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> None:
+        """Replace a setting
+
+        `PUT /1/settings/{setting}`
+        `check`: Whether to connect to the addresses in the value first; a failure changes nothing.
+        """
+        self._call(
+            Call(
+                "PUT",
+                path_of("/1/settings/{setting}", setting=setting),
+                params={"check": check, **(params or {})},
+                body=body,
+                answer=NOTHING,
+            )
+        )
+
+    def delete_setting(
+        self,
+        setting: str,
+    ) -> None:
+        """Delete a setting
+
+        `DELETE /1/settings/{setting}`
+        """
+        self._call(
+            Call(
+                "DELETE",
+                path_of("/1/settings/{setting}", setting=setting),
+                answer=NOTHING,
+            )
+        )
+
+    def post_setting_check(
+        self,
+        body: types.CheckBodyRequest,
+    ) -> types.ConnectionCheck:
+        """Check a value and its connections
+
+        `POST /1/settings/check`
+        """
+        answer: types.ConnectionCheck = self._call(
+            Call(
+                "POST",
+                "/1/settings/check",
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_groups(
+        self,
+        *,
+        limitations: Sequence[str] | None = None,
+        name: Sequence[str] | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> list[types.SettingGroup]:
+        """List groups of limitations
+
+        `GET /1/settings/groups`
+        `limitations`: Limitations of which a group has at least one, separated by commas.
+        `name`: Names of groups, separated by commas.
+        """
+        answer: list[types.SettingGroup] = self._call(
+            Call(
+                "GET",
+                "/1/settings/groups",
+                params={"limitations": limitations, "name": name, **(params or {})},
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def post_groups(
+        self,
+        body: types.GroupBodyRequest,
+    ) -> types.SettingGroup:
+        """Create a group of limitations
+
+        `POST /1/settings/groups`
+        """
+        answer: types.SettingGroup = self._call(
+            Call(
+                "POST",
+                "/1/settings/groups",
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def patch_groups(
+        self,
+        body: types.LinkBodyRequest,
+    ) -> None:
+        """Link limitations to groups, or unlink them
+
+        `PATCH /1/settings/groups`
+        """
+        self._call(
+            Call(
+                "PATCH",
+                "/1/settings/groups",
+                body=body,
+                answer=NOTHING,
+            )
+        )
+
+    def get_group(
+        self,
+        group_name: str,
+    ) -> types.SettingGroup:
+        """Get a group of limitations
+
+        `GET /1/settings/groups/{group_name}`
+        """
+        answer: types.SettingGroup = self._call(
+            Call(
+                "GET",
+                path_of("/1/settings/groups/{group_name}", group_name=group_name),
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def patch_group(
+        self,
+        group_name: str,
+        body: types.GroupPatchRequest,
+    ) -> None:
+        """Change a group of limitations
+
+        `PATCH /1/settings/groups/{group_name}`
+        """
+        self._call(
+            Call(
+                "PATCH",
+                path_of("/1/settings/groups/{group_name}", group_name=group_name),
+                body=body,
+                answer=NOTHING,
+            )
+        )
+
+    def delete_group(
+        self,
+        group_name: str,
+    ) -> None:
+        """Delete a group of limitations
+
+        `DELETE /1/settings/groups/{group_name}`
+        """
+        self._call(
+            Call(
+                "DELETE",
+                path_of("/1/settings/groups/{group_name}", group_name=group_name),
+                answer=NOTHING,
+            )
+        )
+
+    def get_limitations(
+        self,
+        *,
+        description: str | None = None,
+        groups: Sequence[str] | None = None,
+        name: Sequence[str] | None = None,
+        services: Sequence[str] | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> list[types.Limitation]:
+        """List limitations
+
+        `GET /1/settings/limitations`
+        `description`: Part of the description, in any case.
+        `groups`: Groups of the limitation, separated by commas.
+        `name`: Names of limitations, separated by commas.
+        `services`: Services that use the limitation, separated by commas.
+        """
+        answer: list[types.Limitation] = self._call(
+            Call(
+                "GET",
+                "/1/settings/limitations",
+                params={
+                    "description": description,
+                    "groups": groups,
+                    "name": name,
+                    "services": services,
+                    **(params or {}),
+                },
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def get_limitation(
+        self,
+        limitation_name: str,
+    ) -> types.Limitation:
+        """Get a limitation
+
+        `GET /1/settings/limitations/{limitation_name}`
+        """
+        answer: types.Limitation = self._call(
+            Call(
+                "GET",
+                path_of("/1/settings/limitations/{limitation_name}", limitation_name=limitation_name),
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def put_limitation(
+        self,
+        limitation_name: str,
+        body: types.LimitationBodyRequest,
+    ) -> types.Limitation:
+        """Create a limitation
+
+        `PUT /1/settings/limitations/{limitation_name}`
+        """
+        answer: types.Limitation = self._call(
+            Call(
+                "PUT",
+                path_of("/1/settings/limitations/{limitation_name}", limitation_name=limitation_name),
+                body=body,
+                answer=JSON,
+            )
+        )
+        return answer
+
+    def patch_limitation(
+        self,
+        limitation_name: str,
+        body: types.LimitationPatchRequest,
+    ) -> None:
+        """Change a limitation
+
+        `PATCH /1/settings/limitations/{limitation_name}`
+        """
+        self._call(
+            Call(
+                "PATCH",
+                path_of("/1/settings/limitations/{limitation_name}", limitation_name=limitation_name),
+                body=body,
+                answer=NOTHING,
+            )
+        )
+
+    def delete_limitation(
+        self,
+        limitation_name: str,
+    ) -> None:
+        """Delete a limitation and its settings
+
+        `DELETE /1/settings/limitations/{limitation_name}`
+        """
+        self._call(
+            Call(
+                "DELETE",
+                path_of("/1/settings/limitations/{limitation_name}", limitation_name=limitation_name),
+                answer=NOTHING,
+            )
+        )
+
+    def get_services(
+        self,
+    ) -> list[str]:
+        """List services with settings
+
+        `GET /1/settings/services`
+        """
+        answer: list[str] = self._call(
+            Call(
+                "GET",
+                "/1/settings/services",
                 answer=JSON,
             )
         )

@@ -639,6 +639,13 @@ class Check(TypedDict):
     result: int
 
 
+class CheckBodyRequest(TypedDict):
+    """A value to check."""
+
+    name: str
+    value: Any
+
+
 class CheckReport(TypedDict):
     """All checks of a face's picture."""
 
@@ -789,6 +796,13 @@ class ConditionalTag(TypedDict):
 class ConditionalTagRequest(TypedDict):
     tag: str
     filters: NotRequired[FiltersRequest]
+
+
+class ConnectionCheck(TypedDict):
+    """The result of a check."""
+
+    result: Literal["success"]
+    connections: int
 
 
 class CreatedFace(TypedDict):
@@ -1722,6 +1736,21 @@ class GlassesCheckRequest(TypedDict):
     threshold: NotRequired[list[Literal["no_glasses", "eyeglasses", "sunglasses"]]]
 
 
+class GroupBodyRequest(TypedDict):
+    """A new group of limitations."""
+
+    group_name: str
+    description: NotRequired[str]
+    limitations: NotRequired[list[str]]
+
+
+class GroupPatchRequest(TypedDict):
+    """Changes of a group. Members that are left out keep their values."""
+
+    description: NotRequired[str]
+    limitations: NotRequired[list[str]]
+
+
 class Handler(TypedDict):
     """A handler. `policies` have their defaults, and a mask instead of each secret."""
 
@@ -2002,6 +2031,47 @@ class License(TypedDict):
     expiration_time: Expiration | None
     features: dict[str, Feature]
     notices: list[str]
+
+
+class Limitation(TypedDict):
+    """A limitation. In schemas of the platform, `scope` says when a change takes effect, and `env` which variables of
+    the environment have precedence.
+    """
+
+    limitation_name: str
+    validation_schema: Any
+    services: list[str]
+    default_value: Any
+    description: str
+
+
+class LimitationBodyRequest(TypedDict):
+    """A limitation of other software."""
+
+    validation_schema: Any
+    services: NotRequired[list[str]]
+    default_value: Any
+    description: NotRequired[str]
+    groups: NotRequired[list[str]]
+
+
+class LimitationPatchRequest(TypedDict):
+    """Changes of a limitation. Members that are left out keep their values."""
+
+    limitation_name: NotRequired[str]
+    validation_schema: NotRequired[Any]
+    services: NotRequired[list[str]]
+    default_value: NotRequired[Any]
+    description: NotRequired[str]
+    groups: NotRequired[list[str]]
+
+
+class LinkBodyRequest(TypedDict):
+    """Limitations that are linked to groups, or unlinked from them."""
+
+    action: Literal["link", "unlink"]
+    groups: list[str]
+    limitations: list[str]
 
 
 class LinkPolicy(TypedDict):
@@ -2529,6 +2599,12 @@ class Prediction(TypedDict):
 class PredictionScores(TypedDict):
     probability: float
     quality: float
+
+
+class PullBodyRequest(TypedDict):
+    """Tags of one instance of a service."""
+
+    tags: NotRequired[dict[str, str]]
 
 
 class Quality(TypedDict):
@@ -3078,6 +3154,53 @@ class SdkImage(TypedDict):
     exif: Exif | None
     estimations: list[SdkEstimation]
     image_estimations: ImageEstimations
+
+
+class Setting(TypedDict):
+    """A setting. Secrets are missing in its value: only the environment sets them."""
+
+    id: int
+    name: str
+    value: Any
+    description: str
+    tags: list[str]
+    is_default: bool
+    create_time: str
+    last_update_time: str
+
+
+class SettingBodyRequest(TypedDict):
+    """A setting. Of the platform's own settings, the value may leave out what has its default."""
+
+    name: str
+    value: Any
+    description: NotRequired[str]
+    tags: NotRequired[list[str]]
+
+
+class SettingGroup(TypedDict):
+    """A group of limitations."""
+
+    group_name: str
+    description: str
+    limitations: list[str]
+
+
+class SettingId(TypedDict):
+    """The id of a new setting."""
+
+    id: int
+    url: str
+    external_url: str
+
+
+class SettingsDump(TypedDict):
+    """All limitations, settings and groups."""
+
+    platform_version: str
+    limitations: list[Limitation]
+    settings: list[Setting]
+    groups: list[SettingGroup]
 
 
 class Shoes(TypedDict):

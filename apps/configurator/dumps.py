@@ -1,0 +1,156 @@
+"""Dumps of limitations, settings and groups: files that another installation loads."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from apps.accounts.auth.principal import Actor
+from apps.common import errors
+from apps.common.config import version
+from apps.common.errors import LunaError
+from apps.configurator import platform, selectors, services
+from apps.configurator.choices import NAME_LENGTH, TAG, TEXT_LENGTH
+from apps.configurator.history import changing
+from apps.configurator.manual import manual_sections
+from apps.configurator.models import Limitation, Setting, SettingGroup
+from apps.configurator.selectors import SettingFilters
+from apps.configurator.services import LimitationDraft, SettingDraft
+from apps.configurator.shapes import SettingsDumpJson, group_shape, limitation_shape, setting_shape
+
+Json = dict[str, Any]
+PARTS = ("limitations", "settings", "groups")
+OTHERS = ("platform_version",)
+
+
+class DumpError(Exception):
+    """The file is no dump, or does not fit. The message has one sentence per problem."""
+
+
+@dataclass(slots=True)
+class Loaded:
+    """The result of a load: names of what was written, and of settings that have no counterpart."""
+
+    limitations: list[str] = field(default_factory=list)
+    settings: list[str] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+def dump() -> SettingsDumpJson:
+    """Return all limitations, settings and groups, without secrets."""
+    return {
+        "platform_version": version(),
+        "limitations": [limitation_shape(each) for each in selectors.limitations_find()],
+        "settings": [setting_shape(each) for each in selectors.settings_find(SettingFilters())],
+        "groups": [group_shape(each) for each in selectors.groups_find()],
+    }
+
+
+def limitations_file(services_named: Sequence[str]) -> Json:
+    """Return the limitations of services, without settings. Raises LunaError SERVICE_NOT_FOUND."""
+    for name in services_named:
+        if name not in selectors.service_names():
+            raise LunaError(errors.SERVICE_NOT_FOUND, name)
+    return {"limitations": [limitation_shape(each) for each in selectors.limitations_find(services=services_named)]}
+
+
+def load(content: Any, *, actor: Actor | None = None) -> Loaded:
+    """Load a dump, or a part of one, in one transaction. A second load of the same file changes nothing.
+
+    Limitations of other software replace those of the same name. Limitations of the platform are never changed:
+    values of a dump of another version must fit the present schemas. Settings of LUNA PLATFORM that the platform has
+    not are skipped. Raises DumpError with all problems; then nothing has changed.
+    """
+    parts = _checked(content)
+    result, problems = Loaded(), list[str]()
+    with changing():
+        for kind, write in (("groups", _group), ("limitations", _limitation), ("settings", _setting)):
+            for number, each in enumerate(parts[kind]):
+                try:
+                    write(each, result, actor)
+                except LunaError as error:
+                    problems.append(f"{kind}[{number}]: {error.detail}")
+                except (KeyError, TypeError, ValueError, AttributeError) as error:
+                    problems.append(f"{kind}[{number}] is no such object ({type(error).__name__}: {error}).")
+        for number, each in enumerate(parts["groups"] if not problems else ()):
+            try:
+                services.group_update(name=each["group_name"], limitations=_linked(each), actor=actor)
+            except LunaError as error:
+                problems.append(f"groups[{number}]: {error.detail}")
+        if problems:
+            raise DumpError("\n".join(problems))
+    return result
+
+
+def _checked(content: Any) -> dict[str, list[Json]]:
+    if not isinstance(content, dict) or not set(content) & set(PARTS):
+        raise DumpError(f"A dump is an object with at least one of {', '.join(PARTS)}.")
+    if unknown := sorted(set(content) - {*PARTS, *OTHERS}):
+        raise DumpError(f"A dump has no {unknown[0]!r}.")
+    for name in PARTS:
+        if not isinstance(content.get(name, []), list):
+            raise DumpError(f"{name!r} must be a list.")
+    return {name: content.get(name, []) for name in PARTS}
+
+
+def _group(each: Json, result: Loaded, actor: Actor | None) -> None:
+    name, description = _text(each["group_name"]), _text(each.get("description") or "", TEXT_LENGTH)
+    if SettingGroup.objects.filter(group_name=name).exists():
+        services.group_update(name=name, description=description, actor=actor)
+    else:
+        services.group_create(name=name, description=description, actor=actor)
+    result.groups.append(name)
+
+
+def _linked(each: Json) -> list[str]:
+    known = {*platform.groups(), *Limitation.objects.values_list("limitation_name", flat=True)}
+    return [name for name in each.get("limitations") or () if name in known or name not in manual_sections()]
+
+
+def _limitation(each: Json, result: Loaded, actor: Actor | None) -> None:
+    name = _text(each["limitation_name"])
+    if platform.group_named(name) is not None:
+        return
+    if name in manual_sections():
+        result.skipped.append(name)
+        return
+    draft = LimitationDraft(
+        name=name,
+        schema=each["validation_schema"],
+        services=[_text(service) for service in each.get("services") or ()],
+        default_value=each["default_value"],
+        description=_text(each.get("description") or ""),
+    )
+    if Limitation.objects.filter(limitation_name=name).exists():
+        services.limitation_replace(name=name, draft=draft, actor=actor)
+    else:
+        services.limitation_create(draft=draft, actor=actor)
+    result.limitations.append(name)
+
+
+def _setting(each: Json, result: Loaded, actor: Actor | None) -> None:
+    name, tags = _text(each["name"]), each.get("tags") or []
+    if not isinstance(tags, list) or not all(re.fullmatch(TAG, _text(tag)) for tag in tags):
+        raise ValueError("`tags` must be a list of texts without commas and equals signs")
+    group = platform.group_named(name)
+    if group is None and name in manual_sections():
+        result.skipped.append(name)
+        return
+    if group is not None and not group.stored:
+        return  # the environment of each installation sets it
+    limitation = selectors.limitation_get(name)
+    draft = SettingDraft(name=name, value=each["value"], description=_text(each.get("description") or ""), tags=tags)
+    found: Iterable[Setting] = limitation.settings.filter(**({"tags__overlap": tags} if tags else {"is_default": True}))
+    if found := list(found):
+        services.setting_replace(setting_id=found[0].pk, draft=draft, actor=actor)
+    else:
+        services.setting_create(draft=draft, actor=actor)
+    result.settings.append(" ".join((name, *tags)))
+
+
+def _text(value: Any, length: int = NAME_LENGTH) -> str:
+    """Return a text. Raises ValueError for anything else, and for one that is too long."""
+    if not isinstance(value, str) or len(value) > length or "\0" in value:
+        raise ValueError(f"a text of at most {length} characters is needed, got {value!r:.60}")
+    return value
