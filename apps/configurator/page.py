@@ -10,7 +10,7 @@ HEAD = """# Settings of LUNA PLATFORM
 
 Each parameter of the services of LUNA PLATFORM, with the setting of this platform that corresponds to it, or the reason
 why it does not apply. [operations.md](operations.md) describes the settings. The page is generated from
-`apps/configurator/manual_settings.json` by `manage.py manual_settings_page`.
+`apps/configurator/manual_settings.json` by `make docs`.
 
 Changes take effect:
 
