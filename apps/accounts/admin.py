@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from copy import copy
 from functools import partial
 from typing import Any, ClassVar
+from uuid import UUID
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
@@ -17,6 +19,7 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
     BooleanRadioFilter,
@@ -25,7 +28,7 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.decorators import display
 from unfold.forms import AdminOwnPasswordChangeForm, AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
 from apps.accounts.adminbase import DeletingAdmin, LunaAdmin
 from apps.accounts.adminbase.display import NOTHING, found_by_id, tags
@@ -38,6 +41,7 @@ from apps.accounts.choices import AccountType, VisibilityArea
 from apps.accounts.erasure import holdings_count
 from apps.accounts.models import Account, AuditRecord, Token
 from apps.accounts.roles import Role
+from apps.accounts.selectors import account_find
 from apps.accounts.services import account_create, account_delete, account_update, token_delete
 from apps.common.fields import parse_uuid
 from apps.common.times import utc_now
@@ -46,9 +50,22 @@ admin.site.unregister(Group)  # `apps.accounts.roles` defines the groups
 
 
 class AccountCreationForm(UserCreationForm):
+    chosen_id = forms.UUIDField(
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        label=_("Account id"),
+        help_text=_("Empty: a new id. Choose one to continue with the data of another platform."),
+    )
+
     class Meta:
         model = Account
         fields = ("login", "account_type", "description")
+
+    def clean_chosen_id(self) -> UUID | None:
+        account_id: UUID | None = self.cleaned_data["chosen_id"]
+        if account_id is not None and account_find(account_id) is not None:
+            raise forms.ValidationError(_("An account with this id exists."))
+        return account_id
 
 
 class AccountChangeForm(UserChangeForm):
@@ -106,7 +123,7 @@ class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[type-arg]
 
     form = AccountChangeForm
     add_form = AccountCreationForm
-    list_display = ("login", "kind", "roles", "description", "active", "create_time")
+    list_display = ("login", "kind", "account_id", "roles", "description", "active", "create_time")
     list_filter = (
         ("account_type", ChoicesDropdownFilter),
         ("is_active", BooleanRadioFilter),
@@ -123,7 +140,9 @@ class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[type-arg]
         (None, {"fields": ("login", "password", "account_type", "groups", "description", "time_zone", "is_active")}),
         ("Record", {"fields": ("account_id", "create_time", "last_update_time", "last_login")}),
     )
-    add_fieldsets = ((None, {"fields": ("login", "password1", "password2", "account_type", "description")}),)
+    add_fieldsets = (
+        (None, {"fields": ("login", "password1", "password2", "account_type", "description", "chosen_id")}),
+    )
 
     @display(description="type", ordering="account_type", label={"admin": "danger", "advanced_user": "info"})
     def kind(self, account: Account) -> tuple[str, str]:
@@ -155,6 +174,7 @@ class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[type-arg]
                 changes["roles"] = [Role(group.name) for group in changes.pop("groups")]
             account_update(account=obj, actor=actor, **changes)
             return
+        obj.account_id = form.cleaned_data["chosen_id"] or obj.account_id
         account_create(
             login=obj.login,
             password=form.cleaned_data["password1"],

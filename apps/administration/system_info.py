@@ -13,6 +13,7 @@ from apps.monitoring.service_versions import versions
 from apps.monitoring.usage import UsageJson, usage
 
 MASK = "**********"
+FILE_HEADERS = {"Content-Disposition": 'attachment; filename="luna_sys_info.json"', "Cache-Control": "no-store"}
 # A password in a URL within a setting that is no secret as a whole.
 URL_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]+@")
 

@@ -88,6 +88,7 @@ UNFOLD = {
                     _page("Accounts", "badge", "accounts_account"),
                     _page("Tokens", "key", "accounts_token"),
                     _page("Audit log", "history", "accounts_auditrecord"),
+                    _item("Information", "info", "information", "accounts.view_account"),
                 ],
             },
         ],

@@ -2,6 +2,16 @@
 (() => {
   const INTERVAL_MS = 2000;
 
+  function show(bar, id, html) {
+    const template = document.createElement("template");
+    template.innerHTML = html;
+    const [done, all] = template.content.firstElementChild.dataset.parts.split(" ");
+    for (const [name, number] of [["done", done], ["all", all]]) {
+      for (const cell of document.querySelectorAll(`[data-parts-${name}="${id}"]`)) cell.textContent = number;
+    }
+    bar.replaceWith(template.content);
+  }
+
   async function refresh() {
     const bars = [...document.querySelectorAll("[data-task]")];
     if (!bars.length) return;
@@ -13,7 +23,7 @@
         const progress = await answer.json();
         for (const bar of bars) {
           if (progress[bar.dataset.task] === undefined) bar.removeAttribute("data-task");
-          else bar.outerHTML = progress[bar.dataset.task];
+          else show(bar, bar.dataset.task, progress[bar.dataset.task]);
         }
       } catch {
         // The platform restarts, or the network is away: the next refresh tries again.

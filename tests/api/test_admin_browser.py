@@ -188,7 +188,12 @@ def addresses() -> dict[str, str]:
         TaskError,
         Schedule,
     )
-    found = {"overview": "/admin/", "versions": "/admin/descriptor-versions/", "missing": "/admin/missing/"}
+    found = {
+        "overview": "/admin/",
+        "versions": "/admin/descriptor-versions/",
+        "info": "/admin/information/",
+        "missing": "/admin/missing/",
+    }
     for model in models:
         name = f"{model._meta.app_label}_{model._meta.model_name}"
         row = model._base_manager.order_by("pk").last()
@@ -200,6 +205,10 @@ def addresses() -> dict[str, str]:
     found["account-add"] = reverse("admin:accounts_account_add")
     found["task-add"] = reverse("admin:tasks_task_add")
     found["schedule-add"] = reverse("admin:tasks_schedule_add")
+    found["information"] = reverse("information")
+    found["task-gc"] = found["task-add"] + "?type=gc"
+    found["task-extraction"] = found["task-add"] + "?type=additional_extract"
+    found["schedule-gc"] = found["schedule-add"] + "?type=gc"
     found["list-add"] = reverse("admin:faces_list_add")
     found["password"] = "/admin/password_change/"
     found["pictures-line"] = reverse("admin:accounts_auditrecord_change", args=(_pictures_line(owner).pk,))

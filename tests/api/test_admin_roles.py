@@ -59,7 +59,7 @@ OFFERED = {
     StoredBucket: {VIEW, DELETE},
     Task: {VIEW, ADD, DELETE},
     TaskError: {VIEW, DELETE},
-    Schedule: {VIEW, ADD, DELETE},
+    Schedule: {VIEW, ADD, CHANGE, DELETE},
 }
 ALLOWED: dict[str, dict[Any, set[str]]] = {
     "operator": {
@@ -181,6 +181,8 @@ def test_pages_without_a_model(rows: dict[Any, Any], role: str) -> None:
     thumbnail = reverse("admin:imagestore_thumbnail", args=(stored.bucket, stored.object_id))
     expected = {
         reverse("descriptor_versions"): everything,
+        reverse("information"): everything,
+        reverse("information_download"): everything,
         thumbnail: everything or role == "operator",
         reverse("admin:index"): True,
         reverse("admin:password_change"): True,

@@ -24,7 +24,7 @@ from apps.administration.api.serializers import (
     AdminListsQuery,
     AdminListsSerializer,
 )
-from apps.administration.system_info import SystemInfoJson, system_info
+from apps.administration.system_info import FILE_HEADERS, SystemInfoJson, system_info
 from apps.common import errors
 from apps.common.addresses import address
 from apps.common.api.responses import created, created_serializer
@@ -192,5 +192,4 @@ class AdminSystemInfoView(AdministratorView):
         responses={200: SystemInfoJson},
     )
     def get(self, request: Request) -> Response:
-        headers = {"Content-Disposition": 'attachment; filename="luna_sys_info.json"', "Cache-Control": "no-store"}
-        return Response(system_info(), headers=headers)
+        return Response(system_info(), headers=FILE_HEADERS)

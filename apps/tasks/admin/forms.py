@@ -1,5 +1,6 @@
 """Forms of new tasks and schedules. The services check contents; their refusals are shown at the form."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -23,6 +24,8 @@ from apps.tasks.choices import CronZone, TaskKind
 from apps.tasks.contents import content_check
 from apps.tasks.models import Schedule, Task
 from apps.tasks.schedules.cron import trigger_problem
+from apps.tasks.secrets import content_mask, content_open, content_seal
+from apps.tasks.types.base import TaskType
 from apps.tasks.types.registry import task_types
 
 TYPE_NAMES: dict[int, str] = {kind.value: kind.label.lower() for kind in TaskKind}
@@ -68,11 +71,12 @@ class NewTaskForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["task_type"].choices = [  # type: ignore[attr-defined]
-            (each.number, type_name(each.number))
-            for each in sorted(task_types().values(), key=lambda each: each.name)
-            if each.schedulable or not self.scheduled
-        ]
+        if "task_type" in self.fields:
+            self.fields["task_type"].choices = [  # type: ignore[attr-defined]
+                (each.number, type_name(each.number))
+                for each in sorted(task_types().values(), key=lambda each: each.name)
+                if each.schedulable or not self.scheduled
+            ]
 
     def clean_account_id(self) -> UUID | None:
         text = self.cleaned_data["account_id"].strip()
@@ -87,12 +91,22 @@ class NewTaskForm(forms.ModelForm):  # type: ignore[type-arg]
         values = super().clean() or self.cleaned_data
         if not self.errors:
             kind = task_types()[values["task_type"]]
-            scope = Scope(values["account_id"])
+            scope = Scope(self.account_of(values))
             try:
-                content_check(kind, values["content"], scope=scope, now=utc_now(), scheduled=self.scheduled)
+                content = self.content_opened(kind, values["content"])
+                content_check(kind, content, scope=scope, now=utc_now(), scheduled=self.scheduled)
             except LunaError as error:
-                self.add_error("content", str(error.detail))
+                self.add_error("content" if "content" in self.fields else None, str(error.detail))
         return values
+
+    def account_of(self, values: Mapping[str, Any]) -> UUID | None:
+        """Return the account of the task; None for a task of all accounts."""
+        account_id: UUID | None = values["account_id"]
+        return account_id
+
+    def content_opened(self, kind: TaskType, content: Any) -> Any:
+        """Return the content without masks."""
+        return content
 
     def _post_clean(self) -> None:
         """Leave the row as it is: a service creates it."""
@@ -119,10 +133,47 @@ class NewScheduleForm(NewTaskForm):
 
     class Meta:
         model = Schedule
-        fields = (*NewTaskForm.Meta.fields, "trigger", "trigger_timezone", "start_immediately", "create_stopped")
+        fields: tuple[str, ...] = (
+            *NewTaskForm.Meta.fields,
+            "trigger",
+            "trigger_timezone",
+            "start_immediately",
+            "create_stopped",
+        )
 
     def clean_trigger(self) -> str:
         text: str = self.cleaned_data["trigger"]
         if problem := trigger_problem(text):
             raise forms.ValidationError(problem)
         return text
+
+
+class EditScheduleForm(NewScheduleForm):
+    """A stored schedule, which keeps its account and status. Masks in its content keep the stored secrets."""
+
+    account_id = create_stopped = None  # type: ignore[assignment]  # Django removes the inherited fields
+
+    class Meta(NewScheduleForm.Meta):
+        fields: tuple[str, ...] = (
+            "task_type", "content", "description", "result_ttl_days", "trigger", "trigger_timezone",
+            "start_immediately",
+        )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        stored: Schedule = kwargs["instance"]
+        masked = content_mask(task_types().get(stored.task_type), stored.content)
+        super().__init__(*args, **{**kwargs, "initial": {**kwargs.get("initial", {}), "content": masked}})
+
+    def account_of(self, values: Mapping[str, Any]) -> UUID | None:
+        account_id: UUID | None = self.instance.account_id
+        return account_id
+
+    def content_opened(self, kind: TaskType, content: Any) -> Any:
+        stored = self.instance.content if self.instance.task_type == kind.number else None
+        return content_open(kind, content_seal(kind, content, stored))
+
+
+def fields_of(form: type[NewTaskForm]) -> tuple[str, ...]:
+    """Return the names of the fields that a page shows, in their order."""
+    names: tuple[str, ...] = getattr(form, "fields_shown", form.Meta.fields)
+    return names

@@ -1,22 +1,28 @@
 """Page of schedules."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter, RangeDateTimeFilter
 from unfold.decorators import action, display
 
 from apps.accounts.adminbase import DeletingAdmin
-from apps.accounts.adminbase.display import json_text, rows_of
+from apps.accounts.adminbase.display import NOTHING, json_text, rows_of
+from apps.accounts.adminbase.posting import post_button, posted
 from apps.accounts.auth.access import actor_of
 from apps.accounts.selectors import account_get
 from apps.common.parts import TASKS
 from apps.common.scope import Scope
-from apps.tasks.admin.forms import NewScheduleForm, type_filter, type_name
+from apps.tasks.admin.forms import EditScheduleForm, NewScheduleForm, fields_of, type_filter, type_name
+from apps.tasks.admin.gc import SCHEDULE_FORMS
 from apps.tasks.choices import CronZone, ScheduleStatus
 from apps.tasks.models import Schedule
 from apps.tasks.notifications import policy_mask
@@ -24,24 +30,29 @@ from apps.tasks.schedules.services import (
     ScheduleDraft,
     schedule_create,
     schedule_delete,
+    schedule_replace,
     schedule_start,
     schedule_stop,
 )
-from apps.tasks.secrets import content_mask
 from apps.tasks.types.registry import task_types
 
 WHOLE = Scope(None)
 
 
+def may_switch(user: Any) -> bool:
+    """Return whether a user may start and pause schedules."""
+    return bool(user.has_perm("tasks.change_schedule"))
+
+
 @admin.register(Schedule)
 class ScheduleAdmin(DeletingAdmin):
-    """Schedules of all accounts. New ones may belong to one account or to all; the API replaces schedules."""
+    """Schedules of all accounts. New ones may belong to one account or to all."""
 
     parts = (TASKS,)
-    may_add = True
+    may_add = may_change = True
 
     form = NewScheduleForm
-    list_display = ("name", "account", "trigger", "time_zone", "state", "next_run_at", "history")
+    list_display = ("name", "account", "trigger", "time_zone", "state", "next_run_at", "history", "controls")
     list_select_related = ("account",)
     list_filter = (
         ("account", AutocompleteSelectFilter),
@@ -53,13 +64,23 @@ class ScheduleAdmin(DeletingAdmin):
     id_search_fields = ("account_id",)
     search_help_text = "Schedule id, a part of description or cron expression; account id"
     ordering = ("-schedule_id",)
-    shown = ("schedule_id", "account", "type_words", "description", "trigger", "trigger_timezone", "time_zone",
-             "state", "next_run_at", "history", "content_text", "policy_text", "result_ttl_days", "create_time",
-             "last_update_time")  # fmt: skip
+    shown = ("schedule_id", "account", "state", "controls", "time_zone", "next_run_at", "history", "policy_text",
+             "create_time", "last_update_time")  # fmt: skip
     actions = ("start", "stop")
+    actions_list = ("new_gc", "new_extraction")
 
-    def get_fields(self, request: HttpRequest, obj: Schedule | None = None) -> Any:
-        return NewScheduleForm.Meta.fields if obj is None else self.shown
+    def form_of(self, request: HttpRequest, obj: Schedule | None) -> type[NewScheduleForm]:
+        """Return the form of a page."""
+        if obj is not None:
+            return EditScheduleForm
+        return SCHEDULE_FORMS.get(request.GET.get("type", ""), NewScheduleForm)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change=change, **{"form": self.form_of(request, obj), **kwargs})
+
+    def get_fieldsets(self, request: HttpRequest, obj: Schedule | None = None) -> Any:
+        editable = (None, {"fields": fields_of(self.form_of(request, obj))})
+        return (editable,) if obj is None else (editable, (_("Record"), {"fields": self.shown}))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Schedule | None = None) -> Any:
         return () if obj is None else self.shown
@@ -76,13 +97,18 @@ class ScheduleAdmin(DeletingAdmin):
     def state(self, schedule: Schedule) -> str:
         return str(ScheduleStatus(schedule.status).label)
 
+    @display(description=_("controls"))
+    def controls(self, schedule: Any) -> SafeString:
+        """Render a button that starts or pauses the schedule, for users with the permission."""
+        if not may_switch(schedule.viewer):
+            return NOTHING
+        started = schedule.status == ScheduleStatus.STARTED
+        route = "admin:tasks_schedule_pause" if started else "admin:tasks_schedule_start"
+        return post_button(reverse(route, args=(schedule.pk,)), _("Pause") if started else _("Start"))
+
     @display(description="tasks")
     def history(self, schedule: Schedule) -> SafeString:
         return rows_of("tasks_task", "q", schedule.schedule_id, "tasks")
-
-    @display(description="content")
-    def content_text(self, schedule: Schedule) -> SafeString:
-        return json_text(content_mask(task_types().get(schedule.task_type), schedule.content))
 
     @display(description="notifications")
     def policy_text(self, schedule: Schedule) -> SafeString:
@@ -90,7 +116,8 @@ class ScheduleAdmin(DeletingAdmin):
 
     def save_model(self, request: HttpRequest, obj: Schedule, form: "ModelForm[Schedule]", change: bool) -> None:
         values = form.cleaned_data
-        owner: Any = values["account_id"] or request.user.pk
+        account_id = obj.account_id if change else values["account_id"]
+        owner: Any = account_id or request.user.pk
         draft = ScheduleDraft(
             task_type=task_types()[values["task_type"]],
             content=values["content"],
@@ -98,14 +125,52 @@ class ScheduleAdmin(DeletingAdmin):
             trigger_timezone=CronZone(values["trigger_timezone"]),
             time_zone=account_get(owner).time_zone,
             description=values["description"],
-            result_ttl_days=values["result_ttl_days"],
+            result_ttl_days=values.get("result_ttl_days"),
+            notification_policy=policy_mask(obj.notification_policy) if change else None,
             start_immediately=values["start_immediately"],
-            stopped=values["create_stopped"],
+            stopped=values.get("create_stopped"),
         )
-        obj.pk = schedule_create(account_id=values["account_id"], draft=draft, actor=actor_of(request)).pk
+        if change:
+            schedule_replace(scope=WHOLE, schedule_id=obj.pk, draft=draft, actor=actor_of(request))
+        else:
+            obj.pk = schedule_create(account_id=account_id, draft=draft, actor=actor_of(request)).pk
+
+    def get_urls(self) -> list[URLPattern]:
+        views = (("start", schedule_start), ("pause", schedule_stop))
+        own = [
+            path(
+                f"<int:schedule_id>/{name}/",
+                self.admin_site.admin_view(partial(self.switch_view, switch=switch)),
+                name=f"tasks_schedule_{name}",
+            )
+            for name, switch in views
+        ]
+        return [*own, *super().get_urls()]
+
+    def switch_view(self, request: HttpRequest, schedule_id: int, switch: Callable[..., None]) -> HttpResponse:
+        """Start or pause a schedule. Requires POST and the permission to change schedules."""
+        return posted(
+            request,
+            allowed=self.has_switch_permission(request),
+            act=lambda: switch(scope=WHOLE, schedule_id=schedule_id, actor=actor_of(request)),
+            done=_("The schedule is started.") if switch is schedule_start else _("The schedule is paused."),
+            back="admin:tasks_schedule_changelist",
+        )
+
+    @action(description=_("New garbage collection"), url_path="new-gc", permissions=("add",))
+    def new_gc(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponseRedirect(f"{reverse('admin:tasks_schedule_add')}?type=gc")
+
+    @action(description=_("New additional extraction"), url_path="new-extraction", permissions=("add",))
+    def new_extraction(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponseRedirect(f"{reverse('admin:tasks_schedule_add')}?type=additional_extract")
 
     def has_switch_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.has_perm("tasks.change_schedule"))
+        return may_switch(request.user)
+
+    def rows_shown(self, request: HttpRequest, rows: list[Any]) -> None:
+        for schedule in rows:
+            schedule.viewer = request.user
 
     @action(description="Start selected schedules", permissions=("switch",))
     def start(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:

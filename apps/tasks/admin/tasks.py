@@ -7,11 +7,12 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import cache_control
 from rest_framework.request import Request
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter, RangeDateTimeFilter
@@ -19,12 +20,14 @@ from unfold.decorators import action, display
 
 from apps.accounts.adminbase import DeletingAdmin
 from apps.accounts.adminbase.display import NOTHING, json_text, may_view, rows_of
+from apps.accounts.adminbase.posting import post_button, posted
 from apps.accounts.auth.access import actor_of
 from apps.common.errors import LunaError
 from apps.common.parts import TASKS
 from apps.common.scope import Scope
 from apps.imagestore.api.content import content_response
-from apps.tasks.admin.forms import NewTaskForm, type_filter, type_name
+from apps.tasks.admin.forms import NewTaskForm, fields_of, type_filter, type_name
+from apps.tasks.admin.gc import TASK_FORMS
 from apps.tasks.api.views import result_headers
 from apps.tasks.choices import UNFINISHED, TaskStatus
 from apps.tasks.models import Subtask, Task, TaskError
@@ -40,20 +43,28 @@ PANELS: dict[int, Callable[[Task], SafeString]] = {}
 """What the page of a task of a type shows of its result, by the type's number."""
 
 
-def status_shown(task: Task) -> SafeString:
-    """Render status and progress. The page's script refreshes those of unfinished tasks."""
+def status_shown(task: Task, *, may_stop: bool = False) -> SafeString:
+    """Render status and progress, with a button that stops an unfinished task. The page's script refreshes them."""
     done, total = task.count_task_parts_done, task.count_task_parts_all
     live = task.task_status in UNFINISHED
     data = format_html(' data-task="{}" data-url="{}"', task.pk, reverse("admin:tasks_progress"))
     bar = format_html('<progress class="luna-progress" value="{}" max="{}"></progress> ', done, total)
     return format_html(
-        '<span class="luna-nowrap"{}><span class="luna-tag{}">{}</span> {}{}</span>',
+        '<span class="luna-status"{} data-parts="{}"><span class="luna-tag{}">{}</span> {}'
+        '<span class="luna-parts">{}</span> {}</span>',
         data if live else "",
+        f"{done} {total}",
         " luna-bad" if task.task_status in WORSE else "",
         str(TaskStatus(task.task_status).label).lower(),
         bar if live and total else "",
         f"{done:,} of {total:,}" if total else "",
+        post_button(reverse("admin:tasks_stop", args=(task.pk,)), _("Stop")) if live and may_stop else "",
     )
+
+
+def may_stop(user: Any) -> bool:
+    """Return whether a user may cancel tasks."""
+    return bool(user.has_perm("tasks.change_task"))
 
 
 @admin.register(Task)
@@ -64,13 +75,15 @@ class TaskAdmin(DeletingAdmin):
     may_add = True
 
     form = NewTaskForm
-    list_display = ("name", "account", "status", "errors_found", "create_time", "end_time")
+    list_display = ("name", "account", "status", "parts_done", "parts_all", "errors_found", "create_time",
+                    "last_update_time", "end_time")  # fmt: skip
     list_select_related = ("account",)
     list_filter = (
         ("account", AutocompleteSelectFilter),
         ("task_type", type_filter()),
         ("task_status", ChoicesDropdownFilter),
         ("create_time", RangeDateTimeFilter),
+        ("end_time", RangeDateTimeFilter),
     )
     search_fields = ("=task_id", "description", "=schedule_id")
     id_search_fields = ("account_id", "result_id")
@@ -81,12 +94,22 @@ class TaskAdmin(DeletingAdmin):
              "content_text", "policy_text", "subtasks_table", "create_time", "last_update_time",
              "end_time")  # fmt: skip
     actions = ("cancel",)
+    actions_list = ("new_gc", "new_extraction")
 
     class Media:
         js = ("luna/tasks.js",)
 
+    def form_of(self, request: HttpRequest) -> type[NewTaskForm]:
+        """Return the form of a new task."""
+        return TASK_FORMS.get(request.GET.get("type", ""), NewTaskForm)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change=change, **{"form": self.form_of(request), **kwargs})
+
     def get_fields(self, request: HttpRequest, obj: Task | None = None) -> Any:
-        return NewTaskForm.Meta.fields if obj is None else self.shown + (("panel",) if obj.task_type in PANELS else ())
+        if obj is None:
+            return fields_of(self.form_of(request))
+        return self.shown + (("panel",) if obj.task_type in PANELS else ())
 
     def get_readonly_fields(self, request: HttpRequest, obj: Task | None = None) -> Any:
         return () if obj is None else self.get_fields(request, obj)
@@ -100,8 +123,16 @@ class TaskAdmin(DeletingAdmin):
         return type_name(task.task_type)
 
     @display(description="status", ordering="task_status")
-    def status(self, task: Task) -> SafeString:
-        return status_shown(task)
+    def status(self, task: Any) -> SafeString:
+        return format_html("{} {}", status_shown(task, may_stop=may_stop(task.viewer)), self.download(task))
+
+    @display(description=_("parts done"), ordering="count_task_parts_done")
+    def parts_done(self, task: Task) -> SafeString:
+        return format_html('<span data-parts-done="{}">{}</span>', task.pk, task.count_task_parts_done)
+
+    @display(description=_("parts"), ordering="count_task_parts_all")
+    def parts_all(self, task: Task) -> SafeString:
+        return format_html('<span data-parts-all="{}">{}</span>', task.pk, task.count_task_parts_all)
 
     @display(description="errors")
     def errors_found(self, task: Task) -> SafeString:
@@ -111,8 +142,13 @@ class TaskAdmin(DeletingAdmin):
 
     @display(description="result")
     def result(self, task: Task) -> SafeString:
+        return self.download(task) or NOTHING
+
+    @staticmethod
+    def download(task: Task) -> SafeString:
+        """Render a link to the result; empty without one."""
         if task.result_id is None:
-            return NOTHING
+            return SafeString()
         url = reverse("admin:tasks_result", args=(task.pk,))
         return format_html('<a href="{}" class="luna-link" download>Download</a>', url)
 
@@ -163,8 +199,20 @@ class TaskAdmin(DeletingAdmin):
         )
         obj.pk = created.pk
 
+    def rows_shown(self, request: HttpRequest, rows: list[Any]) -> None:
+        for task in rows:
+            task.viewer = request.user
+
     def has_cancel_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.has_perm("tasks.change_task"))
+        return may_stop(request.user)
+
+    @action(description=_("Start garbage collection"), url_path="new-gc", permissions=("add",))
+    def new_gc(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponseRedirect(f"{reverse('admin:tasks_task_add')}?type=gc")
+
+    @action(description=_("Start additional extraction"), url_path="new-extraction", permissions=("add",))
+    def new_extraction(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponseRedirect(f"{reverse('admin:tasks_task_add')}?type=additional_extract")
 
     @action(description="Cancel selected tasks", permissions=("cancel",))
     def cancel(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
@@ -186,6 +234,7 @@ class TaskAdmin(DeletingAdmin):
         views = (
             ("progress/", self.progress_view, "tasks_progress"),
             ("<int:task_id>/result/", self.result_view, "tasks_result"),
+            ("<int:task_id>/stop/", self.stop_view, "tasks_stop"),
         )
         own = [path(route, self.admin_site.admin_view(view), name=name) for route, view, name in views]
         return [*own, *super().get_urls()]
@@ -198,7 +247,19 @@ class TaskAdmin(DeletingAdmin):
             raise PermissionDenied
         ids = [int(text) for text in request.GET.get("ids", "").split(",") if text.isdigit() and len(text) < 19]
         tasks = Task.objects.unscoped().filter(task_id__in=ids[:100])
-        return JsonResponse({str(task.pk): status_shown(task) for task in tasks})
+        stops = may_stop(request.user)
+        return JsonResponse({str(task.pk): status_shown(task, may_stop=stops) for task in tasks})
+
+    @staticmethod
+    def stop_view(request: HttpRequest, task_id: int) -> HttpResponse:
+        """Cancel a task. Requires POST and the permission to change tasks."""
+        return posted(
+            request,
+            allowed=may_stop(request.user),
+            act=lambda: task_cancel(scope=WHOLE, task_id=task_id),
+            done=_("The task is cancelled."),
+            back="admin:tasks_task_changelist",
+        )
 
     @staticmethod
     def result_view(request: HttpRequest, task_id: int) -> HttpResponseBase:
