@@ -5,7 +5,10 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from apps.monitoring.features import features
+from apps.licenses.document import Feature
+from apps.licenses.selectors import FeatureState, license_state
+
+COUNTED = (Feature.FACES, Feature.LIVENESS, Feature.STREAMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +16,59 @@ class LicenseFacts:
     """Rows of names and values, and texts about what an operator must do."""
 
     rows: tuple[tuple[str, Any], ...]
-    notices: tuple[str, ...] = ()
+    notices: tuple[str, ...]
 
 
 def license_facts() -> LicenseFacts:
-    """Return whether the licence is in force."""
-    return LicenseFacts(((_("Availability"), _("available") if features()["license"] else _("not available")),))
+    """Return the licence in force with the consumption of its limits."""
+    state = license_state()
+    license = state.license
+    rows: list[tuple[str, Any]] = [(_("Installation"), state.installation_id)]
+    if state.is_open:
+        rows.append((_("Licence"), _("open: everything is allowed, without limits")))
+    else:
+        rows += [
+            (_("Licence"), _available(license is not None and not state.is_expired)),
+            (_("Licensee"), license.licensee if license else "—"),
+            (_("Expires"), _expiry(license.expires_at if license else None, known=license is not None)),
+        ]
+    for feature, found in state.features.items():
+        rows += _rows(feature, found)
+    return LicenseFacts(tuple(rows), state.notices)
+
+
+def _rows(feature: Feature, found: FeatureState) -> list[tuple[str, Any]]:
+    name = _names()[feature]
+    rows = [(name, _available(found.available))]
+    if feature not in COUNTED or not found.available:
+        return rows
+    rows.append((_("%s: limit") % name, _("unlimited") if found.limit is None else f"{found.limit:,}"))
+    if found.rate is not None:
+        rows.append((_("%s: used") % name, f"{found.used:,} ({found.rate:.1f} %)"))
+    if found.left is not None:
+        rows.append((_("%s: left") % name, f"{found.left:,}"))
+    return rows
+
+
+def _available(available: bool) -> str:
+    return _("available") if available else _("not available")
+
+
+def _expiry(moment: Any, *, known: bool) -> str:
+    if not known:
+        return "—"
+    return _("never") if moment is None else moment.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _names() -> dict[Feature, str]:
+    return {
+        Feature.FACES: _("Faces with attributes"),
+        Feature.LIVENESS: _("Liveness"),
+        Feature.DEEPFAKE: _("Deepfake"),
+        Feature.ISO: _("ISO checks"),
+        Feature.BODY_ATTRIBUTES: _("Body attributes"),
+        Feature.PEOPLE_COUNT: _("People counter"),
+        Feature.LAMBDA: _("Lambda"),
+        Feature.INDEX: _("Index"),
+        Feature.STREAMS: _("Streams"),
+    }
