@@ -22,6 +22,8 @@ from apps.accounts.services import token_create, token_delete
 from apps.common.config import ExternalAddress, config
 from apps.common.fields import parse_uuid
 from apps.common.times import utc_now
+from luna.embedded.addresses import var_dir
+from luna.embedded.supervisor import read_state
 from luna.upload.journal import Journal
 from luna.upload.uploader import ALL, NOT_ALLOWED, Api, Plan, RefusedError, Uploader, UploadError, images
 
@@ -50,9 +52,7 @@ class Command(BaseCommand):
             "--token-file", type=Path, help="file with a token (default: the environment variable LUNA_TOKEN)"
         )
         parser.add_argument("--descriptor", type=_flag, default=False, help="whether to extract descriptors (0, 1)")
-        parser.add_argument(
-            "--origin", default=config(ExternalAddress).origin, help="the platform (default: %(default)s)"
-        )
+        parser.add_argument("--origin", default=_own_addresses()[0], help="the platform (default: %(default)s)")
         parser.add_argument("--avatar", type=_flag, default=False, help="whether samples become avatars (0, 1)")
         parser.add_argument("--list_id", help="list of the faces (default: a new list)")
         parser.add_argument("--list_linked", type=_flag, default=True, help="whether faces are linked to a list (0, 1)")
@@ -196,6 +196,12 @@ def _plan(options: Mapping[str, Any], list_id: str | None) -> Plan:
     )
 
 
+def _own_addresses() -> list[str]:
+    """Return the addresses of this platform: where its processes listen, if they run, and the external one."""
+    state = read_state(var_dir())
+    return [*([state.url] if state.running else []), config(ExternalAddress).origin]
+
+
 @contextmanager
 def _credentials(options: Mapping[str, Any], journal: Journal) -> Iterator[dict[str, str]]:
     """Yield the headers that prove the account. Raises CommandError.
@@ -210,7 +216,7 @@ def _credentials(options: Mapping[str, Any], journal: Journal) -> Iterator[dict[
     account_id = parse_uuid(options["account_id"])
     if account_id is None:
         raise CommandError(f"`--account_id` must be a UUID, got {options['account_id']!r}.")
-    if options["origin"] != config(ExternalAddress).origin:
+    if options["origin"].rstrip("/") not in _own_addresses():
         yield {"Luna-Account-Id": str(account_id)}
         return
     account = Account.objects.filter(account_id=account_id, is_active=True).first()

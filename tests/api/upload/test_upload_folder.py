@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from apps.accounts.models import Account, Token
 from apps.common.config import ExternalAddress
 from apps.faces.models import Face, List
 from apps.imagestore.models import StoredObject
+from luna.embedded.supervisor import State
 from luna.management.commands import upload_folder
 from luna.upload.journal import Begun, Journal
 from tests.factories import make_account
@@ -190,3 +191,11 @@ def test_cut_records_are_left_out(tmp_path: Path) -> None:
         assert again.done() == {"a.png"}
         again.succeeded("b.png", ["2"])
     assert Journal(tmp_path, journal.start).done() == {"a.png", "b.png"}
+
+
+def test_the_own_platform_is_where_its_processes_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = State("http://127.0.0.1:5913", "", {}, {"web-1": 1})
+    monkeypatch.setattr(upload_folder, "read_state", lambda var: state)
+    assert upload_folder._own_addresses()[0] == state.url
+    monkeypatch.setattr(upload_folder, "read_state", lambda var: replace(state, running={}))
+    assert state.url not in upload_folder._own_addresses()

@@ -1,5 +1,6 @@
 """`manage.py people`: propose groups of events of one person each, and decide about them."""
 
+from argparse import ArgumentTypeError
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -24,12 +25,15 @@ EVERYTHING = Scope(None)
 def _id(text: str) -> UUID:
     value = parse_uuid(text)
     if value is None:
-        raise ValueError(text)
+        raise ArgumentTypeError(f"{text!r} is not a UUID")
     return value
 
 
 def _time(text: str) -> datetime:
-    return parse_filter_time(text)
+    try:
+        return parse_filter_time(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is neither a time nor relative, such as now-30d") from error
 
 
 class Command(BaseCommand):
