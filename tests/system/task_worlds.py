@@ -8,7 +8,9 @@ import json
 import sys
 import time
 from collections import Counter
+from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID, uuid4
 
 import django
@@ -179,6 +181,15 @@ def stages(*, task_ids: list[int]) -> dict[str, str]:
     return found
 
 
+def waiting(*, task_id: int) -> list[Any]:
+    """Return the undelivered callbacks of a task, for the message of a failed test."""
+    from apps.common.times import utc_now
+    from apps.sender.models import Callback
+
+    rows = Callback.objects.unscoped().filter(payload__startswith=f'{{"task_id":{task_id},')
+    return [utc_now(), *rows.values_list("due_time", "dead_time", "attempts", "error", "create_time")]
+
+
 def schedules_due(*, schedule_ids: list[int]) -> None:
     from apps.common.times import utc_now
     from apps.tasks.models import Schedule
@@ -204,7 +215,8 @@ def schedules_runs(*, schedule_ids: list[int]) -> dict[str, int]:
 def state(*, account_id: str, task_id: int) -> dict[str, Any]:
     """Return what an account has, and what its task left, without ids that differ between accounts.
 
-    Rows are ordered by names: subtasks write them at the same time. Results that killed workers left were deleted.
+    Rows are ordered by names: subtasks write them at the same time. Results that killed workers left are deleted first,
+    as `tasks.results` does ten minutes later: a worker that dies between its claim and this deletion leaves them.
     """
     from apps.accounts.models import AuditRecord
     from apps.events.models import Event
@@ -213,6 +225,7 @@ def state(*, account_id: str, task_id: int) -> dict[str, Any]:
     from apps.imagestore.models import StoredObject
     from apps.imagestore.services import object_bytes
     from apps.sender.models import Callback
+    from apps.tasks import consistency, jobs
     from apps.tasks.models import Subtask, SubtaskOutput, Task, TaskError
 
     owner = UUID(account_id)
@@ -228,6 +241,8 @@ def state(*, account_id: str, task_id: int) -> dict[str, Any]:
     stored = [*StoredObject.objects.for_account(owner)]
     for each in stored:  # raises if the file is gone
         object_bytes(stored=each)
+    with patch.object(consistency, "YOUNG", timedelta(seconds=5)):
+        jobs.results()
     orphans = StoredObject.objects.unscoped().filter(bucket="task-result", meta__task_id=task_id)
     return {
         "faces": sorted(

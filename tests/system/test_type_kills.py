@@ -115,7 +115,7 @@ def finish(bench: Bench, case: Case) -> tuple[dict[str, Any], Any]:
     }
     result = result_of(case, known | seeded)
     state = delivered(bench, case)
-    assert state["orphans"] == state["double_deletions"] == 0, (case.name, state)
+    assert (state["orphans"], state["double_deletions"]) == (0, 0), (case.name, state)
     assert state["outputs_of_unfinished"] == 0
     assert all(status == DONE and done == total and not leased for status, done, total, _, leased in state["subtasks"])
     check_expected(case, state, result)
@@ -136,7 +136,7 @@ def delivered(bench: Bench, case: Case) -> dict[str, Any]:
         state: dict[str, Any] = bench.agent("state", account_id=case.world["account_id"], task_id=case.task_id)
         if not state["callbacks_left"]:
             return state
-        assert time.monotonic() < end, (case.name, state)
+        assert time.monotonic() < end, (case.name, bench.agent("waiting", task_id=case.task_id))
         time.sleep(0.2)
 
 

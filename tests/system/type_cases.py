@@ -161,7 +161,8 @@ def prepare(bench: Bench, name: str) -> Case:
 
 def create(bench: Bench, case: Case) -> None:
     """Create the task."""
-    hook = {"type": "http", "url": f"http://127.0.0.1:{bench.receiver.server_port}/"}
+    url = f"http://127.0.0.1:{bench.receiver.server_port}/"
+    hook = {"type": "http", "url": url, "params": {"timeout": 5}}  # a killed worker keeps a callback a little longer
     policy = {"task_callbacks": [hook], "subtask_callbacks": [hook]}
     if case.kind == "additional_extract":
         case.task_id = bench.agent("extract", account_id=case.world["account_id"], policy=policy)
