@@ -164,7 +164,7 @@ def test_the_server_subscribes_once_for_an_account(listen: Listen, user: User, r
 def test_notifications_wait_for_a_dead_redis_and_requests_do_not(
     listen: Listen, user: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client, present = listen(user.basic), sent.client
+    client, present = listen(user.basic), sent.client  # type: ignore[attr-defined]
     away = Client.from_url("redis://127.0.0.1:1/0")
     monkeypatch.setattr(hub, "PROBE_S", 60)  # the connection of the subscription is not interrupted
     monkeypatch.setattr(sent, "client", lambda: away)

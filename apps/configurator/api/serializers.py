@@ -81,7 +81,7 @@ class CheckBody(StrictSerializer):
 class PullBody(StrictSerializer):
     """Tags of one instance of a service."""
 
-    example: ClassVar = {"tags": {}}
+    example: ClassVar[dict[str, Any]] = {"tags": {}}
     tags = serializers.DictField(
         child=serializers.CharField(max_length=NAME_LENGTH),
         required=False,

@@ -42,7 +42,7 @@ def test_an_account_is_shown_with_its_lists_and_faces(
         assert f"{url}?account__account_id__exact={owner.pk}" in shown
         listed = site.get(f"{url}?account__account_id__exact={owner.pk}")
         assert listed.status_code == 200
-        assert listed.context_data["cl"].result_count == number  # type: ignore[attr-defined]  # of Django's page
+        assert listed.context_data["cl"].result_count == number  # type: ignore[index]  # of Django's page
     assert AuditRecord.objects.exclude(object_type="pictures").count() == before, "no picture is read on this page"
 
 

@@ -113,7 +113,11 @@ def addresses(made: dict[str, Any]) -> dict[str, str]:
 def test_pages_of_operators(request: pytest.FixtureRequest, size: dict[str, int], theme: str) -> None:
     made = rows(PEOPLE if os.environ.get("LUNA_SCREENSHOTS") else HOSTILE)
     kind = request.node.callspec.id
-    photograph = {"name": f"{made['handler'].description[:20]}.jpg", "mimeType": "image/jpeg", "buffer": astronaut()}
+    photograph: Any = {
+        "name": f"{made['handler'].description[:20]}.jpg",
+        "mimeType": "image/jpeg",
+        "buffer": astronaut(),
+    }
     pages = addresses(made)  # Django allows no query here once the browser runs
     clipped, unnamed = {}, {}
     with platform(threads=4, websockets=True) as port:

@@ -32,7 +32,7 @@ def send(desk: Client, route: str, owner: Account, /, *files: tuple[str, bytes],
     """Return the answer's HTML."""
     photographs = [SimpleUploadedFile("file.jpg", data, "image/jpeg") for _, data in files]
     for photograph, (title, _) in zip(photographs, files, strict=True):
-        photograph._name = title  # unchanged, as a browser sends it
+        photograph._name = title  # type: ignore[attr-defined]  # unchanged, as a browser sends it
     form = {"account": str(owner.pk), "photograph": photographs, **fields}
     answer = desk.post(reverse(f"workbench:{route}"), form)
     assert answer.status_code == 200, answer.content

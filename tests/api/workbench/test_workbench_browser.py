@@ -50,7 +50,7 @@ def addresses() -> dict[str, str]:
 
 def _with_photograph(owner: Account) -> None:
     """An event of the first face whose source photograph is stored."""
-    store = {"account_id": owner.pk, "content_type": "image/jpeg"}
+    store: Any = {"account_id": owner.pk, "content_type": "image/jpeg"}
     source = object_store(bucket=Bucket.IMAGES, data=astronaut(), **store)
     crop = object_store(bucket=Bucket.FACE_SAMPLES, data=astronaut(), **store)
     face = Face.objects.for_account(owner.pk).earliest("pk")
