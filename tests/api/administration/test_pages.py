@@ -11,8 +11,10 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import Account, AuditRecord
 from apps.faces.services import face_create, list_create
-from apps.faces.types import FaceDraft
+from apps.faces.types import AttributeData, BasicData, FaceDraft
+from apps.licenses.document import Feature, Grant
 from tests.factories import PASSWORD, make_account
+from tests.licenses import licensed, make_license
 
 pytestmark = pytest.mark.django_db
 FORM = {"login": "new@luna.test", "password1": PASSWORD, "password2": PASSWORD, "account_type": "user"}
@@ -73,3 +75,27 @@ def test_the_information_and_its_file(site: Client) -> None:
     assert answer.headers["Content-Disposition"] == 'attachment; filename="luna_sys_info.json"'
     assert set(orjson.loads(answer.content)) >= {"versions", "descriptors", "settings", "license", "stats"}
     assert site.post(reverse("information_download")).status_code == 405
+
+
+def test_a_limited_licence(site: Client, owner: Account) -> None:
+    features = {Feature.FACES: Grant(True, 200), Feature.ISO: Grant(False)}
+    for number in range(3):
+        face_create(account_id=owner.pk, draft=FaceDraft(attribute=AttributeData(basic=BasicData(age=number))))
+    with licensed(make_license(features)) as license:
+        shown = site.get(reverse("information")).content.decode()
+        found = orjson.loads(site.get(reverse("information_download")).content)["license"]
+    facts = dict(re.findall(r'<th scope="row">([^<]+)</th><td>([^<]*)</td>', shown))
+    assert facts["Faces with attributes: limit"] == "200"
+    assert facts["Faces with attributes: used"] == "3 (1.5 %)"
+    assert facts["Faces with attributes: left"] == "197"
+    assert facts["ISO checks"] == "not available"
+    assert facts["Licensee"] == license.licensee
+    assert found["features"]["faces"] == {"available": True, "limit": 200, "used": 3, "balance": 197, "rate": 1.5}
+
+
+def test_without_a_licence(site: Client) -> None:
+    with licensed(text=""):
+        shown = site.get(reverse("information")).content.decode()
+        assert site.get(reverse("information_download")).status_code == 200
+    assert "No license is in force" in shown
+    assert "<td>not available</td>" in shown
