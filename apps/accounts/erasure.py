@@ -23,7 +23,7 @@ from apps.common.locks import advisory_lock
 logger = logging.getLogger(__name__)
 
 BATCH_ROWS = 1000
-ATTEMPTS = 3  # requests that began before the account was closed may still add rows
+ATTEMPTS = 3  # requests and tasks that began before the account was closed may still add rows
 
 
 def accounts_to_erase() -> list[UUID]:
@@ -44,11 +44,17 @@ def account_erase(
             return None
         try:
             for attempt in range(ATTEMPTS):
+                last = attempt == ATTEMPTS - 1
                 holdings.account_erase(account_id, erasure)
-                for model, column in references(Account):
-                    rows_erase(erasure=erasure, model=model, column=column, owners=[account_id])
+                try:
+                    for model, column in references(Account):
+                        rows_erase(erasure=erasure, model=model, column=column, owners=[account_id])
+                except IntegrityError:  # a row was added below one of the batch
+                    if last:
+                        raise
+                    continue
                 answers_forget(account_id)
-                if _row_delete(account_id, last=attempt == ATTEMPTS - 1):
+                if _row_delete(account_id, last=last):
                     return erasure
         except OutOfTimeError:
             logger.info("account_id=%s is closed; the periodic job erases the rest", account_id)

@@ -43,10 +43,12 @@ KINDS = ("face", "event", "mention", "attribute")
 
 
 def results_erase(account_id: UUID, erasure: Erasure) -> None:
-    """Remove the results of tasks of all accounts since the account exists: they may contain its objects.
+    """End the account's tasks, and remove results of tasks of all accounts since it exists: they may have its objects.
 
-    Those of the account's own tasks are erased with its other objects. Raises LunaError when the storage fails.
+    Results of the account's own tasks are erased with its other objects. Raises LunaError when the storage fails.
     """
+    unfinished = Task.objects.unscoped().filter(account_id=account_id, task_status__in=UNFINISHED)
+    unfinished.update(task_status=TaskStatus.CANCELLED, lease_token=None, lease_time=None)  # its stages write no more
     since = Account.objects.filter(account_id=account_id).values_list("create_time", flat=True).first()
     rows = Task.objects.unscoped().filter(account=None, result_id__isnull=False)
     ids = [*rows.filter(create_time__gte=since).values_list("result_id", flat=True)] if since else []

@@ -8,8 +8,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import IntegrityError
 
+from apps.accounts import erasure as accounts_erasure
 from apps.accounts.choices import AccountType
+from apps.accounts.erasure import account_erase
 from apps.accounts.models import Account
 from apps.common import errors
 from apps.common.errors import LunaError
@@ -24,6 +27,7 @@ from apps.privacy.erasure import person_erase
 from apps.tasks.choices import ScheduleStatus, TaskStatus
 from apps.tasks.consistency import results_check, tasks_check
 from apps.tasks.erasure import UUIDS, _contains, results_erase
+from apps.tasks.machine import runner
 from apps.tasks.models import Schedule, Subtask, SubtaskOutput, Task, TaskError
 from apps.tasks.outputs import output_add, output_bytes
 from apps.tasks.types.base import Part, Result, ResultFile, SubtaskRun, TaskRun
@@ -171,6 +175,28 @@ def test_an_erased_account_is_in_no_result_of_all_accounts() -> None:
     erasure = Erasure()
     results_erase(owner.pk, erasure)
     assert (results(), dict(erasure.removed)) == (1, {"imagestore_storedobject": 1})
+
+
+def test_tasks_of_an_account_end_before_its_rows_are_deleted() -> None:
+    owner = make_account()
+    make_task(Faces(), {"until": 1}, account_id=owner.pk)
+    results_erase(owner.pk, Erasure())
+    assert runner.claim() is None
+
+
+def test_an_erasure_continues_after_a_row_that_a_task_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = make_account()
+    make_task(Faces(), {"until": 1}, account_id=owner.pk)
+    erase, failures = accounts_erasure.rows_erase, [IntegrityError()]
+
+    def failing(**arguments: Any) -> None:
+        if failures:
+            raise failures.pop()
+        erase(**arguments)
+
+    monkeypatch.setattr(accounts_erasure, "rows_erase", failing)
+    assert account_erase(account_id=owner.pk) is not None
+    assert not Task.objects.unscoped().exists()
 
 
 def test_ids_are_found_across_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
