@@ -176,7 +176,8 @@ def test_document(accept: str) -> None:
     document = yaml.safe_load(answer.content)
     assert document["openapi"].startswith("3.")
     assert "/6/account" in document["paths"]
-    assert set(document["components"]["securitySchemes"]) == {"BasicAuth", "BearerAuth", "LunaAccountIdAuth"}
+    schemes = {"AdminAuth", "BasicAuth", "BearerAuth", "LunaAccountIdAuth"}
+    assert set(document["components"]["securitySchemes"]) == schemes
 
 
 def test_document_in_json() -> None:

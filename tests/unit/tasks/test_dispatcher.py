@@ -113,7 +113,7 @@ def test_a_closed_worker_gives_its_stages_back(
         wait_for(lambda: task.pk in held.running)
         worker.close()
         row = Subtask.objects.get(task=task)
-        assert (row.subtask_status, row.lease_token, row.attempts) == (TaskStatus.PENDING, None, 0)
+        assert (row.subtask_status, row.lease_token, row.attempts) == (TaskStatus.PENDING, None, 1)
         held.go.set()
         start()
         wait_for(lambda: status(task) == TaskStatus.DONE)
