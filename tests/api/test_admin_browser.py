@@ -283,7 +283,7 @@ def test_every_page_in_a_browser(request: pytest.FixtureRequest, size: dict[str,
     make_rows(names, "museum@luna.test")
     pages = addresses()
     kind = request.node.callspec.id
-    with platform(threads=4) as port:
+    with platform(threads=8) as port:
         browser = request.getfixturevalue("browser")
         visit = Visit(browser, port, size, theme)
         clipped, unnamed = {}, {}

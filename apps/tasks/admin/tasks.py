@@ -1,6 +1,7 @@
 """Pages of tasks and their errors."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -76,7 +77,7 @@ class TaskAdmin(DeletingAdmin):
 
     form = NewTaskForm
     list_display = ("name", "account", "status", "parts_done", "parts_all", "errors_found", "create_time",
-                    "last_update_time", "end_time")  # fmt: skip
+                    "updated", "end_time")  # fmt: skip
     list_select_related = ("account",)
     list_filter = (
         ("account", AutocompleteSelectFilter),
@@ -133,6 +134,10 @@ class TaskAdmin(DeletingAdmin):
     @display(description=_("parts"), ordering="count_task_parts_all")
     def parts_all(self, task: Task) -> SafeString:
         return format_html('<span data-parts-all="{}">{}</span>', task.pk, task.count_task_parts_all)
+
+    @display(description=_("updated"), ordering="last_update_time")
+    def updated(self, task: Task) -> datetime:
+        return task.last_update_time
 
     @display(description="errors")
     def errors_found(self, task: Task) -> SafeString:

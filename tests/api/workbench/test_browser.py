@@ -120,7 +120,7 @@ def test_pages_of_operators(request: pytest.FixtureRequest, size: dict[str, int]
     }
     pages = addresses(made)  # Django allows no query here once the browser runs
     clipped, unnamed = {}, {}
-    with platform(threads=4, websockets=True) as port:
+    with platform(threads=8, websockets=True) as port:
         visit = Visit(request.getfixturevalue("browser"), port, size, theme)
         page = visit.page
 

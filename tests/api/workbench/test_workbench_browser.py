@@ -106,7 +106,7 @@ def test_the_workbench_in_a_browser(request: pytest.FixtureRequest) -> None:
     _with_photograph(owner)
     staff = str(List.everything.get())
     pages, faults = addresses(), []
-    with platform(threads=4) as port:
+    with platform(threads=8) as port:
         browser: Browser = request.getfixturevalue("browser")  # its event loop forbids queries from here on
         for size, theme, kind in ((DESKTOP, "light", "desktop"), (DESKTOP, "dark", "dark"), (PHONE, "light", "phone")):
             visit = Visit(browser, port, size, theme)
