@@ -1,13 +1,10 @@
 """`manage.py services_page`: generate `docs/services.md` from the views, the types of tasks and `common.parts`."""
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
-from django.core.management.base import BaseCommand, CommandParser
 
 from apps.accounts.api.routes import Route, api_routes
 from apps.common.errors.catalogue import CATALOGUE
+from apps.common.page_command import PageCommand
 from apps.common.parts import CONTENTS, HANDLERS, IMAGE_STORE, PARTS
 from apps.tasks.types.registry import task_types
 
@@ -35,18 +32,11 @@ TAIL = """\
 """
 
 
-class Command(BaseCommand):
+class Command(PageCommand):
     help = "Print the page docs/services.md, or write it to --file."
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--file", type=Path)
-
-    def handle(self, *args: Any, **options: Any) -> None:
-        text = page()
-        if options["file"]:
-            options["file"].write_text(text)
-        else:
-            self.stdout.write(text, ending="")
+    def page(self) -> str:
+        return page()
 
 
 def page() -> str:

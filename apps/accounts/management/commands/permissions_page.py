@@ -1,14 +1,11 @@
 """`manage.py permissions_page`: generate `docs/permissions.md` from the permissions table and the views."""
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
-from django.core.management.base import BaseCommand, CommandParser
 
 from apps.accounts.api.routes import Route, api_routes
 from apps.accounts.auth.permissions import CREATION, DELETION, MATCHING, MODIFICATION, OBJECT_RIGHTS, RESOURCES, VIEW
 from apps.common.api.views import BY_BODY
+from apps.common.page_command import PageCommand
 
 RIGHTS = (CREATION, VIEW, MODIFICATION, DELETION, MATCHING)
 HEAD = """\
@@ -35,18 +32,11 @@ that event generation stores require no further right.
 """
 
 
-class Command(BaseCommand):
+class Command(PageCommand):
     help = "Print the page docs/permissions.md, or write it to --file."
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--file", type=Path)
-
-    def handle(self, *args: Any, **options: Any) -> None:
-        text = page()
-        if options["file"]:
-            options["file"].write_text(text)
-        else:
-            self.stdout.write(text, ending="")
+    def page(self) -> str:
+        return page()
 
 
 def page() -> str:
