@@ -94,7 +94,7 @@ def person_faces(*, account_id: UUID, faces: Iterable[Face]) -> list[Face]:
 
 @transaction.atomic
 def faces_merge(*, account_id: UUID, seen: Seen, name: str, external_id: str, actor: Actor) -> Change:
-    """Make faces those of one person. An empty `external_id` stands for a new one.
+    """Make faces those of one person. An empty `external_id` means a new one.
 
     Raises WorkbenchError for fewer than two faces, for faces that have changed since, and for bad texts.
     """
