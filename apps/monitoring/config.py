@@ -12,6 +12,7 @@ OWN_LABELS = frozenset({
     "path", "route", "status_code", "error_code", "le", "process", "lane", "source", "task_type", "status", "state",
     "job", "instance",
 })  # fmt: skip
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,255}|[0-9A-Fa-f:.]{2,45}")
 _LABEL = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,63})=([^\x00-\x1f\x7f]{1,128})")
 
 
@@ -49,3 +50,33 @@ class ServiceMetrics(Settings):
     def labels(self) -> dict[str, str]:
         """`extra_labels` by name."""
         return dict(text.split("=", 1) for text in self.extra_labels)
+
+
+def _host(text: str) -> str:
+    if _HOST.fullmatch(text) is None:
+        raise ValueError("a host is a name or an address, without scheme, port and path")
+    return text
+
+
+def _sendable(token: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]*", token.get_secret_value()):
+        raise ValueError("a token has visible ASCII characters only")
+    return token
+
+
+@group("INFLUX_MONITORING", scope=Scope.LIVE)
+class InfluxMonitoring(Settings):
+    """Points of requests for InfluxDB 2."""
+
+    send_data_for_monitoring: bool = setting(False, "Whether each request is sent as a point to InfluxDB.")
+    use_ssl: bool = setting(False, "Whether connections use HTTPS. The certificate is verified.")
+    organization: str = setting("luna", "Organization of the bucket.", min_length=1, max_length=256)
+    token: Annotated[SecretStr, AfterValidator(_sendable)] = setting(
+        SecretStr(""), "Token that may write into the bucket.", accepts="visible ASCII characters"
+    )
+    bucket: str = setting("luna_monitoring", "Bucket of the points.", min_length=1, max_length=256)
+    host: Annotated[str, AfterValidator(_host)] = setting(
+        "127.0.0.1", "Host of InfluxDB, which may be private.", accepts="a name or an IP address"
+    )
+    port: int = setting(8086, "Port of InfluxDB.", ge=1, le=65535)
+    flushing_period: float = setting(1.0, "Seconds between two transfers of points.", ge=0.1, le=3600)

@@ -1,4 +1,4 @@
-"""The access log: one line per HTTP request and per websocket. The same place counts requests for metrics.
+"""The access log: one line per HTTP request and per websocket. The same place passes requests to monitoring.
 
 A line has method, route, status, duration, account and, as every line, the request id. It has no path, query string,
 header or body, because these contain ids of people and secrets.
@@ -14,17 +14,18 @@ from typing import Any
 from django.urls import Resolver404, resolve
 from django.utils.functional import LazyObject
 
-from apps.common.config import config
 from apps.common.plugins.contract import Point
 from apps.common.plugins.services import plugins
 from apps.common.request_id import current_request_id
 from apps.common.times import utc_now
-from apps.monitoring.config import ServiceMetrics
-from apps.monitoring.metrics.requests import request_metrics
+from apps.monitoring.answered import Answered
+from apps.monitoring.observers import is_observed, observe
 
 logger = logging.getLogger("luna.access")
 
 ROUTE, ACCOUNT = "luna.route", "luna.account"  # keys in the WSGI environment
+HANDLER = "luna.handler_id"  # as well, of an event generation
+NOTED = (ROUTE, ACCOUNT, HANDLER)
 ERROR_CODE = "luna.error_code"  # key in the notes of a request
 NOTES = "luna.notes"  # key in the scope of a websocket: a dict that the application fills with `ACCOUNT`
 NONE = "-"
@@ -36,12 +37,12 @@ _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 def write_access(
     *, method: str, path: str, status: int, started_s: float, notes: Mapping[str, Any] | None = None
 ) -> None:
-    """Write the line of a request, count it for metrics, and pass it to the plugins of its service.
+    """Write the line of a request, and pass it to monitoring and to the plugins of its service.
 
     `path` is used to find the route when `notes` has none, `started_s`: its start in seconds of `time.perf_counter`.
     """
     observed = plugins.value  # created at the start of a web process
-    is_counted = config(ServiceMetrics).enabled
+    is_counted = is_observed()
     if not logger.isEnabledFor(logging.INFO) and (observed is None or not observed.runners) and not is_counted:
         return
     notes = notes or {}
@@ -50,8 +51,17 @@ def write_access(
     duration_s = time.perf_counter() - started_s
     ms = round(duration_s * 1000, 1)
     if is_counted:
-        request_metrics().count(
-            method=method, route=route, status=status, duration_s=duration_s, error_code=notes.get(ERROR_CODE)
+        observe(
+            Answered(
+                method=method,
+                route=route,
+                status=status,
+                duration_s=duration_s,
+                error_code=notes.get(ERROR_CODE),
+                account_id=account,
+                handler_id=notes.get(HANDLER),
+                request_id=current_request_id.get(),
+            )
         )
     if observed is not None and observed.runners:
         observed.answered(_point(method, route, status, ms, account))
@@ -91,6 +101,8 @@ def note_request(request: Any) -> None:
     """Record route and account of a Django request in its WSGI environment."""
     if request.resolver_match is not None:
         request.META[ROUTE] = template(request.resolver_match.route)
+        if request.resolver_match.route.endswith("events"):
+            request.META[HANDLER] = request.resolver_match.kwargs.get("handler_id")
     user = getattr(request, "_cached_user", None) or getattr(request, "user", None)
     if not isinstance(user, LazyObject):  # a page that has not read its user
         request.META[ACCOUNT] = getattr(user, "account_id", None)

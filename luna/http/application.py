@@ -89,7 +89,7 @@ class WSGIPool:
             return error.status
         if answer.status >= 400:
             notes[access.ERROR_CODE] = answer.error_code
-        notes.update((key, environ[key]) for key in (access.ROUTE, access.ACCOUNT) if key in environ)
+        notes.update((key, environ[key]) for key in access.NOTED if key in environ)
         respond = scope.get("luna.respond")
         if respond is None or not answer.is_small or not respond(answer.status, answer.headers, answer.body):
             await answer.deliver(send, left, self.readers)

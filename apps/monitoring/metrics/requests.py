@@ -6,7 +6,6 @@ this for a restart of all counters.
 """
 
 import os
-import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,14 +13,11 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from apps.common.errors import CATALOGUE
 from apps.common.process import PerProcess
+from apps.monitoring.answered import UNKNOWN, WEBSOCKET, Answered, path_label
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # of prometheus_client, which reads it at its import
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
            7.5, 10.0)  # fmt: skip
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-WEBSOCKET = "WS"
-UNKNOWN = "unknown"
-_VERSION = re.compile(r"\A/[0-9]+(?=/)")
 
 
 class RequestMetrics:
@@ -38,28 +34,23 @@ class RequestMetrics:
         )  # fmt: skip
         self._of = lru_cache(4096)(self._children)
 
-    def count(self, *, method: str, route: str, status: int, duration_s: float, error_code: int | None) -> None:
+    def count(self, answered: Answered) -> None:
         """Count a request. The duration of a websocket is that of its connection, so it has none in the histogram."""
-        name = path_label(method, route)
-        requests, durations = self._of(name, str(status))
+        name = path_label(answered.method, answered.route)
+        requests, durations = self._of(name, str(answered.status))
         requests.inc()
-        if method != WEBSOCKET:
-            durations.observe(duration_s)
-        if status >= 400:
-            code = str(error_code) if error_code in CATALOGUE else UNKNOWN
-            self._errors.labels(code, name).inc()
+        if answered.method != WEBSOCKET:
+            durations.observe(answered.duration_s)
+        if answered.status >= 400:
+            self._errors.labels(error_label(answered.error_code), name).inc()
 
     def _children(self, name: str, status: str) -> tuple[Counter, Histogram]:
         return self._requests.labels(name, status), self._durations.labels(name, status)
 
 
-def path_label(method: str, route: str) -> str:
-    """Return `METHOD:/route`, without the version of the API. Methods that HTTP does not define are one."""
-    if method == WEBSOCKET:
-        method = "GET"
-    elif method not in METHODS:
-        method = UNKNOWN
-    return f"{method}:{_VERSION.sub('', route, count=1)}"
+def error_label(error_code: int | None) -> str:
+    """Return an error code as text; `unknown` for none, and for one that no error of the platform has."""
+    return str(error_code) if error_code in CATALOGUE else UNKNOWN
 
 
 request_metrics = PerProcess("request metrics", RequestMetrics)

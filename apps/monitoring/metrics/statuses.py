@@ -71,6 +71,10 @@ ROWS = (
     Row("tasks", "threads", "luna_task_threads", "Threads for stages of tasks"),
     Row("tasks", "running", "luna_task_stages_running", "Stages of tasks in progress"),
     Row("tasks", "executed", "luna_task_stages_executed_total", "Executed stages of tasks"),
+    Row("influx", "pending", "luna_influx_pending", "Requests whose points wait for InfluxDB"),
+    Row("influx", "written", "luna_influx_written_total", "Requests whose points InfluxDB has accepted"),
+    Row("influx", "dropped", "luna_influx_dropped_total", "Requests whose points were dropped"),
+    Row("influx", "failing", "luna_influx_failing", "1 if the last write to InfluxDB failed"),
     Row("redis breaker", "open", "luna_redis_breaker_open", "1 while Redis is taken for unavailable"),
 )
 AGE = "luna_process_status_age_seconds"

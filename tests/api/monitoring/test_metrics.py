@@ -22,9 +22,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from apps.common import process
 from apps.common.config import SettingsError, config, override_config
+from apps.monitoring.answered import METHODS, path_label
 from apps.monitoring.config import ServiceMetrics
 from apps.monitoring.metrics import statuses
-from apps.monitoring.metrics.requests import BUCKETS, METHODS, path_label
+from apps.monitoring.metrics.requests import BUCKETS
 from apps.monitoring.metrics.sources import UP, Source, Sources, sources
 from apps.monitoring.metrics.statuses import AGE, ROWS
 from apps.monitoring.processes import ProcessStatus, publish
@@ -143,9 +144,10 @@ class TestRequests:
         labels = {"path": "GET:/lists", "status_code": "200"}
         before = value(scraped(), "request_count_total", **labels)
         code = (
+            "from apps.monitoring.answered import Answered\n"
             "from apps.monitoring.metrics.requests import request_metrics\n"
-            "for _ in range(3): request_metrics().count(method='GET', route='/6/lists', status=200, duration_s=0.1,"
-            " error_code=None)"
+            "for _ in range(3): request_metrics().count("
+            "Answered(method='GET', route='/6/lists', status=200, duration_s=0.1))"
         )
         subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # it has ended when metrics are read
         count("GET", "/6/lists", 200)
