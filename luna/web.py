@@ -16,6 +16,7 @@ from apps.common.config import config
 from luna.config import Connections
 from luna.http.limits import KEEP_ALIVE_S
 from luna.http.protocol import Protocol, Server
+from luna.http.websocket import WebsocketProtocol
 from luna.startup import readable_settings, require_checks
 
 GRACEFUL_SHUTDOWN_S = 20
@@ -71,6 +72,7 @@ def configuration(application: object = "luna.asgi:application") -> uvicorn.Conf
     return uvicorn.Config(
         application,  # type: ignore[arg-type]
         http=Protocol,
+        ws=WebsocketProtocol,
         lifespan="off",
         log_config=None,  # Django's logging takes the server's lines too
         access_log=False,

@@ -13,13 +13,13 @@ logger = logging.getLogger(__name__)
 
 @shared_task(name="events.partitions", ignore_result=True)
 def partitions() -> None:
-    """Make partitions ahead of time, drop those after the retention time, and refresh the statistics of both tables.
+    """Drop partitions after the retention time, make those ahead of time, and refresh the statistics of both tables.
 
     Runs daily. Autovacuum analyses partitions, but not the table that they belong to.
     """
+    partitions_expire()
     if made := partitions_make():
         logger.info("Partitions made: %s", ", ".join(made))
-    partitions_expire()
     with connection.cursor() as cursor:
         for table in TABLES:
             cursor.execute(f"ANALYZE {table}")

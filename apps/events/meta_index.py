@@ -44,7 +44,8 @@ def meta_index_create(path: str) -> None:
     """Index the values at a path for `eq`, `in` and, with `:numeric`, for `gt`, `gte`, `lt` and `lte`.
 
     Partitions are indexed one after the other, concurrently: searches and saves continue. Later partitions get the
-    index by themselves. A second call finishes an interrupted one. Raises MetaIndexError for an invalid path.
+    index by themselves. Searches use it once the planner knows the values, so this ends with ANALYZE. A second call
+    finishes an interrupted one. Raises MetaIndexError for an invalid path.
     """
     path = path.removesuffix(":string")
     value, name = _value(path), _name(path)
@@ -63,6 +64,7 @@ def meta_index_create(path: str) -> None:
             if found != (True,):
                 cursor.execute(f"CREATE INDEX {_concurrently()} {part} ON {partition.name} {expressions}")
             cursor.execute(f"ALTER INDEX {name} ATTACH PARTITION {part}")
+        cursor.execute(f"ANALYZE {EVENTS}")  # of each partition, too
 
 
 def meta_index_drop(path: str) -> None:

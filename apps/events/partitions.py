@@ -95,8 +95,10 @@ def boundary_after(moment: datetime, period: str) -> datetime:
 def partitions_make(*, now: datetime | None = None) -> list[str]:
     """Make the partitions of the coming `partitions_ahead` periods, and return the names of the new ones.
 
-    Idempotent and safe in several processes. Locks the tables for some milliseconds if partitions are missing. Raises
-    OperationalError if it does not get the lock in `LOCK_TIMEOUT_MS`; rows then go into the last partition.
+    Also makes those of ranges that no partition covers, because their events were dropped: a clock that is set back
+    stores there. Idempotent and safe in several processes. Locks the tables for some milliseconds if partitions are
+    missing. Raises OperationalError if it does not get the lock in `LOCK_TIMEOUT_MS`; rows then go into the last
+    partition.
     """
     settings = config(EventsStorage)
     end = now = now or utc_now()
@@ -110,15 +112,45 @@ def partitions_make(*, now: datetime | None = None) -> list[str]:
         futures = {table: partitions[-1] for table, partitions in found.items()}
         low = futures[EVENTS].low
         start = now if low is None else time_of(low)
-        if start >= end:
+        gaps = {table: [*_gaps(partitions)] for table, partitions in found.items()}
+        if start >= end and not any(gaps.values()):
             return []
         cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
         cursor.execute(f"LOCK TABLE {', '.join(TABLES)} IN ACCESS EXCLUSIVE MODE")
+        filled = [name for table in TABLES for gap in gaps[table] for name in _fill(table, *gap)]
+        if start >= end:
+            return filled
         last = _last_key(futures)
         # Rows that the last partition holds already stay where they are.
         covered = start if last is None else max(now, time_of(last))
         ranges = [*_periods(start, covered, end, settings.partition_period)]
-        return [name for table, future in futures.items() for name in _extend(table, future, ranges)]
+        return filled + [name for table, future in futures.items() for name in _extend(table, future, ranges)]
+
+
+def _gaps(partitions: Sequence[Partition]) -> Iterator[tuple[int | None, int]]:
+    """Yield the ranges of keys that no partition covers, in front of and between the given ones."""
+    reached: int | None = None
+    for each in partitions:
+        if each.low is not None and each.low != reached:
+            yield reached, each.low
+        reached = each.high
+
+
+def _fill(table: str, low: int | None, high: int) -> Iterator[str]:
+    """Make the partition of a range, unless a detached table with its name waits to be dropped."""
+    name = f"{table}_p{time_of(low or 0):%Y%m%d}"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NULL", [name])
+        if cursor.fetchone() == (True,):
+            _create(table, name, "MINVALUE" if low is None else low, high)
+            yield name
+
+
+def _create(table: str, name: str, low: object, high: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {name} PARTITION OF {table} FOR VALUES FROM ({low}) TO ({high})")
+        if table == EVENTS:  # a unique index of all partitions would have to include the key
+            cursor.execute(f"CREATE UNIQUE INDEX ON {name} (event_id)")
 
 
 def _periods(start: datetime, covered: datetime, end: datetime, period: str) -> Iterator[tuple[datetime, datetime]]:
@@ -151,10 +183,7 @@ def _extend(table: str, future: Partition, ranges: Sequence[tuple[datetime, date
         cursor.execute(f"ALTER TABLE {future.name} RENAME TO {first}")
         cursor.execute(f"ALTER TABLE {table} ATTACH PARTITION {first} FOR VALUES FROM ({low}) TO ({high})")
         for name, after in names:
-            to = "MAXVALUE" if after is None else after
-            cursor.execute(f"CREATE TABLE {name} PARTITION OF {table} FOR VALUES FROM ({high}) TO ({to})")
-            if table == EVENTS:  # a unique index of all partitions would have to include the key
-                cursor.execute(f"CREATE UNIQUE INDEX ON {name} (event_id)")
+            _create(table, name, high, "MAXVALUE" if after is None else after)
             high = after or high  # the last one has no upper bound, and none follows it
     return [name for name, _ in named]
 
@@ -170,14 +199,26 @@ def partitions_expire(*, now: datetime | None = None) -> list[str]:
     dropped = []
     with advisory_lock(LOCK) as ours:
         for table in TABLES if ours else ():
-            for each in partitions_of(table):
-                old = cutoff is not None and each.high is not None and each.high <= cutoff
-                if old or each.detaching:
-                    _detach(table, each)
+            for each in _expired(partitions_of(table), cutoff):
+                _detach(table, each)
             for name in _detached(table):
                 _drop(table, name)
                 dropped.append(name)
     return dropped
+
+
+def _expired(partitions: Sequence[Partition], cutoff: int | None) -> list[Partition]:
+    """Return the partitions to drop. An empty first one stays alone: `partitions_make` would make it again."""
+    old = [each for each in partitions if cutoff is not None and each.high is not None and each.high <= cutoff]
+    if len(old) == 1 and old[0].low is None and _is_empty(old[0]):
+        old = []
+    return [each for each in partitions if each in old or each.detaching]
+
+
+def _is_empty(partition: Partition) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT NOT EXISTS (SELECT FROM {partition.name})")  # noqa: S608 - our names
+        return cursor.fetchone() == (True,)
 
 
 def partition_drop(*, low: int | None, high: int, actor: Actor | None = None) -> None:

@@ -140,13 +140,18 @@ class _Statement:
         groups = [self._group(index, each) for index, each in enumerate(self.question.groupings)]
         keys = ", ".join(f"k{index}" for index in range(len(groups)))
         selected = [f"{group.sql} AS k{index}" for index, group in enumerate(groups)]
-        selected += [self._aggregate(target) for target in self.question.targets]
+        selected += [f"{self._aggregate(each)} AS t{index}" for index, each in enumerate(self.question.targets)]
         joins = "".join(group.join for group in groups)
         ending = f" GROUP BY {keys} ORDER BY {keys}" if groups else ""
-        sql = f"SELECT {', '.join(selected)} FROM ({inner}) AS e{joins}{ending} LIMIT {MAX_GROUPS + 1}"  # noqa: S608
+        grouped = f"SELECT {', '.join(selected)} FROM ({inner}) AS e{joins}{ending} LIMIT {MAX_GROUPS + 1}"  # noqa: S608
+        shown = [f"k{index} AT TIME ZONE %s" if group.is_local else f"k{index}" for index, group in enumerate(groups)]
+        shown += [f"t{index}" for index in range(len(self.question.targets))]
+        sql = f"SELECT {', '.join(shown)} FROM ({grouped}) AS g"  # noqa: S608
+        zone = self.question.time_zone
+        zones = [zone] * (sum(group.is_local for group in groups) + sum(group.sql.count("%s") for group in groups))
         try:
             with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute(sql, [*(zone for group in groups for zone in group.zones), *parameters])
+                cursor.execute(sql, [*zones, *parameters])
                 rows: list[tuple[Any, ...]] = cursor.fetchall()
         except DataError as error:  # an interval that begins before the year 1 or ends after 9999
             problem = "events at an end of the calendar have no such interval; give a period"
@@ -167,32 +172,33 @@ class _Statement:
         column = f"e.{self.names[grouping.column]}"
         if grouping.column in ARRAYS:
             return _Group(f"u{index}.value", join=f" LEFT JOIN LATERAL unnest({column}) AS u{index}(value) ON true")
-        zone = self.question.time_zone
         local = f"({column} AT TIME ZONE %s)"
         if grouping.frequency is not None:
-            return _Group(f"extract({FREQUENCIES[grouping.frequency]} FROM {local})::int", zones=[zone])
+            return _Group(f"extract({FREQUENCIES[grouping.frequency]} FROM {local})::int")
         if grouping.interval is None:
             return _Group(column)
         count, unit = grouping.interval.count, grouping.interval.unit
         if unit in SECONDS:  # of equal length, also where the clock is put back
             step = f"make_interval(secs => {count * SECONDS[unit]})"
-            return _Group(f"date_bin({step}, {column}, {EPOCH} AT TIME ZONE %s)", zones=[zone])
+            return _Group(f"date_bin({step}, {column}, {EPOCH} AT TIME ZONE %s)")
         if unit in DAYS:
-            begin = f"date_bin(make_interval(days => {count * DAYS[unit]}), {local}, {EPOCH})"
-            return _Group(f"{begin} AT TIME ZONE %s", zones=[zone, zone])
+            return _Group(f"date_bin(make_interval(days => {count * DAYS[unit]}), {local}, {EPOCH})", is_local=True)
         months = f"((extract(year FROM {local}) - 2001) * 12 + extract(month FROM {local}) - 1)"
         step = str(count * MONTHS[unit])
         begin = f"{EPOCH} + make_interval(months => (floor({months} / {step}) * {step})::int)"
-        return _Group(f"({begin}) AT TIME ZONE %s", zones=[zone, zone, zone])
+        return _Group(begin, is_local=True)
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """SQL of one group, with the time zones that its placeholders stand for. Its columns are those of `e`."""
+    """SQL of one group. Its columns are those of `e`, and all of its placeholders the time zone.
+
+    `is_local`: the value is a local time. It is converted once a group, since a conversion takes 0.2 µs.
+    """
 
     sql: str
-    zones: Sequence[str] = ()
     join: str = ""
+    is_local: bool = False
 
 
 def _counts_rows(target: Target) -> bool:

@@ -76,7 +76,7 @@ class Callbacks(Settings):
         "Address of Telegram's Bot API.",
         accepts="a URL that begins with `https://` or `http://`, without a query",
     )
-    target_calls: int = setting(8, "Callbacks that a worker sends to one server of one account at a time.", ge=1, le=32)
+    target_calls: int = setting(8, "Callbacks that a worker sends to one target of one account at a time.", ge=1, le=32)
     account_calls: int = setting(16, "Callbacks of one account that a worker sends at a time.", ge=1, le=32)
     retry_first: float = setting(
         1.0, "Seconds until the first retry. Each further delay is twice as long.", ge=0, le=3600

@@ -35,6 +35,7 @@ from apps.common.validation import checked_parameters
 from apps.licenses.selectors import license_require
 from apps.sender import selectors
 from apps.sender.config import Sender
+from apps.sender.frames import WRITE, Write
 from apps.sender.hub import Close, Subscription, hub
 from apps.sender.resuming import Missed, missed_events, notifications
 from apps.sender.selectors import Listener
@@ -164,7 +165,7 @@ async def events_socket(scope: Mapping[str, Any], receive: Receive, send: Send) 
     request_id = accept_request_id(handshake.headers.get(HEADER.lower()))
     current_request_id.set(request_id)  # each connection runs in its own context
     try:
-        subscription, missed = await _subscribe(handshake)
+        subscription, missed = await _subscribe(handshake, scope.get(WRITE))
     except LunaError as error:
         await _deny(scope, send, error, request_id)
         return
@@ -180,7 +181,7 @@ async def events_socket(scope: Mapping[str, Any], receive: Receive, send: Send) 
         await hub().leave(subscription)
 
 
-async def _subscribe(handshake: Handshake) -> tuple[Subscription, Sequence[Missed]]:
+async def _subscribe(handshake: Handshake, write: Write | None) -> tuple[Subscription, Sequence[Missed]]:
     """Authenticate, join the hub, and find the missed events: later ones are queued by the hub already.
 
     Raises LunaError, SENDER_DISABLED if the Sender is disabled, LICENSE_PROBLEM.
@@ -196,6 +197,7 @@ async def _subscribe(handshake: Handshake) -> tuple[Subscription, Sequence[Misse
         accepts=partial(accepts, handshake.filters()),
         max_messages=config(Sender).queue_messages,
         max_bytes=config(Sender).queue_bytes,
+        write=write,
     )
     try:
         await hub().join(subscription)

@@ -18,6 +18,7 @@ from apps.common.errors import LunaError
 from apps.common.process import PerProcess
 from apps.sender import selectors
 from apps.sender.config import Sender
+from apps.sender.frames import Message, Write
 from apps.sender.selectors import Session
 from apps.sender.sent import FIRST, MARK_TYPE, UNORDERED, group_name, marks_send
 from apps.sender.threads import in_mark_thread, in_thread
@@ -30,6 +31,7 @@ PROBE_S = 1.0  # between two probes of the subscription
 PROBE_TIMEOUT_S = 2.0
 MARK_TIMEOUT_S = 5.0
 MARK_PROBES = 5  # probes in which each account's notifications are compared with Redis's order once
+WRITE_BYTES = 64 * 1024  # of notifications in one system call; asyncio pauses a client with as many unsent bytes
 SKIPPED_S = 60.0  # time after a replay in which its events may arrive once more
 
 
@@ -51,7 +53,8 @@ CREDENTIALS_CHANGED = Close(4001, "the credentials were changed, revoked or have
 class Subscription:
     """The notification queue of one websocket, which hears the events of `account_id`.
 
-    `closing` is resolved when the server ends the connection. `skip` names events that are sent from storage.
+    `closing` is resolved when the server ends the connection. `skip` names events that are sent from storage. While the
+    client reads, `write` sends what waits and no task is woken: `next` returns only what `write` does not take.
     """
 
     def __init__(
@@ -62,34 +65,43 @@ class Subscription:
         accepts: Callable[[Facts], bool],
         max_messages: int,
         max_bytes: int,
+        write: Write | None = None,
     ) -> None:
         self.session = session
         self.account_id = account_id
         self.accepts = accepts
-        self.closing: asyncio.Future[Close] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.closing: asyncio.Future[Close] = self._loop.create_future()
+        self._write = write
         self._max_messages = max_messages
         self._max_bytes = max_bytes
-        self._waiting: deque[tuple[str, object]] = deque()
+        self._waiting: deque[Message] = deque()
         self._skipped: frozenset[str] = frozenset()
         self._skip_until: float | None = None
         self._waiting_bytes = 0
         self._filled = asyncio.Event()
+        self._is_flush_due = False
+        self._is_parked = False  # `next` waits, so all earlier messages are sent
 
     def skip(self, event_ids: frozenset[str]) -> None:
         """Do not return these events from `next`: they are sent from storage before its first call."""
         self._skipped = event_ids
 
-    def offer(self, text: str, event_id: object = None) -> None:
+    def offer(self, message: Message) -> None:
         """Queue a notification. A full queue is cleared and ends the connection."""
         if self.closing.done():
             return
-        if len(self._waiting) >= self._max_messages or self._waiting_bytes + len(text) > self._max_bytes:
+        if self._is_full(message):
+            self._flush()  # a burst that arrives at once may be larger than the queue
+        if self._is_full(message):
             self._waiting.clear()
             self.close(SLOW_READER)
             return
-        self._waiting.append((text, event_id))
-        self._waiting_bytes += len(text)
-        self._filled.set()
+        self._waiting.append(message)
+        self._waiting_bytes += len(message.text)
+        if not self._is_flush_due:  # once the messages that have arrived together are queued
+            self._is_flush_due = True
+            self._loop.call_soon(self._flush)
 
     def close(self, reason: Close) -> None:
         if not self.closing.done():
@@ -100,11 +112,36 @@ class Subscription:
         while True:
             while not self._waiting:
                 self._filled.clear()
+                self._is_parked = True
                 await self._filled.wait()
-            text, event_id = self._waiting.popleft()
-            self._waiting_bytes -= len(text)
-            if not self._skips(event_id):
-                return text
+                self._is_parked = False
+            message = self._take()
+            if not self._skips(message.event_id):
+                return message.text
+
+    def _flush(self) -> None:
+        """Write what waits, at most `WRITE_BYTES` at once. Wake `next` for the rest."""
+        self._is_flush_due = False
+        while self._waiting and self._is_parked and self._write is not None and not self.closing.done():
+            messages, size = [], 0
+            while self._waiting and (not size or size + len(self._waiting[0].frame) <= WRITE_BYTES):
+                messages.append(self._take())
+                size += len(messages[-1].frame)
+            if not self._write(b"".join(each.frame for each in messages if not self._skips(each.event_id))):
+                self._waiting.extendleft(reversed(messages))
+                self._waiting_bytes += sum(len(each.text) for each in messages)
+                break
+        if self._waiting:
+            self._filled.set()
+
+    def _is_full(self, message: Message) -> bool:
+        too_many = len(self._waiting) >= self._max_messages
+        return too_many or self._waiting_bytes + len(message.text) > self._max_bytes
+
+    def _take(self) -> Message:
+        message = self._waiting.popleft()
+        self._waiting_bytes -= len(message.text)
+        return message
 
     def _skips(self, event_id: object) -> bool:
         if not self._skipped:
@@ -183,10 +220,10 @@ class _Room:
             self._lose()
             return
         facts: Facts = orjson.loads(message["facts"])  # type: ignore[arg-type]
-        text = str(message["text"])
+        notification = Message(str(message["text"]), facts.get("event_id"))
         for member in tuple(self.members):
             if member.accepts(facts):
-                member.offer(text, facts.get("event_id"))
+                member.offer(notification)
 
     def _follow(self, previous: object, *, last: object) -> None:
         """Close the websockets if the order has events before this message that have not been received."""

@@ -11,7 +11,7 @@ class Callback(AccountOwned):
     """A callback that is not delivered yet, or a dead letter (`dead_time`). Delivered ones are deleted.
 
     `account`: None for a callback of an operator's task. `target`: the JSON of its kind of target, with sealed secrets.
-    `server`: a digest of account, kind and server.
+    `server`: a digest of account, kind and `Target.server`.
     `due_time`: when it may be claimed next; a claim moves it to the end of the lease. `expire_time`: when it becomes a
     dead letter. `object_id`: the event or task that it reports.
     """

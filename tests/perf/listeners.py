@@ -22,7 +22,8 @@ class Client(asyncio.Protocol):
         self.opened = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.write(self.request)  # type: ignore[attr-defined]
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self.transport.write(self.request)
 
     def data_received(self, data: bytes) -> None:
         self.data += data
@@ -40,8 +41,10 @@ class Client(asyncio.Protocol):
                 size, start = int.from_bytes(self.data[place + 2 : place + 4], "big"), place + 4
             if len(self.data) < start + size:
                 break
-            if self.data[place] == 0x81:  # a text in one frame; pings are ignored
+            if self.data[place] == 0x81:  # a text in one frame
                 self.crowd.received(self.data[start : start + size])
+            elif self.data[place] == 0x89:  # a ping; the pong has an empty mask
+                self.transport.write(b"\x8a" + bytes((0x80 | size, 0, 0, 0, 0)) + self.data[start : start + size])
             place = start + size
         del self.data[:place]
 
@@ -82,12 +85,16 @@ class Crowd:
         return answer
 
 
-async def main(port: int, basic: str, count: int) -> None:
-    crowd, loop = Crowd(count), asyncio.get_running_loop()
-    request = (
+def handshake(port: int, basic: str) -> bytes:
+    return (
         f"GET /6/ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nAuthorization: {basic}\r\n\r\n"
     ).encode()
+
+
+async def main(port: int, basic: str, count: int) -> None:
+    crowd, loop = Crowd(count), asyncio.get_running_loop()
+    request = handshake(port, basic)
     for _ in range(count):
         await loop.create_connection(lambda: Client(crowd, request), "127.0.0.1", port)
     await asyncio.wait_for(crowd.all_opened.wait(), 120)

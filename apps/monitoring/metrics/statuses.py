@@ -63,7 +63,7 @@ ROWS = (
     Row("websockets", "websockets", "luna_websockets", "Open websockets"),
     Row("websockets", "accounts", "luna_websocket_accounts", "Accounts with open websockets"),
     Row("callbacks", "running", "luna_callbacks_running", "Callbacks in delivery"),
-    Row("callbacks", "open_servers", "luna_callback_servers_open", "Servers whose circuit breaker is open"),
+    Row("callbacks", "open_servers", "luna_callback_servers_open", "Callback targets with an open circuit breaker"),
     Row("callbacks", "delivered", "luna_callbacks_delivered_total", "Delivered callbacks"),
     Row("callbacks", "failed", "luna_callbacks_failed_total", "Attempts of callbacks that failed and are retried"),
     Row("callbacks", "dead", "luna_callbacks_dead_total", "Callbacks that became dead letters"),

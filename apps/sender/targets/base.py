@@ -49,7 +49,10 @@ class Target(ABC):
     @property
     @abstractmethod
     def server(self) -> str:
-        """The address that shares a circuit breaker and a limit of concurrent deliveries."""
+        """The address that shares a circuit breaker and a limit of concurrent deliveries.
+
+        A failure of this address predicts that its other callbacks fail. It has no secrets.
+        """
 
     def filled(self, values: Mapping[str, object]) -> Self:
         """Return the target for an object with these values: `account_id`, `handler_id` and `source` of an event."""

@@ -59,8 +59,9 @@ class Webhook(Target):
 
     @property
     def server(self) -> str:
+        # With its path: a gateway serves several receivers under one host, and one of them may fail alone.
         parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc.lower()}"
+        return f"{parts.scheme}://{parts.netloc.lower()}{parts.path or '/'}"
 
     def packed(self) -> Mapping[str, object]:
         secrets = {name: getattr(self, name) for name in SECRETS}

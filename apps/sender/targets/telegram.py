@@ -36,7 +36,7 @@ class TelegramChat(Target):
 
     @property
     def server(self) -> str:
-        return config(Callbacks).telegram_url
+        return f"{config(Callbacks).telegram_url}/{self.chat_id}"  # Telegram limits the rate of each chat
 
     def packed(self) -> Mapping[str, object]:
         return {"chat_id": self.chat_id, "token": self.token.token, "timeout_s": self.timeout_s}

@@ -267,6 +267,8 @@ def test_the_right_to_view_events_is_required(account: Account) -> None:
         {"targets": [COUNT], "time_zone": "Mars/Base"},
         {"targets": [COUNT], "time_zone": "localtime"},
         {"targets": [COUNT], "time_zone": "UTC'; DROP TABLE x; --"},
+        {"targets": [COUNT], "group_by": [f"meta.a{number}" for number in range(11)]},
+        {"targets": [COUNT], "period": 0},
         {"targets": [COUNT], "period": ["yesterday"]},
         {"targets": [COUNT], "period": ["now-1d", "now-1h", "now-1m"]},
         {"targets": [COUNT], "filters": {"nothing": 1}},

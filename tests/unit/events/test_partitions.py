@@ -12,12 +12,22 @@ from django.db import connection
 from apps.accounts.models import AuditRecord
 from apps.common.descriptors import Descriptor
 from apps.common.times import utc_now
-from apps.events import partitions
+from apps.events import copying, partitions, services
 from apps.events.config import EventsStorage
 from apps.events.consistency import owners_check
 from apps.events.models import Event, EventDescriptor
-from apps.events.partitions import TABLES, boundary_after, key_at, partitions_expire, partitions_make, partitions_of
+from apps.events.partitions import (
+    TABLES,
+    boundary_after,
+    key_at,
+    partition_drop,
+    partitions_expire,
+    partitions_make,
+    partitions_of,
+)
+from apps.events.services import COPY_MIN, events_create
 from apps.events.thin import THIN_EVENTS
+from apps.events.types import EventDraft, EventRecord
 from tests.factories import make_account, make_event
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +53,11 @@ def test_a_period_ends_at_its_boundary(period: str, after: tuple[int, int]) -> N
 
 def test_partitions_cover_all_keys_without_gaps_and_tables_agree() -> None:
     partitions_make(now=utc_now() + timedelta(days=400))
+    dropped = partitions_of("events_event")[2]
+    assert dropped.high is not None
+    partition_drop(low=dropped.low, high=dropped.high)
+    made = partitions_make(now=utc_now() + timedelta(days=400))
+    assert made == [dropped.name, dropped.name.replace("_event_", "_eventdescriptor_")]
     ranges = [[(each.low, each.high) for each in partitions_of(table)] for table in TABLES]
     assert ranges[0] == ranges[1]
     assert ranges[0][0][0] is None
@@ -85,6 +100,30 @@ def test_retention_drops_events_with_their_descriptors_and_copies(configure: Con
     assert THIN_EVENTS.rows() == (0, 0)
     lines = AuditRecord.objects.filter(action="delete", object_type="events").values_list("object_id", flat=True)
     assert set(lines) == {name for name in dropped if name.startswith("events_event_p")}
+
+
+def test_a_clock_that_is_set_back_stores_events(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also behind the oldest partition, whose predecessors were dropped."""
+    account = make_account()
+    configure(EventsStorage, retention_days=30)
+    later = utc_now() + timedelta(days=100)
+    partitions_make(now=later)
+    assert len(partitions_expire(now=later)) >= 4
+    partitions_make(now=later)
+    (first, second, *_), (descriptors, *_) = (partitions_of(table) for table in TABLES)
+    assert (first.low, first.high) == (None, second.low) == (descriptors.low, descriptors.high)
+    assert partitions_make(now=later) == partitions_expire(now=later) == []
+    set_back = datetime(1970, 1, 1, 0, 10, tzinfo=UTC)  # a board without a battery
+    monkeypatch.setattr(services, "utc_now", lambda: set_back)
+    monkeypatch.setattr(copying, "utc_now", lambda: set_back)
+    for count in (1, COPY_MIN):
+        drafts = [EventDraft(create_time=set_back) for _ in range(count)]
+        events_create(account_id=account.pk, records=[EventRecord(draft) for draft in drafts])
+    stored = Event.objects.for_account(account.pk)
+    assert {(event.insert_time, partition_of(event)) for event in stored} == {(set_back, first.name)}
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # the test is one transaction
+    assert len(partitions_expire(now=later)) == 1
 
 
 def test_an_interrupted_run_is_finished_by_the_next(configure: Configure) -> None:

@@ -10,13 +10,14 @@ import pytest
 from django.db import connection
 
 from apps.accounts.models import Account
+from apps.common.fetch import Answer, FetchError
 from apps.common.times import utc_now
 from apps.sender.config import Callbacks
 from apps.sender.delivery import courier as module
 from apps.sender.delivery.courier import Courier
 from apps.sender.delivery.queue import MARGIN_S
 from apps.sender.models import Callback
-from apps.sender.targets import PermanentError, TransientError
+from apps.sender.targets import PermanentError, TransientError, Webhook, http
 from apps.sender.targets.http import retry_after_s
 from tests.factories import make_account, make_callback
 from tests.unit.sender.targets import Noted, delivered, errors
@@ -189,6 +190,33 @@ def test_a_server_that_is_away_stops_only_its_own_callbacks(
     while work(courier):
         pass
     assert not Callback.objects.unscoped().exists()
+
+
+def test_a_webhook_that_fails_does_not_delay_others_of_its_server(
+    account: Account, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: Counter[str] = Counter()
+
+    def post(url: str, **_: Any) -> Answer:
+        called[url] += 1
+        if "/away" in url:
+            raise FetchError("no answer in time")
+        return Answer(200, {}, b"")
+
+    monkeypatch.setattr(http, "post", post)
+    configure(Callbacks, retry_first=0, target_calls=4)
+    for query in ("?a", "?b"):
+        for _ in range(10):
+            make_callback(account, Webhook(url=f"http://gateway/away{query}"))
+    courier = Courier()
+    for _ in range(10):
+        work(courier)
+    assert module.FAILURES <= called.total() <= module.FAILURES + 4
+    called.clear()
+    for _ in range(4):
+        make_callback(account, Webhook(url="http://Gateway/fine"))
+    assert work(courier) == 4
+    assert called == {"http://Gateway/fine": 4}
 
 
 def test_concurrent_deliveries_are_bounded_per_server_and_account(
