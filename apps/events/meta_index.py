@@ -1,7 +1,9 @@
 """Indexes of single paths of `meta`, made and dropped by operators (`manage.py meta_index`)."""
 
 import hashlib
+import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection, transaction
@@ -15,6 +17,7 @@ from apps.events.models import Event
 from apps.events.partitions import EVENTS, LOCK_TIMEOUT_MS, partitions_of
 
 PREFIX = "event_meta_"
+INDEXED_LIFETIME_S = 60
 LISTED = """
 SELECT obj_description(oid, 'pg_class'), (SELECT indisvalid FROM pg_index WHERE indexrelid = oid)
 FROM pg_class WHERE relkind = 'I' AND relname LIKE 'event\\_meta\\_%' ORDER BY 1
@@ -38,6 +41,16 @@ def meta_indexes() -> list[MetaIndex]:
     with connection.cursor() as cursor:
         cursor.execute(LISTED)
         return [MetaIndex(path, complete) for path, complete in cursor.fetchall()]
+
+
+def indexed_paths() -> frozenset[str]:
+    """Return the paths with a complete index, as they were at most `INDEXED_LIFETIME_S` ago."""
+    return _indexed(int(time.monotonic() / INDEXED_LIFETIME_S))
+
+
+@lru_cache(maxsize=1)
+def _indexed(_period: int) -> frozenset[str]:
+    return frozenset(each.path for each in meta_indexes() if each.complete)
 
 
 def meta_index_create(path: str) -> None:
@@ -65,6 +78,7 @@ def meta_index_create(path: str) -> None:
                 cursor.execute(f"CREATE INDEX {_concurrently()} {part} ON {partition.name} {expressions}")
             cursor.execute(f"ALTER INDEX {name} ATTACH PARTITION {part}")
         cursor.execute(f"ANALYZE {EVENTS}")  # of each partition, too
+    _indexed.cache_clear()
 
 
 def meta_index_drop(path: str) -> None:
@@ -75,6 +89,7 @@ def meta_index_drop(path: str) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
         cursor.execute(f"DROP INDEX {_name(path)}")
+    _indexed.cache_clear()
 
 
 def _concurrently() -> str:

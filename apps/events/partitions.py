@@ -217,8 +217,8 @@ def _expired(partitions: Sequence[Partition], cutoff: int | None) -> list[Partit
 
 def _is_empty(partition: Partition) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT NOT EXISTS (SELECT FROM {partition.name})")  # noqa: S608 - our names
-        return cursor.fetchone() == (True,)
+        cursor.execute(f"SELECT FROM {partition.name} LIMIT 1")
+        return cursor.fetchone() is None
 
 
 def partition_drop(*, low: int | None, high: int, actor: Actor | None = None) -> None:

@@ -1,11 +1,9 @@
 """Searches of events, and their descriptors for the matcher."""
 
-import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -25,13 +23,12 @@ from apps.common.paging import Page
 from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.events.config import EventsSearch
-from apps.events.meta_index import meta_indexes
+from apps.events.meta_index import indexed_paths
 from apps.events.models import Event, EventDescriptor
 from apps.events.partitions import EPOCH, key_at
 from apps.events.positions import Order, Position, Positions
 
 DESCRIPTORS = Descriptors(table="events_eventdescriptor", owner="event_id")
-INDEXED_LIFETIME_S = 60
 STORING = key_at(EPOCH + timedelta(hours=1))  # an hour in keys: `insert_time` is at most so far from the key's time
 WINDOW_TERMS = frozenset({"event_ids", "event_id__gte", "event_id__lt", "create_time__gte", "create_time__lt"})
 
@@ -91,13 +88,8 @@ def events_page(
 def _searches_meta(filters: Filters) -> bool:
     """Return whether there are conditions on paths of `meta`, none of which has an index."""
     conditions: Sequence[MetaCondition] = filters.get(META.name) or ()
-    indexed = _indexed(int(time.monotonic() / INDEXED_LIFETIME_S)) if conditions else frozenset()
+    indexed = indexed_paths() if conditions else frozenset()
     return bool(conditions) and not any(condition.index_path in indexed for condition in conditions)
-
-
-@lru_cache(maxsize=1)
-def _indexed(_period: int) -> frozenset[str]:
-    return frozenset(each.path for each in meta_indexes())
 
 
 @contextmanager

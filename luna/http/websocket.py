@@ -18,7 +18,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
         if not self.close_sent:  # the handshake is not rejected
-            self.scope[WRITE] = self.write  # type: ignore[typeddict-unknown-key]
+            self.scope[WRITE] = self.write  # type: ignore[literal-required]
 
     def write(self, frames: bytes) -> bool:
         """Write unmasked frames without extensions. False before the handshake, after a close, and to a slow client."""
