@@ -9,12 +9,12 @@ class LunaConfig(AppConfig):
     verbose_name = "Luna"
 
     def ready(self) -> None:
-        """Register the Celery application, so that every process sends its tasks through it, and the log's settings."""
+        """Register the Celery application, through which every process sends its tasks, and effects of settings."""
         import luna.celery  # noqa: F401
         from apps.common.config import after_refresh
-        from luna.settings.logging import apply_changes
+        from luna.settings import hosts, logging
 
-        after_refresh.append(apply_changes)
+        after_refresh.extend((logging.apply_changes, hosts.apply_changes))
 
         # Receivers without effect here: queries are only logged with `DEBUG`, and the caches keep their connections.
         request_started.disconnect(reset_queries)

@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 NAME_LENGTH = 128  # of names, tags, and descriptions of settings and limitations
 TEXT_LENGTH = 256  # of descriptions of groups
+NAME = r"^(?!\.{1,2}$)[^\x00-\x1f/]+$"  # names are parts of paths
 TAG = r"^[^\x00-\x1f=,]+$"  # `--SETTING TAG` and `LUNA_CONFIG_TAGS`
 MAX_VALUE_BYTES = 256 * 1024  # of a value or a schema as JSON
 

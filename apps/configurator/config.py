@@ -13,6 +13,12 @@ TAG = r"^[^=,]{1,128}=[^=,]{1,128}$"
 class Configurator(Settings):
     """Stored settings in the processes of this instance."""
 
+    use_stored: bool = setting(
+        True,
+        "Whether stored settings are used. Otherwise the processes have only the environment and the defaults, for a "
+        "start that a stored value prevents.",
+        env="LUNA_CONFIG_STORED",
+    )
     config_reload: bool = setting(
         True,
         "Whether running processes apply changed settings. Otherwise they apply them at their next start.",

@@ -10,7 +10,7 @@ from apps.common import errors
 from apps.common.config import version
 from apps.common.errors import LunaError
 from apps.configurator import platform, selectors, services
-from apps.configurator.choices import NAME_LENGTH, TAG, TEXT_LENGTH
+from apps.configurator.choices import NAME, NAME_LENGTH, TAG, TEXT_LENGTH
 from apps.configurator.history import changing
 from apps.configurator.manual import manual_sections
 from apps.configurator.models import Limitation, Setting, SettingGroup
@@ -65,7 +65,9 @@ def load(content: Any, *, actor: Actor | None = None) -> Loaded:
     parts = _checked(content)
     result, problems = Loaded(), list[str]()
     with changing():
-        for kind, write in (("groups", _group), ("limitations", _limitation), ("settings", _setting)):
+        # Groups are linked once the limitations are present.
+        steps = (("groups", _group), ("limitations", _limitation), ("settings", _setting), ("groups", _group_linked))
+        for kind, write in steps:
             for number, each in enumerate(parts[kind]):
                 try:
                     write(each, result, actor)
@@ -73,13 +75,8 @@ def load(content: Any, *, actor: Actor | None = None) -> Loaded:
                     problems.append(f"{kind}[{number}]: {error.detail}")
                 except (KeyError, TypeError, ValueError, AttributeError) as error:
                     problems.append(f"{kind}[{number}] is no such object ({type(error).__name__}: {error}).")
-        for number, each in enumerate(parts["groups"] if not problems else ()):
-            try:
-                services.group_update(name=each["group_name"], limitations=_linked(each), actor=actor)
-            except LunaError as error:
-                problems.append(f"groups[{number}]: {error.detail}")
         if problems:
-            raise DumpError("\n".join(problems))
+            raise DumpError("\n".join(dict.fromkeys(problems)))
     return result
 
 
@@ -95,7 +92,7 @@ def _checked(content: Any) -> dict[str, list[Json]]:
 
 
 def _group(each: Json, result: Loaded, actor: Actor | None) -> None:
-    name, description = _text(each["group_name"]), _text(each.get("description") or "", TEXT_LENGTH)
+    name, description = _name(each["group_name"]), _text(each.get("description") or "", TEXT_LENGTH)
     if SettingGroup.objects.filter(group_name=name).exists():
         services.group_update(name=name, description=description, actor=actor)
     else:
@@ -103,13 +100,14 @@ def _group(each: Json, result: Loaded, actor: Actor | None) -> None:
     result.groups.append(name)
 
 
-def _linked(each: Json) -> list[str]:
+def _group_linked(each: Json, _: Loaded, actor: Actor | None) -> None:
     known = {*platform.groups(), *Limitation.objects.values_list("limitation_name", flat=True)}
-    return [name for name in each.get("limitations") or () if name in known or name not in manual_sections()]
+    names = [name for name in _texts(each, "limitations") if name in known or name not in manual_sections()]
+    services.group_update(name=_name(each["group_name"]), limitations=names, actor=actor)
 
 
 def _limitation(each: Json, result: Loaded, actor: Actor | None) -> None:
-    name = _text(each["limitation_name"])
+    name = _name(each["limitation_name"])
     if platform.group_named(name) is not None:
         return
     if name in manual_sections():
@@ -118,7 +116,7 @@ def _limitation(each: Json, result: Loaded, actor: Actor | None) -> None:
     draft = LimitationDraft(
         name=name,
         schema=each["validation_schema"],
-        services=[_text(service) for service in each.get("services") or ()],
+        services=_texts(each, "services"),
         default_value=each["default_value"],
         description=_text(each.get("description") or ""),
     )
@@ -130,9 +128,9 @@ def _limitation(each: Json, result: Loaded, actor: Actor | None) -> None:
 
 
 def _setting(each: Json, result: Loaded, actor: Actor | None) -> None:
-    name, tags = _text(each["name"]), each.get("tags") or []
-    if not isinstance(tags, list) or not all(re.fullmatch(TAG, _text(tag)) for tag in tags):
-        raise ValueError("`tags` must be a list of texts without commas and equals signs")
+    name, tags = _text(each["name"]), _texts(each, "tags")
+    if not all(re.fullmatch(TAG, tag) for tag in tags) or len(set(tags)) < len(tags):
+        raise ValueError("`tags` must be different texts without commas and equals signs")
     group = platform.group_named(name)
     if group is None and name in manual_sections():
         result.skipped.append(name)
@@ -147,6 +145,21 @@ def _setting(each: Json, result: Loaded, actor: Actor | None) -> None:
     else:
         services.setting_create(draft=draft, actor=actor)
     result.settings.append(" ".join((name, *tags)))
+
+
+def _name(value: Any) -> str:
+    """Return a name, which is a part of a path. Raises ValueError for anything else."""
+    if not re.fullmatch(NAME, _text(value)):
+        raise ValueError(f"a name must not have `/` or control characters, got {value!r}")
+    return str(value)
+
+
+def _texts(each: Json, member: str) -> list[str]:
+    """Return a list of names and tags, empty if it is missing. Raises ValueError for anything else."""
+    values = each.get(member) or []
+    if not isinstance(values, list):
+        raise ValueError(f"`{member}` must be a list")
+    return [_text(value) for value in values]
 
 
 def _text(value: Any, length: int = NAME_LENGTH) -> str:

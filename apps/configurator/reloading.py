@@ -15,6 +15,7 @@ from django.db import connection
 
 from apps.common.config import (
     GROUPS,
+    Changed,
     Directories,
     SettingsError,
     after_refresh,
@@ -50,7 +51,8 @@ class Reloader:
 
     def start(self) -> "Reloader":
         """Poll in a thread, unless the operator has switched it off."""
-        if config(Configurator).config_reload and self._thread is None:
+        settings = config(Configurator)
+        if settings.use_stored and settings.config_reload and self._thread is None:
             self._thread = threading.Thread(target=self._run, name="settings", daemon=True)
             self._thread.start()
         return self
@@ -75,14 +77,18 @@ class Reloader:
         """Make a snapshot the source of the settings door. Raises SettingsError; then nothing has changed."""
         before = stored_source()
         use_stored(snapshot)
+        done: list[Callable[[Changed], None]] = []
         try:
             waiting = waiting_groups()
             changed = refresh()
             for effect in after_refresh:
                 effect(changed)
+                done.append(effect)
         except Exception as error:
             use_stored(before)
-            refresh()
+            restored = refresh()
+            for effect in done:
+                effect(restored)
             raise error if isinstance(error, SettingsError) else SettingsError(str(error)) from error
         self.version, self.waiting, self.error = snapshot.version, waiting, ""
         kept_write(config(Directories).var / KEPT, snapshot)

@@ -116,9 +116,16 @@ class StartValues:
             try:
                 loaded(group, values, os.environ)
             except SettingsError as error:
-                self.problems[name] = str(error)
-                logger.error("Stored values of %s are ignored: %s", name, error)
+                self.ignore(name, str(error))
         return {} if name in self.problems else values
+
+    def ignore(self, name: str, reason: str) -> bool:
+        """Leave the stored values of a group out. Return whether it has any that were not left out before."""
+        if name in self.problems or not self.snapshot(name):
+            return False
+        self.problems[name] = reason
+        logger.error("Stored values of %s are ignored: %s", name, reason)
+        return True
 
 
 def values_read(cursor: Any, tags: Mapping[str, str]) -> Snapshot:

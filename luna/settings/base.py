@@ -16,23 +16,26 @@ import environ
 from celery.schedules import crontab
 from xstatic.pkg import leaflet
 
-from apps.accounts.config import Passwords, Registration
+from apps.accounts.config import Passwords
 from apps.common.config import (
+    GROUPS,
     Directories,
     ExternalAddress,
     Logger,
     Pages,
     Services,
+    SettingsError,
     Web,
     check_all,
     config,
     discover,
     installation_defaults,
+    refresh,
     use_stored,
 )
-from apps.common.hosts import ANY, is_loopback, is_private, listed_hosts
+from apps.common.hosts import ANY
 from apps.configurator.config import Configurator
-from apps.configurator.stored import KEPT, StartValues, snapshot_at_start
+from apps.configurator.stored import KEPT, Snapshot, StartValues, snapshot_at_start
 from apps.imagestore.config import S3, ImageStore
 from apps.matching.config import MatcherDevice
 from luna import __version__
@@ -41,6 +44,7 @@ from luna.embedded.addresses import celery_broker_url, database_url, networks_di
 from luna.embedded.defaults import SUPERVISED_ADDRESS
 from luna.embedded.secrets import secret_key
 from luna.settings.admin import UNFOLD  # noqa: F401
+from luna.settings.hosts import allowed_hosts, on_loopback, registration_default
 from luna.settings.logging import logging_configuration
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -52,25 +56,24 @@ installation_defaults(
     redis_url=redis_url(),
     secret_key=os.environ.get("LUNA_SECRET_KEY") or secret_key(_var),
 )
-use_stored(
-    StartValues(
+_stored = StartValues(Snapshot())
+if config(Configurator).use_stored:
+    _stored = StartValues(
         snapshot_at_start(
             database_url=config(Services).database_url.get_secret_value(),
             tags=config(Configurator).tags_by_name,
             kept=_var / KEPT,
         )
     )
-)
+use_stored(_stored)
 if _supervised := os.environ.get(SUPERVISED_ADDRESS):
     installation_defaults(ExternalAddress, origin=_supervised)
 installation_defaults(Logger, folder_with_logs=_var / "log")
 installation_defaults(ImageStore, local_storage=_var / "image-store")
 _device = os.environ.get("LUNA_DEVICE", "")  # an invalid one is reported for this variable alone
 installation_defaults(MatcherDevice, device=_device if re.fullmatch(r"cuda(:[0-9]{1,2})?", _device) else "cpu")
-_hosts = config(Processes).hosts
-_on_loopback = all(map(is_loopback, _hosts))
-installation_defaults(Web, allowed_hosts=() if _on_loopback else (ANY,))
-installation_defaults(Registration, open=_on_loopback and is_private())
+installation_defaults(Web, allowed_hosts=() if on_loopback() else (ANY,))
+registration_default()
 # Containers that share the var directory may have processes of the same id.
 os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(_var / "metrics" / socket.gethostname()))
 LUNA_VERSION = __version__
@@ -78,12 +81,7 @@ LUNA_WEB_PROCESSES = config(Processes).workers
 
 DEBUG = False
 SECRET_KEY = config(Services).secret_key.get_secret_value()
-# The supervisor checks the platform's health at the address that it listens on.
-ALLOWED_HOSTS = [
-    *config(Web).allowed_hosts,
-    *listed_hosts(),
-    *(f"[{host}]" if ":" in host else host for host in _hosts),
-]
+ALLOWED_HOSTS = allowed_hosts()
 CSRF_TRUSTED_ORIGINS = list(config(Web).csrf_trusted_origins)
 
 INSTALLED_APPS = [
@@ -215,6 +213,7 @@ CELERY_BROKER_URL = celery_broker_url(_redis)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False  # log lines to a redirected stream are lost once `logging` is configured again
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TIMEZONE = TIME_ZONE
@@ -328,4 +327,10 @@ FILE_UPLOAD_TEMP_DIR = config(Directories).tmp
 FILE_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024**2
 
 # --- Logging --------------------------------------------------------------------------------------------------
-LOGGING = logging_configuration()
+try:
+    LOGGING = logging_configuration()
+except SettingsError as error:  # the directory of log files cannot be used
+    if not _stored.ignore(GROUPS[Logger].name, str(error)):
+        raise
+    refresh()
+    LOGGING = logging_configuration()

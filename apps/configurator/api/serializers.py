@@ -7,11 +7,10 @@ from rest_framework import serializers
 from apps.common.fields import CommaListField, FlagField, TextField
 from apps.common.json_types import OneOf
 from apps.common.validation import StrictSerializer
-from apps.configurator.choices import NAME_LENGTH, TAG, TEXT_LENGTH
+from apps.configurator.choices import NAME, NAME_LENGTH, TAG, TEXT_LENGTH
 
 LINK, UNLINK = "link", "unlink"
 MAX_NAMES = 1000
-NAME = r"^[^\x00-\x1f/]+$"  # names are parts of paths
 
 
 def name_field(**options: Any) -> serializers.RegexField:

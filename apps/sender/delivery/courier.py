@@ -121,17 +121,19 @@ class Courier:
             return {account_id: most - running for account_id, running in self._accounts.items() if account_id}
 
     def _breaker(self, server: UUID) -> Breaker:
+        at_once = config(Callbacks).target_calls
         with self._lock:
             if server not in self._breakers:
                 if len(self._breakers) >= MAX_BREAKERS:
                     self._breakers = {key: each for key, each in self._breakers.items() if self._servers[key]}
                 self._breakers[server] = Breaker(
-                    at_once=config(Callbacks).target_calls,
+                    at_once=at_once,
                     failures=FAILURES,
                     pause_s=PAUSE_S,
                     patience_s=0.0,
                     is_failure=lambda error: isinstance(error, TransientError),
                 )
+            self._breakers[server].at_once = at_once  # the setting may have changed
             return self._breakers[server]
 
 

@@ -226,6 +226,11 @@ def test_bad_dumps_change_nothing(client: Client, tmp_path: Path) -> None:
         ({"limitations": [{"limitation_name": "B", "validation_schema": 5, "default_value": 1}]}, "validation_schema"),
         ({"groups": [{"group_name": "x" * 200}]}, "at most 128 characters"),
         ({"groups": [{"group_name": "x", "limitations": ["NOBODYS"]}]}, "NOBODYS"),
+        ({"groups": [{"group_name": "x", "limitations": 5}]}, "must be a list"),
+        ({"groups": [{"group_name": "x", "limitations": [["y"]]}]}, r"groups\[0\] is no such object"),
+        ({"groups": [{"group_name": "x/y"}]}, "must not have `/`"),
+        ({"groups": [{"group_name": ".."}]}, r"groups\[0\]"),
+        ({"settings": [good, {"name": PAGING, "value": {}, "tags": ["a", "a"]}]}, "must be different"),
     ]
     for content, reason in bad:
         before = without_times(client.get("/1/dump").json())

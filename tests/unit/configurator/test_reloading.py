@@ -81,6 +81,24 @@ def test_a_failure_keeps_all_values_and_says_why(process: Reloader, caplog: pyte
     assert (config(Paging).default_page_size, process.status()["error"]) == (20, "")
 
 
+def test_a_failure_undoes_the_effects_of_other_groups(process: Reloader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One change sets pages and an engine that cannot start: what has followed the pages follows them back."""
+    seen: list[int] = []
+
+    def fail(changed: object) -> None:
+        raise RuntimeError("no such device")
+
+    monkeypatch.setattr(
+        "apps.configurator.reloading.after_refresh",
+        [lambda changed: seen.append(config(Paging).default_page_size), fail],
+    )
+    config(Paging)
+    change("LUNA_PAGING", {"default_page_size": 20})
+    process.poll()
+    assert seen == [20, 10]
+    assert process.status()["error"] == "no such device"
+
+
 def test_a_database_that_is_away_changes_nothing(
     process: Reloader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

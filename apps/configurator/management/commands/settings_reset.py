@@ -9,6 +9,7 @@ from apps.configurator.services import settings_reset
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()
     help = "Give settings their default values. The history keeps the former ones."
 
     def add_arguments(self, parser: CommandParser) -> None:
