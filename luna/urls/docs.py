@@ -1,6 +1,7 @@
 """The start page, the OpenAPI document with its interactive page at the same address, and the page of error codes."""
 
 import re
+import threading
 from functools import cache
 
 from django.conf import settings
@@ -22,6 +23,7 @@ from apps.common.links import external_url, location
 
 SPEC_PATH = "/docs/spec"
 YAML, JSON = "application/x-yaml", "application/json"
+_generating = threading.Lock()
 RENDERERS = {YAML: OpenApiYamlRenderer, JSON: OpenApiJsonRenderer}
 
 # Its script has an address of its own (the parameter `script`), because pages contain no scripts.
@@ -35,9 +37,17 @@ SERVERS = [
 ]
 
 
-@cache
 def document(media_type: str) -> str:
-    """Return the OpenAPI document with marks as servers. It takes a second to generate, so it is cached per process."""
+    """Return the OpenAPI document with marks as servers. It takes a second to generate, so it is cached per process.
+
+    One thread generates it: the generator is not thread-safe.
+    """
+    with _generating:
+        return _document(media_type)
+
+
+@cache
+def _document(media_type: str) -> str:
     schema = SchemaGenerator().get_schema(request=None, public=True) | {"servers": SERVERS}
     rendered: str | bytes = RENDERERS[media_type]().render(schema, renderer_context={})
     return rendered.decode() if isinstance(rendered, bytes) else rendered

@@ -4,6 +4,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from apps.common.request_id import PATTERN
 from apps.monitoring import health
 from apps.monitoring.health import checks
 from apps.recognition.engine.errors import EngineError
+from luna.urls import docs
 from tests.api.helpers import refused
 from tests.factories import basic_client, make_account
 
@@ -298,3 +300,27 @@ def test_features_show_the_limits_that_errors_name(configure: Callable[..., None
         ("/6/detector", b" " * 901, "image/jpeg", "the image exceeds 900 bytes (`LUNA_MAX_IMAGE_BYTES`)"),
     ):
         assert words in refused(client.post(path, body, media_type), 413, 37003)
+
+
+def test_one_thread_generates_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The generator is not thread-safe: concurrent first requests were answered with 500."""
+    running = threading.Lock()
+    generated: list[int] = []
+
+    class Generator:
+        def get_schema(self, **_: object) -> dict[str, object]:
+            assert running.acquire(blocking=False)
+            time.sleep(0.02)
+            generated.append(1)
+            running.release()
+            return {}
+
+    monkeypatch.setattr(docs, "SchemaGenerator", Generator)
+    docs._document.cache_clear()
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            texts = list(pool.map(docs.document, [docs.JSON] * 8))
+    finally:
+        docs._document.cache_clear()
+    assert len(generated) == 1
+    assert len(set(texts)) == 1

@@ -48,7 +48,7 @@ def paths(name: str, value: Mapping[str, Any], *, known: frozenset[str]) -> Iter
             yield from paths(place, each, known=known)
 
 
-def tested() -> Counter[str]:
+def settings_with_tests() -> Counter[str]:
     """Return the number of tests of each setting."""
     found: Counter[str] = Counter()
     for module in pkgutil.iter_modules(package.__path__):

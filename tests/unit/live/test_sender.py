@@ -18,6 +18,7 @@ from apps.sender import consumers, hub
 from apps.sender.delivery import courier
 from apps.sender.delivery.courier import Courier
 from apps.sender.delivery.queue import expire_and_clean
+from apps.sender.frames import Message
 from apps.sender.hub import Subscription
 from apps.sender.models import Callback
 from apps.sender.outbox import quota
@@ -59,9 +60,9 @@ def test_queues_of_websockets(store: Store, monkeypatch: pytest.MonkeyPatch, nam
     )
 
     async def closed() -> bool:
-        subscription, _ = await consumers._subscribe(handshake)
+        subscription, _ = await consumers._subscribe(handshake, None)
         for _ in range(3):
-            subscription.offer("{}")
+            subscription.offer(Message("{}"))
         return subscription.closing.done()
 
     assert not asyncio.run(closed())
