@@ -59,6 +59,14 @@ def publish_status(**kwargs: object) -> None:
 
 
 @worker_ready.connect
+def store_statistics(**kwargs: object) -> None:
+    """Store the numbers of estimations of this process."""
+    from apps.monitoring.counting import counts  # Django is set up now
+
+    counts().start()
+
+
+@worker_ready.connect
 def follow_lists(**kwargs: object) -> None:
     """Keep the lists in Milvus up to date from this process, if the plugin is active and no other worker does."""
     from apps.matching.milvus.sync import running  # Django is set up now

@@ -35,6 +35,7 @@ def serve(fds: list[int]) -> None:
     from apps.events.saving import saver
     from apps.matching.engine import cached
     from apps.matching.plugins.router import plugins
+    from apps.monitoring.counting import counts
     from apps.monitoring.processes import publisher
     from apps.recognition.run import facade
 
@@ -54,6 +55,7 @@ def serve(fds: list[int]) -> None:
     saver()  # stores the queued events of a process that was killed
     reloader().start()
     publisher().start("web")
+    counts().start()
     service_plugins().start()
     gc.collect()
     gc.freeze()  # modules and networks: walking their 200,000 objects stops all requests for up to 0.1 s

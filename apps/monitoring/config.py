@@ -80,3 +80,10 @@ class InfluxMonitoring(Settings):
     )
     port: int = setting(8086, "Port of InfluxDB.", ge=1, le=65535)
     flushing_period: float = setting(1.0, "Seconds between two transfers of points.", ge=0.1, le=3600)
+
+
+@group("LUNA_USAGE_STATISTICS", scope=Scope.LIVE)
+class UsageStatistics(Settings):
+    """Monthly numbers of requests and estimations in the system information."""
+
+    enabled: bool = setting(True, "Whether requests and estimations are counted.")

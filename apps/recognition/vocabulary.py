@@ -45,6 +45,11 @@ class Estimation:
     member: str = ""
     columns: tuple[str, ...] = ()
 
+    @property
+    def statistic(self) -> str:
+        """Name in the monthly statistics."""
+        return self.sdk or f"estimate_{self.name}"
+
     def __post_init__(self) -> None:
         if not self.member:
             object.__setattr__(self, "member", self.name)

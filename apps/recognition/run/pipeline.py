@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from apps.common import errors
 from apps.common.errors import LunaError
+from apps.monitoring.counting import count_estimations
 from apps.recognition.engine import mesh
 from apps.recognition.engine.core import Engine
 from apps.recognition.engine.decode import decode
@@ -117,6 +118,7 @@ class Pipeline:
         of_scene = {each.name: each.estimate(scene) for each in self._estimators if isinstance(each, SceneEstimator)}
         faces, bodies = self._selected(faces, bodies, item.filename)
         self._estimate(faces, bodies, run)
+        self._count(len(faces), len(bodies))
         return ImageResult(
             filename=item.filename,
             width=image.shape[1],
@@ -203,6 +205,12 @@ class Pipeline:
             if isinstance(estimator, BodyEstimator) and bodies:
                 with run.clock.stage(estimator.name):
                     _note(estimator.name, bodies, estimator.estimate(bodies, run))
+
+    def _count(self, faces: int, bodies: int) -> None:
+        """Count the requested estimations for the statistics."""
+        names = self._names
+        numbers = (names[Estimator], faces), (names[BodyEstimator], bodies), (names[SceneEstimator], 1)
+        count_estimations({ESTIMATIONS[each].statistic: number for kind, number in numbers if number for each in kind})
 
     def _face(self, subject: Subject) -> Face:
         public = {name: subject.results[name] for name in self._names[Estimator]} | self._missing[Kind.FACE]

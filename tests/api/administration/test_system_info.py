@@ -1,6 +1,6 @@
 """The system information: what it has, and what it does not show."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import orjson
 import pytest
@@ -10,7 +10,6 @@ from pydantic import SecretStr
 from apps.accounts.models import Account
 from apps.administration.system_info import MASK, masked
 from apps.common.config import GROUPS, Services, config
-from apps.monitoring import usage
 from tests.factories import basic_client
 
 pytestmark = pytest.mark.django_db
@@ -19,25 +18,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def client(admin: Account) -> Client:
     return basic_client(admin)
-
-
-@pytest.fixture
-def statistics() -> Iterator[usage.UsageJson]:
-    rows: usage.UsageJson = {
-        "estimators_stats": [{"name": "estimate_emotions", "count": 4, "month": "2026-10"}],
-        "routes_stats": [
-            {
-                "service": "luna-api",
-                "route": "GET:/version",
-                "month": "2026-10",
-                "errors": [{"count": 1, "error_code": "12012"}],
-                "request_stats": [{"count": 3, "status_code": "200"}],
-            }
-        ],
-    }
-    usage.register_usage(lambda: rows)
-    yield rows
-    usage._sources.clear()
 
 
 def test_a_file_with_everything(client: Client) -> None:
@@ -49,10 +29,6 @@ def test_a_file_with_everything(client: Client) -> None:
     assert set(found["settings"]) == {group.name for group in GROUPS.values()}
     assert found["stats"] == {"estimators_stats": [], "routes_stats": []}, "no statistics are made up"
     assert all(set(each) == {"descriptor_version", "faces", "events"} for each in found["descriptors"])
-
-
-def test_statistics(client: Client, statistics: usage.UsageJson) -> None:
-    assert client.get("/4/luna_sys_info").json()["stats"] == statistics
 
 
 def test_no_secret_is_shown(client: Client, configure: Callable[..., None]) -> None:

@@ -3762,7 +3762,7 @@ class UrlRequest(TypedDict):
 
 
 class Usage(TypedDict):
-    """Statistics by month. Empty until statistics are gathered."""
+    """Statistics by month, the latest first."""
 
     estimators_stats: list[EstimatorUsage]
     routes_stats: list[RouteUsage]

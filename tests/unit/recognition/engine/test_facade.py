@@ -1,6 +1,7 @@
 """The room's door: several pictures, their own errors, overload for all, forks."""
 
 import os
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from apps.common.descriptors import versions
 from apps.common.errors import LunaError
-from apps.recognition.run import facade
+from apps.recognition.run import facade, pipeline
 from apps.recognition.types import ImageInput, MultifacePolicy, Plan
 from tests.unit.recognition.pictures import astronaut, encoded, samples
 
@@ -80,3 +81,12 @@ def test_status_names_the_estimators() -> None:
 
 def test_the_default_descriptor_version_is_the_engines() -> None:
     assert versions.default("face").version in facade.engine().descriptor_networks()
+
+
+def test_estimations_are_counted_for_each_face() -> None:
+    counted: Counter[str] = Counter()
+    plan = Plan(estimators=frozenset({"head_pose", "people_count"}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "count_estimations", counted.update)
+        facade.recognise([ImageInput(samples()[1]), ImageInput(b"nothing")], plan)
+    assert counted == {"estimate_head_pose": 3, "estimate_people_count": 1}
