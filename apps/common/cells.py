@@ -5,7 +5,7 @@ accept the full-width forms. `text_cell` puts an apostrophe before such a text, 
 of numbers, times, ids and JSON cannot begin with these characters, except for negative numbers, which remain numbers.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from apps.common.filters.enums import Number
 
@@ -28,6 +28,15 @@ def time_cell(column: str) -> str:
 def array_cell(expression: str) -> str:
     """Return the cell of an array: a JSON text."""
     return f"to_json({expression})::text"
+
+
+def object_cell(members: Mapping[str, str]) -> str:
+    """Return the cell of a JSON object of members whose SQL gives JSON texts: `json_build_object` takes twice the CPU.
+
+    A NULL becomes null.
+    """
+    named = " || ', ' || ".join(f"""'"{name}": ' || coalesce({value}, 'null')""" for name, value in members.items())
+    return f"'{{' || {named} || '}}'"
 
 
 def word_cell(column: str, numbers: type[Number]) -> str:

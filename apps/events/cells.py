@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from apps.common.cells import array_cell, text_cell, time_cell, word_cell, words_cell
+from apps.common.cells import array_cell, object_cell, text_cell, time_cell, word_cell, words_cell
 from apps.common.filters.enums import Colour, Garment, ObjectType, PlainColour, SleeveLength
 
 TABLE = "events_event"
@@ -15,11 +15,15 @@ def _of(column: str) -> str:
 _TOP = ("top_similar_object_id", "top_matching_candidates_label", "top_similar_object_similarity",
         "top_similar_object_type", "top_similar_external_id")  # fmt: skip
 _OF_FACE = f"{_of('top_similar_object_type')} = {ObjectType.FACE.value}"
-_TOP_MATCH = f"""CASE WHEN num_nonnulls({", ".join(map(_of, _TOP))}) > 0 THEN json_build_object(
-    'label', {_of("top_matching_candidates_label")}, 'similarity', {_of("top_similar_object_similarity")},
-    'face_id', CASE WHEN {_OF_FACE} THEN {_of("top_similar_object_id")} END,
-    'event_id', CASE WHEN ({_OF_FACE}) IS NOT TRUE THEN {_of("top_similar_object_id")} END,
-    'external_id', {_of("top_similar_external_id")})::text END"""
+_TOP_ID = f"""'"' || {_of("top_similar_object_id")} || '"'"""
+_TOP_MEMBERS = {
+    "label": f"to_json({_of('top_matching_candidates_label')})::text",
+    "similarity": f"{_of('top_similar_object_similarity')}::text",
+    "face_id": f"CASE WHEN {_OF_FACE} THEN {_TOP_ID} END",
+    "event_id": f"CASE WHEN ({_OF_FACE}) IS NOT TRUE THEN {_TOP_ID} END",
+    "external_id": f"to_json({_of('top_similar_external_id')})::text",
+}
+_TOP_MATCH = f"CASE WHEN num_nonnulls({', '.join(map(_of, _TOP))}) > 0 THEN {object_cell(_TOP_MEMBERS)} END"
 
 PLAIN = (
     "handler_id", "face_id", "gender", "age", "emotion", "ethnic_group", "mask", "liveness", "latitude", "longitude",

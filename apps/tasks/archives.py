@@ -15,12 +15,14 @@ from tempfile import TemporaryFile
 from types import TracebackType
 from typing import IO, Any, Self
 
+from isal import isal_zlib
+
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.tasks.types.base import TaskRun
 
 CHUNK_BYTES = 256 * 1024
-LEVEL = 1  # of deflate: twice as fast as the default, and tables become a tenth larger
+LEVEL = 1  # of ISA-L's deflate: its higher levels compress tables hardly more
 PICTURES = "images/"
 
 
@@ -61,7 +63,7 @@ class Archive(AbstractContextManager["Archive"]):
         self._moment = moment.astimezone(UTC).timetuple()[:6]
         self._entries = TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed with the archive
         with _failing_with(errors.REPORT_ARCHIVE_FAILED):
-            self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL)
+            self._zip = zipfile.ZipFile(path, "w")
         names: Any = self._zip
         names.filelist = names.NameToInfo = _Entries(self._entries)
 
@@ -71,6 +73,9 @@ class Archive(AbstractContextManager["Archive"]):
         entry = self._entry(name, zipfile.ZIP_DEFLATED)
         # The size is unknown, so the entry has room for one of more than 4 GiB.
         with _failing_with(errors.REPORT_SAVE_FAILED), self._zip.open(entry, "w", force_zip64=True) as file:
+            # Half of an exporter's CPU time was zlib's deflate; ISA-L's takes a sixth of it.
+            faster: Any = file
+            faster._compressor = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)
             yield file.write
 
     def picture(self, name: str, data: bytes) -> None:
@@ -81,7 +86,6 @@ class Archive(AbstractContextManager["Archive"]):
     def _entry(self, name: str, kind: int) -> zipfile.ZipInfo:
         entry = zipfile.ZipInfo(name, self._moment)
         entry.compress_type = kind
-        entry._compresslevel = LEVEL  # type: ignore[attr-defined]  # public from Python 3.13
         return entry
 
     def __exit__(

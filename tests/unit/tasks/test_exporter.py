@@ -92,14 +92,16 @@ def test_every_column_of_events_is_shown_as_the_api_shows_it(account: Account) -
         "liveness": 2, "deepfake": 1, "apparent_gender": 0, "apparent_age": 30, "headwear_state": 1,
         "headwear_apparent_color": 3, "sleeve_length": 1, "upper_clothing_colors": [7, 3], "backpack_state": 0,
         "lower_garment_type": 2, "lower_garment_colors": [0, 14], "shoes_apparent_color": 2,
-        "top_matching_candidates_label": "vip", "top_similar_object_id": uuid4(), "top_similar_object_type": 0,
+        "top_matching_candidates_label": 'v"i\\p\n', "top_similar_object_id": uuid4(), "top_similar_object_type": 0,
         "top_similar_object_similarity": 0.875, "top_similar_external_id": "x",
         "match_result": [{"label": "vip", "candidates": []}],
         "face_detections": [{"sample_id": str(uuid4()), "detect_ts": 0.5}],
         "body_detections": [{"sample_id": None}],
     }  # fmt: skip
     stored = make_event(account, **full)
-    other = make_event(account, top_similar_object_id=uuid4(), top_similar_object_type=1)
+    other = make_event(
+        account, top_similar_object_id=uuid4(), top_similar_object_type=1, top_similar_object_similarity=1e-7
+    )
     empty = make_event(account)
     rows, _ = unpacked(export(account, objects_type="events"), TABLE)
     assert [*rows[0]] == ["event_id", *KINDS["events"].cells]
