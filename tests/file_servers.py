@@ -4,8 +4,8 @@ import functools
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,67 @@ def silent_server(*greetings: bytes) -> Iterator[int]:
         listener.close()
         for client in held:
             client.close()
+
+
+@contextmanager
+def stalling_proxy(port: int, stalled: threading.Event) -> Iterator[int]:
+    """The port of a proxy of a local server that keeps what arrives, without passing it on, once `stalled` is set."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    held: list[socket.socket] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", port))
+            held.extend((client, server))
+            for one, other in ((client, server), (server, client)):
+                threading.Thread(target=passed, args=(one, other), daemon=True).start()
+
+    def passed(one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while data := one.recv(65536):
+                if not stalled.is_set():
+                    other.sendall(data)
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.close()
+        for each in held:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)  # a close alone does not end `recv` in another thread
+            each.close()
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """Answers with 503."""
+
+    server: "_RefusingServer"
+
+    def do_GET(self) -> None:
+        self.server.refused += 1
+        self.send_response(503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        """Silent."""
+
+
+class _RefusingServer(ThreadingHTTPServer):
+    refused = 0
+
+
+@contextmanager
+def refusing_server() -> Iterator[_RefusingServer]:
+    """A server that answers every request with 503, and counts them."""
+    server = _RefusingServer(("127.0.0.1", 0), _Refusing)
+    with _served(server.serve_forever, lambda: (server.shutdown(), server.server_close())):
+        yield server
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from smbprotocol.exceptions import (
     ObjectPathNotFound,
     PasswordExpired,
     SMBAuthenticationError,
+    SMBConnectionClosed,
     SMBException,
     SMBResponseException,
 )
@@ -80,7 +81,10 @@ class Samba(Source):
         try:
             self._connection = Connection(uuid4(), address, self._port, require_signing=signed)
             self._connection.connect(timeout=config(Sources).silence_s)
-            self.alive()
+        except (SMBException, OSError, ValueError) as error:
+            raise SourceError(errors.SAMBA_UNREACHABLE, self.place) from error
+        self.alive()
+        try:
             session = Session(
                 self._connection,
                 username=self._user if signed else GUEST,
@@ -93,8 +97,12 @@ class Samba(Source):
             raise SourceError(errors.SAMBA_AUTHORIZATION_FAILED, self.place) from error
         except SMBResponseException as error:
             raise self._unknown(error) from error
-        except (SMBException, OSError, ValueError) as error:
+        except (SMBConnectionClosed, OSError) as error:
             raise SourceError(errors.SAMBA_UNREACHABLE, self.place) from error
+        except (SMBException, ValueError) as error:
+            # Among others: the server takes an unknown user for a guest (Samba's `map to guest`), whose session has no
+            # signatures.
+            raise SourceError(errors.SAMBA_AUTHORIZATION_FAILED, self.place) from error
         self.alive()
         try:
             # The share's name has the address, so that no second look-up of the name can lead elsewhere.

@@ -57,6 +57,8 @@ def test_the_platforms_types() -> None:
     assert len({each.name for each in found.values()}) == len(found)
     for each in found.values():
         assert task_type_named(each.name) is each
+    assert {each.name for each in found.values() if not each.schedulable} == {"reporter"}
+    assert {each.name for each in found.values() if each.operators_only} == {"additional_extract"}
 
 
 def test_a_user_type_from_a_file(relabel: None) -> None:

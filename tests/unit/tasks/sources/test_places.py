@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,7 +16,18 @@ from apps.common.config import Images, OutgoingRequests
 from apps.common.errors import LunaError
 from apps.tasks.config import Sources
 from apps.tasks.sources.base import MAX_DEPTH, SourceError, name_at, position, shown
-from tests.file_servers import PASSWORD, SHARE, USER, ftp_server, silent_server, smb_server
+from apps.tasks.sources.reading import Reader
+from apps.tasks.sources.s3 import ATTEMPTS
+from tests.file_servers import (
+    PASSWORD,
+    SHARE,
+    USER,
+    ftp_server,
+    refusing_server,
+    silent_server,
+    smb_server,
+    stalling_proxy,
+)
 from tests.ports import free_port
 from tests.storages import BUCKET, client, s3_server
 from tests.unit.tasks.sources.helpers import FILES, ORDER, read_all, source, write_files
@@ -120,6 +132,9 @@ WRONG = {"user": USER, "password": "wrong"}
         ("ftp without MLSD", {"path": "nowhere"}, errors.FTP_LISTING_FAILED),
         ("ftp", {"host": "host.invalid"}, errors.FTP_SERVER_UNREACHABLE),
         ("samba", {"authorization": WRONG}, errors.SAMBA_AUTHORIZATION_FAILED),
+        ("samba", {"authorization": {"user": "nobody", "password": "wrong"}}, errors.SAMBA_AUTHORIZATION_FAILED),
+        ("samba", {"authorization": {"user": USER}}, errors.SAMBA_AUTHORIZATION_FAILED),
+        ("samba as guest", {"authorization": LOGIN}, errors.SAMBA_AUTHORIZATION_FAILED),
         ("samba", {"path": f"{SHARE}/nowhere"}, errors.SAMBA_UNKNOWN_ERROR),
         ("samba", {"path": "NOTHING"}, errors.SAMBA_UNKNOWN_ERROR),
         ("samba", {"host": "host.invalid"}, errors.SAMBA_UNREACHABLE),
@@ -131,6 +146,11 @@ def test_errors_of_places(
     places: dict[str, Any], place: str, members: dict[str, Any], code: int, tmp_path: Path
 ) -> None:
     assert failure({**places[place], **members}, tmp_path).code == code
+
+
+def test_samba_refuses_guests(places: dict[str, Any], tmp_path: Path) -> None:
+    guest = {name: value for name, value in places["samba"].items() if name != "authorization"}
+    assert failure(guest, tmp_path).code == errors.SAMBA_AUTHORIZATION_FAILED
 
 
 @pytest.mark.parametrize(
@@ -203,6 +223,39 @@ def test_ftp_that_hangs_within_a_listing(configure: Configure, tmp_path: Path) -
         with silent_server(*LOGGED_IN, passive, b"150 here it comes\r\n") as port:
             place = {"source_type": "ftp", "host": "127.0.0.1", "port": port, "authorization": LOGIN}
             assert failure(place, tmp_path).code == errors.FTP_LISTING_FAILED
+
+
+@pytest.mark.parametrize(("place", "code"), [("ftp", errors.FTP_LISTING_FAILED), ("samba", errors.SAMBA_UNREACHABLE)])
+def test_servers_that_hang_after_the_login(
+    places: dict[str, Any], place: str, code: int, configure: Configure, tmp_path: Path
+) -> None:
+    configure(Sources, silence_s=1)
+    stalled = threading.Event()
+    with (
+        stalling_proxy(places[place]["port"], stalled) as port,
+        source({**places[place], "port": port}, tmp_path) as it,
+        Reader(it, lambda: None) as reader,
+    ):
+        reader.open()
+        stalled.set()
+        started = time.monotonic()
+        with pytest.raises(SourceError) as raised:
+            list(reader.files(""))
+    assert raised.value.code in (code, it.lost)
+    assert time.monotonic() - started < 4
+
+
+def test_s3_that_is_overloaded(places: dict[str, Any], tmp_path: Path) -> None:
+    with refusing_server() as server:
+        endpoint = f"http://127.0.0.1:{server.server_port}"
+        error = failure({**places["s3v4"], "endpoint": endpoint}, tmp_path)
+        assert (error.code, server.refused) == (errors.DIRECTORY_READ_FAILED, ATTEMPTS)
+        assert "503" in error.detail
+        with source({**places["s3v4"], "endpoint": endpoint}, tmp_path) as opened:
+            opened.open()
+            with pytest.raises(LunaError) as caught:
+                opened.read("a.jpg")
+        assert (caught.value.code, server.refused) == (errors.FILE_READ_FAILED, 2 * ATTEMPTS)
 
 
 @pytest.mark.parametrize(
