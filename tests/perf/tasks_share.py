@@ -1,7 +1,8 @@
-"""POST …/events over HTTP while a worker executes estimator tasks, against a quiet platform.
+"""POST …/events over HTTP while a worker executes an estimator, a clustering, and both, against a quiet platform.
 
 One client, one request at a time, in turns: quiet, busy, quiet, busy. Web process and worker share a session, as under
-the supervisor. `LUNA_TASKS_NICENESS=0` shows what priorities change.
+the supervisor. `LUNA_TASKS_NICENESS=0` shows what priorities change for the estimator. The clustering compares
+`LUNA_BENCH_FACES` (300,000) faces of the default descriptor version; each task is cancelled at the end of its turn.
 """
 
 import os
@@ -15,18 +16,23 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID, uuid4
 
+import numpy as np
 import orjson
 from django.db import connections
 
+from apps.accounts.models import Account
 from apps.accounts.services import account_create, account_delete
 from apps.common.config import override_config
+from apps.common.descriptors import versions
 from apps.common.scope import Scope
 from apps.tasks.choices import TaskStatus
 from apps.tasks.config import Sources
 from apps.tasks.models import Subtask, Task
 from apps.tasks.services import task_cancel
-from apps.tasks.types.estimator import TYPE
+from apps.tasks.types import clustering, estimator
+from apps.tasks.types.base import TaskType
 from tests.perf.events import PASSWORD, PICTURE, ROOT, serve
+from tests.perf.filling import analyze, faces_fill
 from tests.perf.report import Row, percentile
 from tests.tasks import make_task
 
@@ -34,12 +40,20 @@ REQUESTS = int(os.environ.get("LUNA_BENCH_REQUESTS", "60"))  # of a turn
 TURNS = 2
 WARM_UP_REQUESTS = 10
 FILES = 20_000
+FACES = int(os.environ.get("LUNA_BENCH_FACES", "300000"))
+BATCH_FACES = 100_000
+THRESHOLD = 0.999  # no pair: what is measured are the comparisons
 START_S, POLL_S = 120.0, 0.1
-STARTED_PARTS = 32  # of a task whose engine is warm
+STARTED_FILES = 32  # of an estimator whose engine is warm
+ENDING_S = 3.0  # in which batches of the engine end after a cancellation
+
+Work = tuple[TaskType, dict[str, Any], int]
+"""A type, a content, and the parts after which the task is in its steady state."""
 
 
 def bench() -> list[Row]:
     account = account_create(login=f"{uuid4().hex}@example.com", password=PASSWORD)
+    _fill(account.account_id)
     with TemporaryDirectory() as name:
         for number in range(FILES):  # one file with many names: reading costs as much, the disk does not fill
             link = Path(name, f"{number:06}.jpg")
@@ -47,6 +61,14 @@ def bench() -> list[Row]:
                 os.link(Path(name, "000000.jpg"), link)
             else:
                 link.write_bytes(PICTURE)
+        source = {"source_type": "network_disk", "path": name}
+        estimating: Work = (estimator.TYPE, {"source": source, "handler": {"policies": {}}}, STARTED_FILES)
+        comparing: Work = (clustering.TYPE, {"objects_type": "faces", "threshold": THRESHOLD}, 1)
+        works = {
+            "an estimator runs": [estimating],
+            "a clustering runs": [comparing],
+            "both run": [comparing, estimating],
+        }
         environment = {"LUNA_TASKS_DISK_DIRECTORIES": orjson.dumps([name]).decode()}
         web, origin = serve(environment)
         worker = subprocess.Popen(
@@ -57,31 +79,47 @@ def bench() -> list[Row]:
         try:
             client = Client(origin, account.login)
             client.measure(WARM_UP_REQUESTS)
-            quiet, busy, done = [], [], 0.0
             with override_config(Sources, disk_directories=(name,)):
-                for _ in range(TURNS):
-                    quiet += client.measure(REQUESTS)
-                    task_id = _started(account.account_id, name)
-                    before, since = _parts(task_id), time.monotonic()
-                    busy += client.measure(REQUESTS)
-                    done += (_parts(task_id) - before) / (time.monotonic() - since)
-                    assert _status(task_id) == TaskStatus.IN_PROGRESS
-                    task_cancel(scope=Scope(account.account_id), task_id=task_id)
-                    time.sleep(3)  # batches of the engine end
+                rows = [row for title, work in works.items() for row in _measured(client, title, work, account)]
         finally:
             for process in (worker, web):
                 process.terminate()
                 process.wait(60)
             account_delete(account=account)
             connections.close_all()
+    return rows
+
+
+def _fill(account_id: UUID) -> None:
+    """Store random faces of the default version."""
+    version, random = versions.default("face"), np.random.default_rng(13)
+    for start in range(0, FACES, BATCH_FACES):
+        vectors = random.standard_normal((min(BATCH_FACES, FACES - start), version.dimension), np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        faces_fill(account_id, version.version, vectors)
+    analyze()
+
+
+def _measured(client: "Client", title: str, works: list[Work], account: Account) -> list[Row]:
+    """Measure requests in turns without tasks and with a task of each work."""
+    quiet, busy, speeds = [], [], dict.fromkeys((each[0].name for each in works), 0.0)
+    for _ in range(TURNS):
+        quiet += client.measure(REQUESTS)
+        tasks = {work[0].name: _started(account.account_id, *work) for work in works}
+        before, since = {name: _parts(task_id) for name, task_id in tasks.items()}, time.monotonic()
+        busy += client.measure(REQUESTS)
+        for name, task_id in tasks.items():
+            speeds[name] += (_parts(task_id) - before[name]) / (time.monotonic() - since) / TURNS
+            assert _status(task_id) == TaskStatus.IN_PROGRESS
+        for task_id in tasks.values():
+            task_cancel(scope=Scope(account.account_id), task_id=task_id)
+        time.sleep(ENDING_S)
     rows = []
     for percent in (50, 95):
         alone, together = percentile(quiet, percent), percentile(busy, percent)
         goal = "ratio <= 2" if percent == 95 else ""
-        rows.append(
-            Row(f"POST …/events while an estimator runs, p{percent}", together, "ms", alone, together / alone, goal)
-        )
-    return [*rows, Row("pictures of the estimator meanwhile", done / TURNS, "images/s")]
+        rows.append(Row(f"POST …/events while {title}, p{percent}", together, "ms", alone, together / alone, goal))
+    return [*rows, *(Row(f"… parts of the {name} meanwhile", speed, "/s") for name, speed in speeds.items())]
 
 
 class Client:
@@ -109,12 +147,11 @@ class Client:
         return found
 
 
-def _started(account_id: UUID, folder: str) -> int:
-    """Create a task and wait until a worker has estimated its first files."""
-    source = {"source_type": "network_disk", "path": folder}
-    task = make_task(TYPE, {"source": source, "handler": {"policies": {}}}, account_id=account_id)
+def _started(account_id: UUID, task_type: TaskType, content: dict[str, Any], parts: int) -> int:
+    """Create a task and wait until a worker has done its first parts."""
+    task = make_task(task_type, content, account_id=account_id)
     deadline = time.monotonic() + START_S
-    while _parts(task.task_id) < STARTED_PARTS:
+    while _parts(task.task_id) < parts:
         if time.monotonic() > deadline or _status(task.task_id) not in (TaskStatus.PENDING, TaskStatus.IN_PROGRESS):
             raise RuntimeError(f"the task has the status {_status(task.task_id)}")
         time.sleep(POLL_S)
