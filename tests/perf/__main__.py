@@ -1,7 +1,8 @@
 """Run the benchmarks on embedded services of their own and print one table: `python -m tests.perf [name ...]`.
 
 Every module of this folder with a `bench() -> list[Row]` is a benchmark; its name chooses it. Long benchmarks run by
-name only. Log lines of the platform go to `var/bench.log`.
+name only. The services start unless all chosen benchmarks are in `WITHOUT_SERVICES`. Log lines of the platform go to
+`var/bench.log`.
 """
 
 import importlib
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TextIO
 
@@ -29,6 +30,7 @@ LONG = {
     "indexes",
     "events_table",
     "exporter",
+    "gpu_matching",
     "joined",
     "list_among_many",
     "list_memory",
@@ -41,6 +43,7 @@ LONG = {
     "soak",
     "thin",
 }
+WITHOUT_SERVICES = {"device", "engine", "gpu_matching"}  # a machine with a GPU needs no PostgreSQL for them
 
 
 def names() -> list[str]:
@@ -76,21 +79,30 @@ def main(chosen: list[str]) -> int:
         os.environ["LUNA_VAR_DIR"] = var_dir
         os.environ.setdefault("LUNA_NETWORKS_DIR", str(root / "var" / "networks"))
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
-        services = [sys.executable, "-m", "luna.embedded"]
-        subprocess.run([*services, "start"], check=True, cwd=root)
-        try:
+        benchmarks = chosen or sorted(set(names()) - LONG)
+        with nullcontext() if set(benchmarks) <= WITHOUT_SERVICES else embedded_services(root):
             django.setup()
-            from django.core.management import call_command
-
-            call_command("migrate", verbosity=0)
             rows: list[Row] = []
-            for name in chosen or sorted(set(names()) - LONG):
+            for name in benchmarks:
                 print(f"… {name}", file=progress, flush=True)
                 rows += importlib.import_module(f"tests.perf.{name}").bench()
             print(render(rows), file=table, flush=True)
-        finally:
-            subprocess.run([*services, "stop"], check=False, cwd=root)
     return 0
+
+
+@contextmanager
+def embedded_services(root: Path) -> Iterator[None]:
+    """Start PostgreSQL and Redis with an empty database, and stop them at the end."""
+    services = [sys.executable, "-m", "luna.embedded"]
+    subprocess.run([*services, "start"], check=True, cwd=root)
+    try:
+        django.setup()
+        from django.core.management import call_command
+
+        call_command("migrate", verbosity=0)
+        yield
+    finally:
+        subprocess.run([*services, "stop"], check=False, cwd=root)
 
 
 if __name__ == "__main__":

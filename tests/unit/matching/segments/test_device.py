@@ -1,5 +1,6 @@
-"""Scans on a device beside a comparison of all floats. The device is ONNX Runtime's CPU: the suite has no GPU."""
+"""Scans on a device beside a comparison of all floats. The device is ONNX Runtime's CPU, with `-m gpu` also CUDA."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,17 @@ from apps.matching.segments.scan import Rows, Segment, proposals
 from tests.factories import unit_vectors
 from tests.unit.matching.segments.conftest import DIMENSION, Cached
 from tests.unit.matching.segments.test_scan import NONE, NOTHING, decaying, nearest, segment_of, unit
+from tests.unit.recognition.engine.devices import needs_gpu
 
 PRECISIONS: tuple[Precision, ...] = ("int8", "fp16")
+on_both = pytest.mark.parametrize("name", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, needs_gpu])])
 
 
-def device_of(precision: Precision, **options: Any) -> MatchingDevice:
-    return MatchingDevice("cpu", precision, **{"memory_limit": 2**40, "min_rows": 1} | options)
+def device_of(precision: Precision, name: str = "cpu", **options: Any) -> MatchingDevice:
+    return MatchingDevice(name, precision, **{"memory_limit": 2**40, "min_rows": 1} | options)
 
 
-DEVICES = {precision: device_of(precision) for precision in PRECISIONS}
+shared = cache(device_of)
 
 
 def check(
@@ -52,6 +55,7 @@ def check(
         assert set(expected) <= set(keys.tolist()) <= set(segment.keys[alive].tolist())
 
 
+@on_both
 @settings(max_examples=25, deadline=None)
 @given(
     precision=st.sampled_from(PRECISIONS),
@@ -65,6 +69,7 @@ def check(
     seed=st.integers(0, 2**32 - 1),
 )
 def test_contains_the_answer(
+    name: str,
     precision: Precision,
     count: int,
     dimension: int,
@@ -81,7 +86,9 @@ def test_contains_the_answer(
     asked = unit(near + random.standard_normal(near.shape) * random.choice([0.0, 0.01, 0.1, 1.0]))
     dead, later = (np.unique(random.integers(0, len(rows), each)).astype(np.intp) for each in gone)
     only = None if share is None else np.flatnonzero(random.random(len(rows)) < share)
-    check(DEVICES[precision], segment_of(rows), rows, asked, limit, threshold, dead=dead, later=later, only=only)
+    device = shared(precision, name)
+    check(device, segment_of(rows), rows, asked, limit, threshold, dead=dead, later=later, only=only)
+    assert not device.counts["failed"]
 
 
 @pytest.fixture(scope="module")
@@ -94,23 +101,25 @@ def large() -> tuple[Floats, Basis]:
     return rows, basis
 
 
+@on_both
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_coordinates_of_principal_components(precision: Precision, large: tuple[Floats, Basis]) -> None:
+def test_coordinates_of_principal_components(name: str, precision: Precision, large: tuple[Floats, Basis]) -> None:
     rows, basis = large
-    device = device_of(precision)
+    device = device_of(precision, name)
     check(device, segment_of(rows, basis), rows, decaying(5, 256, 8), 20, -1.0)
     assert device.counts["proven"] == 1
     assert not device.counts["failed"]
 
 
+@on_both
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_more_rows_until_the_proof_holds(
-    precision: Precision, large: tuple[Floats, Basis], monkeypatch: pytest.MonkeyPatch
+    name: str, precision: Precision, large: tuple[Floats, Basis], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows, basis = large
     equal = rows.copy()
     equal[100:400] = rows[100]  # more equal rows than the device returns first
-    device = device_of(precision)
+    device = device_of(precision, name)
     check(device, segment_of(equal, basis), equal, rows[100:102], 5, -1.0)
     assert (device.counts["widened"], device.counts["proven"]) == (1, 1)
     monkeypatch.setattr(device_module, "MOST", 128)
