@@ -6,9 +6,11 @@ Django tries the patterns in order, so the most frequent routes come first.
 from django.urls import include, path
 
 from apps.common.plugins.services import plugins
+from apps.monitoring.api.views import FeaturesView
 
 urlpatterns = [
     path("", include("apps.monitoring.api.urls")),
+    path("6/features", FeaturesView.as_view(), name="features"),
     path("6/", include("apps.faces.api.urls")),
     path("6/", include("apps.handlers.api.urls")),
     path("6/", include("apps.matching.api.urls")),

@@ -12,12 +12,12 @@ from luna.embedded.listeners import SERVICES
 pytestmark = pytest.mark.django_db
 
 PORT = 5010
-PATHS = ("/version", "/healthcheck", "/6/faces", "/admin/login/", "/docs/errors", "/")
-EVERYTHING = [200, 200, 403, 200, 200, 200]
+PATHS = ("/version", "/healthcheck", "/6/faces", "/admin/login/", "/docs/errors", "/", "/6/features")
+EVERYTHING = [200, 200, 403, 200, 200, 200, 200]
 ANSWERS = {
-    "admin": [200, 200, 404, 200, 200, 302],
-    "configurator": [200, 200, 404, 404, 404, 404],
-    "sender": [200, 200, 404, 404, 404, 404],
+    "admin": [200, 200, 404, 200, 200, 302, 404],
+    "configurator": [200, 200, 404, 404, 404, 404, 404],
+    "sender": [200, 200, 404, 404, 404, 404, 404],
 }
 
 

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from apps.handlers.api.event_views import EventGenerationView, StreamEventsView
+from apps.handlers.api.lambda_views import LambdasView
 from apps.handlers.api.raw_event_views import RawEventView
 from apps.handlers.api.sample_views import DetectorView, ExtractorView
 from apps.handlers.api.verifier_views import (
@@ -31,4 +32,6 @@ urlpatterns: list[URLPattern] = [
     path("verifiers/<str:verifier_id>", VerifierView.as_view(), name="verifier"),
     path("verifiers/<str:verifier_id>/verifications", VerificationsView.as_view(), name="verifications"),
     path("verifiers/<str:verifier_id>/raw", RawVerificationsView.as_view(), name="raw_verifications"),
+    path("lambdas", LambdasView.as_view(), name="no_lambdas"),
+    path("lambdas/<path:path>", LambdasView.as_view(), name="no_lambda"),
 ]

@@ -1,14 +1,13 @@
-"""Routes of version and health, each with and without version prefix, because clients use both."""
+"""Routes of every port: metrics, version and health. Clients use the latter two with and without version prefix."""
 
 from django.urls import path
 
-from apps.monitoring.api.views import FeaturesView, HealthView, MetricsView, VersionView
+from apps.monitoring.api.views import HealthView, MetricsView, VersionView
 
 urlpatterns = [
     path(f"{prefix}{name}", view.as_view(), name=name if prefix else None)
     for prefix in ("", "6/")
     for name, view in (("version", VersionView), ("healthcheck", HealthView))
 ] + [
-    path("6/features", FeaturesView.as_view(), name="features"),
     path("metrics", MetricsView.as_view(), name="metrics"),
 ]

@@ -164,7 +164,12 @@ class TaskView(TaskBaseView):
     }
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
-        """Raise PAGE_NOT_FOUND instead of METHOD_NOT_ALLOWED for the creation of a task of an unknown type."""
+        """Raise PAGE_NOT_FOUND instead of METHOD_NOT_ALLOWED for the creation of a task of an unknown type.
+
+        Raises LunaError LAMBDA_DISABLED for a task of a lambda.
+        """
+        if request.method == "POST" and kwargs["task_id"] == "lambda":
+            raise LunaError(errors.LAMBDA_DISABLED)
         if request.method == "POST" and not (str(kwargs["task_id"]).isascii() and str(kwargs["task_id"]).isdigit()):
             raise LunaError(errors.PAGE_NOT_FOUND)
         super().initial(request, *args, **kwargs)

@@ -120,7 +120,12 @@ def test_lambdas(client: Client, on: bool) -> None:
     with override_config(AdditionalServices, luna_lambda=on):
         body = {"handler_type": 2, "description": "", "lambda_id": ID}
         assert error_of(client.post("/6/handlers", body, JSON)) == (403, 11072)
+        assert error_of(client.post("/6/tasks/lambda", {"content": {"lambda_id": ID}}, JSON)) == (403, 11072)
+        for path in ("/6/lambdas", "/6/lambdas/count", f"/6/lambdas/{ID}", f"/6/lambdas/{ID}/proxy/a/b"):
+            for send in (client.get, client.post, client.put, client.patch, client.delete):
+                assert error_of(send(path)) == (403, 11072)
         assert client.get("/6/features").json()["components"]["lambdas"] is False
+    assert error_of(Client().get("/6/lambdas")) == (403, 12010)
 
 
 @pytest.mark.parametrize(

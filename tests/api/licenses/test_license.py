@@ -188,12 +188,12 @@ def test_policies_that_the_licence_excludes(client: Client, account: Account) ->
 def test_a_verifier_that_the_licence_excludes(client: Client) -> None:
     policies = {"detect_policy": {"estimate_liveness": {"estimate": 1}}}
     url = client.post("/6/verifiers", {"description": "", "policies": policies}, JSON).json()["url"]
-    face_id = client.post("/6/faces", {}, JSON).json()["face_id"]
+    handler = make_handler(client, {"storage_policy": {"face_policy": {"store_face": 1}}})
+    face_id = client.post(f"{handler}/events", astronaut(), JPEG).json()["events"][0]["face"]["face_id"]
+    assert client.post(f"{url}/verifications?face_ids={face_id}", astronaut(), JPEG).status_code == 201
     with licensed(make_license({Feature.LIVENESS: NO})):
         answer = client.post(f"{url}/verifications?face_ids={face_id}", astronaut(), JPEG)
-        assert answer.status_code in (400, 403)
-        if answer.status_code == 403:
-            assert answer.json()["error_code"] == 33002
+        assert error_of(answer) == (403, 33002)
 
 
 # --- limits ---------------------------------------------------------------------------------------------------
