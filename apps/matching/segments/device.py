@@ -4,8 +4,8 @@ The proof is that of `scan`. The device returns the rows with the highest upper 
 refined here. No other row can be among the nearest ones if the lowest returned bound is below the k-th best lower bound
 (or the threshold). Otherwise the device returns four times as many rows, and after `MOST` rows the CPU scans.
 
-int8: the products are exact. fp16: codes are exact in float16; the vector loses what its rounding loses, and a product
-is off by at most `HALF_ERROR`. Each segment is compared with the CPU before its first use.
+int8: sums of float32, whose rounding is bounded. fp16: codes are exact in float16; the vector loses what its rounding
+loses, and a product is off by at most `HALF_ERROR`. Each segment is compared with the CPU before its first use.
 """
 
 import logging
@@ -26,6 +26,7 @@ from apps.common.cuda import ERRORS_ONLY, cuda_is_built_in, device_index, load_c
 from apps.common.process import Status
 from apps.matching.config import MatcherDevice, Precision
 from apps.matching.segments.codes import Floats, rounding
+from apps.matching.segments.device_graph import GROUPS, SMALLEST_BLOCK, block_of, coded, padded, proposal_graph
 from apps.matching.segments.scan import Best, Query, Rows, Scan, Segment, query_of, refine, scan
 
 logger = logging.getLogger(__name__)
@@ -33,8 +34,11 @@ logger = logging.getLogger(__name__)
 # A product of unit vectors in float16 with sums in float32 is off by 2⁻¹¹ and d·2⁻²⁴. cuBLAS may also add up to eight
 # partial sums in float16.
 HALF_ERROR = 2.0**-8
-FIRST = 128  # rows of the first answer, or eight for each result
-PER_RESULT = 8
+# MatMulNBits subtracts the offset of bytes after the multiplication by the scale: each number is off by three roundings
+# of 255 steps at most.
+BYTE_ERROR = 255 * 2.0**-22
+FIRST = 32  # rows of the first answer, or six for each result: up to 32, TopK on CUDA is three times as fast
+PER_RESULT = 6
 GROWTH = 4
 MOST = 16_384
 PRODUCTS_AT_ONCE = 2**27  # values of one temporary tensor
@@ -48,15 +52,19 @@ class DeviceError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resident:
-    """A segment in the device's memory.
+    """A segment in the device's memory, padded with rows whose residual is −∞.
 
-    On the CPU: `residual` of all rows, float32 [n, 1]; `weights` of the segment's coordinates, float32 [d].
+    On the CPU: `residual` of all rows, float32 [1, n]; `weights` of the segment's coordinates, float32 [d]. `sessions`:
+    for all rows, and for some. `largest_scale`, `largest_residual`: of its rows.
     """
 
     codes: ort.OrtValue
     scale: ort.OrtValue
     residual: Floats
     weights: Floats
+    sessions: Mapping[bool, ort.InferenceSession]
+    largest_scale: float
+    largest_residual: float
     bytes: int
 
 
@@ -76,7 +84,7 @@ class MatchingDevice:
                 raise DeviceError(f"LUNA_MATCHER_DEVICE={name}, but this onnxruntime has no CUDA.")
             load_cuda_libraries()
         self._kind, self._number = ("cpu", 0) if self._index is None else ("cuda", self._index)
-        self._sessions = {gathered: self._session(gathered) for gathered in (False, True)}
+        self._session(GROUPS, SMALLEST_BLOCK, gathered=False)  # raises an error if the device does not work
         self._residents: WeakKeyDictionary[Segment, Resident] = WeakKeyDictionary()
         self._lock = threading.Lock()
         self._paused_until = 0.0
@@ -97,7 +105,7 @@ class MatchingDevice:
                 residual = resident.residual
                 if len(gone):
                     residual = residual.copy()
-                    residual[gone] = -np.inf
+                    residual[0, gone] = -np.inf
                 placed[segment] = Placed(resident, self._moved(residual), gone)
         missing = [self._bytes(each) for each in segments if self._fits(each) and each not in placed]
         return DeviceScan(self, placed, min(missing, default=0))
@@ -122,29 +130,29 @@ class MatchingDevice:
 
         Raises the errors of ONNX Runtime.
         """
-        vectors, step, lost = self._rounded(query, placed.resident.weights)
-        session = self._sessions[only is not None]
-        binding = session.io_binding()
-        binding.bind_ortvalue_input("codes", placed.resident.codes)
-        binding.bind_ortvalue_input("scale", placed.resident.scale)
+        resident = placed.resident
+        vectors, lost = self._rounded(query, resident)
+        binding = resident.sessions[only is not None].io_binding()
+        binding.bind_ortvalue_input("codes", resident.codes)
+        binding.bind_ortvalue_input("scale", resident.scale)
         binding.bind_ortvalue_input("residual", placed.residual)
-        inputs = {
-            "vectors": np.ascontiguousarray(vectors.T),
-            "step": step[None].astype(np.float32),
-            "growth": (1 + lost)[None].astype(np.float32),
-            "count": np.array([count], np.int64),
-        }
-        if only is not None:
-            inputs["rows"] = only.astype(np.int64)
-        for name, value in inputs.items():
-            binding.bind_cpu_input(name, value)
-        for name in ("bounds", "places"):
+        rows = None
+        if only is not None:  # padded with the first row of the segment's padding
+            rows = np.full(padded(len(only)), len(resident.residual[0]) - 1, np.int64)
+            rows[: len(only)] = only
+            binding.bind_cpu_input("rows", rows)
+        group = (len(resident.residual[0]) if rows is None else len(rows)) // GROUPS
+        each = min(count, group)
+        binding.bind_cpu_input("vectors", vectors)
+        binding.bind_cpu_input("each", np.array([each], np.int64))
+        binding.bind_cpu_input("count", np.array([count], np.int64))
+        for name in ("bounds", "winners", "places"):
             binding.bind_output(name, self._kind, self._number)
-        session.run_with_iobinding(binding)
-        bounds, places = (np.asarray(each) for each in binding.copy_outputs_to_cpu())
-        more = lost + rounding(query.wide.shape[1]) + (HALF_ERROR if self.precision == "fp16" else 0.0)
-        rows = places if only is None else only[places]
-        return bounds.astype(np.float64) + more[:, None], rows.astype(np.intp)
+        resident.sessions[only is not None].run_with_iobinding(binding)
+        bounds, winners, places = (np.asarray(value) for value in binding.copy_outputs_to_cpu())
+        found = winners // each * group + places
+        more = lost + rounding(query.wide.shape[1])
+        return bounds.astype(np.float64) + more[:, None], (found if rows is None else rows[found]).astype(np.intp)
 
     @property
     def paused(self) -> bool:
@@ -156,15 +164,12 @@ class MatchingDevice:
         self.counts["failed"] += 1
         self._paused_until = time.monotonic() + PAUSE_S
 
-    def _session(self, gathered: bool) -> ort.InferenceSession:
-        from apps.matching.segments.device_graph import proposal_graph  # imports onnx, which only devices need
-
+    def _session(self, rows: int, dimension: int, *, gathered: bool) -> ort.InferenceSession:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = ERRORS_ONLY
-        session = ort.InferenceSession(
-            proposal_graph(self.precision, gathered=gathered), options, providers=providers(self._index)
-        )
+        graph = proposal_graph(self.precision, rows=rows, dimension=dimension, gathered=gathered)
+        session = ort.InferenceSession(graph, options, providers=providers(self._index))
         if self._index is not None and session.get_providers()[0] != "CUDAExecutionProvider":
             raise DeviceError(
                 f"LUNA_MATCHER_DEVICE={self.name}, but CUDA does not start (no GPU, driver or libraries)."
@@ -177,7 +182,9 @@ class MatchingDevice:
         return self._memory_limit - sum(each.bytes for each in list(self._residents.values()))
 
     def _bytes(self, segment: Segment) -> int:
-        return segment.codes.size * (1 if self.precision == "int8" else 2) + 8 * len(segment.keys)
+        rows, dimension = padded(len(segment.keys)), segment.basis.dimension
+        block, blocks = block_of(dimension)
+        return rows * (block * blocks + 4 * blocks + 4 if self.precision == "int8" else 2 * dimension + 8)
 
     def _fits(self, segment: Segment) -> bool:
         return len(segment.keys) >= max(1, self._min_rows)
@@ -192,9 +199,7 @@ class MatchingDevice:
             if found is not None or self.paused or size > self.free_bytes:
                 return found
             try:
-                codes = segment.codes if self.precision == "int8" else segment.codes.astype(np.float16)
-                scale, residual = segment.scale[:, None], segment.residual[:, None]
-                resident = Resident(self._moved(codes), self._moved(scale), residual, segment.basis.weights(), size)
+                resident = self._placed(segment, size)
                 self._check(segment, resident)
             except Exception:  # ONNX Runtime's errors have no common class
                 self.pause()
@@ -206,15 +211,34 @@ class MatchingDevice:
     def _moved(self, values: NDArray[Any]) -> ort.OrtValue:
         return ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(values), self._kind, self._number)
 
-    def _rounded(self, query: Query, weights: Floats) -> tuple[NDArray[Any], Floats, Floats]:
-        """Return the vectors in the precision of the products [m, d], their steps and what they lose, both [m]."""
+    def _placed(self, segment: Segment, size: int) -> Resident:
+        rows, dimension = padded(len(segment.keys)), segment.basis.dimension
+        scale, residual = np.zeros(rows, np.float32), np.full((1, rows), -np.inf, np.float32)
+        scale[: len(segment.keys)], residual[0, : len(segment.keys)] = segment.scale, segment.residual
+        blocks = block_of(dimension)[1]
+        return Resident(
+            self._moved(coded(segment.codes, self.precision)),
+            self._moved(np.repeat(scale[:, None], blocks, axis=1) if self.precision == "int8" else scale[None]),
+            residual,
+            segment.basis.weights(),
+            {gathered: self._session(rows, dimension, gathered=gathered) for gathered in (False, True)},
+            float(segment.scale.max()),
+            float(segment.residual.max()),
+            size,
+        )
+
+    def _rounded(self, query: Query, resident: Resident) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Return the vectors as the graph takes them, [m, d'], and a bound of what products with them lose, [m]."""
+        dimension = query.wide.shape[1]
         if self.precision == "int8":
-            return np.rint(query.wide / query.step[:, None]).astype(np.int8), query.step, query.lost
-        # Products remain below the largest float16, 65,504: at most 127 · 256.
-        step = np.abs(query.wide).max(axis=1).clip(1e-30) * max(1.0, query.wide.shape[1] / 256)
-        rounded = (query.wide / step[:, None]).astype(np.float16)
-        lost = np.linalg.norm((query.wide - rounded.astype(np.float32) * step[:, None]) * weights, axis=1)
-        return rounded, step, lost
+            block, blocks = block_of(dimension)
+            vectors = np.zeros((len(query.wide), block * blocks), np.float32)
+            vectors[:, :dimension] = query.wide
+            return vectors, np.abs(query.wide).sum(axis=1) * resident.largest_scale * BYTE_ERROR
+        # Products remain below the largest float16, 65,504: at most 127 times the sum of the numbers of a unit vector.
+        rounded = query.wide.astype(np.float16)
+        lost = np.linalg.norm((query.wide - rounded.astype(np.float32)) * resident.weights, axis=1)
+        return rounded, lost * (1 + resident.largest_residual) + HALF_ERROR
 
     def _check(self, segment: Segment, resident: Resident) -> None:
         """Compare bounds with those of the CPU, for some rows. Raises DeviceError for a difference beyond the proof."""
@@ -228,10 +252,8 @@ class MatchingDevice:
         query = query_of(segment.basis, vectors.astype(np.float32))
         placed = Placed(resident, self._moved(resident.residual), np.empty(0, np.intp))
         bounds, found = self.highest(placed, query, count, rows)
-        rounded, step, lost = self._rounded(query, resident.weights)
-        cosines = segment.codes[rows].astype(np.float64) @ rounded.astype(np.float64).T
-        cosines *= segment.scale[rows].astype(np.float64)[:, None] * step
-        expected = cosines + segment.residual[rows][:, None] * (1.0 + lost) + lost
+        cosines = segment.codes[rows].astype(np.float64) @ query.wide.astype(np.float64).T
+        expected = cosines * segment.scale[rows].astype(np.float64)[:, None] + segment.residual[rows][:, None]
         places = np.searchsorted(rows, found)
         slack = bounds - expected[places, np.arange(len(bounds))[:, None]]
         margin = 2 * (rounding(segment.basis.dimension) + HALF_ERROR)
@@ -300,7 +322,8 @@ class DeviceScan:
                 logger.exception("%s fails; the CPU scans", self.device.name)
                 return False
             trial = best.part(slice(None))
-            place, number = np.nonzero((bounds >= trial.floor[:, None]) & ~np.isin(found, without))
+            is_row = (bounds > -np.inf) & ~np.isin(found, without)
+            place, number = np.nonzero((bounds >= trial.floor[:, None]) & is_row)
             refine(segment, query, trial, found[place, number], place)
             left = bounds[:, -1]
             if count == rows or bool(((left < trial.floor) | (left == -np.inf)).all()):
