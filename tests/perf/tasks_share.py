@@ -110,7 +110,8 @@ def _measured(client: "Client", title: str, works: list[Work], account: Account)
         busy += client.measure(REQUESTS)
         for name, task_id in tasks.items():
             speeds[name] += (_parts(task_id) - before[name]) / (time.monotonic() - since) / TURNS
-            assert _status(task_id) == TaskStatus.IN_PROGRESS
+            if _status(task_id) != TaskStatus.IN_PROGRESS:
+                raise RuntimeError(f"the {name} ended within the turn: use more faces")
         for task_id in tasks.values():
             task_cancel(scope=Scope(account.account_id), task_id=task_id)
         time.sleep(ENDING_S)

@@ -149,6 +149,15 @@ def test_a_size_that_lies(read: Any, configure: Configure) -> None:
     assert read(lying) == {"a.jpg": errors.FILE_READ_FAILED}
 
 
+def test_a_size_of_100_gb_in_the_header(read: Any) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("a.jpg", "b.jpg"):
+            archive.writestr(name, b"1")
+        archive.getinfo("a.jpg").file_size = 100 * 1024**3
+    assert read(buffer.getvalue()) == {"a.jpg": b"1", "b.jpg": b"1"}  # what is there, and no memory for the rest
+
+
 class TestSizes:
     def test_of_the_archive(self, read: Any, configure: Configure) -> None:
         data = packed()
