@@ -1,7 +1,8 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core.cache import close_caches
 from django.core.signals import request_finished, request_started
 from django.db import reset_queries
+from django.utils.translation import gettext_lazy, override
 
 
 class LunaConfig(AppConfig):
@@ -16,6 +17,26 @@ class LunaConfig(AppConfig):
 
         after_refresh.extend((logging.apply_changes, hosts.apply_changes))
 
+        translate_names()
         # Receivers without effect here: queries are only logged with `DEBUG`, and the caches keep their connections.
         request_started.disconnect(reset_queries)
         request_finished.disconnect(close_caches)
+
+
+def translate_names() -> None:
+    """Let pages show the names of our rooms, models and columns in their own language.
+
+    Migrations see the names as the models declare them.
+    """
+    for room in apps.get_app_configs():
+        if room.name.startswith("apps."):
+            room.verbose_name = gettext_lazy(str(room.verbose_name))
+    for model in apps.get_models():
+        if not model.__module__.startswith("apps."):
+            continue
+        for named in (model._meta, *model._meta.fields):
+            for attribute in ("verbose_name", "verbose_name_plural"):
+                name = getattr(named, attribute, None)
+                if name is not None:
+                    with override(None):
+                        setattr(named, attribute, gettext_lazy(str(name)))

@@ -7,16 +7,17 @@ from django.contrib import admin
 from django.db import connection
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
-from apps.accounts.adminbase.display import may_view, page_named
+from apps.accounts.adminbase.display import count_text, may_view, number_text, page_named
+from apps.accounts.adminbase.filters import readable
 from apps.common.config import version
-from apps.common.rows import ROWS_ESTIMATE
+from apps.common.rows import COUNTED_ROWS, ROWS_ESTIMATE
 from apps.events.models import Event
 from apps.monitoring.features import features
 from apps.monitoring.health import checks
 from apps.monitoring.processes import processes
 
-COUNTED_ROWS = 100_000  # a table with more rows shows PostgreSQL's estimate
 LAST_EVENTS = 10
 COLUMNS = ("event_id", "account", "source", "create_time", "user_data", "gender", "age", "emotion", "mask", "liveness",
            "ethnic_group", "tags", "top_matching_candidates_label", "top_similar_object_similarity")  # fmt: skip
@@ -33,13 +34,13 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     unavailable: Any = features()["unavailable_estimations"]
     return {
         **context,
-        "title": "Overview",
+        "title": _("Overview"),
         "cards": [_card(page, counts[page.model._meta.db_table]) for page in pages],
         "events": _last_events() if may_view(request.user, Event) else None,
         "events_url": reverse("admin:events_event_changelist"),
         "checks": checks.run(all_services=True),
         "processes": _processes() if getattr(request.user, "is_superuser", False) else [],
-        "unavailable": [name.replace("_", " ") for name in unavailable],
+        "unavailable": [readable(name) for name in unavailable],
         "version": version(),
     }
 
@@ -69,9 +70,7 @@ def _counts(tables: list[str]) -> dict[str, str]:
 
 
 def _number(counted: int | None, estimate: float) -> str:
-    if counted is None:
-        return f"≈ {round(estimate):,}"
-    return f"{counted:,}" if counted <= COUNTED_ROWS else f"over {COUNTED_ROWS:,}"
+    return f"≈ {number_text(round(estimate))}" if counted is None else count_text(counted, COUNTED_ROWS)
 
 
 def _processes() -> list[dict[str, Any]]:
@@ -91,10 +90,10 @@ def _processes() -> list[dict[str, Any]]:
 
 def _value(value: object) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return str(_("yes") if value else _("no"))
     if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.1f}" if isinstance(value, float) else str(value)
+        return number_text(value)
+    return number_text(value, 1) if isinstance(value, float) else str(value)
 
 
 def _last_events() -> list[dict[str, Any]]:

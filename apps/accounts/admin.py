@@ -31,8 +31,8 @@ from unfold.forms import AdminOwnPasswordChangeForm, AdminPasswordChangeForm, Us
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
 from apps.accounts.adminbase import DeletingAdmin, LunaAdmin
-from apps.accounts.adminbase.display import NOTHING, found_by_id, tags
-from apps.accounts.adminbase.filters import by_words, readable
+from apps.accounts.adminbase.display import NOTHING, Labels, count_text, found_by_id, tags
+from apps.accounts.adminbase.filters import by_words, readable, readable_lazy
 from apps.accounts.auth.access import actor_of
 from apps.accounts.auth.logins import ACTIONS as LOGIN_ACTIONS
 from apps.accounts.auth.logins import FAILED, LOCKED, Way
@@ -72,8 +72,8 @@ class AccountChangeForm(UserChangeForm):
     class Meta:
         model = Account
         fields = ("login", "account_type", "description", "time_zone", "is_active", "groups", "password")
-        labels: ClassVar = {"groups": "Roles"}
-        help_texts: ClassVar = {"groups": "Roles apply to this site only. An account of type admin needs none."}
+        labels: ClassVar = {"groups": _("Roles")}
+        help_texts: ClassVar = {"groups": _("Roles apply to this site only. An account of type admin needs none.")}
         widgets: ClassVar = {"groups": UnfoldAdminCheckboxSelectMultipleWidget}
 
 
@@ -116,7 +116,7 @@ def own_password_change(request: HttpRequest) -> HttpResponseBase:
 
 
 @admin.register(Account)
-class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[type-arg]
+class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[misc, type-arg]
     """Accounts with their roles in this site. Passwords can be set, but are never shown."""
 
     may_add = may_change = True
@@ -131,31 +131,31 @@ class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[type-arg]
     )
     search_fields = ("login", "description")
     id_search_fields = ("account_id",)
-    search_help_text = "Login, description or account id"
+    search_help_text = _("Login, description or account id")
     date_hierarchy = "create_time"
     ordering = ("-create_time",)
     filter_horizontal = ()
     readonly_fields = ("account_id", "create_time", "last_update_time", "last_login")
     fieldsets = (
         (None, {"fields": ("login", "password", "account_type", "groups", "description", "time_zone", "is_active")}),
-        ("Record", {"fields": ("account_id", "create_time", "last_update_time", "last_login")}),
+        (_("Record"), {"fields": ("account_id", "create_time", "last_update_time", "last_login")}),
     )
     add_fieldsets = (
         (None, {"fields": ("login", "password1", "password2", "account_type", "description", "chosen_id")}),
     )
 
-    @display(description="type", ordering="account_type", label={"admin": "danger", "advanced_user": "info"})
-    def kind(self, account: Account) -> tuple[str, str]:
-        return account.account_type, AccountType(account.account_type).label
+    @display(description=_("type"), ordering="account_type", label=Labels({"admin": "danger", "advanced user": "info"}))
+    def kind(self, account: Account) -> str:
+        return readable(account.account_type)
 
-    @display(description="roles")
+    @display(description=_("roles"))
     def roles(self, account: Account) -> str:
-        return ", ".join(sorted(group.name for group in account.groups.all())) or "—"
+        return ", ".join(sorted(readable(group.name) for group in account.groups.all())) or "—"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         return super().get_queryset(request).prefetch_related("groups")
 
-    @display(description="active", boolean=True, ordering="is_active")
+    @display(description=_("active"), boolean=True, ordering="is_active")
     def active(self, account: Account) -> bool:
         return account.is_active
 
@@ -202,14 +202,14 @@ class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[type-arg]
     ) -> tuple[list[str | SafeString], Any, set[str], list[str]]:
         """Return what is deleted with an account. Django deletes only without the last value: a wrong login is one."""
         [account] = objs
-        names, _, lacking, _ = super().get_deleted_objects([account], request)
+        names, _counts, lacking, _protected = super().get_deleted_objects([account], request)
         typed = request.POST.get("login", "").strip().lower()
         wrong = [typed] if request.method == "POST" and typed != account.login else []
-        counts = {name: f"{count:,}" for name, count in holdings_count(account.account_id).items()}
+        counts = {readable(name): count_text(count) for name, count in holdings_count(account.account_id).items()}
         return names, counts, lacking, wrong
 
     def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-        response: HttpResponse = super().render_delete_form(request, {**context, "title": "Delete account"})
+        response: HttpResponse = super().render_delete_form(request, {**context, "title": _("Delete account")})
         return response
 
     def delete_rows(self, request: HttpRequest, rows: list[Account]) -> None:
@@ -217,7 +217,7 @@ class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[type-arg]
             account_delete(account=account, actor=actor_of(request))
 
 
-SEES = {VisibilityArea.ACCOUNT.value: "its account", VisibilityArea.ALL.value: "all accounts"}
+SEES = {VisibilityArea.ACCOUNT.value: _("its account"), VisibilityArea.ALL.value: _("all accounts")}
 
 
 @admin.register(Token)
@@ -233,33 +233,34 @@ class TokenAdmin(DeletingAdmin):
     )
     search_fields = ("description", "account__login")
     id_search_fields = ("token_id", "account_id")
-    search_help_text = "Description, login, token id or account id"
+    search_help_text = _("Description, login, token id or account id")
     date_hierarchy = "create_time"
     ordering = ("-create_time",)
     fields = ("token_id", "description", "account", "visibility", "permission_words", "expiration_time", "create_time",
               "last_update_time")  # fmt: skip
 
-    @display(description="token", header=True)
+    @display(description=_("token"), header=True)
     def name(self, token: Token) -> list[str]:
         return [token.description or "—", str(token.token_id)]
 
-    @display(description="rights")
+    @display(description=_("rights"))
     def rights(self, token: Token) -> str:
         granted = sum(len(rights) for rights in token.permissions.values() if isinstance(rights, list))
-        return f"{granted} on {len(token.permissions)} kinds"
+        return _("%(rights)d on %(kinds)d kinds") % {"rights": granted, "kinds": len(token.permissions)}
 
-    @display(description="rights")
+    @display(description=_("rights"))
     def permission_words(self, token: Token) -> SafeString:
         rows = ((readable(kind), _words(rights)) for kind, rights in sorted(token.permissions.items()))
         return format_html_join("", '<div class="luna-right"><b>{}</b> {}</div>', rows) or NOTHING
 
-    @display(description="sees", ordering="visibility_area", label={"all accounts": "warning"})
+    @display(description=_("sees"), ordering="visibility_area", label=Labels({"all accounts": "warning"}))
     def visibility(self, token: Token) -> str:
-        return SEES.get(token.visibility_area, token.visibility_area)
+        return str(SEES.get(token.visibility_area, token.visibility_area))
 
-    @display(description="state", label={"valid": "success", "expired": "danger"})
+    @display(description=_("state"), label=Labels({"valid": "success", "expired": "danger"}))
     def state(self, token: Token) -> str:
-        return "expired" if token.expiration_time and token.expiration_time <= utc_now() else "valid"
+        ended = token.expiration_time and token.expiration_time <= utc_now()
+        return str(_("expired") if ended else _("valid"))
 
     def delete_rows(self, request: HttpRequest, rows: list[Token]) -> None:
         for token in rows:
@@ -301,24 +302,26 @@ class AuditRecordAdmin(LunaAdmin):
 
     list_display = ("time", "who", "verb", "kind", "shown_object", "remote_address", "request_id")
     list_filter = (
-        ("action", by_words({name: readable(name) for name in ACTIONS})),
-        ("object_type", by_words({name: readable(name) for name in sorted(OBJECT_TYPES)})),
+        ("action", by_words({name: readable_lazy(name) for name in ACTIONS})),
+        ("object_type", by_words({name: readable_lazy(name) for name in sorted(OBJECT_TYPES)})),
         ("time", RangeDateTimeFilter),
     )
     search_fields = ("object_id", "request_id", "remote_address")
     id_search_fields = ("account_id", "token_id", "object_account_id", "object_id")
-    search_help_text = "Login, object, account or token id, request id, address"
+    search_help_text = _("Login, object, account or token id, request id, address")
     fields = ("time", "who", "token", "verb", "kind", "objects", "owner", "remote_address", "request_id")
     date_hierarchy = "time"
     ordering = ("-id",)
-    LABELS: ClassVar[dict[str, str]] = {
-        "view": "info",
-        "create": "success",
-        "update": "warning",
-        "delete": "danger",
-        "erase": "danger",
-        **dict.fromkeys((readable(FAILED), readable(LOCKED)), "danger"),
-    }
+    LABELS: ClassVar = Labels(
+        {
+            "view": "info",
+            "create": "success",
+            "update": "warning",
+            "delete": "danger",
+            "erase": "danger",
+            **dict.fromkeys((each.replace("_", " ") for each in (FAILED, LOCKED)), "danger"),
+        }
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditRecord]:
         logins = Account.objects.filter(account_id=OuterRef("account_id")).values("login")[:1]
@@ -338,21 +341,23 @@ class AuditRecordAdmin(LunaAdmin):
             found |= queryset.filter(account_id__in=actors)
         return found, duplicates
 
-    @display(description="account", ordering="account_id")
+    @display(description=_("account"), ordering="account_id")
     def who(self, record: Any) -> str | SafeString:
-        name = record.login or record.account_id or "the platform"
+        name = record.login or record.account_id or str(_("the platform"))
         viewer = getattr(record, "viewer", None)  # of a line's own page
         return name if viewer is None else found_by_id("accounts_account", record.account_id, name, viewer=viewer)
 
-    @display(description="type", ordering="object_type")
+    @display(description=_("type"), ordering="object_type")
     def kind(self, record: AuditRecord) -> str:
         return readable(record.object_type)
 
-    @display(description="object", ordering="object_id")
+    @display(description=_("object"), ordering="object_id")
     def shown_object(self, record: AuditRecord) -> str:
-        return record.object_id if record.members is None else f"{len(record.members)} of {record.object_id}"
+        if record.members is None:
+            return record.object_id
+        return _("%(count)d of %(page)s") % {"count": len(record.members), "page": readable(record.object_id)}
 
-    @display(description="objects")
+    @display(description=_("objects"))
     def objects(self, record: Any) -> SafeString:
         page = OBJECT_PAGES.get(record.object_type)
         ids = [record.object_id] if record.members is None else record.members
@@ -363,14 +368,14 @@ class AuditRecordAdmin(LunaAdmin):
         ]
         return format_html_join(", ", "{}", ((each,) for each in shown)) or NOTHING
 
-    @display(description="token")
+    @display(description=_("token"))
     def token(self, record: Any) -> SafeString:
         return found_by_id("accounts_token", record.token_id, viewer=record.viewer)
 
-    @display(description="owner of the objects")
+    @display(description=_("owner of the objects"))
     def owner(self, record: Any) -> SafeString:
         return found_by_id("accounts_account", record.object_account_id, viewer=record.viewer)
 
-    @display(description="action", ordering="action", label=LABELS)
+    @display(description=_("action"), ordering="action", label=LABELS)
     def verb(self, record: AuditRecord) -> str:
         return readable(record.action)

@@ -1,10 +1,11 @@
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class AccountType(models.TextChoices):
-    USER = "user"
-    ADVANCED_USER = "advanced_user"
-    ADMIN = "admin"
+    USER = "user", _("User")
+    ADVANCED_USER = "advanced_user", _("Advanced User")
+    ADMIN = "admin", _("Admin")
 
 
 class VisibilityArea(models.TextChoices):

@@ -19,6 +19,7 @@ from apps.accounts.kept_answers import answers_forget
 from apps.accounts.models import Account
 from apps.common.holdings import Erasure, OutOfTimeError, Progress, Report, Trace, holdings
 from apps.common.locks import advisory_lock
+from apps.common.rows import COUNTED_ROWS
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +97,7 @@ def rows_count(account_id: UUID) -> dict[str, int]:
 def holdings_count(account_id: UUID) -> dict[str, int]:
     """Return the number of an account's objects by their name in the plural, in the database and outside of it.
 
+    A number above `COUNTED_ROWS` means more rows than that, because counting all of them would take too long.
     Raises the errors of the rooms, such as REDIS_DISCONNECTED.
     """
     rows = {
@@ -107,7 +109,8 @@ def holdings_count(account_id: UUID) -> dict[str, int]:
 
 
 def _count(model: Any, column: str, account_id: UUID) -> int:
-    statement = f'SELECT count(*) FROM "{model._meta.db_table}" WHERE "{column}" = ANY(%s)'  # noqa: S608 - our names
+    rows = f'SELECT 1 FROM "{model._meta.db_table}" WHERE "{column}" = ANY(%s) LIMIT {COUNTED_ROWS + 1}'  # noqa: S608
+    statement = f"SELECT count(*) FROM ({rows}) AS bounded"  # noqa: S608 - our names
     count: int = _column(statement, [account_id])[0]
     return count
 

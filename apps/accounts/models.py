@@ -9,6 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext
 
 from apps.accounts.choices import AccountType, VisibilityArea
 from apps.common.scope import ScopedManager
@@ -133,4 +134,5 @@ class AuditRecord(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.action} {self.object_type.replace('_', ' ')} {self.object_id}"
+        words = {"action": gettext(self.action), "type": gettext(self.object_type.replace("_", " "))}
+        return gettext("%(action)s %(type)s %(id)s") % {**words, "id": self.object_id}

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.formats import localize
 from django.utils.translation import gettext as _
 
+from apps.accounts.adminbase.display import number_text
 from apps.licenses.document import Feature
 from apps.licenses.selectors import FeatureState, license_state
 
@@ -42,11 +44,11 @@ def _rows(feature: Feature, found: FeatureState) -> list[tuple[str, Any]]:
     rows = [(name, _available(found.available))]
     if feature not in COUNTED or not found.available:
         return rows
-    rows.append((_("%s: limit") % name, _("unlimited") if found.limit is None else f"{found.limit:,}"))
+    rows.append((_("%s: limit") % name, _("unlimited") if found.limit is None else number_text(found.limit)))
     if found.rate is not None:
-        rows.append((_("%s: used") % name, f"{found.used:,} ({found.rate:.1f} %)"))
+        rows.append((_("%s: used") % name, f"{number_text(found.used or 0)} ({number_text(found.rate, 1)} %)"))
     if found.left is not None:
-        rows.append((_("%s: left") % name, f"{found.left:,}"))
+        rows.append((_("%s: left") % name, number_text(found.left)))
     return rows
 
 
@@ -57,7 +59,7 @@ def _available(available: bool) -> str:
 def _expiry(moment: Any, *, known: bool) -> str:
     if not known:
         return "—"
-    return _("never") if moment is None else moment.strftime("%Y-%m-%d %H:%M UTC")
+    return _("never") if moment is None else localize(moment)
 
 
 def _names() -> dict[Feature, str]:

@@ -12,6 +12,8 @@ from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware import csrf
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
 
 from apps.common.addresses import ROOTS
 from apps.common.config import Pages, config
@@ -79,6 +81,23 @@ class PagesOnly:
             response: HttpResponseBase = self.get_response(request)
         else:
             response = super().__call__(request)  # type: ignore[misc]  # of the middleware
+        return response
+
+
+class LanguageMiddleware:
+    """Show pages of the admin site in the language of the browser. The API, its errors and logs are English."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not request.path_info.startswith(ADMIN):
+            return self.get_response(request)
+        language = translation.get_language_from_request(request)
+        with translation.override(language):
+            response = self.get_response(request)
+        patch_vary_headers(response, ("Accept-Language",))
+        response.headers.setdefault("Content-Language", language)
         return response
 
 

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 import orjson
-from django.db import DEFAULT_DB_ALIAS, models
+from django.db import DEFAULT_DB_ALIAS, connection, models
 
 M = TypeVar("M", bound=models.Model)
 
@@ -15,6 +15,17 @@ ROWS_ESTIMATE = """(
         AND oid IN (SELECT '{table}'::regclass UNION ALL SELECT relid FROM pg_partition_tree('{table}'))
 )"""
 """SQL of the approximate number of rows of `table`: of its partitions, if it has any."""
+
+
+COUNTED_ROWS = 100_000
+"""Pages count at most so many rows of a table: counting a million takes a tenth of a second, and reads it all."""
+
+
+def rows_estimate(table: str) -> int:
+    """Return the number of rows of a table that PostgreSQL estimates; 0 before it has analysed the table."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {ROWS_ESTIMATE.format(table=table)}")
+        return int(cursor.fetchone()[0] or 0)
 
 
 def columns_of(model: type[models.Model]) -> tuple[str, ...]:

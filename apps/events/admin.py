@@ -30,18 +30,19 @@ from apps.imagestore.services import pictures_view
 
 RECT = ("x", "y", "width", "height")
 ESTIMATIONS = (
-    ("gender", Gender, ""),
-    ("emotion", Emotion, ""),
-    ("ethnic_group", EthnicGroup, ""),
-    ("mask", Mask, "mask "),
-    ("liveness", Liveness, "liveness "),
+    ("gender", Gender, "%(state)s"),
+    ("emotion", Emotion, "%(state)s"),
+    ("ethnic_group", EthnicGroup, "%(state)s"),
+    ("mask", Mask, _("mask %(state)s")),
+    ("liveness", Liveness, _("liveness %(state)s")),
 )
 
 
 class TagFilter(ValueFilter):
     """Events with a tag."""
 
-    title = parameter_name = "tag"
+    title = _("tag")
+    parameter_name = "tag"
 
     def filtered(self, request: HttpRequest, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         return queryset.filter(tags__contains=[value])
@@ -50,7 +51,7 @@ class TagFilter(ValueFilter):
 class ListFilter(NamedFilter):
     """Events whose face was attached to a list."""
 
-    title = "list (name or id)"
+    title = _("list (name or id)")
     parameter_name = "list"
     page, id_column = "faces_list", "list_id"
 
@@ -61,7 +62,7 @@ class ListFilter(NamedFilter):
 class HandlerFilter(NamedFilter):
     """Events of a handler."""
 
-    title = "handler (description or id)"
+    title = _("handler (description or id)")
     parameter_name = "handler"
     page, id_column = "handlers_handler", "handler_id"
 
@@ -100,13 +101,13 @@ class EventAdmin(PicturesAdmin):
         "account__login",
     )
     id_search_fields = ("event_id", "face_id", "handler_id", "account_id", "top_similar_object_id")
-    search_help_text = "A part of source, external id, track, user data, label or login; or any id of the event"
+    search_help_text = _("A part of source, external id, track, user data, label or login; or any id of the event")
     date_hierarchy = "create_time"
     ordering = ("-create_time", "-id")
     fieldsets = (
         (None, {"fields": ("links", "large_picture", "photographs", "person", "tag_names", "candidates")}),
-        ("Where and when", {"fields": ("source", "create_time", "end_time", "insert_time", "track_id", "place")}),
-        ("Record", {"fields": ("event_id", "account", "handler", "face", "external_id", "user_data", "lists",
+        (_("Where and when"), {"fields": ("source", "create_time", "end_time", "insert_time", "track_id", "place")}),
+        (_("Record"), {"fields": ("event_id", "account", "handler", "face", "external_id", "user_data", "lists",
                                "detections", "meta_text")}),
     )  # fmt: skip
 
@@ -184,57 +185,61 @@ class EventAdmin(PicturesAdmin):
         shown = ((photograph(each, boxes, alt, user=event.viewer),) for each, boxes in event.shown_sources.items())
         return format_html_join("", "{}", shown) or NOTHING
 
-    @display(description="event", header=True)
+    @display(description=_("event"), header=True)
     def name(self, event: Event) -> list[str]:
         return [event.source or event.user_data or "—", str(event.event_id)]
 
-    @display(description="looks like")
+    @display(description=_("looks like"))
     def person(self, event: Event) -> str:
-        known = [prefix + readable(numbers(getattr(event, name)).word) for name, numbers, prefix in ESTIMATIONS
-                 if getattr(event, name) is not None]  # fmt: skip
-        return ", ".join([*known, *([f"{event.age} years"] if event.age is not None else [])]) or NOTHING
+        known = [
+            str(sentence % {"state": readable(numbers(getattr(event, name)).word)})
+            for name, numbers, sentence in ESTIMATIONS
+            if getattr(event, name) is not None
+        ]
+        age = [] if event.age is None else [_("%(age)d years") % {"age": event.age}]
+        return ", ".join([*known, *age]) or NOTHING
 
-    @display(description="resembles", ordering="top_similar_object_similarity")
+    @display(description=_("resembles"), ordering="top_similar_object_similarity")
     def top_match(self, event: Event) -> str | SafeString:
         if event.top_similar_object_similarity is None:
             return NOTHING
         return similarity_bar(event.top_similar_object_similarity, event.top_matching_candidates_label or "")
 
-    @display(description="tags")
+    @display(description=_("tags"))
     def tag_names(self, event: Event) -> SafeString:
         return tags(event.tags)
 
-    @display(description="candidates")
+    @display(description=_("candidates"))
     def candidates(self, event: Any) -> str:
         rows = event.shown_candidates
         return render_to_string("admin/luna/candidates.html", {"rows": rows}) if rows else NOTHING
 
-    @display(description="place")
+    @display(description=_("place"))
     def place(self, event: Event) -> str:
         parts = [event.city, event.area, event.district, event.street, event.house_number]
         if event.longitude is not None and event.latitude is not None:
             parts.append(f"{event.latitude:.5f}°, {event.longitude:.5f}°")
         return ", ".join(part for part in parts if part) or "—"
 
-    @display(description="handler")
+    @display(description=_("handler"))
     def handler(self, event: Any) -> SafeString:
         return found_by_id("handlers_handler", event.handler_id, viewer=event.viewer)
 
-    @display(description="face")
+    @display(description=_("face"))
     def face(self, event: Any) -> SafeString:
         return found_by_id("faces_face", event.face_id, viewer=event.viewer)
 
-    @display(description="attached to lists")
+    @display(description=_("attached to lists"))
     def lists(self, event: Any) -> SafeString:
         links = ((found_by_id("faces_list", list_id, viewer=event.viewer),) for list_id in event.attach_result)
         return format_html_join(", ", "{}", links) or NOTHING
 
-    @display(description="detections")
+    @display(description=_("detections"))
     def detections(self, event: Event) -> SafeString:
         found = {"face": event.face_detections, "body": event.body_detections}
         return json_text({kind: detections for kind, detections in found.items() if detections})
 
-    @display(description="meta")
+    @display(description=_("meta"))
     def meta_text(self, event: Event) -> SafeString:
         return json_text(event.meta)
 

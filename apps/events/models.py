@@ -7,6 +7,7 @@ import uuid
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.utils.translation import gettext
 
 from apps.accounts.models import AccountOwned
 from apps.common.json_types import StoredJsonDecoder
@@ -137,7 +138,7 @@ class Event(AccountOwned):
         )
 
     def __str__(self) -> str:
-        return f"{self.source or self.user_data or 'event'}, {self.create_time:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{self.source or self.user_data or gettext('event')}, {self.create_time:%Y-%m-%d %H:%M:%S} UTC"
 
 
 class EventDescriptor(models.Model):

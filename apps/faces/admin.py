@@ -19,8 +19,8 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTime
 from unfold.decorators import action, display
 
 from apps.accounts.adminbase import DeletingAdmin
-from apps.accounts.adminbase.display import NOTHING, found_by_id, may_view, rows_of
-from apps.accounts.adminbase.filters import OwnedSelectFilter
+from apps.accounts.adminbase.display import NOTHING, found_by_id, may_view, number_text, rows_of
+from apps.accounts.adminbase.filters import OwnedSelectFilter, readable
 from apps.accounts.auth.access import actor_of
 from apps.accounts.models import Account
 from apps.common.filters.enums import Gender
@@ -51,7 +51,7 @@ class LinkInline(TabularInline):
     fields = readonly_fields = ("list", "link_time")
     extra = 0
     can_delete = False
-    verbose_name_plural = "in lists"
+    verbose_name_plural = _("in lists")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -80,7 +80,7 @@ class FaceAdmin(PicturesAdmin, DeletingAdmin):
     )
     search_fields = ("external_id", "user_data", "account__login")
     id_search_fields = ("face_id", "event_id", "account_id")
-    search_help_text = "A part of external id, user data or login; or an id of face, event or account"
+    search_help_text = _("A part of external id, user data or login; or an id of face, event or account")
     date_hierarchy = "create_time"
     ordering = ("-id",)
     actions = ("choose",)
@@ -89,7 +89,7 @@ class FaceAdmin(PicturesAdmin, DeletingAdmin):
                        "descriptor_versions", "create_time", "last_update_time")  # fmt: skip
     fieldsets = (
         (None, {"fields": ("large_picture", "work", "external_id", "user_data", "person")}),
-        ("Record", {"fields": ("face_id", "account", "event", "events", "avatar", "descriptor_versions",
+        (_("Record"), {"fields": ("face_id", "account", "event", "events", "avatar", "descriptor_versions",
                                "create_time", "last_update_time")}),
     )  # fmt: skip
 
@@ -107,33 +107,33 @@ class FaceAdmin(PicturesAdmin, DeletingAdmin):
         rows = Face.everything.filter(face_id__in=list(face_ids)).select_related("attribute")
         return {row.face_id: picture for row in rows if (picture := self.picture_of(row))}
 
-    @display(description="face", header=True)
+    @display(description=_("face"), header=True)
     def name(self, face: Face) -> list[str]:
         return [face.user_data or face.external_id or "—", str(face.face_id)]
 
-    @display(description="looks like")
+    @display(description=_("looks like"))
     def person(self, face: Face) -> str:
         attribute = getattr(face, "attribute", None)
         if attribute is None or attribute.age is None:
             return NOTHING
-        gender = [] if attribute.gender is None else [Gender(attribute.gender).word]
-        return ", ".join([*gender, f"{attribute.age} years"])
+        gender = [] if attribute.gender is None else [readable(Gender(attribute.gender).word)]
+        return ", ".join([*gender, _("%(age)d years") % {"age": attribute.age}])
 
-    @display(description="lists", ordering="links_n")
+    @display(description=_("lists"), ordering="links_n")
     def list_count(self, face: Any) -> int:
         count: int = face.links_n
         return count
 
-    @display(description="descriptors")
+    @display(description=_("descriptors"))
     def descriptor_versions(self, face: Face) -> str:
         versions = FaceDescriptor.objects.filter(face=face).order_by("version").values_list("version", flat=True)
-        return ", ".join(f"version {version}" for version in versions) or "—"
+        return ", ".join(_("version %(version)s") % {"version": version} for version in versions) or "—"
 
-    @display(description="event")
+    @display(description=_("event"))
     def event(self, face: Any) -> SafeString:
         return found_by_id("events_event", face.event_id, viewer=face.viewer)
 
-    @display(description="person")
+    @display(description=_("person"))
     def work(self, face: Face) -> SafeString:
         url = reverse("workbench:face", args=(face.face_id,))
         return format_html('<a href="{}" class="luna-link">{}</a>', url, _("lists, similar faces and sightings"))
@@ -145,9 +145,9 @@ class FaceAdmin(PicturesAdmin, DeletingAdmin):
         query = urlencode({"face": list(ids)}, doseq=True)
         return HttpResponseRedirect(f"{reverse('workbench:selection')}?{query}")
 
-    @display(description="events")
+    @display(description=_("events"))
     def events(self, face: Face) -> SafeString:
-        return rows_of("events_event", "q", face.face_id, "events that created, or resemble, this face")
+        return rows_of("events_event", "q", face.face_id, _("events that created, or resemble, this face"))
 
     def save_model(self, request: HttpRequest, obj: Face, form: "ModelForm[Face]", change: bool) -> None:
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
@@ -171,14 +171,14 @@ class ListAdmin(DeletingAdmin):
     list_filter = (("account", AutocompleteSelectFilter), ("create_time", RangeDateTimeFilter))
     search_fields = ("user_data", "account__login")
     id_search_fields = ("list_id", "account_id")
-    search_help_text = "A part of user data or login; list id or account id"
+    search_help_text = _("A part of user data or login; list id or account id")
     date_hierarchy = "create_time"
     ordering = ("-id",)
     raw_id_fields = ("account",)
     readonly_fields = ("list_id", "faces", "link_key", "unlink_key", "create_time", "last_update_time")
     fieldsets = (
         (None, {"fields": ("user_data", "account", "faces")}),
-        ("Record", {"fields": ("list_id", "link_key", "unlink_key", "create_time", "last_update_time")}),
+        (_("Record"), {"fields": ("list_id", "link_key", "unlink_key", "create_time", "last_update_time")}),
     )
     add_fieldsets = ((None, {"fields": ("user_data", "account")}),)
 
@@ -193,17 +193,17 @@ class ListAdmin(DeletingAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return self.readonly_fields if obj is None else (*self.readonly_fields, "account")
 
-    @display(description="list", header=True)
+    @display(description=_("list"), header=True)
     def name(self, row: List) -> list[str]:
         return [row.user_data or "—", str(row.list_id)]
 
-    @display(description="faces", ordering="faces_n")
+    @display(description=_("faces"), ordering="faces_n")
     def faces(self, row: Any) -> SafeString:
-        return rows_of("faces_face", "links__list__id__exact", row.pk, f"{row.faces_n:,}")
+        return rows_of("faces_face", "links__list__id__exact", row.pk, number_text(row.faces_n))
 
-    @display(description="events")
+    @display(description=_("events"))
     def events(self, row: Any) -> SafeString:
-        return rows_of("events_event", "list", row.list_id, "events")
+        return rows_of("events_event", "list", row.list_id, _("events"))
 
     def save_model(self, request: HttpRequest, obj: List, form: "ModelForm[List]", change: bool) -> None:
         given: Any = {"account_id": obj.account_id, "list_id": obj.list_id, "user_data": obj.user_data}

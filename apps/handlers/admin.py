@@ -15,7 +15,8 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdo
 from unfold.decorators import display
 
 from apps.accounts.adminbase import DeletingAdmin
-from apps.accounts.adminbase.display import json_text, rows_of, similarity_bar
+from apps.accounts.adminbase.display import Labels, json_text, rows_of, similarity_bar
+from apps.accounts.adminbase.filters import readable
 from apps.accounts.auth.access import actor_of
 from apps.common.errors import LunaError
 from apps.common.parts import HANDLERS
@@ -85,25 +86,25 @@ class HandlerAdmin(PoliciesAdmin):
     )
     search_fields = ("description", "account__login")
     id_search_fields = ("handler_id", "account_id")
-    search_help_text = "A part of description or login; handler id or account id"
+    search_help_text = _("A part of description or login; handler id or account id")
     date_hierarchy = "create_time"
     ordering = ("-create_time",)
     fields = ("links", "handler_id", "description", "account", "handler_type", "policies_text", "create_time",
               "last_update_time")  # fmt: skip
 
-    @display(description="handler", header=True)
+    @display(description=_("handler"), header=True)
     def name(self, handler: Handler) -> list[str]:
         return [handler.description or "—", str(handler.handler_id)]
 
-    @display(description="type", ordering="handler_type", label={"Dynamic": "info", "Lambda": "warning"})
+    @display(description=_("type"), ordering="handler_type", label=Labels({"dynamic": "info", "lambda": "warning"}))
     def kind(self, handler: Handler) -> str:
-        return HandlerType(handler.handler_type).label
+        return readable(HandlerType(handler.handler_type).name.lower())
 
-    @display(description="policies")
+    @display(description=_("policies"))
     def policy_names(self, handler: Handler) -> str:
-        return ", ".join(name.removesuffix("_policy") for name in handler.policies or {}) or "—"
+        return ", ".join(readable(name.removesuffix("_policy")) for name in handler.policies or {}) or "—"
 
-    @display(description="policies")
+    @display(description=_("policies"))
     def policies_text(self, handler: Handler) -> SafeString:
         stored = policies_mask(handler.policies)
         if stored is None:
@@ -115,9 +116,9 @@ class HandlerAdmin(PoliciesAdmin):
         names = list_names(handler.account_id, lists_of(policies))
         return _readable(policies_words(policies, names=names), policies_filled(stored))
 
-    @display(description="events")
+    @display(description=_("events"))
     def events(self, handler: Handler) -> SafeString:
-        return rows_of("events_event", "handler", handler.handler_id, "events")
+        return rows_of("events_event", "handler", handler.handler_id, _("events"))
 
     def delete_rows(self, request: HttpRequest, rows: list[Handler]) -> None:
         for handler in rows:
@@ -134,21 +135,21 @@ class VerifierAdmin(PoliciesAdmin):
     list_filter = (("account", AutocompleteSelectFilter), ("create_time", RangeDateTimeFilter))
     search_fields = ("description", "account__login")
     id_search_fields = ("verifier_id", "account_id")
-    search_help_text = "A part of description or login; verifier id or account id"
+    search_help_text = _("A part of description or login; verifier id or account id")
     date_hierarchy = "create_time"
     ordering = ("-create_time",)
     fields = ("links", "verifier_id", "description", "account", "version", "policies_text", "create_time",
               "last_update_time")  # fmt: skip
 
-    @display(description="verifier", header=True)
+    @display(description=_("verifier"), header=True)
     def name(self, verifier: Verifier) -> list[str]:
         return [verifier.description or "—", str(verifier.verifier_id)]
 
-    @display(description="threshold")
+    @display(description=_("threshold"))
     def threshold(self, verifier: Verifier) -> SafeString:
         return similarity_bar(verifier.policies.get("verification_threshold", DEFAULT_THRESHOLD))
 
-    @display(description="policies")
+    @display(description=_("policies"))
     def policies_text(self, verifier: Verifier) -> SafeString:
         try:
             policies = verifier_policies_cached(verifier.policies)

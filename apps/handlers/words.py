@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
+from apps.accounts.adminbase.display import number_text
 from apps.common.descriptors import Kind, versions
 from apps.common.errors import LunaError
 from apps.common.filters import Filters
@@ -107,7 +108,7 @@ def rate_words(rate: float | None) -> str:
     """Return a false match rate as words."""
     if rate is None:
         return _("false match rate not known")
-    share = _("one in %(number)s") % {"number": f"{round(1 / rate):,}"}
+    share = _("one in %(number)s") % {"number": number_text(round(1 / rate))}
     return _("false matches: %(share)s comparisons of different people") % {"share": share}
 
 
@@ -127,7 +128,7 @@ def _conditions(filters: Filters) -> str:
 
 
 def _words(numbers: type[Number], states: Sequence[int]) -> str:
-    return ", ".join(numbers(state).word.replace("_", " ") for state in states) or _("all")
+    return ", ".join(_(numbers(state).word.replace("_", " ")) for state in states) or _("all")
 
 
 def _days(ttl: int | None) -> str:
@@ -146,11 +147,11 @@ def _detection(policy: DetectPolicy, *, bodies: bool = True) -> Iterator[tuple[s
         yield _("faces"), _yes(policy.detect_face)
         yield _("bodies"), _yes(policy.detect_body)
     yield _("several faces"), several[policy.multiface_policy]
-    estimated = sorted(name.replace("_", " ") for name in policy.estimators)
+    estimated = sorted(_(name.replace("_", " ")) for name in policy.estimators)
     yield _("estimated"), ", ".join(estimated) or _("nothing")
     if policy.extract_exif:
         yield _("EXIF"), _("in the answer")
-    turned = [f"{name} ≤ {limit:g}°" for name, limit in policy.angles.items() if limit < MAX_ANGLE_DEGREES]
+    turned = [f"{_(name)} ≤ {limit:g}°" for name, limit in policy.angles.items() if limit < MAX_ANGLE_DEGREES]
     if turned:
         yield _("head pose"), ", ".join(turned)
     for name, numbers, states in (
@@ -162,7 +163,7 @@ def _detection(policy: DetectPolicy, *, bodies: bool = True) -> Iterator[tuple[s
             yield name, _words(numbers, states)
     yield from _thresholds(policy)
     if policy.face_quality.estimate:
-        checks = ", ".join(name.replace("_", " ") for name in policy.face_quality.thresholds)
+        checks = ", ".join(_(name.replace("_", " ")) for name in policy.face_quality.thresholds)
         sentence = _("a face that fails is rejected: %(checks)s") if policy.face_quality.filter else "%(checks)s"
         yield _("checks of quality"), sentence % {"checks": checks}
 

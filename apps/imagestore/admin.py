@@ -13,8 +13,10 @@ from django.core.exceptions import PermissionDenied
 from django.core.signing import BadSignature, TimestampSigner
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import translation
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import cache_control
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageOps
@@ -22,8 +24,8 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTime
 from unfold.decorators import display
 
 from apps.accounts.adminbase import DeletingAdmin, LunaAdmin
-from apps.accounts.adminbase.display import NOTHING, json_text, may_view, rows_of
-from apps.accounts.adminbase.filters import by_words, readable
+from apps.accounts.adminbase.display import NOTHING, json_text, may_view, number_text, rows_of
+from apps.accounts.adminbase.filters import by_words, readable_lazy
 from apps.accounts.auth.access import actor_of
 from apps.common.config import Images, config
 from apps.common.errors import LunaError
@@ -43,7 +45,7 @@ MAX_BOXES = 100
 BOX = re.compile(r"-?[0-9]{1,6}(,-?[0-9]{1,6}){3}")
 BOX_COLOURS = ("white", "#e11d48")  # the outer line is visible on dark pictures, the inner one on light ones
 SEEN_S = 900  # for this time the audit line of a page covers the thumbnails that the page links
-BUCKETS = {bucket.value: readable(audit_type(bucket)) for bucket in Bucket}
+BUCKETS = {bucket.value: readable_lazy(audit_type(bucket)) for bucket in Bucket}
 
 
 Box = tuple[float, float, float, float]
@@ -126,6 +128,11 @@ class PicturesAdmin(LunaAdmin):
         names = list(super().get_list_display(request))
         return names if may_view(request.user, StoredObject) else [name for name in names if name != "picture"]
 
+    def page_name(self) -> str:
+        """Return the name of the list in lines of the audit log, which have one language."""
+        with translation.override(None):
+            return str(self.opts.verbose_name_plural)
+
     def rows_shown(self, request: HttpRequest, rows: list[Any]) -> None:
         if not may_view(request.user, StoredObject):
             return
@@ -134,13 +141,13 @@ class PicturesAdmin(LunaAdmin):
             row.viewer = request.user
             if picture := self.picture_of(row):
                 shown[picture.object_id] = row.account_id
-        pictures_view(page=str(self.opts.verbose_name_plural), pictures=shown, actor=actor_of(request))
+        pictures_view(page=self.page_name(), pictures=shown, actor=actor_of(request))
 
     @display(description="")
     def picture(self, row: Any) -> SafeString:
         return thumbnail(self.picture_of(row), f"{self.opts.verbose_name} {row}", user=row.viewer)
 
-    @display(description="picture")
+    @display(description=_("picture"))
     def large_picture(self, row: Any) -> SafeString:
         return thumbnail(self.picture_of(row), f"{self.opts.verbose_name} {row}", large=True)
 
@@ -159,7 +166,7 @@ class StoredObjectAdmin(PicturesAdmin, DeletingAdmin):
     )
     search_fields = ("account__login", "content_type")
     id_search_fields = ("object_id", "account_id")
-    search_help_text = "Object id, account id, login or content type"
+    search_help_text = _("Object id, account id, login or content type")
     date_hierarchy = "create_time"
     ordering = ("-id",)
     fields = ("large_picture", "object_id", "bucket", "account", "content_type", "size", "sha256", "meta_text",
@@ -168,13 +175,13 @@ class StoredObjectAdmin(PicturesAdmin, DeletingAdmin):
     def picture_of(self, row: StoredObject) -> Picture | None:
         return Picture(row.bucket, row.object_id) if holds_pictures(row.bucket) else None
 
-    @display(description="meta")
+    @display(description=_("meta"))
     def meta_text(self, stored: StoredObject) -> SafeString:
         return json_text(stored.meta)
 
-    @display(description="size", ordering="size_bytes")
+    @display(description=_("size"), ordering="size_bytes")
     def size(self, stored: StoredObject) -> str:
-        return f"{stored.size_bytes / 1024:,.1f} KiB"
+        return f"{number_text(stored.size_bytes / 1024, 1)} KiB"
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.thumbnail_view)
@@ -211,17 +218,17 @@ class StoredBucketAdmin(DeletingAdmin):
     list_display = ("name", "time_to_live", "objects", "create_time")
     list_filter = (("create_time", RangeDateTimeFilter),)
     search_fields = ("name",)
-    search_help_text = "A part of the name"
+    search_help_text = _("A part of the name")
     ordering = ("name",)
     fields = ("name", "time_to_live", "objects", "create_time", "last_update_time")
 
-    @display(description="time to live", ordering="ttl_days")
+    @display(description=_("time to live"), ordering="ttl_days")
     def time_to_live(self, bucket: StoredBucket) -> str:
-        return "for ever" if bucket.ttl_days is None else f"{bucket.ttl_days} days"
+        return str(_("for ever")) if bucket.ttl_days is None else _("%(count)d days") % {"count": bucket.ttl_days}
 
-    @display(description="objects")
+    @display(description=_("objects"))
     def objects(self, bucket: StoredBucket) -> SafeString:
-        return rows_of("imagestore_storedobject", "bucket__startswith", bucket.name, "objects")
+        return rows_of("imagestore_storedobject", "bucket__startswith", bucket.name, _("objects"))
 
     def delete_rows(self, request: HttpRequest, rows: list[StoredBucket]) -> None:
         for bucket in rows:

@@ -3,6 +3,7 @@
 import uuid
 
 from django.db import models
+from django.utils.translation import gettext
 
 from apps.accounts.models import AccountOwned
 from apps.imagestore.choices import audit_type
@@ -48,4 +49,4 @@ class StoredObject(AccountOwned):
         )
 
     def __str__(self) -> str:
-        return f"{audit_type(self.bucket).replace('_', ' ')} {self.object_id}"
+        return f"{gettext(audit_type(self.bucket).replace('_', ' '))} {self.object_id}"

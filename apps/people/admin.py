@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioFilter, RangeDateTimeFilter
 from unfold.decorators import action, display
 
@@ -51,7 +52,7 @@ class PersonAdmin(PicturesAdmin):
     )
     search_fields = ("name", "account__login")
     id_search_fields = ("person_id", "face_id", "events__event_id", "account_id")
-    search_help_text = "A part of name or login; or an id of group, event, face or account"
+    search_help_text = _lazy("A part of name or login; or an id of group, event, face or account")
     ordering = ("-event_count", "-id")
     actions = ("merge",)
 
@@ -65,15 +66,15 @@ class PersonAdmin(PicturesAdmin):
             row.cover = covers.get(row.cover_event_id)
         super().rows_shown(request, rows)
 
-    @display(description="person", ordering="name", header=True)
+    @display(description=_lazy("person"), ordering="name", header=True)
     def title(self, person: Person) -> list[str]:
         return [person.name or "—", str(person.person_id)]
 
-    @display(description="decided", boolean=True, ordering="decided")
+    @display(description=_lazy("decided"), boolean=True, ordering="decided")
     def state(self, person: Person) -> bool:
         return person.decided
 
-    @action(description="Merge selected groups", permissions=["change"])
+    @action(description=_lazy("Merge selected groups"), permissions=["change"])
     def merge(self, request: HttpRequest, queryset: QuerySet[Person]) -> HttpResponse | None:
         """Merge the groups, which must be of one account. The page of the result has the button that undoes it."""
         rows = list(queryset)

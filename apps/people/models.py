@@ -6,6 +6,9 @@ from typing import ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.utils.formats import localize
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import AccountOwned
 
@@ -13,10 +16,10 @@ from apps.accounts.models import AccountOwned
 class DecisionKind(models.TextChoices):
     """The decisions of operators."""
 
-    NAME = "name"
-    MERGE = "merge"
-    SPLIT = "split"
-    APART = "apart"
+    NAME = "name", _("Name")
+    MERGE = "merge", _("Merge")
+    SPLIT = "split", _("Split")
+    APART = "apart", _("Apart")
 
 
 class Person(AccountOwned):
@@ -44,7 +47,7 @@ class Person(AccountOwned):
         ]
 
     def __str__(self) -> str:
-        return self.name or f"person {self.person_id}"
+        return self.name or gettext("person %(id)s") % {"id": self.person_id}
 
 
 class PersonEvent(models.Model):
@@ -81,4 +84,4 @@ class PersonDecision(AccountOwned):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}, {self.create_time:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{self.get_kind_display()}, {localize(self.create_time)}"

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from apps.common import errors
 from apps.common.descriptors import versions
 from apps.common.errors import LunaError
@@ -46,7 +48,8 @@ def person_get(*, scope: Scope, person_id: UUID) -> Person:
     person: Person | None = Person.objects.for_scope(scope).filter(person_id=person_id).first()
     if person is None:
         raise PeopleError(
-            f"There is no group {person_id}. Another operator may have merged it, or a later run replaced it."
+            _("There is no group %(id)s. Another operator may have merged it, or a later run replaced it.")
+            % {"id": person_id}
         )
     return person
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
+from django.utils.translation import gettext as _
 
 from apps.accounts.audit import audit_write
 from apps.accounts.auth.principal import Actor
@@ -26,7 +27,6 @@ from apps.tasks.event_faces import EVENT_COLUMNS, event_faces
 
 AUDITED = "person_group"
 KEPT_COLUMNS = ("id", "person_id", "name", "decided", "face_id")
-GONE = "Another operator may have merged it, or a later run replaced it. Nothing was changed."
 KEPT_DECISIONS = 100  # of an account; older ones cannot be undone
 
 
@@ -47,7 +47,7 @@ def person_name(
     """
     name = name.strip()
     if not 1 <= len(name) <= 128 or not name.isprintable():
-        raise PeopleError(f"A name has 1 to 128 printable characters, got {len(name)}.")
+        raise PeopleError(_("A name has 1 to 128 printable characters, got %(count)d.") % {"count": len(name)})
     (person,) = _locked(account_id, [person_id])
     before = _before([person])
     before["face"] = _enrol(account_id, person, name, list_id, event_id, actor)
@@ -63,10 +63,12 @@ def people_merge(*, account_id: UUID, person_ids: Sequence[UUID], actor: Actor |
     """
     people = _locked(account_id, person_ids)
     if len(people) < 2:
-        raise PeopleError("Choose two groups or more.")
+        raise PeopleError(_("Choose two groups or more."))
     names = sorted({each.name for each in people if each.name})
     if len(names) > 1:
-        raise PeopleError(f"The groups have different names: {', '.join(names)}. Give them one name first.")
+        raise PeopleError(
+            _("The groups have different names: %(names)s. Give them one name first.") % {"names": ", ".join(names)}
+        )
     before = _before(people)
     people.sort(key=lambda each: (not each.name, not each.decided, -each.event_count, each.pk))
     person, others = people[0], people[1:]
@@ -90,9 +92,9 @@ def person_split(
     moved = PersonEvent.objects.filter(person=person, event_id__in=chosen)
     count = moved.count()
     if not chosen or count < len(chosen):
-        raise PeopleError("Choose events of this group.")
+        raise PeopleError(_("Choose events of this group."))
     if count == PersonEvent.objects.filter(person=person).count():
-        raise PeopleError("At least one event must remain in the group.")
+        raise PeopleError(_("At least one event must remain in the group."))
     other: Person = Person.objects.create(account_id=account_id)
     moved.update(person=other)
     return _decided(account_id, DecisionKind.SPLIT, [person, other], before, actor)
@@ -106,7 +108,7 @@ def people_apart(*, account_id: UUID, person_ids: Sequence[UUID], actor: Actor |
     """
     people = _locked(account_id, person_ids)
     if len(people) < 2:
-        raise PeopleError("Choose two groups or more.")
+        raise PeopleError(_("Choose two groups or more."))
     return _decided(account_id, DecisionKind.APART, people, _before(people), actor)
 
 
@@ -121,9 +123,9 @@ def decision_undo(*, account_id: UUID, decision_id: int, actor: Actor | None = N
     decisions = PersonDecision.objects.for_account(account_id)
     decision: PersonDecision | None = decisions.filter(pk=decision_id).first()
     if decision is None:
-        raise PeopleError("This decision cannot be undone any more.")
+        raise PeopleError(_("This decision cannot be undone any more."))
     if decisions.filter(pk__gt=decision.pk, people__overlap=decision.people).exists():
-        raise PeopleError("A later decision concerns the same group. Undo that one first.")
+        raise PeopleError(_("A later decision concerns the same group. Undo that one first."))
     before = decision.before
     people = [Person(account_id=account_id, **columns) for columns in before["people"]]
     for person in people:
@@ -150,7 +152,8 @@ def _locked(account_id: UUID, person_ids: Sequence[UUID]) -> list[Person]:
     found = {each.person_id: each for each in Person.objects.for_account(account_id).filter(person_id__in=person_ids)}
     for each in person_ids:
         if each not in found:
-            raise PeopleError(f"There is no group {each}. {GONE}")
+            gone = _("There is no group %(id)s. Another operator may have merged it, or a later run replaced it.")
+            raise PeopleError("{} {}".format(gone % {"id": each}, _("Nothing was changed.")))
     return [found[each] for each in dict.fromkeys(person_ids)]
 
 
@@ -245,7 +248,7 @@ def _event(account_id: UUID, person: Person, event_id: UUID | None) -> Event:
     )
     chosen: Event | None = events.filter(pk=best).only(*EVENT_COLUMNS).first()
     if chosen is None:
-        raise PeopleError("No such event with a face descriptor is in this group.")
+        raise PeopleError(_("No such event with a face descriptor is in this group."))
     return chosen
 
 

@@ -5,10 +5,12 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 from unfold.decorators import action, display
 
 from apps.accounts.adminbase import DeletingAdmin
+from apps.accounts.adminbase.display import Labels
 from apps.accounts.adminbase.filters import by_words
 from apps.accounts.auth.access import actor_of
 from apps.sender.models import Callback
@@ -17,11 +19,11 @@ from apps.sender.targets import TARGETS
 
 
 class StateFilter(admin.SimpleListFilter):
-    title = "state"
+    title = _("state")
     parameter_name = "state"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("dead", "dead letters"), ("waiting", "waiting")]
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("dead", _("dead letters")), ("waiting", _("waiting"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Callback]) -> QuerySet[Callback]:
         if self.value() is None:
@@ -43,7 +45,7 @@ class CallbackAdmin(DeletingAdmin):
     )
     search_fields = ("place", "account__login")
     id_search_fields = ("callback_id", "object_id", "account_id")
-    search_help_text = "A part of the address or login; callback id, event id or account id"
+    search_help_text = _("A part of the address or login; callback id, event id or account id")
     date_hierarchy = "create_time"
     ordering = ("-id",)
     fields = ("callback_id", "account", "kind", "place", "object_id", "size", "attempts", "error", "create_time",
@@ -54,17 +56,17 @@ class CallbackAdmin(DeletingAdmin):
         rows: QuerySet[Callback] = super().get_queryset(request).defer("payload", "target")
         return rows
 
-    @display(description="state", label={"dead letter": "danger", "waiting": "info"})
+    @display(description=_("state"), label=Labels({"dead letter": "danger", "waiting": "info"}))
     def state(self, callback: Callback) -> str:
-        return "waiting" if callback.dead_time is None else "dead letter"
+        return str(_("waiting") if callback.dead_time is None else _("dead letter"))
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("sender.change_callback"))
 
-    @action(description="Deliver selected dead letters again", permissions=("replay",))
+    @action(description=_("Deliver selected dead letters again"), permissions=("replay",))
     def replay(self, request: HttpRequest, queryset: QuerySet[Callback]) -> None:
         replayed = callbacks_replay(callback_ids=list(queryset.values_list("callback_id", flat=True)))
-        messages.success(request, f"{replayed} callbacks are delivered again.")
+        messages.success(request, _("%(count)d callbacks are delivered again.") % {"count": replayed})
 
     def delete_rows(self, request: HttpRequest, rows: list[Callback]) -> None:
         callbacks_drop(callback_ids=[row.callback_id for row in rows], actor=actor_of(request))

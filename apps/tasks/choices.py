@@ -1,4 +1,5 @@
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class TaskKind(models.IntegerChoices):
@@ -20,20 +21,20 @@ class TaskKind(models.IntegerChoices):
 class TaskStatus(models.IntegerChoices):
     """The status of a task or a subtask. Subtasks do not collect results."""
 
-    PENDING = 0
-    IN_PROGRESS = 1
-    CANCELLED = 2
-    FAILED = 3
-    COLLECTING = 4
-    DONE = 5
+    PENDING = 0, _("Pending")
+    IN_PROGRESS = 1, _("In Progress")
+    CANCELLED = 2, _("Cancelled")
+    FAILED = 3, _("Failed")
+    COLLECTING = 4, _("Collecting")
+    DONE = 5, _("Done")
 
 
 UNFINISHED = (TaskStatus.PENDING, TaskStatus.IN_PROGRESS, TaskStatus.COLLECTING)
 
 
 class ScheduleStatus(models.IntegerChoices):
-    STARTED = 1
-    STOPPED = 2
+    STARTED = 1, _("Started")
+    STOPPED = 2, _("Stopped")
 
 
 class CronZone(models.TextChoices):

@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext
+
+from apps.accounts.adminbase.display import number_text
 from apps.common.filters.enums import Gender
 from apps.recognition.shapes import face_detection_block
 from apps.recognition.types import Face
@@ -53,7 +56,7 @@ def _rows(name: str, value: Any) -> Iterator[Row]:
         if value and all(isinstance(each, str) for each in value):
             yield Row(name, ", ".join(map(_words, value)))
     elif isinstance(value, float):
-        yield Row(name, f"{value:.3f}" if abs(value) <= 1 else f"{value:.1f}", value if 0 <= value <= 1 else None)
+        yield Row(name, number_text(value, 3 if abs(value) <= 1 else 1), value if 0 <= value <= 1 else None)
     elif value is not None:
         yield Row(name, _words(str(value)))
 
@@ -64,4 +67,4 @@ def _gender(member: str, value: Any) -> Any:
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return gettext(name.replace("_", " ")) if name else ""

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import OperationalError, transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from psycopg.errors import QueryCanceled
 from rest_framework import serializers
 
@@ -33,7 +34,9 @@ FIRST = frozenset(
 class EventSearch(EventFilterSerializer):
     """All filters of the API, and the order."""
 
-    order = serializers.ChoiceField(choices=(("desc", "newest first"), ("asc", "oldest first")), default="desc")
+    order = serializers.ChoiceField(
+        choices=(("desc", _lazy("newest first")), ("asc", _lazy("oldest first"))), default="desc"
+    )
 
 
 @dataclass(frozen=True, slots=True)

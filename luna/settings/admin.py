@@ -2,6 +2,7 @@
 
 from django.templatetags.static import static
 from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy
 
 
 def _page(title: str, icon: str, name: str) -> dict[str, object]:
@@ -12,7 +13,7 @@ def _page(title: str, icon: str, name: str) -> dict[str, object]:
 def _item(title: str, icon: str, route: str, permission: str) -> dict[str, object]:
     """Return a sidebar link that only users with the permission see."""
     return {
-        "title": title,
+        "title": gettext_lazy(title),
         "icon": icon,
         "link": reverse_lazy(route),
         "permission": lambda request: request.user.has_perm(permission),
@@ -22,7 +23,7 @@ def _item(title: str, icon: str, route: str, permission: str) -> dict[str, objec
 UNFOLD = {
     "SITE_TITLE": "Luna",
     "SITE_HEADER": "Luna",
-    "SITE_SUBHEADER": "Face and body recognition",
+    "SITE_SUBHEADER": gettext_lazy("Face and body recognition"),
     "SITE_SYMBOL": "face_retouching_natural",
     "SITE_URL": reverse_lazy("spec"),
     "SHOW_VIEW_ON_SITE": False,
@@ -48,9 +49,9 @@ UNFOLD = {
         "show_search": False,
         "show_all_applications": False,
         "navigation": [
-            {"items": [{"title": "Overview", "icon": "dashboard", "link": reverse_lazy("admin:index")}]},
+            {"items": [{"title": gettext_lazy("Overview"), "icon": "dashboard", "link": reverse_lazy("admin:index")}]},
             {
-                "title": "Work",
+                "title": gettext_lazy("Work"),
                 "items": [
                     _item("Try photographs", "frame_person", "workbench:try", "faces.view_face"),
                     _item("Enrol photographs", "person_add", "workbench:enrol", "faces.add_face"),
@@ -61,7 +62,7 @@ UNFOLD = {
                 ],
             },
             {
-                "title": "People",
+                "title": gettext_lazy("People"),
                 "items": [
                     _page("Faces", "face", "faces_face"),
                     _page("Lists", "groups", "faces_list"),
@@ -70,7 +71,7 @@ UNFOLD = {
                 ],
             },
             {
-                "title": "Platform",
+                "title": gettext_lazy("Platform"),
                 "items": [
                     _page("Handlers", "account_tree", "handlers_handler"),
                     _page("Verifiers", "verified_user", "handlers_verifier"),
@@ -83,7 +84,7 @@ UNFOLD = {
                 ],
             },
             {
-                "title": "Access",
+                "title": gettext_lazy("Access"),
                 "items": [
                     _page("Accounts", "badge", "accounts_account"),
                     _page("Tokens", "key", "accounts_token"),

@@ -136,6 +136,7 @@ MIDDLEWARE = [
     "apps.common.middleware.ContentEncodingMiddleware",
     "apps.accounts.idempotency.IdempotencyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "apps.common.pages.LanguageMiddleware",
     "apps.common.pages.SessionMiddleware",
     "apps.common.pages.CsrfViewMiddleware",
     "apps.common.pages.AuthenticationMiddleware",
@@ -148,7 +149,9 @@ ASGI_APPLICATION = "luna.asgi.application"
 APPEND_SLASH = False
 USE_TZ = True
 TIME_ZONE = "UTC"
-USE_I18N = False
+USE_I18N = True
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 FORMAT_MODULE_PATH = "luna.formats"
 LANGUAGE_CODE = "en"
 

@@ -8,6 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from apps.accounts import adminbase, erasure
 from apps.accounts.models import Account, AuditRecord, Token
 from apps.accounts.roles import Role
 from apps.accounts.services import account_update
@@ -85,6 +86,25 @@ def test_a_large_table_shows_an_estimate(site: Client, owner: Account, monkeypat
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE faces_face")
     assert cards(site)["faces"] == "≈ 5"
+
+
+def test_the_list_of_a_large_table_shows_an_estimate(
+    site: Client, owner: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pages need neither a count nor the months of all rows. A filtered list is counted."""
+    for number in range(5):
+        face_create(account_id=owner.pk, draft=FaceDraft(user_data=f"face {number}"))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE faces_face")
+    face_create(account_id=owner.pk, draft=FaceDraft(user_data="face 6"))
+    small = site.get("/admin/faces/face/").context["cl"]
+    assert (small.result_count, small.date_hierarchy) == (6, "create_time")
+    monkeypatch.setattr(adminbase, "COUNTED_ROWS", 3)
+    large = site.get("/admin/faces/face/").context["cl"]
+    assert (large.result_count, large.date_hierarchy, len(large.result_list)) == (5, None, 6)
+    assert site.get("/admin/faces/face/?q=face 6").context["cl"].result_count == 1
+    monkeypatch.setattr(erasure, "COUNTED_ROWS", 3)
+    assert erasure.holdings_count(owner.pk)["faces"] == 4, "more than three"
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ LONG = {
     "matcher",
     "memory",
     "operator",
+    "pages",
     "scale",
     "segments",
     "soak",

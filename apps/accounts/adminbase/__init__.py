@@ -11,10 +11,12 @@ from typing import Any, ClassVar
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import get_fields_from_path
+from django.core.paginator import Paginator
 from django.db import OperationalError, connection, transaction
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -26,6 +28,7 @@ from apps.accounts.adminbase.display import NOTHING, may_view
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.parts import PARTS, part_is_on
+from apps.common.rows import COUNTED_ROWS, rows_estimate
 
 View = Callable[..., HttpResponse]
 SEARCH_S = 5  # parts of texts are found by reading all rows: PostgreSQL's core has no index for them
@@ -52,6 +55,20 @@ def refusals_shown(view: View) -> View:
     return shown
 
 
+class LunaPaginator(Paginator):  # type: ignore[type-arg]
+    """Pages of a list. Of a whole table with more than `COUNTED_ROWS` rows, `count` is PostgreSQL's estimate."""
+
+    object_list: QuerySet[Any]
+
+    @cached_property
+    def count(self) -> int:
+        if not self.object_list.query.where:
+            estimate = rows_estimate(self.object_list.model._meta.db_table)
+            if estimate > COUNTED_ROWS:
+                return estimate
+        return self.object_list.count()
+
+
 class LunaAdmin(ModelAdmin):
     """A page that is read-only by default. Subclasses enable actions, which still need the model's permission.
 
@@ -59,6 +76,7 @@ class LunaAdmin(ModelAdmin):
     """
 
     list_per_page = 50
+    paginator = LunaPaginator
     empty_value_display = NOTHING
     show_full_result_count = False
     show_facets = ShowFacets.NEVER  # counts of each choice would need the whole table
@@ -116,8 +134,8 @@ class LunaAdmin(ModelAdmin):
                 response: Any = super().changelist_view(request, context)
                 if "cl" in (getattr(response, "context_data", None) or {}):
                     listed = response.context_data["cl"]
-                    if listed.query:
-                        listed.date_hierarchy = None  # its dates would need the whole search again
+                    if listed.query or listed.result_count > COUNTED_ROWS:
+                        listed.date_hierarchy = None  # its dates would need the whole search or table again
                     self.rows_shown(request, list(listed.result_list))
                     response.render()  # may query as well
                 if request.GET:
@@ -126,7 +144,9 @@ class LunaAdmin(ModelAdmin):
             if not request.GET or not isinstance(error.__cause__, QueryCanceled):
                 raise
             messages.error(
-                request, f"The search took longer than {SEARCH_S} s. Narrow it by a filter, or search for a whole id."
+                request,
+                _("The search took longer than %(limit)d s. Narrow it by a filter, or search for a whole id.")
+                % {"limit": SEARCH_S},
             )
             return HttpResponseRedirect(request.path)
         found: HttpResponse = response

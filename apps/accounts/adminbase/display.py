@@ -8,8 +8,12 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth import get_permission_codename
 from django.urls import reverse
+from django.utils import formats
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+
+from apps.common.rows import COUNTED_ROWS
 
 NOTHING = SafeString("—")
 
@@ -45,6 +49,26 @@ def rows_of(page: str, parameter: str, value: Any, text: Any) -> SafeString:
     return format_html('<a href="{}?{}" class="luna-link">{}</a>', url, urlencode({parameter: value}), text)
 
 
+def number_text(number: int | float, digits: int = 0) -> str:
+    """Return a number with the separators of the page's language."""
+    return formats.number_format(round(number, digits) if digits else number, digits, force_grouping=True)
+
+
+def count_text(count: int, most: int = COUNTED_ROWS) -> str:
+    """Return a number of rows that was counted up to `most`."""
+    return number_text(count) if count <= most else gettext("over %(count)s") % {"count": number_text(most)}
+
+
+class Labels(dict[str, str]):
+    """Colours of the words of a column. A page in another language finds them by its own words."""
+
+    def __contains__(self, word: object) -> bool:
+        return any(gettext(each) == word for each in self)
+
+    def __missing__(self, word: str) -> str:
+        return next(colour for each, colour in self.items() if gettext(each) == word)
+
+
 def tags(words: Any) -> SafeString:
     """Render short words as labels."""
     return format_html_join(" ", '<span class="luna-tag">{}</span>', ((word,) for word in words)) or NOTHING
@@ -62,6 +86,6 @@ def similarity_bar(similarity: float, label: str = "") -> SafeString:
     return format_html(
         '<span class="luna-nowrap"><meter class="luna-similarity" value="{}"></meter> {} {}</span>',
         f"{similarity:.3f}",
-        f"{similarity:.3f}",
+        number_text(similarity, 3),
         label,
     )

@@ -7,6 +7,9 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.forms import ModelChoiceField
 from django.http import HttpRequest
+from django.utils.functional import lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter, FieldTextFilter, TextFilter
 from unfold.contrib.filters.forms import AutocompleteDropdownForm
 
@@ -37,11 +40,11 @@ class OwnedSelectFilter(AutocompleteSelectFilter):
 class WordsFilter(ChoicesDropdownFilter):
     """A filter by words. The choices are fixed, because DISTINCT values of a column would need its whole table."""
 
-    words: ClassVar[Mapping[Any, str]]
+    words: ClassVar[Mapping[Any, Any]]
 
     def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
         form = self.form_class(
-            label=f"By {self.title}",
+            label=_(" By %(filter_title)s ") % {"filter_title": self.title},
             name=self.lookup_kwarg,
             choices=[self.all_option, *self.words.items()],
             data={self.lookup_kwarg: self.value()},
@@ -49,19 +52,23 @@ class WordsFilter(ChoicesDropdownFilter):
         yield {"form": form}
 
 
-def by_words(words: Mapping[Any, str]) -> type[WordsFilter]:
+def by_words(words: Mapping[Any, Any]) -> type[WordsFilter]:
     """Return a filter of a column with these values and their words."""
     return type("WordsFilter", (WordsFilter,), {"words": words})
 
 
 def by_numbers(numbers: type[Number]) -> type[WordsFilter]:
     """Return a filter of a column of numbers by the words of the platform."""
-    return by_words({each.value: readable(each.word) for each in numbers})
+    return by_words({each.value: readable_lazy(each.word) for each in numbers})
 
 
 def readable(name: str) -> str:
-    """Return a name of the platform as words: `medical_mask` as `medical mask`."""
-    return name.replace("_", " ")
+    """Return a name of the platform as words in the language of the page: `medical_mask` as `medical mask`."""
+    return gettext(name.replace("_", " ")) if name else ""
+
+
+readable_lazy = lazy(readable, str)
+"""`readable`, evaluated when a page shows it: for what is made at import."""
 
 
 class PartFilter(FieldTextFilter):
@@ -107,6 +114,6 @@ class NamedFilter(ValueFilter):
         page = page_named(self.page)
         if not may_view(request.user, page.model):
             return []
-        found, _ = page.get_search_results(request, page.get_queryset(request).order_by("pk"), value)
+        found, _duplicates = page.get_search_results(request, page.get_queryset(request).order_by("pk"), value)
         ids: Iterable[Any] = found.values_list(self.id_column, flat=True)[:MAX_NAMED]
         return ids

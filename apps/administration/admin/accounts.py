@@ -5,13 +5,14 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from apps.accounts.admin import AccountAdmin
-from apps.accounts.adminbase.display import NOTHING, may_view, page_named, rows_of
+from apps.accounts.adminbase.display import NOTHING, may_view, number_text, page_named, rows_of
 from apps.accounts.models import Account
 from apps.common.paging import Page
 from apps.common.scope import Scope
@@ -46,7 +47,7 @@ class AccountDataAdmin(AccountAdmin):
         scope = Scope(account.pk)
         rows = faces.lists_page(scope=scope, filters={}, page=FIRST)
         sizes = faces.list_sizes(scope=scope, list_ids=[row.list_id for row in rows])
-        lines = ((row.user_data or "—", row.list_id, f"{sizes.get(row.list_id, 0):,}") for row in rows)
+        lines = ((row.user_data or "—", row.list_id, number_text(sizes.get(row.list_id, 0))) for row in rows)
         return _table(lines, _all("faces_list", account, faces.lists_count(scope=scope, filters={})))
 
     @display(description=_("faces"))
@@ -60,7 +61,7 @@ class AccountDataAdmin(AccountAdmin):
             (
                 row.user_data or row.external_id or "—",
                 format_html('<a href="{}?q={}" class="luna-link">{}</a>', url, row.face_id, row.face_id),
-                row.create_time.strftime("%Y-%m-%d %H:%M"),
+                localize(row.create_time),
             )
             for row in rows
         )
@@ -78,7 +79,7 @@ def _all(page: str, account: Account, number: int) -> SafeString:
     if not number:
         return SafeString("0")
     name = page_named(page).model._meta.verbose_name_plural
-    return rows_of(page, "account__account_id__exact", account.pk, f"{number:,} {name}")
+    return rows_of(page, "account__account_id__exact", account.pk, f"{number_text(number)} {name}")
 
 
 def _table(lines: Any, more: SafeString) -> SafeString:

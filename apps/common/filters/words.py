@@ -42,7 +42,7 @@ def _sentences(name: str, value: Any, vocabulary: Mapping[str, Term], names: Nam
 
 def column_words(column: str) -> str:
     """Return the name of a column as words."""
-    return column.replace("_", " ").removesuffix(" id")
+    return _(column.replace("_", " ").removesuffix(" id"))
 
 
 def _operator(operator: Operator) -> str:
@@ -61,7 +61,7 @@ def _value(kind: Kind, value: Any, names: Names) -> str:
     if value is None:
         return _("not known")
     if (numbers := _numbers(kind)) is not None:
-        return str(numbers(value).word.replace("_", " "))
+        return _(numbers(value).word.replace("_", " "))
     if isinstance(value, UUID):
         return names.get(value, str(value))
     return value.isoformat(" ", "seconds") if hasattr(value, "isoformat") else str(value)

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
@@ -13,7 +14,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from apps.accounts.adminbase.filters import by_words
+from apps.accounts.adminbase.filters import by_words, readable, readable_lazy
 from apps.accounts.models import Account
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
@@ -28,18 +29,19 @@ from apps.tasks.secrets import content_mask, content_open, content_seal
 from apps.tasks.types.base import TaskType
 from apps.tasks.types.registry import task_types
 
-TYPE_NAMES: dict[int, str] = {kind.value: kind.label.lower() for kind in TaskKind}
+TYPE_NAMES = {kind.value: kind.name.lower() for kind in TaskKind}
 
 
 def type_name(number: int) -> str:
     """Return the name of a type of tasks."""
     kind = task_types().get(number)
-    return TYPE_NAMES.get(number, f"type {number}") if kind is None else kind.name.replace("_", " ")
+    name = TYPE_NAMES.get(number) if kind is None else kind.name
+    return readable(name) if name else _("type %(number)d") % {"number": number}
 
 
 def type_filter() -> type[ChoicesDropdownFilter]:
     """Return a filter by the type of tasks."""
-    return by_words({str(number): name for number, name in TYPE_NAMES.items()})
+    return by_words({str(number): readable_lazy(name) for number, name in TYPE_NAMES.items()})
 
 
 class NewTaskForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -50,19 +52,23 @@ class NewTaskForm(forms.ModelForm):  # type: ignore[type-arg]
     account_id = forms.CharField(
         required=False,
         widget=UnfoldAdminTextInputWidget,
-        label="Account id",
-        help_text="Empty: a task of all accounts.",
+        label=_("Account id"),
+        help_text=_("Empty: a task of all accounts."),
     )
-    task_type = forms.TypedChoiceField(coerce=int, widget=UnfoldAdminSelectWidget, label="Type")
-    content = forms.JSONField(widget=UnfoldAdminTextareaWidget, initial=dict, help_text="JSON, as in the API.")
-    description = forms.CharField(required=False, max_length=128, widget=UnfoldAdminTextInputWidget)
+    task_type = forms.TypedChoiceField(coerce=int, widget=UnfoldAdminSelectWidget, label=_("Type"))
+    content = forms.JSONField(
+        widget=UnfoldAdminTextareaWidget, initial=dict, label=_("Content"), help_text=_("JSON, as in the API.")
+    )
+    description = forms.CharField(
+        required=False, max_length=128, widget=UnfoldAdminTextInputWidget, label=_("Description")
+    )
     result_ttl_days = forms.TypedChoiceField(
         coerce=int,
         empty_value=None,
         required=False,
         widget=UnfoldAdminSelectWidget,
-        label="Days until the result is removed",
-        choices=[("", "as the bucket"), (KEEP, "never"), *((days, days) for days in TTL_DAYS)],
+        label=_("Days until the result is removed"),
+        choices=[("", _("as the bucket")), (KEEP, _("never")), *((days, days) for days in TTL_DAYS)],
     )
 
     class Meta:
@@ -84,7 +90,7 @@ class NewTaskForm(forms.ModelForm):  # type: ignore[type-arg]
             return None
         account_id = parse_uuid(text)
         if account_id is None or not Account.objects.filter(pk=account_id, is_active=True).exists():
-            raise forms.ValidationError("There is no active account with this id.")
+            raise forms.ValidationError(_("There is no active account with this id."))
         return account_id
 
     def clean(self) -> dict[str, Any]:
@@ -120,16 +126,18 @@ class NewScheduleForm(NewTaskForm):
     trigger = forms.CharField(
         max_length=128,
         widget=UnfoldAdminTextInputWidget,
-        label="Cron expression",
-        help_text="Minute, hour, day of month, month and day of week (0 is Sunday). Both days must hold.",
+        label=_("Cron expression"),
+        help_text=_("Minute, hour, day of month, month and day of week (0 is Sunday). Both days must hold."),
     )
     trigger_timezone = forms.ChoiceField(
-        choices=[(CronZone.UTC, "UTC"), (CronZone.LOCAL, "that of the account")],
+        choices=[(CronZone.UTC, "UTC"), (CronZone.LOCAL, _("that of the account"))],
         widget=UnfoldAdminSelectWidget,
-        label="Time zone",
+        label=_("Time zone"),
     )
-    start_immediately = forms.BooleanField(required=False, widget=UnfoldBooleanSwitchWidget)
-    create_stopped = forms.BooleanField(required=False, widget=UnfoldBooleanSwitchWidget)
+    start_immediately = forms.BooleanField(
+        required=False, widget=UnfoldBooleanSwitchWidget, label=_("Start immediately")
+    )
+    create_stopped = forms.BooleanField(required=False, widget=UnfoldBooleanSwitchWidget, label=_("Create stopped"))
 
     class Meta:
         model = Schedule

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from apps.accounts.adminbase.display import NOTHING
 from apps.common.errors import LunaError
@@ -40,7 +41,8 @@ def roc_svg(result: Mapping[str, Any]) -> SafeString:
         '<g fill="currentColor" stroke="none">{labels}</g></svg>',
         width=LEFT + SIDE + 16,
         height=TOP + SIDE + 44,
-        title=f"ROC curve, area {result['auc']:.6g}, equal error rate {equal['fpr']:.6g}",
+        title=_("ROC curve, area %(area)s, equal error rate %(rate)s")
+        % {"area": f"{result['auc']:.6g}", "rate": f"{equal['fpr']:.6g}"},
         left=LEFT,
         top=TOP,
         side=SIDE,
@@ -68,8 +70,10 @@ def _marks(points: Sequence[Mapping[str, Any]]) -> SafeString:
 
 
 def _described(point: Mapping[str, Any]) -> str:
-    name = f"FPR at most {point['key_fpr']:g}" if "key_fpr" in point else "equal errors"
-    threshold = "above all similarities" if point["threshold"] is None else f"threshold {point['threshold']:.6f}"
+    name = _("FPR at most %s") % f"{point['key_fpr']:g}" if "key_fpr" in point else _("equal errors")
+    threshold = (
+        _("above all similarities") if point["threshold"] is None else _("threshold %s") % f"{point['threshold']:.6f}"
+    )
     return f"{name}: FPR {point['fpr']:.6g}, TPR {point['tpr']:.6g}, {threshold}"
 
 
@@ -81,7 +85,7 @@ def _labels(result: Mapping[str, Any]) -> list[tuple[float, float, str, str]]:
     facts = f"AUC {result['auc']:.4f}, EER {result['equal_errors']['fpr']:.4f}"
     return [
         *found,
-        (LEFT + SIDE / 2, TOP + SIDE + 36, "middle", "False positive rate"),
-        (LEFT + 4, TOP - 4, "start", "True positive rate"),
+        (LEFT + SIDE / 2, TOP + SIDE + 36, "middle", _("False positive rate")),
+        (LEFT + 4, TOP - 4, "start", _("True positive rate")),
         (LEFT + SIDE * 0.25, TOP + SIDE - 12, "start", facts),
     ]

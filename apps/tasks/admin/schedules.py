@@ -15,7 +15,8 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdo
 from unfold.decorators import action, display
 
 from apps.accounts.adminbase import DeletingAdmin
-from apps.accounts.adminbase.display import NOTHING, json_text, rows_of
+from apps.accounts.adminbase.display import NOTHING, Labels, json_text, rows_of
+from apps.accounts.adminbase.filters import readable
 from apps.accounts.adminbase.posting import post_button, posted
 from apps.accounts.auth.access import actor_of
 from apps.accounts.selectors import account_get
@@ -62,7 +63,7 @@ class ScheduleAdmin(DeletingAdmin):
     )
     search_fields = ("=schedule_id", "description", "trigger")
     id_search_fields = ("account_id",)
-    search_help_text = "Schedule id, a part of description or cron expression; account id"
+    search_help_text = _("Schedule id, a part of description or cron expression; account id")
     ordering = ("-schedule_id",)
     shown = ("schedule_id", "account", "state", "controls", "time_zone", "next_run_at", "history", "policy_text",
              "create_time", "last_update_time")  # fmt: skip
@@ -85,17 +86,17 @@ class ScheduleAdmin(DeletingAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Schedule | None = None) -> Any:
         return () if obj is None else self.shown
 
-    @display(description="schedule", header=True, ordering="schedule_id")
+    @display(description=_("schedule"), header=True, ordering="schedule_id")
     def name(self, schedule: Schedule) -> list[str]:
         return [f"{schedule.schedule_id} · {type_name(schedule.task_type)}", schedule.description or "—"]
 
-    @display(description="type")
+    @display(description=_("type"))
     def type_words(self, schedule: Schedule) -> str:
         return type_name(schedule.task_type)
 
-    @display(description="status", ordering="status", label={"Started": "success", "Stopped": "warning"})
+    @display(description=_("status"), ordering="status", label=Labels({"started": "success", "stopped": "warning"}))
     def state(self, schedule: Schedule) -> str:
-        return str(ScheduleStatus(schedule.status).label)
+        return readable(ScheduleStatus(schedule.status).name.lower())
 
     @display(description=_("controls"))
     def controls(self, schedule: Any) -> SafeString:
@@ -106,11 +107,11 @@ class ScheduleAdmin(DeletingAdmin):
         route = "admin:tasks_schedule_pause" if started else "admin:tasks_schedule_start"
         return post_button(reverse(route, args=(schedule.pk,)), _("Pause") if started else _("Start"))
 
-    @display(description="tasks")
+    @display(description=_("tasks"))
     def history(self, schedule: Schedule) -> SafeString:
-        return rows_of("tasks_task", "q", schedule.schedule_id, "tasks")
+        return rows_of("tasks_task", "q", schedule.schedule_id, _("tasks"))
 
-    @display(description="notifications")
+    @display(description=_("notifications"))
     def policy_text(self, schedule: Schedule) -> SafeString:
         return json_text(policy_mask(schedule.notification_policy))
 
@@ -172,17 +173,17 @@ class ScheduleAdmin(DeletingAdmin):
         for schedule in rows:
             schedule.viewer = request.user
 
-    @action(description="Start selected schedules", permissions=("switch",))
+    @action(description=_("Start selected schedules"), permissions=("switch",))
     def start(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         for schedule_id in queryset.values_list("schedule_id", flat=True):
             schedule_start(scope=WHOLE, schedule_id=schedule_id, actor=actor_of(request))
-        messages.success(request, "The selected schedules are started.")
+        messages.success(request, _("The selected schedules are started."))
 
-    @action(description="Stop selected schedules", permissions=("switch",))
+    @action(description=_("Stop selected schedules"), permissions=("switch",))
     def stop(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         for schedule_id in queryset.values_list("schedule_id", flat=True):
             schedule_stop(scope=WHOLE, schedule_id=schedule_id, actor=actor_of(request))
-        messages.success(request, "The selected schedules are stopped.")
+        messages.success(request, _("The selected schedules are stopped."))
 
     def delete_rows(self, request: HttpRequest, rows: list[Schedule]) -> None:
         for row in rows:

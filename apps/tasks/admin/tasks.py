@@ -20,7 +20,8 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdo
 from unfold.decorators import action, display
 
 from apps.accounts.adminbase import DeletingAdmin
-from apps.accounts.adminbase.display import NOTHING, json_text, may_view, rows_of
+from apps.accounts.adminbase.display import NOTHING, json_text, may_view, number_text, rows_of
+from apps.accounts.adminbase.filters import readable
 from apps.accounts.adminbase.posting import post_button, posted
 from apps.accounts.auth.access import actor_of
 from apps.common.errors import LunaError
@@ -56,11 +57,16 @@ def status_shown(task: Task, *, may_stop: bool = False) -> SafeString:
         data if live else "",
         f"{done} {total}",
         " luna-bad" if task.task_status in WORSE else "",
-        str(TaskStatus(task.task_status).label).lower(),
+        readable(TaskStatus(task.task_status).name.lower()),
         bar if live and total else "",
-        f"{done:,} of {total:,}" if total else "",
+        parts_text(done, total) if total else "",
         post_button(reverse("admin:tasks_stop", args=(task.pk,)), _("Stop")) if live and may_stop else "",
     )
+
+
+def parts_text(done: int, total: int) -> str:
+    """Return the progress as words."""
+    return _("%(done)s of %(total)s") % {"done": number_text(done), "total": number_text(total)}
 
 
 def may_stop(user: Any) -> bool:
@@ -88,7 +94,7 @@ class TaskAdmin(DeletingAdmin):
     )
     search_fields = ("=task_id", "description", "=schedule_id")
     id_search_fields = ("account_id", "result_id")
-    search_help_text = "Task id, schedule id or a part of the description; account id or result id"
+    search_help_text = _("Task id, schedule id or a part of the description; account id or result id")
     date_hierarchy = "create_time"
     ordering = ("-task_id",)
     shown = ("task_id", "account", "type_words", "description", "status", "result", "errors_found", "schedule",
@@ -115,15 +121,15 @@ class TaskAdmin(DeletingAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Task | None = None) -> Any:
         return () if obj is None else self.get_fields(request, obj)
 
-    @display(description="task", header=True, ordering="task_id")
+    @display(description=_("task"), header=True, ordering="task_id")
     def name(self, task: Task) -> list[str]:
         return [f"{task.task_id} · {type_name(task.task_type)}", task.description or "—"]
 
-    @display(description="type")
+    @display(description=_("type"))
     def type_words(self, task: Task) -> str:
         return type_name(task.task_type)
 
-    @display(description="status", ordering="task_status")
+    @display(description=_("status"), ordering="task_status")
     def status(self, task: Any) -> SafeString:
         return format_html("{} {}", status_shown(task, may_stop=may_stop(task.viewer)), self.download(task))
 
@@ -139,13 +145,13 @@ class TaskAdmin(DeletingAdmin):
     def updated(self, task: Task) -> datetime:
         return task.last_update_time
 
-    @display(description="errors")
+    @display(description=_("errors"))
     def errors_found(self, task: Task) -> SafeString:
         if not task.count_errors:
             return NOTHING
-        return rows_of("tasks_taskerror", "task__task_id__exact", task.task_id, f"{task.count_errors:,}")
+        return rows_of("tasks_taskerror", "task__task_id__exact", task.task_id, number_text(task.count_errors))
 
-    @display(description="result")
+    @display(description=_("result"))
     def result(self, task: Task) -> SafeString:
         return self.download(task) or NOTHING
 
@@ -155,39 +161,45 @@ class TaskAdmin(DeletingAdmin):
         if task.result_id is None:
             return SafeString()
         url = reverse("admin:tasks_result", args=(task.pk,))
-        return format_html('<a href="{}" class="luna-link" download>Download</a>', url)
+        return format_html('<a href="{}" class="luna-link" download>{}</a>', url, _("Download"))
 
-    @display(description="schedule")
+    @display(description=_("schedule"))
     def schedule(self, task: Task) -> SafeString:
         if task.schedule_id is None:
             return NOTHING
         return rows_of("tasks_schedule", "q", task.schedule_id, task.schedule_id)
 
-    @display(description="content")
+    @display(description=_("content"))
     def content_text(self, task: Task) -> SafeString:
         return json_text(content_mask(task_types().get(task.task_type), task.content))
 
-    @display(description="notifications")
+    @display(description=_("notifications"))
     def policy_text(self, task: Task) -> SafeString:
         return json_text(policy_mask(task.notification_policy))
 
-    @display(description="subtasks")
+    @display(description=_("subtasks"))
     def subtasks_table(self, task: Task) -> SafeString:
         rows = list(Subtask.objects.filter(task=task).defer("state", "blob").order_by("pk")[: MAX_SUBTASKS + 1])
         if not rows:
             return NOTHING
         lines = format_html_join(
             "",
-            "<tr><th>{}</th><td>{}</td><td>{} of {}</td></tr>",
+            "<tr><th>{}</th><td>{}</td><td>{}</td></tr>",
             (
-                (each.pk, TaskStatus(each.subtask_status).label, f"{each.parts_done:,}", f"{each.parts_all:,}")
+                (
+                    each.pk,
+                    readable(TaskStatus(each.subtask_status).name.lower()),
+                    parts_text(each.parts_done, each.parts_all),
+                )
                 for each in rows[:MAX_SUBTASKS]
             ),
         )
-        more = format_html("<p>The first {} subtasks.</p>", MAX_SUBTASKS) if len(rows) > MAX_SUBTASKS else SafeString()
+        more = SafeString()
+        if len(rows) > MAX_SUBTASKS:
+            more = format_html("<p>{}</p>", _("The first %(count)d subtasks.") % {"count": MAX_SUBTASKS})
         return format_html('<table class="luna-facts">{}</table>{}', lines, more)
 
-    @display(description="picture of the result")
+    @display(description=_("picture of the result"))
     def panel(self, task: Task) -> SafeString:
         return PANELS[task.task_type](task) if task.task_status == TaskStatus.DONE else NOTHING
 
@@ -219,7 +231,7 @@ class TaskAdmin(DeletingAdmin):
     def new_extraction(self, request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(f"{reverse('admin:tasks_task_add')}?type=additional_extract")
 
-    @action(description="Cancel selected tasks", permissions=("cancel",))
+    @action(description=_("Cancel selected tasks"), permissions=("cancel",))
     def cancel(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
         cancelled = 0
         for task_id in queryset.values_list("task_id", flat=True):
@@ -229,7 +241,7 @@ class TaskAdmin(DeletingAdmin):
                 messages.warning(request, str(error.detail))
             else:
                 cancelled += 1
-        messages.success(request, f"{cancelled} tasks are cancelled.")
+        messages.success(request, _("%(count)d tasks are cancelled.") % {"count": cancelled})
 
     def delete_rows(self, request: HttpRequest, rows: list[Task]) -> None:
         for task in rows:
@@ -286,7 +298,7 @@ class TaskErrorAdmin(DeletingAdmin):
     list_display = ("error_id", "task", "error_code", "detail", "additional_info", "error_time")
     list_filter = (("error_time", RangeDateTimeFilter),)
     search_fields = ("=task__task_id", "=error_code", "additional_info")
-    search_help_text = "Task id, code, or a part of the additional information"
+    search_help_text = _("Task id, code, or a part of the additional information")
     ordering = ("-error_id",)
     fields = ("error_id", "task", "subtask", "error_code", "description", "detail", "additional_info", "error_time")
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.utils.datastructures import MultiValueDict
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
@@ -89,7 +90,7 @@ def _join(name: str, member: str) -> str:
 def words(name: str) -> str:
     """Return the name of a member as words."""
     base, _separator, bound = name.partition("__")
-    text = base.replace("_", " ").capitalize()
+    text = capfirst(_(base.replace("_", " "))) if base else ""
     bounds = {"gte": _("from"), "gt": _("above"), "lt": _("below"), "lte": _("up to")}
     return f"{text} {bounds.get(bound, bound)}" if bound else text
 
@@ -146,7 +147,7 @@ def _node(
             children.append(_meta(name, given, errors))
         return Group(**common, children=children, given=data == {} and name != "")
     leaf = _leaf(field)
-    asked = Input(**common, help=str(leaf.help_text or ""), needed=bool(field.required))
+    asked = Input(**common, help=_(str(leaf.help_text)) if leaf.help_text else "", needed=bool(field.required))
     default = leaf.default if defaults is None and not callable(leaf.default) else defaults
     return with_default(leaf, shape_of(leaf).show(leaf, asked, data), default)
 

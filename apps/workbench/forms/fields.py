@@ -87,9 +87,9 @@ def _options(field: AnyField) -> Options:
     if isinstance(field, FlagField):
         return (("1", _("yes")), ("0", _("no")))
     if isinstance(field, NumberField):
-        words = tuple((str(number.value), number.word.replace("_", " ")) for number in field.numbers)
+        words = tuple((str(number.value), _(number.word.replace("_", " "))) for number in field.numbers)
         return (*words, (NULL, _("not estimated"))) if field.allow_null else words
-    return tuple((str(key), str(word).replace("_", " ").lower()) for key, word in field.choices.items())
+    return tuple((str(key), _(str(word).replace("_", " ").lower())) for key, word in field.choices.items())
 
 
 def _chosen(field: AnyField, value: Any) -> str:
