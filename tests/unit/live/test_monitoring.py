@@ -1,4 +1,4 @@
-"""Settings of points of requests for InfluxDB."""
+"""Settings of points and statistics of requests."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -27,10 +27,8 @@ def test_points_of_requests(store: Store, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(influx, "lines", lambda start_ns, answered: ["a point"])
     monkeypatch.setattr(Points, "_run", lambda self: None)
     points, answered = Points(), SimpleNamespace(duration_s=0.1)
-    assert not is_observed()
     for values in ({}, SERVER):
         store(GROUP, send_data_for_monitoring=True, **values)
-        assert is_observed()
         points.add(answered)  # type: ignore[arg-type]
         points.flush()
     store(GROUP, send_data_for_monitoring=False)
@@ -39,6 +37,13 @@ def test_points_of_requests(store: Store, monkeypatch: pytest.MonkeyPatch) -> No
     first, second = addresses
     assert first.startswith("http://127.0.0.1:8086/api/v2/write?org=luna&bucket=luna_monitoring")
     assert second.startswith("https://points.example:8087/api/v2/write?org=desk&bucket=requests")
+
+
+@live("LUNA_USAGE_STATISTICS.enabled")
+def test_statistics_of_requests(store: Store, db: None) -> None:
+    assert is_observed()
+    store("LUNA_USAGE_STATISTICS", enabled=False)
+    assert not is_observed()
 
 
 @live(f"{GROUP}.flushing_period")
