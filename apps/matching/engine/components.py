@@ -5,13 +5,12 @@ and ŷ are the codes times their scale, |x·y − x̂·ŷ| ≤ ‖r‖·‖y‖ 
 pairs; the float64 product of the stored float32 vectors decides the others.
 """
 
-import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numkong
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.common.descriptors import Vector
-from apps.common.processors import usable_processors
+from apps.common.processors import lower_priority, usable_processors
 
 Places = NDArray[np.intp]
 
@@ -29,7 +28,7 @@ DECIDED_PAIRS = 4096  # in float64 at once
 MAX_CODE = 127
 ROUNDING = 1e-6  # norms of float32 unit vectors, and sums in float64
 CHECK_S = 0.1
-NICENESS = 10  # threads of requests go first
+NICENESS = 19  # the lowest priority: requests go first
 
 Check = Callable[[], None]
 
@@ -118,7 +117,7 @@ def connect(
     comparison = _Comparison(rows, components, threshold)
     waiting: deque[Future[None]] = deque()
     following = start
-    with ThreadPoolExecutor(threads, "clusters", initializer=_yield_to_requests) as pool:
+    with ThreadPoolExecutor(threads, "clusters", initializer=partial(lower_priority, NICENESS)) as pool:
         try:
             while waiting or following < len(work):
                 while following < len(work) and len(waiting) < 2 * threads:
@@ -141,12 +140,6 @@ def _finished(unit: Future[None]) -> bool:
             raise
         return False
     return True
-
-
-def _yield_to_requests() -> None:
-    """Lower the priority of this thread. Only Linux has priorities of threads."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 class _Comparison:
