@@ -22,7 +22,14 @@ from tests.factories import NOON
 
 ALIAS = "upgraded"
 ROOMS = ("accounts", "imagestore", "faces", "events", "handlers")
-LATER_ROOMS = {"sender", "tasks", "people", "configurator", "licenses"}  # had no tables in the first schema
+LATER_ROOMS = {
+    "sender",
+    "tasks",
+    "people",
+    "configurator",
+    "licenses",
+    "monitoring",
+}  # without tables in the first schema
 VECTOR = np.array([0.6, 0.8], np.float32)
 
 
