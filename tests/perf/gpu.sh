@@ -44,10 +44,10 @@ print(sys.version, "numpy", numpy.__version__, "onnxruntime", onnxruntime.__vers
 print(onnxruntime.get_available_providers())'
 } >"$output/machine.txt" 2>&1
 
-# Without the conftest files, which start PostgreSQL and Redis; recognition's one has the engine.
-tests=("$python" -m pytest -q --noconftest -p no:cacheprovider -p tests.unit.recognition.conftest -m gpu)
-part matching_tests 120 "${tests[@]}" tests/unit/matching/segments
-part engine_tests 180 "${tests[@]}" tests/unit/recognition
+# Without the conftest files, which start PostgreSQL and Redis; recognition's one has the engine. Only modules with tests
+# of a GPU are imported, because others need more packages.
+mapfile -t modules < <(grep -rl --include='test_*.py' 'mark\.gpu' tests)
+part tests 240 "$python" -m pytest -q --noconftest -p no:cacheprovider -p tests.unit.recognition.conftest -m gpu "${modules[@]}"
 part gpu_matching 240 "$python" -m tests.perf gpu_matching
 part device 180 "$python" -m tests.perf device
 exit "$failed"

@@ -1,11 +1,12 @@
 """Scan of segments on a device of ONNX Runtime, in whose memory their codes remain.
 
-The proof is that of `scan`. The device returns the rows with the highest upper bounds. The bounds of these rows are
-refined here. No other row can be among the nearest ones if the lowest returned bound is below the k-th best lower bound
-(or the threshold). Otherwise the device returns four times as many rows, and after `MOST` rows the CPU scans.
+The proof is that of `scan`. The device returns the rows with the highest upper bounds of each group of rows. The bounds
+of those that can be among the nearest ones are refined here. No other row can be among them if the lowest returned
+bound of each group is below the k-th best lower bound (or the threshold). Otherwise the device returns four times as
+many rows, and after `MOST` rows the CPU scans.
 
-int8: sums of float32, whose rounding is bounded. fp16: codes are exact in float16; the vector loses what its rounding
-loses, and a product is off by at most `HALF_ERROR`. Each segment is compared with the CPU before its first use.
+Products are those of float16 vectors. A vector loses what its rounding loses, and a bound is off by at most
+`HALF_ERROR`. Each segment is compared with the CPU before its first use.
 """
 
 import logging
@@ -27,20 +28,18 @@ from apps.common.process import Status
 from apps.matching.config import MatcherDevice, Precision
 from apps.matching.segments.codes import Floats, rounding
 from apps.matching.segments.device_graph import GROUPS, SMALLEST_BLOCK, block_of, coded, padded, proposal_graph
-from apps.matching.segments.scan import Best, Query, Rows, Scan, Segment, query_of, refine, scan
+from apps.matching.segments.scan import Best, Rows, Scan, Segment, refine, scan, wide_of
 
 logger = logging.getLogger(__name__)
 
-# A product of unit vectors in float16 with sums in float32 is off by 2⁻¹¹ and d·2⁻²⁴. cuBLAS may also add up to eight
-# partial sums in float16.
+# A product of unit vectors with sums in float32 is off by d·2⁻²⁴ and, for float16, by 2⁻¹¹ for each of these roundings:
+# the step of int8 codes or the numbers of fp16 ones, the numbers of int8 ones, the result. cuBLAS may add up to four
+# partial sums in float16. A sum of product and residual is off by 2⁻¹¹.
 HALF_ERROR = 2.0**-8
-# MatMulNBits subtracts the offset of bytes after the multiplication by the scale: each number is off by three roundings
-# of 255 steps at most.
-BYTE_ERROR = 255 * 2.0**-22
-FIRST = 32  # rows of the first answer, or six for each result: up to 32, TopK on CUDA is three times as fast
-PER_RESULT = 6
+FIRST = 32  # rows of each group: up to 32, TopK on CUDA is three times as fast
+LARGEST_NORM = 2.0  # of the codes of a row: at most 1 and its residual
 GROWTH = 4
-MOST = 16_384
+MOST = 512
 PRODUCTS_AT_ONCE = 2**27  # values of one temporary tensor
 PROBED_ROWS, PROBED_VECTORS = 4096, 4
 PAUSE_S = 60.0  # after a fault
@@ -54,17 +53,14 @@ class DeviceError(Exception):
 class Resident:
     """A segment in the device's memory, padded with rows whose residual is −∞.
 
-    On the CPU: `residual` of all rows, float32 [1, n]; `weights` of the segment's coordinates, float32 [d]. `sessions`:
-    for all rows, and for some. `largest_scale`, `largest_residual`: of its rows.
+    On the device: `constants`, inputs of the graph by name. On the CPU: `residual` of all rows, float16 [1, n];
+    `weights` of the segment's coordinates, float32 [d]. `sessions`: for all rows, and for some.
     """
 
-    codes: ort.OrtValue
-    scale: ort.OrtValue
-    residual: Floats
+    constants: Mapping[str, ort.OrtValue]
+    residual: NDArray[np.float16]
     weights: Floats
     sessions: Mapping[bool, ort.InferenceSession]
-    largest_scale: float
-    largest_residual: float
     bytes: int
 
 
@@ -124,35 +120,35 @@ class MatchingDevice:
         }
 
     def highest(
-        self, placed: "Placed", query: Query, count: int, only: Rows | None
-    ) -> tuple[NDArray[np.float64], Rows]:
-        """Return the highest upper bounds, descending, and their rows, both [m, count].
+        self, placed: "Placed", wide: Floats, each: int, only: Rows | None
+    ) -> tuple[NDArray[np.float64], Rows, NDArray[np.float64]]:
+        """Return the `each` highest upper bounds of each group, their rows, and a bound of all other rows.
 
-        Raises the errors of ONNX Runtime.
+        Bounds and rows: [m, n]; padding has −∞. The last one: [m]. Raises the errors of ONNX Runtime.
         """
-        resident = placed.resident
-        vectors, lost = self._rounded(query, resident)
-        binding = resident.sessions[only is not None].io_binding()
-        binding.bind_ortvalue_input("codes", resident.codes)
-        binding.bind_ortvalue_input("scale", resident.scale)
+        vectors, lost = self._rounded(wide, placed.resident)
+        session = placed.resident.sessions[only is not None]
+        binding = session.io_binding()
+        for name, value in placed.resident.constants.items():
+            binding.bind_ortvalue_input(name, value)
         binding.bind_ortvalue_input("residual", placed.residual)
-        rows = None
-        if only is not None:  # padded with the first row of the segment's padding
-            rows = np.full(padded(len(only)), len(resident.residual[0]) - 1, np.int64)
+        rows, total = None, placed.resident.residual.shape[1]
+        if only is not None:
+            rows = np.full(padded(len(only)), total - 1, np.int64)  # the last row is padding
             rows[: len(only)] = only
             binding.bind_cpu_input("rows", rows)
-        group = (len(resident.residual[0]) if rows is None else len(rows)) // GROUPS
-        each = min(count, group)
+            total = len(rows)
+        group = total // GROUPS
         binding.bind_cpu_input("vectors", vectors)
-        binding.bind_cpu_input("each", np.array([each], np.int64))
-        binding.bind_cpu_input("count", np.array([count], np.int64))
-        for name in ("bounds", "winners", "places"):
-            binding.bind_output(name, self._kind, self._number)
-        resident.sessions[only is not None].run_with_iobinding(binding)
-        bounds, winners, places = (np.asarray(value) for value in binding.copy_outputs_to_cpu())
-        found = winners // each * group + places
-        more = lost + rounding(query.wide.shape[1])
-        return bounds.astype(np.float64) + more[:, None], (found if rows is None else rows[found]).astype(np.intp)
+        binding.bind_cpu_input("each", np.array([min(each, group)], np.int64))
+        for name in ("bounds", "places"):
+            binding.bind_output(name, "cpu")
+        session.run_with_iobinding(binding)
+        highest, places = binding.copy_outputs_to_cpu()
+        bounds = highest.astype(np.float64) + (lost + rounding(wide.shape[1]))[:, None, None]
+        left = bounds[:, :, -1].max(axis=1) if each < group else np.full(len(bounds), -np.inf)
+        found = (places + (np.arange(GROUPS) * group)[:, None]).reshape(len(bounds), -1)
+        return bounds.reshape(found.shape), (found if rows is None else rows[found]).astype(np.intp), left
 
     @property
     def paused(self) -> bool:
@@ -184,7 +180,7 @@ class MatchingDevice:
     def _bytes(self, segment: Segment) -> int:
         rows, dimension = padded(len(segment.keys)), segment.basis.dimension
         block, blocks = block_of(dimension)
-        return rows * (block * blocks + 4 * blocks + 4 if self.precision == "int8" else 2 * dimension + 8)
+        return rows * (block * blocks + 2 * blocks + 2 if self.precision == "int8" else 2 * dimension + 2)
 
     def _fits(self, segment: Segment) -> bool:
         return len(segment.keys) >= max(1, self._min_rows)
@@ -212,33 +208,26 @@ class MatchingDevice:
         return ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(values), self._kind, self._number)
 
     def _placed(self, segment: Segment, size: int) -> Resident:
-        rows, dimension = padded(len(segment.keys)), segment.basis.dimension
-        scale, residual = np.zeros(rows, np.float32), np.full((1, rows), -np.inf, np.float32)
-        scale[: len(segment.keys)], residual[0, : len(segment.keys)] = segment.scale, segment.residual
-        blocks = block_of(dimension)[1]
-        return Resident(
-            self._moved(coded(segment.codes, self.precision)),
-            self._moved(np.repeat(scale[:, None], blocks, axis=1) if self.precision == "int8" else scale[None]),
-            residual,
-            segment.basis.weights(),
-            {gathered: self._session(rows, dimension, gathered=gathered) for gathered in (False, True)},
-            float(segment.scale.max()),
-            float(segment.residual.max()),
-            size,
-        )
+        count, rows, dimension = len(segment.keys), padded(len(segment.keys)), segment.basis.dimension
+        residual = np.full((1, rows), -np.inf, np.float16)
+        residual[0, :count] = segment.residual
+        residual[0, :count] = np.nextafter(residual[0, :count], np.float16(np.inf))
+        constants = {"codes": self._moved(coded(segment.codes, segment.scale, self.precision))}
+        if self.precision == "int8":
+            scale = np.zeros((rows, block_of(dimension)[1]), np.float16)
+            scale[:count] = segment.scale[:, None]
+            constants["scale"] = self._moved(scale)
+        sessions = {gathered: self._session(rows, dimension, gathered=gathered) for gathered in (False, True)}
+        return Resident(constants, residual, segment.basis.weights(), sessions, size)
 
-    def _rounded(self, query: Query, resident: Resident) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """Return the vectors as the graph takes them, [m, d'], and a bound of what products with them lose, [m]."""
-        dimension = query.wide.shape[1]
+    def _rounded(self, wide: Floats, resident: Resident) -> tuple[NDArray[np.float16], NDArray[np.float64]]:
+        """Return the vectors as the graph takes them, [m, d'], and a bound of what the bounds lose, [m]."""
+        dimension, rounded = wide.shape[1], wide.astype(np.float16)
+        lost = np.linalg.norm((wide - rounded.astype(np.float32)) * resident.weights, axis=1).astype(np.float64)
         if self.precision == "int8":
             block, blocks = block_of(dimension)
-            vectors = np.zeros((len(query.wide), block * blocks), np.float32)
-            vectors[:, :dimension] = query.wide
-            return vectors, np.abs(query.wide).sum(axis=1) * resident.largest_scale * BYTE_ERROR
-        # Products remain below the largest float16, 65,504: at most 127 times the sum of the numbers of a unit vector.
-        rounded = query.wide.astype(np.float16)
-        lost = np.linalg.norm((query.wide - rounded.astype(np.float32)) * resident.weights, axis=1)
-        return rounded, lost * (1 + resident.largest_residual) + HALF_ERROR
+            rounded = np.pad(rounded, ((0, 0), (0, block * blocks - dimension)))
+        return rounded, LARGEST_NORM * lost + HALF_ERROR
 
     def _check(self, segment: Segment, resident: Resident) -> None:
         """Compare bounds with those of the CPU, for some rows. Raises DeviceError for a difference beyond the proof."""
@@ -249,15 +238,16 @@ class MatchingDevice:
         vectors = near / np.maximum(np.linalg.norm(near, axis=1, keepdims=True), 1e-12)
         if segment.basis.rotation is not None:
             vectors = vectors @ segment.basis.rotation
-        query = query_of(segment.basis, vectors.astype(np.float32))
+        wide = wide_of(segment.basis, vectors.astype(np.float32))
         placed = Placed(resident, self._moved(resident.residual), np.empty(0, np.intp))
-        bounds, found = self.highest(placed, query, count, rows)
-        cosines = segment.codes[rows].astype(np.float64) @ query.wide.astype(np.float64).T
+        bounds, found, _ = self.highest(placed, wide, count, rows)
+        order = np.argsort(found, axis=1)[:, :count]  # without the padding
+        bounds, found = np.take_along_axis(bounds, order, axis=1), np.take_along_axis(found, order, axis=1)
+        cosines = segment.codes[rows].astype(np.float64) @ wide.astype(np.float64).T
         expected = cosines * segment.scale[rows].astype(np.float64)[:, None] + segment.residual[rows][:, None]
-        places = np.searchsorted(rows, found)
-        slack = bounds - expected[places, np.arange(len(bounds))[:, None]]
+        slack = bounds - expected.T
         margin = 2 * (rounding(segment.basis.dimension) + HALF_ERROR)
-        if not (slack.min() >= 0 and slack.max() <= margin and (np.sort(found, axis=1) == rows).all()):
+        if not (slack.min() >= 0 and slack.max() <= margin and (found == rows).all()):
             raise DeviceError(f"{self.name} computes bounds that differ from those of the CPU.")
 
 
@@ -310,31 +300,33 @@ class DeviceScan:
         rows = len(segment.keys) if only is None else len(only)
         if not rows:
             return True
-        query = query_of(segment.basis, vectors)
-        spare = max(0, len(without) - len(placed.dead))  # rows that became invalid since; each can take a place
-        count = min(rows, max(FIRST, PER_RESULT * best.limit) + spare)
+        wide = wide_of(segment.basis, vectors)
+        each, group = FIRST, padded(rows) // GROUPS
         counts = self.device.counts
         while True:
             try:
-                bounds, found = self.device.highest(placed, query, count, only)
+                bounds, found, left = self.device.highest(placed, wide, each, only)
             except Exception:  # ONNX Runtime's errors have no common class
                 self.device.pause()
                 logger.exception("%s fails; the CPU scans", self.device.name)
                 return False
+            if len(without):
+                bounds[np.isin(found, without)] = -np.inf
             trial = best.part(slice(None))
-            is_row = (bounds > -np.inf) & ~np.isin(found, without)
-            place, number = np.nonzero((bounds >= trial.floor[:, None]) & is_row)
-            refine(segment, query, trial, found[place, number], place)
-            left = bounds[:, -1]
-            if count == rows or bool(((left < trial.floor) | (left == -np.inf)).all()):
+            # The first ones raise the floor, so that few of the others remain.
+            last = np.partition(bounds, -best.limit, axis=1)[:, -best.limit] if best.limit < bounds.shape[1] else left
+            for chosen in (bounds >= last[:, None], bounds < last[:, None]):
+                place, number = np.nonzero(chosen & (bounds >= trial.floor[:, None]) & (bounds > -np.inf))
+                refine(segment, wide, trial, found[place, number], place)
+            if bool(((left < trial.floor) | (left == -np.inf)).all()):
                 best.take(slice(None), trial)
                 counts["proven"] += 1
                 return True
-            if count >= MOST:
+            if each >= min(MOST, group):
                 counts["unproven"] += 1
                 return False
             counts["widened"] += 1
-            count = min(rows, GROWTH * count)
+            each *= GROWTH
 
 
 def matching_device() -> MatchingDevice:

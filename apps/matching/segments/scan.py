@@ -194,8 +194,13 @@ def scan(segment: Segment, vectors: Floats, best: Best, *, without: Rows, only: 
         ]
         if found:
             passed, places = (np.concatenate(parts) for parts in zip(*found, strict=True))
-            refine(segment, query, best, passed, places)
+            refine(segment, query.wide, best, passed, places)
         start, length = stop, length * GROWTH
+
+
+def wide_of(basis: Basis, vectors: Floats) -> Floats:
+    """Return vectors in the coordinates of the codes, for products with them."""
+    return basis.rotated(vectors) / basis.weights()
 
 
 def query_of(basis: Basis, vectors: Floats) -> Query:
@@ -317,14 +322,14 @@ def _first_floor(
     best.floor = np.maximum(best.floor, np.partition(lower, -best.limit, axis=1)[:, -best.limit])
 
 
-def refine(segment: Segment, query: Query, best: Best, rows: Rows, places: Rows) -> None:
-    """Bound the pairs with the vectors' floats instead of their codes, and add them."""
+def refine(segment: Segment, wide: Floats, best: Best, rows: Rows, places: Rows) -> None:
+    """Bound the pairs with the vectors' floats instead of their codes, and add them. `wide`: as in `Query`."""
     order = np.argsort(places, kind="stable")
-    ends = np.cumsum(np.bincount(places, minlength=len(query.wide)))
+    ends = np.cumsum(np.bincount(places, minlength=len(wide)))
     for place, own in enumerate(np.split(rows[order], ends[:-1])):
         for start in range(0, len(own), REFINED_ROWS):
             some = own[start : start + REFINED_ROWS]
-            products = segment.codes[some].astype(np.float32) @ query.wide[place]
+            products = segment.codes[some].astype(np.float32) @ wide[place]
             cosines = products.astype(np.float64) * segment.scale[some]
             slack = segment.residual[some].astype(np.float64) + rounding(segment.basis.dimension)
             best.add(place, segment.keys[some], cosines - slack, cosines + slack)

@@ -129,7 +129,7 @@ def test_few_rows_pass_the_first_bound(large: tuple[Floats, Basis], monkeypatch:
 
     def counted(segment: Segment, query: scan_module.Query, best: scan_module.Best, found: Rows, places: Rows) -> None:
         pairs.append(len(found))
-        refine(segment, query, best, found, places)
+        refine(segment, query.wide, best, found, places)
 
     monkeypatch.setattr(scan_module, "refine", counted)
     proposals([(segment_of(rows, basis), NONE, None)], NOTHING, rows[::5000], 5, -1.0)
