@@ -52,7 +52,7 @@ CONTENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "all tasks and schedules except `gc`, `linker` and `estimator`, whose results are not stored (`result_id` "
             "is null); `gc` with `remove_samples`",
         ),
-        LAMBDA: ("handlers of type 2 (lambda)",),
+        LAMBDA: ("handlers of type 2 (lambda), lambda tasks, and all paths below `/6/lambdas`",),
         MATCHER_PROXY: (),
         SENDER: (
             "the handshake of `/6/ws`",

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from apps.common.config import Logger, SettingsError, override_config
+from luna.celery import app
 from luna.settings.logging import apply_changes, logging_configuration, process_kind
 
 WRITER = """
@@ -99,3 +100,8 @@ def test_a_directory_that_cannot_be_used(tmp_path: Path, kept: None) -> None:
 )
 def test_names_of_processes(arguments: list[str], kind: str) -> None:
     assert process_kind(arguments) == kind
+
+
+def test_workers_log_to_the_stream_of_the_process() -> None:
+    """Celery's redirected stream drops the lines of handlers that are made after it, as for changed settings."""
+    assert app.conf.worker_redirect_stdouts is False
