@@ -127,9 +127,9 @@ def test_few_rows_pass_the_first_bound(large: tuple[Floats, Basis], monkeypatch:
     pairs: list[int] = []
     refine = scan_module.refine
 
-    def counted(segment: Segment, query: scan_module.Query, best: scan_module.Best, found: Rows, places: Rows) -> None:
+    def counted(segment: Segment, wide: Floats, best: scan_module.Best, found: Rows, places: Rows) -> None:
         pairs.append(len(found))
-        refine(segment, query.wide, best, found, places)
+        refine(segment, wide, best, found, places)
 
     monkeypatch.setattr(scan_module, "refine", counted)
     proposals([(segment_of(rows, basis), NONE, None)], NOTHING, rows[::5000], 5, -1.0)
