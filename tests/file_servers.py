@@ -40,7 +40,7 @@ def ftp_server(folder: Path, *, mlsd: bool = True, sessions: int = 0) -> Iterato
 
     def serve() -> None:
         while not ended.is_set():
-            server.serve_forever(timeout=0.01, blocking=False)
+            server.ioloop.loop(timeout=0.01, blocking=False)  # `serve_forever` logs each call
         server.close_all()
 
     with _served(serve, ended.set):
