@@ -58,6 +58,14 @@ def publish_status(**kwargs: object) -> None:
     publisher().start("worker")
 
 
+@beat_init.connect
+def publish_status_of_beat(**kwargs: object) -> None:
+    """Publish the status of the scheduler."""
+    from apps.monitoring.processes import publisher  # Django is set up now
+
+    publisher().start("beat")
+
+
 @worker_ready.connect
 def store_statistics(**kwargs: object) -> None:
     """Store the numbers of estimations of this process."""

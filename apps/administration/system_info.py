@@ -1,8 +1,8 @@
 """The system information: what support needs to know about an installation."""
 
-import re
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, TypedDict
 
+from apps.administration.masking import masked
 from apps.common.config import GROUPS, config, version
 from apps.common.json_types import Example, Json, TimeJson
 from apps.common.times import format_time, utc_now
@@ -12,10 +12,7 @@ from apps.licenses.shapes import LicenseJson, license_shape
 from apps.monitoring.service_versions import versions
 from apps.monitoring.usage import UsageJson, usage
 
-MASK = "**********"
 FILE_HEADERS = {"Content-Disposition": 'attachment; filename="luna_sys_info.json"', "Cache-Control": "no-store"}
-# A password in a URL within a setting that is no secret as a whole.
-URL_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]+@")
 
 
 class DescriptorCountJson(TypedDict):
@@ -61,12 +58,3 @@ def settings_shown() -> Json:
     """Return the values of all settings by group, with masks instead of secrets."""
     by_name = sorted((group.name, model) for model, group in GROUPS.items())
     return {name: masked(config(model).model_dump(mode="json")) for name, model in by_name}
-
-
-def masked(value: Any) -> Any:
-    """Return JSON with a mask instead of each password in a URL."""
-    if isinstance(value, dict):
-        return {name: masked(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [masked(each) for each in value]
-    return URL_PASSWORD.sub(rf"\1:{MASK}@", value) if isinstance(value, str) else value

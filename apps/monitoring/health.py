@@ -15,11 +15,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from apps.common.errors import LunaError
 from apps.common.redis_client import client
+from apps.monitoring.processes import require_process
 
 logger = logging.getLogger(__name__)
 Check = Callable[[], None]
@@ -134,3 +136,5 @@ def redis_check() -> None:
 checks = HealthChecks()
 checks.register("database", database_check, reason="the database does not answer", core=True)
 checks.register("redis", redis_check, reason="Redis disconnected", core=True)
+checks.register("worker", partial(require_process, "worker"), reason="no worker runs: tasks and callbacks wait")
+checks.register("beat", partial(require_process, "beat"), reason="no scheduler runs: schedules and clean-up wait")

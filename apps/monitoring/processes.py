@@ -62,6 +62,13 @@ def processes() -> list[ProcessStatus]:
     return [ProcessStatus(name, max(0.0, time.time() - each["time"]), each["objects"]) for name, each in found]
 
 
+def require_process(role: str) -> None:
+    """Check that a process of a role has published its status. Raises RuntimeError, and LunaError without Redis."""
+    client().ping()
+    if not any(each.name.partition(" ")[0] == role for each in processes()):
+        raise RuntimeError(f"no process of the role {role} has published its status for {LIFETIME_S} s")
+
+
 class Publisher:
     """A thread that publishes the status of this process until it is closed."""
 

@@ -4,6 +4,7 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
+from apps.monitoring.processes import publish
 from luna.http.environ import environment
 
 
@@ -39,3 +40,9 @@ def environ(method: str, path: str, **headers: str) -> dict[str, Any]:
         "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
     }
     return environment(scope, io.BytesIO())
+
+
+def processes_run() -> None:
+    """Publish the status of a worker and of the scheduler, as their processes do; it is valid for 20 s."""
+    for role in ("worker", "beat"):
+        publish(role)

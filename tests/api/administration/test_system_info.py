@@ -8,7 +8,7 @@ from django.test import Client
 from pydantic import SecretStr
 
 from apps.accounts.models import Account
-from apps.administration.system_info import MASK, masked
+from apps.administration.masking import MASK, masked
 from apps.common.config import GROUPS, Services, config
 from tests.factories import basic_client
 

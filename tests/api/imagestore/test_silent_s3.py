@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.helpers import processes_run
 from tests.api.imagestore.helpers import picture
 from tests.factories import make_account
 from tests.platform import Caller, platform
@@ -61,6 +62,7 @@ def test_the_rest_answers_while_s3_is_silent(settings: Any, finder: str) -> None
             ended.set()
             for thread in threads:
                 thread.join()
+            processes_run()
             unhealthy = Caller(port, login).ask("GET", "/healthcheck?include_luna_services=1")
         outcomes = Counter((status, code) for status, code, _ in writes)
         slowest_s = sorted(seconds for _, _, seconds in others)
@@ -74,6 +76,7 @@ def test_the_rest_answers_while_s3_is_silent(settings: Any, finder: str) -> None
         assert slowest_s[len(slowest_s) // 2] < 0.3
         assert slowest_s[-1] < READ_TIMEOUT_S + 1
         assert unhealthy[0] == 502
+        assert unhealthy[1]["detail"].startswith("image_store: ")
 
         with s3_server(int(address.rpartition(":")[2])):
             ask: tuple[Any, ...]
@@ -81,6 +84,7 @@ def test_the_rest_answers_while_s3_is_silent(settings: Any, finder: str) -> None
                 ask, found = ("POST", "/6/samples/faces", jpeg, "image/jpeg"), 201
             else:
                 ask, found = ("GET", "/healthcheck?include_luna_services=1"), 200
+            processes_run()
             deadline = time.monotonic() + 10
             while timed(Caller(port, login), *ask)[0] != found:
                 assert time.monotonic() < deadline

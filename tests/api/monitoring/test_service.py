@@ -26,9 +26,10 @@ from apps.common.redis_client import breaker
 from apps.common.request_id import PATTERN
 from apps.monitoring import health
 from apps.monitoring.health import checks
+from apps.monitoring.processes import publish
 from apps.recognition.engine.errors import EngineError
 from luna.urls import docs
-from tests.api.helpers import refused
+from tests.api.helpers import processes_run, refused
 from tests.factories import basic_client, make_account
 
 pytestmark = pytest.mark.django_db
@@ -74,6 +75,7 @@ def test_unhealthy_component_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(checks, "_checks", dict(checks._checks))
     checks.register("disk", disk, reason="no space left")
+    processes_run()
     assert Client().get("/healthcheck").status_code == 200
     answer = Client().get("/healthcheck", {"include_luna_services": 1})
     body = answer.json()
@@ -265,15 +267,33 @@ def test_too_large_is_refused_unread(configure: Callable[..., None]) -> None:
 
 
 def test_all_services() -> None:
+    processes_run()
     answer = Client().get("/healthcheck", {"include_luna_services": 1})
     assert answer.status_code == 200, answer.json()
-    assert {each["name"] for each in answer.json()["components"]} >= {"database", "redis", "image_store", "recognition"}
+    assert {each["name"] for each in answer.json()["components"]} >= {
+        "database", "redis", "image_store", "recognition", "licenses", "worker", "beat",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["worker", "beat"])
+def test_a_process_that_does_not_run(role: str) -> None:
+    publish({"worker": "beat", "beat": "worker"}[role])
+    assert Client().get("/healthcheck").status_code == 200
+    answer = Client().get("/healthcheck", {"include_luna_services": 1})
+    assert answer.status_code == 502
+    failed = [each for each in answer.json()["components"] if each["status"] == "failed"]
+    assert [(each["name"], each["error"].partition(" runs: ")[0]) for each in failed] == [
+        (role, {"worker": "no worker", "beat": "no scheduler"}[role])
+    ]
+    publish(role)
+    assert Client().get("/healthcheck", {"include_luna_services": 1}).status_code == 200
 
 
 def test_image_store_that_takes_nothing(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     options = {"BACKEND": "apps.imagestore.storage.DiskStorage", "OPTIONS": {"location": str(tmp_path / "file")}}
     settings.STORAGES = {**settings.STORAGES, "default": options}
+    processes_run()
     answer = Client().get("/healthcheck", {"include_luna_services": 1})
     assert answer.status_code == 502
     assert answer.json()["detail"].startswith("image_store: ")
