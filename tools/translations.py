@@ -193,8 +193,10 @@ def compiled(catalog: Catalog) -> bytes:
 
 def main() -> int:
     """Update both files, and print the texts without a translation."""
-    catalog = catalogue() if PO.exists() else texts()
-    catalog.update(texts(), no_fuzzy_matching=True)
+    found = texts()
+    catalog = catalogue() if PO.exists() else found
+    found.creation_date, catalog.fuzzy = catalog.creation_date, False  # unchanged texts leave an unchanged file
+    catalog.update(found, no_fuzzy_matching=True)
     FOLDER.mkdir(parents=True, exist_ok=True)
     with PO.open("wb") as file:
         write_po(file, catalog, width=120, no_location=True, sort_output=True, ignore_obsolete=True)

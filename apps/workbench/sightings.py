@@ -1,27 +1,21 @@
 """Sightings of a face: the events that stored it, and those whose most similar face it is."""
 
-import io
 from dataclasses import dataclass
 from uuid import UUID
 
-from PIL import ImageDraw, ImageOps
-
 from apps.accounts.auth.principal import Actor
 from apps.common import errors
-from apps.common.config import Images, config
 from apps.common.descriptors import versions
 from apps.common.errors import LunaError
-from apps.common.pictures import decoding
 from apps.common.scope import Scope
 from apps.events.models import Event
 from apps.imagestore.addresses import object_of_address
-from apps.imagestore.image_headers import open_image
+from apps.imagestore.admin import boxed, jpeg_of, upright
 from apps.imagestore.services import object_bytes, object_view
 from apps.matching import matcher
 from apps.matching.references import references_resolve
 from apps.matching.types import Block, FaceCandidates, Match, Reference
 
-PHOTOGRAPH_PIXELS = 1280
 COLUMNS = (
     "event_id", "account_id", "source", "create_time", "face_id", "top_similar_object_id",
     "top_similar_object_similarity", "face_detections", "body_detections", "user_data", "track_id",
@@ -73,7 +67,7 @@ def faces_similar(*, account_id: UUID, face_id: UUID, limit: int) -> list[Match]
 
 
 def sighting_photograph(*, scope: Scope, event_id: UUID, actor: Actor) -> bytes:
-    """Return the source photograph of an event as JPEG, at most `PHOTOGRAPH_PIXELS` wide and high, with boxes.
+    """Return the source photograph of an event as a small upright JPEG with boxes.
 
     The boxes of the event's faces are drawn. Writes an audit line. Raises LunaError EVENT_NOT_FOUND, IMAGE_NOT_FOUND
     without a stored photograph, BAD_IMAGE for one that is damaged.
@@ -87,8 +81,9 @@ def sighting_photograph(*, scope: Scope, event_id: UUID, actor: Actor) -> bytes:
     bucket, object_id = origin
     stored = object_view(scope=Scope(event.account_id), bucket=bucket, object_id=object_id, actor=actor)
     rects = [each["detection"]["rect"] for each in event.face_detections if _stored_origin(each) == origin]
+    boxes = [(rect["x"], rect["y"], rect["width"], rect["height"]) for rect in rects]
     try:
-        return _with_boxes(object_bytes(stored=stored), rects)
+        return jpeg_of(boxed(upright(object_bytes(stored=stored)), boxes))
     except OSError as error:
         raise LunaError(errors.BAD_IMAGE) from error
 
@@ -96,19 +91,3 @@ def sighting_photograph(*, scope: Scope, event_id: UUID, actor: Actor) -> bytes:
 def _stored_origin(detection: dict[str, object]) -> tuple[str, UUID] | None:
     """Return bucket and id of the source photograph of a detection, None for one that is elsewhere or not stored."""
     return object_of_address(str(detection.get("image_origin") or ""))
-
-
-def _with_boxes(data: bytes, rects: list[dict[str, int]]) -> bytes:
-    """Decode a picture, draw boxes in its frame after the EXIF orientation, and return a small JPEG."""
-    with open_image(data) as image, decoding(image, data, max_pixels=config(Images).max_pixels):
-        picture = ImageOps.exif_transpose(image).convert("RGB")
-    drawing = ImageDraw.Draw(picture)
-    width = max(2, max(picture.size) // 300)
-    for rect in rects:
-        left, top = rect["x"], rect["y"]
-        corners = (left, top, left + max(rect["width"], 1), top + max(rect["height"], 1))
-        drawing.rectangle(corners, outline=(34, 211, 238), width=width)
-    picture.thumbnail((PHOTOGRAPH_PIXELS, PHOTOGRAPH_PIXELS))
-    jpeg = io.BytesIO()
-    picture.save(jpeg, "JPEG", quality=85)
-    return jpeg.getvalue()

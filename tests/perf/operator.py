@@ -1,4 +1,5 @@
-"""The way of an operator in a real browser: photographs enrolled and tried, a person found, a visitor named.
+"""The way of an operator in a real browser: photographs enrolled and tried, a person found on the
+live wall and traced, a visitor named.
 
 Needs Chromium (Debian: `apt install chromium`). Photographs are variants of one portrait, because the work does not
 depend on who they show; the broken ones are cut files.
@@ -70,7 +71,21 @@ def _way(page: Page, origin: str, operator: Any) -> list[Row]:
     page.locator("#sightings-title").wait_for()
     timed("who is this, until the page of the face", started)
 
+    seen = page.url
+    page.goto(f"{origin}/admin/workbench/wall/")
+    page.wait_for_function("document.getElementById('wall-state').textContent === 'live'")
+    started = time.perf_counter()
     _visits(origin, operator.login)
+    page.wait_for_function("n => document.querySelectorAll('#wall li').length >= n", arg=VISITS, timeout=PATIENCE_MS)
+    timed(f"{VISITS} events generated, until the wall shows them", started)
+
+    started = time.perf_counter()
+    page.locator("#wall li a", has_text="Trace").first.click()
+    page.locator(".wb-cards").wait_for()
+    assert page.locator(".wb-cards li").count() >= VISITS
+    timed("the person of the wall traced", started)
+
+    page.goto(seen)
     started = time.perf_counter()
     page.reload()
     assert page.locator(".luna-member >> text=gate").count() > 0

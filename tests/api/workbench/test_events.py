@@ -5,7 +5,6 @@ from html import unescape
 from typing import Any
 from uuid import uuid4
 
-import numpy as np
 import pytest
 from django.db import connection
 from django.test import Client
@@ -16,7 +15,6 @@ from apps.accounts.models import Account, AuditRecord
 from apps.accounts.roles import Role
 from apps.accounts.services import account_update
 from apps.common.config import override_config
-from apps.common.descriptors import Descriptor, versions
 from apps.common.times import utc_now
 from apps.events.models import Event
 from apps.faces.services import face_create
@@ -29,6 +27,7 @@ from apps.workbench.config import Map
 from apps.workbench.searches import EVENTS_SHOWN
 from tests.api.handlers.helpers import astronaut
 from tests.factories import make_account, make_event
+from tests.site import vector
 
 pytestmark = pytest.mark.django_db
 HOSTILE = '"><img src=x onerror=alert(1)>'
@@ -47,14 +46,6 @@ def desk(operator: Account) -> Client:
     client = Client()
     client.force_login(operator)
     return client
-
-
-def vector(angle: float) -> Descriptor:
-    """Return a descriptor of the default version; the cosine of two is that of the difference of their angles."""
-    version = versions.default()
-    values = np.zeros(version.dimension, np.float32)
-    values[:2] = np.cos(angle), np.sin(angle)
-    return Descriptor(version.version, values)
 
 
 def make_events(owner: Account, number: int, **columns: Any) -> list[Event]:

@@ -19,8 +19,8 @@ from apps.faces.services import face_create, list_create
 from apps.faces.types import AttributeData, FaceDraft
 from apps.imagestore.models import StoredObject
 from tests.api.handlers.helpers import astronaut, nobody, sample
-from tests.api.workbench.test_events import vector
 from tests.factories import make_account, make_event
+from tests.site import vector
 
 pytestmark = pytest.mark.django_db
 MATCH = reverse("workbench:match")
