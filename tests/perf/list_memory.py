@@ -59,7 +59,7 @@ def bench() -> list[Row]:
         account_delete(account=account)
         Builder(segments_root()).step()
         connections.close_all()
-    goals = ("<= 1.2", "<= 2") if FACES == MILLION else ("", "")
+    goals = ("<= 1.2 GB", "<= 2") if FACES == MILLION else ("", "")
     (pss, rss), (other_pss, other_rss) = with_list, without
     more = (pss - other_pss) / 1e9
     title = f"{PROCESSES} web processes, list of {FACES:,} × {DIMENSION}"

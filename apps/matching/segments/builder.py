@@ -262,7 +262,7 @@ def lists_wanted() -> tuple[list[tuple[ListKeys, DescriptorVersion]], int]:
     rows = lists_of_at_least(faces=settings.smallest_list, include=lists.include, exclude=lists.exclude)
     wanted, used, root = [], 0, segments_root()
     for row in rows:
-        size = row.faces * (version.dimension + version.dimension // HEAD_SHARE + BYTES_PER_ROW)
+        size = row.faces * (version.dimension + int(version.dimension * HEAD_SHARE) + BYTES_PER_ROW)
         if wants_fast(root, row.list_id, row.faces):
             size += row.faces * fast_bytes_per_row(version.dimension)
         if used + size <= settings.memory_limit:

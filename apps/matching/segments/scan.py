@@ -22,12 +22,11 @@ from apps.matching.segments.codes import MAX_CODE, Basis, Codes, Floats, roundin
 Keys = NDArray[np.int64]
 Rows = NDArray[np.intp]
 
-BLOCK_VALUES = 2**17  # dot products of one call: they stay in the processor's cache
+BLOCK_VALUES = 2**15  # dot products of one call: they and the bounds of their rows stay in the processor's cache
+MIN_BLOCK_ROWS = 4096
 FIRST_ROWS = 4096  # of these rows all bounds are compared; they give the first threshold
 GROWTH = 4  # each following step is so many times longer: thresholds rise fast, and steps cost time
-HEAD_USEFUL_SHARE = 0.08  # of the rows may pass the head; with more, it is faster to compare all components at once
-HEAD_PROBE_ROWS = 4096
-HEAD_MIN_ROWS = 16_384  # of a step, below which the probe takes longer than it saves
+HEAD_USEFUL_SHARE = 0.2  # of the rows may pass the head; with more, it is faster to compare all components at once
 TILE_COLUMNS = 16 if any(numkong.get_capabilities().get(name) for name in ("sapphireamx", "graniteamx")) else 1
 GATHERED_VALUES = 2**14  # rows of a filter are copied before they are compared
 REFINED_ROWS = 4096  # at once: their floats stay in the processor's cache
@@ -185,13 +184,12 @@ def scan(segment: Segment, vectors: Floats, best: Best, *, without: Rows, only: 
     start, length = 0, FIRST_ROWS
     while start < rows:
         stop = min(rows, start + length)
-        head = stop - start > HEAD_MIN_ROWS and _head_pays(segment, query, best)
-        found = [
-            (row, place)
-            for block in _blocks(start, stop, len(vectors), only is not None)
-            for row, place in [_passing(segment, query, best, block, only, without, head=head, first=start == 0)]
-            if len(row)
-        ]
+        head = start > 0 and segment.basis.head > 0  # tried anew, because floors rise
+        found = []
+        for block in _blocks(start, stop, len(vectors), only is not None):
+            row, place, head = _passing(segment, query, best, block, only, without, head=head)
+            if len(row):
+                found.append((row, place))
         if found:
             passed, places = (np.concatenate(parts) for parts in zip(*found, strict=True))
             refine(segment, query.wide, best, passed, places)
@@ -233,19 +231,9 @@ def _coded(wide: Floats, weights: Floats) -> tuple[Floats, Codes, Floats]:
 
 
 def _blocks(start: int, stop: int, vectors: int, gathered: bool) -> Iterator[slice]:
-    size = max(1024, (GATHERED_VALUES if gathered else BLOCK_VALUES) // vectors)
+    size = max(1024, GATHERED_VALUES // vectors) if gathered else max(MIN_BLOCK_ROWS, BLOCK_VALUES // vectors)
     for first in range(start, stop, size):
         yield slice(first, min(stop, first + size))
-
-
-def _head_pays(segment: Segment, query: Query, best: Best) -> bool:
-    """Return whether the head alone excludes nearly all rows, measured on some of them."""
-    if not segment.basis.head:
-        return False
-    rows = slice(None, None, max(1, len(segment.keys) // HEAD_PROBE_ROWS))
-    dots = query.head_codes.products(np.ascontiguousarray(segment.head[rows]))
-    passing = dots.astype(np.float32) >= _least(segment, rows, best.floor, query.head_step, query.head_slack)
-    return bool(passing.any(axis=1).mean() <= HEAD_USEFUL_SHARE)
 
 
 def _least(
@@ -268,17 +256,12 @@ def _least(
 
 
 def _passing(
-    segment: Segment,
-    query: Query,
-    best: Best,
-    block: slice,
-    only: Rows | None,
-    without: Rows,
-    *,
-    head: bool,
-    first: bool,
-) -> tuple[Rows, Rows]:
-    """Return the pairs of rows and vectors of a block whose upper bound reaches the floor: rows [p], places [p]."""
+    segment: Segment, query: Query, best: Best, block: slice, only: Rows | None, without: Rows, *, head: bool
+) -> tuple[Rows, Rows, bool]:
+    """Return the pairs of rows and vectors of a block whose upper bound reaches the floor: rows [p], places [p].
+
+    `head`: whether the head is compared first. The last value says whether that pays for the following block.
+    """
     rows: Rows | slice = block if only is None else only[block]
     absent = _within(without, block, only)
     if head:
@@ -286,17 +269,19 @@ def _passing(
         passing = dots.astype(np.float32) >= _least(segment, rows, best.floor, query.head_step, query.head_slack)
         passing[absent] = False
         passed = np.flatnonzero(passing.any(axis=1))
-        if not len(passed):
-            return passed, passed
-        passed = passed + block.start if only is None else only[passed + block.start]
-        return _passing(segment, query, best, slice(0, len(passed)), passed, without, head=False, first=False)
+        if len(passed) <= HEAD_USEFUL_SHARE * len(dots):
+            if not len(passed):
+                return passed, passed, True
+            rows, absent = passed + block.start if only is None else only[block][passed], passed[:0]
+        else:
+            head = False
     dots = query.codes.products(segment.codes[rows])
-    if first:
+    if block.start == 0:
         _first_floor(segment, rows, query, dots, absent, best)
     passing = dots.astype(np.float32) >= _least(segment, rows, best.floor, query.step, query.slack)
     passing[absent] = False
     row, place = np.divmod(np.flatnonzero(passing), dots.shape[1])
-    return (row + block.start if only is None else only[row + block.start]), place
+    return (row + rows.start if isinstance(rows, slice) else rows[row]), place, head
 
 
 def _within(without: Rows, block: slice, only: Rows | None) -> Rows:

@@ -81,7 +81,7 @@ def test_contains_the_answer(
 def large() -> tuple[Floats, Basis]:
     rows = decaying(70_000, 256, 3)
     basis = basis_of(rows[:25_000], len(rows))
-    assert basis.head == 64
+    assert basis.head == 80
     return rows, basis
 
 
