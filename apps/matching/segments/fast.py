@@ -18,7 +18,7 @@ from apps.matching.segments.codes import Floats
 from apps.matching.segments.scan import Best, Keys, Proposed, Rows, Segment, scan, scan_floats
 
 NEVER = 2**31  # vectors of one search
-PER_RESULT = 40  # candidates for each result, if that is more than the number that was measured for 5 results
+PER_RESULT = 120  # candidates for each result, if that is more than the number that was measured for 5 results
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -211,7 +211,7 @@ def test_a_list_that_outgrows_its_coordinates(
         cached_list.check(asked, 100)
     copy = service().copies.get(cached_list.row.list_id, VERSION)
     assert copy is not None
-    assert [each.segment.basis.head for each in copy.segments] == [8]
+    assert [each.segment.basis.head for each in copy.segments] == [10]
 
 
 def test_damage_is_not_merged(filled: Cached, asked: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
