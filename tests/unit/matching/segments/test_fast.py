@@ -276,7 +276,7 @@ class TestLists:
         assert not asked.exists()
 
     def test_memory_limit_counts_them(self, coded: Cached, configure: Callable[..., None]) -> None:
-        size = 120 * (DIMENSION + DIMENSION // 4 + 28)
+        size = 120 * (DIMENSION + DIMENSION * 5 // 16 + 28)
         configure(DescriptorsCache, smallest_list=1, memory_limit=size)
         assert lists_wanted()[1] == 1
         configure(MatchingSpeed, fast_from=None)
