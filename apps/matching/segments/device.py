@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 # partial sums in float16. A sum of product and residual is off by 2⁻¹¹.
 HALF_ERROR = 2.0**-8
 FIRST = 32  # rows of each group: up to 32, TopK on CUDA is three times as fast
+# Residual of absent rows. Not −∞: TopK on CUDA ranks its own padding, the least finite float32, above −∞, and returns
+# rows that do not exist.
+ABSENT = -10_000.0
 LARGEST_NORM = 2.0  # of the codes of a row: at most 1 and its residual
 GROWTH = 4
 MOST = 512
@@ -51,7 +54,7 @@ class DeviceError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resident:
-    """A segment in the device's memory, padded with rows whose residual is −∞.
+    """A segment in the device's memory, padded with rows that are absent.
 
     On the device: `constants`, inputs of the graph by name. On the CPU: `residual` of all rows, float16 [1, n];
     `weights` of the segment's coordinates, float32 [d]. `sessions`: for all rows, and for some.
@@ -101,7 +104,7 @@ class MatchingDevice:
                 residual = resident.residual
                 if len(gone):
                     residual = residual.copy()
-                    residual[0, gone] = -np.inf
+                    residual[0, gone] = ABSENT
                 placed[segment] = Placed(resident, self._moved(residual), gone)
         missing = [self._bytes(each) for each in segments if self._fits(each) and each not in placed]
         return DeviceScan(self, placed, min(missing, default=0))
@@ -124,7 +127,8 @@ class MatchingDevice:
     ) -> tuple[NDArray[np.float64], Rows, NDArray[np.float64]]:
         """Return the `each` highest upper bounds of each group, their rows, and a bound of all other rows.
 
-        Bounds and rows: [m, n]; padding has −∞. The last one: [m]. Raises the errors of ONNX Runtime.
+        Bounds and rows: [m, n]; absent rows have bounds below `ABSENT` / 2. The last one: [m]. Raises the errors of
+        ONNX Runtime.
         """
         vectors, lost = self._rounded(wide, placed.resident)
         session = placed.resident.sessions[only is not None]
@@ -209,7 +213,7 @@ class MatchingDevice:
 
     def _placed(self, segment: Segment, size: int) -> Resident:
         count, rows, dimension = len(segment.keys), padded(len(segment.keys)), segment.basis.dimension
-        residual = np.full((1, rows), -np.inf, np.float16)
+        residual = np.full((1, rows), ABSENT, np.float16)
         residual[0, :count] = segment.residual
         residual[0, :count] = np.nextafter(residual[0, :count], np.float16(np.inf))
         constants = {"codes": self._moved(coded(segment.codes, segment.scale, self.precision))}
@@ -253,7 +257,7 @@ class MatchingDevice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placed:
-    """A resident segment of one copy of a list. `residual`: −∞ for the rows of `dead`."""
+    """A resident segment of one copy of a list. `residual`: `ABSENT` for the rows of `dead`."""
 
     resident: Resident
     residual: ort.OrtValue
@@ -316,9 +320,9 @@ class DeviceScan:
             # The first ones raise the floor, so that few of the others remain.
             last = np.partition(bounds, -best.limit, axis=1)[:, -best.limit] if best.limit < bounds.shape[1] else left
             for chosen in (bounds >= last[:, None], bounds < last[:, None]):
-                place, number = np.nonzero(chosen & (bounds >= trial.floor[:, None]) & (bounds > -np.inf))
+                place, number = np.nonzero(chosen & (bounds >= trial.floor[:, None]) & (bounds > ABSENT / 2))
                 refine(segment, wide, trial, found[place, number], place)
-            if bool(((left < trial.floor) | (left == -np.inf)).all()):
+            if bool(((left < trial.floor) | (left < ABSENT / 2)).all()):
                 best.take(slice(None), trial)
                 counts["proven"] += 1
                 return True
