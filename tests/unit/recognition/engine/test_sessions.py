@@ -109,8 +109,8 @@ def test_cuda_computes_what_the_cpu_computes(engine: Engine) -> None:
         for rows in manifest.batch_sizes:
             tensor = batch(manifest, rows)
             for output, here, there in zip(cpu.outputs, cpu.run(tensor), cuda.run(tensor), strict=True):
-                scale = float(np.abs(here).max())
-                np.testing.assert_allclose(there, here, atol=1e-3 * scale, err_msg=f"{name} {output} batch {rows}")
+                tolerance = 1e-3 * max(float(np.abs(here).max()), 1e-3)  # an absent face's flag is about 1e-6
+                np.testing.assert_allclose(there, here, atol=tolerance, err_msg=f"{name} {output} batch {rows}")
 
 
 @pytest.mark.gpu
