@@ -27,8 +27,8 @@ class Processes(Settings):
     )
     configurator_port: int = setting(
         0,
-        "A further port, with the resources of the Configurator only: `/1`, version and health. 0: none, because "
-        "`LUNA_PORT` has all resources. Clients of LUNA PLATFORM use 5070.",
+        "A further port, with the resources of the Configurator only: `/1`, the admin site, version and health. "
+        "0: none, because `LUNA_PORT` has all resources. Clients of LUNA PLATFORM use 5070.",
         env="LUNA_CONFIGURATOR_PORT",
         ge=0,
         le=defaults.MAX_PORT,

@@ -1,5 +1,6 @@
 """Validation of query parameters and bodies, with the platform's error codes."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -11,6 +12,8 @@ from rest_framework.request import Request
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.parameters import plain_names
+
+PATH = re.compile(r"\s*Path: '([^']*)'\s*$")  # at the end of a detail
 
 
 def checked_query(serializer_class: type[serializers.BaseSerializer[Any]], request: Request) -> dict[str, Any]:

@@ -16,3 +16,13 @@ class Kind(TextChoices):
     SETTING = "setting", _("setting")
     LIMITATION = "limitation", _("limitation")
     GROUP = "group", _("group")
+
+
+class Effect(TextChoices):
+    """When a changed value takes effect."""
+
+    LIVE = "live", _("live")
+    ENGINE = "engine", _("live, with a new recognition engine")
+    RESTART = "restart", _("at the next start")
+    ENVIRONMENT = "environment", _("set by the environment only")
+    OTHER = "other", _("decided by its software")

@@ -42,3 +42,15 @@ class Configurator(Settings):
     def tags_by_name(self) -> dict[str, str]:
         """The tag of each setting that has one."""
         return dict(each.split("=", 1) for each in self.tags)
+
+
+@group("LUNA_SETTINGS_HISTORY", scope=Scope.LIVE)
+class History(Settings):
+    """The history of stored settings."""
+
+    retention_days: int = setting(
+        365,
+        "Days for which changes of settings are kept and can be undone; 0 keeps them for ever.",
+        ge=0,
+        le=36_500,
+    )

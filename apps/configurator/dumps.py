@@ -1,19 +1,22 @@
 """Dumps of limitations, settings and groups: files that another installation loads."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import transaction
+from django.db.models import Max
+
 from apps.accounts.auth.principal import Actor
 from apps.common import errors
-from apps.common.config import version
+from apps.common.config import version as platform_version
 from apps.common.errors import LunaError
 from apps.configurator import platform, selectors, services
 from apps.configurator.choices import NAME, NAME_LENGTH, TAG, TEXT_LENGTH
-from apps.configurator.history import changing
+from apps.configurator.history import ChangedSinceError, changing, version
 from apps.configurator.manual import manual_sections
-from apps.configurator.models import Limitation, Setting, SettingGroup
+from apps.configurator.models import Change, Limitation, SettingGroup
 from apps.configurator.selectors import SettingFilters
 from apps.configurator.services import LimitationDraft, SettingDraft
 from apps.configurator.shapes import SettingsDumpJson, group_shape, limitation_shape, setting_shape
@@ -23,8 +26,20 @@ PARTS = ("limitations", "settings", "groups")
 OTHERS = ("platform_version",)
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A sentence about a problem of a dump. `code`: of the error catalogue; None if the API has no such case."""
+
+    text: str
+    code: int | None = None
+
+
 class DumpError(Exception):
     """The file is no dump, or does not fit. The message has one sentence per problem."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("\n".join(each.text for each in problems))
+        self.problems = problems
 
 
 @dataclass(slots=True)
@@ -37,10 +52,19 @@ class Loaded:
     skipped: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a load would do. `version`: of the settings to which this applies."""
+
+    loaded: Loaded
+    changes: Sequence[Change]
+    version: int
+
+
 def dump() -> SettingsDumpJson:
     """Return all limitations, settings and groups, without secrets."""
     return {
-        "platform_version": version(),
+        "platform_version": platform_version(),
         "limitations": [limitation_shape(each) for each in selectors.limitations_find()],
         "settings": [setting_shape(each) for each in selectors.settings_find(SettingFilters())],
         "groups": [group_shape(each) for each in selectors.groups_find()],
@@ -55,16 +79,31 @@ def limitations_file(services_named: Sequence[str]) -> Json:
     return {"limitations": [limitation_shape(each) for each in selectors.limitations_find(services=services_named)]}
 
 
-def load(content: Any, *, actor: Actor | None = None) -> Loaded:
+def preview(content: Any) -> Preview:
+    """Load a dump, note the changes, and roll them back. Raises DumpError."""
+    with transaction.atomic():
+        with changing():  # the lock until the end
+            last, present = Change.objects.aggregate(last=Max("pk"))["last"] or 0, version()
+        loaded = load(content)
+        changes = list(Change.objects.filter(pk__gt=last).order_by("pk"))
+        transaction.set_rollback(True)
+    return Preview(loaded, changes, present)
+
+
+def load(content: Any, *, seen: int | None = None, actor: Actor | None = None) -> Loaded:
     """Load a dump, or a part of one, in one transaction. A second load of the same file changes nothing.
+
+    `seen`: the version of the settings that the operator has seen; raises ChangedSinceError if it is another one now.
 
     Limitations of other software replace those of the same name. Limitations of the platform are never changed:
     values of a dump of another version must fit the present schemas. Settings of LUNA PLATFORM that the platform has
     not are skipped. Raises DumpError with all problems; then nothing has changed.
     """
     parts = _checked(content)
-    result, problems = Loaded(), list[str]()
+    result, problems = Loaded(), list[Problem]()
     with changing():
+        if seen is not None and seen != version():
+            raise ChangedSinceError
         # Groups are linked once the limitations are present.
         steps = (("groups", _group), ("limitations", _limitation), ("settings", _setting), ("groups", _group_linked))
         for kind, write in steps:
@@ -72,22 +111,23 @@ def load(content: Any, *, actor: Actor | None = None) -> Loaded:
                 try:
                     write(each, result, actor)
                 except LunaError as error:
-                    problems.append(f"{kind}[{number}]: {error.detail}")
+                    problems.append(Problem(f"{kind}[{number}]: {error.detail}", error.code))
                 except (KeyError, TypeError, ValueError, AttributeError) as error:
-                    problems.append(f"{kind}[{number}] is no such object ({type(error).__name__}: {error}).")
+                    sentence = f"{kind}[{number}] is no such object ({type(error).__name__}: {error})."
+                    problems.append(Problem(sentence))
         if problems:
-            raise DumpError("\n".join(dict.fromkeys(problems)))
+            raise DumpError(*dict.fromkeys(problems))
     return result
 
 
 def _checked(content: Any) -> dict[str, list[Json]]:
     if not isinstance(content, dict) or not set(content) & set(PARTS):
-        raise DumpError(f"A dump is an object with at least one of {', '.join(PARTS)}.")
+        raise DumpError(Problem(f"A dump is an object with at least one of {', '.join(PARTS)}."))
     if unknown := sorted(set(content) - {*PARTS, *OTHERS}):
-        raise DumpError(f"A dump has no {unknown[0]!r}.")
+        raise DumpError(Problem(f"A dump has no {unknown[0]!r}."))
     for name in PARTS:
         if not isinstance(content.get(name, []), list):
-            raise DumpError(f"{name!r} must be a list.")
+            raise DumpError(Problem(f"{name!r} must be a list."))
     return {name: content.get(name, []) for name in PARTS}
 
 
@@ -138,9 +178,10 @@ def _setting(each: Json, result: Loaded, actor: Actor | None) -> None:
     if group is not None and not group.stored:
         return  # the environment of each installation sets it
     limitation = selectors.limitation_get(name)
-    draft = SettingDraft(name=name, value=each["value"], description=_text(each.get("description") or ""), tags=tags)
-    found: Iterable[Setting] = limitation.settings.filter(**({"tags__overlap": tags} if tags else {"is_default": True}))
-    if found := list(found):
+    found = list(limitation.settings.filter(**({"tags__overlap": tags} if tags else {"is_default": True})))
+    description = each.get("description", found[0].description if found else "")
+    draft = SettingDraft(name=name, value=each["value"], description=_text(description or ""), tags=tags)
+    if found:
         services.setting_replace(setting_id=found[0].pk, draft=draft, actor=actor)
     else:
         services.setting_create(draft=draft, actor=actor)

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
+import orjson
 from django.db import transaction
 from django.db.models import F
 
@@ -13,7 +16,12 @@ from apps.common.times import utc_now
 from apps.configurator.choices import Kind
 from apps.configurator.models import Change, Limitation, Setting, SettingGroup, State
 
+OWN_HISTORY = "settings"  # of a limitation: each of them has its own history
 OBJECT_TYPES = {Kind.SETTING: "setting", Kind.LIMITATION: "limitation", Kind.GROUP: "setting_group"}
+
+
+class ChangedSinceError(Exception):
+    """An object has changed since the operator has read it. Nothing was written."""
 
 
 @contextmanager
@@ -70,6 +78,30 @@ def state_of(kind: str, key: str) -> dict[str, Any] | None:
         return None if limitation is None else limitation_state(limitation)
     group = SettingGroup.objects.filter(group_name=key).first()
     return None if group is None else group_state(group)
+
+
+def fingerprint(kind: str, key: object) -> str:
+    """Return a checksum of an object's state, which a later write compares (`unchanged_check`)."""
+    state = state_of(kind, str(key)) or {}
+    own = {name: value for name, value in state.items() if name != OWN_HISTORY}
+    return sha256(orjson.dumps(own, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def unchanged_check(kind: str, key: object, seen: str | None) -> None:
+    """Raise ChangedSinceError if `seen` is no longer the fingerprint of an object. None: no check."""
+    if seen is not None and seen != fingerprint(kind, key):
+        raise ChangedSinceError
+
+
+def version() -> int:
+    """Return the version of the stored settings, which every change raises."""
+    return State.objects.filter(pk=1).values_list("version", flat=True).first() or 0
+
+
+def changes_prune(*, before: datetime) -> int:
+    """Remove changes made before a time from the history and return their number."""
+    removed, _ = Change.objects.filter(time__lt=before).delete()
+    return removed
 
 
 def record(

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from itertools import groupby
 
-from apps.common.config import Scope
+from apps.configurator.choices import Effect
 from apps.configurator.manual import Parameter, parameters
+from apps.configurator.platform import effect_of
 
 HEAD = """# Settings of LUNA PLATFORM
 
@@ -36,9 +37,7 @@ def effect(parameter: Parameter) -> str:
         return NOT_APPLICABLE
     path = tuple(parameter.setting.split(".")[1:])
     secret = any(variable.secret for variable in group.variables if variable.path == path)
-    if secret or not group.stored:
-        return "environment"
-    return "restart" if group.scope is Scope.START else group.scope.value
+    return str((Effect.ENVIRONMENT if secret else effect_of(group)).value)
 
 
 def manual_settings_page() -> str:

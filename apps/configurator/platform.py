@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from apps.common import errors
-from apps.common.config import GROUPS, Group, SettingsError, loaded
+from apps.common.config import GROUPS, Group, Scope, SettingsError, loaded
 from apps.common.config.environment import variables_set
 from apps.common.errors import LunaError
-from apps.configurator.choices import NAME_LENGTH
+from apps.configurator.choices import NAME_LENGTH, Effect
 from apps.configurator.manual import OWN_SERVICE, services_by_group
 
 Json = dict[str, Any]
@@ -32,6 +32,15 @@ def description_of(group: Group) -> str:
 def services_of(group: Group) -> list[str]:
     """Return the services of LUNA PLATFORM that have settings of the group; otherwise the platform itself."""
     return services_by_group().get(group.name, [OWN_SERVICE])
+
+
+def effect_of(group: Group | None) -> Effect:
+    """Return when a changed value of a group takes effect; None: a setting of other software."""
+    if group is None:
+        return Effect.OTHER
+    if not group.stored:
+        return Effect.ENVIRONMENT
+    return Effect.RESTART if group.scope is Scope.START else Effect(group.scope.value)
 
 
 def schema_of(group: Group) -> Json:
@@ -83,9 +92,25 @@ def difference(group: Group, value: Any) -> Json:
     return _changed(full, default_of(group))
 
 
+def problems(group: Group, value: Any) -> dict[str, str]:
+    """Return all problems of a value by path, with dots; none if `difference` accepts it."""
+    try:
+        difference(group, value)
+    except LunaError as error:
+        by_path = error.__cause__.by_path if isinstance(error.__cause__, SettingsError) else {}
+        return dict(by_path) or {"": error.detail}
+    return {}
+
+
 def overridden(group: Group) -> dict[str, str]:
     """Return the variable of each field that the environment of this process sets, by the path of the field."""
     return {".".join(variable.path): name for variable, name in variables_set(group, os.environ)}
+
+
+def secrets_of(group: Group) -> dict[str, bool]:
+    """Return the variable of each secret of a group, and whether the environment of this process sets it."""
+    given = {variable.path for variable, _name in variables_set(group, os.environ)}
+    return {each.names[0]: each.path in given for each in group.variables if each.secret}
 
 
 def in_use(group: Group, stored: Mapping[str, Any]) -> Json:

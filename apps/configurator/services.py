@@ -11,7 +11,14 @@ from apps.common.times import utc_now
 from apps.configurator import platform, selectors
 from apps.configurator.choices import Kind
 from apps.configurator.connections import connections_check
-from apps.configurator.history import changing, group_state, limitation_state, record, setting_state
+from apps.configurator.history import (
+    changing,
+    group_state,
+    limitation_state,
+    record,
+    setting_state,
+    unchanged_check,
+)
 from apps.configurator.models import Limitation, Setting, SettingGroup
 from apps.configurator.values import json_check, schema_check, value_check
 
@@ -73,11 +80,17 @@ def setting_create(*, draft: SettingDraft, check: bool = False, actor: Actor | N
 
 
 def setting_replace(
-    *, setting_id: int, draft: SettingDraft, check: bool = False, actor: Actor | None = None
+    *,
+    setting_id: int,
+    draft: SettingDraft,
+    check: bool = False,
+    seen: str | None = None,
+    actor: Actor | None = None,
 ) -> Setting:
     """Replace a setting. The default setting keeps its name and has no tags.
 
-    Raises LunaError SETTING_NOT_FOUND, DEFAULT_SETTING_NAME_FIXED, DEFAULT_SETTING_TAGS_FIXED, and those of
+    `seen`: the fingerprint of the setting that the operator has edited. Raises ChangedSinceError if it has changed
+    since; LunaError SETTING_NOT_FOUND, DEFAULT_SETTING_NAME_FIXED, DEFAULT_SETTING_TAGS_FIXED, and those of
     `setting_create`.
     """
     if check:
@@ -85,6 +98,7 @@ def setting_replace(
         setting_check(draft=draft)
     with changing():
         setting = selectors.setting_get(setting_id)
+        unchanged_check(Kind.SETTING, setting_id, seen)
         before = setting_state(setting)
         if setting.is_default:
             if draft.name != setting.limitation.limitation_name:
@@ -153,15 +167,21 @@ def limitation_create(*, draft: LimitationDraft, groups: Sequence[str] = (), act
 
 
 def limitation_replace(
-    *, name: str, draft: LimitationDraft, groups: Sequence[str] | None = None, actor: Actor | None = None
+    *,
+    name: str,
+    draft: LimitationDraft,
+    groups: Sequence[str] | None = None,
+    seen: str | None = None,
+    actor: Actor | None = None,
 ) -> Limitation:
     """Replace a limitation; its settings must be valid for the new schema. `groups`: None keeps them.
 
-    Raises LunaError LIMITATION_NOT_FOUND, ACCESS_DENIED for one of the platform, LIMITATION_EXISTS, INVALID_JSON,
-    GROUPS_NOT_FOUND.
+    `seen`: as of `setting_replace`. Raises ChangedSinceError; LunaError LIMITATION_NOT_FOUND, ACCESS_DENIED for one of
+    the platform, LIMITATION_EXISTS, INVALID_JSON, GROUPS_NOT_FOUND.
     """
     with changing():
         limitation = _own(name)
+        unchanged_check(Kind.LIMITATION, name, seen)
         _check_limitation(draft)
         before = limitation_state(limitation)
         if draft.name != name and Limitation.objects.filter(limitation_name=draft.name).exists():
@@ -206,14 +226,20 @@ def group_create(
 
 
 def group_update(
-    *, name: str, description: str | None = None, limitations: Sequence[str] | None = None, actor: Actor | None = None
+    *,
+    name: str,
+    description: str | None = None,
+    limitations: Sequence[str] | None = None,
+    seen: str | None = None,
+    actor: Actor | None = None,
 ) -> SettingGroup:
     """Change description or limitations of a group; None keeps them.
 
-    Raises LunaError GROUP_NOT_FOUND, LIMITATION_NOT_FOUND.
+    `seen`: as of `setting_replace`. Raises ChangedSinceError; LunaError GROUP_NOT_FOUND, LIMITATION_NOT_FOUND.
     """
     with changing():
         group = selectors.group_get(name)
+        unchanged_check(Kind.GROUP, name, seen)
         before = group_state(group)
         if description is not None:
             group.description = description

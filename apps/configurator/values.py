@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from apps.configurator.choices import MAX_VALUE_BYTES
 
 SECRET_NAME = re.compile(r"(password|passwd|secret|token|private_key|passphrase)$", re.IGNORECASE)
 NOT_NAMES = "\0"
+MAX_PROBLEMS = 100  # of one value
 
 
 def json_check(value: Any, path: str) -> None:
@@ -59,6 +61,24 @@ def value_check(value: Any, schema: Any, path: str = "value") -> None:
     if error is not None:
         place = ".".join((path, *map(str, error.absolute_path)))
         raise LunaError(errors.INVALID_JSON, f"{error.message[:500]} Path: '{place}'")
+
+
+def problems(value: Any, schema: Any) -> dict[str, str]:
+    """Return all problems of a value by path, with dots; none if `value_check` accepts it."""
+    try:
+        value_check(value, schema)
+    except LunaError as error:
+        found: dict[str, str] = {}
+        if isinstance(error.__cause__, Unresolvable | RecursionError):
+            return {"": error.detail}
+        for each in islice(Draft202012Validator(schema, registry=Registry()).iter_errors(value), MAX_PROBLEMS):
+            place = list(map(str, each.absolute_path))
+            if each.validator == "required":  # the problem of the missing member
+                missing = [name for name in each.validator_value if name not in each.instance]
+                place += missing[:1]
+            found.setdefault(".".join(place), each.message[:500])
+        return found or {"": error.detail}
+    return {}
 
 
 def _texts(value: Any) -> Iterator[str]:

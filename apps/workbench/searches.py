@@ -13,6 +13,7 @@ from psycopg.errors import QueryCanceled
 from rest_framework import serializers
 
 from apps.accounts.adminbase import SEARCH_S, limit_statements
+from apps.accounts.adminbase.nodes import Group
 from apps.common.filters import EventFilterSerializer, Filters, terms
 from apps.common.paging import Page
 from apps.common.scope import Scope
@@ -21,7 +22,6 @@ from apps.events.models import Event
 from apps.events.positions import Order, Position
 from apps.events.selectors import events_page
 from apps.workbench.errors import WorkbenchError
-from apps.workbench.forms.nodes import Group
 
 EVENTS_SHOWN = 50
 MAX_KEY = 2**63 - 1

@@ -84,6 +84,15 @@ UNFOLD = {
                 ],
             },
             {
+                "title": gettext_lazy("Configurator"),
+                "items": [
+                    _page("Settings", "tune", "configurator_setting"),
+                    _page("Limitations", "rule", "configurator_limitation"),
+                    _page("Groups of settings", "folder", "configurator_settinggroup"),
+                    _page("History of settings", "restore", "configurator_change"),
+                ],
+            },
+            {
                 "title": gettext_lazy("Access"),
                 "items": [
                     _page("Accounts", "badge", "accounts_account"),

@@ -230,6 +230,7 @@ CELERY_BEAT_SCHEDULE = {
     "results without a task": {"task": "tasks.results", "schedule": crontab(minute="5-59/10")},
     "notices of the license": {"task": "licenses.watch", "schedule": crontab(hour=0, minute=5)},
     "audit log retention": {"task": "accounts.audit_prune", "schedule": crontab(hour=2, minute=0)},
+    "history of settings": {"task": "configurator.clean_up", "schedule": crontab(hour=2, minute=10)},
 }
 
 # --- Image Store ----------------------------------------------------------------------------------------------

@@ -19,6 +19,9 @@ from apps.accounts.models import Account, AuditRecord, Token
 from apps.accounts.roles import Role
 from apps.accounts.services import account_close, account_delete, account_update
 from apps.common.times import utc_now
+from apps.configurator import services as settings_services
+from apps.configurator.models import Change, Limitation, Setting, SettingGroup
+from apps.configurator.services import LimitationDraft, SettingDraft
 from apps.events.models import Event
 from apps.faces.models import Face, List
 from apps.faces.services import face_create, list_create
@@ -40,7 +43,7 @@ from tests.tasks import make_task
 pytestmark = pytest.mark.django_db
 OURS = [
     Account, Token, AuditRecord, Face, List, Event, Person, Handler, Verifier, Callback, StoredObject, StoredBucket,
-    Task, TaskError, Schedule,
+    Task, TaskError, Schedule, Setting, Limitation, SettingGroup, Change,
 ]  # fmt: skip
 VIEW, ADD, CHANGE, DELETE = "view", "add", "change", "delete"
 # Actions of each page for a user with all permissions.
@@ -60,6 +63,10 @@ OFFERED = {
     Task: {VIEW, ADD, DELETE},
     TaskError: {VIEW, DELETE},
     Schedule: {VIEW, ADD, CHANGE, DELETE},
+    Setting: {VIEW, ADD, CHANGE, DELETE},
+    Limitation: {VIEW, ADD, CHANGE, DELETE},
+    SettingGroup: {VIEW, ADD, CHANGE, DELETE},
+    Change: {VIEW},
 }
 ALLOWED: dict[str, dict[Any, set[str]]] = {
     "operator": {
@@ -114,6 +121,17 @@ def rows(db: None) -> dict[Any, Any]:
         StoredObject: stored,
         StoredBucket: bucket_create(name="an-own-bucket"),
         **task_rows(owner),
+        **configurator_rows(),
+    }
+
+
+def configurator_rows() -> dict[Any, Any]:
+    draft = LimitationDraft(name="QUEUE", schema={}, services=[], default_value=1)
+    return {
+        Limitation: settings_services.limitation_create(draft=draft),
+        Setting: settings_services.setting_create(draft=SettingDraft(name="LUNA_PAGING", value={}, tags=["desk"])),
+        SettingGroup: settings_services.group_create(name="desk"),
+        Change: Change.objects.earliest("pk"),
     }
 
 
@@ -154,7 +172,7 @@ def test_every_page_and_action(rows: dict[Any, Any], role: str, model: Any) -> N
     for needed, method, address, form in requests(model, row):
         if method == "action" and needed in allowed:
             continue  # the row is needed by the request after it
-        answer = getattr(site, "get" if method == "get" else "post")(address, form)
+        answer = site.get(address, form, follow=role != "nobody") if method == "get" else site.post(address, form)
         if role == "nobody":
             expected = {302}  # to the login
         elif needed in allowed:
@@ -183,6 +201,11 @@ def test_pages_without_a_model(rows: dict[Any, Any], role: str) -> None:
         reverse("descriptor_versions"): everything,
         reverse("information"): everything,
         reverse("information_download"): everything,
+        reverse("admin:configurator_setting_load"): everything,
+        reverse("admin:configurator_setting_dump") + "?file=all": everything,
+        reverse("admin:configurator_setting_processes"): everything,
+        reverse("admin:configurator_arrivals"): everything,
+        reverse("admin:configurator_undo", args=(rows[Change].pk,)): everything,
         thumbnail: everything or role == "operator",
         reverse("admin:index"): True,
         reverse("admin:password_change"): True,

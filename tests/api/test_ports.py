@@ -16,7 +16,7 @@ PATHS = ("/version", "/healthcheck", "/6/faces", "/admin/login/", "/docs/errors"
 EVERYTHING = [200, 200, 403, 200, 200, 200, 200]
 ANSWERS = {
     "admin": [200, 200, 404, 200, 200, 302, 404],
-    "configurator": [200, 200, 404, 404, 404, 404, 404],
+    "configurator": [200, 200, 404, 200, 200, 302, 404],
     "sender": [200, 200, 404, 404, 404, 404, 404],
 }
 

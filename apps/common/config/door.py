@@ -128,7 +128,8 @@ def loaded(group: Group, stored: Mapping[str, Any], environment: Mapping[str, st
     try:
         return group.model.model_validate(values)
     except ValidationError as error:
-        raise SettingsError(" ".join(problems(group, error, names))) from None
+        found = problems(group, error, names)
+        raise SettingsError(" ".join(found.values()), found) from None
 
 
 def _load(group: Group) -> Settings:

@@ -28,26 +28,26 @@ def accepted(group: Group, variable: Variable) -> str:
     return _words(group.schema, group.property_schema(variable, group.schema))
 
 
-def problems(group: Group, error: ValidationError, names: Mapping[tuple[str, ...], str]) -> list[str]:
-    """Return one sentence per invalid value of a group.
+def problems(group: Group, error: ValidationError, names: Mapping[tuple[str, ...], str]) -> dict[str, str]:
+    """Return one sentence per invalid value of a group, by the path of the value with dots.
 
     `names`: the environment variable per path of a field that the environment sets; other values are stored ones.
     """
     by_path = {variable.path: variable for variable in group.variables}
-    found: dict[str, None] = {}
+    found: dict[str, str] = {}
     for each in error.errors(include_url=False):
         location = tuple(str(part) for part in each["loc"])
         path = next((location[:end] for end in range(len(location), 0, -1) if location[:end] in by_path), None)
         if path is None:
             place = " > ".join((group.name, *location))
             reason = _unknown(group, location) if each["type"] == "extra_forbidden" else _reason(each["msg"])
-            found[f"{place} {reason}." if location else f"{reason}."] = None
+            found[".".join(location)] = f"{place} {reason}." if location else f"{reason}."
             continue
         variable = by_path[path]
         name = names.get(path, " > ".join((group.name, *path)))
         shown = SECRET_SHOWN if variable.secret else _shown(each["input"])
-        found[f"{name} must be {accepted(group, variable)}, got {shown}."] = None
-    return list(found)
+        found[".".join(path)] = f"{name} must be {accepted(group, variable)}, got {shown}."
+    return found
 
 
 def _unknown(group: Group, location: tuple[str, ...]) -> str:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from apps.accounts.adminbase.display import found_by_id, may_view, page_named, similarity_bar
+from apps.accounts.adminbase.nodes import Group
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.filters.kinds import FiniteFloatField
@@ -35,7 +36,6 @@ from apps.workbench.dialog import (
 )
 from apps.workbench.errors import WorkbenchError
 from apps.workbench.forms.building import data_of, form_of, problems_of
-from apps.workbench.forms.nodes import Group
 from apps.workbench.searches import grouped
 from apps.workbench.uploads import inputs_of
 

@@ -1,7 +1,7 @@
 """Pages that create, edit, copy and try handlers and verifiers, by form and by JSON."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.accounts.adminbase.display import found_by_id, may_view, similarity_bar
+from apps.accounts.adminbase.nodes import ADD, REMOVE, rearrange
 from apps.accounts.auth.principal import Actor, Principal
 from apps.accounts.choices import VisibilityArea
 from apps.accounts.models import Account
@@ -243,9 +244,9 @@ def _posted(request: HttpRequest, kind: Kind) -> Draft:
 def _changed(kind: Kind, draft: Draft, action: str) -> bool:
     """Apply an action on the contents; return whether contents without a problem are to be saved or tried."""
     verb, _colon, path = action.partition(":")
-    if verb in ("add", "remove"):
+    if verb in (ADD, REMOVE):
         if draft.mode == FORM and (steps := path.split(".")[1:]):
-            _rearrange(draft.policies, verb, steps)
+            rearrange(draft.policies, verb, steps)
         return False
     if verb in (FORM, JSON):
         if not draft.text:
@@ -254,24 +255,6 @@ def _changed(kind: Kind, draft: Draft, action: str) -> bool:
     if not draft.problems and not draft.dynamic:
         draft.problems = problems_of(kind.serializer, draft.policies, name=POLICIES)
     return not draft.problems
-
-
-def _rearrange(policies: dict[str, Any], verb: str, path: Sequence[str]) -> None:
-    """Add an empty object to the array at a path of a form, or remove the object at a path."""
-    place: Any = policies
-    for step in path[:-1]:
-        if isinstance(place, list):
-            place = place[int(step)] if _is_index(step, place) else None
-        elif isinstance(place, dict):
-            place = place.get(step) if verb == "remove" else place.setdefault(step, {})
-    if verb == "add" and isinstance(place, dict):
-        place.setdefault(path[-1], []).append({})
-    elif verb == "remove" and isinstance(place, list) and _is_index(path[-1], place):
-        del place[int(path[-1])]
-
-
-def _is_index(step: str, place: Sequence[Any]) -> bool:
-    return step.isascii() and step.isdigit() and len(step) < 6 and int(step) < len(place)
 
 
 def _owner_principal(owner: Account) -> Principal:

@@ -1,6 +1,5 @@
 """Forms from serializers: `form_of` shows JSON as a form with errors, `data_of` reads JSON from the posted form."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,16 +8,16 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
+from apps.accounts.adminbase.nodes import Group, Input, Items
 from apps.common.errors import LunaError
 from apps.common.filters import EventFilterSerializer
 from apps.common.filters.meta import PREFIX
-from apps.common.validation import kept
+from apps.common.validation import PATH, kept
 from apps.handlers.policies.face_quality import RangeSerializer, ThresholdField
 from apps.matching.candidates import FACES, FILTERS, CandidateFiltersField
 from apps.recognition.checks.table import own_thresholds
 from apps.recognition.checks.thresholds import Between, OneOf
 from apps.workbench.forms.fields import UNSET, shape_of, with_default
-from apps.workbench.forms.nodes import Group, Input, Items
 
 Errors = Mapping[str, str]
 Posted = MultiValueDict[str, str]
@@ -26,7 +25,6 @@ Posted = MultiValueDict[str, str]
 META_MEMBER = "meta.*"
 COUNT, GIVEN = "#count", "#given"
 MAX_ITEMS = 100  # of a posted array; serializers allow fewer
-PATH = re.compile(r"\s*Path: '([^']*)'\s*$")
 
 
 def form_of(

@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.fields import empty
 
+from apps.accounts.adminbase.nodes import Input, Options
 from apps.common.fields import NULL, FilterTimeField, FlagField
 from apps.common.filters.kinds import NumberField
 from apps.handlers.policies.callbacks import HeadersField
-from apps.workbench.forms.nodes import Input, Options
 
 UNSET: Any = empty
 AnyField = Any

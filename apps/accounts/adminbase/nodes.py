@@ -1,12 +1,13 @@
-"""Parts of a form that is made from a serializer: inputs, groups of them, and lists of groups.
+"""Parts of a form that is made from a serializer or a schema: inputs, groups of them, and lists of groups.
 
 A name is the path of a member in JSON with dots, such as `policies.match_policy.0.limit`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
+ADD, REMOVE = "add", "remove"
 Options = Sequence[tuple[str, str]]
 
 
@@ -35,7 +36,7 @@ class Node:
 class Input(Node):
     """One value. `widget`: text, number, choice, choices or lines; `values`: one text, several for choices.
 
-    `default`: a text that names the default, empty for none.
+    `default`: a text that names the default, empty for none. `badge`: a note beside the label. `hint`: a note below.
     """
 
     template: ClassVar[str] = "input"
@@ -48,6 +49,8 @@ class Input(Node):
     length: int | None = None
     needed: bool = False
     default: str = ""
+    badge: str = ""
+    hint: str = ""
 
     @property
     def value(self) -> str:
@@ -99,10 +102,11 @@ class Group(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Items(Node):
-    """Objects of an array."""
+    """Objects of an array. `given`: the array is given without objects, which can differ from a missing one."""
 
     template: ClassVar[str] = "items"
     items: Sequence[Group] = ()
+    given: bool = False
 
     @property
     def count(self) -> int:
@@ -115,3 +119,21 @@ class Items(Node):
     @property
     def has_error(self) -> bool:
         return bool(self.error) or any(item.has_error for item in self.items)
+
+
+def rearrange(data: dict[str, Any], verb: str, path: Sequence[str]) -> None:
+    """Add an empty object to the array at a path of a form, or remove the object at a path."""
+    place: Any = data
+    for step in path[:-1]:
+        if isinstance(place, list):
+            place = place[int(step)] if _is_index(step, place) else None
+        elif isinstance(place, dict):
+            place = place.get(step) if verb == REMOVE else place.setdefault(step, {})
+    if verb == ADD and isinstance(place, dict):
+        place.setdefault(path[-1], []).append({})
+    elif verb == REMOVE and isinstance(place, list) and _is_index(path[-1], place):
+        del place[int(path[-1])]
+
+
+def _is_index(step: str, place: Sequence[Any]) -> bool:
+    return step.isascii() and step.isdigit() and len(step) < 6 and int(step) < len(place)

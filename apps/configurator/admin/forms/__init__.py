@@ -1,0 +1,1 @@
+"""Forms that are made from JSON Schemas: a value as a form and as JSON text."""
