@@ -87,7 +87,7 @@ $(SERVE): requirements.txt
 	@.venv-mlserver/bin/python -m pip --disable-pip-version-check --quiet install -r requirements-mlserver.txt
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.txt requirements-milvus.txt $(SERVE)
+.venv/dev.stamp: requirements-dev.txt requirements-milvus.txt requirements-otel.txt $(SERVE)
 	@echo "Installing requirements-dev.txt"
 	@$(PIP) install -r requirements-dev.txt
 	@touch $@

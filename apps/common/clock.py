@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from apps.common.tracing import stage_span
+
 
 @dataclass(slots=True)
 class Clock:
@@ -14,9 +16,11 @@ class Clock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        """Measure a stage, which is a span of its own while the request is traced."""
         started = time.perf_counter()
         try:
-            yield
+            with stage_span(name):
+                yield
         finally:
             self.add(name, time.perf_counter() - started)
 

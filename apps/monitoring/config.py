@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
@@ -13,6 +14,7 @@ OWN_LABELS = frozenset({
     "job", "instance",
 })  # fmt: skip
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,255}|[0-9A-Fa-f:.]{2,45}")
+_HEADER = re.compile(r"[A-Za-z0-9_-]{1,64}=[!-+\x2d-~](?:[ -+\x2d-~]*[!-+\x2d-~])?")
 _LABEL = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,63})=([^\x00-\x1f\x7f]{1,128})")
 
 
@@ -80,6 +82,48 @@ class InfluxMonitoring(Settings):
     )
     port: int = setting(8086, "Port of InfluxDB.", ge=1, le=65535)
     flushing_period: float = setting(1.0, "Seconds between two transfers of points.", ge=0.1, le=3600)
+
+
+def _endpoint(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.fragment:
+        raise ValueError("an endpoint is a URL with http or https and a host, without credentials")
+    return text
+
+
+def _headers(text: SecretStr) -> SecretStr:
+    if not all(_HEADER.fullmatch(each) for each in _headers_in(text)):
+        raise ValueError("headers are `name=value`, separated by commas")
+    return text
+
+
+def _headers_in(text: SecretStr) -> list[str]:
+    return [each.strip() for each in text.get_secret_value().split(",") if each.strip()]
+
+
+@group("LUNA_TRACING", scope=Scope.START)
+class Tracing(Settings):
+    """Traces of requests and of stages of tasks for OpenTelemetry. They need `requirements-otel.txt`."""
+
+    enabled: bool = setting(False, "Whether spans are recorded and sent.")
+    endpoint: Annotated[str, AfterValidator(_endpoint)] = setting(
+        "http://127.0.0.1:4318/v1/traces", "URL of the collector: OTLP over HTTP. It may be private.", accepts="a URL"
+    )
+    headers: Annotated[SecretStr, AfterValidator(_headers)] = setting(
+        SecretStr(""), "Headers of each transfer, such as credentials.", accepts="`name=value`, separated by commas"
+    )
+    service_name: str = setting("luna", "Name of the platform in traces.", min_length=1, max_length=256)
+    sample_ratio: float = setting(
+        1.0,
+        "Share of traces that are recorded. For a request with `traceparent`, the flag of its client decides.",
+        ge=0,
+        le=1,
+    )
+
+    @property
+    def header_values(self) -> dict[str, str]:
+        """`headers` by name."""
+        return {name: value for name, _, value in (each.partition("=") for each in _headers_in(self.headers))}
 
 
 @group("LUNA_USAGE_STATISTICS", scope=Scope.LIVE)

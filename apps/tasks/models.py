@@ -17,6 +17,7 @@ class Task(AccountOwned):
     filters refer to. `creator_id`, `token_id`, `remote_address`: the actor of audit lines. `lease_token`, `lease_time`:
     the lease of the worker that splits or merges the task, and its end; `attempts`: leases of the current stage that
     expired. `count_errors`: reported errors, also those over the limit of stored ones.
+    `traceparent`: the span that the stages continue, of the request that created the task.
     """
 
     account = models.ForeignKey(  # type: ignore[assignment]  # nullable, unlike that of other rows
@@ -43,6 +44,7 @@ class Task(AccountOwned):
     lease_token = models.UUIDField(null=True)
     lease_time = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+    traceparent = models.CharField(max_length=55, null=True)  # noqa: DJ001 (not traced)
 
     class Meta(AccountOwned.Meta):
         indexes: ClassVar = [

@@ -14,6 +14,7 @@ from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.scope import Scope
 from apps.common.times import utc_now
+from apps.common.tracing import current_traceparent
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import check_ttl, object_view
 from apps.tasks.choices import UNFINISHED, TaskStatus
@@ -72,6 +73,7 @@ def task_create(*, task_type: TaskType, account_id: UUID | None, draft: TaskDraf
             creator_id=actor.account_id,
             token_id=actor.token_id,
             remote_address=actor.remote_address,
+            traceparent=current_traceparent(),
         )
         transaction.on_commit(wake, robust=True)
     return task

@@ -19,6 +19,7 @@ from apps.common.bodies import bodies
 from apps.common.errors import LunaError
 from apps.common.limits import body_too_large
 from apps.common.request_id import HEADER, KEY, accept_request_id, current_request_id
+from apps.monitoring.traces import RequestSpan, in_span, request_span
 from luna.http import access
 from luna.http.answers import Answer, FileSource, Message, Receive, Send, WSGIApplication, send_error
 from luna.http.environ import Scope, environment, header
@@ -61,16 +62,27 @@ class WSGIPool:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started_s = time.perf_counter()
         current_request_id.set(accept_request_id(header(scope, HEADER.lower().encode())))  # each request has a context
+        span = request_span(header(scope, b"traceparent"))
         notes: dict[str, Any] = {}
         status = access.CLIENT_LEFT_STATUS
         try:
-            status = await self._respond(scope, receive, send, notes)
+            status = await self._respond(scope, receive, send, notes, span)
         finally:
             access.write_access(
                 method=scope["method"], path=scope.get("path", ""), status=status, started_s=started_s, notes=notes
             )
+            if span is not None:
+                span.answered(
+                    method=scope["method"],
+                    route=notes.get(access.ROUTE) or access.route_of(scope.get("path", "")),
+                    status=status,
+                    error_code=notes.get(access.ERROR_CODE),
+                    request_id=current_request_id.get(),
+                )
 
-    async def _respond(self, scope: Scope, receive: Receive, send: Send, notes: dict[str, Any]) -> int:
+    async def _respond(
+        self, scope: Scope, receive: Receive, send: Send, notes: dict[str, Any], span: RequestSpan
+    ) -> int:
         """Answer a request and return the status. The application fills `notes` for the access log."""
         unread = True  # a part of the body may be coming
         left: Left = scope.get("luna.left", _stays)  # of luna.http.protocol
@@ -80,7 +92,7 @@ class WSGIPool:
                 unread = False
                 environ = environment(scope, body, FileSource)
                 environ[KEY] = current_request_id.get()
-                answer = await self._lane(scope).run(self._answer, environ, left=left)
+                answer = await self._lane(scope).run(self._answer, environ, span, left=left)
         except ClientLeftError:
             return access.CLIENT_LEFT_STATUS
         except LunaError as error:
@@ -120,9 +132,10 @@ class WSGIPool:
             return self.reserved if scope["path"] in RESERVED_PATHS else self.lane
         return self.recognition if RECOGNITION.fullmatch(scope["path"]) else self.lane
 
-    def _answer(self, environ: dict[str, Any]) -> Answer:
+    def _answer(self, environ: dict[str, Any], span: RequestSpan) -> Answer:
         try:
-            return Answer(self.application, environ)
+            with in_span(span):  # this thread does not see the context of the event loop
+                return Answer(self.application, environ)
         except Exception:
             logger.exception("unhandled exception on %s %s", environ["REQUEST_METHOD"], environ["PATH_INFO"])
             raise LunaError(errors.INTERNAL_ERROR) from None

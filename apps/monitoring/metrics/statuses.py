@@ -75,6 +75,9 @@ ROWS = (
     Row("influx", "written", "luna_influx_written_total", "Requests whose points InfluxDB has accepted"),
     Row("influx", "dropped", "luna_influx_dropped_total", "Requests whose points were dropped"),
     Row("influx", "failing", "luna_influx_failing", "1 if the last write to InfluxDB failed"),
+    Row("traces", "exported", "luna_traces_exported_total", "Spans that the collector has accepted"),
+    Row("traces", "dropped", "luna_traces_dropped_total", "Spans that the collector has not accepted"),
+    Row("traces", "failing", "luna_traces_failing", "1 if the last export of spans failed"),
     Row("redis breaker", "open", "luna_redis_breaker_open", "1 while Redis is taken for unavailable"),
 )
 AGE = "luna_process_status_age_seconds"

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 
 from apps.common.config import Changed, Directories, Images, config, web_processes
@@ -126,7 +127,7 @@ def _side_by_side(pipeline: Pipeline, images: Sequence[ImageInput]) -> Iterator[
     for image in images:
         if len(running) == PICTURES_AT_ONCE:
             yield running.popleft().result()
-        running.append(_pictures().submit(pipeline.process, image))
+        running.append(_pictures().submit(copy_context().run, pipeline.process, image))
     while running:
         yield running.popleft().result()
 

@@ -14,6 +14,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from apps.common import errors
 from apps.common.config import Directories, config
 from apps.common.errors import LunaError
+from apps.monitoring.traces import task_span
 from apps.tasks.contents import content_read
 from apps.tasks.machine import ends, queue
 from apps.tasks.machine.queue import MAX_ATTEMPTS, Stage, Unit
@@ -93,7 +94,8 @@ def _attempt(run: StageRun) -> None:
         if task_type is None:
             raise LunaError(errors.SUBTASKS_DISPATCH_FAILED, f"the type {run.task_type} of tasks is not installed")
         run.content = content_read(task_type, run.task.content, now=run.create_time)
-        STAGES[unit.stage](run, task_type)
+        with task_span(unit.stage, traceparent=run.task.traceparent, task_type=run.task_type):
+            STAGES[unit.stage](run, task_type)
     except LunaError as error:
         run.check()  # an error of a stage that was told to end says nothing about the task
         logger.info("%s of task %s failed: %s", unit.stage, unit.task_id, error)

@@ -24,7 +24,7 @@ def lines(path: Path) -> list[str]:
     return [row for row in rows if row and not row.startswith(("#", "-r"))]
 
 
-@pytest.mark.parametrize("group", ["", "dev", "gpu", "milvus", "mlserver"])
+@pytest.mark.parametrize("group", ["", "dev", "gpu", "milvus", "mlserver", "otel"])
 def test_requirements_pin_what_pyproject_declares(pyproject: dict[str, Any], group: str) -> None:
     declared = pyproject["dependency-groups"][group] if group else pyproject["project"]["dependencies"]
     pinned = [Requirement(line.split("#")[0]) for line in lines(CHECKOUT / f"requirements{group and '-' + group}.txt")]

@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from apps.common.descriptors import versions
 from apps.common.errors import LunaError
+from apps.monitoring.spans import Tracer
 from apps.recognition.run import facade, pipeline
 from apps.recognition.types import ImageInput, MultifacePolicy, Plan
 from tests.unit.recognition.pictures import astronaut, encoded, samples
@@ -43,6 +45,20 @@ def test_overload_is_an_error_of_the_request(monkeypatch: pytest.MonkeyPatch, pi
         facade.recognise([ImageInput(encoded(astronaut()))] * pictures, Plan())
     assert caught.value.code == 37001
     assert caught.value.status == 503
+
+
+@pytest.mark.parametrize("pictures", [1, 3])
+def test_stages_of_all_pictures_belong_to_the_trace_of_the_request(pictures: int) -> None:
+    exporter = InMemorySpanExporter()
+    tracer = Tracer(exporter, service_name="luna", ratio=1.0)
+    request = tracer.begin("request", traceparent="")
+    with request.running():
+        facade.recognise([ImageInput(encoded(astronaut()))] * pictures, Plan(estimators=frozenset({"head_pose"})))
+    tracer.close()
+    spans = exporter.get_finished_spans()
+    assert Counter(each.name for each in spans) == dict.fromkeys(("decode", "detect", "mesh", "head_pose"), pictures)
+    parents = {f"00-{each.context.trace_id:032x}-{each.parent.span_id:016x}" for each in spans}
+    assert parents == {request.traceparent.removesuffix("-03")}  # sampled, with a random id
 
 
 def test_exif_is_read_where_the_plan_wants_it() -> None:
