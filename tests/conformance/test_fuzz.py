@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.api.helpers import processes_run
 from tests.conformance.document import plain
 from tests.factories import PASSWORD, make_account
 
@@ -59,6 +60,7 @@ def _transaction_of_the_test_stays_open() -> Iterator[None]:
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["good", "bad"])
 @pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.label.replace("/", "."))
 def test_operation(operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode) -> None:
+    processes_run()  # their absence is documented as 502 of health checks
     account = make_account()
     credentials = base64.b64encode(f"{account.login}:{PASSWORD}".encode()).decode()
 
