@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,7 @@ from apps.matching.segments.files import (
     directory_of,
     manifest_read,
     manifest_write,
+    others_delete,
     segment_write,
     segments_open,
     segments_root,
@@ -72,6 +74,8 @@ TAIL_AFTER_S = 30.0  # time after which fewer are written
 MAX_TAIL_ROWS = 50_000  # more changes are faster read as a whole list
 MAX_FILES = 8  # tails are merged above this number
 MERGE_SHARE = 0.1  # of a list in tails or removed, above which all is merged
+FAILURES = 2  # in a row, after which a list is tried again after PAUSE_S only: an attempt may read the whole list
+PAUSE_S = 60.0
 FORGET_AFTER_S = 3600.0  # age of the oldest segment from which codes of removed faces must leave the disk
 MARK_AFTER_S = 3600.0  # time after which the mark of an unchanged list is renewed: the log is kept for a day
 BYTES_PER_ROW = 28  # beside the codes
@@ -84,6 +88,7 @@ class Builder:
         self.root, self._clock = root, clock
         self._written: dict[int, float] = {}  # list: time of its last segment
         self._mapped: dict[int, tuple[MappedSegment, ...]] = {}
+        self._failed: dict[int, tuple[int, float]] = {}  # list: failures in a row, time of the last one
         self._purged = clock()
         self.over_limit = 0  # lists that do not fit the memory limit
 
@@ -93,16 +98,24 @@ class Builder:
         identity = cluster()
         kept: set[str] = set()
         for row, version in wanted:
-            kept.add(directory_of(self.root, row.key, version.version).name)
+            directory = directory_of(self.root, row.key, version.version)
+            kept.add(directory.name)
+            failures, failed_s = self._failed.get(row.key, (0, 0.0))
+            if failures >= FAILURES and self._clock() - failed_s < PAUSE_S:
+                continue
             try:
                 with writing(self.root):
                     self._update(row, version, identity)
-            except (SegmentError, GapError, OSError, ValueError) as error:
+                self._failed.pop(row.key, None)
+            except Exception as error:  # of the disk, the database, the memory
                 logger.exception("List %s cannot be brought into memory", row.list_id)
                 if isinstance(error, SegmentError):  # damaged: the next step builds it anew
-                    (directory_of(self.root, row.key, version.version) / MANIFEST).unlink(missing_ok=True)
-        for key in self._mapped.keys() - {row.key for row, _ in wanted}:
-            del self._mapped[key]
+                    (directory / MANIFEST).unlink(missing_ok=True)
+                self._failed[row.key] = failures + 1, self._clock()
+                self._clean(directory)
+        for known in (self._mapped, self._failed):
+            for key in known.keys() - {row.key for row, _ in wanted}:
+                del known[key]
         for path in self.root.glob("*-*"):
             if path.is_dir() and path.name not in kept:
                 shutil.rmtree(path, ignore_errors=True)
@@ -117,6 +130,8 @@ class Builder:
         if manifest is None:
             self._build(row, version, identity)
             return
+        if row.key not in self._written:  # a killed builder may have left files
+            others_delete(directory, manifest)
         idle_s = self._clock() - self._written.setdefault(row.key, self._clock())
         changed = row.link_key - manifest.mark.link_key + row.unlink_key - manifest.mark.unlink_key
         if changed < 0 or changed > MAX_TAIL_ROWS:
@@ -130,6 +145,14 @@ class Builder:
                 return
         if any(file.gone for file in manifest.files) and _age_s(directory / manifest.files[0].name) > FORGET_AFTER_S:
             self._publish(directory, self._merge(directory, manifest, 0))
+
+    def _clean(self, directory: Path) -> None:
+        """Delete what a failed attempt has left: a segment may be complete, but in no manifest."""
+        with suppress(OSError), writing(self.root):
+            try:
+                others_delete(directory, manifest_read(directory))
+            except (SegmentError, FileNotFoundError):
+                others_delete(directory, None)
 
     def _manifest(self, directory: Path, version: DescriptorVersion, identity: str) -> Manifest | None:
         try:
@@ -200,8 +223,10 @@ class Builder:
             gone=changes.gone,
             parts=_encoded(iter([(changes.keys[order], changes.vectors[order])]), basis),
         )
-        grown = replace(manifest, mark=changes.mark, files=(*manifest.files, entry))
-        return self._publish(directory, self._compacted(directory, grown))
+        # Before the merge, which can fail: it needs much more space.
+        grown = self._publish(directory, replace(manifest, mark=changes.mark, files=(*manifest.files, entry)))
+        compacted = self._compacted(directory, grown)
+        return grown if compacted is grown else self._publish(directory, compacted)
 
     def _publish(self, directory: Path, manifest: Manifest) -> Manifest:
         manifest_write(directory, manifest)
@@ -357,6 +382,7 @@ def segments_drop(root: Path, drop: Callable[[Manifest | None, Path], bool]) -> 
                 manifest = None
             if path.is_dir() and drop(manifest, path):
                 (path / MANIFEST).unlink(missing_ok=True)
-                shutil.rmtree(path)
+                # Under another name, because the builder of fast codes writes its progress without the lock.
+                shutil.rmtree(path.rename(path.with_name(f".{path.name}.{uuid4().hex}")))
                 dropped += 1
     return dropped

@@ -182,8 +182,13 @@ class Copies:
                     read.pop(name, None)
                     path.unlink(missing_ok=True)
                     logger.error("%s: the builder makes it anew", error)
+                except Exception:  # too many open files, too little memory: the other lists are mapped all the same
+                    read.pop(name, None)
+                    logger.exception("%s cannot be mapped", name)
+                    if known_copy := known.get(name):
+                        copies[_place(known_copy)] = known_copy
             for copy in copies.values():
-                copy.fast = fast_copy_of(copy)
+                copy.fast = _fast_copy_of(copy)
             if self.device is not None:
                 for copy in copies.values():
                     segments = [each.segment for each in copy.segments]
@@ -193,6 +198,14 @@ class Copies:
 
 def _place(copy: ListCopy) -> tuple[UUID, int]:
     return UUID(copy.manifest.list_id), copy.manifest.version
+
+
+def _fast_copy_of(copy: ListCopy) -> FastCopy | None:
+    try:
+        return fast_copy_of(copy)
+    except Exception:  # too little memory, for example
+        logger.exception("List %s is matched exactly", copy.manifest.list_id)
+        return None
 
 
 def _unchanged(path: Path, before: os.stat_result | None) -> bool:

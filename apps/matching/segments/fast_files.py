@@ -1,7 +1,7 @@
 """Files of fast codes: `<segment>.fast` beside the segment, complete under this name, never changed.
 
-The first line is a JSON object that describes the codes, with their length and checksum; the projection and FAISS's
-index follow.
+The first line is a checksum and a JSON object that describes the codes, with their length and checksum; the projection
+and FAISS's index follow.
 """
 
 import json
@@ -16,9 +16,9 @@ import numpy as np
 
 from apps.matching.segments.fast import FastCodes
 from apps.matching.segments.fast_making import Made
-from apps.matching.segments.files import FAST_SUFFIX, SegmentError, replaced
+from apps.matching.segments.files import FAST_SUFFIX, SegmentError, reading, replaced
 
-FAST_FORMAT = 2
+FAST_FORMAT = 3
 MAX_HEAD_BYTES = 4096
 
 
@@ -77,19 +77,23 @@ def fast_write(path: Path, made: Made, *, rows: int, known_cosine: float) -> Fas
         "format": FAST_FORMAT,
         **{name: getattr(described, name) for name in FastDescription.__slots__},
     }
+    line = json.dumps(head).encode()
     with replaced(path) as file:
-        file.write(json.dumps(head).encode() + b"\n")
+        file.write(b"%d %s\n" % (zlib.crc32(line), line))
         file.write(body)
     return described
 
 
 def fast_described(path: Path) -> FastDescription:
     """Return the description of a file of the right length. Raises SegmentError, FileNotFoundError."""
-    with path.open("rb") as file:
+    with reading(path) as file:
         line = file.readline(MAX_HEAD_BYTES)
         size = path.stat().st_size
     try:
-        head = json.loads(line)
+        checksum, _, body = line.removesuffix(b"\n").partition(b" ")
+        if int(checksum) != zlib.crc32(body):
+            raise SegmentError(f"{path.name}: wrong checksum")
+        head = json.loads(body)
         if head.pop("format") != FAST_FORMAT:
             raise SegmentError(f"{path.name}: another format")
         described = FastDescription(**head)
@@ -106,7 +110,7 @@ def fast_read(path: Path, described: FastDescription, rows: int, dimension: int)
 
     if (described.rows, described.dimension) != (rows, dimension):
         raise SegmentError(f"{path.name}: of another segment")
-    with path.open("rb") as file:
+    with reading(path) as file:
         file.readline(MAX_HEAD_BYTES)
         body = file.read()
     if zlib.crc32(body) != described.crc:

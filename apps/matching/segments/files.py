@@ -5,6 +5,7 @@ after it is complete and synced to disk, and never changes. Checksums detect dam
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import mmap
@@ -36,7 +37,9 @@ MANIFEST = "manifest.json"
 OUTGROWN = ""  # the cluster of a manifest that is valid, but whose list is to be built anew with principal components
 FAST_STATE = "fast.json"  # progress of fast codes
 FAST_SUFFIX = ".fast"  # of the fast codes of a segment
-MAX_MANIFEST_BYTES = 1024**2
+MAX_MANIFEST_BYTES = 64 * 1024**2  # `seen` has all changes since the oldest running transaction, such as a backup
+FREE_BYTES = 256 * 1024**2  # that a new segment leaves on the disk: the database may be on it, too
+UNREADABLE = frozenset((errno.EIO, errno.EUCLEAN))  # errors of the disk
 
 
 class SegmentError(Exception):
@@ -105,6 +108,18 @@ def segments_root() -> Path:
 
 
 @contextlib.contextmanager
+def reading(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file. Raises SegmentError for a file that the disk cannot read: it is made anew like any damaged one."""
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        if error.errno not in UNREADABLE:
+            raise
+        raise SegmentError(f"{path.parent.name}/{path.name}: the disk cannot read it") from error
+
+
+@contextlib.contextmanager
 def writing(root: Path) -> Iterator[None]:
     """Exclude other writers: an erasure must not be undone by a builder that has read the files before."""
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -119,7 +134,7 @@ def directory_of(root: Path, list_key: int, version: int) -> Path:
 
 def manifest_read(directory: Path) -> Manifest:
     """Return the manifest of a directory. Raises SegmentError, FileNotFoundError."""
-    with (directory / MANIFEST).open("rb") as file:
+    with reading(directory / MANIFEST) as file:
         text = file.read(MAX_MANIFEST_BYTES)
     try:
         checksum, _, body = text.partition(b"\n")
@@ -136,7 +151,7 @@ def manifest_read(directory: Path) -> Manifest:
 
 
 def manifest_write(directory: Path, manifest: Manifest) -> None:
-    """Replace the manifest, then delete files that it does not name. Mapped files stay readable until unmapped."""
+    """Replace the manifest, then delete files that it does not name."""
     data = {
         "format": FORMAT,
         **{name: getattr(manifest, name) for name in Manifest.__dataclass_fields__ if name not in ("mark", "files")},
@@ -147,7 +162,12 @@ def manifest_write(directory: Path, manifest: Manifest) -> None:
     body = json.dumps(data).encode()
     with replaced(directory / MANIFEST) as file:
         file.write(b"%d\n%s" % (zlib.crc32(body), body))
-    named = {MANIFEST, FAST_STATE, *(file.name for file in manifest.files)}
+    others_delete(directory, manifest)
+
+
+def others_delete(directory: Path, manifest: Manifest | None) -> None:
+    """Delete files that a manifest does not name. Mapped files stay readable until unmapped."""
+    named = {MANIFEST, FAST_STATE, *(file.name for file in (manifest.files if manifest else ()))}
     for path in directory.iterdir():
         if path.name not in named and path.name.removesuffix(FAST_SUFFIX) not in named:
             path.unlink(missing_ok=True)
@@ -173,7 +193,10 @@ def _private(path: str, flags: int) -> int:
 
 
 class SegmentWriter:
-    """Writes one segment of a known number of rows in parts, ordered by key."""
+    """Writes one segment of a known number of rows in parts, ordered by key.
+
+    Raises OSError before the first byte if less than `FREE_BYTES` would remain on the disk.
+    """
 
     def __init__(self, file: IO[bytes], basis: Basis, version: int, rows: int, gone: Keys) -> None:
         self._file, self._next = file, 0
@@ -204,6 +227,9 @@ class SegmentWriter:
             "arrays": self._places,
         }
         text = json.dumps(header).encode()
+        disk = os.fstatvfs(file.fileno())
+        if disk.f_bavail * disk.f_frsize < end + FREE_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         file.truncate(end)
         file.write(MAGIC + text.ljust(HEADER_BYTES - len(MAGIC)))
         if basis.rotation is not None:
@@ -266,7 +292,7 @@ def checksum_of(file: IO[bytes]) -> int:
 def segment_open(directory: Path, entry: SegmentFile, version: int, dimension: int) -> MappedSegment:
     """Map a segment after its checksum was compared. Raises SegmentError, FileNotFoundError."""
     path = directory / entry.name
-    with path.open("rb") as file:
+    with reading(path) as file:
         found = os.fstat(file.fileno())
         if found.st_size != entry.bytes:
             raise SegmentError(f"{directory.name}/{entry.name}: wrong length")
