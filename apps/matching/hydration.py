@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.common.scope import Scope
 from apps.events.selectors import events_by_key
-from apps.events.shapes import targets_columns
+from apps.events.shapes import TARGETS, targets_columns
 from apps.faces.attributes import attributes_get
 from apps.faces.selectors import faces_by_key
 from apps.faces.types import TemporaryAttribute
@@ -16,8 +16,8 @@ from apps.matching.types import AttributeCandidates, Candidates, EventCandidates
 def hydrate(*, candidates: Candidates, keys: Collection[Key], targets: Collection[str]) -> Mapping[Key, Found]:
     """Return the objects of keys from a search among `candidates`, by key; deleted objects are missing.
 
-    `targets`: the members that the caller needs, empty for all; other members may be missing or load lazily. One
-    statement reads only rows of the candidates' scope.
+    `targets`: the members that the caller needs, empty for all; other members may be missing or load lazily. Names that
+    are no members select nothing. One statement reads only rows of the candidates' scope.
     """
     return READS[type(candidates)](candidates.scope, keys, targets) if keys else {}
 
@@ -27,7 +27,8 @@ def _faces(scope: Scope, keys: Collection[Any], targets: Collection[str]) -> Map
 
 
 def _events(scope: Scope, keys: Collection[Any], targets: Collection[str]) -> Mapping[Any, Found]:
-    return events_by_key(scope=scope, keys=keys, columns=targets and ("event_id", *targets_columns(targets)))
+    members = frozenset(targets).intersection(TARGETS)
+    return events_by_key(scope=scope, keys=keys, columns=targets and ("event_id", *targets_columns(members)))
 
 
 def _attributes(scope: Scope, keys: Collection[Any], targets: Collection[str]) -> Mapping[Any, TemporaryAttribute]:

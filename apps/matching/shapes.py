@@ -37,16 +37,17 @@ class MatchResultJson(TypedDict):
 
 
 def targets_check(block: Candidates, targets: Sequence[str]) -> frozenset[str]:
-    """Return the members of a candidate to show: `targets`, or an empty set for all.
+    """Return the members of a candidate to show: `targets`, or an empty set for all members.
 
-    Raises LunaError BAD_EVENT_TARGET for an unknown member of an event, BAD_FACE_TARGET for an unknown member of a face
-    or an attribute.
+    The result keeps `SIMILARITY`, which is no member: alone, it selects none. Raises LunaError BAD_EVENT_TARGET for an
+    unknown member of an event, BAD_FACE_TARGET for an unknown member of a face or an attribute.
     """
     named = [name for name in targets if name != SIMILARITY]
     if isinstance(block, EventCandidates):
         event_targets_check(named)
-        return frozenset(named)
-    return face_targets_check(named, ATTRIBUTE_TARGETS if isinstance(block, AttributeCandidates) else FACE_TARGETS)
+    elif named or not targets:
+        return face_targets_check(named, ATTRIBUTE_TARGETS if isinstance(block, AttributeCandidates) else FACE_TARGETS)
+    return frozenset(targets)
 
 
 def match_shape(match: Match, targets: Collection[str]) -> MatchResultJson:

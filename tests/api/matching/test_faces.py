@@ -195,6 +195,17 @@ def test_targets(client: Client, account: Account) -> None:
     failed(client, body(raw(VECTORS[0]), {"filters": {"origin": "events"}, "targets": ["avatar"]}), 400, 23005)
 
 
+@pytest.mark.parametrize("kind", ["face", "event", "attribute"])
+def test_the_similarity_alone(client: Client, account: Account, kind: str) -> None:
+    make_face(account, VECTORS[0])
+    make_matched_event(account, VECTORS[0])
+    attribute = make_attribute(account, VECTORS[0])
+    ids = {"attribute_ids": [str(attribute.attribute_id)]} if kind == "attribute" else {}
+    block = {"filters": {"origin": f"{kind}s", **ids}, "targets": ["similarity"]}
+    (answer,) = matched(client, raw(VECTORS[0]), block)
+    assert answer["matches"][0]["result"] == [{kind: {}, "similarity": pytest.approx(1.0, abs=1e-6)}]
+
+
 def test_number_of_queries_is_constant(
     client: Client,
     account: Account,
