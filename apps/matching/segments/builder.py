@@ -56,7 +56,7 @@ from apps.matching.segments.files import (
     directory_of,
     manifest_read,
     manifest_write,
-    others_delete,
+    remove_others,
     segment_write,
     segments_open,
     segments_root,
@@ -131,7 +131,7 @@ class Builder:
             self._build(row, version, identity)
             return
         if row.key not in self._written:  # a killed builder may have left files
-            others_delete(directory, manifest)
+            remove_others(directory, manifest)
         idle_s = self._clock() - self._written.setdefault(row.key, self._clock())
         changed = row.link_key - manifest.mark.link_key + row.unlink_key - manifest.mark.unlink_key
         if changed < 0 or changed > MAX_TAIL_ROWS:
@@ -150,9 +150,9 @@ class Builder:
         """Delete what a failed attempt has left: a segment may be complete, but in no manifest."""
         with suppress(OSError), writing(self.root):
             try:
-                others_delete(directory, manifest_read(directory))
+                remove_others(directory, manifest_read(directory))
             except (SegmentError, FileNotFoundError):
-                others_delete(directory, None)
+                remove_others(directory, None)
 
     def _manifest(self, directory: Path, version: DescriptorVersion, identity: str) -> Manifest | None:
         try:

@@ -162,10 +162,10 @@ def manifest_write(directory: Path, manifest: Manifest) -> None:
     body = json.dumps(data).encode()
     with replaced(directory / MANIFEST) as file:
         file.write(b"%d\n%s" % (zlib.crc32(body), body))
-    others_delete(directory, manifest)
+    remove_others(directory, manifest)
 
 
-def others_delete(directory: Path, manifest: Manifest | None) -> None:
+def remove_others(directory: Path, manifest: Manifest | None) -> None:
     """Delete files that a manifest does not name. Mapped files stay readable until unmapped."""
     named = {MANIFEST, FAST_STATE, *(file.name for file in (manifest.files if manifest else ()))}
     for path in directory.iterdir():
