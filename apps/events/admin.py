@@ -16,7 +16,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTime
 from unfold.decorators import display
 
 from apps.accounts.adminbase.display import NOTHING, found_by_id, json_text, may_view, page_named, similarity_bar, tags
-from apps.accounts.adminbase.filters import NamedFilter, PartFilter, ValueFilter, by_numbers, readable
+from apps.accounts.adminbase.filters import NamedFilter, PartFilter, TagFilter, by_numbers, readable
 from apps.accounts.auth.access import actor_of
 from apps.common.fields import parse_uuid
 from apps.common.filters.enums import Emotion, EthnicGroup, Gender, Liveness, Mask, ObjectType
@@ -36,16 +36,6 @@ ESTIMATIONS = (
     ("mask", Mask, _("mask %(state)s")),
     ("liveness", Liveness, _("liveness %(state)s")),
 )
-
-
-class TagFilter(ValueFilter):
-    """Events with a tag."""
-
-    title = _("tag")
-    parameter_name = "tag"
-
-    def filtered(self, request: HttpRequest, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return queryset.filter(tags__contains=[value])
 
 
 class ListFilter(NamedFilter):

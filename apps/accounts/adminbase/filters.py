@@ -97,6 +97,16 @@ class ValueFilter(TextFilter):
         raise NotImplementedError
 
 
+class TagFilter(ValueFilter):
+    """Rows with a tag."""
+
+    title = _("tag")
+    parameter_name = "tag"
+
+    def filtered(self, request: HttpRequest, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return queryset.filter(tags__contains=[value])
+
+
 class NamedFilter(ValueFilter):
     """A filter by an object of another page: by its id or, with the page's permission, by a part of its name.
 

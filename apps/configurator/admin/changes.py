@@ -27,7 +27,7 @@ KEYS = {Kind.SETTING: "pk", Kind.LIMITATION: "limitation_name", Kind.GROUP: "gro
 
 
 def may_undo(user: Any, change: Change) -> bool:
-    """Return whether a user may undo a change: whoever may change such objects."""
+    """Return whether a user may undo a change, which needs the permission to change such objects."""
     return bool(user.has_perm(f"configurator.change_{MODELS[change.kind]._meta.model_name}"))
 
 

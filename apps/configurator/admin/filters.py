@@ -93,14 +93,6 @@ class SettingGroupFilter(DropdownFilter):
         return queryset.filter(**{"pk__in" if queryset.model is Limitation else "limitation__in": linked})
 
 
-class TagFilter(ValueFilter):
-    title = _("tag")
-    parameter_name = "tag"
-
-    def filtered(self, request: HttpRequest, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return queryset.filter(tags__contains=[value])
-
-
 class LinkedFilter(ValueFilter):
     title = _("name of a limitation")
     parameter_name = "limitation"

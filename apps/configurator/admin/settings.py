@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from unfold.decorators import action, display
 
 from apps.accounts.adminbase.display import tags as tag_labels
+from apps.accounts.adminbase.filters import TagFilter
 from apps.accounts.auth.access import actor_of
 from apps.common.config import config
 from apps.common.errors import LunaError
@@ -24,7 +25,6 @@ from apps.configurator.admin.filters import (
     ServiceFilter,
     SettingGroupFilter,
     StateFilter,
-    TagFilter,
     is_changed,
 )
 from apps.configurator.admin.pages import conflict, difference_rows, problem_of, show
