@@ -1,5 +1,6 @@
-"""A real Prometheus scrapes the platform, and a real InfluxDB stores its points. Debian packages both."""
+"""A real Prometheus scrapes the platform, and real servers store its points. Debian packages all of them."""
 
+import json
 import shutil
 import subprocess
 import time
@@ -14,8 +15,9 @@ import yaml
 
 from apps.accounts.models import Account
 from apps.common.config import override_config
+from apps.monitoring.answered import Answered
 from apps.monitoring.config import InfluxMonitoring, ServiceMetrics
-from apps.monitoring.influx import points
+from apps.monitoring.influx import Points, points
 from tests.influx import TOKEN, influx_server
 from tests.platform import Caller, platform
 from tests.ports import free_port
@@ -123,3 +125,31 @@ def test_influxdb_stores_points(tmp_path: Path, owner: Account) -> None:
     assert 0 < first["execution_time"] < 20
     assert len(first["request_id"]) == 47
     assert [(each["route"], each["error_code"]) for each in errors] == [(second["route"], "22002")]
+
+
+@needs("victoria-metrics", "victoria-metrics")
+def test_a_server_of_the_api_of_influxdb_2_stores_points(tmp_path: Path) -> None:
+    """VictoriaMetrics has `/api/v2/write`; it stores a text as 0, so the test above compares fields."""
+    port, log = free_port(), tmp_path / "log"
+    address = f"http://127.0.0.1:{port}"
+    command = ["victoria-metrics", f"-storageDataPath={tmp_path}/data", f"-httpListenAddr=127.0.0.1:{port}"]
+    tags = {"account_id": "none", "route": "GET:/faces/{face_id}", "service": "luna-api", "status_code": "404"}
+
+    def stored() -> list[dict[str, Any]]:
+        httpx.get(f"{address}/internal/force_flush")
+        found = httpx.get(f"{address}/api/v1/export", params={"match[]": '{service="luna-api"}'}).text
+        return sorted(map(json.loads, found.splitlines()), key=lambda each: str(each["metric"]["__name__"]))
+
+    settings = {"send_data_for_monitoring": True, "port": port, "flushing_period": 3600}
+    with running(command, log), override_config(InfluxMonitoring, **settings):
+        until(lambda: httpx.get(f"{address}/health").is_success, log)
+        buffer = Points()
+        buffer.add(Answered(method="GET", route="/6/faces/{face_id}", status=404, duration_s=0.25, error_code=22002))
+        buffer.flush()
+        error, duration, _ = until(stored, log)
+        buffer.close()
+    assert buffer.status() == {"pending": 0, "written": 1, "dropped": 0, "failing": 0}
+    assert error["metric"] == tags | {"__name__": "errors_request_id", "error_code": "22002"}
+    assert duration["metric"] == tags | {"__name__": "requests_execution_time"}
+    assert duration["values"] == [0.25]
+    assert 0 <= time.time() - duration["timestamps"][0] / 1e3 - 0.25 < 3600  # in ms
