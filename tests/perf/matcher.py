@@ -1,7 +1,7 @@
 """`POST /6/matcher/faces` in lists of faces over HTTP, in memory and in the database: run by name.
 
 `LUNA_BENCH_FACES=10000,100000,1000000` chooses the sizes (default: the first two), `LUNA_BENCH_DIMENSION` 128 or 512.
-One client asks two servers in turns, then eight clients ask each of them for `LUNA_BENCH_S` (5) seconds. Top 5 with all
+One client asks each of two servers, then eight clients ask each of them for `LUNA_BENCH_S` (5) seconds. Top 5 with all
 targets; descriptors from `tests/perf/people.py`. The scan is that of the codes alone.
 """
 
@@ -126,10 +126,10 @@ Clients = Mapping[str, Callable[[], Client]]
 
 
 def alone(each: Filled, version: DescriptorVersion, clients: Clients) -> Iterator[Row]:
-    """One client: the servers and the scan of the codes in turns.
+    """One client: the server with lists in memory and the scan of the codes in turns, then the other server.
 
-    A turn is a slice of the probes, whose first `WARM_UP` do not count: a search in the database takes the processor's
-    caches, which the next search in memory would pay for.
+    The servers do not take turns: a search in the database takes the caches of the processor and of PostgreSQL, for
+    which the next search in memory would pay. For the same reason, the first searches of a turn do not count.
     """
     copy = service().copies.get(each.list_id, version.version)
     if copy is None:
@@ -138,26 +138,31 @@ def alone(each: Filled, version: DescriptorVersion, clients: Clients) -> Iterato
     bodies = each.bodies(version)
     scan_ms: list[float] = []
     times: dict[str, list[float]] = {name: [] for name in clients}
-    ends = time.monotonic() + 2 * SECONDS
+    answers: dict[str, list[bytes]] = {name: [] for name in clients}
+
+    def ask(name: str, some: Sequence[bytes]) -> None:
+        for place, body in enumerate(some):
+            started = time.perf_counter()
+            answers[name].append(opened[name].ask("POST", "/6/matcher/faces", body))
+            if place >= WARM_UP:
+                times[name].append((time.perf_counter() - started) * 1e3)
+
+    for start in range(0, PROBES, SLICE):
+        ask(MEMORY, bodies[start : start + SLICE])
+        for place, vector in enumerate(each.probes[start : start + SLICE]):
+            started = time.perf_counter()
+            proposed(copy, vector[None], LIMIT, ANY)
+            if place >= WARM_UP:
+                scan_ms.append((time.perf_counter() - started) * 1e3)
+    ends = time.monotonic() + SECONDS
     for start in range(0, PROBES, SLICE):
         if start and time.monotonic() > ends:
             break
-        answers: dict[str, list[bytes]] = {name: [] for name in clients}
-        for name, client in opened.items():
-            for body in bodies[start : start + SLICE]:
-                started = time.perf_counter()
-                answers[name].append(client.ask("POST", "/6/matcher/faces", body))
-                times[name].append((time.perf_counter() - started) * 1e3)
-            del times[name][-SLICE : WARM_UP - SLICE]
-        if answers[MEMORY] != answers[DATABASE]:
-            raise AssertionError("memory and database disagree")
-        if any(len(orjson.loads(answer)[0]["matches"][0]["result"]) != LIMIT for answer in answers[MEMORY]):
-            raise AssertionError("a search has found too few faces")
-        for vector in each.probes[start : start + SLICE]:
-            started = time.perf_counter()
-            proposed(copy, vector[None], LIMIT, ANY)
-            scan_ms.append((time.perf_counter() - started) * 1e3)
-        del scan_ms[-SLICE : WARM_UP - SLICE]
+        ask(DATABASE, bodies[start : start + SLICE])
+    if any(mine != other for mine, other in zip(answers[MEMORY], answers[DATABASE], strict=False)):
+        raise AssertionError("memory and database disagree")
+    if any(len(orjson.loads(answer)[0]["matches"][0]["result"]) != LIMIT for answer in answers[MEMORY]):
+        raise AssertionError("a search has found too few faces")
     memory, database = times[MEMORY], times[DATABASE]
     scan, title = percentile(scan_ms, 50), f"matcher/faces, list of {each.faces:,} × {version.dimension}"
     for percent in (50, 95):
