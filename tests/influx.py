@@ -58,7 +58,7 @@ def influx_server() -> Iterator[Influx]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             state.requests += 1
-            state.gate.wait(20)
+            state.gate.wait(60)
             body = self.rfile.read(int(self.headers["Content-Length"]))
             where = urlsplit(self.path)
             right = self.headers["Authorization"] == f"Token {TOKEN}"

@@ -1,7 +1,6 @@
 """The publisher while Redis hangs: bounded, in order, and never in the way."""
 
 import threading
-import time
 from uuid import uuid4
 
 import pytest
@@ -17,7 +16,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, list[int]
     released, taken = threading.Event(), list[int]()
 
     def send(notification: Notification) -> None:
-        released.wait(20)
+        released.wait(60)
         if notification.text:  # else it announces dropped ones
             taken.append(int(notification.text[:2]))
 
@@ -35,14 +34,12 @@ def test_what_waits_is_bounded_in_number(
     released, taken = hanging
     monkeypatch.setattr(module, "PENDING_MESSAGES", 10)
     publisher = Publisher()
-    started = time.perf_counter()
     for n in range(30):
         publisher.submit(numbered(n, size_bytes=2))
-    elapsed_s = time.perf_counter() - started
+    assert taken == [], "no call waited for Redis"
     released.set()
-    publisher.drain(10)
+    publisher.drain(60)
 
-    assert elapsed_s < 1
     assert 10 <= len(taken) <= 11  # one may have left the queue before it hung
     assert taken == sorted(taken)
     assert caplog.text.count("Dropped a notification") == 30 - len(taken)

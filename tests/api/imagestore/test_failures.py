@@ -3,6 +3,7 @@
 import os
 import resource
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -124,7 +125,7 @@ def test_a_server_that_dies(client: Client, settings: object) -> None:
         assert (answer.status_code, answer.json()["error_code"]) in ((500, 20008), (503, 20005))
     refused(rest[-1][0], 503, 20005)
     assert rest[-1][0].headers["Retry-After"] == "5"
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 60  # as long as one attempt may last
     assert StoredObject.objects.unscoped().count() == 1
     assert client.head(f"/6/objects/{key}").status_code == 200
 
@@ -142,15 +143,13 @@ def test_a_server_that_never_answers(
     """A read waits `ATTEMPTS` times, a write as long again for its clean-up, however many files it has."""
     monkeypatch.setattr(s3, "READ_TIMEOUT_S", 0.5)
     monkeypatch.setattr(s3, "FAILURES", 99)
-    with deaf_server() as address:
+    attempts: list[socket.socket] = []
+    with deaf_server(held=attempts) as address:
         in_s3(settings, address)
-        started = time.monotonic()
         answers = every_request(client, key)
-        waited_s = time.monotonic() - started
     for answer, _ in answers:
         refused(answer, 500, 20007)
-    pauses_s = 5  # between attempts, up to a second each
-    assert waited_s < (1 + 2 + 2) * s3.ATTEMPTS * 0.5 + pauses_s
+    assert len(attempts) <= (1 + 2 + 2) * s3.ATTEMPTS
     assert StoredObject.objects.unscoped().count() == 1
 
 

@@ -122,7 +122,7 @@ def test_influxdb_stores_points(tmp_path: Path, owner: Account) -> None:
         "account_id": str(owner.pk), "route": "GET:/lists", "service": "luna-api", "status_code": "200",
     }  # fmt: skip
     assert started_ns < first["time"] < second["time"] < time.time_ns()
-    assert 0 < first["execution_time"] < 20
+    assert 0 < first["execution_time"] < 60
     assert len(first["request_id"]) == 47
     assert [(each["route"], each["error_code"]) for each in errors] == [(second["route"], "22002")]
 

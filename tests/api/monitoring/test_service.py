@@ -65,7 +65,7 @@ def test_one_version_everywhere() -> None:
 @pytest.mark.parametrize("path", ["/healthcheck", "/6/healthcheck"])
 def test_healthy(path: str) -> None:
     body = Client().get(path).json()
-    assert body["execution_time"] < 5
+    assert 0 < body["execution_time"] < 60
     assert [(each["name"], each["status"]) for each in body["components"]] == [("database", "ok"), ("redis", "ok")]
 
 

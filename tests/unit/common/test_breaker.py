@@ -6,12 +6,29 @@ from typing import Any
 
 import pytest
 
+from apps.common import breaker as module
 from apps.common.breaker import AwayError, Breaker
 
 
 def breaker(**options: Any) -> Breaker:
     given = {"at_once": 2, "failures": 2, "pause_s": 0.2, "patience_s": 0.2} | options
     return Breaker(is_failure=lambda error: True if isinstance(error, TimeoutError) else None, **given)
+
+
+class Clock:
+    """A clock that only the test moves."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(module, "time", found)
+    return found
 
 
 def call(guarded: Breaker, error: Exception | None = None) -> str:
@@ -26,19 +43,19 @@ def call(guarded: Breaker, error: Exception | None = None) -> str:
     return "done"
 
 
-def test_failures_in_a_row_open_it_and_one_success_closes_it() -> None:
+def test_failures_in_a_row_open_it_and_one_success_closes_it(clock: Clock) -> None:
     guarded = breaker()
     outcomes = [call(guarded, error) for error in (TimeoutError(), None, TimeoutError(), TimeoutError(), None)]
     assert outcomes == ["failed", "done", "failed", "failed", "refused"]
     assert guarded.is_open
-    time.sleep(0.25)
+    clock.now += 0.25
     assert [call(guarded, TimeoutError()), call(guarded)] == ["failed", "refused"]
-    time.sleep(0.25)
+    clock.now += 0.25
     assert [call(guarded), call(guarded)] == ["done", "done"]
     assert not guarded.is_open
 
 
-def test_what_says_nothing_of_the_storage_changes_nothing() -> None:
+def test_what_says_nothing_of_the_storage_changes_nothing(clock: Clock) -> None:
     guarded = breaker()
     assert [call(guarded, ValueError()) for _ in range(5)] == ["failed"] * 5
     assert [call(guarded, error) for error in (TimeoutError(), ValueError(), TimeoutError())] == ["failed"] * 3
@@ -60,11 +77,11 @@ def hold(guarded: Breaker, gate: threading.Event, count: int) -> list[threading.
     return threads
 
 
-def test_after_the_pause_one_goes_first() -> None:
+def test_after_the_pause_one_goes_first(clock: Clock) -> None:
     guarded, gate = breaker(), threading.Event()
     for _ in range(2):
         call(guarded, TimeoutError())
-    time.sleep(0.25)
+    clock.now += 0.25
     (probe,) = hold(guarded, gate, 1)
     assert call(guarded) == "refused"
     gate.set()
@@ -72,24 +89,28 @@ def test_after_the_pause_one_goes_first() -> None:
     assert call(guarded) == "done"
 
 
-def test_nobody_waits_longer_than_patience_for_a_place() -> None:
+def test_nobody_waits_longer_than_patience_for_a_place(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     guarded, gate = breaker(), threading.Event()
     threads = hold(guarded, gate, 2)
-    waited: list[tuple[str, float]] = []
-    for _ in range(2):
-        started = time.monotonic()
-        waited.append((call(guarded), time.monotonic() - started))
+    waited: list[float] = []
+
+    def in_vain(_: object, timeout: float) -> bool:
+        waited.append(timeout)
+        clock.now += timeout
+        return False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(guarded._free, "wait_for", in_vain)
+        assert [call(guarded), call(guarded)] == ["refused", "refused"]
     gate.set()
     for thread in threads:
         thread.join()
-    assert [outcome for outcome, _ in waited] == ["refused", "refused"]
-    assert waited[0][1] == pytest.approx(0.2, abs=0.1)
-    assert waited[1][1] < 0.1  # nothing has moved since
+    assert waited == [pytest.approx(0.2)], "the second call does not wait: nothing has moved since"
     assert call(guarded) == "done"
 
 
 def test_many_go_through_few_places() -> None:
-    guarded = breaker(patience_s=1.0)
+    guarded = breaker(patience_s=30.0)
     outcomes: list[str] = []
 
     def run() -> None:

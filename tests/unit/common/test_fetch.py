@@ -16,6 +16,8 @@ from apps.common.fetch import FetchError, Timeouts, fetch, is_public
 
 
 class Handler(BaseHTTPRequestHandler):
+    gate = threading.Event()
+
     def do_GET(self) -> None:
         getattr(self, f"answer_{self.path.partition('?')[0].strip('/').partition('/')[0]}")()
 
@@ -68,6 +70,12 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Encoding", "gzip")
         self.end_headers()
+
+    def answer_gated(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"x")
+        self.gate.wait(60)
 
     def answer_missing(self) -> None:
         self.send_error(404)
@@ -139,17 +147,13 @@ def test_bad_answers_are_refused(origin: str, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["slow", "slowheaders"])
 def test_the_deadline_spans_the_whole_download(origin: str, path: str) -> None:
-    start = time.monotonic()
-    with pytest.raises(FetchError):
+    with pytest.raises(FetchError, match="ReadTimeout"):  # the whole answer, of 5 s, would raise none
         get(f"{origin}/{path}")
-    assert time.monotonic() - start < 2
 
 
 def test_a_server_without_data_is_left_before_the_deadline(origin: str) -> None:
-    start = time.monotonic()
-    with pytest.raises(FetchError, match="ReadTimeout"):
+    with pytest.raises(FetchError, match="ReadTimeout"):  # the server ends its answer after 2 s
         fetch(f"{origin}/silent", max_bytes=100, timeouts=Timeouts(60, silence_s=0.2), allow_private=True)
-    assert time.monotonic() - start < 1.5
 
 
 def test_a_server_that_accepts_no_connection_is_left_before_the_deadline() -> None:
@@ -167,7 +171,7 @@ def test_a_server_that_accepts_no_connection_is_left_before_the_deadline() -> No
                 timeouts=Timeouts(60, connect_s=0.2),
                 allow_private=True,
             )
-        assert time.monotonic() - start < 1.5
+        assert time.monotonic() - start < 30
 
 
 def answers_of(*addresses: str) -> Callable[..., list[Any]]:
@@ -273,8 +277,8 @@ class TestSend:
 
 
 def test_stream_yields_a_body_while_it_is_received(origin: str) -> None:
-    with fetch_module.stream(f"{origin}/slow", max_bytes=1000, timeouts=Timeouts(5), allow_private=True) as body:
-        started = time.monotonic()
-        assert next(body.chunks)
-        assert time.monotonic() - started < 2  # the whole body takes 5 s
+    with fetch_module.stream(f"{origin}/gated", max_bytes=1000, timeouts=Timeouts(20), allow_private=True) as body:
+        assert next(body.chunks) == b"x"  # the server has not ended the body
+        Handler.gate.set()
+        assert list(body.chunks) == []
     assert body.declared is None

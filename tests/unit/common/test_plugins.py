@@ -54,7 +54,7 @@ class Noting(EventPlugin, BackgroundPlugin):
 
     def run(self, stopped: threading.Event) -> None:
         self.running.set()
-        stopped.wait(10)
+        stopped.wait(20)
         self.seen.append("ran")
 
 
@@ -75,7 +75,7 @@ def directory(tmp_path: Path, configure: Callable[..., None]) -> Path:
 
 
 def wait_for(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.002)
@@ -90,7 +90,7 @@ def test_a_plugin_works_from_its_start_to_its_stop() -> None:
     plugins = active(plugin)
     plugins.start()
     plugins.start()
-    assert plugin.running.wait(5)
+    assert plugin.running.wait(20)
     sent = SentEvent(account_id=ACCOUNT, message={"event": {}})
     plugins.event_sent(sent)
     plugins.answered(point("/6/handlers/{handler_id}/events"))
@@ -164,7 +164,7 @@ def test_a_slow_plugin_loses_its_own_events(monkeypatch: pytest.MonkeyPatch) -> 
 
     class Slow(EventPlugin):
         def on_event(self, event: SentEvent) -> None:
-            release.wait(5)
+            release.wait(20)
 
     fast = Noting()
     plugins = active(Slow(), fast)

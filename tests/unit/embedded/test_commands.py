@@ -127,7 +127,7 @@ def test_a_service_that_is_away_is_named_within_seconds(var: Path, variable: str
         port = server.getsockname()[1]
     start = time.monotonic()
     done = up(var, **{"LUNA_PORT": str(port), variable: url})
-    assert time.monotonic() - start < 60  # it was 180 s; most of this is the start of Python on a busy machine
+    assert time.monotonic() - start < 90  # it was 180 s; most of this is the start of Python on a busy machine
     assert_refused(done, var, variable, "Luna cannot start", *words)
     assert "hidden" not in done.stderr
 

@@ -39,7 +39,7 @@ def test_data_outlives_kill(var: Path) -> None:
             pid = service.running_pid(var)
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
-            assert wait_until(partial(has_ended, pid), 5)
+            assert wait_until(partial(has_ended, pid), 20)
         assert services.start(var) == ["postgres", "redis"]
     assert remembered() == (["0", "1", "2"], ["0", "1", "2"])
 

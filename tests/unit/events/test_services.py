@@ -155,10 +155,10 @@ def test_saving_is_limited_until_its_transaction_ends() -> None:
 
     other = connection.copy()
     try:
-        with other.cursor() as locking, override_config(EventsStorage, save_events_timeout=0.1):
+        with other.cursor() as locking:
             for begun in (False, True):
                 locking.execute("BEGIN; LOCK TABLE events_event IN SHARE MODE")
-                with pytest.raises(LunaError) as raised:
+                with pytest.raises(LunaError) as raised, override_config(EventsStorage, save_events_timeout=0.1):
                     save(begun)
                 assert raised.value.code == 23006
                 locking.execute("ROLLBACK")

@@ -222,7 +222,7 @@ def test_the_cost_is_linear_in_the_size_of_the_file(name: str) -> None:
     started_s = time.thread_time()
     with contextlib.suppress(ValueError):
         metadata_strip(EXPENSIVE[name])
-    assert time.thread_time() - started_s < 5
+    assert time.thread_time() - started_s < 30
 
 
 def test_overlapping_values_are_all_cleared() -> None:

@@ -85,12 +85,12 @@ def test_a_lost_object(account: UUID, prefix: str, s3_address: str) -> None:
 
 
 @contextmanager
-def deaf_server(answer: bytes = b"") -> Iterator[str]:
+def deaf_server(answer: bytes = b"", *, held: list[socket.socket] | None = None) -> Iterator[str]:
     """Takes connections, answers a request with the same bytes, and then, or without any, with nothing more."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        held: list[socket.socket] = []
+        held = [] if held is None else held
 
         def take() -> None:
             try:

@@ -31,7 +31,7 @@ def refusal(check: Any, url: str) -> str:
     start = time.monotonic()
     with pytest.raises(CommandError) as refused:
         check(url)
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 60
     assert SECRET not in str(refused.value)
     return str(refused.value)
 
@@ -51,7 +51,8 @@ def test_no_server_at_all() -> None:
     assert "refused" in words
 
 
-def test_servers_that_hang(silent_port: int) -> None:
+def test_servers_that_hang(silent_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "TIMEOUT_S", 2)  # libpq's shortest
     assert "timeout expired" in refusal(
         command.check_postgres, f"postgresql://me:{SECRET}@127.0.0.1:{silent_port}/luna"
     )

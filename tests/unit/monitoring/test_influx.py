@@ -96,10 +96,10 @@ def test_away(server: Influx, buffer: Points, monkeypatch: pytest.MonkeyPatch, c
     with override_config(InfluxMonitoring, port=free_port()), caplog.at_level(logging.INFO):
         buffer.add(answered())
         buffer.flush()
-        started = time.process_time()
-        for _ in range(1000):
-            buffer.add(answered())
-        assert time.process_time() - started < 0.2
+        with monkeypatch.context() as patched:
+            patched.setattr(influx_module, "write", None)  # a request that writes by itself fails
+            for _ in range(1000):
+                buffer.add(answered())
         buffer.flush()
     assert buffer.status() == {"pending": 101, "written": 0, "dropped": 900, "failing": 1}
     assert len(caplog.messages) == 1
@@ -171,11 +171,10 @@ def test_the_thread_with_a_slow_server(server: Influx, monkeypatch: pytest.Monke
         server.gate.clear()
         buffer.add(answered())
         until(lambda: server.requests == 2)
-        started = time.monotonic()
         for _ in range(1000):
             buffer.add(answered())
         buffer.close()
-        assert time.monotonic() - started < 2
+        assert len(server.points) == 1, "the server has not answered"
         assert buffer.status()["written"] == 1
 
 

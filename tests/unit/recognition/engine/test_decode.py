@@ -2,14 +2,13 @@
 
 import io
 import struct
-import time
 import zlib
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, TiffImagePlugin
+from PIL import Image, ImageFile, ImageOps, TiffImagePlugin
 
 from apps.common.errors import LunaError
 from apps.recognition.engine.decode import Decoded, decode
@@ -180,13 +179,12 @@ def png_header(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [(60_000, 60_000), (2_001, 2_000), (40_000, 1)])
-def test_too_many_pixels_are_refused_before_decoding(size: tuple[int, int]) -> None:
-    started = time.perf_counter()
+def test_too_many_pixels_are_refused_before_decoding(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("a decoder runs"))
     with pytest.raises(LunaError) as caught:
         read(png_header(*size))
     assert caught.value.code == 100012
     assert f"{size[0]}x{size[1]}" in caught.value.detail
-    assert time.perf_counter() - started < 0.1
 
 
 def test_too_many_bytes_are_refused() -> None:

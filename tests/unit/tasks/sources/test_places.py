@@ -1,5 +1,6 @@
 """Directories and file servers: the same files in the same order, and the errors of each."""
 
+import itertools
 import os
 import shutil
 import threading
@@ -35,6 +36,7 @@ from tests.unit.tasks.sources.helpers import FILES, ORDER, read_all, source, wri
 Configure = Callable[..., None]
 KEYS = {"public_access_key": "test", "secret_access_key": "test"}
 LOGIN = {"user": USER, "password": PASSWORD}
+PATIENCE_S = 30  # many times the nominal duration, and half of the shortest one of a fault
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +215,7 @@ def test_silent_servers(kind: str, code: int, configure: Configure, tmp_path: Pa
         place = {"source_type": kind, "host": "127.0.0.1", "port": port, **members}
         started = time.monotonic()
         assert failure(place, tmp_path).code == code
-        assert time.monotonic() - started < 5
+    assert time.monotonic() - started < PATIENCE_S
 
 
 def test_ftp_that_hangs_within_a_listing(configure: Configure, tmp_path: Path) -> None:
@@ -242,7 +244,7 @@ def test_servers_that_hang_after_the_login(
         with pytest.raises(SourceError) as raised:
             list(reader.files(""))
     assert raised.value.code in (code, it.lost)
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < PATIENCE_S
 
 
 def test_s3_that_is_overloaded(places: dict[str, Any], tmp_path: Path) -> None:
@@ -275,12 +277,13 @@ def test_a_listing_is_bounded(
 
 
 @pytest.mark.parametrize("reply", [b"220-x\r\n" * 20_000, b"220 " + b"x" * 9000 + b"\r\n"])
-def test_replies_of_ftp_are_bounded(reply: bytes, tmp_path: Path) -> None:
+def test_replies_of_ftp_are_bounded(reply: bytes, configure: Configure, tmp_path: Path) -> None:
+    configure(Sources, silence_s=60)
     with silent_server(reply) as port:
         place = {"source_type": "ftp", "host": "127.0.0.1", "port": port, "authorization": LOGIN}
         started = time.monotonic()
         assert failure(place, tmp_path).code == errors.FTP_SERVER_UNREACHABLE
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < PATIENCE_S
 
 
 class CancelledError(BaseException):
@@ -288,11 +291,12 @@ class CancelledError(BaseException):
 
 
 @pytest.mark.parametrize("kind", ["ftp", "samba"])
-def test_cancellation_does_not_wait_for_a_silent_server(kind: str, tmp_path: Path) -> None:
-    started = time.monotonic()
+def test_cancellation_does_not_wait_for_a_silent_server(kind: str, configure: Configure, tmp_path: Path) -> None:
+    configure(Sources, silence_s=60)
+    started, checks = time.monotonic(), itertools.count()
 
     def check() -> None:
-        if time.monotonic() - started > 0.5:
+        if next(checks) == 3:
             raise CancelledError
 
     with silent_server() as port:
@@ -300,7 +304,7 @@ def test_cancellation_does_not_wait_for_a_silent_server(kind: str, tmp_path: Pat
         place = {"source_type": kind, "host": "127.0.0.1", "port": port, **members}
         with pytest.raises(CancelledError):
             read_all(place, tmp_path, check=check)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < PATIENCE_S
 
 
 class TestDisk:
