@@ -16,6 +16,7 @@ from apps.common.config import ExternalAddress, Web, config
 from apps.common.errors import LunaError
 
 ANY = "*"
+OPAQUE = "null"  # the origin of sandboxed pages and files
 LOOPBACK_HOSTS = (".localhost", "127.0.0.1", "[::1]")
 MAX_SHOWN_CHARACTERS = 80
 
@@ -28,6 +29,17 @@ def check_host(request: HttpRequest) -> None:
         host = str(request.META.get("HTTP_HOST", ""))[:MAX_SHOWN_CHARACTERS]
         problem = f"header `Host` must be one of `LUNA_ALLOWED_HOSTS`, got {host!r}"
         raise LunaError(errors.INVALID_REQUEST, problem) from None
+
+
+def check_origin(origin: str | None, host: str) -> None:
+    """Reject pages of other origins, which could use credentials that the browser has stored.
+
+    `origin`: the header, which browsers send; None without it. Raises LunaError ACCESS_DENIED.
+    """
+    if origin is None or origin in config(Web).csrf_trusted_origins:
+        return
+    if urlsplit(origin).netloc.lower() != host.lower() or origin == OPAQUE:
+        raise LunaError(errors.ACCESS_DENIED)
 
 
 def listed_hosts() -> tuple[str, ...]:

@@ -301,7 +301,7 @@ def _whole(limitation: Limitation, stored: Any) -> Any:
 
 def _require_free_tags(limitation: Limitation, tags: Sequence[str], besides: Setting | None = None) -> None:
     others = limitation.settings.all() if besides is None else limitation.settings.exclude(pk=besides.pk)
-    taken = {tag for each in others for tag in each.tags}
+    taken = {tag for each in others.filter(tags__overlap=list(tags)) for tag in each.tags} if tags else ()
     for tag in tags:
         if tag in taken:
             raise LunaError(errors.SETTING_EXISTS, limitation.limitation_name, tag)

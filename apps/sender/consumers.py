@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import orjson
@@ -20,11 +19,11 @@ from django.http import HttpRequest, QueryDict
 from apps.accounts.auth.access import require_right
 from apps.accounts.auth.authentication import ACCOUNT_HEADER, log_invoker, principal_of
 from apps.common import errors
-from apps.common.config import QueryParameters, Web, config
+from apps.common.config import QueryParameters, config
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.filters import Filters, SubscriptionSerializer, accepts
-from apps.common.hosts import check_host
+from apps.common.hosts import check_host, check_origin
 from apps.common.networks import parse_address
 from apps.common.parameters import HEADER as UNKNOWN_PARAMETERS
 from apps.common.parameters import unknown_names
@@ -76,15 +75,9 @@ class Handshake:
         check_host(request)
 
     def check_origin(self) -> None:
-        """Reject pages of other origins, which could use credentials stored in the browser. A ticket is not stored.
-
-        Raises LunaError ACCESS_DENIED.
-        """
-        origin = self.headers.get("origin")
-        if self.ticket or origin is None or origin in config(Web).csrf_trusted_origins:
-            return
-        if urlsplit(origin).netloc.lower() != self.headers.get("host", "").lower():
-            raise LunaError(errors.ACCESS_DENIED)
+        """Reject pages of other origins, unless they have a ticket. Raises LunaError ACCESS_DENIED."""
+        if not self.ticket:
+            check_origin(self.headers.get("origin"), self.headers.get("host", ""))
 
     @property
     def ticket(self) -> str:

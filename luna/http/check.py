@@ -2,8 +2,12 @@
 
 from typing import Any, cast
 
+from django.contrib import admin
+from django.contrib.auth import get_user
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.handlers.wsgi import WSGIRequest
 from django.db import close_old_connections
+from django.http import HttpResponse
 from django.urls import Resolver404, resolve
 
 from apps.common import errors
@@ -16,8 +20,8 @@ def check_request(environ: dict[str, Any]) -> None:
     """Refuse a request whose body need not be received.
 
     Raises LunaError INVALID_REQUEST (a host that is not allowed), PAGE_NOT_FOUND, METHOD_NOT_ALLOWED,
-    CREDENTIALS_REQUIRED, PAYLOAD_TOO_LARGE (a page that is no resource of the API), and those of the
-    view's authentication for wrong credentials.
+    CREDENTIALS_REQUIRED, PAYLOAD_TOO_LARGE (a page, without a session of the admin site), and those of the view's
+    authentication for wrong credentials.
     """
     request = WSGIRequest(environ)
     check_host(request)
@@ -26,7 +30,9 @@ def check_request(environ: dict[str, Any]) -> None:
     except Resolver404:
         raise LunaError(errors.PAGE_NOT_FOUND) from None
     if not (isinstance(view, type) and issubclass(view, LunaView)):
-        raise LunaError(errors.PAYLOAD_TOO_LARGE, "pages take no large bodies")
+        if not _may_open_pages(request):
+            raise LunaError(errors.PAYLOAD_TOO_LARGE, "pages take large bodies after a login only")
+        return
     method = str(request.method)
     allowed = methods_of(view)  # type: ignore[arg-type]  # classes are hashable
     if method not in allowed:
@@ -37,3 +43,11 @@ def check_request(environ: dict[str, Any]) -> None:
     [authentication] = cast(Any, view.authentication_classes)
     if authentication().principal(request) is None and not view.is_public(method):
         raise LunaError(errors.CREDENTIALS_REQUIRED)
+
+
+def _may_open_pages(request: Any) -> bool:
+    """Return whether the session of a request is one of the admin site."""
+    close_old_connections()
+    SessionMiddleware(lambda _: HttpResponse()).process_request(request)
+    request.user = get_user(request)
+    return admin.site.has_permission(request)

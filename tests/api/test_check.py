@@ -4,9 +4,12 @@ import http.client
 import json
 
 import pytest
+from django.test import Client
 
+from apps.accounts.choices import AccountType
 from apps.accounts.models import Account
 from apps.common.errors import LunaError
+from luna.http import check
 from luna.http.check import check_request
 from tests.api.helpers import environ
 from tests.factories import make_account
@@ -41,6 +44,20 @@ def test_wrong_credentials_are_refused(path: str) -> None:
     with pytest.raises(LunaError) as caught:
         check_request(environ("POST", path, authorization="Bearer x"))
     assert caught.value.status == 401
+
+
+@pytest.mark.django_db
+def test_large_photographs_of_pages_need_a_login(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "close_old_connections", lambda: None)  # it would close the one of the test
+    for account, is_staff in ((make_account(AccountType.ADMIN), True), (make_account(), False)):
+        client.force_login(account)
+        page = environ("POST", "/admin/workbench/try/photograph/")
+        page["HTTP_COOKIE"] = client.cookies.output(header="", sep=";")
+        if is_staff:
+            check_request(page)
+        else:
+            with pytest.raises(LunaError, match="after a login only"):
+                check_request(page)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -23,7 +23,7 @@ from apps.common import errors
 from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
-from apps.common.hosts import is_listed
+from apps.common.hosts import check_origin, is_listed
 from apps.common.networks import is_within, parse_address
 from apps.common.times import utc_now
 
@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 ACCOUNT_HEADER = "Luna-Account-Id"
 REFUSED = "luna.refused"  # key in request.META: the error of credentials that middleware has checked already
+# Media types that pages may send to any site; browsers ask a site before all others, methods other than POST included.
+FORMS = ("", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
 BASIC_CHALLENGE = "Basic realm='login:password'"
 BEARER_CHALLENGE = "Bearer"
 
@@ -82,13 +84,27 @@ def log_invoker(principal: Principal) -> None:
 
 
 def principal_of_headers(request: HttpRequest | Request) -> Principal | None:
-    """Return the principal of an HTTP request, as `principal_of` does."""
+    """Return the principal of an HTTP request, as `principal_of` does.
+
+    Raises LunaError ACCESS_DENIED for a form of another site's page: the browser adds the password that it has stored.
+    """
+    authorization = request.META.get("HTTP_AUTHORIZATION")
+    if request.method == "POST" and _is_basic(authorization) and _media_type(request) in FORMS:
+        check_origin(request.META.get("HTTP_ORIGIN"), request.get_host())
     return principal_of(
-        authorization=request.META.get("HTTP_AUTHORIZATION"),
+        authorization=authorization,
         account_header=request.META.get("HTTP_LUNA_ACCOUNT_ID"),
         address=remote_address(request),
         host=request.META.get("HTTP_HOST", ""),
     )
+
+
+def _is_basic(authorization: str | None) -> bool:
+    return authorization is not None and authorization.lstrip()[:5].lower() == "basic"
+
+
+def _media_type(request: HttpRequest | Request) -> str:
+    return str(request.META.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
 
 
 def principal_of(

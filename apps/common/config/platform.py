@@ -97,7 +97,7 @@ class Web(Settings):
     )
     csrf_trusted_origins: tuple[str, ...] = setting(
         (),
-        "Other origins whose pages may log in and open websockets.",
+        "Other origins whose pages may log in, send forms to the API, and open websockets.",
         env="LUNA_CSRF_TRUSTED_ORIGINS",
         accepts="a list of origins such as `https://desk.example`",
     )

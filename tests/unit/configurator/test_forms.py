@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils.datastructures import MultiValueDict
 
@@ -73,6 +74,15 @@ WIDE = {
     | {"l9": {"type": "object", "properties": {"x": {"type": "integer"}}}},
     "$ref": "#/$defs/l0",
 }
+NESTED: dict[str, Any] = {"$defs": {"l": {"type": "array", "items": {"$ref": "#/$defs/l"}}}, "$ref": "#/$defs/l"}
+LONG = {
+    "type": "object",
+    "properties": {
+        "rows": {"type": "array", "items": {"type": "object", "properties": {"x": {"type": "integer"}}}},
+        "word": {"enum": [f"w{i}" for i in range(600)]},
+        "last": {"type": "object", "properties": {"y": {"type": "string"}}},
+    },
+}
 OBJECT = {
     "type": "object",
     "required": ["needed"],
@@ -126,11 +136,18 @@ def test_a_form_returns_the_value_that_it_shows(value: Any) -> None:
         (WIDE, {"m0": {"m8": {"m3": {}}}}),
         ({"$ref": "https://elsewhere/schema"}, {"x": 1}),
         ({"$ref": "#/$defs/missing"}, 5),
+        (NESTED, [[[]], []]),
+        ({"type": "object", "properties": {"a": NESTED["$defs"]["l"]}, **NESTED}, [[[]], []]),
+        ({"type": "object", "properties": {f"m{i}": {"type": "integer"} for i in range(1500)}}, {"m9": 1, "m1400": 2}),
+        (LONG, {"rows": [{"x": i} for i in range(150)], "word": "w3", "last": {"y": "z"}}),
+        (LONG, {"rows": [{"x": i} for i in range(350)], "last": {"y": "z"}}),
+        (LONG, {"rows": [{"x": i} for i in range(5000)], "word": "w599", "last": {"y": "z"}}),
     ],
-    ids=range(10),
+    ids=range(16),
 )
 def test_values_that_are_no_simple_objects(schema: Any, value: Any) -> None:
     assert returned(schema, value) == value
+    assert sum(len(texts) for _name, texts in sent(schema, value).lists()) < settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
 
 
 def test_every_default_and_every_change_of_the_platform_is_read_back() -> None:
@@ -153,7 +170,7 @@ def test_invalid_entries_stay_and_name_their_place() -> None:
 
 
 def test_counts_of_rows_are_bounded() -> None:
-    for count, rows in (("3", 3), ("99999", 200), ("-1", 0), ("x", 0), ("999999999", 0)):
+    for count, rows in (("3", 3), ("99999", 384), ("-1", 0), ("x", 0), ("999999999", 0)):
         read = data_of(OBJECT, MultiValueDict({f"{NAME}.rows#count": [count]}), name=NAME)
         assert len(read.value.get("rows", ())) == rows
 

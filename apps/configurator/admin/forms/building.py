@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.adminbase.nodes import Group, Input, Items, Options
 from apps.common.api.parsers import json_decode
 from apps.common.errors import LunaError
-from apps.configurator.admin.forms.parts import Part, Parts, key_of
+from apps.configurator.admin.forms.parts import Part, Parts, key_of, size_of
 
 Texts = Mapping[str, str]
 Posted = MultiValueDict[str, str]
@@ -23,7 +23,6 @@ Posted = MultiValueDict[str, str]
 UNSET: Any = object()
 NULL, EMPTY_LIST, EMPTY_TEXT = "null", "[]", '""'
 COUNT, GIVEN, REST = "#count", "#given", "*"
-MAX_ITEMS = 200
 UNITS = {"_s": "s", "_ms": "ms", "_days": "d", "_hours": "h", "_minutes": "min", "_bytes": "B"}
 
 
@@ -132,9 +131,10 @@ class _Form:
     def node(
         self, part: Part, name: str, label: str, value: Any, default: Any, *, needed: bool
     ) -> Input | Group | Items:
-        if part.kind == "object" and (value is UNSET or isinstance(value, dict)):
+        fits = value is UNSET or isinstance(value, dict if part.kind == "object" else list)
+        if part.kind == "object" and fits and self.parts.take(size_of(part)):
             return self._group(part, name, label, value, default)
-        if part.kind == "items" and (value is UNSET or isinstance(value, list)):
+        if part.kind == "items" and fits and self.parts.take(0 if value is UNSET else len(value)):
             return self._items(part, name, label, value)
         return self._input(part, name, label, value, default, needed=needed)
 
@@ -258,7 +258,7 @@ class _Reading:
         if name in self.posted and part.kind in ("object", "items"):  # shown as JSON, because its value did not fit
             return self._json(name)
         if part.kind == "object":
-            return self._object(part, name, needed=needed)
+            return self._object(part, name, needed=needed) if self.parts.take(size_of(part)) else UNSET
         if part.kind == "items":
             return self._items(part, name, needed=needed)
         if part.kind == "json":
@@ -302,7 +302,8 @@ class _Reading:
 
     def _items(self, part: Part, name: str, *, needed: bool) -> Any:
         count = self.posted.get(f"{name}{COUNT}", "0")
-        number = min(int(count), MAX_ITEMS) if count.isascii() and count.isdigit() and len(count) < 6 else 0
+        number = min(int(count), self.parts.left) if count.isascii() and count.isdigit() and len(count) < 6 else 0
+        self.parts.take(number)
         child = self.parts.item(part)
         rows = [self.read(child, _join(name, str(index)), needed=True) for index in range(number)]
         if not rows:

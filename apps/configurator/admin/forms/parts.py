@@ -7,7 +7,8 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
-MAX_PARTS = 1000  # of a form; the rest is shown as JSON
+MAX_INPUTS = 400  # of a form, which takes a second; Django accepts 1000 fields. The rest is shown as JSON
+MAX_OPTIONS = 500
 UNSAFE = frozenset(".#*")  # they separate names in a form
 SCALARS = {"string": "text", "integer": "number", "number": "number"}
 KEPT = ("description", "title", "default")
@@ -34,20 +35,25 @@ class Parts:
 
     def __init__(self, root: Any) -> None:
         self.root = root
-        self.left = MAX_PARTS
+        self.left = MAX_INPUTS
+
+    def take(self, count: int) -> bool:
+        """Take inputs from those that the form may still have; return False if it has fewer."""
+        is_left = count <= self.left
+        self.left -= count if is_left else 0
+        return is_left
 
     def part(self, schema: Any, references: frozenset[str] = frozenset()) -> Part:
         """Return what a form shows for a schema."""
-        self.left -= 1
         found, references = self._resolved(schema, references)
-        if found is None or self.left < 0:
+        if found is None:
             return Part("json", schema if isinstance(schema, dict) else {})
         found, nullable = _without_null(found)
         if "$ref" in found or "anyOf" in found:  # the alternative of null
             found, references = self._resolved(found, references)
             if found is None:
                 return Part("json", nullable=nullable)
-        kind, options, child = self._kind(found)
+        kind, options, child = self._kind(found, references)
         return Part(kind, found, nullable, options, child, references)
 
     def members(self, part: Part) -> Iterator[tuple[str, Part, bool]]:
@@ -79,10 +85,10 @@ class Parts:
             place = place.get(name) if isinstance(place, dict) else None
         return place
 
-    def _kind(self, schema: Schema) -> tuple[str, tuple[Any, ...], str]:
+    def _kind(self, schema: Schema, references: frozenset[str]) -> tuple[str, tuple[Any, ...], str]:
         """Return kind, options and kind of members."""
         if (options := _options(schema)) is not None:
-            return "choice", options, ""
+            return ("choice", options, "") if len(options) <= MAX_OPTIONS else ("json", (), "")
         kind = schema.get("type")
         if not isinstance(kind, str) or any(name in schema for name in ("anyOf", "oneOf", "allOf", "if", "not")):
             return "json", (), ""
@@ -91,14 +97,14 @@ class Parts:
             safe = isinstance(names, dict) and names and all(map(_is_safe, names))
             return ("object" if safe else "json"), (), ""
         if kind == "array" and "prefixItems" not in schema:
-            return self._array(schema)
+            return self._array(schema, references)
         return SCALARS.get(kind, "json"), (), ""
 
-    def _array(self, schema: Schema) -> tuple[str, tuple[Any, ...], str]:
-        items, _references = self._resolved(schema.get("items"), frozenset())
+    def _array(self, schema: Schema, references: frozenset[str]) -> tuple[str, tuple[Any, ...], str]:
+        items, references = self._resolved(schema.get("items"), references)
         if items is None:
             return "json", (), ""
-        kind, options, _child = self._kind(items)
+        kind, options, _child = self._kind(items, references)
         if kind == "choice":
             return "choices", options, ""
         if kind in SCALARS.values():
@@ -138,3 +144,8 @@ def _without_null(schema: Schema) -> tuple[dict[str, Any], bool]:
 def key_of(value: Any) -> str:
     """Return the text that names an option in a form."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def size_of(part: Part) -> int:
+    """Return the number of inputs of an object, with the one of further members."""
+    return len(part.schema["properties"]) + 1
