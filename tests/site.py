@@ -18,6 +18,15 @@ from apps.accounts.roles import Role
 from apps.accounts.services import account_create, account_update
 from apps.common.descriptors import Descriptor, versions
 from apps.common.times import utc_now
+from apps.configurator.models import Change, Limitation, Setting, SettingGroup
+from apps.configurator.services import (
+    LimitationDraft,
+    SettingDraft,
+    group_create,
+    limitation_create,
+    setting_create,
+    setting_replace,
+)
 from apps.events.models import Event
 from apps.faces.models import Face, List
 from apps.faces.services import face_create, list_create
@@ -41,6 +50,8 @@ from tests.factories import PASSWORD, make_callback, make_event, token_client
 ADMIN = "admin@luna.test"
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7|add:7 }}", "'-alert(1)-'")
 PEOPLE = ("Ada Lovelace", "Grace Hopper", "Alan Turing", "Emmy Noether")
+SETTINGS = ("Queue of the detector", "desk", "routing_key", "detector")
+PAGING, QUEUE = "LUNA_PAGING", "DETECTOR_QUEUE"  # a setting of the platform, and one of another program
 BOX = {"x": 177, "y": 62, "width": 97, "height": 130}
 MODELS = (
     Account, Token, AuditRecord, Face, List, Event, Person, Handler, Verifier, Callback, StoredObject, StoredBucket,
@@ -155,11 +166,13 @@ def make_site(names: tuple[str, ...], login: str, *, owner: Account | None = Non
                     "image_origin": object_address(Bucket.IMAGES, image.object_id),
                 }
             ],
+            body_detections=[{"detection": {"rect": BOX}, "image_origin": f"https://camera.test/{names[2]}"}],
         )
         PersonEvent.objects.create(person=person, event_id=event.event_id)
     people_refresh(owner.pk)
     PersonDecision.objects.create(account=owner, kind="name", people=[person.pk], before={"people": [], "members": []})
     _make_tasks(owner, names)
+    _make_settings(admin, SETTINGS if names == PEOPLE else names)
     return Site(admin, owner, staff, faces, handler, verifier)
 
 
@@ -205,6 +218,33 @@ def _make_tasks(owner: Account, names: tuple[str, ...]) -> None:
     schedule_create(account_id=owner.pk, draft=draft, actor=Actor())
 
 
+def _make_settings(admin: Account, names: tuple[str, ...]) -> None:
+    """Store a setting, a limitation and a group with the texts of clients in every place."""
+    actor = Actor(account_id=admin.pk)
+    text, tag, member, value = (name.replace("/", "").replace("=", "").replace(",", "") for name in names)
+    schema = {
+        "type": "object",
+        "required": [member],
+        "properties": {
+            member: {"type": "string", "description": text},
+            "exchanges": {"type": "array", "items": {"type": "string"}},
+            "rows": {"type": "array", "items": {"type": "object", "properties": {member: {"enum": [value, 1]}}}},
+        },
+    }
+    default = {member: value, "exchanges": [value, text], "rows": [{member: value}, {}]}
+    draft = LimitationDraft(name=QUEUE, schema=schema, services=[tag], default_value=default, description=text)
+    limitation_create(draft=draft, actor=actor)
+    group_create(name=tag, description=text, limitations=[QUEUE, PAGING], actor=actor)
+    copy = SettingDraft(name=QUEUE, value=default | {member: text}, description=text, tags=[tag])
+    setting_create(draft=copy, actor=actor)
+    paging = SettingDraft(name=PAGING, value={"default_page_size": 20}, description=text)
+    setting_replace(setting_id=_default_of(PAGING).pk, draft=paging, actor=actor)
+
+
+def _default_of(name: str) -> Setting:
+    return Setting.objects.get(limitation__limitation_name=name, is_default=True)
+
+
 def admin_pages(site: Site) -> dict[str, str]:
     """Return the pages of models, and those without a model, by name."""
     found = {
@@ -219,6 +259,7 @@ def admin_pages(site: Site) -> dict[str, str]:
         row = model._base_manager.order_by("pk").last()
         found[f"{model._meta.model_name}s"] = reverse(f"admin:{name}_changelist")
         found[str(model._meta.model_name)] = reverse(f"admin:{name}_change", args=(row.pk,))
+    found["account"] = reverse("admin:accounts_account_change", args=(site.owner.pk,))
     for name in ("accounts_account", "faces_list", "tasks_task", "tasks_schedule"):
         found[f"{name.partition('_')[2]}-add"] = reverse(f"admin:{name}_add")
     found["task-gc"] = found["task-add"] + "?type=gc"
@@ -268,6 +309,35 @@ def workbench_pages(site: Site) -> dict[str, str]:
     }
 
 
+def configurator_pages() -> dict[str, str]:
+    """Return the pages of the Configurator by name."""
+    change, copy = Change.objects.latest("pk"), Setting.objects.get(is_default=False)
+    settings, setting = (f"admin:configurator_setting_{name}" for name in ("changelist", "change"))
+    limitation = "admin:configurator_limitation_change"
+    return {
+        "settings": reverse(settings),
+        "settings-none": f"{reverse(settings)}?tag=none",
+        "limitations": reverse("admin:configurator_limitation_changelist") + "?platform__exact=0",
+        "groups": reverse("admin:configurator_settinggroup_changelist"),
+        "history": reverse("admin:configurator_change_changelist"),
+        "setting": reverse(setting, args=(_default_of(PAGING).pk,)),
+        "setting-large": reverse(setting, args=(_default_of("FACE_QUALITY_SETTINGS").pk,)),
+        "setting-other": reverse(setting, args=(copy.pk,)),
+        "setting-environment": reverse(setting, args=(_default_of("LUNA_SERVICES").pk,)),
+        "setting-add": reverse("admin:configurator_setting_add"),
+        "setting-copy": f"{reverse('admin:configurator_setting_add')}?from={copy.pk}",
+        "setting-delete": reverse("admin:configurator_setting_delete", args=(copy.pk,)),
+        "limitation": reverse(limitation, args=(copy.limitation_id,)),
+        "limitation-ours": reverse(limitation, args=(Limitation.objects.get(limitation_name=PAGING).pk,)),
+        "group": reverse("admin:configurator_settinggroup_change", args=(SettingGroup.objects.get().pk,)),
+        "change": reverse("admin:configurator_change_change", args=(change.pk,)),
+        "undo": reverse("admin:configurator_undo", args=(change.pk,)),
+        "dump": reverse("admin:configurator_setting_dump"),
+        "load": reverse("admin:configurator_setting_load"),
+        "processes": reverse("admin:configurator_setting_processes"),
+    }
+
+
 def pages(site: Site) -> dict[str, str]:
     """Return the addresses of all pages by name."""
-    return {**admin_pages(site), **workbench_pages(site)}
+    return {**admin_pages(site), **workbench_pages(site), **configurator_pages()}

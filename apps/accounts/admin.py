@@ -116,7 +116,7 @@ def own_password_change(request: HttpRequest) -> HttpResponseBase:
 
 
 @admin.register(Account)
-class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[misc, type-arg]
+class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[type-arg]
     """Accounts with their roles in this site. Passwords can be set, but are never shown."""
 
     may_add = may_change = True

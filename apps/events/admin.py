@@ -91,7 +91,10 @@ class EventAdmin(PicturesAdmin):
         "account__login",
     )
     id_search_fields = ("event_id", "face_id", "handler_id", "account_id", "top_similar_object_id")
-    search_help_text = _("A part of source, external id, track, user data, label or login; or any id of the event")
+    whole_search_fields = ("source", "external_id", "track_id", "user_data")
+    search_help_text = _(
+        'A part of source, external id, track, user data, label or login; "a whole text" in quotes; or any id of it'
+    )
     date_hierarchy = "create_time"
     ordering = ("-create_time", "-id")
     fieldsets = (

@@ -80,7 +80,10 @@ class FaceAdmin(PicturesAdmin, DeletingAdmin):
     )
     search_fields = ("external_id", "user_data", "account__login")
     id_search_fields = ("face_id", "event_id", "account_id")
-    search_help_text = _("A part of external id, user data or login; or an id of face, event or account")
+    whole_search_fields = ("external_id", "user_data")
+    search_help_text = _(
+        'A part of external id, user data or login; "a whole text" in quotes; or an id of face, event or account'
+    )
     date_hierarchy = "create_time"
     ordering = ("-id",)
     actions = ("choose",)

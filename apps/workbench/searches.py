@@ -12,8 +12,9 @@ from django.utils.translation import gettext_lazy as _lazy
 from psycopg.errors import QueryCanceled
 from rest_framework import serializers
 
-from apps.accounts.adminbase import SEARCH_S, limit_statements
+from apps.accounts.adminbase.lists import SEARCH_S
 from apps.accounts.adminbase.nodes import Group
+from apps.accounts.adminbase.walks import limit_statements
 from apps.common.filters import EventFilterSerializer, Filters, terms
 from apps.common.paging import Page
 from apps.common.scope import Scope

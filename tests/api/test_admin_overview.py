@@ -8,11 +8,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from apps.accounts import adminbase, erasure
+from apps.accounts import erasure
+from apps.accounts.adminbase import lists
 from apps.accounts.models import Account, AuditRecord, Token
 from apps.accounts.roles import Role
 from apps.accounts.services import account_update
 from apps.events.models import Event
+from apps.faces.admin import FaceAdmin
 from apps.faces.attributes import attribute_create
 from apps.faces.models import Face
 from apps.faces.services import face_create, list_create
@@ -91,7 +93,7 @@ def test_a_large_table_shows_an_estimate(site: Client, owner: Account, monkeypat
 def test_the_list_of_a_large_table_shows_an_estimate(
     site: Client, owner: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its pages need neither a count nor the months of all rows. A filtered list is counted."""
+    """Its pages need neither a count nor the months of all rows. A filtered list is counted, if it fits one page."""
     for number in range(5):
         face_create(account_id=owner.pk, draft=FaceDraft(user_data=f"face {number}"))
     with connection.cursor() as cursor:
@@ -99,10 +101,16 @@ def test_the_list_of_a_large_table_shows_an_estimate(
     face_create(account_id=owner.pk, draft=FaceDraft(user_data="visitor"))
     small = site.get("/admin/faces/face/").context["cl"]
     assert (small.result_count, small.date_hierarchy) == (6, "create_time")
-    monkeypatch.setattr(adminbase, "COUNTED_ROWS", 3)
+    monkeypatch.setattr(lists, "COUNTED_ROWS", 3)
     large = site.get("/admin/faces/face/").context["cl"]
-    assert (large.result_count, large.date_hierarchy, len(large.result_list)) == (5, None, 6)
-    assert site.get("/admin/faces/face/?q=visitor").context["cl"].result_count == 1
+    assert (large.count_shown(), large.date_hierarchy, len(large.result_list)) == ("6 faces", None, 6)
+    monkeypatch.setattr(FaceAdmin, "list_per_page", 4)
+    answer = site.get("/admin/faces/face/")
+    large = answer.context["cl"]
+    assert (large.count_shown(), large.date_hierarchy, len(large.result_list)) == ("≈ 5 faces", None, 4)
+    assert "≈ 5 faces" in answer.content.decode()
+    assert site.get("/admin/faces/face/?q=visitor").context["cl"].count_shown() == "1 face"
+    assert site.get("/admin/faces/face/?q=face").context["cl"].count_shown() == "4 faces on this page"
     monkeypatch.setattr(erasure, "COUNTED_ROWS", 3)
     assert erasure.holdings_count(owner.pk)["faces"] == 4, "more than three"
 

@@ -4,6 +4,7 @@ Pages change rows only through the services that the API uses, which write the a
 the permission of its model (`apps.accounts.roles`).
 """
 
+import re
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, ClassVar
@@ -11,12 +12,10 @@ from typing import Any, ClassVar
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import get_fields_from_path
-from django.core.paginator import Paginator
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, transaction
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -25,19 +24,14 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from apps.accounts.adminbase.display import NOTHING, may_view
+from apps.accounts.adminbase.lists import SEARCH_S, LunaList
+from apps.accounts.adminbase.walks import limit_statements
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.parts import PARTS, part_is_on
-from apps.common.rows import COUNTED_ROWS, rows_estimate
 
 View = Callable[..., HttpResponse]
-SEARCH_S = 5  # parts of texts are found by reading all rows: PostgreSQL's core has no index for them
-
-
-def limit_statements(limit: str) -> None:
-    """Set the time limit of each further statement of the transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL statement_timeout TO {limit}")
+QUOTED = re.compile(r'"([^"\0]+)"')
 
 
 def refusals_shown(view: View) -> View:
@@ -55,20 +49,6 @@ def refusals_shown(view: View) -> View:
     return shown
 
 
-class LunaPaginator(Paginator):  # type: ignore[type-arg]
-    """Pages of a list. Of a whole table with more than `COUNTED_ROWS` rows, `count` is PostgreSQL's estimate."""
-
-    object_list: QuerySet[Any]
-
-    @cached_property
-    def count(self) -> int:
-        if not self.object_list.query.where:
-            estimate = rows_estimate(self.object_list.model._meta.db_table)
-            if estimate > COUNTED_ROWS:
-                return estimate
-        return self.object_list.count()
-
-
 class LunaAdmin(ModelAdmin):
     """A page that is read-only by default. Subclasses enable actions, which still need the model's permission.
 
@@ -76,7 +56,7 @@ class LunaAdmin(ModelAdmin):
     """
 
     list_per_page = 50
-    paginator = LunaPaginator
+    list_before_template = "admin/luna/walk.html"
     empty_value_display = NOTHING
     show_full_result_count = False
     show_facets = ShowFacets.NEVER  # counts of each choice would need the whole table
@@ -84,6 +64,7 @@ class LunaAdmin(ModelAdmin):
     list_fullwidth = True
     compressed_fields = True
     id_search_fields: ClassVar[tuple[str, ...]] = ()
+    whole_search_fields: ClassVar[tuple[str, ...]] = ()  # indexed columns that a term in quotes is compared with
     parts: ClassVar[tuple[str, ...]] = ()  # services (`common.parts`) without which the API rejects these rows
 
     may_add: ClassVar[bool] = False
@@ -109,16 +90,23 @@ class LunaAdmin(ModelAdmin):
         chosen = get_fields_from_path(self.model, list_filter[0])[-1].related_model
         return may_view(request.user, chosen)
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LunaList]:
+        return LunaList
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Search a UUID in the indexed id columns, and parts of any other term in the text columns."""
-        wanted = parse_uuid(search_term.strip())
-        if wanted is None or not self.id_search_fields:
+        """Search a UUID or a term in quotes in indexed columns, and parts of any other term in the text columns."""
+        term = search_term.strip()
+        wanted: Any = parse_uuid(term)
+        names = self.id_search_fields
+        if wanted is None and (quoted := QUOTED.fullmatch(term)):
+            wanted, names = quoted[1], self.whole_search_fields
+        if wanted is None or not names:
             found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)
             return found
         condition = Q()
-        for name in self.id_search_fields:
+        for name in names:
             condition |= Q(**{name: wanted})
         return queryset.filter(condition), False
 
@@ -134,8 +122,6 @@ class LunaAdmin(ModelAdmin):
                 response: Any = super().changelist_view(request, context)
                 if "cl" in (getattr(response, "context_data", None) or {}):
                     listed = response.context_data["cl"]
-                    if listed.query or listed.result_count > COUNTED_ROWS:
-                        listed.date_hierarchy = None  # its dates would need the whole search or table again
                     self.rows_shown(request, list(listed.result_list))
                     response.render()  # may query as well
                 if request.GET:

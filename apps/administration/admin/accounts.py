@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from apps.accounts.admin import AccountAdmin
-from apps.accounts.adminbase.display import NOTHING, may_view, number_text, page_named, rows_of
+from apps.accounts.adminbase.display import NOTHING, may_view, number_text, once, page_named, rows_of
 from apps.accounts.models import Account
 from apps.common.paging import Page
 from apps.common.scope import Scope
@@ -41,6 +41,7 @@ class AccountDataAdmin(AccountAdmin):
         return (*super().get_readonly_fields(request, obj), *self.data)
 
     @display(description=_("lists"))
+    @once
     def lists(self, account: Any) -> SafeString:
         if not may_view(account.viewer, List):
             return NOTHING
@@ -51,6 +52,7 @@ class AccountDataAdmin(AccountAdmin):
         return _table(lines, _all("faces_list", account, faces.lists_count(scope=scope, filters={})))
 
     @display(description=_("faces"))
+    @once
     def faces(self, account: Any) -> SafeString:
         if not may_view(account.viewer, Face):
             return NOTHING
@@ -68,6 +70,7 @@ class AccountDataAdmin(AccountAdmin):
         return _table(lines, _all("faces_face", account, faces.faces_count(scope=scope, filters={})))
 
     @display(description=_("tasks"))
+    @once
     def tasks(self, account: Any) -> SafeString:
         if not may_view(account.viewer, Task):
             return NOTHING
