@@ -1,8 +1,9 @@
 """The Celery application. It finds the tasks of each room in the room's module `jobs`."""
 
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, Task
 from celery.signals import beat_init, worker_init, worker_ready, worker_shutdown
 from django.conf import settings
 
@@ -10,7 +11,18 @@ from luna.startup import readable_settings, require_checks
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "luna.settings")
 
-app = Celery("luna")
+
+class Job(Task):
+    """A Celery task, whose executions have spans."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        from apps.monitoring.traces import job_span  # Django is set up now
+
+        with job_span(self.name):
+            return super().__call__(*args, **options)
+
+
+app = Celery("luna", task_cls=Job)
 with readable_settings():
     app.config_from_object(settings, namespace="CELERY", force=True)
 app.autodiscover_tasks(related_name="jobs")

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import pytest
@@ -22,6 +23,9 @@ from luna.embedded import services
 from luna.embedded.addresses import var_dir
 from luna.embedded.processes import EmbeddedError
 from tests.storages import options, s3_server, use_storage
+
+if TYPE_CHECKING:
+    from tests.traces import Exported
 
 # Threads of numeric libraries stall one another on few cores; the engine sets its own number.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -112,6 +116,15 @@ def _own_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Descriptor versions that a test registers end with it."""
     monkeypatch.setattr(versions, "_versions", dict(versions._versions))
     monkeypatch.setattr(versions, "_defaults", dict(versions._defaults))
+
+
+@pytest.fixture
+def exported() -> "Iterator[Exported]":
+    """Traces are on, and spans are kept for the test."""
+    from tests.traces import exporting  # other tests need no OpenTelemetry
+
+    with exporting() as exporter:
+        yield exporter
 
 
 @pytest.fixture(scope="session")

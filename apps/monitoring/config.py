@@ -103,7 +103,7 @@ def _headers_in(text: SecretStr) -> list[str]:
 
 @group("LUNA_TRACING", scope=Scope.START)
 class Tracing(Settings):
-    """Traces of requests and of stages of tasks for OpenTelemetry. They need `requirements-otel.txt`."""
+    """Traces for OpenTelemetry. They need `requirements-otel.txt`."""
 
     enabled: bool = setting(False, "Whether spans are recorded and sent.")
     endpoint: Annotated[str, AfterValidator(_endpoint)] = setting(

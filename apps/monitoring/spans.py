@@ -6,9 +6,9 @@ id, and the number and duration of database statements.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from django.db import connection
 from opentelemetry import trace
@@ -34,6 +34,7 @@ PERIOD_MS = 1000
 TIMEOUT_S = 3.0  # of an export with its retries, and of the last one when the process ends
 OTHER_METHOD = "_OTHER"  # as the semantic conventions name methods that HTTP does not define
 SERVER_ERROR = 500
+Kind: TypeAlias = Literal["SERVER", "CLIENT", "PRODUCER", "CONSUMER"]
 _propagator = TraceContextTextMapPropagator()
 
 
@@ -70,7 +71,7 @@ class Span:
         """Make this the current span of the thread, and count the thread's database statements."""
         statements = Statements()
         try:
-            with connection.execute_wrapper(statements), self._current():
+            with connection.execute_wrapper(statements), self.current():
                 yield
         finally:
             self._span.set_attributes({
@@ -84,11 +85,17 @@ class Span:
             yield
 
     @contextmanager
+    def timed(self) -> Iterator["Span"]:
+        """Make this the current span of the thread, without a count of statements, and end it."""
+        with self._ending(), self.current():
+            yield self
+
+    @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Make a child the current span, and end it."""
         parent = trace.set_span_in_context(self._span, Context())
         child = Span(self._tracer, self._tracer.start_span(name, parent))
-        with child._ending(), child._current():
+        with child.timed():
             yield
 
     def answered(self, *, method: str, route: str, status: int, error_code: int | None, request_id: str) -> None:
@@ -104,11 +111,12 @@ class Span:
         if error_code is not None:
             self._span.set_attribute("luna.error_code", error_code)
         if status >= SERVER_ERROR:
-            self._fail(str(status))
+            self.fail(str(status))
         self._span.end()
 
     @contextmanager
-    def _current(self) -> Iterator[None]:
+    def current(self) -> Iterator[None]:
+        """Make this the current span of the thread or the asyncio task. It does not end."""
         before = current_span.get()
         current_span.set(self)
         try:
@@ -123,12 +131,17 @@ class Span:
             yield
         except BaseException as error:
             if not isinstance(error, LunaError) or error.status >= SERVER_ERROR:
-                self._fail(type(error).__name__)
+                self.fail(type(error).__name__)
             raise
         finally:
             self._span.end()
 
-    def _fail(self, kind: str) -> None:
+    def note(self, name: str, value: int) -> None:
+        """Set an attribute."""
+        self._span.set_attribute(name, value)
+
+    def fail(self, kind: str) -> None:
+        """Mark the span as failed, and set `error.type`."""
         self._span.set_attribute("error.type", kind)
         self._span.set_status(trace.StatusCode.ERROR)
 
@@ -179,13 +192,12 @@ class Tracer:
         self._provider.add_span_processor(self._processor)
         self._tracer = self._provider.get_tracer("luna")
 
-    def begin(self, name: str, *, traceparent: str, task_type: int | None = None) -> Span:
-        """Begin the span of a request, or of a task of a type. A well-formed `traceparent` names its parent."""
+    def begin(
+        self, name: str, *, traceparent: str, kind: Kind = "SERVER", attributes: Mapping[str, int] | None = None
+    ) -> Span:
+        """Begin a span, by default that of a request. A well-formed `traceparent` names its parent."""
         parent = _propagator.extract({"traceparent": traceparent}, Context())
-        if task_type is None:
-            return Span(self._tracer, self._tracer.start_span(name, parent, trace.SpanKind.SERVER))
-        attributes = {"luna.task.type": task_type}
-        return Span(self._tracer, self._tracer.start_span(name, parent, trace.SpanKind.CONSUMER, attributes))
+        return Span(self._tracer, self._tracer.start_span(name, parent, trace.SpanKind[kind], attributes))
 
     def flush(self) -> None:
         """Export all ended spans now."""

@@ -1,4 +1,7 @@
-"""Traces of requests and of stages of tasks, off by default. OpenTelemetry is imported only while they are on."""
+"""Traces of requests, stages of tasks, jobs, callbacks and notifications, off by default.
+
+OpenTelemetry is imported only while they are on.
+"""
 
 import importlib.util
 from contextlib import AbstractContextManager, nullcontext
@@ -11,7 +14,7 @@ from apps.common.process import PerProcess, Status
 from apps.monitoring.config import Tracing
 
 if TYPE_CHECKING:
-    from apps.monitoring.spans import Span, Tracer
+    from apps.monitoring.spans import Kind, Span, Tracer
 
 PACKAGES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 REQUIREMENTS = "requirements-otel.txt"
@@ -35,7 +38,34 @@ def task_span(stage: str, *, traceparent: str | None, task_type: int) -> Abstrac
     """Return a context manager of the span of a task's stage, which continues the trace that created the task."""
     if not config(Tracing).enabled:
         return nullcontext()
-    return tracer().begin(f"task {stage}", traceparent=traceparent or "", task_type=task_type).whole()
+    attributes = {"luna.task.type": task_type}
+    span = tracer().begin(f"task {stage}", traceparent=traceparent or "", kind="CONSUMER", attributes=attributes)
+    return span.whole()
+
+
+def job_span(name: str) -> AbstractContextManager[None]:
+    """Return a context manager of the span of a Celery task, which begins a trace."""
+    if not config(Tracing).enabled:
+        return nullcontext()
+    return tracer().begin(f"job {name}", traceparent="", kind="CONSUMER").whole()
+
+
+def handshake_span(span: RequestSpan) -> AbstractContextManager[None]:
+    """Return a context manager in which the stages of a websocket's handshake belong to a span."""
+    return nullcontext() if span is None else span.current()
+
+
+def message_span(
+    name: str, *, kind: "Kind", traceparent: str | None, **attributes: int
+) -> AbstractContextManager[RequestSpan]:
+    """Return a context manager of the span of a message that was created in a trace; without effect outside of one.
+
+    `traceparent`: the span that created the message. `attributes`: by name after `luna.`.
+    """
+    if not traceparent or not config(Tracing).enabled:
+        return nullcontext()
+    named = {f"luna.{key}": value for key, value in attributes.items()}
+    return tracer().begin(name, traceparent=traceparent, kind=kind, attributes=named).timed()
 
 
 def traces_check(app_configs: object, **kwargs: object) -> list[CheckMessage]:

@@ -30,6 +30,7 @@ from apps.common.parameters import unknown_names
 from apps.common.parts import SENDER, part_check
 from apps.common.redis_client import AWAY, RedisAwayError
 from apps.common.request_id import HEADER, accept_request_id, current_request_id
+from apps.common.tracing import stage_span
 from apps.common.validation import checked_parameters
 from apps.licenses.selectors import license_require
 from apps.sender import selectors
@@ -157,12 +158,14 @@ async def events_socket(scope: Mapping[str, Any], receive: Receive, send: Send) 
     handshake = Handshake.of(scope)
     request_id = accept_request_id(handshake.headers.get(HEADER.lower()))
     current_request_id.set(request_id)  # each connection runs in its own context
+    notes = scope.get("luna.notes", {})  # for the access log
     try:
         subscription, missed = await _subscribe(handshake, scope.get(WRITE))
     except LunaError as error:
+        notes["luna.error_code"] = error.code
         await _deny(scope, send, error, request_id)
         return
-    scope.get("luna.notes", {})["luna.account"] = subscription.session.account_id  # for the access log
+    notes["luna.account"] = subscription.session.account_id
     try:
         headers = {HEADER: request_id}
         if unknown := handshake.unknown_parameters():
@@ -183,7 +186,9 @@ async def _subscribe(handshake: Handshake, write: Write | None) -> tuple[Subscri
     await in_thread(license_require)()
     handshake.check_host()
     handshake.check_origin()
-    listener, last_event_id = await in_thread(handshake.authenticate)(), handshake.last_event_id()
+    with stage_span("authenticate"):
+        listener = await in_thread(handshake.authenticate)()
+    last_event_id = handshake.last_event_id()
     subscription = Subscription(
         listener.session,
         account_id=handshake.account(listener),
@@ -193,7 +198,8 @@ async def _subscribe(handshake: Handshake, write: Write | None) -> tuple[Subscri
         write=write,
     )
     try:
-        await hub().join(subscription)
+        with stage_span("subscribe"):
+            await hub().join(subscription)
     except Exception as error:
         logger.exception("Cannot subscribe a websocket of account %s", subscription.account_id)
         if isinstance(error, (*AWAY, OSError, RedisAwayError)):
@@ -203,7 +209,8 @@ async def _subscribe(handshake: Handshake, write: Write | None) -> tuple[Subscri
         return subscription, ()
     try:
         account_id = subscription.account_id
-        missed = await in_thread(missed_events)(account_id=account_id, last_event_id=last_event_id)
+        with stage_span("missed events"):
+            missed = await in_thread(missed_events)(account_id=account_id, last_event_id=last_event_id)
     except BaseException:
         await hub().leave(subscription)
         raise

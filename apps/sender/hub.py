@@ -4,8 +4,10 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from contextvars import Context
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -16,6 +18,7 @@ from apps.common import errors
 from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.process import PerProcess
+from apps.monitoring.traces import message_span
 from apps.sender import selectors
 from apps.sender.config import Sender
 from apps.sender.frames import Message, Write
@@ -154,6 +157,11 @@ class Subscription:
         return event_id in self._skipped
 
 
+def _own_task(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    """Start a task without the request id and the span of the websocket that happens to need it first."""
+    return asyncio.create_task(work, name=name, context=Context())
+
+
 class _Room:
     """The subscriptions of one account and the task that feeds them."""
 
@@ -171,7 +179,7 @@ class _Room:
         """Subscribe to the channel layer. Raises its errors and REDIS_DISCONNECTED when Redis is not available."""
         layer = get_channel_layer()
         self.channel = await layer.new_channel("sender")
-        self.task = asyncio.create_task(self._pump(), name=f"sender {self.group}")
+        self.task = _own_task(self._pump(), f"sender {self.group}")
         try:
             await layer.group_add(self.group, self.channel)
             await in_mark_thread(marks_send, [self.mark])
@@ -219,11 +227,15 @@ class _Room:
         if not message["facts"]:
             self._lose()
             return
-        facts: Facts = orjson.loads(message["facts"])  # type: ignore[arg-type]
-        notification = Message(str(message["text"]), facts.get("event_id"))
-        for member in tuple(self.members):
-            if member.accepts(facts):
+        parent: Any = message.get("traceparent")
+        with message_span("notification deliver", kind="CONSUMER", traceparent=parent) as span:
+            facts: Facts = orjson.loads(message["facts"])  # type: ignore[arg-type]
+            notification = Message(str(message["text"]), facts.get("event_id"))
+            receivers = [member for member in self.members if member.accepts(facts)]
+            for member in receivers:
                 member.offer(notification)
+            if span is not None:
+                span.note("luna.websockets", len(receivers))
 
     def _follow(self, previous: object, *, last: object) -> None:
         """Close the websockets if the order has events before this message that have not been received."""
@@ -272,8 +284,8 @@ class Hub:
             room.members.add(subscription)
             if not self._watches:
                 self._watches = (
-                    asyncio.create_task(self._watch_credentials(), name="sender credentials"),
-                    asyncio.create_task(self._watch_redis(), name="sender probes"),
+                    _own_task(self._watch_credentials(), "sender credentials"),
+                    _own_task(self._watch_redis(), "sender probes"),
                 )
 
     async def leave(self, subscription: Subscription) -> None:

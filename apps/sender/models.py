@@ -13,7 +13,7 @@ class Callback(AccountOwned):
     `account`: None for a callback of an operator's task. `target`: the JSON of its kind of target, with sealed secrets.
     `server`: a digest of account, kind and `Target.server`.
     `due_time`: when it may be claimed next; a claim moves it to the end of the lease. `expire_time`: when it becomes a
-    dead letter. `object_id`: the event or task that it reports.
+    dead letter. `object_id`: the event or task that it reports. `traceparent`: the span that created it.
     """
 
     account = models.ForeignKey(  # type: ignore[assignment]  # nullable, unlike that of other rows
@@ -34,6 +34,7 @@ class Callback(AccountOwned):
     attempts = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True, default="")
     dead_time = models.DateTimeField(null=True)
+    traceparent = models.CharField(max_length=55, null=True)  # noqa: DJ001 (not traced)
 
     class Meta(AccountOwned.Meta):
         indexes = (

@@ -23,6 +23,7 @@ from apps.common.config import config
 from apps.common.prepared import prepared_cursor
 from apps.common.process import PerProcess, Status
 from apps.common.times import utc_now
+from apps.common.tracing import current_traceparent
 from apps.sender.config import Callbacks
 from apps.sender.delivery.wakeup import wake
 from apps.sender.models import Callback
@@ -34,9 +35,9 @@ CHECK_S = 5.0
 MAX_ACCOUNTS = 10_000
 INSERT = """
 INSERT INTO sender_callback (account_id, callback_id, kind, target, place, server, payload, size, object_id,
-    create_time, due_time, expire_time, attempts, error)
+    traceparent, create_time, due_time, expire_time, attempts, error)
 VALUES """
-ROW = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, now(), now(), now() + %s * interval '1 second', 0, '')"
+ROW = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, now(), now(), now() + %s * interval '1 second', 0, '')"
 BATCH = 1000  # PostgreSQL takes 65,535 parameters
 FULL = """
 SELECT count(*) >= %s OR coalesce(sum(size), 0) >= %s
@@ -68,10 +69,12 @@ def callbacks_create(*, account_id: UUID | None, callbacks: Sequence[NewCallback
     """
     if not callbacks or (account_id is not None and not quota().has_room(account_id, len(callbacks))):
         return
-    total_time_s = config(Callbacks).total_time
+    total_time_s, traceparent = config(Callbacks).total_time, current_traceparent()
     for start in range(0, len(callbacks), BATCH):
         batch = callbacks[start : start + BATCH]
-        parameters = [value for each in batch for value in (account_id, *_values(account_id, each), total_time_s)]
+        parameters = [
+            value for each in batch for value in (account_id, *_values(account_id, each), traceparent, total_time_s)
+        ]
         with prepared_cursor() as cursor:
             cursor.execute(INSERT + ", ".join([ROW] * len(batch)), parameters)
     transaction.on_commit(wake, robust=True)

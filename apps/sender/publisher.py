@@ -13,6 +13,7 @@ from uuid import UUID
 from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.process import PerProcess
+from apps.monitoring.traces import message_span
 from apps.sender.sent import Notification, lost_notification, notification_send
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class Publisher:
     def _run(self) -> None:
         while (notification := self._pending.get()) is not None:
             try:
-                if self._sent(notification):
+                if self._traced(notification):
                     self._announce_dropped()
             finally:
                 with self._lock:
@@ -92,6 +93,13 @@ class Publisher:
                 account_ids, self._dropped = self._dropped, set()
             for account_id in account_ids:
                 self._sent(lost_notification(account_id))
+
+    def _traced(self, notification: Notification) -> bool:
+        with message_span("notification publish", kind="PRODUCER", traceparent=notification.traceparent) as span:
+            sent = self._sent(notification)
+            if span is not None and not sent:
+                span.fail("lost")
+        return sent
 
     def _sent(self, notification: Notification) -> bool:
         """Send a notification, again while Redis is unavailable, and return whether it is sent."""

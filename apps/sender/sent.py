@@ -17,6 +17,7 @@ from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.redis_client import RedisAwayError, client
+from apps.common.tracing import current_traceparent
 from apps.sender.config import Sender
 
 GROUP = "events.{}"
@@ -53,12 +54,16 @@ return redis.call('PUBLISH', ARGV[1], string.sub(ARGV[2], 1, -17) .. (last[1] or
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A message to the websockets of an account: columns of the event and the text to send, both JSON."""
+    """A message to the websockets of an account: columns of the event and the text to send, both JSON.
+
+    `traceparent`: the span that created it.
+    """
 
     account_id: UUID
     event_id: UUID | None
     facts: bytes
     text: str
+    traceparent: str | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -90,7 +95,9 @@ def notification_send(notification: Notification) -> None:
 
 def _send(notification: Notification) -> None:
     event_id = UNORDERED if notification.event_id is None else notification.event_id.bytes
-    message = {"type": EVENT_TYPE, "facts": notification.facts, "text": notification.text}
+    message: dict[str, object] = {"type": EVENT_TYPE, "facts": notification.facts, "text": notification.text}
+    if traceparent := current_traceparent():
+        message["traceparent"] = traceparent
     body = get_channel_layer().serialize({**message, "event_id": event_id, "previous": UNORDERED})
     channel = CHANNEL.format(notification.account_id)
     if notification.event_id is None:

@@ -7,6 +7,7 @@ from uuid import UUID
 import orjson
 
 from apps.common.request_id import HEADER, current_request_id
+from apps.common.tracing import current_traceparent
 from apps.sender.publisher import publisher
 from apps.sender.sent import Notification, event_id_of
 
@@ -31,6 +32,7 @@ def event_publish(*, account_id: UUID, facts: Mapping[str, object], message: Map
     """
     try:
         facts_json, text = orjson.dumps(dict(facts)), orjson.dumps(message_frame(message))
-        publisher().submit(Notification(account_id, event_id_of(message), facts_json, text.decode()))
+        traceparent = current_traceparent()
+        publisher().submit(Notification(account_id, event_id_of(message), facts_json, text.decode(), traceparent))
     except Exception:
         logger.exception("Cannot publish an event of account %s", account_id)

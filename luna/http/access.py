@@ -18,8 +18,11 @@ from apps.common.plugins.contract import Point
 from apps.common.plugins.services import plugins
 from apps.common.request_id import current_request_id
 from apps.common.times import utc_now
+from apps.common.tracing import current_span
 from apps.monitoring.answered import Answered
 from apps.monitoring.observers import is_observed, observe
+from apps.monitoring.traces import handshake_span, request_span
+from luna.http.environ import header
 
 logger = logging.getLogger("luna.access")
 
@@ -27,7 +30,9 @@ ROUTE, ACCOUNT = "luna.route", "luna.account"  # keys in the WSGI environment
 HANDLER = "luna.handler_id"  # as well, of an event generation
 NOTED = (ROUTE, ACCOUNT, HANDLER)
 ERROR_CODE = "luna.error_code"  # key in the notes of a request
-NOTES = "luna.notes"  # key in the scope of a websocket: a dict that the application fills with `ACCOUNT`
+NOTES = (
+    "luna.notes"  # key in the scope of a websocket: a dict that the application fills with `ACCOUNT` and `ERROR_CODE`
+)
 NONE = "-"
 CLIENT_LEFT_STATUS = 499  # as in nginx: the client closed the connection before the response
 STATIC = "/static/"
@@ -127,7 +132,8 @@ def template(route: str) -> str:
 class LoggedWebsockets:
     """An ASGI application for websockets that writes an access line when the connection ends.
 
-    The status is 101 for an accepted handshake, else that of the rejection. `routes`: the known paths.
+    The status is 101 for an accepted handshake, else that of the rejection. Traces have a span of the handshake alone:
+    a connection may last for days. `routes`: the known paths.
     """
 
     def __init__(self, application: Any, *, routes: Container[str]) -> None:
@@ -137,6 +143,17 @@ class LoggedWebsockets:
         started_s = time.perf_counter()
         notes: dict[str, Any] = {ROUTE: scope["path"] if scope["path"] in self.routes else NONE}
         status = CLIENT_LEFT_STATUS
+        span = request_span(header(scope, b"traceparent"))
+
+        def end_span() -> None:
+            nonlocal span
+            if span is not None:
+                span.answered(
+                    method="GET", route=notes[ROUTE], status=status, error_code=notes.get(ERROR_CODE),
+                    request_id=current_request_id.get(),
+                )  # fmt: skip
+                span = None
+                current_span.set(None)
 
         async def observed(message: dict[str, Any]) -> None:
             nonlocal status
@@ -146,9 +163,12 @@ class LoggedWebsockets:
                 status = message["status"]
             elif message["type"] == "websocket.close" and status == CLIENT_LEFT_STATUS:
                 status = 403
+            end_span()
             await send(message)
 
         try:
-            await self.application({**scope, NOTES: notes}, receive, observed)
+            with handshake_span(span):
+                await self.application({**scope, NOTES: notes}, receive, observed)
         finally:
+            end_span()
             write_access(method="WS", path=scope["path"], status=status, started_s=started_s, notes=notes)

@@ -5,12 +5,14 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
 from apps.common.breaker import AwayError, Breaker
 from apps.common.config import config
+from apps.monitoring.traces import message_span
 from apps.sender.config import Callbacks
 from apps.sender.delivery import queue
 from apps.sender.delivery.queue import Claimed, Failed
@@ -54,7 +56,7 @@ class Courier:
     def attempt(self, claimed: Claimed) -> Attempt:
         """Deliver one callback. Never raises."""
         try:
-            with self._breaker(claimed.server).guard():
+            with _span(claimed), self._breaker(claimed.server).guard():
                 TARGETS[claimed.kind].unpacked(claimed.target).deliver(claimed.callback_id, claimed.payload)
         except TransientError as error:
             # A target cannot delay a retry by more than the longest delay of our own.
@@ -135,6 +137,13 @@ class Courier:
                 )
             self._breakers[server].at_once = at_once  # the setting may have changed
             return self._breakers[server]
+
+
+def _span(claimed: Claimed) -> AbstractContextManager[object]:
+    """Return the span of an attempt, in the trace that created the callback."""
+    return message_span(
+        f"callback {claimed.kind}", kind="CLIENT", traceparent=claimed.traceparent, attempt=claimed.attempts
+    )
 
 
 def _take(counter: Counter[K], key: K) -> None:

@@ -56,7 +56,7 @@ SET attempts = attempts + 1,
     due_time = now() + (coalesce((target->>'timeout_s')::float8, %(longest_s)s) + %(margin_s)s) * interval '1 second'
 FROM chosen WHERE taken.id = chosen.id
 RETURNING taken.id, taken.callback_id, taken.account_id, taken.server, taken.kind, taken.target, taken.place,
-    taken.payload, taken.attempts
+    taken.payload, taken.attempts, taken.traceparent
 """
 TARGET_COLUMN = 5  # of the rows of CLAIM
 # `attempts` identifies the lease: a worker that outlived it does not overwrite the result of the next one.
@@ -95,6 +95,7 @@ class Claimed:
     place: str
     payload: str
     attempts: int  # this one included
+    traceparent: str | None = None  # the span that created the callback
 
 
 @dataclass(frozen=True, slots=True)

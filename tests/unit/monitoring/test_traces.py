@@ -17,7 +17,6 @@ import pytest
 from django.core.checks.registry import registry
 from django.db import connection
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
 from apps.accounts.models import Account
@@ -31,6 +30,7 @@ from apps.monitoring import traces
 from apps.monitoring.config import Tracing
 from apps.monitoring.spans import Tracer, exporter_of
 from apps.monitoring.traces import request_span, task_span, tracer, traces_check
+from luna.celery import app
 from luna.embedded.addresses import CHECKOUT
 from luna.http import access
 from luna.http.application import WSGIPool
@@ -38,31 +38,12 @@ from luna.http.limits import Limits
 from tests.factories import make_account
 from tests.ports import free_port
 from tests.tasks import installed, make_task, run_all
+from tests.traces import PARENT, TRACE, TRACEPARENT, Exported, ids
 from tests.unit.tasks.types import Numbers
 
-TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
 REQUEST = "1795727647,8ecc7686-24ee-4c9d-9a58-3d2c5a7e9b11"
 ROUTE = "/6/faces/{face_id}"
 SECRET = "8ecc7686-0000-4c9d-9a58-3d2c5a7e9b11"
-
-
-class Exported(InMemorySpanExporter):
-    """Keeps the spans of the tracer."""
-
-    def spans(self) -> list[Any]:
-        """Return the spans in the order of their ends; the types of `ReadableSpan` have None and unions everywhere."""
-        tracer().flush()
-        return [*self.get_finished_spans()]
-
-
-@pytest.fixture
-def exported() -> Iterator[Exported]:
-    exporter = Exported()
-    tracer.replace(Tracer(exporter, service_name="luna", ratio=1.0))
-    with override_config(Tracing, enabled=True):
-        yield exporter
-        tracer.close()
 
 
 def ask(application: Callable[..., Any], *, method: str = "GET", traceparent: str = "") -> None:
@@ -98,12 +79,6 @@ def answering(status: str = "200 OK", work: Callable[[], object] = dict) -> Call
         return [b""]
 
     return application
-
-
-def ids(span: Any) -> tuple[str, str, str | None]:
-    """Return the ids of trace and span, and that of the parent."""
-    parent = None if span.parent is None else f"{span.parent.span_id:016x}"
-    return f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}", parent
 
 
 def test_a_request_with_nested_stages(exported: Exported) -> None:
@@ -372,3 +347,16 @@ def test_a_collector_that_is_away_delays_no_request(monkeypatch: pytest.MonkeyPa
 
 def test_exporter_of_settings() -> None:
     exporter_of(config(Tracing)).shutdown()
+
+
+@pytest.mark.django_db
+def test_a_job_begins_a_trace(exported: Exported) -> None:
+    @app.task(name="test.count")
+    def count() -> int:
+        return Account.objects.count()
+
+    assert count.apply().get() == 0  # as a worker executes it
+    app.tasks.unregister("test.count")
+    (span,) = exported.spans()
+    assert (span.name, span.parent, span.kind) == ("job test.count", None, SpanKind.CONSUMER)
+    assert span.attributes["luna.database.statements"] == 1
