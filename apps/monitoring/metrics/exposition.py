@@ -17,6 +17,7 @@ from apps.common.config import config
 from apps.common.errors import LunaError
 from apps.common.hosts import is_loopback
 from apps.monitoring.config import ServiceMetrics
+from apps.monitoring.metrics.files import reading
 from apps.monitoring.metrics.requests import DIRECTORY
 from apps.monitoring.metrics.sources import sources
 from apps.monitoring.metrics.statuses import status_families
@@ -39,9 +40,12 @@ class _All(Collector):
 
 
 def _metrics() -> Iterable[Metric]:
-    directory = os.environ[DIRECTORY]
-    if Path(directory).is_dir():
-        yield from MultiProcessCollector(CollectorRegistry(), path=directory).collect()  # type: ignore[no-untyped-call]
+    directory = Path(os.environ[DIRECTORY])
+    if directory.is_dir():
+        collector = MultiProcessCollector(CollectorRegistry(), path=str(directory))  # type: ignore[no-untyped-call]
+        with reading(directory):
+            found = [*collector.collect()]  # type: ignore[no-untyped-call]
+        yield from found
     yield from status_families()
     yield from sources.families()
 

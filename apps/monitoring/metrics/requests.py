@@ -1,8 +1,8 @@
 """Counters and histogram of requests, with the names, labels and buckets of LUNA PLATFORM.
 
 Each process counts in files of its own, in the directory `PROMETHEUS_MULTIPROC_DIR`; `/metrics` adds the files. A
-process that ends leaves its counts, so that no sum decreases. Counts in Redis would decrease, and Prometheus would take
-this for a restart of all counters.
+process that ends leaves its counts, so that no sum decreases, and the next process that starts merges them. Counts in
+Redis would decrease, and Prometheus would take this for a restart of all counters.
 """
 
 import os
@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from apps.common.errors import CATALOGUE
 from apps.common.process import PerProcess
 from apps.monitoring.answered import UNKNOWN, WEBSOCKET, Answered, path_label
+from apps.monitoring.metrics.files import merge_dead
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # of prometheus_client, which reads it at its import
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
@@ -24,7 +25,9 @@ class RequestMetrics:
     """The metrics of requests of this process."""
 
     def __init__(self) -> None:
-        Path(os.environ[DIRECTORY]).mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory = Path(os.environ[DIRECTORY])
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        merge_dead(directory)
         registry = CollectorRegistry()
         self._requests = Counter("request_count", "Counter of requests", ("path", "status_code"), registry=registry)
         self._errors = Counter("request_errors", "Counter of request errors", ("error_code", "path"), registry=registry)
