@@ -1,13 +1,14 @@
 """Masks for texts that leave the installation: secrets, ids and addresses of people, and encoded pictures."""
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from pydantic import SecretBytes, SecretStr
 
@@ -17,11 +18,14 @@ MASK = "**********"
 SHORTEST = 4  # characters of a secret; a shorter one would mask ordinary words
 # A password in a URL within a text that is no secret as a whole.
 URL_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]+@")
-_CREDENTIALS = re.compile(r"(?i)\b(basic|bearer|token)(\s+)[A-Za-z0-9._~+/=-]{12,}")
+_CREDENTIALS = re.compile(r"(?i)\b(basic|bearer|token|digest)(\s+)[A-Za-z0-9._~+/=-]{12,}")
+_JWT = re.compile(r"\beyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?")
+_COOKIE = re.compile(r"""(?i)(\bcookie["']?\s*[:=]\s*["']?)[^\s"';}]+(;\s*[^\s"';}]+)*""")
 # `password=…`, and the member of a JSON object, whose quotes stay.
 _NAMED = re.compile(
-    r"""(?i)(\w*(?:password|passwd|secret|token|api_?key)["']?\s*(?::|=(?!=))\s*)"""
-    r"""(?:(")[^"]*"|(')[^']*'|(?!(?:true|false|null|[\d.]+)\b)[^\s,;{}\[\]"']+)"""
+    r"""(?i)(\w*(?:password|passwd|pwd|passphrase|secret|salt|token|(?:api|access|private|secret)[_-]?key)(?:_old)?"""
+    r"""["']?\s*(?::|=(?!=))\s*)"""
+    r"""(?:(")(?:[^"\\]|\\.)*"|(')(?:[^'\\]|\\.)*'|(?!(?:true|false|null|[\d.]+)\b)[^\s,;{}\[\]"']+)"""
 )
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
@@ -43,7 +47,8 @@ class Masker:
         if self._secrets is not None:
             text = self._secrets.sub(MASK, text)
         text = URL_PASSWORD.sub(rf"\1:{MASK}@", text)
-        text = _PRIVATE_KEY.sub(MASK, text)
+        text = _JWT.sub(MASK, _PRIVATE_KEY.sub(MASK, text))
+        text = _COOKIE.sub(rf"\1{MASK}", text)
         return _NAMED.sub(_without_value, _CREDENTIALS.sub(rf"\1\2{MASK}", text))
 
     def all(self, text: str) -> str:
@@ -83,11 +88,21 @@ def _content(path: Path) -> str:
 
 
 def _parts(secret: str) -> Iterator[str]:
-    """Yield a secret, and the password of a URL as it is written and as it is read."""
+    """Yield a secret, and the password of a URL as it is written and as it is read, in each of `_writings`."""
     found = [secret]
     with suppress(ValueError):
         found += [password := urlsplit(secret).password or "", unquote(password)]
-    yield from (each for each in found if len(each) >= SHORTEST)
+    for each in found:
+        if len(each) >= SHORTEST:
+            yield from _writings(each)
+
+
+def _writings(secret: str) -> Iterator[str]:
+    """Yield a secret as logs may contain it: plain, in JSON, in Python's notation and in a URL."""
+    yield secret
+    for quoted in (json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(secret)):
+        yield quoted[1:-1]
+    yield from (quote(secret), quote(secret, safe=""), quote_plus(secret))
 
 
 def masked(value: Any) -> Any:

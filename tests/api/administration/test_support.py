@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 from uuid import uuid4
 
 import pytest
@@ -14,7 +15,7 @@ from django.core.management import CommandError, call_command
 from pydantic import SecretStr
 
 from apps.accounts.models import Account
-from apps.administration import support
+from apps.administration import masking, support
 from apps.administration.masking import MASK, Masker, secrets_known
 from apps.administration.support import bundle_write
 from apps.common.config import GROUPS, Directories, Logger, Services, config, door, override_config
@@ -119,6 +120,9 @@ def test_masks() -> None:
         "https://ada:hidden-word@host/x", "Authorization: Basic YWRhOmhpZGRlbg==", "Bearer hidden-word.abc",
         "password=hidden-word", '"password": "hidden-word"', "{'api_key': 'hidden-word'}", "token = hidden-word, x",
         "-----BEGIN EC PRIVATE KEY-----\nhidden-word\n-----END EC PRIVATE KEY-----",
+        "FERNET_PASSPHRASE=hidden-word", "X-Api-Key: hidden-word", "aws_secret_access_key = hidden-word",
+        r'"password": "a \" hidden-word"', "Cookie: a=1; luna_session=hidden-word", "SALT_OLD=hidden-word",
+        "jwt eyJhbGciOiJIUzI1NiJ9.hidden-word.abc",
     ):  # fmt: skip
         masked = masker.all(secret)
         assert [each for each in ("hidden-word", "YWRh") if each in masked] == []
@@ -126,6 +130,20 @@ def test_masks() -> None:
     for plain in ('{"token": null, "by_password": true}', '{"secret": {"a": 1}}', '"a-token==1.0",', "luna_tasks 3.0"):
         assert masker.all(plain) == plain
     assert json.loads(masker.all('{"password": "a b", "x": 1}')) == {"password": MASK, "x": 1}
+
+
+def test_secrets_are_masked_as_logs_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = 'a"b\\c ü%/d'
+    monkeypatch.setattr(masking, "secrets_known", lambda: masking._parts(secret))
+    masker = Masker()
+    for written in (
+        secret,
+        json.dumps(secret),
+        json.dumps(secret, ensure_ascii=False),
+        repr(secret),
+        quote_plus(secret),
+    ):
+        assert masker.secrets(f"x {written} y") in (f"x {MASK} y", f'x "{MASK}" y', f"x '{MASK}' y")
 
 
 def test_what_is_away_is_named(logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
