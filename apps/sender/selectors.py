@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+
 from apps.accounts.auth.authentication import is_trusted
 from apps.accounts.auth.principal import Principal
 from apps.accounts.config import Logins
@@ -17,14 +20,15 @@ from apps.common.times import utc_now
 class Session:
     """The account and token that opened a websocket. `digest` changes when their credentials or rights change.
 
-    `verified` is False for a `Luna-Account-Id`. `site`: opened by a page of the admin site, whose permission decides.
+    `verified` is False for a `Luna-Account-Id`. `site`: the key of the admin site's session whose page opened it; the
+    session and a permission decide then. Empty otherwise.
     """
 
     account_id: UUID
     token_id: UUID | None
     verified: bool
     digest: str
-    site: bool = False
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +53,18 @@ def listener_of(principal: Principal) -> Listener | None:
     return next((Listener(session, principal.sees_all_accounts) for session in sessions), None)
 
 
-def site_listener_of(user: Any) -> Listener:
+def site_listener_of(user: Any, session_key: str) -> Listener:
     """Return a user of the admin site as a listener to all accounts, whose events the site shows to the user.
 
-    The permission to view events is checked again while the websocket is open.
+    Session and permission to view events are checked again while the websocket is open.
     """
-    return Listener(Session(user.pk, None, True, _account_digest(user), site=True), sees_all_accounts=True)
+    return Listener(Session(user.pk, None, True, _account_digest(user), site=session_key), sees_all_accounts=True)
 
 
 def valid_sessions(*, sessions: Collection[Session]) -> set[Session]:
     """Return the sessions whose account and token are valid and unchanged.
 
-    Two queries, and up to three for each user of the site.
+    Two queries, up to three for each user of the site, and one for each session of the site.
     """
     keys = {(session.account_id, session.token_id, session.verified) for session in sessions}
     current = _current_sessions(keys)
@@ -69,8 +73,13 @@ def valid_sessions(*, sessions: Collection[Session]) -> set[Session]:
     return {
         each
         for each in sessions
-        if replace(each, site=False) in current and (not each.site or each.account_id in viewers)
+        if replace(each, site="") in current and (not each.site or (each.account_id in viewers and _is_logged_in(each)))
     }
+
+
+def _is_logged_in(session: Session) -> bool:
+    """Return whether the session of the admin site has neither ended nor expired."""
+    return str(SessionStore(session.site).load().get(SESSION_KEY)) == str(session.account_id)
 
 
 def _may_view_events(account_id: UUID) -> bool:

@@ -170,7 +170,7 @@ def _joined(value: Any) -> str:
 def wall_ticket(request: HttpRequest) -> HttpResponse:
     """Answer with a ticket that opens one websocket with the events of the chosen account."""
     account = account_chosen(request)
-    ticket = ticket_create(listener=site_listener_of(request.user))
+    ticket = ticket_create(listener=site_listener_of(request.user, str(request.session.session_key)))
     return JsonResponse({"ticket": ticket, "account_id": str(account.pk)})
 
 

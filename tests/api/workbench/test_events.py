@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -168,6 +169,23 @@ def test_a_ticket_of_the_wall_ends_with_the_role(desk: Client, operator: Account
     assert valid_sessions(sessions=[listener.session]) == {listener.session}
     account_update(account=operator, roles=[])
     assert valid_sessions(sessions=[listener.session]) == set()
+
+
+@pytest.mark.parametrize("end", ["logout", "expiry"])
+def test_the_wall_ends_with_the_session_of_its_page(desk: Client, operator: Account, end: str) -> None:
+    other = Client()
+    other.force_login(operator)
+    walls = {}
+    for client in (desk, other):
+        found = ticket_redeem(ticket=client.post(reverse("workbench:wall_ticket")).json()["ticket"])
+        assert found is not None
+        walls[client] = found.session
+    assert valid_sessions(sessions=walls.values()) == set(walls.values())
+    if end == "logout":
+        desk.post(reverse("admin:logout"))
+    else:
+        Session.objects.filter(pk=desk.session.session_key).update(expire_date=utc_now())
+    assert valid_sessions(sessions=walls.values()) == {walls[other]}
 
 
 def test_the_wall_needs_the_permission(db: None) -> None:
