@@ -262,7 +262,8 @@ class TaskAdmin(DeletingAdmin):
         """Answer with the progress of tasks as HTML by id. Requires the permission to view tasks."""
         if not may_view(request.user, Task):
             raise PermissionDenied
-        ids = [int(text) for text in request.GET.get("ids", "").split(",") if text.isdigit() and len(text) < 19]
+        texts = request.GET.get("ids", "").split(",")
+        ids = [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 19]
         tasks = Task.objects.unscoped().filter(task_id__in=ids[:100])
         stops = may_stop(request.user)
         return JsonResponse({str(task.pk): status_shown(task, may_stop=stops) for task in tasks})

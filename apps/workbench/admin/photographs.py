@@ -22,7 +22,7 @@ from apps.common.parts import HANDLERS
 from apps.faces.models import List
 from apps.handlers.config import HandlersLimits
 from apps.handlers.types import GeneratedEvent
-from apps.imagestore.admin import Picture, thumbnail
+from apps.imagestore.admin import BOX, Picture, thumbnail
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import pictures_view
 from apps.matching.types import Match
@@ -36,7 +36,6 @@ from apps.workbench.photographs import Enrolled, photograph_refusal, photograph_
 FACES_VIEW, FACES_ADD = "faces.view_face", "faces.add_face"
 LISTS_SHOWN = 500
 THRESHOLD = 0.8  # docs/similarity.md: two false matches or fewer in 1,000 comparisons of adults
-MAX_PIXEL = 1_000_000  # of a coordinate of a box
 
 
 @page(FACES_VIEW, parts=(HANDLERS,))
@@ -60,7 +59,10 @@ def try_photograph(request: HttpRequest) -> HttpResponse:
     """Answer with the card of one photograph: boxes, estimations, matches, and forms that enrol its faces."""
     account = account_of_form(request)
     try:
-        (image,) = _images(request)
+        images = _images(request)
+        if len(images) > 1:
+            raise WorkbenchError(_("The page is incomplete. Load it again."))
+        image = images[0]
         run = photograph_try(
             principal=principal_of(account),
             image=image,
@@ -153,10 +155,9 @@ def _box(request: HttpRequest) -> tuple[Rect, ...]:
     text = request.POST.get("box", "")
     if not text:
         return ()
-    parts = text.split(",")
-    if len(parts) != 4 or not all(part.lstrip("-").isdigit() and abs(int(part)) < MAX_PIXEL for part in parts):
+    if not BOX.fullmatch(text):
         raise WorkbenchError(_("The page is incomplete. Load it again."))
-    return (Rect(*map(int, parts)),)
+    return (Rect(*map(int, text.split(","))),)
 
 
 def _matches(event: GeneratedEvent) -> tuple[Match, ...]:

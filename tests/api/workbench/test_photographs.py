@@ -75,6 +75,12 @@ def test_one_face_of_a_group_is_enrolled(desk: Client, operator: Account) -> Non
     assert Face.objects.for_account(operator.pk).get().user_data == "Grace Hopper"
 
 
+def test_forms_that_no_page_sends_are_refused(desk: Client, operator: Account) -> None:
+    for box in ("1,2,3", "--1,1,1,1", "²,1,1,1", "9999999999,1,1,1"):
+        assert "incomplete" in send(desk, "try_photograph", operator, ("a.jpg", b"x"), box=box)
+    assert "incomplete" in send(desk, "try_photograph", operator, ("a.jpg", b"x"), ("b.jpg", b"x"))
+
+
 def test_photographs_of_one_person(desk: Client, operator: Account) -> None:
     """Those that cannot be used are named; the others are stored."""
     files = [("good.jpg", astronaut()), ("broken.jpg", astronaut()[:500]), ("empty.jpg", nobody())]
