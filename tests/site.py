@@ -193,6 +193,7 @@ def _policies(staff: List, label: str) -> dict[str, Any]:
 
 def _make_tasks(owner: Account, names: tuple[str, ...]) -> None:
     """Create tasks of every status, with an error and a schedule."""
+    policy = {"task_callbacks": [{"type": "http", "url": f"https://desk.test/{names[1]}"}], "subtask_callbacks": []}
     now, content = utc_now(), {"objects_type": "events", "filters": {"user_data": names[0]}}
     for number, status in enumerate(TaskStatus):
         task = Task.objects.create(
@@ -207,6 +208,7 @@ def _make_tasks(owner: Account, names: tuple[str, ...]) -> None:
             count_task_parts_done=1200 * number,
             count_task_parts_all=9000,
             count_errors=number,
+            notification_policy=policy,
         )
         Subtask.objects.create(task=task, subtask_status=status, create_time=now, parts_all=9000)
     TaskError.objects.create(
@@ -215,7 +217,9 @@ def _make_tasks(owner: Account, names: tuple[str, ...]) -> None:
     draft = ScheduleDraft(
         task_type=task_types()[TaskKind.CLUSTERING], content=content, trigger="0 9 1,15 * 1", description=names[3]
     )
-    schedule_create(account_id=owner.pk, draft=draft, actor=Actor())
+    schedule = schedule_create(account_id=owner.pk, draft=draft, actor=Actor())
+    schedule.notification_policy = policy
+    schedule.save()
 
 
 def _make_settings(admin: Account, names: tuple[str, ...]) -> None:
