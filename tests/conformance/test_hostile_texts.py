@@ -37,6 +37,7 @@ NOT_OF_CLIENTS = {
     "monitoring": "words of the platform",
     "people.PersonDecision": "numbers of rows, and words of the platform",
     "sender.Callback.kind": "a word of the platform",
+    "sender.Callback.traceparent": "digits",
     "tasks.Schedule.trigger_timezone": "a word of the platform",
     "tasks.Schedule.time_zone": "a name of the database of time zones",
     "tasks.Subtask": "no page reads it",
