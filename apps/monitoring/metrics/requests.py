@@ -9,14 +9,14 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, values
 
 from apps.common.errors import CATALOGUE
 from apps.common.process import PerProcess
 from apps.monitoring.answered import UNKNOWN, WEBSOCKET, Answered, path_label
 from apps.monitoring.metrics.files import merge_dead
 
-DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # of prometheus_client, which reads it at its import
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # of prometheus_client
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
            7.5, 10.0)  # fmt: skip
 
@@ -28,6 +28,9 @@ class RequestMetrics:
         directory = Path(os.environ[DIRECTORY])
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         merge_dead(directory)
+        # The package chooses at its import, and a web process imports it before the settings name the directory.
+        if not values.ValueClass._multiprocess:
+            values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
         registry = CollectorRegistry()
         self._requests = Counter("request_count", "Counter of requests", ("path", "status_code"), registry=registry)
         self._errors = Counter("request_errors", "Counter of request errors", ("error_code", "path"), registry=registry)

@@ -144,12 +144,17 @@ class TestRequests:
         labels = {"path": "GET:/lists", "status_code": "200"}
         before = value(scraped(), "request_count_total", **labels)
         code = (
+            "import luna.web\n"  # imports prometheus_client before the settings name the directory
+            "import django; django.setup()\n"
             "from apps.monitoring.answered import Answered\n"
             "from apps.monitoring.metrics.requests import request_metrics\n"
             "for _ in range(3): request_metrics().count("
             "Answered(method='GET', route='/6/lists', status=200, duration_s=0.1))"
         )
-        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # it has ended when metrics are read
+        environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "luna.settings"}
+        del environment["PROMETHEUS_MULTIPROC_DIR"]
+        command = [sys.executable, "-c", code]
+        subprocess.run(command, env=environment, check=True, timeout=60)  # it has ended when metrics are read
         count("GET", "/6/lists", 200)
         assert value(scraped(), "request_count_total", **labels) - before == 4
 
