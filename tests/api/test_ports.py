@@ -14,6 +14,7 @@ pytestmark = pytest.mark.django_db
 PORT = 5010
 PATHS = ("/version", "/healthcheck", "/6/faces", "/admin/login/", "/docs/errors", "/", "/6/features")
 EVERYTHING = [200, 200, 403, 200, 200, 200, 200]
+APIS = {"admin": 4, "configurator": 1, "sender": 1}
 ANSWERS = {
     "admin": [200, 200, 404, 200, 200, 302, 404],
     "configurator": [200, 200, 404, 200, 200, 302, 404],
@@ -32,6 +33,8 @@ def test_a_port_has_the_resources_of_its_service_only(configure: Callable[..., N
     assert answers(PORT) == ANSWERS[service]
     assert answers(5000) == EVERYTHING, "the main port keeps all resources"
     assert Client().get("/6/faces", SERVER_PORT=str(PORT)).json()["error_code"] == 12013
+    version = {"major": 5, "minor": 67, "patch": 0}
+    assert Client().get("/version", SERVER_PORT=str(PORT)).json() == {"Version": {"api": APIS[service], **version}}
 
 
 def test_all_services_have_ports_at_the_same_time(configure: Callable[..., None]) -> None:

@@ -1,6 +1,6 @@
 """Views of accounts, lists, faces and the system information."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
@@ -28,9 +28,8 @@ from apps.administration.system_info import FILE_HEADERS, SystemInfoJson, system
 from apps.common import errors
 from apps.common.addresses import address
 from apps.common.api.responses import created, created_serializer
-from apps.common.api.views import LunaView, path_uuid
+from apps.common.api.views import path_uuid
 from apps.common.errors import LunaError
-from apps.common.json_types import Example
 from apps.common.paging import Page
 from apps.common.validation import checked_body, checked_query
 from apps.faces import selectors as faces
@@ -39,25 +38,15 @@ from apps.faces.api.views.faces import FaceView
 from apps.faces.models import List
 from apps.faces.shapes import FACE_TARGETS, face_shape, list_shape, targets_check
 from apps.faces.types import ListRow
-from apps.monitoring.api.views import HealthView
-from apps.monitoring.service_versions import admin_versions
+from apps.monitoring.api.views import HealthView, ServiceVersionView
+from apps.monitoring.service_versions import ADMIN_API_VERSION
 
 DONE = OpenApiResponse(description="Done.")
 AccountCreated = created_serializer("account_id")
-AdminVersionJson = Annotated[
-    dict[str, dict[str, int]],
-    "The version of the service.",
-    Example({"Version": {"api": 4, "major": 5, "minor": 67, "patch": 0}}),
-]
 
 
-class AdminVersionView(LunaView):
-    public = True
-    licensed = False
-
-    @extend_schema(summary="Version of Admin", responses={200: AdminVersionJson})
-    def get(self, request: Request) -> Response:
-        return Response(admin_versions())
+class AdminVersionView(ServiceVersionView):
+    api = ADMIN_API_VERSION
 
 
 class AdminHealthView(HealthView):

@@ -13,7 +13,7 @@ from apps.common import errors
 from apps.common.addresses import address
 from apps.common.api.responses import created
 from apps.common.errors import LunaError
-from apps.common.validation import checked_body, checked_query
+from apps.common.validation import checked_body, checked_data, checked_query
 from apps.configurator import selectors, services
 from apps.configurator.api.serializers import (
     UNLINK,
@@ -155,7 +155,7 @@ class LimitationView(AdministratorView):
 
     @extend_schema(summary="Create a limitation", request=LimitationBody, responses={201: LimitationJson})
     def put(self, request: Request, limitation_name: str) -> Response:
-        name = SettingBody().fields["name"].run_validation(limitation_name)
+        name = checked_data(LimitationPatch, {"limitation_name": limitation_name})["limitation_name"]
         body = checked_body(LimitationBody, request)
         limitation = services.limitation_create(
             draft=LimitationDraft(

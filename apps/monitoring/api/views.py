@@ -20,7 +20,7 @@ from apps.common.validation import checked_query
 from apps.monitoring.features import features
 from apps.monitoring.health import CheckResult, checks
 from apps.monitoring.metrics.exposition import exposition, require_reader
-from apps.monitoring.service_versions import versions
+from apps.monitoring.service_versions import SERVICE_API_VERSION, service_version, versions
 
 
 class HealthQuery(serializers.Serializer[Any]):
@@ -64,6 +64,25 @@ class VersionView(LunaView):
     )
     def get(self, request: Request) -> Response:
         return Response(versions())
+
+
+ServiceVersionJson = Annotated[
+    dict[str, dict[str, int]],
+    "The version of the service.",
+    Example({"Version": {"api": 4, "major": 5, "minor": 67, "patch": 0}}),
+]
+
+
+class ServiceVersionView(LunaView):
+    """Version of a service with its own port. `api`: the version of its paths."""
+
+    public = True
+    licensed = False
+    api = SERVICE_API_VERSION
+
+    @extend_schema(summary="Version of the service", responses={200: ServiceVersionJson})
+    def get(self, request: Request) -> Response:
+        return Response(service_version(self.api))
 
 
 class FeaturesSerializer(serializers.Serializer[Any]):

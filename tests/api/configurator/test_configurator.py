@@ -113,6 +113,7 @@ def test_connections_are_checked(client: Client, listening: int) -> None:
 
 def test_limitations(client: Client) -> None:
     path = "/1/settings/limitations/DETECTOR_QUEUE"
+    assert "Path: 'limitation_name'" in client.put(f"{path}{'X' * 128}", QUEUE, JSON).json()["detail"]
     assert client.put(path, QUEUE, JSON).status_code == 201
     assert code(client.put(path, QUEUE, JSON)) == (409, 27007)
     assert default_of(client, "DETECTOR_QUEUE")["value"] == {"key": "detector"}
