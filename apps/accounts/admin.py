@@ -134,6 +134,7 @@ class AccountAdmin(DeletingAdmin, UserAdmin):  # type: ignore[type-arg]
     search_help_text = _("Login, description or account id")
     date_hierarchy = "create_time"
     ordering = ("-create_time",)
+    actions_row = ("delete_row",)
     filter_horizontal = ()
     readonly_fields = ("account_id", "create_time", "last_update_time", "last_login")
     fieldsets = (

@@ -47,6 +47,8 @@ def _rows(feature: Feature, found: FeatureState) -> list[tuple[str, Any]]:
     rows.append((_("%s: limit") % name, _("unlimited") if found.limit is None else number_text(found.limit)))
     if found.rate is not None:
         rows.append((_("%s: used") % name, f"{number_text(found.used or 0)} ({number_text(found.rate, 1)} %)"))
+    if feature is Feature.FACES and found.left is not None:
+        rows.append((_("%s: limit not exceeded") % name, _("yes") if (found.rate or 0) <= 100 else _("no")))
     if found.left is not None:
         rows.append((_("%s: left") % name, number_text(found.left)))
     return rows

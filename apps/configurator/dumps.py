@@ -44,7 +44,7 @@ class DumpError(Exception):
 
 @dataclass(slots=True)
 class Loaded:
-    """The result of a load: names of what was written, and of settings that have no counterpart."""
+    """The result of a load: names of what was written, and of settings and members without a counterpart."""
 
     limitations: list[str] = field(default_factory=list)
     settings: list[str] = field(default_factory=list)
@@ -96,8 +96,8 @@ def load(content: Any, *, seen: int | None = None, actor: Actor | None = None) -
     `seen`: the version of the settings that the operator has seen; raises ChangedSinceError if it is another one now.
 
     Limitations of other software replace those of the same name. Limitations of the platform are never changed:
-    values of a dump of another version must fit the present schemas. Settings of LUNA PLATFORM that the platform has
-    not are skipped. Raises DumpError with all problems; then nothing has changed.
+    values of a dump of another version must fit the present schemas. Settings and members of LUNA PLATFORM that the
+    platform cannot store are skipped. Raises DumpError with all problems; then nothing has changed.
     """
     parts = _checked(content)
     result, problems = Loaded(), list[Problem]()
@@ -177,10 +177,14 @@ def _setting(each: Json, result: Loaded, actor: Actor | None) -> None:
         return
     if group is not None and not group.stored:
         return  # the environment of each installation sets it
+    value = each["value"]
+    if group is not None:
+        value, skipped = platform.without_foreign(group, value)
+        result.skipped += skipped
     limitation = selectors.limitation_get(name)
     found = list(limitation.settings.filter(**({"tags__overlap": tags} if tags else {"is_default": True})))
     description = each.get("description", found[0].description if found else "")
-    draft = SettingDraft(name=name, value=each["value"], description=_text(description or ""), tags=tags)
+    draft = SettingDraft(name=name, value=value, description=_text(description or ""), tags=tags)
     if found:
         services.setting_replace(setting_id=found[0].pk, draft=draft, actor=actor)
     else:

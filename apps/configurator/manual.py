@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -36,7 +36,7 @@ class Parameter:
 
 def parameters() -> Iterator[Parameter]:
     """Yield all parameters. One with both a setting and a reason has the setting if the platform has it."""
-    known = {f"{group.name}.{'.'.join(variable.path)}" for group in GROUPS.values() for variable in group.variables}
+    known = _known()
     for service, sections in _FACTS["services"].items():
         for section, content in sections.items():
             members = _FACTS["sections"][content] if isinstance(content, str) else content
@@ -45,6 +45,21 @@ def parameters() -> Iterator[Parameter]:
                 if setting and reason:
                     setting, reason = (setting, "") if setting in known else ("", reason)
                 yield Parameter(service, section, name, setting, reason)
+
+
+def _known() -> set[str]:
+    return {f"{group.name}.{'.'.join(variable.path)}" for group in GROUPS.values() for variable in group.variables}
+
+
+@cache
+def members_elsewhere() -> Mapping[str, frozenset[tuple[str, ...]]]:
+    """Return what the values of LUNA PLATFORM have and our groups of the same names lack, as paths by group."""
+    known, found = _known(), dict[str, set[tuple[str, ...]]]()
+    for parameter in parameters():
+        path = tuple(parameter.name.split(" > "))
+        if ".".join((parameter.section, *path)) not in known:
+            found.setdefault(parameter.section, set()).add(path)
+    return {name: frozenset(paths) for name, paths in found.items()}
 
 
 @cache

@@ -1,7 +1,8 @@
 """The platform's own limitations: the groups of the settings door, as schemas and values in JSON, without secrets."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 from apps.common import errors
@@ -9,7 +10,7 @@ from apps.common.config import GROUPS, Group, Scope, SettingsError, loaded
 from apps.common.config.environment import variables_set
 from apps.common.errors import LunaError
 from apps.configurator.choices import NAME_LENGTH, Effect
-from apps.configurator.manual import OWN_SERVICE, services_by_group
+from apps.configurator.manual import OWN_SERVICE, manual_sections, members_elsewhere, services_by_group
 
 Json = dict[str, Any]
 
@@ -111,6 +112,31 @@ def secrets_of(group: Group) -> dict[str, bool]:
     """Return the variable of each secret of a group, and whether the environment of this process sets it."""
     given = {variable.path for variable, _name in variables_set(group, os.environ)}
     return {each.names[0]: each.path in given for each in group.variables if each.secret}
+
+
+def without_foreign(group: Group, value: Any) -> tuple[Any, list[str]]:
+    """Return a value of LUNA PLATFORM without the members that a group of the same name cannot store, and their names.
+
+    These are members that the group lacks, and secrets. Members that neither platform has stay, so that they are
+    refused.
+    """
+    if group.name not in manual_sections() or not isinstance(value, dict):
+        return value, []
+    kept = deepcopy(value)
+    paths = sorted({*members_elsewhere().get(group.name, ()), *_secrets(group)})
+    return kept, [" > ".join((group.name, *path)) for path in paths if _removed(kept, path)]
+
+
+def _removed(value: Any, path: Sequence[str]) -> bool:
+    """Remove a member, and sections that it leaves empty. Return whether it was present."""
+    first, *rest = path
+    if not isinstance(value, dict) or first not in value:
+        return False
+    if rest and not _removed(value[first], rest):
+        return False
+    if not rest or value[first] == {}:
+        del value[first]
+    return True
 
 
 def in_use(group: Group, stored: Mapping[str, Any]) -> Json:

@@ -147,7 +147,7 @@ def _consume(license: License, count: int, limit: int, key: str) -> bool:
             )
     left = limit - liveness_used(license)
     if left <= LIVENESS_NOTICE:
-        _log("liveness", f"License: {left} liveness transactions are left of {limit}.")
+        _log("liveness" if left else "liveness consumed", f"License: {left} liveness transactions are left of {limit}.")
     return True
 
 
@@ -212,8 +212,9 @@ def faces_allow(described: int) -> None:
             )
         _faces.added += described
         text = faces_notice(_faces.total, limit)
+        exceeded = _faces.total > limit
     if text:
-        _log("faces", text)
+        _log("faces exceeded" if exceeded else "faces", text)
 
 
 _logged_at: dict[str, float] = {}

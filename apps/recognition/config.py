@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, WithJsonSchema, create_model, model_validator
+from pydantic import Field, WithJsonSchema, create_model, field_validator, model_validator
 
 from apps.common.config import Scope, Section, Settings, group, setting
 from apps.recognition.switches import SWITCHES, variable
@@ -16,7 +16,7 @@ class Runtime(Settings):
         "cpu",
         "Device of the networks. The start fails if a CUDA device is not present.",
         env="LUNA_DEVICE",
-        accepts="cpu, cuda or cuda:N",
+        accepts="cpu, cuda or cuda:N; gpu is cuda",
         pattern=r"^(cpu|cuda(:[0-9]{1,3})?)$",
     )
     num_threads: int = setting(
@@ -52,6 +52,11 @@ class Runtime(Settings):
         "are never rotated. Runs up to four detections if no face is certainly upright.",
         env="LUNA_AUTO_ROTATION",
     )
+
+    @field_validator("global_device_class", mode="before")
+    @classmethod
+    def _named_as_in_luna_platform(cls, value: object) -> object:
+        return "cuda" if value == "gpu" else value
 
     @model_validator(mode="after")
     def _one_place(self) -> "Runtime":

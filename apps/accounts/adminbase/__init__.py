@@ -19,9 +19,11 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from psycopg.errors import QueryCanceled
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import action
 
 from apps.accounts.adminbase.display import NOTHING, may_view
 from apps.accounts.adminbase.lists import SEARCH_S, LunaList
@@ -163,9 +165,18 @@ class LunaAdmin(ModelAdmin):
 
 
 class DeletingAdmin(LunaAdmin):
-    """A page with deletion of single or selected rows, by `delete_rows`."""
+    """A page with deletion of single or selected rows, by `delete_rows`.
+
+    `actions_row = ("delete_row",)` adds a button to each row of the list.
+    """
 
     may_delete = True
+
+    @action(description=gettext_lazy("Delete"), url_path="delete-row", permissions=("delete",))
+    def delete_row(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Lead to the page that asks for the confirmation."""
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_delete"
+        return HttpResponseRedirect(reverse(name, args=(object_id,)))
 
     def delete_rows(self, request: HttpRequest, rows: list[Any]) -> None:
         """Delete rows with the room's service, which writes the audit lines. Raises LunaError."""

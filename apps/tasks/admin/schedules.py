@@ -53,7 +53,7 @@ class ScheduleAdmin(DeletingAdmin):
     may_add = may_change = True
 
     form = NewScheduleForm
-    list_display = ("name", "account", "trigger", "time_zone", "state", "next_run_at", "history", "controls")
+    list_display = ("name", "type_words", "account", "trigger", "time_zone", "state", "next_run_at", "history", "controls")
     list_select_related = ("account",)
     list_filter = (
         ("account", AutocompleteSelectFilter),
@@ -69,6 +69,7 @@ class ScheduleAdmin(DeletingAdmin):
              "create_time", "last_update_time")  # fmt: skip
     actions = ("start", "stop")
     actions_list = ("new_gc", "new_extraction")
+    actions_row = ("delete_row",)
 
     def form_of(self, request: HttpRequest, obj: Schedule | None) -> type[NewScheduleForm]:
         """Return the form of a page."""
@@ -88,9 +89,9 @@ class ScheduleAdmin(DeletingAdmin):
 
     @display(description=_("schedule"), header=True, ordering="schedule_id")
     def name(self, schedule: Schedule) -> list[str]:
-        return [f"{schedule.schedule_id} · {type_name(schedule.task_type)}", schedule.description or "—"]
+        return [str(schedule.schedule_id), schedule.description or "—"]
 
-    @display(description=_("type"))
+    @display(description=_("type"), ordering="task_type")
     def type_words(self, schedule: Schedule) -> str:
         return type_name(schedule.task_type)
 

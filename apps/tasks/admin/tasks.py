@@ -82,7 +82,7 @@ class TaskAdmin(DeletingAdmin):
     may_add = True
 
     form = NewTaskForm
-    list_display = ("name", "account", "status", "parts_done", "parts_all", "errors_found", "create_time",
+    list_display = ("name", "type_words", "account", "status", "parts_done", "parts_all", "errors_found", "create_time",
                     "updated", "end_time")  # fmt: skip
     list_select_related = ("account",)
     list_filter = (
@@ -102,6 +102,7 @@ class TaskAdmin(DeletingAdmin):
              "end_time")  # fmt: skip
     actions = ("cancel",)
     actions_list = ("new_gc", "new_extraction")
+    actions_row = ("delete_row",)
 
     class Media:
         js = ("luna/tasks.js",)
@@ -123,9 +124,9 @@ class TaskAdmin(DeletingAdmin):
 
     @display(description=_("task"), header=True, ordering="task_id")
     def name(self, task: Task) -> list[str]:
-        return [f"{task.task_id} · {type_name(task.task_type)}", task.description or "—"]
+        return [str(task.task_id), task.description or "—"]
 
-    @display(description=_("type"))
+    @display(description=_("type"), ordering="task_type")
     def type_words(self, task: Task) -> str:
         return type_name(task.task_type)
 

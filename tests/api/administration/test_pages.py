@@ -87,6 +87,7 @@ def test_a_limited_licence(site: Client, owner: Account) -> None:
     facts = dict(re.findall(r'<th scope="row">([^<]+)</th><td>([^<]*)</td>', shown))
     assert facts["Faces with attributes: limit"] == "200"
     assert facts["Faces with attributes: used"] == "3 (1.5 %)"
+    assert facts["Faces with attributes: limit not exceeded"] == "yes"
     assert facts["Faces with attributes: left"] == "197"
     assert facts["ISO checks"] == "not available"
     assert facts["Licensee"] == license.licensee

@@ -248,10 +248,28 @@ def test_settings_of_luna_platform_are_skipped_and_named(client: Client, tmp_pat
             {"name": "LUNA_FACES_DB", "value": {"db_password": "luna"}, "tags": []},
             {"name": "LUNA_REMOTE_SDK_ACTIVE_PLUGINS", "value": ["plugin_1"], "description": "", "tags": []},
             {"name": "ATTRIBUTES_STORAGE_POLICY", "value": {"default_ttl": 60, "max_ttl": 600}, "tags": []},
+            {"name": "INFLUX_MONITORING", "value": {"host": "influx", "token": "hidden"}, "tags": []},
+            {
+                "name": "LUNA_REMOTE_SDK_FACE_DETECTOR_SETTINGS",
+                "value": {
+                    "runtime_settings": {"device_class": "gpu", "num_threads": 4},
+                    "estimator_settings": {"min_face_size": 40, "redetect_tensor_size": 80},
+                },
+                "tags": [],
+            },
         ],
     }
     printed = loaded(tmp_path / "dump.json", content)
-    assert "Loaded 1 settings" in printed
+    assert "Loaded 3 settings" in printed
+    assert "INFLUX_MONITORING > token" in printed
+    assert "LUNA_REMOTE_SDK_FACE_DETECTOR_SETTINGS > estimator_settings > redetect_tensor_size" in printed
+    assert "hidden" not in printed
+    assert default_of(client, "INFLUX_MONITORING")["value"]["host"] == "influx"
+    faces = default_of(client, "LUNA_REMOTE_SDK_FACE_DETECTOR_SETTINGS")["value"]
+    assert faces["estimator_settings"]["min_face_size"] == 40
+    typing_error = {"settings": [{"name": "INFLUX_MONITORING", "value": {"tokens": "hidden"}, "tags": []}]}
+    with pytest.raises(CommandError, match="tokens is not a setting"):
+        loaded(tmp_path / "wrong.json", typing_error)
     assert "LUNA_FACES_DB, LUNA_REMOTE_SDK_ACTIVE_PLUGINS" in printed
     assert default_of(client, "ATTRIBUTES_STORAGE_POLICY")["value"] == {"default_ttl": 60, "max_ttl": 600}
 

@@ -209,6 +209,9 @@ def test_lists_lead_to_the_forms_and_are_sorted_and_filtered(site: Client, owner
     shown = site.get(page(Task, "changelist") + query).content.decode()
     assert page(Task, "change", done.pk) in shown
     assert page(Task, "change", waiting.pk) not in shown
+    button = page(Task, "delete_row", done.pk)
+    assert button in shown
+    assert site.get(button).headers["Location"] == page(Task, "delete", done.pk)
 
 
 def test_a_task_is_stopped_by_its_button(site: Client, owner: Account) -> None:

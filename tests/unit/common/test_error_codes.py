@@ -22,6 +22,16 @@ def test_every_explained_code_is_explained_wholly() -> None:
     assert all(bool(row.when) == bool(row.remedy) and not (row.when and row.unused) for row in CATALOGUE.values())
 
 
+def test_every_code_is_raised_and_explained_or_has_a_reason() -> None:
+    """A code without either says nothing to a client that knows it from LUNA PLATFORM."""
+    root = PAGE.parent.parent
+    source = "".join(path.read_text(encoding="utf-8") for part in ("apps", "luna") for path in root.glob(f"{part}/**/*.py"))
+    named = set(re.findall(r"\berrors\.([A-Z][A-Z0-9_]+)\b", source))
+    rows = [row for row in CATALOGUE.values() if row.code]
+    assert [row.code for row in rows if not row.when and not row.unused] == []
+    assert [row.code for row in rows if row.when and row.name not in named] == []
+
+
 def test_every_explained_code_is_on_the_page() -> None:
     """`link` of an error leads to the code's row."""
     page = errors_page()

@@ -258,6 +258,13 @@ def test_the_limit_of_faces(
     assert (text in caplog.text) if text else not caplog.text
 
 
+def test_the_notice_of_the_limit_follows_the_one_before_it(stored_faces: list[int], caplog: Any) -> None:
+    with licensed(make_license({Feature.FACES: counted(10)})), caplog.at_level(logging.WARNING):
+        for _ in range(11):
+            faces_allow(1)
+    assert ["almost reached" in each.message for each in caplog.records] == [True, False]
+
+
 def test_faces_of_this_process_count_at_once_and_deleted_ones_before_a_refusal(stored_faces: list[int]) -> None:
     with licensed(make_license({Feature.FACES: counted(10)})):
         for _ in range(11):

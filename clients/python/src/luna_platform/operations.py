@@ -1694,7 +1694,7 @@ class Operations(ABC):
     def get_admin_version(
         self,
     ) -> dict[str, dict[str, int]]:
-        """Version of Admin
+        """Version of the service
 
         `GET /4/version`
         """
