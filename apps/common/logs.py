@@ -2,7 +2,6 @@
 
 import logging
 import textwrap
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,15 +45,22 @@ _ESCAPES_OF_LINES = {code: escape for code, escape in _ESCAPES.items() if chr(co
 
 
 class TextFormatter(logging.Formatter):
-    """Formats a message as one line without control characters.
+    """Formats a message as one line without control characters, as LUNA PLATFORM does.
 
+    `[number date] LEVEL: service request-id: text`. The number is the process id; the text begins with the logger.
     Lines of a traceback follow it, indented, or with `multiline` False on the same line. Times are local or in UTC.
     """
 
-    def __init__(self, fmt: str, *, utc: bool = False, multiline: bool = True) -> None:
-        super().__init__(fmt)
-        self.converter = time.gmtime if utc else time.localtime
+    def __init__(self, service: str, *, utc: bool = False, multiline: bool = True) -> None:
+        super().__init__(
+            f"[%(process)07d %(asctime)s] %(levelname)s: {service} %(request_id)s: %(name)s: %(message)s",
+            defaults={"request_id": "-"},
+        )
+        self.zone = UTC if utc else None
         self.multiline = multiline
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 (of logging)
+        return datetime.fromtimestamp(record.created, self.zone).strftime(datefmt or "%Y-%m-%d %H:%M:%S.%f")
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)

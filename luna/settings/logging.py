@@ -33,7 +33,7 @@ def logging_configuration() -> dict[str, Any]:
         "formatters": {
             "default": {
                 "()": "apps.common.logs.TextFormatter",
-                "fmt": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s",
+                "service": f"luna-{process_kind(sys.argv)}",
                 "utc": settings.log_time == "UTC",
                 "multiline": settings.multiline_stack_trace,
             },

@@ -53,7 +53,17 @@ class ScheduleAdmin(DeletingAdmin):
     may_add = may_change = True
 
     form = NewScheduleForm
-    list_display = ("name", "type_words", "account", "trigger", "time_zone", "state", "next_run_at", "history", "controls")
+    list_display = (
+        "name",
+        "type_words",
+        "account",
+        "trigger",
+        "time_zone",
+        "state",
+        "next_run_at",
+        "history",
+        "controls",
+    )
     list_select_related = ("account",)
     list_filter = (
         ("account", AutocompleteSelectFilter),

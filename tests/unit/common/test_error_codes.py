@@ -25,7 +25,9 @@ def test_every_explained_code_is_explained_wholly() -> None:
 def test_every_code_is_raised_and_explained_or_has_a_reason() -> None:
     """A code without either says nothing to a client that knows it from LUNA PLATFORM."""
     root = PAGE.parent.parent
-    source = "".join(path.read_text(encoding="utf-8") for part in ("apps", "luna") for path in root.glob(f"{part}/**/*.py"))
+    source = "".join(
+        path.read_text(encoding="utf-8") for part in ("apps", "luna") for path in root.glob(f"{part}/**/*.py")
+    )
     named = set(re.findall(r"\berrors\.([A-Z][A-Z0-9_]+)\b", source))
     rows = [row for row in CATALOGUE.values() if row.code]
     assert [row.code for row in rows if not row.when and not row.unused] == []

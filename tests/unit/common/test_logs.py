@@ -3,24 +3,22 @@
 import io
 import json
 import logging
+import os
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
-from django.conf import settings
 
 from apps.common.logs import ECSFormatter, LevelFilter, RequestIdFilter, TextFormatter
+from apps.common.request_id import current_request_id
 
-FORGED = "\r\n2026-11-26 00:00:00,000 WARNING apps.accounts [-] forged\x1b[31m\x9b\u2028\u2029\x7f\0"
-LOGGING: Any = settings.LOGGING
-FORM = LOGGING["formatters"]["default"]["fmt"]
+FORGED = "\r\n[0000001 2026-11-26 00:00:00.000000] WARNING: luna-web -: apps.x: forged\x1b[31m\x9b\u2028\u2029\x7f\0"
 
 
 @pytest.fixture
 def lines() -> tuple[logging.Logger, io.StringIO]:
     text = io.StringIO()
     handler = logging.StreamHandler(text)
-    handler.setFormatter(TextFormatter(FORM))
+    handler.setFormatter(TextFormatter("luna-web"))
     handler.addFilter(RequestIdFilter())
     logger = logging.Logger("of this test")
     logger.addHandler(handler)
@@ -29,9 +27,16 @@ def lines() -> tuple[logging.Logger, io.StringIO]:
 
 def test_a_message_is_one_line(lines: tuple[logging.Logger, io.StringIO]) -> None:
     logger, text = lines
+    token = current_request_id.set("1795727647,8ecc7686")
     logger.warning("Unhandled exception on %s %s", "GET", f"/6/faces/{FORGED} é 顔")
+    current_request_id.reset(token)
     (line,) = text.getvalue().splitlines()
-    assert r"/6/faces/\x0d\x0a2026-11-26 00:00:00,000 WARNING" in line
+    assert r"/6/faces/\x0d\x0a[0000001 2026-11-26 00:00:00.000000] WARNING" in line
+    number, stamp = line.partition("]")[0].removeprefix("[").split(" ", 1)
+    assert int(number) == os.getpid()
+    assert len(number) >= 7
+    assert datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S.%f").date().year >= 2026
+    assert line.partition("] ")[2].startswith("WARNING: luna-web 1795727647,8ecc7686: of this test: Unhandled")
     assert line.endswith(r"forged\x1b[31m\x9b\u2028\u2029\x7f\x00 é 顔")
 
 
@@ -58,14 +63,14 @@ def raised(logger: logging.Logger) -> None:
 def test_a_trace_in_one_line() -> None:
     text = io.StringIO()
     handler = logging.StreamHandler(text)
-    handler.setFormatter(TextFormatter("%(asctime)s %(message)s", utc=True, multiline=False))
+    handler.setFormatter(TextFormatter("luna-web", utc=True, multiline=False))
     logger = logging.Logger("of this test")
     logger.addHandler(handler)
     raised(logger)
     (line,) = text.getvalue().splitlines()
     assert "Cannot read\\n  Traceback" in line
     assert "ValueError: broken" in line
-    stamp = datetime.strptime(line[:19], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    stamp = datetime.strptime(line[9:28], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
     assert abs((datetime.now(UTC) - stamp).total_seconds()) < 10
 
 

@@ -66,7 +66,7 @@ def test_processes_share_files_that_are_rotated(tmp_path: Path) -> None:
     for each in writers:
         assert each.communicate(timeout=120)[1] == ""
     lines = [line for path in tmp_path.glob("luna-*_INFO.txt*") for line in path.read_text().splitlines()]
-    written = {tuple(line.split("] ")[1].split()[:3]) for line in lines}
+    written = {tuple(line.partition(" apps.test: ")[2].split()[:3]) for line in lines}
     assert written == {(name, "line", str(n)) for name in ("one", "two") for n in range(400)}
     assert len(lines) == 800
     assert len(list(tmp_path.glob("luna-*_INFO.txt*"))) == 2, "1.6 MB are two files of 1 MB"
