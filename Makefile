@@ -11,6 +11,9 @@ SERVE := .venv/serve-$(firstword $(shell cksum requirements.txt)).stamp
 # An environment whose Python is too old or was removed from the system: its stamps are void.
 $(foreach venv,.venv .venv-mlserver,$(shell test ! -e $(venv) || sh tools/venv.sh --check $(venv) || rm -f $(venv)/*stamp))
 
+# Without cached bytecode, every process compiles the platform anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo up down run status dump restore networks test coverage mlserver lint docs bench clean
 

@@ -1,5 +1,6 @@
 """Every test runs against real PostgreSQL and Redis of LUNA_VAR_DIR (default var/test), started here."""
 
+import gc
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from apps.recognition.networks.registry import Registry
 from luna.embedded import services
 from luna.embedded.addresses import var_dir
 from luna.embedded.processes import EmbeddedError
+from tests.scheduling import Scheduling, sort_items
 from tests.storages import options, s3_server, use_storage
 
 if TYPE_CHECKING:
@@ -55,6 +57,30 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
         return argname if len(val) > 24 else None
     text = str(val) if isinstance(val, UUID | str) else ""
     return UUIDS.sub("uuid", text) if UUIDS.search(text) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # 9,000 tests and all modules: no collection walks them again
+    gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        sort_items(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling | None:
+    if config.getoption("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False  # by the number of tests, the slowest files would be last
+    return Scheduling(config, log)
 
 
 def _build_networks() -> None:

@@ -24,5 +24,5 @@ def as_yaml() -> str:
 @cache
 def plain() -> dict[str, Any]:
     """The document as a client reads it: plain types, no lazy strings."""
-    read: dict[str, Any] = yaml.safe_load(as_yaml())
+    read: dict[str, Any] = yaml.load(as_yaml(), yaml.CSafeLoader)
     return read

@@ -25,7 +25,7 @@ from tests.ports import free_port
 from tests.system.quickstart import steps
 
 pytestmark = pytest.mark.slow
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", "var", "__pycache__", ".*_cache", ".hypothesis", ".coverage*")
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", "var", ".*_cache", ".hypothesis", ".coverage*")
 BLOCK = re.compile(r"^```\n(.*?)^```", re.M | re.S)
 PASSWORD = re.compile(r"Created the administrator (\S+)\. Password, shown only once: (\S+)")
 

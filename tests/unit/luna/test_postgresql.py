@@ -66,6 +66,7 @@ def test_the_next_request_connects_anew(other: BaseDatabaseWrapper) -> None:
 
 @pytest.fixture
 def bounded() -> Iterator[BaseDatabaseWrapper]:
+    connection_created.disconnect(dispatch_uid="luna.postgresql.timeouts")  # of the server of another test
     bound_statements(statement_s=0.2, lock_s=0.1)
     made = connections.create_connection("default")
     made.connect()
@@ -76,7 +77,7 @@ def bounded() -> Iterator[BaseDatabaseWrapper]:
 
 def test_a_statement_ends_in_time(bounded: BaseDatabaseWrapper) -> None:
     with pytest.raises(OperationalError) as caught, bounded.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(30)")
+        cursor.execute("SELECT pg_sleep(60)")
     assert_timeout(caught.value)
 
 
