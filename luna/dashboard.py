@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.db import connection
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.adminbase.display import count_text, may_view, number_text, page_named
@@ -20,7 +22,8 @@ from apps.monitoring.processes import processes
 
 LAST_EVENTS = 10
 COLUMNS = ("event_id", "account", "source", "create_time", "user_data", "gender", "age", "emotion", "mask", "liveness",
-           "ethnic_group", "tags", "top_matching_candidates_label", "top_similar_object_similarity")  # fmt: skip
+           "ethnic_group", "tags", "top_matching_candidates_label", "top_similar_object_similarity",
+           "top_similar_object_id", "top_similar_external_id", "match_result")  # fmt: skip
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -28,14 +31,16 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
     The cost does not depend on the number of rows.
     """
+    titles = _sidebar()
+    places = {url: place for place, url in enumerate(titles)}
     pages = [page for page in admin.site._registry.values() if page.has_view_permission(request)]
-    pages.sort(key=lambda page: page.opts.app_label == "accounts")  # people and events first, as in the sidebar
+    pages.sort(key=lambda page: places.get(_url(page), len(places)))
     counts = _counts([page.model._meta.db_table for page in pages])
     unavailable: Any = features()["unavailable_estimations"]
     return {
         **context,
         "title": _("Overview"),
-        "cards": [_card(page, counts[page.model._meta.db_table]) for page in pages],
+        "cards": [_card(page, counts[page.model._meta.db_table], titles) for page in pages],
         "events": _last_events() if may_view(request.user, Event) else None,
         "events_url": reverse("admin:events_event_changelist"),
         "checks": checks.run(all_services=True),
@@ -45,10 +50,20 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _card(page: Any, count: str) -> Mapping[str, str]:
-    opts = page.opts
-    url = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
-    return {"name": str(opts.verbose_name_plural), "url": url, "count": count}
+def _sidebar() -> Mapping[str, str]:
+    """Return the titles of the sidebar by address, in its order."""
+    groups = settings.UNFOLD["SIDEBAR"]["navigation"]  # type: ignore[misc]  # a setting of Unfold
+    return {str(item["link"]): str(item["title"]) for group in groups for item in group["items"]}
+
+
+def _url(page: Any) -> str:
+    return reverse(f"admin:{page.opts.app_label}_{page.opts.model_name}_changelist")
+
+
+def _card(page: Any, count: str, titles: Mapping[str, str]) -> Mapping[str, str]:
+    url = _url(page)
+    name = titles.get(url) or capfirst(str(page.opts.verbose_name_plural))
+    return {"name": name, "url": url, "count": count}
 
 
 def _counts(tables: list[str]) -> dict[str, str]:

@@ -15,7 +15,16 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter, RangeNumericFilter
 from unfold.decorators import display
 
-from apps.accounts.adminbase.display import NOTHING, found_by_id, json_text, may_view, page_named, similarity_bar, tags
+from apps.accounts.adminbase.display import (
+    NOTHING,
+    found_by_id,
+    json_text,
+    may_view,
+    page_named,
+    recognised,
+    similarity_bar,
+    tags,
+)
 from apps.accounts.adminbase.filters import NamedFilter, PartFilter, TagFilter, by_numbers, readable
 from apps.accounts.auth.access import actor_of
 from apps.common.fields import parse_uuid
@@ -196,7 +205,8 @@ class EventAdmin(PicturesAdmin):
     def top_match(self, event: Event) -> str | SafeString:
         if event.top_similar_object_similarity is None:
             return NOTHING
-        return similarity_bar(event.top_similar_object_similarity, event.top_matching_candidates_label or "")
+        label = event.top_matching_candidates_label or ""
+        return recognised(event.top_similar_object_similarity, label, _top_name(event))
 
     @display(description=_("tags"))
     def tag_names(self, event: Event) -> SafeString:
@@ -235,6 +245,13 @@ class EventAdmin(PicturesAdmin):
     @display(description=_("meta"))
     def meta_text(self, event: Event) -> SafeString:
         return json_text(event.meta)
+
+
+def _top_name(event: Event) -> Any:
+    """Return the name that the most similar object had when the event was created."""
+    found = (_Candidate(match["label"], each) for match in event.match_result for each in match["candidates"])
+    names = (each.name for each in found if each.object_id and each.object_id == event.top_similar_object_id)
+    return next(names, event.top_similar_external_id)
 
 
 class _Candidate:

@@ -17,10 +17,12 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 from unfold.decorators import action, display
+from unfold.widgets import UnfoldForeignKeyRawIdWidget
 
 from apps.accounts.adminbase import DeletingAdmin
 from apps.accounts.adminbase.display import NOTHING, found_by_id, may_view, number_text, rows_of
 from apps.accounts.adminbase.filters import OwnedSelectFilter, readable
+from apps.accounts.adminbase.working import account_chosen
 from apps.accounts.auth.access import actor_of
 from apps.accounts.models import Account
 from apps.common.filters.enums import Gender
@@ -51,6 +53,7 @@ class LinkInline(TabularInline):
     fields = readonly_fields = ("list", "link_time")
     extra = 0
     can_delete = False
+    hide_title = True
     verbose_name_plural = _("in lists")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -177,7 +180,6 @@ class ListAdmin(DeletingAdmin):
     search_help_text = _("A part of user data or login; list id or account id")
     date_hierarchy = "create_time"
     ordering = ("-id",)
-    raw_id_fields = ("account",)
     readonly_fields = ("list_id", "faces", "link_key", "unlink_key", "create_time", "last_update_time")
     fieldsets = (
         (None, {"fields": ("user_data", "account", "faces")}),
@@ -192,6 +194,18 @@ class ListAdmin(DeletingAdmin):
     def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the account field for users who may view accounts; other users enter the account's id."""
         return ("account",) if may_view(request.user, Account) else ()
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name not in self.get_autocomplete_fields(request):
+            kwargs["widget"] = UnfoldForeignKeyRawIdWidget(db_field.remote_field, self.admin_site)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        texts = {"user_data": _("The name of the list.")}
+        return super().get_form(request, obj, change, **{"help_texts": texts, **kwargs})
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"account": account_chosen(request).pk, **super().get_changeform_initial_data(request)}
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return self.readonly_fields if obj is None else (*self.readonly_fields, "account")

@@ -136,7 +136,9 @@ def photograph_refusal(error: LunaError) -> str:
         errors.NO_FACES_FOUND: _(
             "No face was found. Choose a photograph that shows the face larger and from the front."
         ),
-        errors.MULTIPLE_FACES_FOUND: _("This photograph shows several faces. Choose one of them on the page Try."),
+        errors.MULTIPLE_FACES_FOUND: _(
+            "This photograph shows several faces. Choose one of them on the page “Try photographs”."
+        ),
         errors.INVALID_IMAGE_SIZE: _("This photograph is too large: at most %(megapixels)d megapixels are accepted."),
         errors.PAYLOAD_TOO_LARGE: _("This file is too large: at most %(megabytes)d MiB are accepted."),
     }

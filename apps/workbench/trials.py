@@ -6,8 +6,20 @@ from typing import Any
 from uuid import UUID
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
+from apps.accounts.adminbase.filters import readable
 from apps.accounts.auth.principal import Principal
+from apps.common.filters.enums import (
+    ApparentGender,
+    Deepfake,
+    Emotion,
+    EthnicGroup,
+    Gender,
+    Liveness,
+    Mask,
+    Number,
+)
 from apps.common.times import utc_now
 from apps.faces.types import FaceDraft
 from apps.handlers.pipeline.generate import events_try
@@ -23,6 +35,18 @@ from apps.workbench.uploads import Shown, rect_of, shown
 
 Names = Mapping[UUID, str]
 NOT_SHOWN = Shown()
+# Columns of an event with their enumerations; None: a number.
+FACTS: Mapping[str, type[Number] | None] = {
+    "gender": Gender,
+    "age": None,
+    "ethnic_group": EthnicGroup,
+    "emotion": Emotion,
+    "mask": Mask,
+    "liveness": Liveness,
+    "deepfake": Deepfake,
+    "apparent_gender": ApparentGender,
+    "apparent_age": None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +63,7 @@ class Tried:
     """A person in a trial: the picture, the estimations, the candidates, the tags and what would be done."""
 
     crop: str
-    facts: Mapping[str, Any]
+    facts: Mapping[str, str]
     candidates: Sequence[Candidate] = ()
     tags: Sequence[str] = ()
     consequences: Sequence[str] = ()
@@ -123,12 +147,14 @@ def _pictures(
         yield TriedPicture(picture.filename, drawn, tried, reasons)
 
 
-def _facts(event: GeneratedEvent) -> Mapping[str, Any]:
-    """Return the estimations of an event as its columns."""
-    draft = event.draft
-    names = ("gender", "age", "ethnic_group", "emotion", "mask", "liveness", "deepfake", "apparent_gender",
-             "apparent_age")  # fmt: skip
-    return {name: getattr(draft, name) for name in names if getattr(draft, name) is not None}
+def _facts(event: GeneratedEvent) -> Mapping[str, str]:
+    """Return the estimations of an event, in the language of the page."""
+    found = ((name, kind, getattr(event.draft, name)) for name, kind in FACTS.items())
+    return {
+        readable(name): str(value) if kind is None else readable(kind(value).word)
+        for name, kind, value in found
+        if value is not None
+    }
 
 
 def _consequences(event: GeneratedEvent, names: Names) -> Iterator[str]:
@@ -139,7 +165,8 @@ def _consequences(event: GeneratedEvent, names: Names) -> Iterator[str]:
     if event.face is not None:
         yield _face(event.face, names)
     if event.samples or event.body_samples:
-        yield _("%(count)d samples are stored.") % {"count": len(event.samples) + len(event.body_samples)}
+        count = len(event.samples) + len(event.body_samples)
+        yield ngettext("%(count)d sample is stored.", "%(count)d samples are stored.", count) % {"count": count}
     if any(person.image_origin for person in event.persons):
         yield _("The source image is stored.")
     if decision.attribute is not None:

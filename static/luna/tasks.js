@@ -12,6 +12,12 @@
     bar.replaceWith(template.content);
   }
 
+  // The result, the end and the errors of an ended task are elsewhere in the page. A selection of rows is kept.
+  function reloadIfEnded(before) {
+    const running = document.querySelectorAll("[data-task]").length;
+    if (running < before && !document.querySelector(".action-select:checked")) location.reload();
+  }
+
   async function refresh() {
     const bars = [...document.querySelectorAll("[data-task]")];
     if (!bars.length) return;
@@ -25,6 +31,7 @@
           if (progress[bar.dataset.task] === undefined) bar.removeAttribute("data-task");
           else show(bar, bar.dataset.task, progress[bar.dataset.task]);
         }
+        reloadIfEnded(bars.length);
       } catch {
         // The platform restarts, or the network is away: the next refresh tries again.
       }

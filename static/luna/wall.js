@@ -43,18 +43,26 @@
     return best?.user_data || best?.external_id || top.external_id || top.label || top.face_id || top.event_id;
   }
 
+  // Times of notifications are in UTC (Z) or have an offset, as LUNA_STORAGE_TIME sets it.
+  function shownTime(time) {
+    return `${time.slice(0, 19).replace("T", " ")} ${time.endsWith("Z") ? "UTC" : (/[+-]\d\d:\d\d$/.exec(time) ?? [""])[0]}`;
+  }
+
   function card(message) {
     const event = message.event;
     const similarity = event.top_match?.similarity;
     const strong = typeof similarity === "number" && similarity >= Number(threshold.value.replace(",", "."));
     const facts = element("div", {});
-    facts.append(element("div", { class: "wb-name", text: name(event) }));
+    // A person is named only where the similarity suffices for a match: nearly every stranger resembles somebody.
+    const known = typeof similarity === "number" && similarity >= Number(words.known);
+    facts.append(element("div", { class: "wb-name", text: known ? name(event) : words.nobody }));
     if (typeof similarity === "number") {
       const bar = element("meter", { class: "luna-similarity", value: similarity.toFixed(3) });
       facts.append(element("div", {}, bar, ` ${similarity.toFixed(3)} `, element("span", { class: "luna-tag", text: event.top_match.label ?? "" })));
     }
+    if (event.top_match && !known) facts.append(element("div", { class: "luna-hint", text: `${words.nearest} ${name(event)}` }));
     const time = message.event_create_time ?? "";
-    facts.append(element("div", {}, element("time", { datetime: time, text: time.slice(0, 19).replace("T", " ") })));
+    facts.append(element("div", {}, element("time", { datetime: time, text: shownTime(time) })));
     facts.append(link(words.record, event.event_id, event.source || event.event_id));
     if (event.user_data) facts.append(element("div", { text: event.user_data }));
     const tags = element("div", {});

@@ -19,6 +19,7 @@ from apps.common.rows import COUNTED_ROWS
 
 NOTHING = SafeString("—")
 Column = Callable[[Any, Any], Any]
+SAME_PERSON = 0.8  # docs/similarity.md: two false matches or fewer in 1,000 comparisons of adults
 
 
 def may_view(user: Any, model: Any) -> bool:
@@ -95,6 +96,14 @@ def json_text(value: Any) -> SafeString:
     if not value:
         return NOTHING
     return format_html('<pre class="luna-json">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def recognised(similarity: float, label: str, name: Any) -> SafeString:
+    """Render the most similar object of an event. It is named only if the similarity suffices for a match."""
+    bar = similarity_bar(similarity, label)
+    if similarity >= SAME_PERSON:
+        return format_html("<b>{}</b><br>{}", name, bar) if name else bar
+    return format_html('{}<br><span class="luna-weak">{}</span>', bar, gettext("no match: below 0.80"))
 
 
 def similarity_bar(similarity: float, label: str = "") -> SafeString:

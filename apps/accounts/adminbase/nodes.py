@@ -27,6 +27,11 @@ class Node:
         return f"id_{self.name.replace('.', '-')}"
 
     @property
+    def member(self) -> str:
+        """Return the name of the member within its object."""
+        return self.name.rpartition(".")[2]
+
+    @property
     def path(self) -> str:
         """Return the template of this kind of part."""
         return f"admin/workbench/forms/{self.template}.html"

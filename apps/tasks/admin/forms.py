@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import (
@@ -20,6 +21,7 @@ from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.scope import Scope
 from apps.common.times import utc_now
+from apps.common.validation import PATH
 from apps.imagestore.types import KEEP, TTL_DAYS
 from apps.tasks.choices import CronZone, TaskKind
 from apps.tasks.contents import content_check
@@ -52,8 +54,8 @@ class NewTaskForm(forms.ModelForm):  # type: ignore[type-arg]
     account_id = forms.CharField(
         required=False,
         widget=UnfoldAdminTextInputWidget,
-        label=_("Account id"),
-        help_text=_("Empty: a task of all accounts."),
+        label=_("Account"),
+        help_text=_("Login or id. Empty: a task of all accounts."),
     )
     task_type = forms.TypedChoiceField(coerce=int, widget=UnfoldAdminSelectWidget, label=_("Type"))
     content = forms.JSONField(
@@ -89,9 +91,11 @@ class NewTaskForm(forms.ModelForm):  # type: ignore[type-arg]
         if not text:
             return None
         account_id = parse_uuid(text)
-        if account_id is None or not Account.objects.filter(pk=account_id, is_active=True).exists():
-            raise forms.ValidationError(_("There is no active account with this id."))
-        return account_id
+        wanted = Q(login__iexact=text) if account_id is None else Q(pk=account_id)
+        account = Account.objects.filter(wanted, is_active=True).first()
+        if account is None:
+            raise forms.ValidationError(_("There is no active account with this login or id."))
+        return account.pk
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
@@ -102,8 +106,15 @@ class NewTaskForm(forms.ModelForm):  # type: ignore[type-arg]
                 content = self.content_opened(kind, values["content"])
                 content_check(kind, content, scope=scope, now=utc_now(), scheduled=self.scheduled)
             except LunaError as error:
-                self.add_error("content" if "content" in self.fields else None, str(error.detail))
+                self.add_error(self._place(str(error.detail)), str(error.detail))
         return values
+
+    def _place(self, detail: str) -> str | None:
+        """Return the field that an error names, None for the form."""
+        path = PATH.search(detail)
+        member = path[1].rpartition(".")[2] if path else ""
+        named = {"create_time__lt": "before"}.get(member, member)
+        return next((name for name in ("content", named) if name in self.fields), None)
 
     def account_of(self, values: Mapping[str, Any]) -> UUID | None:
         """Return the account of the task; None for a task of all accounts."""

@@ -10,7 +10,7 @@ from django.urls import get_script_prefix, reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from apps.accounts.adminbase.display import may_view, page_named, similarity_bar
+from apps.accounts.adminbase.display import SAME_PERSON, may_view, page_named, similarity_bar
 from apps.accounts.models import Account
 from apps.common import errors
 from apps.common.config import AdditionalServices, config
@@ -62,7 +62,9 @@ def events(request: HttpRequest) -> HttpResponse:
             order=query["order"],
             after=request.GET.get(AFTER, ""),
         )
-        rows, sentences = _rows(request, found.events), filters_words(query["filters"])
+        record = page_named("events_event")
+        rows = [{**row, "top_match": record.top_match(row["event"])} for row in _rows(request, found.events)]
+        sentences = filters_words(query["filters"])
         if not WINDOW_TERMS & query["filters"].keys():
             days = config(EventsSearch).default_window_days
             sentences.append(_("of the last %(days)d days, because no time is given") % {"days": days})
@@ -104,7 +106,6 @@ def _rows(request: HttpRequest, found: Iterable[Event]) -> list[Mapping[str, Any
             ),
             "url": reverse("admin:events_event_change", args=(event.pk,)),
             "person": record.person(event),
-            "top_match": record.top_match(event),
             "tags": record.tag_names(event),
         }
         for event in listed
@@ -155,6 +156,7 @@ def wall(request: HttpRequest) -> HttpResponse:
         picture=reverse("admin:imagestore_thumbnail", args=(Bucket.FACE_SAMPLES, UUID(int=0))),
         pictures=may_view(request.user, StoredObject),
         cards=WALL_CARDS,
+        same_person=SAME_PERSON,
     )
     host = request.get_host()
     response["Content-Security-Policy"] = page_policy(request.path_info, connect=(f"ws://{host}", f"wss://{host}"))

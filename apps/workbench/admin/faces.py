@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from apps.accounts.adminbase.display import found_by_id, may_view, page_named, similarity_bar
+from apps.accounts.adminbase.display import SAME_PERSON, found_by_id, may_view, page_named, similarity_bar
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.filters.enums import ObjectType
@@ -25,7 +25,7 @@ from apps.imagestore.admin import Picture, thumbnail
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import pictures_view
 from apps.workbench.admin.pages import actor_of, page, refusal_text, show
-from apps.workbench.admin.photographs import LISTS_SHOWN, THRESHOLD, candidate_name
+from apps.workbench.admin.photographs import LISTS_SHOWN, candidate_name
 from apps.workbench.errors import WorkbenchError
 from apps.workbench.faces import (
     MAX_FACES,
@@ -88,7 +88,7 @@ def face_page(request: HttpRequest, face_id: UUID) -> HttpResponse:
                 "name": candidate_name(each),
                 "picture": thumbnails(each.object_id, candidate_name(each)),
                 "similarity": similarity_bar(each.similarity),
-                "weak": each.similarity < THRESHOLD,
+                "weak": each.similarity < SAME_PERSON,
                 "same": each.object_id in known,
             }
             for each in similar
@@ -112,9 +112,9 @@ def face_page(request: HttpRequest, face_id: UUID) -> HttpResponse:
 
 def _threshold(request: HttpRequest) -> float:
     try:
-        return min(max(float(request.GET.get("threshold", THRESHOLD)), 0.0), 1.0)
+        return min(max(float(request.GET.get("threshold", SAME_PERSON)), 0.0), 1.0)
     except ValueError:
-        return THRESHOLD
+        return SAME_PERSON
 
 
 def _similar(face: Face) -> tuple[list[Any], str]:

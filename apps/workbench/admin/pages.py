@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -14,6 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from apps.accounts.adminbase.working import ACCOUNT_KEY, account_chosen
 from apps.accounts.auth.access import actor_of
 from apps.accounts.auth.principal import Principal
 from apps.accounts.choices import AccountType
@@ -29,7 +29,6 @@ __all__ = ["account_chosen", "account_of_form", "actor_of", "page", "principal_o
 
 View = Callable[..., HttpResponse]
 REFUSALS = (LunaError, PeopleError, WorkbenchError)
-ACCOUNT_KEY = "workbench_account"  # of the session
 ACCOUNTS_SHOWN = 500
 BUSY = 503
 
@@ -92,14 +91,6 @@ def show(request: HttpRequest, template: str, title: str, /, **context: Any) -> 
             **context,
         },
     )
-
-
-def account_chosen(request: HttpRequest) -> Account:
-    """Return the account in which the operator works: the chosen one of the session, else the operator's own."""
-    wanted: UUID | None = parse_uuid(str(request.session.get(ACCOUNT_KEY, "")))
-    found = Account.objects.filter(pk=wanted, is_active=True).first() if wanted else None
-    own: Any = request.user
-    return found or own
 
 
 def account_of_form(request: HttpRequest) -> Account:

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.accounts.adminbase.display import may_view, page_named, similarity_bar
+from apps.accounts.adminbase.display import SAME_PERSON, may_view, page_named, similarity_bar
 from apps.accounts.auth.principal import Actor
 from apps.accounts.models import Account
 from apps.common import errors
@@ -35,7 +35,6 @@ from apps.workbench.photographs import Enrolled, photograph_refusal, photograph_
 
 FACES_VIEW, FACES_ADD = "faces.view_face", "faces.add_face"
 LISTS_SHOWN = 500
-THRESHOLD = 0.8  # docs/similarity.md: two false matches or fewer in 1,000 comparisons of adults
 
 
 @page(FACES_VIEW, parts=(HANDLERS,))
@@ -199,7 +198,7 @@ def _face_shown(
                 "name": candidate_name(match),
                 "picture": thumbnail(pictures.get(match.object_id), candidate_name(match), user=user),
                 "similarity": similarity_bar(match.similarity),
-                "weak": match.similarity < THRESHOLD,
+                "weak": match.similarity < SAME_PERSON,
             }
             for match in _matches(event)
         ],

@@ -157,7 +157,7 @@ def test_garbage_collection_is_started_by_a_form(site: Client, owner: Account) -
     shown = site.get(f"{page(Task, 'add')}?type=gc").content.decode()
     assert "Also delete samples" in shown
     assert 'name="content"' not in shown
-    form = {**GC_FORM, "account_id": str(owner.pk), "remove_samples": "on", "result_ttl_days": ""}
+    form = {**GC_FORM, "account_id": owner.login.upper(), "remove_samples": "on", "result_ttl_days": ""}
     task = created(site, Task, "gc", form)
     filters = {"create_time__lt": "now-30d", "account_id": str(owner.pk)}
     assert task.content == {"target": "events", "filters": filters, "remove_samples": 1, "store_results": 1}
@@ -177,6 +177,7 @@ def test_additional_extraction_is_started_by_a_form(site: Client) -> None:
         ("gc", {**GC_FORM, "before": "yesterday"}, "create_time__lt"),
         ("gc", {**GC_FORM, "target": "face_descriptors", "before": ""}, "descriptor_version"),
         ("gc", {**GC_FORM, "account_id": "x"}, "no active account"),
+        ("gc", {**GC_FORM, "account_id": "nobody@luna.test"}, "no active account"),
         (
             "additional_extract",
             {"objects_type": "faces", "extraction_target": "body_descriptor"},

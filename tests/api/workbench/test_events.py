@@ -70,6 +70,20 @@ def test_every_event_is_on_one_page(desk: Client, operator: Account) -> None:
     assert "30 days" in " ".join(first.context["sentences"])
 
 
+@pytest.mark.parametrize(("similarity", "named"), [(0.8, True), (0.799, False)])
+def test_a_stranger_is_not_named_after_the_most_similar_person(
+    desk: Client, operator: Account, similarity: float, named: bool
+) -> None:
+    face_id = uuid4()
+    found = {"face": {"face_id": str(face_id), "user_data": "Ada"}, "event": None, "similarity": similarity}
+    make_event(operator, create_time=utc_now(), top_similar_object_id=face_id, top_similar_object_type=0,
+               top_similar_object_similarity=similarity, top_matching_candidates_label="staff",
+               match_result=[{"label": "staff", "candidates": [found]}])  # fmt: skip
+    (row,) = desk.get(SEARCH).context["rows"]
+    assert ("Ada" in row["top_match"]) is named
+    assert ("no match" in row["top_match"]) is not named
+
+
 def test_the_filters_are_those_of_the_api(desk: Client, operator: Account) -> None:
     wanted = make_event(operator, create_time=utc_now(), gender=1, age=40, source="gate", tags=["vip"],
                         meta={"camera": {"floor": 3}}, longitude=7.5, latitude=47.5)  # fmt: skip
