@@ -101,7 +101,7 @@ def test_the_list_of_a_large_table_shows_an_estimate(
     face_create(account_id=owner.pk, draft=FaceDraft(user_data="visitor"))
     small = site.get("/admin/faces/face/").context["cl"]
     assert (small.result_count, small.date_hierarchy) == (6, "create_time")
-    monkeypatch.setattr(lists, "COUNTED_ROWS", 3)
+    monkeypatch.setattr(lists, "WALKED_ROWS", 3)
     large = site.get("/admin/faces/face/").context["cl"]
     assert (large.count_shown(), large.date_hierarchy, len(large.result_list)) == ("6 faces", None, 6)
     monkeypatch.setattr(FaceAdmin, "list_per_page", 4)

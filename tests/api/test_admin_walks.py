@@ -30,7 +30,7 @@ def events(owner: Account, monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     ]
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE events_event")
-    monkeypatch.setattr(lists, "COUNTED_ROWS", COUNT - 1)
+    monkeypatch.setattr(lists, "WALKED_ROWS", COUNT - 1)
     monkeypatch.setattr(EventAdmin, "list_per_page", PER_PAGE)
     return sorted(made, key=lambda event: (event.create_time, event.pk), reverse=True)
 
