@@ -135,7 +135,9 @@ def test_too_many_wrong_passwords_close_the_door(admin: Account, configure: Call
     for _ in range(3):
         assert client.post("/admin/login/", {"username": admin.login, "password": "wrong"}).status_code == 200
 
-    assert client.post("/admin/login/", {"username": admin.login, "password": PASSWORD}).status_code == 200
+    answer = client.post("/admin/login/", {"username": admin.login, "password": PASSWORD})
+    assert answer.status_code == 200
+    assert "Too many failed logins" in answer.content.decode()
     assert client.get("/admin/").status_code == 302
 
 
