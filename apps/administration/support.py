@@ -22,7 +22,8 @@ from django.db.migrations.executor import MigrationExecutor
 
 from apps.administration.masking import Masker
 from apps.administration.system_info import system_info
-from apps.common.config import Directories, Logger, config, version
+from apps.common.config import Directories, config, version
+from apps.common.logs import log_folder
 from apps.common.processors import usable_processors
 from apps.common.rows import ROWS_ESTIMATE
 from apps.common.times import format_time, utc_now
@@ -151,7 +152,7 @@ def _table(cursor: CursorWrapper, table: str) -> dict[str, int]:
 
 def _logs() -> Iterator[tuple[str, Path]]:
     """Yield the log files of the processes, by their names in the bundle."""
-    folders = dict.fromkeys((config(Directories).var / "log", config(Logger).folder_with_logs.resolve()))
+    folders = dict.fromkeys((config(Directories).var / "log", log_folder()))
     names: set[str] = set()
     for folder in folders:
         for pattern in ("*.log", "*.log.1", "luna-*.txt"):

@@ -3,12 +3,19 @@
 import logging
 import textwrap
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import ecs_logging
 import orjson
 
+from apps.common.config import Directories, Logger, config
 from apps.common.request_id import current_request_id
+
+
+def log_folder() -> Path:
+    """Return the folder of the log files by level. A relative path is below the folder of the processes' logs."""
+    return (config(Directories).var / "log" / config(Logger).folder_with_logs).resolve()
 
 
 class RequestIdFilter(logging.Filter):

@@ -14,9 +14,9 @@ class Runtime(Settings):
 
     global_device_class: str = setting(
         "cpu",
-        "Device of the networks. The start fails if a CUDA device is not present.",
+        "Device of the networks; `gpu` means cuda. The start fails if a CUDA device is not present.",
         env="LUNA_DEVICE",
-        accepts="cpu, cuda or cuda:N; gpu is cuda",
+        accepts="cpu, cuda or cuda:N",
         pattern=r"^(cpu|cuda(:[0-9]{1,3})?)$",
     )
     num_threads: int = setting(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.common.config import Changed, Logger, SettingsError, config
+from apps.common.logs import log_folder
 
 LEVELS = ("ERROR", "WARNING", "INFO", "DEBUG")
 FILES_PER_LEVEL = 6
@@ -73,7 +74,7 @@ def _files(settings: Logger) -> dict[str, Any]:
 
     Raises SettingsError if the directory cannot be used.
     """
-    folder = settings.folder_with_logs.resolve()
+    folder = log_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

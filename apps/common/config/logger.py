@@ -27,7 +27,9 @@ class Logger(Settings):
         env="LUNA_LOG_TO_FILE",
     )
     folder_with_logs: Path = setting(
-        Path("log"), "Directory of these files. Default: `log` in the var directory.", env="LUNA_LOG_FOLDER"
+        Path("."),
+        "Directory of these files; a relative path is below `log` in the var directory. Default: this directory.",
+        env="LUNA_LOG_FOLDER",
     )
     max_log_file_size: int = setting(
         1024,

@@ -106,6 +106,7 @@ def test_of_two_variables_the_first_counts(monkeypatch: pytest.MonkeyPatch) -> N
         ("LUNA_MAX_JSON_BYTES", "", Http, "json_max_size", 64 * 1024**2),
         ("LUNA_EXTERNAL_ADDRESS", "https://luna.example/", ExternalAddress, "origin", "https://luna.example"),
         ("LUNA_DEVICE", "cuda:1", Runtime, "global_device_class", "cuda:1"),
+        ("LUNA_DEVICE", "gpu", Runtime, "global_device_class", "cuda"),
         ("FORWARDED_ALLOW_IPS", "10.0.0.1,fd00::/8,*", Web, "forwarded_allow_ips", ("10.0.0.1", "fd00::/8", "*")),
     ],
 )

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from apps.common.config import Logger, SettingsError, override_config
+from apps.common.config import Directories, Logger, SettingsError, override_config
+from apps.common.logs import log_folder
 from luna.celery import app
 from luna.settings.logging import apply_changes, logging_configuration, process_kind
 
@@ -77,6 +78,13 @@ def test_the_level_changes_in_a_running_process(kept: None) -> None:
         apply_changes(frozenset({Logger}))
         assert logging.getLogger().level == logging.DEBUG
         apply_changes(frozenset())
+
+
+def test_a_relative_directory_is_below_that_of_the_logs(tmp_path: Path) -> None:
+    """`./` is the default of LUNA PLATFORM: no file may appear where a process was started."""
+    for folder in (".", "own"):
+        with override_config(Directories, var=tmp_path), override_config(Logger, folder_with_logs=Path(folder)):
+            assert log_folder() == (tmp_path / "log" / folder).resolve()
 
 
 def test_a_directory_that_cannot_be_used(tmp_path: Path, kept: None) -> None:
