@@ -1,6 +1,7 @@
 """Every test runs against real PostgreSQL and Redis of LUNA_VAR_DIR (default var/test), started here."""
 
 import gc
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -151,6 +152,18 @@ def exported() -> "Iterator[Exported]":
 
     with exporting() as exporter:
         yield exporter
+
+
+@pytest.fixture
+def kept() -> Iterator[None]:
+    """The handlers of the root logger after a test are those before it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    for handler in root.handlers[:]:
+        if handler not in handlers:
+            handler.close()
+    root.handlers[:], root.level = handlers, level
 
 
 @pytest.fixture(scope="session")

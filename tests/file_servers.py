@@ -3,7 +3,7 @@
 import functools
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -77,52 +77,26 @@ def http_server(folder: Path) -> Iterator[str]:
 @contextmanager
 def silent_server(*greetings: bytes) -> Iterator[int]:
     """The port of a server that sends the greetings, each after a line of the client, and then nothing more."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    held: list[socket.socket] = []
 
-    def serve() -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            held.append(client)
-            threading.Thread(target=talk, args=(client,), daemon=True).start()
-
-    def talk(client: socket.socket) -> None:
+    def talk(client: socket.socket, held: list[socket.socket]) -> None:
         for number, greeting in enumerate(greetings):
-            try:
-                if number and not client.recv(4096):
-                    return
-                client.sendall(greeting)
-            except OSError:
+            if number and not client.recv(4096):
                 return
+            client.sendall(greeting)
 
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.close()
-        for client in held:
-            client.close()
+    with _accepting(talk) as port:
+        yield port
 
 
 @contextmanager
 def stalling_proxy(port: int, stalled: threading.Event) -> Iterator[int]:
     """The port of a proxy of a local server that keeps what arrives, without passing it on, once `stalled` is set."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    held: list[socket.socket] = []
 
-    def serve() -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", port))
-            held.extend((client, server))
-            for one, other in ((client, server), (server, client)):
-                threading.Thread(target=passed, args=(one, other), daemon=True).start()
+    def talk(client: socket.socket, held: list[socket.socket]) -> None:
+        server = socket.create_connection(("127.0.0.1", port))
+        held.append(server)
+        threading.Thread(target=passed, args=(server, client), daemon=True).start()
+        passed(client, server)
 
     def passed(one: socket.socket, other: socket.socket) -> None:
         with suppress(OSError):
@@ -130,15 +104,35 @@ def stalling_proxy(port: int, stalled: threading.Event) -> Iterator[int]:
                 if not stalled.is_set():
                     other.sendall(data)
 
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.close()
-        for each in held:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)  # a close alone does not end `recv` in another thread
-            each.close()
+    with _accepting(talk) as own_port:
+        yield own_port
+
+
+@contextmanager
+def _accepting(talk: Callable[[socket.socket, list[socket.socket]], None]) -> Iterator[int]:
+    """The port of a server with a thread for each client: `talk(client, held)`. All of `held` is closed at the end."""
+    held: list[socket.socket] = []
+
+    def served(client: socket.socket) -> None:
+        with suppress(OSError):
+            talk(client, held)
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                held.append(client)
+                threading.Thread(target=served, args=(client,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            for each in held:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)  # a close alone does not end `recv` in another thread
+                each.close()
 
 
 class _Refusing(BaseHTTPRequestHandler):

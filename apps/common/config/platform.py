@@ -1,18 +1,14 @@
 """Settings that belong to no room: directories, services, HTTP, external address and platform limits."""
 
-from functools import cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr, StringConstraints, model_validator
 
 from apps.common.config.groups import Scope, Section, Settings, group, ordered, setting
-from apps.common.config.prefix import parse_prefix
+from apps.common.config.urls import checked_address, checked_database_url, checked_redis_url, path_of
 
-DATABASE_SCHEMES = ("postgres://", "postgresql://", "pgsql://", "psql://", "postgis://")
-REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 MAX_BYTES = 2**40
 COOKIE_NAME = r"^[A-Za-z0-9_-]{1,64}$"
 COOKIE_NAMES = "1 to 64 letters, digits, `_` and `-`"
@@ -46,13 +42,13 @@ class Directories(Settings):
 class Services(Settings):
     """PostgreSQL, Redis and the secrets of this installation."""
 
-    database_url: Annotated[SecretStr, AfterValidator(lambda url: _database_url(url))] = setting(
+    database_url: Annotated[SecretStr, AfterValidator(checked_database_url)] = setting(
         ...,
         "URL of PostgreSQL with pgvector. Default: the embedded PostgreSQL.",
         env="DATABASE_URL",
         accepts="a URL such as `postgresql://user:password@host:port/name`",
     )
-    redis_url: Annotated[SecretStr, AfterValidator(lambda url: _service_url(url, REDIS_SCHEMES))] = setting(
+    redis_url: Annotated[SecretStr, AfterValidator(checked_redis_url)] = setting(
         ...,
         "URL of Redis (broker, channel layer, temporary attributes). Default: the embedded Redis.",
         env="REDIS_URL",
@@ -175,7 +171,7 @@ class Http(Settings):
 class ExternalAddress(Settings):
     """The address at which clients reach the platform."""
 
-    origin: Annotated[str, AfterValidator(lambda url: _address(url))] = setting(
+    origin: Annotated[str, AfterValidator(checked_address)] = setting(
         "http://127.0.0.1:5000",
         "Beginning of `external_url` in responses. Its path is the prefix of all paths behind a proxy. `make up` sets "
         "it to its own address.",
@@ -187,7 +183,7 @@ class ExternalAddress(Settings):
     @property
     def path(self) -> str:
         """The path of the address without trailing slash, such as `/luna`; empty for the root."""
-        return _path(self.origin)
+        return path_of(self.origin)
 
 
 @group("LUNA_ERROR_LINKS", scope=Scope.LIVE)
@@ -376,30 +372,3 @@ class ServicePlugins(Settings):
         env="LUNA_SENDER_ACTIVE_PLUGINS",
         accepts="a list of names, separated by commas",
     )
-
-
-@cache
-def _path(url: str) -> str:
-    return urlsplit(url).path
-
-
-def _address(url: str) -> str:
-    if parse_prefix(_path(url)) is None:
-        raise ValueError("the path has characters that need escapes")
-    return url.rstrip("/")
-
-
-def _service_url(url: SecretStr, schemes: tuple[str, ...]) -> SecretStr:
-    """Return the URL. Raises ValueError for another scheme, a missing address or an invalid port."""
-    text = url.get_secret_value()
-    parts = urlsplit(text)
-    if not text.startswith(schemes) or not parts.netloc + parts.path or parts.port == 0:  # `port` may raise ValueError
-        raise ValueError("unknown scheme, no address or an invalid port")
-    return url
-
-
-def _database_url(url: SecretStr) -> SecretStr:
-    """Return the URL. Raises ValueError as `_service_url` does, and without the name of a database."""
-    if not urlsplit(_service_url(url, DATABASE_SCHEMES).get_secret_value()).path.strip("/"):
-        raise ValueError("no database")
-    return url

@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
@@ -19,32 +18,12 @@ from apps.configurator import services
 from apps.configurator.followers import Arrival, followers
 from apps.configurator.history import version
 from apps.configurator.models import Change, Limitation, Setting, SettingGroup
-from apps.configurator.services import LimitationDraft, SettingDraft
+from apps.configurator.services import SettingDraft
 from apps.monitoring import processes
+from tests.api.configurator.pages import HOSTILE, PAGING, QUEUE, SIZE, address, default_of, page
 from tests.factories import basic_client, make_account
 
 pytestmark = pytest.mark.django_db
-PAGING, SIZE = "LUNA_PAGING", "value.default_page_size"
-HOSTILE = '"><img src=x onerror=alert(1)>{{ 7|add:7 }}'
-QUEUE = LimitationDraft(
-    name="QUEUE",
-    schema={"type": "object", "required": ["key"], "properties": {"key": {"type": "string"}, "rows": {
-        "type": "array", "items": {"type": "object", "properties": {"x": {"type": "integer"}}}}}},
-    services=["queues"],
-    default_value={"key": "detector"},
-)  # fmt: skip
-
-
-def page(model: str, name: str, *args: Any) -> str:
-    return reverse(f"admin:configurator_{model}_{name}", args=args)
-
-
-def default_of(name: str) -> Setting:
-    return Setting.objects.get(limitation__limitation_name=name, is_default=True)
-
-
-def address(name: str) -> str:
-    return page("setting", "change", default_of(name).pk)
 
 
 def opened(site: Client, url: str) -> dict[str, Any]:
@@ -321,58 +300,6 @@ def test_history_and_undo(site: Client, other: tuple[Account, Client]) -> None:
     account_update(account=guard, roles=[Role.OPERATOR])
     site.force_login(guard)
     assert site.post(undo).status_code == site.get(page("change", "change", first.pk)).status_code == 403
-
-
-def upload(content: Any) -> SimpleUploadedFile:
-    return SimpleUploadedFile("dump.json", content if isinstance(content, bytes) else orjson.dumps(content))
-
-
-def test_a_dump_is_loaded_after_a_preview(site: Client) -> None:
-    load, dump = page("setting", "load"), page("setting", "dump")
-    services.limitation_create(draft=QUEUE)
-    content = orjson.loads(site.get(dump, {"file": "all"}).content)
-    assert site.get(dump, {"service": "queues"}).json()["limitations"][0]["limitation_name"] == "QUEUE"
-    assert site.get(dump, {"service": "no"}).status_code == 200
-    same = site.post(load, {"file": upload(content)})
-    assert (list(same.context["changes"]), same.context["problems"]) == ([], ())
-
-    content["settings"] = [each for each in content["settings"] if each["name"] in (PAGING, "S3")]
-    next(each for each in content["settings"] if each["name"] == PAGING)["value"] = {"default_page_size": 20}
-    content["limitations"], content["groups"] = [], [{"group_name": HOSTILE[:100], "limitations": [PAGING]}]
-    before = Change.objects.count(), AuditRecord.objects.count()
-    seen = site.post(load, {"file": upload(content)})
-    assert [each["name"] for each in seen.context["changes"]] == [HOSTILE[:100], PAGING, HOSTILE[:100]]
-    assert (Change.objects.count(), AuditRecord.objects.count(), default_of(PAGING).value) == (*before, {})
-    assert HOSTILE not in seen.content.decode()
-    form = {"do": "load", "text": seen.context["text"], "version": seen.context["preview"].version}
-    services.setting_replace(setting_id=default_of("S3").pk, draft=SettingDraft(name="S3", value={"region": "eu"}))
-    stale = site.post(load, form)
-    assert "S3" in [each["name"] for each in stale.context["changes"]]
-    assert default_of(PAGING).value == {}
-    form["version"] = stale.context["preview"].version
-    assert site.post(load, form).status_code == 302
-    assert default_of(PAGING).value == {"default_page_size": 20}
-    again = site.post(load, {"file": upload(content)})
-    assert list(again.context["changes"]) == []
-
-
-def test_bad_dumps_are_refused_with_their_reasons(site: Client) -> None:
-    load, before = page("setting", "load"), Change.objects.count()
-    settings = [{"name": "NOBODYS", "value": 1}, {"name": PAGING, "value": {"no": 1}}, 5]
-    for content, expected in (
-        (b'{"settings": [', [None]),
-        (b"\xff\xfe", [None]),
-        (b"[]", [None]),
-        ({"settings": settings}, [27006, 12027, None]),
-        ({"groups": [{"group_name": "g", "limitations": ["NOBODYS"]}]}, [27006]),
-    ):
-        answer = site.post(load, {"file": upload(content), "do": "preview"})
-        assert [each.code for each in answer.context["problems"]] == expected, content
-        assert site.post(
-            load, {"text": "" if isinstance(content, bytes) else json.dumps(content), "do": "load"}
-        ).context["problems"]
-    assert site.post(load, {}).context["problems"]
-    assert Change.objects.count() == before
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from apps.common import process
-from apps.common.config import SettingsError, config, override_config
+from apps.common.config import config, override_config
 from apps.monitoring.answered import METHODS, path_label
 from apps.monitoring.config import ServiceMetrics
 from apps.monitoring.metrics import statuses
@@ -37,6 +37,7 @@ from luna.http.access import write_access
 from tests.api.helpers import refused
 from tests.factories import make_account
 from tests.platform import platform
+from tests.variables import refusal
 
 pytestmark = pytest.mark.django_db
 TOKEN = "a-token-of-prometheus"
@@ -107,13 +108,8 @@ class TestReaders:
     [("TOKEN", "short"), ("EXTRA_LABELS", "path=x"), ("EXTRA_LABELS", "le=x"), ("EXTRA_LABELS", "a-b=x"),
      ("EXTRA_LABELS", "__name__=x"), ("EXTRA_LABELS", "alone"), ("METRICS_FORMAT", "influx")],
 )  # fmt: skip
-def test_wrong_settings(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from apps.common.config import door
-
-    monkeypatch.setattr(door, "_current", {})
-    monkeypatch.setenv(f"LUNA_SERVICE_METRICS_{name}", text)
-    with pytest.raises(SettingsError):
-        config(ServiceMetrics)
+def test_wrong_settings(name: str, text: str) -> None:
+    refusal(ServiceMetrics, f"LUNA_SERVICE_METRICS_{name}", text)
 
 
 @pytest.mark.usefixtures("enabled")

@@ -164,18 +164,6 @@ def test_limits_of_matching(store: Store, account: Account, limit: str, body: di
     assert "1" in after["detail"]
 
 
-@pytest.fixture
-def kept() -> Iterator[None]:
-    """The handlers of the root logger after a test are those before it."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    for handler in root.handlers[:]:
-        if handler not in handlers:
-            handler.close()
-    root.handlers[:], root.level = handlers, level
-
-
 Lines = Callable[[], str]
 
 

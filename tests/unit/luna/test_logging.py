@@ -5,7 +5,6 @@ import logging
 import logging.config
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +21,6 @@ logging.config.dictConfig(json.loads(sys.argv[1]))
 for n in range(400):
     logging.getLogger("apps.test").info("%s line %d " + "x" * 2000, sys.argv[2], n)
 """
-
-
-@pytest.fixture
-def kept() -> Iterator[None]:
-    """The handlers of the root logger after a test are those before it."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    for handler in root.handlers[:]:
-        if handler not in handlers:
-            handler.close()
-    root.handlers[:], root.level = handlers, level
 
 
 def own_handlers(configuration: dict[str, Any]) -> dict[str, Any]:
