@@ -104,11 +104,13 @@ def threshold_words(similarity: float, kind: Kind = "face") -> str:
     return f"{similarity:g} ({rate_words(_stated(similarity, kind))})"
 
 
-def rate_words(rate: float | None) -> str:
-    """Return a false match rate as words."""
+def rate_words(rate: float | None, *, at_most: bool = False) -> str:
+    """Return a false match rate as words. `at_most`: it is an upper bound."""
     if rate is None:
         return _("false match rate not known")
-    share = _("one in %(number)s") % {"number": number_text(round(1 / rate))}
+    share = (_("at most one in %(number)s") if at_most else _("one in %(number)s")) % {
+        "number": number_text(round(1 / rate))
+    }
     return _("false matches: %(share)s comparisons of different people") % {"share": share}
 
 

@@ -61,6 +61,8 @@ class PersonAdmin(PicturesAdmin):
         return cover
 
     def rows_shown(self, request: HttpRequest, rows: list[Any]) -> None:
+        if not rows and not request.GET:
+            messages.info(request, _("There are no groups yet. The command `manage.py people propose` makes them."))
         covers = page_named("events_event").pictures_by_id({row.cover_event_id for row in rows if row.cover_event_id})
         for row in rows:
             row.cover = covers.get(row.cover_event_id)

@@ -17,6 +17,7 @@ Cosines = NDArray[np.float64]
 
 # Pairs of similarity and target FMR.
 SCALE = ((0.5, 0.25), (0.6, 0.05), (0.7, 0.01), (0.8, 1e-3), (0.9, 1e-4))
+HIGHEST_STATED = SCALE[-1][0]  # above it, the rate of this similarity is an upper bound
 SEEN_FALSE_MATCHES = 5  # minimum number of pairs for a counted rate; a lower rate is extrapolated
 FEWEST_IMPOSTORS = 1000  # minimum number of impostor pairs for a proposed calibration
 CONFIDENCE_Z = 1.96  # normal quantile of 95 % confidence bounds

@@ -18,7 +18,7 @@ from apps.matching.candidates import FACES, candidates_make
 from apps.matching.matcher import match_all
 from apps.matching.references import reference_limit, references_resolve
 from apps.matching.types import Block, Match, Probe, Reference
-from apps.recognition.calibration import false_alarms, stated_fmr
+from apps.recognition.calibration import HIGHEST_STATED, false_alarms, stated_fmr
 from apps.recognition.inputs.types import Inputs
 from apps.recognition.request.build import recognition_request
 from apps.recognition.run.pictures import recognise_pictures
@@ -39,11 +39,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A match, the list in which it was searched (None for all), and the false match rate at its similarity."""
+    """A match, the list in which it was searched (None for all), and the false match rate at its similarity.
+
+    `at_most`: the rate is an upper bound, because the calibration states none at so high a similarity.
+    """
 
     match: Match
     list_id: UUID | None
     rate: float | None
+    at_most: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,8 @@ def _best(
     best: dict[UUID, Result] = {}
     for matches, list_id in zip(found, list_ids, strict=True):
         for each in matches:
-            best.setdefault(each.object_id, Result(each, list_id, stated_fmr(version, each.similarity)))
+            rate = stated_fmr(version, min(each.similarity, HIGHEST_STATED))
+            best.setdefault(each.object_id, Result(each, list_id, rate, each.similarity > HIGHEST_STATED))
     return sorted(best.values(), key=lambda each: -each.match.similarity)[:limit]
 
 

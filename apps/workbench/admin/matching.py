@@ -200,7 +200,7 @@ def _results(request: HttpRequest, account_id: UUID, answer: Answer) -> list[Map
                     "kind": "face" if each.match.face else "event",
                     "id": each.match.object_id,
                     "similarity": similarity_bar(each.match.similarity),
-                    "rate": rate_words(each.rate),
+                    "rate": rate_words(each.rate, at_most=each.at_most),
                     "list": lists.get(each.list_id, "") if each.list_id else "",
                     "event": each.match.event,
                 }

@@ -68,6 +68,7 @@ def test_faces_and_events_are_matched_with_lists(desk: Client, operator: Account
     assert names(everything) == [
         [str(each.face_id) for each in order] for order in ((alone, near, far), (near, alone, far))
     ]
+    assert "at most one in 10,000 comparisons" in unescape(everything.content.decode()), "above the highest stated one"
     both = matched(desk, event=str(event.event_id), list=[str(staff.list_id), str(guests.list_id)], threshold="0.8")
     assert names(both) == [[str(near.face_id)]], "in two lists, but once"
     text = unescape(both.content.decode())
