@@ -1,8 +1,11 @@
+from typing import Any
+
 from django.apps import AppConfig, apps
 from django.core.cache import close_caches
 from django.core.signals import request_finished, request_started
 from django.db import reset_queries
 from django.utils.translation import gettext_lazy, override
+from rest_framework.utils.formatting import lazy_format
 
 
 class LunaConfig(AppConfig):
@@ -18,9 +21,23 @@ class LunaConfig(AppConfig):
         after_refresh.extend((logging.apply_changes, hosts.apply_changes))
 
         translate_names()
+        translate_messages()
         # Receivers without effect here: queries are only logged with `DEBUG`, and the caches keep their connections.
         request_started.disconnect(reset_queries)
         request_finished.disconnect(close_caches)
+
+
+def translate_messages() -> None:
+    """Let messages of validators have the language of each request.
+
+    REST framework keeps the first text of a message for the life of the process: after a page in another language, the
+    API would answer in it.
+    """
+
+    def formatted(message: Any) -> str:
+        return str(message.format_string).format(*message.args, **message.kwargs)
+
+    lazy_format.__str__ = formatted  # type: ignore[method-assign]  # it has no option for this
 
 
 def translate_names() -> None:

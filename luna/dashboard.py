@@ -14,10 +14,11 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts.adminbase.display import count_text, may_view, number_text, page_named
 from apps.accounts.adminbase.filters import readable
 from apps.common.config import version
+from apps.common.refusals import sentence
 from apps.common.rows import COUNTED_ROWS, ROWS_ESTIMATE
 from apps.events.models import Event
 from apps.monitoring.features import features
-from apps.monitoring.health import checks
+from apps.monitoring.health import CheckResult, checks
 from apps.monitoring.processes import processes
 
 LAST_EVENTS = 10
@@ -43,11 +44,15 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "cards": [_card(page, counts[page.model._meta.db_table], titles) for page in pages],
         "events": _last_events() if may_view(request.user, Event) else None,
         "events_url": reverse("admin:events_event_changelist"),
-        "checks": checks.run(all_services=True),
+        "checks": [_checked(each) for each in checks.run(all_services=True)],
         "processes": _processes() if getattr(request.user, "is_superuser", False) else [],
         "unavailable": [readable(name) for name in unavailable],
         "version": version(),
     }
+
+
+def _checked(result: CheckResult) -> Mapping[str, Any]:
+    return {"name": readable(result.name), "healthy": result.healthy, "error": sentence(result.error or "")}
 
 
 def _sidebar() -> Mapping[str, str]:

@@ -1,8 +1,8 @@
-"""The catalogue of German texts: `python -m tools.translations` extracts all texts and compiles the translations.
+"""The catalogues of translations: `python -m tools.translations` extracts all texts and compiles the translations.
 
-New texts are added to `locale/de/LC_MESSAGES/django.po` without a translation, texts that are gone are removed. Babel
-reads Python; Django's `templatize` turns templates into Python, as `makemessages` does. The compiled file is committed,
-so that an installation needs neither Babel nor gettext.
+The folders of `locale` are the languages. New texts are added to `<language>/LC_MESSAGES/django.po` without a
+translation, texts that are gone are removed. Babel reads Python; Django's `templatize` turns templates into Python, as
+`makemessages` does. The compiled file is committed, so that an installation needs neither Babel nor gettext.
 """
 
 import io
@@ -17,16 +17,19 @@ from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from tools import sentences
+
 ROOT = Path(__file__).parent.parent
-FOLDER = ROOT / "locale" / "de" / "LC_MESSAGES"
-PO, MO = FOLDER / "django.po", FOLDER / "django.mo"
+LOCALES = ROOT / "locale"
+LANGUAGES = tuple(sorted(each.name for each in LOCALES.iterdir() if each.is_dir()))
 KEYWORDS: dict[str, tuple[int | tuple[int, str], ...] | None] = {
     **dict.fromkeys(("_", "_lazy", "gettext", "gettext_lazy", "_page", "_item"), None),
     **dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2)),
     **dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2)),
     "npgettext": ((1, "c"), 2, 3),
 }
-HEADER = "# German texts of the admin site. `python -m tools.translations` extracts the texts and compiles this file."
+HEADER = "# Texts of the admin site. `python -m tools.translations` extracts the texts and compiles this file."
+CONTEXT = "error"  # of the sentences that `apps.common.refusals` translates
 Message = str | tuple[str, ...]
 # Texts of Unfold on our pages that neither Unfold nor Django translates.
 UNFOLD = (
@@ -46,6 +49,26 @@ UNFOLD = (
     'using <a href="{}" class="text-primary-600 dark:text-primary-500">this form</a>.',
     "This object doesn't have a change history.",
 )  # fmt: skip
+# Messages of REST framework, whose German translation is informal or missing.
+VALIDATION = (
+    "A valid biginteger is required.", "Date has wrong format. Use one of these formats instead: {format}.",
+    "Datetime has wrong format. Use one of these formats instead: {format}.",
+    "Duration has wrong format. Use one of these formats instead: {format}.",
+    "Ensure that there are no more than {max_decimal_places} decimal places.",
+    "Ensure that there are no more than {max_digits} digits in total.",
+    "Ensure that there are no more than {max_whole_digits} digits before the decimal point.",
+    "Ensure this field has at least {min_length} characters.",
+    "Ensure this field has no more than {max_length} characters.",
+    "Ensure this filename has at most {max_length} characters (it has {length}).",
+    "Ensure this value is greater than or equal to {min_value}.",
+    "Ensure this value is less than or equal to {max_value}.", "Enter a valid URL.", "Enter a valid email address.",
+    "Invalid data. Expected a dictionary, but got {datatype}.", "Not a valid string.",
+    "The number of days must be between {min_days} and {max_days}.",
+    "The submitted data was not a file. Check the encoding type on the form.",
+    "Time has wrong format. Use one of these formats instead: {format}.",
+    'Expected a list of items but got type "{input_type}".',
+    'Expected a dictionary of items but got type "{input_type}".', '"{input}" is not a valid choice.',
+)  # fmt: skip
 UNFOLD_PLURALS = (
     ("%(counter)s result", "%(counter)s results"),
     ("Please correct the error below.", "Please correct the errors below."),
@@ -53,12 +76,13 @@ UNFOLD_PLURALS = (
 )
 
 
-def texts() -> Catalog:
+def texts(language: str) -> Catalog:
     """Return the texts of the platform without translations."""
-    catalog = Catalog(locale="de", domain="django", project="Luna", header_comment=HEADER)
-    known: tuple[Message, ...] = (*sorted(set(words()) - {""}), *UNFOLD, *UNFOLD_PLURALS)
-    named = ((each, None) for each in known)
-    for message, context in (*_of_python(), *_of_templates(), *named):
+    catalog = Catalog(locale=language, domain="django", project="Luna", header_comment=HEADER)
+    known: tuple[Message, ...] = (*sorted(set(words()) - {""}), *VALIDATION, *UNFOLD, *UNFOLD_PLURALS)
+    named = ((each, None) for each in (*known, *sentences.settings()))
+    refusals = ((each, CONTEXT) for each in sentences.errors())
+    for message, context in (*_of_python(), *_of_templates(), *named, *refusals):
         catalog.add(message, context=context)
     return catalog
 
@@ -99,10 +123,15 @@ def words() -> Iterator[str]:
     from apps.common.filters.terms import TERMS
     from apps.faces.models import ListFace
     from apps.handlers.choices import HandlerType
+    from apps.handlers.policies import PoliciesSerializer
+    from apps.handlers.policies.verifier import VerifierPoliciesSerializer
     from apps.imagestore.choices import Bucket, audit_type
+    from apps.matching.candidates import FILTERS
+    from apps.monitoring.health import checks
     from apps.recognition.checks.table import own_thresholds
     from apps.recognition.checks.thresholds import OneOf
     from apps.recognition.vocabulary import ESTIMATIONS
+    from apps.sender.targets import TARGETS
     from apps.tasks.choices import ScheduleStatus, TaskKind, TaskStatus
 
     with override(None):
@@ -125,9 +154,24 @@ def words() -> Iterator[str]:
         *(term.column.removesuffix("_id") for term in TERMS.values()),
         *(name for each in ESTIMATIONS.values() for name in (each.name, each.member)),
         *own_thresholds(),
-        *(word for each in own_thresholds().values() if isinstance(each, OneOf) for word in each.words),
+        *(
+            form
+            for each in own_thresholds().values()
+            if isinstance(each, OneOf)
+            for word in each.words
+            for form in (word, word.lower())
+        ),
+        *("min", "max"),
+        *(
+            name.removesuffix("_policy")
+            for name in (*PoliciesSerializer().fields, *VerifierPoliciesSerializer().fields)
+        ),
+        *checks.names(),
+        *(kind for kind in TARGETS),
         *("pitch", "roll", "yaw"),
         *OBJECT_RIGHTS,
+        *(right for rights in OBJECT_RIGHTS.values() for right in rights),
+        *FILTERS,  # origins of candidates
         EMIT_EVENTS[0],
         *("bytes of files", "kept responses"),  # of the deletion of an account
         *_members(),
@@ -178,10 +222,15 @@ def _of_fields(field: Any) -> Iterator[str]:
         yield from _of_fields(member)
 
 
-def catalogue() -> Catalog:
-    """Return the stored translations."""
-    with PO.open("rb") as file:
-        return read_po(file, locale="de", domain="django")
+def path_of(language: str, ending: str) -> Path:
+    """Return the path of the translations (`po`) of a language, or of the compiled ones (`mo`)."""
+    return LOCALES / language / "LC_MESSAGES" / f"django.{ending}"
+
+
+def catalogue(language: str) -> Catalog:
+    """Return the stored translations into a language."""
+    with path_of(language, "po").open("rb") as file:
+        return read_po(file, locale=language, domain="django")
 
 
 def compiled(catalog: Catalog) -> bytes:
@@ -192,18 +241,24 @@ def compiled(catalog: Catalog) -> bytes:
 
 
 def main() -> int:
-    """Update both files, and print the texts without a translation."""
-    found = texts()
-    catalog = catalogue() if PO.exists() else found
+    """Update the files of all languages, and print the texts without a translation."""
+    for language in LANGUAGES:
+        _update(language)
+    return 0
+
+
+def _update(language: str) -> None:
+    found = texts(language)
+    catalog = catalogue(language) if path_of(language, "po").exists() else found
     found.creation_date, catalog.fuzzy = catalog.creation_date, False  # unchanged texts leave an unchanged file
     catalog.update(found, no_fuzzy_matching=True)
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with PO.open("wb") as file:
+    path_of(language, "po").parent.mkdir(exist_ok=True)
+    with path_of(language, "po").open("wb") as file:
         write_po(file, catalog, width=120, no_location=True, sort_output=True, ignore_obsolete=True)
-    MO.write_bytes(compiled(catalogue()))
-    missing = [str(each.id) for each in catalogue() if each.id and not all(forms(each.string))]
-    print(*missing, f"{len(missing)} of {len(catalogue())} texts have no translation.", sep="\n")
-    return 0
+    stored = catalogue(language)
+    path_of(language, "mo").write_bytes(compiled(stored))
+    missing = [str(each.id) for each in stored if each.id and not all(forms(each.string))]
+    print(*missing, f"{language}: {len(missing)} of {len(stored)} texts have no translation.", sep="\n")
 
 
 def forms(text: Any) -> tuple[str, ...]:

@@ -68,6 +68,13 @@ class AccountCreationForm(UserCreationForm):
         return account_id
 
 
+class RolesField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
+    """Roles by their words."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return readable(obj.name)
+
+
 class AccountChangeForm(UserChangeForm):
     class Meta:
         model = Account
@@ -75,6 +82,7 @@ class AccountChangeForm(UserChangeForm):
         labels: ClassVar = {"groups": _("Roles")}
         help_texts: ClassVar = {"groups": _("Roles apply to this site only. An account of type admin needs none.")}
         widgets: ClassVar = {"groups": UnfoldAdminCheckboxSelectMultipleWidget}
+        field_classes: ClassVar = {"groups": RolesField}
 
 
 class _SavedByService:
@@ -270,7 +278,7 @@ class TokenAdmin(DeletingAdmin):
 
 def _words(rights: Any) -> SafeString:
     """Render the rights on one kind of objects: a list of words, or a value such as True."""
-    return tags(rights if isinstance(rights, list) else [json.dumps(rights)])
+    return tags(map(readable, rights) if isinstance(rights, list) else [json.dumps(rights)])
 
 
 # The pages of the objects of audit lines, by type.

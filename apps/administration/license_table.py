@@ -7,6 +7,7 @@ from django.utils.formats import localize
 from django.utils.translation import gettext as _
 
 from apps.accounts.adminbase.display import number_text
+from apps.common.refusals import sentence
 from apps.licenses.document import Feature
 from apps.licenses.selectors import FeatureState, license_state
 
@@ -36,7 +37,7 @@ def license_facts() -> LicenseFacts:
         ]
     for feature, found in state.features.items():
         rows += _rows(feature, found)
-    return LicenseFacts(tuple(rows), state.notices)
+    return LicenseFacts(tuple(rows), tuple(map(sentence, state.notices)))
 
 
 def _rows(feature: Feature, found: FeatureState) -> list[tuple[str, Any]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
+from apps.common.refusals import sentence
 from apps.configurator.history import version
 from apps.monitoring.processes import ProcessStatus, processes
 
@@ -49,4 +50,4 @@ def _follower(process: ProcessStatus, present: int, group_name: str) -> Follower
         arrival = Arrival.FAILED if error else Arrival.WAITING
     else:
         arrival = Arrival.RESTART if waiting else Arrival.APPLIED
-    return Follower(process.name, arrival, waiting, error)
+    return Follower(process.name, arrival, waiting, sentence(error))

@@ -20,6 +20,7 @@ from apps.accounts.adminbase.filters import readable
 from apps.accounts.auth.access import actor_of
 from apps.common.errors import LunaError
 from apps.common.parts import HANDLERS
+from apps.common.refusals import refusal_text
 from apps.faces.models import List
 from apps.handlers.choices import HandlerType
 from apps.handlers.models import Handler, Verifier
@@ -63,7 +64,7 @@ def _readable(sections: list[Section], filled: Mapping[str, Any] | None) -> Safe
 
 
 def _unreadable(error: LunaError, stored: Any) -> SafeString:
-    return format_html('<p class="luna-error">{}</p>{}', error.detail, json_text(stored))
+    return format_html('<p class="luna-error">{}</p>{}', refusal_text(error), json_text(stored))
 
 
 def list_names(account_id: UUID, list_ids: set[UUID]) -> dict[UUID, str]:

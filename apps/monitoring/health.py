@@ -63,6 +63,10 @@ class HealthChecks:
         """
         self._checks[name] = (check, reason, core)
 
+    def names(self) -> Sequence[str]:
+        """Return the names of the checks."""
+        return tuple(self._checks)
+
     def run(self, *, all_services: bool) -> Sequence[CheckResult]:
         """Run the checks and return their results after `PATIENCE_S` at the latest."""
         deadline = time.monotonic() + PATIENCE_S

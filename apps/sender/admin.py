@@ -11,8 +11,9 @@ from unfold.decorators import action, display
 
 from apps.accounts.adminbase import DeletingAdmin
 from apps.accounts.adminbase.display import Labels
-from apps.accounts.adminbase.filters import by_words
+from apps.accounts.adminbase.filters import by_words, readable, readable_lazy
 from apps.accounts.auth.access import actor_of
+from apps.common.refusals import sentence
 from apps.sender.models import Callback
 from apps.sender.outbox import callbacks_drop, callbacks_replay
 from apps.sender.targets import TARGETS
@@ -35,12 +36,12 @@ class StateFilter(admin.SimpleListFilter):
 class CallbackAdmin(DeletingAdmin):
     """Waiting callbacks and dead letters; an action delivers dead letters again."""
 
-    list_display = ("callback_id", "account", "kind", "place", "state", "attempts", "error", "create_time")
+    list_display = ("callback_id", "account", "receiver", "place", "state", "attempts", "problem", "create_time")
     list_select_related = ("account",)
     list_filter = (
         StateFilter,
         ("account", AutocompleteSelectFilter),
-        ("kind", by_words({kind: kind for kind in TARGETS})),
+        ("kind", by_words({kind: readable_lazy(kind) for kind in TARGETS})),
         ("create_time", RangeDateTimeFilter),
     )
     search_fields = ("place", "account__login")
@@ -48,7 +49,7 @@ class CallbackAdmin(DeletingAdmin):
     search_help_text = _("A part of the address or login; callback id, event id or account id")
     date_hierarchy = "create_time"
     ordering = ("-id",)
-    fields = ("callback_id", "account", "kind", "place", "object_id", "size", "attempts", "error", "create_time",
+    fields = ("callback_id", "account", "receiver", "place", "object_id", "size", "attempts", "problem", "create_time",
               "due_time", "expire_time", "dead_time")  # fmt: skip
     actions = ("replay",)
 
@@ -59,6 +60,14 @@ class CallbackAdmin(DeletingAdmin):
     @display(description=_("state"), label=Labels({"dead letter": "danger", "waiting": "info"}))
     def state(self, callback: Callback) -> str:
         return str(_("waiting") if callback.dead_time is None else _("dead letter"))
+
+    @display(description=_("kind"), ordering="kind")
+    def receiver(self, callback: Callback) -> str:
+        return readable(callback.kind)
+
+    @display(description=_("error"))
+    def problem(self, callback: Callback) -> str:
+        return sentence(callback.error)
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("sender.change_callback"))

@@ -11,6 +11,7 @@ from apps.common import errors
 from apps.common.descriptors import DescriptorVersion, Kind, versions
 from apps.common.errors import LunaError
 from apps.common.filters import Filters
+from apps.common.refusals import refusal_text
 from apps.common.scope import Scope
 from apps.events.selectors import events_filter
 from apps.faces.selectors import faces_filter
@@ -87,7 +88,7 @@ def references_uploaded(*, inputs: Inputs, kind: Kind) -> tuple[list[Asked], dic
     for picture in recognise_pictures(_each_alone(inputs), request):
         name = picture.filename
         if picture.result.error is not None:
-            problems[name] = picture.result.error.detail
+            problems[name] = refusal_text(picture.result.error)
             continue
         persons = [each for each in picture.persons if _descriptor(each, kind) is not None]
         if not persons:

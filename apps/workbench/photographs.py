@@ -10,6 +10,7 @@ from apps.accounts.auth.principal import Principal
 from apps.common import errors
 from apps.common.config import Images, config
 from apps.common.errors import LunaError
+from apps.common.refusals import refusal_text
 from apps.common.scope import Scope
 from apps.faces.models import Face
 from apps.faces.selectors import lists_check
@@ -142,7 +143,7 @@ def photograph_refusal(error: LunaError) -> str:
         errors.INVALID_IMAGE_SIZE: _("This photograph is too large: at most %(megapixels)d megapixels are accepted."),
         errors.PAYLOAD_TOO_LARGE: _("This file is too large: at most %(megabytes)d MiB are accepted."),
     }
-    sentence = sentences.get(error.code, error.detail.replace("%", "%%"))
+    sentence = sentences.get(error.code, refusal_text(error).replace("%", "%%"))
     return sentence % {"megapixels": megapixels, "megabytes": megabytes}
 
 

@@ -20,6 +20,7 @@ from apps.common.filters.enums import (
     Mask,
     Number,
 )
+from apps.common.refusals import refusal_text
 from apps.common.times import utc_now
 from apps.faces.types import FaceDraft
 from apps.handlers.pipeline.generate import events_try
@@ -131,7 +132,7 @@ def _pictures(
     for picture in run.pictures:
         error = picture.result.error
         if error is not None:
-            yield TriedPicture(picture.filename, error=error.detail)
+            yield TriedPicture(picture.filename, error=refusal_text(error))
             continue
         persons, rejected = picture.persons, picture.rejected
         drawn = shown(picture.picture.image.data, [rect_of(each) for each in (*persons, *rejected)])

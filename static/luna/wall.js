@@ -48,6 +48,10 @@
     return `${time.slice(0, 19).replace("T", " ")} ${time.endsWith("Z") ? "UTC" : (/[+-]\d\d:\d\d$/.exec(time) ?? [""])[0]}`;
   }
 
+  function decimal(number) {
+    return number.toLocaleString(document.documentElement.lang, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
+  }
+
   function card(message) {
     const event = message.event;
     const similarity = event.top_match?.similarity;
@@ -58,7 +62,7 @@
     facts.append(element("div", { class: "wb-name", text: known ? name(event) : words.nobody }));
     if (typeof similarity === "number") {
       const bar = element("meter", { class: "luna-similarity", value: similarity.toFixed(3) });
-      facts.append(element("div", {}, bar, ` ${similarity.toFixed(3)} `, element("span", { class: "luna-tag", text: event.top_match.label ?? "" })));
+      facts.append(element("div", {}, bar, ` ${decimal(similarity)} `, element("span", { class: "luna-tag", text: event.top_match.label ?? "" })));
     }
     if (event.top_match && !known) facts.append(element("div", { class: "luna-hint", text: `${words.nearest} ${name(event)}` }));
     const time = message.event_create_time ?? "";

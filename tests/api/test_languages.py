@@ -2,20 +2,55 @@
 
 import html
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db.models import Q
 from django.test import Client
-from django.utils.translation import get_language
+from django.urls import reverse
+from django.utils.translation import get_language, trans_real
 
 from apps.accounts.models import AuditRecord
+from apps.configurator import selectors
+from apps.configurator.models import Limitation
 from tests.factories import PASSWORD
-from tests.site import ADMIN, PEOPLE, Site, configurator_pages, make_site, pages
-from tools.translations import catalogue
+from tests.pseudo import Pseudo, pseudo, unmarked
+from tests.site import ADMIN, PAGING, PEOPLE, Site, make_site, pages
 
+__all__ = ["pseudo"]  # a fixture
 pytestmark = pytest.mark.django_db
 GERMAN = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
-LONG = 16  # characters of a text that no other text contains by chance
+WORD = re.compile(r"[A-Za-z][A-Za-z0-9-]+")
+SETTINGS = (PAGING, "FACE_QUALITY_SETTINGS")  # of pages, whose names of members are those of JSON
+# What pages show as it is: rows of the site, addresses and ids, times, and names of the API, of settings and networks.
+DATA = re.compile(
+    r"\b(luna-[a-z0-9-]+|luna|esc|[a-z]+@luna\.test|(Ada|Grace|Alan|Emmy) (Lovelace|Hopper|Turing|Noether)|gate north|"
+    r"queue of the detector|desk|"
+    r"lobby|nowhere|known|an-own-bucket|E-\d+|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{64}|UTC|now-7d, 2026-01-31T08:00Z|KiB|"
+    r"image/jpeg|visionlabs-[a-z-]+|https?://[^\s\']+(?: Hopper)?|samples/faces|dlib-resnet|mobilefacenet|sface|r0095|"
+    r"reid-0287|float32-le|CC0-1.0|Apache-2.0|md5|JSON|HTTP|S3|[a-z0-9]+(_[a-z0-9]+)+|[\w+/=]+(?=\*))\b|\{.*\}",
+    re.IGNORECASE,
+)
+
+
+def catalog(language: str) -> Any:
+    """Return the translations of the platform and its packages."""
+    return trans_real.DjangoTranslation(language)._catalog  # type: ignore[attr-defined]  # of `gettext`
+
+
+def is_free(text: str | tuple[str, str]) -> bool:
+    """Return whether a text may have no translation: one without words, a translated one, a name of a language.
+
+    Sentences of errors are compared with templates (`test_refusals.py`).
+    """
+    first = text if isinstance(text, str) else text[0]
+    return (
+        not re.search("[A-Za-z]", DATA.sub("", first))
+        or "⟦" in first
+        or first == "Deutsch"
+        or first.startswith("error\x04")
+    )
 
 
 @pytest.fixture
@@ -51,20 +86,32 @@ def test_pages_speak_the_language_of_the_browser(visitor: Client) -> None:
     assert get_language() == "en", "the thread serves the next request in English"
 
 
-def test_no_page_has_an_english_text_that_is_translated(site: Site, visitor: Client) -> None:
-    english = [
-        each.id
-        for each in catalogue()
-        if isinstance(each.id, str) and len(each.id) > LONG and "%" not in each.id and each.id != each.string
-    ]
-    found, settings = {}, configurator_pages()
+def names_of_settings(schema: Any) -> Iterator[str]:
+    """Yield the names of members of settings, and their options, which are those of JSON."""
+    if isinstance(schema, dict):
+        yield from schema.get("properties", {})
+        yield from map(str, schema.get("enum", ()))
+    for each in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from names_of_settings(each)
+
+
+def test_pages_translate_each_of_their_texts(site: Site, visitor: Client, pseudo: Pseudo) -> None:
+    """Each text of each page comes from the catalogue, which has a translation for it. Data stay as they are."""
+    limitations = Limitation.objects.filter(Q(limitation_name__in=SETTINGS) | Q(platform=False))
+    schemas = [selectors.facts_of(each).schema for each in limitations]
+    left, names = {}, {*names_of_settings(schemas), "description"}  # the last one of changes
     for name, address in pages(site).items():
-        shown: Any = words(visitor.get(address, headers=GERMAN))
-        if name in settings:  # the descriptions of settings are English, and have some of the words
-            shown = {line.strip() for line in shown.splitlines()}
-        if left := [text for text in english if text in shown]:
-            found[name] = left
-    assert found == {}
+        shown = visitor.get(address, headers=GERMAN, follow=True).content.decode()
+        if found := {each for line in unmarked(shown) for each in WORD.findall(DATA.sub("", line))} - names:
+            left[name] = found
+    assert left == {}
+    known = catalog("de")
+    missing = [
+        text
+        for text in pseudo.asked
+        if (text if isinstance(text, str) else (text[0], 0)) not in known and not is_free(text)
+    ]
+    assert missing == []
 
 
 def test_numbers_of_german_pages(site: Site, visitor: Client) -> None:
@@ -103,11 +150,14 @@ def test_the_api_answers_in_english(site: Site, visitor: Client) -> None:
             client.get("/6/events?create_time__gte=yesterday", headers=headers),
             client.get("/6/tasks?page_size=0", headers=headers),
             client.post("/6/handlers", {"policies": {"match_policy": 7}}, "application/json", headers=headers),
+            client.post("/6/handlers", {"description": "x" * 200}, "application/json", headers=headers),
         ]
         del client.defaults["HTTP_LUNA_ACCOUNT_ID"]
         return [(answer.status_code, answer.content) for answer in requests]
 
     english = answers({})
     visitor.get("/admin/faces/face/", headers=GERMAN)
+    form = {"account": str(site.admin.pk), "do": "save", "mode": "form", "description": "x" * 200}
+    assert "Höchstens 128 Zeichen" in words(visitor.post(reverse("workbench:handler_add"), form, headers=GERMAN))
     assert answers(GERMAN) == english
     assert sum(status >= 400 for status, _body in english) >= len(english) - 1

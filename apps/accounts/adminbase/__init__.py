@@ -31,6 +31,7 @@ from apps.accounts.adminbase.walks import limit_statements
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.parts import PARTS, part_is_on
+from apps.common.refusals import refusal_text
 
 View = Callable[..., HttpResponse]
 QUOTED = re.compile(r'"([^"\0]+)"')
@@ -45,7 +46,7 @@ def refusals_shown(view: View) -> View:
             with transaction.atomic():
                 return view(self, request, *args, **kwargs)
         except LunaError as error:
-            messages.error(request, error.detail)
+            messages.error(request, refusal_text(error))
             return HttpResponseRedirect(request.get_full_path() if request.method == "POST" else reverse("admin:index"))
 
     return shown

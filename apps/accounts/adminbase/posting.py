@@ -12,6 +12,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 
 from apps.common.errors import LunaError
+from apps.common.refusals import refusal_text
 
 
 def post_button(url: str, title: Any) -> SafeString:
@@ -35,7 +36,7 @@ def posted(request: HttpRequest, *, allowed: bool, act: Callable[[], None], done
     try:
         act()
     except LunaError as error:
-        messages.error(request, error.detail)
+        messages.error(request, refusal_text(error))
     else:
         messages.success(request, done)
     page = request.headers.get("Referer", "")

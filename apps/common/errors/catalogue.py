@@ -1,8 +1,9 @@
 """The rows of `catalogue.json`, and error bodies made from them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, TypedDict
@@ -33,10 +34,14 @@ class ErrorCode:
 
     def format_detail(self, values: tuple[object, ...]) -> str:
         """Fill the placeholders in order. Append surplus values; remove surplus placeholders."""
-        text = self.detail
-        for value in values:
-            text = text.replace(PLACEHOLDER, str(value), 1) if PLACEHOLDER in text else f"{text}: {value}"
-        return text.replace(PLACEHOLDER, "")
+        return filled(self.detail, tuple(map(str, values)))
+
+
+def filled(template: str, values: Sequence[str]) -> str:
+    """Fill the placeholders of a template in order. Append surplus values; remove surplus placeholders."""
+    first, *parts = template.split(PLACEHOLDER)
+    texts = (f"{value}{part}" for value, part in zip_longest(values[: len(parts)], parts, fillvalue=""))
+    return ": ".join(("".join((first, *texts)), *values[len(parts) :]))
 
 
 def _load() -> Mapping[int, ErrorCode]:

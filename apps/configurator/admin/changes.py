@@ -15,6 +15,7 @@ from unfold.decorators import display
 from apps.accounts.adminbase import LunaAdmin
 from apps.accounts.auth.access import actor_of
 from apps.common.config import config
+from apps.common.refusals import sentence
 from apps.configurator.admin.pages import actors, difference_rows, show, summary
 from apps.configurator.choices import Kind
 from apps.configurator.config import History
@@ -94,7 +95,7 @@ class ChangeAdmin(LunaAdmin):
         try:
             change_undo(change=change, actor=actor_of(request))
         except UndoError as error:
-            messages.error(request, str(error))
+            messages.error(request, sentence(str(error)))
             return HttpResponseRedirect(reverse("admin:configurator_change_change", args=(change.pk,)))
         messages.success(request, _("The change is undone."))
         return HttpResponseRedirect(reverse("admin:configurator_change_changelist"))

@@ -12,6 +12,7 @@ from apps.accounts.adminbase.nodes import ADD, REMOVE, Group, rearrange
 from apps.common.config import Group as SettingsGroup
 from apps.common.config import SettingsError
 from apps.common.errors import LunaError
+from apps.common.refusals import sentence
 from apps.configurator import platform, selectors, values
 from apps.configurator.admin.forms.building import Facts, data_of, form_of, pretty
 from apps.configurator.admin.pages import json_field, problems_of, words_of
@@ -86,7 +87,7 @@ class Draft:
         self.problems |= problems_of(SettingBody, {**body, TAGS: tags})
         if not self.texts and not self.text:
             found = self._value_problems()
-            self.problems |= {f"{VALUE}.{path}" if path else VALUE: text for path, text in found.items()}
+            self.problems |= {f"{VALUE}.{path}" if path else VALUE: sentence(text) for path, text in found.items()}
         return not self.problems
 
     def _value_problems(self) -> dict[str, str]:

@@ -89,7 +89,8 @@ class LimitationAdmin(EditorAdmin):
 
     @display(description=gettext_lazy("description"))
     def purpose(self, limitation: Any) -> str:
-        return limitation.facts.description or "—"
+        about = limitation.facts.description
+        return (_(about) if limitation.platform else about) or "—"
 
     @display(description=gettext_lazy("services"))
     def used_by(self, limitation: Any) -> str:

@@ -1,5 +1,7 @@
 """Pages that download dumps and limitation files, and load them after a preview."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -10,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.auth.access import actor_of
 from apps.common.errors import LunaError
+from apps.common.refusals import sentence
 from apps.configurator import selectors
 from apps.configurator.admin.forms.building import json_of
 from apps.configurator.admin.pages import difference_rows, problem_of, show, summary
@@ -60,7 +63,7 @@ def load_page(request: HttpRequest) -> HttpResponse:
             messages.warning(request, text_changed)
             found, problems = _again(content)
         except DumpError as error:
-            problems = error.problems
+            problems = _in_language(error.problems)
         except ValueError as error:
             problems = (Problem(_("This is not valid JSON. %(problem)s") % {"problem": error}),)
     return show(
@@ -79,7 +82,11 @@ def _again(content: Any) -> tuple[Preview | None, tuple[Problem, ...]]:
     try:
         return preview(content), ()
     except DumpError as error:
-        return None, error.problems
+        return None, _in_language(error.problems)
+
+
+def _in_language(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(replace(each, text=sentence(each.text)) for each in problems)
 
 
 def _text(request: HttpRequest) -> str:

@@ -12,6 +12,7 @@ from rest_framework import serializers
 
 from apps.accounts.models import Account
 from apps.common.errors import LunaError
+from apps.common.refusals import refusal_text, sentence
 from apps.common.validation import PATH
 from apps.configurator.admin.forms.building import json_of, pretty
 from apps.configurator.differences import ABSENT, Difference, differences
@@ -44,13 +45,13 @@ def _sentences(detail: Any) -> list[str]:
         detail = list(detail.values())
     if isinstance(detail, list):
         return list(dict.fromkeys(text for each in detail for text in _sentences(each)))
-    return [str(detail)]
+    return [sentence(str(detail))]
 
 
 def problem_of(error: LunaError) -> dict[str, str]:
     """Return the problem of an error of the API by the path that its detail names, else by an empty path."""
     path = PATH.search(error.detail)
-    text = PATH.sub("", error.detail)
+    text = PATH.sub("", refusal_text(error))
     return {path[1] if path else "": _("%(problem)s (error %(code)d)") % {"problem": text, "code": error.code}}
 
 

@@ -53,9 +53,10 @@ class SettingAdmin(EditorAdmin):
 
     @display(description=gettext_lazy("setting"), header=True, ordering="limitation__limitation_name")
     def name(self, setting: Setting) -> list[Any]:
-        return [setting.limitation.limitation_name, tag_labels(setting.tags) if setting.tags else setting.description]
+        about = _(setting.description) if setting.limitation.platform else setting.description
+        return [setting.limitation.limitation_name, tag_labels(setting.tags) if setting.tags else about]
 
-    @display(description=gettext_lazy("state"), label={"changed": "warning", "tagged": "info"})
+    @display(description=gettext_lazy("state"), label={"changed": "warning", "tagged": "info", "default": None})
     def state(self, setting: Setting) -> tuple[str, Any]:
         if not setting.is_default:
             return "tagged", _("with tags")

@@ -19,6 +19,7 @@ from apps.accounts.adminbase.filters import by_words, readable, readable_lazy
 from apps.accounts.models import Account
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
+from apps.common.refusals import refusal_text
 from apps.common.scope import Scope
 from apps.common.times import utc_now
 from apps.common.validation import PATH
@@ -106,7 +107,7 @@ class NewTaskForm(forms.ModelForm):  # type: ignore[type-arg]
                 content = self.content_opened(kind, values["content"])
                 content_check(kind, content, scope=scope, now=utc_now(), scheduled=self.scheduled)
             except LunaError as error:
-                self.add_error(self._place(str(error.detail)), str(error.detail))
+                self.add_error(self._place(str(error.detail)), refusal_text(error))
         return values
 
     def _place(self, detail: str) -> str | None:

@@ -12,6 +12,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from apps.accounts.adminbase.filters import readable
 from apps.common.descriptors import versions
 from apps.tasks.admin.forms import NewScheduleForm, NewTaskForm
 from apps.tasks.choices import TaskKind
@@ -116,7 +117,7 @@ class ExtractionFields(_WithoutContent, forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        known = [(each.version, f"{each.version} · {each.kind} · {each.network}") for each in versions.all()]
+        known = [(each.version, f"{each.version} · {readable(each.kind)} · {each.network}") for each in versions.all()]
         self.fields["descriptor_version"].choices = [("", "—"), *known]  # type: ignore[attr-defined]
 
     def content_of(self, values: Mapping[str, Any]) -> dict[str, Any]:

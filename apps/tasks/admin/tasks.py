@@ -26,6 +26,7 @@ from apps.accounts.adminbase.posting import post_button, posted
 from apps.accounts.auth.access import actor_of
 from apps.common.errors import LunaError
 from apps.common.parts import TASKS
+from apps.common.refusals import desc_text, detail_text, refusal_text
 from apps.common.scope import Scope
 from apps.imagestore.api.content import content_response
 from apps.tasks.admin.forms import NewTaskForm, fields_of, type_filter, type_name
@@ -239,7 +240,7 @@ class TaskAdmin(DeletingAdmin):
             try:
                 task_cancel(scope=WHOLE, task_id=task_id)
             except LunaError as error:
-                messages.warning(request, str(error.detail))
+                messages.warning(request, refusal_text(error))
             else:
                 cancelled += 1
         messages.success(request, _("%(count)d tasks are cancelled.") % {"count": cancelled})
@@ -288,7 +289,7 @@ class TaskAdmin(DeletingAdmin):
         try:
             stored = task_result_view(scope=WHOLE, task_id=task_id, actor=actor_of(request))
         except LunaError as error:
-            raise Http404(str(error.detail)) from error
+            raise Http404(refusal_text(error)) from error
         return content_response(Request(request), stored, result_headers(stored, f"task_{task_id}"))
 
 
@@ -297,16 +298,24 @@ class TaskErrorAdmin(DeletingAdmin):
     """Errors of tasks, mostly of single objects."""
 
     parts = (TASKS,)
-    list_display = ("error_id", "task", "error_code", "detail", "additional_info", "error_time")
+    list_display = ("error_id", "task", "error_code", "problem", "additional_info", "error_time")
     list_filter = (("error_time", RangeDateTimeFilter),)
     search_fields = ("=task__task_id", "=error_code", "additional_info")
     search_help_text = _("Task id, code, or a part of the additional information")
     ordering = ("-error_id",)
-    fields = ("error_id", "task", "subtask", "error_code", "description", "detail", "additional_info", "error_time")
+    fields = ("error_id", "task", "subtask", "error_code", "kind", "problem", "additional_info", "error_time")
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow the filter by task that the page of a task links to."""
         return lookup == "task__task_id__exact" or super().lookup_allowed(lookup, value, request)
+
+    @display(description=_("description"))
+    def kind(self, error: TaskError) -> str:
+        return desc_text(error.error_code, error.description)
+
+    @display(description=_("detail"))
+    def problem(self, error: TaskError) -> str:
+        return detail_text(error.error_code, error.detail)
 
     def delete_rows(self, request: HttpRequest, rows: list[TaskError]) -> None:
         for row in rows:

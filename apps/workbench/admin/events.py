@@ -33,7 +33,7 @@ from apps.imagestore.services import pictures_view
 from apps.matching.types import Reference
 from apps.sender.selectors import site_listener_of
 from apps.sender.tickets import ticket_create
-from apps.workbench.admin.pages import account_chosen, actor_of, page, refusal_text, show
+from apps.workbench.admin.pages import account_chosen, actor_of, page, refusal_shown, show
 from apps.workbench.config import Map
 from apps.workbench.errors import WorkbenchError
 from apps.workbench.forms.building import data_of, form_of, problems_of
@@ -191,7 +191,7 @@ def trace(request: HttpRequest) -> HttpResponse:
         try:
             found = _trail(account, query, reference)
         except (LunaError, WorkbenchError) as error:
-            problems[""] = refusal_text(error)
+            problems[""] = refusal_shown(error)
     response = show(
         request,
         "admin/workbench/trace.html",

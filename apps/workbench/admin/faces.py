@@ -24,7 +24,7 @@ from apps.faces.models import Face, List, ListFace
 from apps.imagestore.admin import Picture, thumbnail
 from apps.imagestore.models import StoredObject
 from apps.imagestore.services import pictures_view
-from apps.workbench.admin.pages import actor_of, page, refusal_text, show
+from apps.workbench.admin.pages import actor_of, page, refusal_shown, show
 from apps.workbench.admin.photographs import LISTS_SHOWN, candidate_name
 from apps.workbench.errors import WorkbenchError
 from apps.workbench.faces import (
@@ -122,7 +122,7 @@ def _similar(face: Face) -> tuple[list[Any], str]:
     try:
         return faces_similar(account_id=face.account_id, face_id=face.face_id, limit=SIMILAR_SHOWN), ""
     except LunaError as error:
-        return [], refusal_text(error)
+        return [], refusal_shown(error)
 
 
 def _thumbnails(request: HttpRequest, face: Face, pictures: dict[UUID, Picture]) -> Any:

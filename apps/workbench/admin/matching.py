@@ -24,7 +24,7 @@ from apps.imagestore.models import StoredObject
 from apps.imagestore.services import pictures_view
 from apps.matching.candidates import EVENTS, FACES, EventCandidateFilters, FaceCandidateFilters
 from apps.workbench.admin.events import owner_of
-from apps.workbench.admin.pages import actor_of, page, refusal_text, show
+from apps.workbench.admin.pages import actor_of, page, refusal_shown, show
 from apps.workbench.dialog import (
     COUNTED,
     Answer,
@@ -83,7 +83,7 @@ def dialog(request: HttpRequest) -> HttpResponse:
                 threshold=query["threshold"],
             )
         except (LunaError, WorkbenchError) as error:
-            problems[""] = refusal_text(error)
+            problems[""] = refusal_shown(error)
         else:
             rows = _results(request, account.pk, answer)
     lists = List.objects.for_account(account.pk).order_by("-pk")[:LISTS_SHOWN] if may_view(request.user, List) else ()

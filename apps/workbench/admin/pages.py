@@ -22,10 +22,11 @@ from apps.common import errors
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.parts import part_check
+from apps.common.refusals import refusal_text
 from apps.people.grouping import PeopleError
 from apps.workbench.errors import WorkbenchError
 
-__all__ = ["account_chosen", "account_of_form", "actor_of", "page", "principal_of", "refusal_text", "show"]
+__all__ = ["account_chosen", "account_of_form", "actor_of", "page", "principal_of", "refusal_shown", "show"]
 
 View = Callable[..., HttpResponse]
 REFUSALS = (LunaError, PeopleError, WorkbenchError)
@@ -33,9 +34,9 @@ ACCOUNTS_SHOWN = 500
 BUSY = 503
 
 
-def refusal_text(error: Exception) -> str:
+def refusal_shown(error: Exception) -> str:
     """Return the sentence of a refusal for an operator."""
-    return error.detail if isinstance(error, LunaError) else str(error)
+    return refusal_text(error) if isinstance(error, LunaError) else str(error)
 
 
 def page(*permissions: str, part: bool = False, parts: Sequence[str] = ()) -> Callable[[View], View]:
@@ -59,10 +60,10 @@ def page(*permissions: str, part: bool = False, parts: Sequence[str] = ()) -> Ca
                 return view(request, *args, **kwargs)
             except REFUSALS as error:
                 if part and getattr(error, "status", 0) == BUSY:
-                    return HttpResponse(refusal_text(error), status=BUSY, headers=getattr(error, "headers", {}))
+                    return HttpResponse(refusal_shown(error), status=BUSY, headers=getattr(error, "headers", {}))
                 if part:
-                    return render(request, "admin/workbench/refusal.html", {"refusal": refusal_text(error)})
-                messages.error(request, refusal_text(error))
+                    return render(request, "admin/workbench/refusal.html", {"refusal": refusal_shown(error)})
+                messages.error(request, refusal_shown(error))
                 return HttpResponseRedirect(_place_before(request))
 
         wrapped: View = admin.site.admin_view(shown)

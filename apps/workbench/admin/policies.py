@@ -20,6 +20,7 @@ from apps.accounts.models import Account
 from apps.common.errors import LunaError
 from apps.common.fields import parse_uuid
 from apps.common.parts import HANDLERS, part_check
+from apps.common.refusals import refusal_text
 from apps.events.models import Event
 from apps.faces.models import Face, List
 from apps.handlers.choices import HandlerType
@@ -291,7 +292,7 @@ def _try(request: HttpRequest, kind: Kind, owner: Account, draft: Draft) -> None
     except WorkbenchError as error:
         draft.problems["photograph"] = str(error)
     except LunaError as error:
-        draft.problems["photograph"] = error.detail
+        draft.problems["photograph"] = refusal_text(error)
 
 
 def _tried(kind: Kind, principal: Principal, draft: Draft, inputs: Inputs) -> Trial:

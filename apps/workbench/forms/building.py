@@ -12,6 +12,7 @@ from apps.accounts.adminbase.nodes import Group, Input, Items
 from apps.common.errors import LunaError
 from apps.common.filters import EventFilterSerializer
 from apps.common.filters.meta import PREFIX
+from apps.common.refusals import refusal_text, sentence
 from apps.common.validation import PATH, kept
 from apps.handlers.policies.face_quality import RangeSerializer, ThresholdField
 from apps.matching.candidates import FACES, FILTERS, CandidateFiltersField
@@ -63,7 +64,7 @@ def problems_of(
 def problem_of(error: LunaError, *, name: str = "") -> dict[str, str]:
     """Return the problem of an error of the API by the path that its detail names, else by `name`."""
     path = PATH.search(error.detail)
-    return {path[1] if path else name: PATH.sub("", error.detail)}
+    return {path[1] if path else name: PATH.sub("", refusal_text(error))}
 
 
 def _flat(detail: Any, name: str) -> Any:
@@ -72,13 +73,13 @@ def _flat(detail: Any, name: str) -> Any:
             yield from _flat(value, name if key == "non_field_errors" else _join(name, str(key)))
     elif isinstance(detail, list):
         if all(isinstance(each, str) for each in detail):
-            yield name, " ".join(map(str, detail))
+            yield name, " ".join(sentence(str(each)) for each in detail)
             return
         for index, value in enumerate(detail):
             if value:
                 yield from _flat(value, _join(name, str(index)))
     else:
-        yield name, str(detail)
+        yield name, sentence(str(detail))
 
 
 def _join(name: str, member: str) -> str:
@@ -145,7 +146,7 @@ def _node(
             children.append(_meta(name, given, errors))
         return Group(**common, children=children, given=data == {} and name != "")
     leaf = _leaf(field)
-    asked = Input(**common, help=_(str(leaf.help_text)) if leaf.help_text else "", needed=bool(field.required))
+    asked = Input(**common, help=str(leaf.help_text or ""), needed=bool(field.required))
     default = leaf.default if defaults is None and not callable(leaf.default) else defaults
     return with_default(leaf, shape_of(leaf).show(leaf, asked, data), default)
 

@@ -89,7 +89,11 @@ def _options(field: AnyField) -> Options:
     if isinstance(field, NumberField):
         words = tuple((str(number.value), _(number.word.replace("_", " "))) for number in field.numbers)
         return (*words, (NULL, _("not estimated"))) if field.allow_null else words
-    return tuple((str(key), _(str(word).replace("_", " ").lower())) for key, word in field.choices.items())
+    return tuple((str(key), _word(str(word))) for key, word in field.choices.items())
+
+
+def _word(word: str) -> str:
+    return word if word.lstrip("-").isdecimal() else _(word.replace("_", " ").lower())
 
 
 def _chosen(field: AnyField, value: Any) -> str:
@@ -132,7 +136,7 @@ def _show_list(field: AnyField, node: Input, value: Any) -> Input:
         node,
         widget="lines",
         values=tuple(NULL if each is None else _text(each) for each in _listed(value)),
-        help=node.help or _("One value a line."),
+        help=_(node.help) if node.help else _("One value a line."),
         length=None,
     )
 

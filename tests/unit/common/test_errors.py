@@ -29,7 +29,7 @@ def test_values_fill_the_detail() -> None:
     assert str(LunaError(41003, "abc").body()["detail"]).count("abc") == 1
     assert LunaError(12013, "more").detail.endswith(": more")
     assert "{value}" not in LunaError(41003).detail
-    assert LunaError(41003, "{value}").detail == 'Token with id "" not found', "values are no templates"
+    assert LunaError(41003, "{value}").detail == 'Token with id "{value}" not found', "values are no templates"
 
 
 @given(st.sampled_from(sorted(CATALOGUE)), st.lists(st.text(max_size=20), max_size=4))

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.adminbase.nodes import Group, Input, Items, Options
 from apps.common.api.parsers import json_decode
 from apps.common.errors import LunaError
+from apps.common.refusals import refusal_text, sentence
 from apps.configurator.admin.forms.parts import Part, Parts, key_of, size_of
 
 Texts = Mapping[str, str]
@@ -74,8 +75,8 @@ def json_of(text: str) -> Any:
     except LunaError as error:
         cause = error.__cause__
         if not isinstance(cause, json.JSONDecodeError):
-            raise ValueError(error.detail) from error
-        where = {"line": cause.lineno, "column": cause.colno, "problem": cause.msg}
+            raise ValueError(refusal_text(error)) from error
+        where = {"line": cause.lineno, "column": cause.colno, "problem": sentence(cause.msg)}
         raise ValueError(_("Line %(line)d, column %(column)d: %(problem)s") % where) from error
 
 
@@ -187,7 +188,7 @@ class _Form:
             needed=needed,
             default=_("default: %(value)s") % {"value": _plain(default)} if named else "",
             badge=self.facts.notes.get(name, ""),
-            hint=" ".join(_hints(part, widget, UNSET if named else default)),
+            hint=" ".join(_hints(part, widget, UNSET if named else default, ours=self.facts.named)),
         )
 
 
@@ -223,10 +224,11 @@ def _shown_options(part: Part, value: Any) -> tuple[str, Sequence[str], Options]
     return part.kind, tuple(keys), tuple(options)
 
 
-def _hints(part: Part, widget: str, default: Any) -> Iterator[str]:
+def _hints(part: Part, widget: str, default: Any, *, ours: bool) -> Iterator[str]:
     schema = part.schema
-    if isinstance(schema.get("description"), str):
-        yield schema["description"]
+    about = schema.get("description")
+    if isinstance(about, str):
+        yield _(about) if ours else about
     low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
     high, below = schema.get("maximum"), schema.get("exclusiveMaximum")
     if part.kind == "number" and not (low is above is high is below is None):
