@@ -16,6 +16,7 @@ from apps.common.errors.catalogue import PLACEHOLDER as VALUE
 from apps.common.errors.catalogue import filled
 
 CONTEXT = "error"  # of the sentences in the catalogue of translations
+LEVELS = 4  # of sentences within values of sentences; texts of clients may look like any number of them
 _SEPARATOR = "\x04"  # of context and text in compiled catalogues
 
 
@@ -38,14 +39,19 @@ def desc_text(code: int, desc: str) -> str:
     return pgettext(CONTEXT, desc) if code in CATALOGUE else desc
 
 
-def sentence(text: str) -> str:
-    """Return a sentence in the language of the page; a text without a translation as it is."""
-    if not text or (found := pgettext(CONTEXT, text)) != text:
-        return found if text else ""
+def sentence(text: str, levels: int = LEVELS) -> str:
+    """Return a sentence in the language of the page; a text without a translation as it is.
+
+    `levels`: how many sentences within one another are translated.
+    """
+    if not text or not levels:  # the translation of an empty text is the head of the catalogue
+        return text
+    if (found := pgettext(CONTEXT, text)) != text:
+        return found
     for template in _templates(get_language() or ""):
         if (values := values_of(template, text)) is not None:
-            return _filled(template, values)
-    return f"{sentence(text[:-1])}." if text.endswith(".") else text
+            return _filled(template, values, levels - 1)
+    return f"{sentence(text[:-1], levels - 1)}." if text.endswith(".") else text
 
 
 def values_of(template: str, text: str) -> list[str] | None:
@@ -65,8 +71,8 @@ def values_of(template: str, text: str) -> list[str] | None:
     return [*found, rest]
 
 
-def _filled(template: str, values: list[str]) -> str:
-    return filled(pgettext(CONTEXT, template), [sentence(value) for value in values])
+def _filled(template: str, values: list[str], levels: int = LEVELS) -> str:
+    return filled(pgettext(CONTEXT, template), [sentence(value, levels) for value in values])
 
 
 @cache

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from apps.common import errors
 from apps.common.errors import CATALOGUE, LunaError
 from apps.common.errors.catalogue import PLACEHOLDER as VALUE
-from apps.common.refusals import desc_text, detail_text, refusal_text, sentence, values_of
+from apps.common.refusals import LEVELS, desc_text, detail_text, refusal_text, sentence, values_of
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,12 @@ def test_texts_of_clients_and_of_other_software_stay_as_they_are() -> None:
             "Ein Konto mit dem Login „{value} of {value}“ existiert bereits"
         )
         assert name not in refusal_text(LunaError(errors.LIST_NOT_FOUND, name)), "a sentence within a value"
+
+
+@pytest.mark.parametrize("text", ["." * 10_000, 'List with id "' * 5_000 + '" not found' * 5_000])
+def test_texts_that_look_like_many_sentences_end(text: str) -> None:
+    with override("de"):
+        assert sentence(text).count('List with id "') >= text.count('List with id "') - LEVELS
 
 
 def test_settings_name_accepted_values_in_the_language() -> None:
