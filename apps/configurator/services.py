@@ -112,9 +112,10 @@ def setting_replace(
         setting.limitation = limitation
         setting.value = value_checked(limitation, draft.value)
         setting.description, setting.tags = draft.description, list(draft.tags)
-        setting.last_update_time = utc_now()
-        setting.save()
-        record(Kind.SETTING, key=setting.pk, before=before, after=setting_state(setting), actor=actor)
+        if (after := setting_state(setting)) != before:
+            setting.last_update_time = utc_now()
+            setting.save()
+            record(Kind.SETTING, key=setting.pk, before=before, after=after, actor=actor)
     return setting
 
 

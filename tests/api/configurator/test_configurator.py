@@ -206,9 +206,10 @@ def test_a_dump_restores_everything_and_may_be_loaded_twice(client: Client, tmp_
     for _ in range(2):
         assert "1 limitations of other software and 1 groups" in loaded(tmp_path / "dump.json", dumped)
         assert without_times(client.get("/1/dump").json()) == without_times(dumped)
-    count = Change.objects.count()
+    count, before = Change.objects.count(), client.get("/1/dump").json()["settings"]
     loaded(tmp_path / "dump.json", dumped)
     assert Change.objects.count() == count
+    assert client.get("/1/dump").json()["settings"] == before, "also their times"
 
 
 def test_bad_dumps_change_nothing(client: Client, tmp_path: Path) -> None:
