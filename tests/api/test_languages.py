@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.translation import get_language, trans_real
 
 from apps.accounts.models import AuditRecord
+from apps.common.descriptors import versions
 from apps.configurator import selectors
 from apps.configurator.models import Limitation
 from tests.factories import PASSWORD
@@ -100,6 +101,8 @@ def test_pages_translate_each_of_their_texts(site: Site, visitor: Client, pseudo
     limitations = Limitation.objects.filter(Q(limitation_name__in=SETTINGS) | Q(platform=False))
     schemas = [selectors.facts_of(each).schema for each in limitations]
     left, names = {}, {*names_of_settings(schemas), "description"}  # the last one of changes
+    for version in versions.all():  # also those of other tests
+        names |= {version.network, version.raw_encoding}
     for name, address in pages(site).items():
         shown = visitor.get(address, headers=GERMAN, follow=True).content.decode()
         if found := {each for line in unmarked(shown) for each in WORD.findall(DATA.sub("", line))} - names:

@@ -86,7 +86,8 @@ def test_a_websocket_leaves_one_line() -> None:
 
     with listening("luna.access") as lines:
         for path in ("/6/ws", f"/{SECRET}"):
-            asyncio.run(LoggedWebsockets(application, routes={"/6/ws"})({"path": path}, nothing, nothing))
+            scope = {"path": path, "headers": []}
+            asyncio.run(LoggedWebsockets(application, routes={"/6/ws"})(scope, nothing, nothing))
     assert [(each["method"], each["route"], each["status"]) for each in lines.found] == [
         ("WS", "/6/ws", 101),
         ("WS", "-", 101),
