@@ -29,6 +29,7 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "luna.dashboard.dashboard",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("luna/favicon.svg")}],
+    "LOGIN": {"form": "apps.accounts.adminbase.login.LoginForm"},
     "STYLES": [lambda request: static("luna/admin.css")],
     "COLORS": {
         "primary": {

@@ -133,7 +133,9 @@ def test_too_many_wrong_passwords_close_the_door(admin: Account, configure: Call
     configure(Logins, failed_logins=3)
     client = Client()
     for _ in range(3):
-        assert client.post("/admin/login/", {"username": admin.login, "password": "wrong"}).status_code == 200
+        answer = client.post("/admin/login/", {"username": admin.login, "password": "wrong"})
+        assert answer.status_code == 200
+        assert "Wrong login or password, or an account that may not" in answer.content.decode()
 
     answer = client.post("/admin/login/", {"username": admin.login, "password": PASSWORD})
     assert answer.status_code == 200
