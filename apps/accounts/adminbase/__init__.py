@@ -83,6 +83,9 @@ class LunaAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return self.may_delete and bool(super().has_delete_permission(request, obj))
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        return super().get_object(request, object_id, from_field or None)  # Django fails for the name of no field
+
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         """Return the filters whose choices the user may view."""
         return [each for each in super().get_list_filter(request) if self._may_choose(request, each)]
