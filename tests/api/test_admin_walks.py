@@ -82,7 +82,7 @@ def test_an_unfinished_search_says_so_and_continues(
     for name, value in {"WHOLE_S": 0.01, "FIRST_S": 0, "FURTHER_S": 0, "WINDOW_ROWS": 3}.items():
         monkeypatch.setattr(walks, name, value)
     first = site.get(f"{EVENTS}?q=gate+10").content.decode()
-    assert f"Searched as far as {NOON:%Y-%m-%d %H:%M:%S}." in first
+    assert f"Searched as far as {NOON:%Y-%m-%d %H:%M:%S} UTC." in first
     assert first.count("Search on") == 2
     found = list(pages_of(site, f"{EVENTS}?q=gate+10"))
     assert [len(listed.result_list) for listed in found] == [0, 0, 0, 1]

@@ -1,6 +1,7 @@
 """The Configurator's pages in the admin site."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -162,6 +163,7 @@ def test_the_second_of_two_operators_is_told(site: Client, other: tuple[Account,
     assert second.post(url, second_form | {SIZE: "20"}).status_code == 302
     told = site.post(url, first_form | {"value.max_page_size": "50"})
     assert told.context["conflict"]["who"] == login.login
+    assert re.search(r"at [-0-9]+ [:0-9]+ UTC\. Nothing was saved", told.content.decode())
     assert {row["path"] for row in told.context["conflict"]["rows"]} >= {SIZE, "value.max_page_size"}
     assert told.context["draft"].value == {"max_page_size": 50}
     assert default_of(PAGING).value == {"default_page_size": 20}
