@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth import get_permission_codename
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import formats
 from django.utils.html import format_html, format_html_join
@@ -103,7 +104,7 @@ def recognised(similarity: float, label: str, name: Any) -> SafeString:
     bar = similarity_bar(similarity, label)
     if similarity >= SAME_PERSON:
         return format_html("<b>{}</b><br>{}", name, bar) if name else bar
-    return format_html('{}<br><span class="luna-weak">{}</span>', bar, gettext("no match: below 0.80"))
+    return format_html("{}<br>{}", bar, render_to_string("admin/luna/weak.html"))
 
 
 def similarity_bar(similarity: float, label: str = "") -> SafeString:

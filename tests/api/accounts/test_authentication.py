@@ -53,30 +53,6 @@ def test_no_credentials() -> None:
     assert "WWW-Authenticate" not in answer.headers
 
 
-def test_forms_of_other_sites_cannot_use_a_stored_password(account: Account, configure: Any) -> None:
-    """A browser adds a stored password to each form; it asks the platform first for all other requests."""
-    configure(Web, csrf_trusted_origins=["https://desk.example"])
-    sent = (("multipart/form-data; boundary=b", b"--b--\r\n"), ("text/plain", b"x"), ("application/json", b"{}"))
-    for origin, is_foreign in (
-        ("http://evil.example", True),
-        ("null", True),
-        ("http://testserver:81", True),
-        ("http://testserver", False),
-        ("https://desk.example", False),
-        (None, False),
-    ):
-        for media_type, body in sent:
-            answer = basic_client(account).post(
-                "/6/objects", body, media_type, headers={"Origin": origin} if origin else {}
-            )
-            if is_foreign and media_type != "application/json":
-                refused(answer, 403, 12033)
-            else:
-                assert answer.status_code == 201, answer.content
-    _, by_token, _ = issue(account, permissions={"object": ["creation"]})
-    assert by_token.post("/6/objects", b"x", "text/plain", headers={"Origin": "null"}).status_code == 201
-
-
 @pytest.mark.usefixtures("account_header")
 def test_three_ways_in(account: Account) -> None:
     for client in (basic_client(account), issue(account, permissions=VIEW)[1], header_client(account)):

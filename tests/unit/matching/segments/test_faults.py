@@ -46,6 +46,14 @@ def forty(cached_list: Cached) -> Cached:
     return cached_list
 
 
+@pytest.fixture
+def other(forty: Cached, asked: Vector) -> Cached:
+    """Another list of the account, which is not built yet."""
+    found = Cached(forty.account, list_create(account_id=forty.account.account_id), forty.root)
+    found.add(asked[:2])
+    return found
+
+
 def test_changes_are_written_without_space_for_a_merge(
     forty: Cached, asked: Vector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,11 +109,9 @@ def test_the_last_space_is_left_to_the_database(
 
 
 def test_a_list_that_fails_leaves_the_others_alone(
-    forty: Cached, asked: Vector, monkeypatch: pytest.MonkeyPatch
+    forty: Cached, other: Cached, asked: Vector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the fault is; and a list that fails again and again is not read every two seconds."""
-    other = Cached(forty.account, list_create(account_id=forty.account.account_id), forty.root)
-    other.add(asked[:2])
     tried: list[int] = []
     real = Builder._update
 
@@ -157,10 +163,8 @@ def test_a_bad_sector_heals(forty: Cached, asked: Vector, monkeypatch: pytest.Mo
 
 
 def test_a_list_that_cannot_be_mapped_leaves_the_others_alone(
-    forty: Cached, asked: Vector, monkeypatch: pytest.MonkeyPatch
+    forty: Cached, other: Cached, asked: Vector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = Cached(forty.account, list_create(account_id=forty.account.account_id), forty.root)
-    other.add(asked[:2])
     forty.build()
     real, directory = files.segments_open, files.directory_of(forty.root, forty.row.pk, VERSION)
 
